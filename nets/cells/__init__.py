@@ -1,0 +1,23 @@
+"""The cells, one a file; `CELLS` names them all."""
+
+from collections.abc import Callable
+
+from nets.cells.elman import ElmanParams, ElmanState, elman
+from nets.cells.gru import GRUParams, GRUState, gru
+from nets.cells.lstm import LSTMParams, LSTMState, lstm
+from nets.types import Cell
+
+CELLS: dict[str, Callable[..., Cell]] = {"elman": elman, "lstm": lstm, "gru": gru}
+
+__all__ = [
+    "CELLS",
+    "ElmanParams",
+    "ElmanState",
+    "GRUParams",
+    "GRUState",
+    "LSTMParams",
+    "LSTMState",
+    "elman",
+    "gru",
+    "lstm",
+]

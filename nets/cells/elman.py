@@ -1,0 +1,68 @@
+"""Elman's simple recurrent network, the "vanilla RNN"."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from nets import initializers
+from nets.linear import add_bias
+from nets.types import Cell, factory
+
+
+class ElmanParams(NamedTuple):
+    """w_i [inputs, features], w_h [features, features], b [features]."""
+
+    w_i: Float[Array, "inputs features"]
+    w_h: Float[Array, "features features"]
+    b: Float[Array, " features"]
+
+
+class ElmanState(NamedTuple):
+    """hidden [*batch, features]."""
+
+    hidden: Float[Array, "*batch features"]
+
+
+@factory
+def elman(activation: Callable[[jax.Array], jax.Array] = jnp.tanh) -> Cell:
+    """The simple recurrent network, whose state is its output.
+
+        h' = activation(W_i x + W_h h + b)
+
+    Its gradient passes W_h and the activation's slope at every step, which is why it
+    dies or explodes as their product does.
+
+    Args:
+        activation: Applied to each unit. tanh, or `jax.nn.relu`.
+
+    Returns:
+        A `Cell` with `ElmanParams` and `ElmanState`. w_i starts as lecun_normal, w_h
+        orthogonal, b zero (Linen's scheme).
+
+    Example:
+        >>> import nets
+        >>> cell = nets.elman()
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> state, ys = nets.unroll(cell, params, jnp.ones((10, 5, 3)))
+        >>> ys.shape
+        (10, 5, 8)
+
+    References:
+        Elman 1990, Finding structure in time, Cognitive Science 14(2).
+    """
+
+    def init(key, inputs, features):
+        w_i, w_h = initializers.linen(key, inputs, features)
+        return ElmanParams(w_i, w_h, b=jnp.zeros(features))
+
+    def initial_state(params, x):
+        return ElmanState(initializers.zero_state(x, params.w_i, params.w_h))
+
+    def step(params, state, x):
+        h = activation(add_bias(x @ params.w_i + state.hidden @ params.w_h, params.b))
+        return ElmanState(h), h
+
+    return Cell(init, initial_state, step)

@@ -1,0 +1,93 @@
+"""The gated recurrent unit."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from nets import initializers
+from nets.linear import add_bias
+from nets.types import Cell, factory
+
+
+class GRUParams(NamedTuple):
+    """w_i [inputs, 3 features], w_h [features, 3 features], b; gates in order r z n.
+
+    b_hn [features] is n's second bias, inside the reset gate's reach; None in the form
+    that resets before the product, where it would be b's twin.
+    """
+
+    w_i: Float[Array, "inputs 3*features"]
+    w_h: Float[Array, "features 3*features"]
+    b: Float[Array, " 3*features"]
+    b_hn: Float[Array, " features"] | None
+
+
+class GRUState(NamedTuple):
+    """hidden [*batch, features]."""
+
+    hidden: Float[Array, "*batch features"]
+
+
+@factory
+def gru(reset_after: bool = True) -> Cell:
+    """The gated recurrent unit: two gates, and no state but its output.
+
+        r, z = sigmoid(W_i x + W_h h + b), each with its own rows
+        n = tanh(W_in x + b_n + r (W_hn h + b_hn))       if reset_after
+        n = tanh(W_in x + b_n + W_hn (r h))              otherwise
+        h' = (1 - z) n + z h
+
+    z keeps the old state, as in PyTorch, Keras and Linen (in the paper and in Haiku it
+    admits the new one).
+
+    Args:
+        reset_after: Whether r acts after the product with W_hn, as in PyTorch, cuDNN
+            and Linen, or before it, as in the paper.
+
+    Returns:
+        A `Cell` with `GRUParams` and `GRUState`. w_i starts as lecun_normal, w_h
+        orthogonal for every gate, biases zero (Linen's scheme).
+
+    Example:
+        >>> import nets
+        >>> cell = nets.gru(reset_after=False)
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> state, ys = nets.unroll(cell, params, jnp.ones((10, 5, 3)))
+        >>> ys.shape
+        (10, 5, 8)
+
+    References:
+        Cho et al. 2014, Learning phrase representations using RNN encoder-decoder for
+        statistical machine translation, https://arxiv.org/abs/1406.1078
+    """
+
+    def init(key, inputs, features):
+        w_i, w_h = initializers.linen(key, inputs, features, gates=3)
+        b_hn = jnp.zeros(features) if reset_after else None
+        return GRUParams(w_i, w_h, b=jnp.zeros(3 * features), b_hn=b_hn)
+
+    def initial_state(params, x):
+        return GRUState(initializers.zero_state(x, params.w_i, params.w_h))
+
+    def step_reset_after(params, state, x):
+        h = state.hidden
+        x_r, x_z, x_n = jnp.split(add_bias(x @ params.w_i, params.b), 3, axis=-1)
+        h_r, h_z, h_n = jnp.split(h @ params.w_h, 3, axis=-1)
+        r, z = jax.nn.sigmoid(x_r + h_r), jax.nn.sigmoid(x_z + h_z)
+        n = jnp.tanh(x_n + r * add_bias(h_n, params.b_hn))
+        h = (1 - z) * n + z * h
+        return GRUState(h), h
+
+    def step_reset_before(params, state, x):
+        h = state.hidden
+        w_hr, w_hz, w_hn = jnp.split(params.w_h, 3, axis=-1)
+        x_r, x_z, x_n = jnp.split(add_bias(x @ params.w_i, params.b), 3, axis=-1)
+        r, z = jax.nn.sigmoid(x_r + h @ w_hr), jax.nn.sigmoid(x_z + h @ w_hz)
+        n = jnp.tanh(x_n + (r * h) @ w_hn)
+        h = (1 - z) * n + z * h
+        return GRUState(h), h
+
+    step = step_reset_after if reset_after else step_reset_before
+    return Cell(init, initial_state, step)

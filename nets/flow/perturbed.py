@@ -1,0 +1,128 @@
+"""Where an instrument takes hold of a cell's state, without touching the cell."""
+
+import jax
+from jax.extend.core import ClosedJaxpr, Literal, jaxpr_as_fun
+
+from nets.types import Cell
+
+PROGRAMS = {"jit": "jaxpr", "checkpoint": "jaxpr", "remat": "jaxpr"}
+
+
+def perturbed(cell: Cell) -> Cell:
+    """The same cell, with a hold on the state that leaves each step.
+
+        s_t = s(s_{t-1}, x_t) + delta_t,   y_t = y(s_t, s_{t-1}, x_t)
+
+    Its input is the pair (x_t, delta_t), delta_t having the structure and shapes of the
+    state. The state is one vector, whose entries (an LSTM's h and c) are moved each for
+    itself. The output follows the state wherever the step computes it from the new
+    state, as y_t = h_t does: so dL/ddelta_t at 0 is all of dL/ds_t, that of step t's
+    own output included.
+
+    To find where, the step is traced, and its program followed as it stands, through
+    `jax.jit` and `jax.checkpoint`. (Only a step that is a `custom_vjp` as a whole keeps
+    its outputs apart: the output does not follow the state in it.)
+
+    Args:
+        cell: Any `Cell`.
+
+    Returns:
+        A `Cell` with the parameters, initial state and numbers of the given one.
+
+    Example:
+        >>> import jax.numpy as jnp, nets
+        >>> cell = nets.flow.perturbed(nets.elman())
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> xs, deltas = jnp.ones((10, 3)), nets.ElmanState(jnp.zeros((10, 8)))
+        >>> state, ys = nets.unroll(cell, params, (xs, deltas))
+        >>> ys.shape
+        (10, 8)
+    """
+
+    def initial_state(params, x_and_delta):
+        x, _ = x_and_delta
+        return cell.initial_state(params, x)
+
+    def step(params, state, x_and_delta):
+        x, delta = x_and_delta
+        args = (params, state, x)
+        program, outputs = jax.make_jaxpr(cell.step, return_shape=True)(*args)
+        deltas = jax.tree.leaves(delta)
+        deltas += [None] * (len(program.jaxpr.outvars) - len(deltas))
+        pairs = [(leaf, leaf) for leaf in jax.tree.leaves(args)]
+        moved = [moved for _, moved in _run(program, pairs, deltas)]
+        return jax.tree.unflatten(jax.tree.structure(outputs), moved)
+
+    return Cell(cell.init, initial_state, step)
+
+
+def _run(program, pairs, deltas):
+    """Evaluate a closed jaxpr, adding deltas[i] to the variable of output i.
+
+    Every variable has a pair of values: as the program alone computes it, and as it is
+    once the state has moved. A variable of the state is moved by its own delta only; all
+    others follow those they are computed from. What does not follow is computed once.
+    """
+    jaxpr = program.jaxpr
+    pending = {
+        variable: delta
+        for variable, delta in zip(jaxpr.outvars, deltas, strict=True)
+        if delta is not None and not isinstance(variable, Literal)
+    }
+    values = dict(zip(jaxpr.invars, pairs, strict=True))
+    for variable, value in zip(jaxpr.constvars, program.consts, strict=True):
+        values[variable] = value, value
+    passed_on = set(values)  # these outputs are the previous state's: they move last
+
+    def read(variable):
+        if isinstance(variable, Literal):
+            return variable.val, variable.val
+        return values[variable]
+
+    for equation in jaxpr.eqns:
+        inputs = [read(variable) for variable in equation.invars]
+        holds = [pending.get(variable) for variable in equation.outvars]
+        held = any(hold is not None for hold in holds)
+        name = PROGRAMS.get(equation.primitive.name)
+        if held and name is not None:
+            inner = equation.params[name]
+            inner = inner if isinstance(inner, ClosedJaxpr) else ClosedJaxpr(inner, ())
+            results = _run(inner, inputs, holds)
+        else:
+            plain = _evaluate(jaxpr, equation, [plain for plain, _ in inputs])
+            follows = any(moved is not plain for plain, moved in inputs)
+            moved = (
+                _evaluate(jaxpr, equation, [moved for _, moved in inputs])
+                if follows
+                else plain
+            )
+            results = [
+                (before, after if hold is None else before + hold)
+                for before, after, hold in zip(plain, moved, holds, strict=True)
+            ]
+        values.update(zip(equation.outvars, results, strict=True))
+
+    def leave(variable, delta):
+        plain, moved = read(variable)
+        late = isinstance(variable, Literal) or variable in passed_on
+        return plain, plain + delta if late and delta is not None else moved
+
+    return [leave(*pair) for pair in zip(jaxpr.outvars, deltas, strict=True)]
+
+
+def _evaluate(jaxpr, equation, inputs):
+    """The outputs of one equation, by a program that is it alone."""
+    variables = {
+        variable: value
+        for variable, value in zip(equation.invars, inputs, strict=True)
+        if not isinstance(variable, Literal)
+    }
+    alone = jaxpr.replace(
+        constvars=[],
+        invars=list(variables),
+        outvars=equation.outvars,
+        eqns=[equation],
+        effects=equation.effects,
+        debug_info=jaxpr.debug_info.with_unknown_names(),
+    )
+    return jaxpr_as_fun(ClosedJaxpr(alone, ()))(*variables.values())

@@ -1,0 +1,95 @@
+"""The records that everything is written in terms of, and how their makers behave."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, NamedTuple, ParamSpec, TypeVar
+
+from jaxtyping import Array, Key
+
+Params = Any  # a tree of arrays; each cell has its own NamedTuple
+State = Any  # likewise
+KeyArray = Key[Array, ""]
+
+
+class Cell(NamedTuple):
+    """A recurrent cell: three pure functions of one time step.
+
+    Every function takes any number of leading batch axes, none included. Any `Cell`
+    of yours is taken by every function of the library as its own cells are.
+
+    Attributes:
+        init: `params = init(key, inputs, features)`.
+        initial_state: `state = initial_state(params, x)`, the state before the first
+            input, for an input like `x`, of shape [*batch, inputs].
+        step: `state, y = step(params, state, x)`, so `partial(step, params)` is what
+            `jax.lax.scan` takes.
+
+    Example:
+        A leaky integrator, written as a cell of one's own:
+
+        >>> import jax, jax.numpy as jnp, nets
+        >>> def step(params, state, x):
+        ...     state = 0.9 * state + x @ params
+        ...     return state, state
+        >>> leaky = nets.Cell(
+        ...     init=lambda key, inputs, features: jnp.ones((inputs, features)),
+        ...     initial_state=lambda w, x: jnp.zeros((*x.shape[:-1], w.shape[-1])),
+        ...     step=step,
+        ... )
+        >>> params = leaky.init(jax.random.key(0), 1, 2)
+        >>> state, ys = nets.unroll(leaky, params, jnp.ones((3, 1)))
+        >>> ys[:, 0].round(2).tolist()
+        [1.0, 1.899999976158142, 2.7100000381469727]
+    """
+
+    init: Callable[[KeyArray, int, int], Params]
+    initial_state: Callable[[Params, Any], State]
+    step: Callable[[Params, State, Any], tuple[State, Any]]
+
+
+class Layer(NamedTuple):
+    """A layer: two pure functions of a whole sequence or image.
+
+    Attributes:
+        init: `params = init(key, inputs, features)`.
+        apply: `apply(params, xs, ...)`; a recurrent layer takes what `nets.unroll`
+            takes after `xs`, and returns `(state, ys)`.
+    """
+
+    init: Callable[[KeyArray, int, int], Params]
+    apply: Callable[..., Any]
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def factory(make: Callable[P, T]) -> Callable[P, T]:
+    """Make equal calls of `make` return the same object.
+
+    A cell is a record of functions, and functions are equal only to themselves: without
+    this, `nets.lstm()` would look new to jit and to Flax at each call, and compile
+    again. An argument left out equals its default.
+
+    Args:
+        make: A function of hashable arguments.
+
+    Returns:
+        `make`, remembering what it made.
+
+    Example:
+        >>> import nets
+        >>> nets.lstm() is nets.lstm(forget_bias=1.0)
+        True
+    """
+    signature = inspect.signature(make)
+    remembered = functools.cache(make)
+
+    @functools.wraps(make)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        return remembered(*bound.args, **bound.kwargs)
+
+    return call
