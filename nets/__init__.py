@@ -22,6 +22,7 @@ from nets.cells import (
 from nets.recurrent import (
     BidirectionalParams,
     BidirectionalState,
+    apart,
     bidirectional,
     concatenate,
     unroll,
@@ -40,6 +41,7 @@ __all__ = [
     "LSTMParams",
     "LSTMState",
     "Layer",
+    "apart",
     "bidirectional",
     "concatenate",
     "elman",

@@ -13,8 +13,10 @@ def linen(
 ) -> tuple[Float[Array, "inputs outputs"], Float[Array, "features outputs"]]:
     """Weights as Flax's Linen draws them: every gate's recurrent matrix is orthogonal.
 
-    W_i ~ truncated normal of variance 1 / inputs (lecun_normal); W_h = [Q_1 ... Q_gates],
-    each Q uniform over the orthogonal matrices, so that all its singular values are 1.
+        W_i ~ truncated normal of variance 1 / inputs    (lecun_normal)
+        W_h = [Q_1 ... Q_gates],  Q uniform over the orthogonal matrices
+
+    so that all singular values of each Q are 1.
 
     Args:
         key: A key of `jax.random.key`.

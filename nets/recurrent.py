@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
+import jax.core
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, PyTree, Shaped
@@ -186,6 +187,23 @@ def concatenate(
     return jnp.concatenate([forward, backward], axis=-1)
 
 
+def apart(forward: Any, backward: Any) -> tuple[Any, Any]:
+    """(forward, backward), both directions as they are.
+
+    Args:
+        forward: Outputs of the forward direction, [time, *batch, features].
+        backward: Outputs of the backward one, put back in order.
+
+    Returns:
+        The pair.
+
+    Example:
+        >>> apart(1, 2)
+        (1, 2)
+    """
+    return forward, backward
+
+
 @factory
 def bidirectional(
     forward: Cell,
@@ -204,7 +222,7 @@ def bidirectional(
         forward: The cell that reads x_0 first.
         backward: The cell that reads x_0 last; by default the same cell, with
             parameters of its own.
-        merge: Joins the two outputs.
+        merge: Joins the two outputs: `concatenate`, `apart`, or one of your own.
 
     Returns:
         A `Layer`. `init(key, inputs, features)` gives `BidirectionalParams`, each
@@ -241,3 +259,35 @@ def bidirectional(
         return BidirectionalState(s_f, s_b), merge(y_f, y_b)
 
     return Layer(init, apply)
+
+
+def time_first(xs: PyTree[Shaped[Array, "..."]]) -> PyTree[Shaped[Array, "..."]]:
+    """[*batch, time, features] to [time, *batch, features], what scan wants.
+
+    Args:
+        xs: An array, or a tree of them.
+
+    Returns:
+        The same, time in front.
+
+    Example:
+        >>> time_first(jnp.ones((5, 10, 3))).shape
+        (10, 5, 3)
+    """
+    return jax.tree.map(lambda x: jnp.moveaxis(x, -2, 0), xs)
+
+
+def batch_first(ys: PyTree[Shaped[Array, "..."]]) -> PyTree[Shaped[Array, "..."]]:
+    """[time, *batch, features] to [*batch, time, features], what Flax's users expect.
+
+    Args:
+        ys: An array, or a tree of them.
+
+    Returns:
+        The same, time in the last place but one.
+
+    Example:
+        >>> batch_first(jnp.ones((10, 5, 3))).shape
+        (5, 10, 3)
+    """
+    return jax.tree.map(lambda y: jnp.moveaxis(y, 0, -2), ys)

@@ -12,7 +12,7 @@ from nets.types import Cell, factory
 
 
 class LSTMParams(NamedTuple):
-    """w_i [inputs, 4 features], w_h [features, 4 features], b; gates in order i f g o."""
+    """w_i [inputs, 4 features], w_h [features, 4 features], b; gate order i f g o."""
 
     w_i: Float[Array, "inputs 4*features"]
     w_h: Float[Array, "features 4*features"]
@@ -54,8 +54,9 @@ def lstm(forget_bias: float = 1.0) -> Cell:
         ((5, 8), (10, 5, 8))
 
     References:
-        Hochreiter and Schmidhuber 1997, Long short-term memory, Neural Computation 9(8).
-        Gers, Schmidhuber and Cummins 2000, Learning to forget, Neural Computation 12(10).
+        Hochreiter and Schmidhuber 1997, Long short-term memory, Neural Computation.
+        Gers, Schmidhuber and Cummins 2000, Learning to forget: continual prediction
+        with LSTM, Neural Computation.
         Jozefowicz, Zaremba and Sutskever 2015, An empirical exploration of recurrent
         network architectures, ICML.
     """

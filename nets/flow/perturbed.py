@@ -5,7 +5,7 @@ from jax.extend.core import ClosedJaxpr, Literal, jaxpr_as_fun
 
 from nets.types import Cell
 
-PROGRAMS = {"jit": "jaxpr", "checkpoint": "jaxpr", "remat": "jaxpr"}
+TRANSPARENT = {"jit", "remat2"}  # the primitives of jax.jit and jax.checkpoint
 
 
 def perturbed(cell: Cell) -> Cell:
@@ -60,8 +60,9 @@ def _run(program, pairs, deltas):
     """Evaluate a closed jaxpr, adding deltas[i] to the variable of output i.
 
     Every variable has a pair of values: as the program alone computes it, and as it is
-    once the state has moved. A variable of the state is moved by its own delta only; all
-    others follow those they are computed from. What does not follow is computed once.
+    once the state has moved. A variable of the state is moved by its own delta only;
+    all others follow those they are computed from, and what does not follow is computed
+    once.
     """
     jaxpr = program.jaxpr
     pending = {
@@ -83,9 +84,8 @@ def _run(program, pairs, deltas):
         inputs = [read(variable) for variable in equation.invars]
         holds = [pending.get(variable) for variable in equation.outvars]
         held = any(hold is not None for hold in holds)
-        name = PROGRAMS.get(equation.primitive.name)
-        if held and name is not None:
-            inner = equation.params[name]
+        if held and equation.primitive.name in TRANSPARENT:
+            inner = equation.params["jaxpr"]
             inner = inner if isinstance(inner, ClosedJaxpr) else ClosedJaxpr(inner, ())
             results = _run(inner, inputs, holds)
         else:

@@ -7,9 +7,7 @@ from jaxtyping import Array, Float
 from nets.types import State
 
 
-def log_norms(
-    gradients: State, batch_axes: int = 1
-) -> Float[Array, "time *batch"]:
+def log_norms(gradients: State, batch_axes: int = 1) -> Float[Array, "time *batch"]:
     """ln of the Euclidean norm of each step's gradient, over the whole state.
 
         ln |g_t| = ln m + 1/2 ln sum (g_t / m)^2,   m = max |g_t|
