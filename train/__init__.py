@@ -1,0 +1,21 @@
+"""How anything is trained: optax and trees of arrays, and nothing of `nets`."""
+
+from train.fit import Fitted, NonFiniteError, fit
+from train.optimizers import OPTIMIZERS, make_optimizer
+from train.results import ResultsError, Run, new_run
+from train.step import Metrics, TrainState, init_state, make_step
+
+__all__ = [
+    "OPTIMIZERS",
+    "Fitted",
+    "Metrics",
+    "NonFiniteError",
+    "ResultsError",
+    "Run",
+    "TrainState",
+    "fit",
+    "init_state",
+    "make_optimizer",
+    "make_step",
+    "new_run",
+]

@@ -1,0 +1,198 @@
+"""The training loop: many steps in one jitted scan, many seeds in one vmap."""
+
+import operator
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, PyTree
+from tqdm import tqdm
+
+from train.data.batches import epochs
+from train.step import LossFn, Params, TrainState, init_state, make_step
+
+
+class Fitted(NamedTuple):
+    """What training leaves.
+
+    Attributes:
+        params: The parameters, with the axis of seeds in front.
+        seconds_per_step: Of one step of all seeds together, compilation left out.
+    """
+
+    params: Params
+    seconds_per_step: float
+
+
+class NonFiniteError(ArithmeticError):
+    """A loss, a gradient or a parameter became infinite or not a number.
+
+    Attributes:
+        step: The step, counted from 1, that met it.
+        seed: The seed of the training that met it.
+        tensor: Its name.
+    """
+
+    def __init__(self, step: int, seed: int, tensor: str):
+        self.step, self.seed, self.tensor = step, seed, tensor
+        super().__init__(
+            f"step {step}, seed {seed}: {tensor} is not finite; a smaller learning "
+            "rate or a smaller clip norm may help"
+        )
+
+
+def fit(
+    loss_fn: LossFn,
+    optimizer: optax.GradientTransformation,
+    params: Params,
+    data: PyTree[Array],
+    seeds: Sequence[int],
+    *,
+    steps: int,
+    batch_size: int,
+    record: Callable[..., Any] = lambda **row: None,
+    title: str = "",
+    steps_per_call: int = 20,
+) -> Fitted:
+    """Train one model per seed, all in one vmapped program.
+
+    Every seed goes through the data in its own order, each example once an epoch. The
+    numbers of a seed do not depend on which others are trained beside it, up to
+    rounding. A bar shows the loss and the rate where standard error is a terminal.
+
+    Args:
+        loss_fn: `loss_fn(params, batch, key)`, one number.
+        optimizer: Any optax optimizer.
+        params: The models to begin with, their arrays stacked: [seeds, ...].
+        data: A tree of arrays [examples, ...], shared by all seeds.
+        seeds: One number a model; it decides the order of the data and the loss's keys.
+        steps: How many steps, at least 1.
+        batch_size: Examples a step, from 1 to all there are.
+        record: Called after each call of the program, for each seed, with `seed`,
+            `step`, and the means since the last call of `loss` and `gradient_norm`.
+        title: Stands before the bar.
+        steps_per_call: How many steps a call of the compiled program takes.
+
+    Returns:
+        A `Fitted`.
+
+    Raises:
+        NonFiniteError: A loss or a gradient was not finite; all before is recorded.
+        ValueError: `steps` or `batch_size` is out of range, or sizes do not fit.
+
+    Example:
+        >>> def loss_fn(w, x, key):
+        ...     return ((w - x) ** 2).mean()
+        >>> zeros, data = jnp.zeros(2), jnp.arange(8.0)
+        >>> sgd = optax.sgd(0.1)
+        >>> fitted = fit(loss_fn, sgd, zeros, data, [0, 1], steps=50, batch_size=8)
+        >>> fitted.params.round(2).tolist()
+        [3.5, 3.5]
+    """
+    examples, batches = _check(params, data, seeds, steps, steps_per_call)
+    keys = jnp.stack([jax.random.key(seed) for seed in seeds])
+    order_keys, loss_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
+    states = jax.vmap(lambda p, k: init_state(optimizer, p, k))(params, loss_keys)
+    order = jax.vmap(lambda k: epochs(k, examples, batch_size, steps))(order_keys)
+    order = jnp.swapaxes(order, 0, 1)  # [steps, seeds, batch_size]
+
+    step = make_step(loss_fn, optimizer)
+
+    def gather_and_step(state, indices, data):
+        return step(state, jax.tree.map(lambda array: array[indices], data))
+
+    def many_steps(states, order, data):
+        every_seed = jax.vmap(gather_and_step, in_axes=(0, 0, None))
+        return jax.lax.scan(lambda s, i: every_seed(s, i, data), states, order)
+
+    data = jax.tree.map(jnp.asarray, data)
+    compiled = {}  # by number of steps: the last call may be shorter
+    seconds = 0.0
+    with tqdm(total=steps, desc=title, unit="step", disable=None) as bar:
+        for start in range(0, steps, batches):
+            now = order[start : start + batches]
+            if len(now) not in compiled:
+                lowered = jax.jit(many_steps).lower(states, now, data)
+                compiled[len(now)] = lowered.compile()
+            began = time.perf_counter()
+            after, metrics = jax.block_until_ready(
+                compiled[len(now)](states, now, data)
+            )
+            seconds += time.perf_counter() - began
+            metrics = jax.tree.map(np.asarray, metrics)
+            finite = np.isfinite(metrics.loss) & np.isfinite(metrics.gradient_norm)
+            good = len(now) if finite.all() else int(np.argmin(finite.all(axis=1)))
+            for i, seed in enumerate(seeds[: len(seeds) if good else 0]):
+                record(
+                    seed=seed,
+                    step=start + good,
+                    loss=float(metrics.loss[:good, i].mean()),
+                    gradient_norm=float(metrics.gradient_norm[:good, i].mean()),
+                )
+            if good < len(now):
+                raise _blame(gather_and_step, loss_fn, states, now, data, good, seeds)
+            states = after
+            bar.set_postfix(loss=f"{metrics.loss[-1].mean():.3f}", refresh=False)
+            bar.update(len(now))
+    for i, seed in enumerate(seeds):  # the last update is seen by no later loss
+        last = jax.tree.map(operator.itemgetter(i), states.params)
+        if name := _not_finite("the parameter", last):
+            raise NonFiniteError(steps, seed, name)
+    return Fitted(states.params, seconds / steps)
+
+
+def _check(params, data, seeds, steps, steps_per_call) -> tuple[int, int]:
+    """The number of examples, and of steps a call."""
+    models = {len(leaf) for leaf in jax.tree.leaves(params)}
+    if models != {len(seeds)}:
+        raise ValueError(
+            f"expected parameters stacked over {len(seeds)} seeds, [seeds, ...]; got "
+            f"arrays of length {sorted(models)}"
+        )
+    lengths = {len(leaf) for leaf in jax.tree.leaves(data)}
+    if len(lengths) != 1:
+        raise ValueError(
+            f"expected data [examples, ...] of one length; got {sorted(lengths)}"
+        )
+    if steps < 1 or steps_per_call < 1:
+        raise ValueError(f"expected at least 1 step; got {min(steps, steps_per_call)}")
+    return lengths.pop(), min(steps, steps_per_call)
+
+
+def _blame(step, loss_fn, states, order, data, good, seeds) -> NonFiniteError:
+    """Take the good steps again, and find what is not finite in the next.
+
+    Only a failed run pays for this: the program itself tells no more than the loss and
+    the norm of the gradient.
+    """
+    every_seed = jax.jit(jax.vmap(step, in_axes=(0, 0, None)))
+    for indices in order[:good]:
+        states, _ = every_seed(states, indices, data)
+    _, metrics = every_seed(states, order[good], data)
+    finite = jnp.isfinite(metrics.loss) & jnp.isfinite(metrics.gradient_norm)
+    worst = int(jnp.argmin(finite))
+    state: TrainState = jax.tree.map(operator.itemgetter(worst), states)
+    batch = jax.tree.map(lambda array: array[order[good, worst]], data)
+    key = jax.random.fold_in(state.key, state.step)
+    loss, gradient = jax.value_and_grad(loss_fn)(state.params, batch, key)
+    name = (
+        _not_finite("the data", batch)
+        or _not_finite("the parameter", state.params)
+        or _not_finite("the loss", loss)
+        or _not_finite("the gradient of", gradient)
+        or "the norm of the gradient"
+    )
+    return NonFiniteError(int(state.step) + 1, seeds[worst], name)
+
+
+def _not_finite(kind: str, tree: PyTree) -> str | None:
+    """The name of the first array in the tree that is not finite."""
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        if not bool(jnp.isfinite(leaf).all()):
+            name = jax.tree_util.keystr(path, simple=True, separator=".")
+            return f"{kind} {name}".strip()
+    return None

@@ -1,0 +1,150 @@
+"""A run's results: one folder, complete or absent."""
+
+import contextlib
+import datetime
+import importlib.metadata
+import json
+import math
+import pathlib
+import platform
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jax
+
+PACKAGES = ("backflow", "jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn")
+
+
+class ResultsError(Exception):
+    """A results folder that cannot be had."""
+
+
+class Run:
+    """A results folder in the making.
+
+    Attributes:
+        folder: What it will be called when the run is complete.
+        path: Where to write until then: "FOLDER.unfinished".
+        rows: How many rows of metrics there are.
+    """
+
+    def __init__(self, folder: pathlib.Path):
+        self.folder = folder
+        self.path = folder.with_name(folder.name + ".unfinished")
+        self.rows = 0
+
+    def log(self, **row: Any) -> None:
+        """Add a row to metrics.jsonl, on the disk when this returns.
+
+        Args:
+            **row: Names and values: numbers, strings, lists and arrays of them. What is
+                not finite is written as null, as JSON has no word for it.
+        """
+        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(_plain(row), allow_nan=False) + "\n")
+        self.rows += 1
+
+
+@contextlib.contextmanager
+def new_run(folder: str | pathlib.Path, config: Mapping[str, Any]) -> Iterator[Run]:
+    """A results folder that bears its name only once it is complete.
+
+    While the run goes on it is called "FOLDER.unfinished". A run that fails leaves that
+    behind, with what was logged; if nothing was, it leaves nothing.
+
+    Args:
+        folder: Where the results shall be; it may exist if it is empty.
+        config: Written to config.json, beside the git commit, the versions of the
+            packages, the device and the time.
+
+    Yields:
+        A `Run`, to log to and to write figures into.
+
+    Raises:
+        ResultsError: The folder exists, or cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> folder = pathlib.Path(tempfile.mkdtemp()) / "results"
+        >>> with new_run(folder, {"steps": 3}) as run:
+        ...     run.log(step=1, loss=0.5)
+        >>> sorted(file.name for file in folder.iterdir())
+        ['config.json', 'metrics.jsonl']
+    """
+    run = Run(pathlib.Path(folder).absolute())
+    _claim(run)
+    try:
+        text = json.dumps(_plain({**config, **_surroundings()}), indent=2)
+        (run.path / "config.json").write_text(text + "\n", encoding="utf-8")
+        yield run
+        run.path.replace(run.folder)
+    except BaseException:
+        if run.rows == 0:
+            shutil.rmtree(run.path, ignore_errors=True)
+        raise
+
+
+def _claim(run: Run) -> None:
+    """Make the unfinished folder, or say why there can be none."""
+    try:
+        if run.folder.exists() and (
+            not run.folder.is_dir() or any(run.folder.iterdir())
+        ):
+            raise ResultsError(
+                f"results folder {run.folder} exists already; remove it, or name "
+                "another"
+            )
+        run.path.parent.mkdir(parents=True, exist_ok=True)
+        run.path.mkdir()
+    except FileExistsError as error:
+        raise ResultsError(
+            f"results folder {error.filename} exists already, from a run that goes on, "
+            "or did not come to its end; remove it, or name another folder"
+        ) from None
+    except OSError as error:
+        raise ResultsError(
+            f"results folder {run.folder} cannot be written: {error.strerror}"
+        ) from None
+
+
+def _surroundings() -> dict[str, Any]:
+    """What a run depends on beside its flags."""
+    device = jax.devices()[0]
+    return {
+        "started": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        "commit": _commit(),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in PACKAGES},
+        },
+        "device": f"{device.platform}: {device.device_kind}",
+        "machine": platform.platform(),
+    }
+
+
+def _commit() -> str | None:
+    """The commit the project is at, "-dirty" if changed since; None outside of git."""
+    project = pathlib.Path(__file__).parent.parent
+    if not (project / ".git").exists():
+        return None
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(command, cwd=project, capture_output=True, text=True)
+    except OSError:
+        return None
+    return done.stdout.strip() or None
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON has it."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

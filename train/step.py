@@ -1,0 +1,91 @@
+"""One step of training, as a pure function."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int, Key, PyTree
+
+Params = Any
+LossFn = Callable[[Params, PyTree, Array], Float[Array, ""]]
+
+
+class TrainState(NamedTuple):
+    """All that changes while training: a tree of arrays, so `vmap` trains many at once.
+
+    Attributes:
+        step: Steps done.
+        params: The parameters.
+        opt_state: The optimizer's own state.
+        key: From which each step derives its key.
+    """
+
+    step: Int[Array, ""]
+    params: Params
+    opt_state: optax.OptState
+    key: Key[Array, ""]
+
+
+class Metrics(NamedTuple):
+    """What a step tells: the loss, and the norm of its gradient before any clipping."""
+
+    loss: Float[Array, ""]
+    gradient_norm: Float[Array, ""]
+
+
+def init_state(
+    optimizer: optax.GradientTransformation, params: Params, key: Key[Array, ""]
+) -> TrainState:
+    """The state before the first step.
+
+    Args:
+        optimizer: Any optax optimizer.
+        params: A tree of arrays.
+        key: A key of `jax.random.key`.
+
+    Returns:
+        A `TrainState`.
+
+    Example:
+        >>> params = {"w": jnp.ones(3)}
+        >>> state = init_state(optax.sgd(0.1), params, jax.random.key(0))
+        >>> state.step.item()
+        0
+    """
+    return TrainState(jnp.zeros((), int), params, optimizer.init(params), key)
+
+
+def make_step(
+    loss_fn: LossFn, optimizer: optax.GradientTransformation
+) -> Callable[[TrainState, PyTree], tuple[TrainState, Metrics]]:
+    """A pure function that takes one step down the loss.
+
+        params' = params + optimizer(grad loss_fn(params, batch, key))
+
+    Args:
+        loss_fn: `loss_fn(params, batch, key)`, one number. Each step has another key.
+        optimizer: Any optax optimizer.
+
+    Returns:
+        `state, metrics = step(state, batch)`, which `jax.lax.scan` takes over batches.
+
+    Example:
+        >>> optimizer = optax.sgd(0.5)
+        >>> step = make_step(lambda w, x, key: ((w - x) ** 2).mean(), optimizer)
+        >>> state = init_state(optimizer, jnp.zeros(()), jax.random.key(0))
+        >>> state, metrics = step(state, jnp.array([3.0, 5.0]))
+        >>> state.params.item(), metrics.loss.item()
+        (4.0, 17.0)
+    """
+
+    def step(state, batch):
+        key = jax.random.fold_in(state.key, state.step)
+        loss, gradient = jax.value_and_grad(loss_fn)(state.params, batch, key)
+        updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        state = TrainState(state.step + 1, params, opt_state, state.key)
+        return state, Metrics(loss, optax.tree.norm(gradient))
+
+    return step
