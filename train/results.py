@@ -96,16 +96,16 @@ def _claim(run: Run) -> None:
                 f"results folder {run.folder} exists already; remove it, or name "
                 "another"
             )
-        run.path.parent.mkdir(parents=True, exist_ok=True)
-        run.path.mkdir()
-    except FileExistsError as error:
-        raise ResultsError(
-            f"results folder {error.filename} exists already, from a run that goes on, "
-            "or did not come to its end; remove it, or name another folder"
-        ) from None
+        if run.path.exists():
+            raise ResultsError(
+                f"results folder {run.path} exists already, from a run that goes on or "
+                "did not come to its end; remove it, or name another"
+            )
+        run.path.mkdir(parents=True)
     except OSError as error:
         raise ResultsError(
-            f"results folder {run.folder} cannot be written: {error.strerror}"
+            f"results folder {run.folder} cannot be written: {error.strerror}: "
+            f"{error.filename}; name another"
         ) from None
 
 

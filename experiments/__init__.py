@@ -1,0 +1,1 @@
+"""The questions: each module is an experiment, `python -m experiments.NAME --help`."""

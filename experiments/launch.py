@@ -1,0 +1,237 @@
+"""From a `Config` to a command: its fields become absl flags.
+
+Flags are defined when `main` runs, in a set of their own, not at import: so experiments
+can be imported together, and by pytest.
+"""
+
+import dataclasses
+import datetime
+import inspect
+import math
+import os
+import pathlib
+import shlex
+import sys
+import typing
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+from absl import flags
+
+import train
+
+NAMES = {int: "integers", float: "numbers", str: "words"}
+
+
+class UsageError(Exception):
+    """A user's mistake, in one sentence."""
+
+
+def flag(
+    default: Any,
+    help: str,
+    *,
+    lower_bound: float | None = None,
+    choices: Sequence[str] | None = None,
+) -> Any:
+    """A field of a `Config` that is a flag of the same name.
+
+    Args:
+        default: Its default: a bool, an int, a float, a string, or a list of these.
+        help: One sentence.
+        lower_bound: The least number allowed.
+        choices: The only strings allowed.
+
+    Returns:
+        A dataclass field.
+
+    Example:
+        >>> @dataclasses.dataclass(frozen=True)
+        ... class Config:
+        ...     features: int = flag(64, "Hidden units.", lower_bound=1)
+        >>> parse(Config, ["--features=8"])
+        (Config(features=8), None)
+    """
+    return dataclasses.field(
+        default_factory=lambda: list(default) if isinstance(default, list) else default,
+        metadata={"help": help, "lower_bound": lower_bound, "choices": choices},
+    )
+
+
+def parse(config_class: type, arguments: Sequence[str]) -> tuple[Any, str | None]:
+    """A `Config` from command-line arguments.
+
+    Args:
+        config_class: A dataclass whose fields are made by `flag`.
+        arguments: As in `sys.argv[1:]`.
+
+    Returns:
+        The config, and what `--results` says; None and None if help is asked for.
+
+    Raises:
+        UsageError: A flag or value is not allowed.
+    """
+    values = flags.FlagValues()
+    kinds = typing.get_type_hints(config_class)
+    defaults = config_class()
+    for field in dataclasses.fields(config_class):
+        _define(values, field, kinds[field.name], getattr(defaults, field.name))
+    flags.DEFINE_string("results", None, "", flag_values=values)
+    flags.DEFINE_boolean("help", False, "", short_name="h", flag_values=values)
+    flags.DEFINE_boolean("helpfull", False, "", flag_values=values)
+    try:
+        rest = values(["", *arguments])[1:]
+    except flags.Error as error:
+        raise UsageError(_sentence(error)) from None
+    if values["help"].value or values["helpfull"].value:
+        return None, None
+    if rest:
+        raise UsageError(f"expected flags only, --name=value; got {rest[0]!r}")
+    given = {
+        field.name: _checked(field.name, kinds[field.name], values[field.name].value)
+        for field in dataclasses.fields(config_class)
+    }
+    return config_class(**given), values["results"].value
+
+
+def _sentence(error: flags.Error) -> str:
+    """What absl says, its borrowed phrases put into words for a user."""
+    text = " ".join(str(error).split()).replace("ERROR:: ", "")
+    text = text.replace("invalid literal for int() with base 10:", "no integer:")
+    return text.replace("could not convert string to float:", "no number:")
+
+
+def _define(values: flags.FlagValues, field: dataclasses.Field, kind, default) -> None:
+    """Define the absl flag of one field."""
+    name, help, choices = field.name, field.metadata["help"], field.metadata["choices"]
+    low = field.metadata["lower_bound"]
+    if kind is bool:
+        flags.DEFINE_boolean(name, default, help, flag_values=values)
+    elif kind is int:
+        flags.DEFINE_integer(name, default, help, lower_bound=low, flag_values=values)
+    elif kind is float:
+        flags.DEFINE_float(name, default, help, lower_bound=low, flag_values=values)
+    elif choices is not None:
+        flags.DEFINE_enum(name, default, list(choices), help, flag_values=values)
+    elif kind is str:
+        flags.DEFINE_string(name, default, help, flag_values=values)
+    else:
+        text = [str(item) for item in default]
+        flags.DEFINE_list(name, text, help, flag_values=values)
+
+
+def _checked(name: str, kind: Any, value: Any) -> Any:
+    """A parsed value, after the checks that absl does not make."""
+    if kind is float and not math.isfinite(value):
+        raise UsageError(f"flag --{name}: expected a finite number; got {value}")
+    if typing.get_origin(kind) is not list:
+        return value
+    (item,) = typing.get_args(kind)
+    try:
+        items = [item(text) for text in value]
+    except ValueError:
+        raise UsageError(
+            f"flag --{name}: expected {NAMES[item]} separated by commas; got "
+            f"{','.join(value)!r}"
+        ) from None
+    if not items or "" in items:
+        raise UsageError(
+            f"flag --{name}: expected values separated by commas; got "
+            f"{','.join(value)!r}"
+        )
+    twice = [item for item in items if items.count(item) > 1]
+    if twice:
+        raise UsageError(f"flag --{name}: {twice[0]} stands there twice")
+    return items
+
+
+def main(config_class: type, run: Callable[[Any, train.Run], None]) -> None:
+    """Run an experiment as a command, and exit.
+
+    The exit code is 0; 2 for a user's mistake; 1 for a run that failed; 130 if it was
+    interrupted. Each says one sentence on standard error.
+
+    Args:
+        config_class: The experiment's `Config`.
+        run: `run(config, results)`.
+    """
+    module = sys.modules[config_class.__module__]
+    spec = module.__spec__
+    name = spec.name if spec else pathlib.Path(str(module.__file__)).stem
+    short = name.rpartition(".")[2]
+    # A function compiles in seconds, the same one at each run: it is kept.
+    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    if jax.config.values["jax_compilation_cache_dir"] is None:
+        jax.config.update("jax_compilation_cache_dir", str(cache / "backflow"))
+    try:
+        config, folder = parse(config_class, sys.argv[1:])
+        if config is None:
+            print(_help(module, name, config_class))
+            sys.exit(0)
+        command = shlex.join(["python", "-m", name, *sys.argv[1:]])
+        settings = {
+            "experiment": short,
+            "command": command,
+            "config": dataclasses.asdict(config),
+        }
+        with train.new_run(folder or _fresh_folder(short), settings) as results:
+            run(config, results)
+        print(f"Results: {_shown(results.folder)}")
+    except (UsageError, train.ResultsError) as error:
+        _stop(short, str(error), 2)
+    except (train.NonFiniteError, OSError) as error:
+        _stop(short, f"the run failed: {error}{_left(locals().get('results'))}", 1)
+    except KeyboardInterrupt:
+        _stop(short, f"interrupted{_left(locals().get('results'))}", 130)
+
+
+def _fresh_folder(name: str) -> pathlib.Path:
+    """results/NAME/TIME, a folder that does not exist."""
+    now = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    parent = pathlib.Path("results") / name
+    count, folder = 1, parent / now
+    while folder.exists() or folder.with_name(folder.name + ".unfinished").exists():
+        count, folder = count + 1, parent / f"{now}_{count + 1}"
+    return folder
+
+
+def _shown(path: pathlib.Path) -> str:
+    """A path as short as it can be said."""
+    here = pathlib.Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def _left(results: train.Run | None) -> str:
+    """Where the rows of a run that did not end are."""
+    if results is None or not results.path.exists():
+        return ""
+    return f" (what was logged is in {_shown(results.path)})"
+
+
+def _stop(name: str, sentence: str, code: int) -> typing.NoReturn:
+    """Say why, and exit."""
+    print(f"{name}: {sentence}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _help(module: Any, name: str, config_class: type) -> str:
+    """The question that the experiment asks, and its flags."""
+    lines = [inspect.cleandoc(module.__doc__ or name), "", "Flags:"]
+    defaults = config_class()
+    for field in dataclasses.fields(config_class):
+        default = getattr(defaults, field.name)
+        if isinstance(default, list):
+            default = ",".join(str(item) for item in default)
+        lines += [f"  --{field.name}={default}", f"      {field.metadata['help']}"]
+        if field.metadata["choices"]:
+            lines[-1] += f" One of {', '.join(field.metadata['choices'])}."
+        if field.metadata["lower_bound"] is not None:
+            lines[-1] += f" At least {field.metadata['lower_bound']}."
+    lines += [
+        "  --results=FOLDER",
+        f"      Where results go; by default a new folder under results/{name[12:]}.",
+        "  --flagfile=FILE",
+        "      Read flags from a file, one a line.",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,140 @@
+"""What a run shows: tables for the terminal, figures for the eye."""
+
+import textwrap
+from collections.abc import Sequence
+
+import matplotlib
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Okabe and Ito's colours, which the colour-blind tell apart; dark ones first.
+COLOURS = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#000000",
+    "#E69F00",
+    "#56B4E9",
+)
+
+
+def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table as text, its header wrapped.
+
+    Args:
+        header: A name a column.
+        rows: A text a cell.
+
+    Returns:
+        Lines; the first column is aligned to the left, all others to the right.
+
+    Example:
+        >>> print(text_table(["cell", "test accuracy, %"], [["lstm", "86"]]))
+                  test
+        cell  accuracy, %
+        ----  -----------
+        lstm           86
+    """
+    heads = [
+        textwrap.wrap(name, max(12, *(len(row[i]) for row in rows)))
+        for i, name in enumerate(header)
+    ]
+    widths = [
+        max(map(len, [*head, *(row[i] for row in rows)]))
+        for i, head in enumerate(heads)
+    ]
+    height = max(map(len, heads))
+    padded = [[""] * (height - len(head)) + head for head in heads]
+    lines = [list(line) for line in zip(*padded, strict=True)]
+    lines += [["-" * width for width in widths], *map(list, rows)]
+    return "\n".join(
+        "  ".join(
+            text.rjust(width) if i else text.ljust(width)
+            for i, (text, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
+def mean_and_deviation(values: Float[np.ndarray, " seeds"], form: str) -> str:
+    """The mean over seeds, and the standard deviation if there are several.
+
+    Args:
+        values: One number a seed.
+        form: A format for the mean, such as "{:.1f}".
+
+    Returns:
+        "mean ± deviation", the deviation that of a sample (n - 1); "none" if a seed
+        has none (nan).
+
+    Example:
+        >>> mean_and_deviation(np.array([1.0, 2.0, 3.0]), "{:.1f}")
+        '2.0 ± 1.0'
+    """
+    if np.isnan(values).any():
+        return "none"
+    mean = form.format(values.mean())
+    if len(values) < 2:
+        return mean
+    return f"{mean} ± {form.replace('+', '').format(values.std(ddof=1))}"
+
+
+def figure(title: str, columns: int) -> tuple[Figure, Sequence[Axes]]:
+    """A figure of panels side by side, on one y axis.
+
+    Args:
+        title: The finding.
+        columns: How many panels.
+
+    Returns:
+        The figure and its axes.
+    """
+    with matplotlib.rc_context({"font.size": 10}):
+        figure = Figure(figsize=(5.5 * columns, 5), dpi=110, layout="constrained")
+        figure.suptitle(title, fontweight="bold", fontsize=12)
+        axes = figure.subplots(1, columns, sharey=True, squeeze=False)[0]
+    for axis in axes:
+        axis.grid(alpha=0.3)
+    return figure, axes
+
+
+def band(
+    axis: Axes,
+    values: Float[np.ndarray, "seeds x"],
+    label: str,
+    colour: int,
+    *,
+    dashed: bool = False,
+) -> None:
+    """The geometric mean over seeds as a line, their range as a band.
+
+    Args:
+        axis: Where to draw.
+        values: Positive numbers, a row a seed; zeros leave gaps.
+        label: For the legend.
+        colour: Its number in `COLOURS`, counted round.
+        dashed: Draw a dashed line.
+    """
+    values = np.where(values > 0, values, np.nan)
+    x = np.arange(values.shape[1])
+    shade = COLOURS[colour % len(COLOURS)]
+    mean = np.exp(np.log(values).mean(axis=0))
+    axis.plot(x, mean, "--" if dashed else "-", color=shade, label=label, linewidth=2)
+    low, high = values.min(axis=0), values.max(axis=0)
+    axis.fill_between(x, low, high, color=shade, alpha=0.2, linewidth=0)
+
+
+def caption(figure: Figure, text: str) -> None:
+    """Say below a figure what was done, so that it can stand alone.
+
+    Args:
+        figure: Of `figure`.
+        text: Some sentences.
+    """
+    width = int(figure.get_figwidth() * 13)
+    figure.supxlabel(
+        textwrap.fill(text, width), fontsize=8, color="0.3", x=0.01, ha="left"
+    )
