@@ -33,7 +33,7 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
     Example:
         >>> print(text_table(["cell", "test accuracy, %"], [["lstm", "86"]]))
-                  test
+                     test
         cell  accuracy, %
         ----  -----------
         lstm           86

@@ -1,0 +1,211 @@
+"""The main job, run through its command line."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+TINY = ["--steps=3", "--features=4", "--seeds=0,1", "--order=rows"]
+
+CELLS = """
+import jax, jax.numpy as jnp, nets
+
+def _step(params, state, x):
+    state = 0.9 * state + x @ params
+    return state, jnp.tanh(state)
+
+leaky = nets.Cell(
+    init=lambda key, inputs, features: jax.random.normal(key, (inputs, features)),
+    initial_state=lambda w, x: jnp.zeros((*x.shape[:-1], w.shape[-1])),
+    step=_step,
+)
+
+def make():
+    return leaky
+
+def no_batch():
+    return leaky._replace(initial_state=lambda w, x: jnp.zeros((1, 4)))
+
+def no_step():
+    return leaky._replace(step=lambda w, state, x: (state @ x, state))
+
+def grows():
+    return leaky._replace(step=lambda w, state, x: ((state, state), state))
+
+def explodes():  # the state is nan after a training step, as w leaves what it was
+    def step(w, state, x):
+        state, y = _step(w, state, x)
+        return jnp.where((w == 1).all(), state, jnp.nan), y * 0 + state
+    return leaky._replace(step=step, init=lambda k, i, f: jnp.ones((i, f)))
+
+def raises():
+    raise RuntimeError("boom")
+
+number = 3
+"""
+
+
+@pytest.fixture
+def run(tmp_path):
+    """`done = run("--flag=value", ...)` in a folder with nothing but mycells.py."""
+    (tmp_path / "mycells.py").write_text(CELLS)
+
+    def run(*flags, module="experiments.gradient_flow"):
+        return subprocess.run(
+            [sys.executable, "-m", module, *flags],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "JAX_PLATFORMS": "cpu"},
+        )
+
+    return run
+
+
+def rows(folder: pathlib.Path, kind: str) -> list[dict]:
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    return [row for row in map(json.loads, lines) if row["kind"] == kind]
+
+
+def test_it_compares_cells_before_and_after_training(run, tmp_path):
+    done = run(*TINY, "--cells=elman,lstm,gru,mycells:make", "--results=out")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""  # no bar where there is no terminal
+    lines = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines[-5:-1]] == [
+        "elman",
+        "lstm",
+        "gru",
+        "mycells:make",
+    ]
+    assert lines[-1] == "Results: out"
+    folder = tmp_path / "out"
+    assert {path.name for path in folder.iterdir()} == {
+        "config.json",
+        "metrics.jsonl",
+        "gradient_flow.png",
+    }
+    assert (folder / "gradient_flow.png").read_bytes().startswith(b"\x89PNG")
+    config = json.loads((folder / "config.json").read_text())
+    assert config["command"].startswith("python -m experiments.gradient_flow --steps=3")
+    assert config["config"]["cells"][3] == "mycells:make"
+    assert config["config"]["steps"] == 3
+
+    gradients = rows(folder, "gradient")
+    assert len(gradients) == 4 * 2 * 2  # cells, seeds, before and after
+    for row in gradients:
+        assert len(row["log_norm"]) == 8
+        slope = np.polyfit(range(8), row["log_norm"], 1)[0]
+        np.testing.assert_allclose(row["decay"], slope, rtol=1e-3, atol=1e-5)
+    assert len(rows(folder, "training")) == 4 * 2
+    assert all(0 <= row["test_accuracy"] <= 1 for row in rows(folder, "accuracy"))
+
+
+def test_both_directions_are_measured_each_against_its_own_order(run, tmp_path):
+    done = run(*TINY, "--cells=gru", "--bidirectional", "--results=out")
+    assert done.returncode == 0, done.stderr
+    assert "gru forward" in done.stdout
+    assert "gru backward" in done.stdout
+    for row in rows(tmp_path / "out", "gradient"):
+        # What a direction read last lies nearest to the loss, be it x_7 or x_0.
+        assert row["log_norm"][-1] > row["log_norm"][0], row["direction"]
+    directions = [row["direction"] for row in rows(tmp_path / "out", "gradient")]
+    assert set(directions) == {"forward", "backward"}
+
+
+def test_the_same_flags_give_the_same_numbers(run, tmp_path):
+    for name in ("one", "two"):
+        assert run(*TINY, "--cells=elman", f"--results={name}").returncode == 0
+    first, second = (
+        (tmp_path / n / "metrics.jsonl").read_text() for n in ("one", "two")
+    )
+    assert first == second
+
+
+def test_flags_can_stand_in_a_file_and_results_go_to_a_new_folder(run, tmp_path):
+    (tmp_path / "flags.txt").write_text("\n".join([*TINY, "--cells=elman"]))
+    done = run("--flagfile=flags.txt")
+    assert done.returncode == 0, done.stderr
+    (folder,) = (tmp_path / "results" / "gradient_flow").iterdir()
+    assert done.stdout.splitlines()[-1] == f"Results: {folder.relative_to(tmp_path)}"
+
+
+def test_help_tells_the_question_and_the_flags(run):
+    done = run("--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith("How far back does the gradient of each cell reach")
+    assert "--learning_rate=0.003" in done.stdout
+    assert "--results=FOLDER" in done.stdout
+
+
+MISTAKES = [
+    ("--cells=lsmt", "unknown cell 'lsmt'; expected one of elman, lstm, gru"),
+    ("--cells=", "--cells: expected values separated by commas"),
+    ("--cells=gru,gru", "gru stands there twice"),
+    ("--cells=nowhere:cell", "cannot be imported: ModuleNotFoundError"),
+    ("--cells=mycells:nothing", "has no attribute 'nothing'"),
+    ("--cells=mycells:number", "is no Cell, nor a function that returns one; got int"),
+    ("--cells=mycells:raises", "RuntimeError: boom"),
+    ("--cells=mycells:no_batch", "keep the state's structure, shapes and dtypes"),
+    ("--cells=mycells:no_step", "fails on an input of shape [2, 8]"),
+    ("--cells=mycells:grows", "keep the state's structure, shapes and dtypes"),
+    ("--steps=0", "flag --steps=0: 0 is not a positive integer"),
+    ("--steps=many", "flag --steps=many: no integer: 'many'"),
+    ("--stpes=1", "Unknown command line flag 'stpes'"),
+    ("--order=diagonal", "should be one of <pixels|rows>"),
+    ("--optimizer=none", "should be one of <adam|adamw|"),
+    ("--learning_rate=nan", "expected a finite number; got nan"),
+    ("--learning_rate=-1", "is not a non-negative number"),
+    ("--seeds=a", "--seeds: expected integers separated by commas; got 'a'"),
+    ("--seeds=-1", "expected integers from 0 to 2^32 - 1; got [-1]"),
+    ("--batch_size=899", "expected at most 898, the training digits; got 899"),
+    ("--results=mycells.py", "exists already; remove it, or name another"),
+    ("--results=mycells.py/out", "cannot be written: Not a directory"),
+    ("--flagfile=nowhere", "Unable to open flagfile"),
+    ("train", "expected flags only, --name=value; got 'train'"),
+]
+
+
+@pytest.mark.parametrize(("flag", "sentence"), MISTAKES)
+def test_a_mistake_is_one_sentence(flag, sentence, monkeypatch, capsys, tmp_path):
+    """In this process, as each would take seconds in its own."""
+    from experiments import gradient_flow, launch
+
+    (tmp_path / "mycells.py").write_text(CELLS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "mycells", raising=False)
+    monkeypatch.setattr(sys, "argv", ["gradient_flow", *TINY, flag])
+    with pytest.raises(SystemExit) as stop:
+        launch.main(gradient_flow.Config, gradient_flow.run)
+    said = capsys.readouterr()
+    assert stop.value.code == 2
+    assert said.err.startswith("gradient_flow: ")
+    assert sentence in said.err
+    assert said.err.count("\n") == 1
+    assert {path.name for path in tmp_path.iterdir()} <= {
+        "mycells.py",
+        "__pycache__",
+        "results",
+    }
+    assert not list(tmp_path.glob("results/*/*"))
+
+
+def test_a_mistake_shows_no_traceback_and_exits_with_2(run):
+    done = run("--cells=lsmt")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_run_that_fails_says_where_and_keeps_what_was_logged(run, tmp_path):
+    done = run(*TINY, "--cells=elman,mycells:explodes", "--results=out")
+    assert done.returncode == 1
+    assert "the run failed: step 2, seed 0: the loss is not finite" in done.stderr
+    assert "out.unfinished" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+    assert rows(tmp_path / "out.unfinished", "accuracy")[0]["cell"] == "elman"

@@ -1,0 +1,107 @@
+"""The arrows of the design, the README, and what a fresh clone promises."""
+
+import ast
+import pathlib
+import re
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parent.parent
+PEERS = {"torch", "keras", "haiku", "equinox", "tensorflow"}
+FLAX = {"nets/linen.py", "nets/nnx.py", "nets/models.py"}
+FILES = [
+    str(path.relative_to(ROOT))
+    for room in ("nets", "train", "experiments")
+    for path in sorted((ROOT / room).rglob("*.py"))
+]
+
+
+def imported(file: str) -> set[str]:
+    """The modules that a file imports, by their full names."""
+    names = set()
+    for node in ast.walk(ast.parse((ROOT / file).read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: imports are absolute"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def within(name: str, *rooms: str) -> bool:
+    return any(name == room or name.startswith(room + ".") for room in rooms)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_imports_point_one_way(file):
+    names = imported(file)
+    tops = {name.split(".")[0] for name in names}
+    assert not tops & PEERS
+    room = file.split("/")[0]
+    if room in ("nets", "train"):
+        other = {"nets": "train", "train": "nets"}[room]
+        assert not tops & {other, "experiments", "absl"}
+    if room == "nets" and file not in FLAX:
+        assert "flax" not in tops
+    if room == "experiments" and file != "experiments/launch.py":
+        assert "absl" not in tops
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.startswith("nets/")])
+def test_rooms_of_nets_stand_in_order(file):
+    forbidden = {
+        "nets/types.py": ("nets",),
+        "nets/initializers.py": ("nets.cells", "nets.recurrent", "nets.flow"),
+        "nets/linear.py": ("nets.cells", "nets.recurrent", "nets.flow"),
+        "nets/recurrent.py": ("nets.flow", "nets.cells"),
+    }.get(file, ())
+    if file.startswith("nets/cells/"):
+        forbidden = ("nets.recurrent", "nets.flow")
+    if file not in FLAX:
+        forbidden = (*forbidden, "nets.linen", "nets.nnx", "nets.models")
+    assert not [name for name in imported(file) if within(name, *forbidden)]
+
+
+def test_no_room_without_a_name():
+    vague = {"utils", "common", "base", "misc", "helpers"}
+    assert not [file for file in FILES if vague & set(re.split(r"[/.]", file))]
+
+
+def test_readme_code_runs(capsys):
+    readme = (ROOT / "README.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
+    assert len(blocks) >= 3
+    exec(compile("\n".join(blocks), "README.md", "exec"), {"__name__": "readme"})
+    assert "the gradient halves every" in capsys.readouterr().out
+
+
+def test_readme_shows_every_file():
+    tree = (ROOT / "README.md").read_text().split("## The house")[1]
+    for file in FILES:
+        path = pathlib.Path(file)
+        if path.name == "__init__.py":
+            continue
+        assert re.search(rf"\b{re.escape(path.stem)}\b", tree), file
+
+
+def test_readme_names_every_cell():
+    import nets
+
+    readme = (ROOT / "README.md").read_text()
+    assert not [name for name in nets.CELLS if f"`nets.{name}`" not in readme]
+
+
+def test_figures_of_the_readme_are_there():
+    readme = (ROOT / "README.md").read_text()
+    figures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", readme)
+    assert figures
+    for figure in figures:
+        assert (ROOT / figure).read_bytes().startswith(b"\x89PNG")
+
+
+def test_lock_pins_with_hashes_and_names_no_registry():
+    lock = (ROOT / "requirements.lock").read_text()
+    pins = re.findall(r"^([a-z0-9.\-]+)==\S+( ;[^\\\n]*)? \\\n +--hash=", lock, re.M)
+    starts = re.findall(r"^[a-z0-9]", lock, re.M)
+    assert len(pins) == len(starts) > 20
+    assert "://" not in lock

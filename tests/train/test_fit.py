@@ -1,0 +1,178 @@
+"""Many steps in one scan, many seeds in one vmap."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from train import NonFiniteError, fit, init_state, make_step
+from train.data.batches import epochs
+
+XS = jax.random.normal(jax.random.key(7), (20, 3))
+YS = XS @ jnp.array([1.0, -2.0, 0.5])
+
+
+def loss_fn(params, batch, key):
+    xs, ys = batch
+    noise = 0.01 * jax.random.normal(key, ys.shape)
+    return ((xs @ params["w"] - ys + noise) ** 2).mean()
+
+
+def start(seeds):
+    return {"w": jnp.stack([jnp.full(3, 0.1 * seed) for seed in seeds])}
+
+
+def train(seeds, **options):
+    options = {"steps": 23, "batch_size": 6, "steps_per_call": 5, **options}
+    return fit(loss_fn, optax.adam(0.1), start(seeds), (XS, YS), seeds, **options)
+
+
+def test_it_learns():
+    fitted = train([0, 1, 2], steps=300)
+    expected = jnp.broadcast_to(jnp.array([1.0, -2.0, 0.5]), (3, 3))
+    chex.assert_trees_all_close(fitted.params["w"], expected, atol=0.03)
+    assert fitted.seconds_per_step > 0
+
+
+def test_many_seeds_at_once_are_each_seed_alone():
+    together = train([4, 5, 6]).params["w"]
+    alone = jnp.concatenate([train([seed]).params["w"] for seed in (4, 5, 6)])
+    chex.assert_trees_all_close(together, alone, atol=1e-6)
+
+
+def test_it_is_a_loop_of_steps_over_shuffled_epochs():
+    order_key, loss_key = jax.random.split(jax.random.key(3))
+    optimizer = optax.adam(0.1)
+    step = jax.jit(make_step(loss_fn, optimizer))
+    state = init_state(optimizer, {"w": jnp.full(3, 0.3)}, loss_key)
+    for indices in epochs(order_key, 20, 6, 23):
+        state, _ = step(state, (XS[indices], YS[indices]))
+    chex.assert_trees_all_close(train([3]).params["w"][0], state.params["w"], atol=1e-6)
+
+
+def test_the_same_seed_gives_the_same_numbers():
+    chex.assert_trees_all_equal(train([1, 2]).params, train([1, 2]).params)
+
+
+def test_steps_per_call_change_nothing():
+    whole, parts = train([1], steps_per_call=23), train([1], steps_per_call=4)
+    chex.assert_trees_all_close(whole.params, parts.params, atol=1e-6)
+
+
+def test_every_call_is_recorded_for_every_seed():
+    rows = []
+    train([8, 9], record=lambda **row: rows.append(row))
+    assert [(row["seed"], row["step"]) for row in rows] == [
+        (seed, step) for step in (5, 10, 15, 20, 23) for seed in (8, 9)
+    ]
+    assert all(np.isfinite([row["loss"], row["gradient_norm"]]).all() for row in rows)
+
+
+def test_an_epoch_sees_every_example_once():
+    order = epochs(jax.random.key(0), examples=12, batch_size=4, steps=9)
+    first, second, third = order.reshape(3, 12)
+    for epoch in (first, second, third):
+        assert sorted(epoch.tolist()) == list(range(12))
+    assert first.tolist() != second.tolist()
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_step_and_its_name():
+    def loss_fn(params, batch, key):
+        return jnp.where(params > 3.5, jnp.inf, -params) + 0 * batch.mean()
+
+    rows = []
+    with pytest.raises(NonFiniteError, match="step 5, seed 11: the loss") as caught:
+        fit(
+            loss_fn,
+            optax.sgd(1.0),  # the parameter is n after n steps
+            jnp.zeros(1),
+            jnp.ones(4),
+            [11],
+            steps=9,
+            batch_size=2,
+            steps_per_call=3,
+            record=lambda **row: rows.append(row),
+        )
+    assert (caught.value.step, caught.value.seed) == (5, 11)
+    assert [row["step"] for row in rows] == [3, 4]  # what was good stays
+
+
+def test_a_gradient_that_is_not_finite_is_named():
+    def loss_fn(params, batch, key):  # sqrt has no slope at 0, but a value
+        return jnp.sqrt(params["dense"]["w"]) + params["b"] ** 2 + 0 * batch.mean()
+
+    params = {"dense": {"w": jnp.zeros(2)}, "b": jnp.ones(2)}
+    with pytest.raises(
+        NonFiniteError, match=r"step 1, seed 0: the gradient of dense\.w"
+    ):
+        fit(loss_fn, optax.sgd(0.1), params, jnp.ones(4), [0, 1], steps=2, batch_size=2)
+
+
+def test_a_parameter_that_is_not_finite_is_named_even_in_the_last_step():
+    def loss_fn(params, batch, key):
+        return 1e10 * params["w"] + 0 * batch.mean()
+
+    with pytest.raises(NonFiniteError, match="step 1, seed 0: the parameter w"):
+        fit(
+            loss_fn,
+            optax.sgd(1e30),
+            {"w": jnp.zeros(1)},
+            jnp.ones(4),
+            [0],
+            steps=1,
+            batch_size=2,
+        )
+
+
+def test_data_that_is_not_finite_is_named():
+    with pytest.raises(NonFiniteError, match="the data 1"):
+        fit(
+            loss_fn,
+            optax.sgd(0.1),
+            start([0]),
+            (XS, YS.at[0].set(jnp.nan)),
+            [0],
+            steps=20,
+            batch_size=10,
+        )
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"steps": 0}, "expected at least 1 step; got 0"),
+        ({"batch_size": 21}, "expected a batch size from 1 to 20.*got 21"),
+        ({"batch_size": 0}, "expected a batch size from 1 to 20.*got 0"),
+    ],
+)
+def test_bad_sizes_are_refused(options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        train([0], **options)
+
+
+def test_parameters_must_be_stacked_over_seeds():
+    with pytest.raises(ValueError, match="stacked over 3 seeds"):
+        fit(
+            loss_fn,
+            optax.sgd(0.1),
+            start([0, 1]),
+            (XS, YS),
+            [0, 1, 2],
+            steps=1,
+            batch_size=2,
+        )
+
+
+def test_data_must_be_of_one_length():
+    with pytest.raises(ValueError, match="of one length"):
+        fit(
+            loss_fn,
+            optax.sgd(0.1),
+            start([0]),
+            (XS, YS[:5]),
+            [0],
+            steps=1,
+            batch_size=2,
+        )
