@@ -1,0 +1,164 @@
+"""The cells that the tests walk over, and what they share."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import nets
+
+TIME, INPUTS, FEATURES = 5, 2, 3
+
+
+class FastParams(NamedTuple):
+    key: jax.Array
+    value: jax.Array
+    query: jax.Array
+
+
+def _fast_init(key, inputs, features):
+    draw = partial(jax.random.normal, shape=(inputs, features))
+    return FastParams(*map(draw, jax.random.split(key, 3)))
+
+
+def _fast_initial_state(params, x):
+    features = params.key.shape[-1]
+    dtype = jnp.result_type(x, *params)
+    return {"memory": jnp.zeros((*x.shape[:-1], features, features), dtype)}
+
+
+def _fast_read(params, state, x):
+    return jnp.einsum("...ij,...j->...i", state["memory"], jnp.cos(x @ params.query))
+
+
+def _fast_step(params, state, x):
+    key, value = jnp.tanh(x @ params.key), x @ params.value
+    written = value[..., :, None] * key[..., None, :]
+    state = {"memory": 0.9 * state["memory"] + jnp.sin(state["memory"]) * written}
+    state = {"memory": state["memory"] + written}
+    return state, _fast_read(params, state, x)
+
+
+# Unlike our own cells: the state is a matrix in a dict, and the output is not in it.
+FAST_WEIGHTS = nets.Cell(_fast_init, _fast_initial_state, _fast_step)
+
+
+class Case(NamedTuple):
+    """A factory, its options, and y_t as a function of (params, s_t, x_t)."""
+
+    make: Callable[..., nets.Cell]
+    options: Mapping[str, Any] = MappingProxyType({})
+    read: Callable[[Any, Any, Any], Any] = lambda params, state, x: state.hidden
+
+    @property
+    def cell(self) -> nets.Cell:
+        return self.make(**self.options)
+
+
+CASES = {name: Case(make) for name, make in nets.CELLS.items()} | {
+    "elman(relu)": Case(nets.elman, {"activation": jax.nn.relu}),
+    "lstm(forget_bias=0)": Case(nets.lstm, {"forget_bias": 0.0}),
+    "gru(reset_after=False)": Case(nets.gru, {"reset_after": False}),
+    "fast weights": Case(lambda: FAST_WEIGHTS, read=_fast_read),
+}
+each_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+each_cell = pytest.mark.parametrize("cell", [c.cell for c in CASES.values()], ids=CASES)
+both_ways = pytest.mark.parametrize("reverse", [False, True], ids=["forward", "back"])
+
+
+class Example(NamedTuple):
+    params: Any
+    xs: jax.Array
+    state: Any
+
+
+def differ(one: Any, other: Any) -> list[bool]:
+    """Whether each array of one tree differs from the other's."""
+    return jax.tree.leaves(jax.tree.map(lambda a, b: bool((a != b).any()), one, other))
+
+
+def draw(like: Any, seed: int = 0, scale: float = 0.5, dtype: Any = None) -> Any:
+    """Normal numbers in a tree of shapes: NumPy's, as JAX would compile each shape."""
+    rng = np.random.default_rng(seed)
+    return jax.tree.map(
+        lambda a: jnp.asarray(scale * rng.standard_normal(a.shape), dtype or a.dtype),
+        like,
+    )
+
+
+def normal(*shape: int, seed: int = 0, scale: float = 0.5) -> jax.Array:
+    return jnp.asarray(scale * np.random.default_rng(seed).standard_normal(shape))
+
+
+def draw_params(cell: nets.Cell, seed: int = 0, **kwargs: Any) -> Any:
+    """Parameters none of which is zero, biases included."""
+    like = jax.eval_shape(lambda key: cell.init(key, INPUTS, FEATURES), _key())
+    return draw(like, seed, **kwargs)
+
+
+def example(
+    cell: nets.Cell, *batch: int, time: int = TIME, dtype: Any = None, seed: int = 0
+) -> Example:
+    """Parameters, inputs [time, *batch, inputs] and a first state, all at random."""
+    params = draw_params(cell, seed, dtype=dtype)
+    xs = normal(time, *batch, INPUTS, seed=seed + 1, scale=1.0).astype(dtype)
+    x = jax.ShapeDtypeStruct(xs.shape[1:], xs.dtype)
+    state = draw(jax.eval_shape(cell.initial_state, params, x), seed + 2)
+    return Example(params, xs, state)
+
+
+def _key():
+    return jax.random.key(0)
+
+
+def total(state: Any, ys: Any) -> jax.Array:
+    """A loss in which every number counts, a zero of the padding too."""
+    return jnp.stack([jnp.sin(a).sum() for a in jax.tree.leaves((state, ys))]).sum()
+
+
+run = jax.jit(nets.unroll, static_argnames=("cell", "reverse"))
+
+
+@partial(jax.jit, static_argnames=("cell", "reverse"))
+def run_and_grad(cell, params, xs, state, *, lengths=None, reverse=False):
+    """What unroll returns, and gradients by parameters, inputs and first state."""
+
+    def loss(params, xs, state):
+        out = nets.unroll(cell, params, xs, state, lengths=lengths, reverse=reverse)
+        return total(*out), out
+
+    grads, out = jax.grad(loss, argnums=(0, 1, 2), has_aux=True)(params, xs, state)
+    return out, grads
+
+
+@partial(jax.jit, static_argnames=("cell", "lengths", "reverse"))
+def run_rows_and_grad(cell, params, xs, state, *, lengths, reverse=False):
+    """`run_and_grad`, one sequence after another, each cut to its own length."""
+
+    def loss(params, xs, state):
+        states, outputs = [], []
+        for row, length in enumerate(lengths):
+            first = jax.tree.map(lambda s, row=row: s[row], state)
+            end, ys = nets.unroll(
+                cell, params, xs[:length, row], first, reverse=reverse
+            )
+            states.append(end)
+            outputs.append(jnp.pad(ys, ((0, len(xs) - length), (0, 0))))
+        ends = jax.tree.map(lambda *rows: jnp.stack(rows), *states)
+        out = ends, jnp.stack(outputs, axis=1)
+        return total(*out), out
+
+    grads, out = jax.grad(loss, argnums=(0, 1, 2), has_aux=True)(params, xs, state)
+    return out, grads
+
+
+def fill_padding(xs: jax.Array, lengths: Any, fill: float) -> jax.Array:
+    """xs [time, *batch, inputs] with `fill` wherever a sequence has ended."""
+    lengths = np.asarray(lengths)
+    steps = np.arange(len(xs)).reshape(-1, *(1,) * lengths.ndim)
+    return jnp.asarray(np.where((steps < lengths)[..., None], xs, fill), xs.dtype)

@@ -1,0 +1,293 @@
+"""Other JAX libraries, fed with our parameters.
+
+Each peer is a function (params, xs, lengths) of ours, [time, batch, inputs],
+to the final state and outputs as ours. It can be differentiated by our parameters, so
+that its gradients need no translation.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import flax.linen as nn
+import haiku as hk
+import jax
+import jax.numpy as jnp
+import keras
+from cases import FEATURES, INPUTS
+from flax import nnx
+
+import nets
+from nets import ElmanState, GRUState, LSTMState
+
+
+class Peer(NamedTuple):
+    """Our cell, theirs, and which of our parameters theirs can express."""
+
+    cell: nets.Cell
+    run: Callable[..., Any]
+    expressible: Callable[[Any], Any] = lambda params: params
+
+
+def gates(*arrays, names):
+    """{"i": (w_i, w_h, b of i), ...}"""
+    blocks = zip(*(jnp.split(a, len(names), axis=-1) for a in arrays), strict=True)
+    return dict(zip(names, blocks, strict=True))
+
+
+def swap(first, names="rzn", order="zrn"):
+    """The gates of one array in another order."""
+    blocks = dict(zip(names, jnp.split(first, len(names), axis=-1), strict=True))
+    return jnp.concatenate([blocks[name] for name in order], axis=-1)
+
+
+def to_linen(params: Any) -> tuple[Any, Any]:
+    """Our parameters as Linen's tree, and Linen's cell."""
+    if isinstance(params, nets.ElmanParams):
+        w_i, w_h, b = params
+        return {"i": {"kernel": w_i, "bias": b}, "h": {"kernel": w_h}}, nn.SimpleCell
+    tree: Any = {}
+    lstm = isinstance(params, nets.LSTMParams)
+    names = "ifgo" if lstm else "rzn"
+    for gate, (w_i, w_h, b) in gates(*params[:3], names=names).items():
+        tree[f"i{gate}"], tree[f"h{gate}"] = {"kernel": w_i}, {"kernel": w_h}
+        tree[("h" if lstm else "i") + gate]["bias"] = b
+    if lstm:
+        return tree, nn.OptimizedLSTMCell
+    tree["hn"]["bias"] = params.b_hn
+    return tree, nn.GRUCell
+
+
+def from_flax(carry):
+    if isinstance(carry, tuple):
+        return LSTMState(hidden=carry[1], cell=carry[0])
+    return carry
+
+
+def linen(state, kind=None):
+    def run(params, xs, lengths=None):
+        tree, cell = to_linen(params)
+        layer = nn.RNN((kind or cell)(FEATURES), return_carry=True, time_major=True)
+        carry, ys = layer.apply(
+            {"params": {"cell": tree}},
+            xs,
+            seq_lengths=lengths,
+        )
+        return state(carry), ys
+
+    return run
+
+
+def linen_bidirectional(state):
+    def run(params, xs, lengths=None):
+        trees, cells = zip(*map(to_linen, params), strict=True)
+        layer = nn.Bidirectional(
+            nn.RNN(cells[0](FEATURES)),
+            nn.RNN(cells[1](FEATURES)),
+            return_carry=True,
+            time_major=True,
+        )
+        names = "forward_rnn", "backward_rnn"
+        tree = {n: {"cell": t} for n, t in zip(names, trees, strict=True)}
+        variables = {"params": tree}
+        carries, ys = layer.apply(variables, xs, seq_lengths=lengths)
+        return nets.BidirectionalState(*map(state, carries)), ys
+
+    return run
+
+
+def nnx_run(state, kind):
+    def run(params, xs, lengths=None):
+        cell = kind(INPUTS, FEATURES, rngs=nnx.Rngs(0))
+        cell.dense_i.kernel.set_value(params.w_i)
+        cell.dense_h.kernel.set_value(params.w_h)
+        has_bias = cell.dense_h if kind is nnx.OptimizedLSTMCell else cell.dense_i
+        has_bias.bias.set_value(params.b)
+        layer = nnx.RNN(cell, time_major=True, return_carry=True, rngs=nnx.Rngs(0))
+        carry, ys = layer(xs, seq_lengths=lengths)
+        return state(carry), ys
+
+    return run
+
+
+def to_keras(params: Any, reset_after: bool = True) -> tuple[list, Any, dict]:
+    """Our parameters as the list of Keras's weights, and Keras's layer."""
+    if isinstance(params, nets.ElmanParams):
+        return list(params), keras.layers.SimpleRNN, {}
+    if isinstance(params, nets.LSTMParams):
+        return list(params), keras.layers.LSTM, {}
+    w_i, w_h, b = map(swap, params[:3])
+    if reset_after:
+        b = jnp.stack([b, jnp.pad(params.b_hn, (2 * FEATURES, 0))])
+    return [w_i, w_h, b], keras.layers.GRU, {"reset_after": reset_after}
+
+
+def _mask(xs, lengths):
+    if lengths is None:
+        return None
+    return jnp.arange(len(xs))[None, :] < lengths[:, None]
+
+
+def keras_layer(params: Any, reset_after: bool, **options: Any) -> tuple[list, Any]:
+    weights, layer, more = to_keras(params, reset_after)
+    layer = layer(
+        FEATURES,
+        return_sequences=True,
+        return_state=True,
+        zero_output_for_mask=True,
+        **more,
+        **options,
+    )
+    return weights, layer
+
+
+def keras_run(state, reset_after=True):
+    def run(params, xs, lengths=None):
+        weights, layer = keras_layer(params, reset_after)
+        batch_first = xs.swapaxes(0, 1)
+        layer.build(batch_first.shape)
+        (ys, *end), _ = layer.stateless_call(
+            weights,
+            [v.value for v in layer.non_trainable_variables],
+            batch_first,
+            mask=_mask(xs, lengths),
+        )
+        return state(*end), ys.swapaxes(0, 1)
+
+    return run
+
+
+def keras_bidirectional(state, reset_after=True):
+    def run(params, xs, lengths=None):
+        weights, layer = keras_layer(params.forward, reset_after)
+        other, *_ = to_keras(params.backward, reset_after)
+        both: Any = keras.layers.Bidirectional(layer)
+        batch_first = xs.swapaxes(0, 1)
+        both.build(batch_first.shape)
+        (ys, *ends), _ = both.stateless_call(
+            weights + other,
+            [v.value for v in both.non_trainable_variables],
+            batch_first,
+            mask=_mask(xs, lengths),
+        )
+        half = len(ends) // 2
+        states = state(*ends[:half]), state(*ends[half:])
+        return nets.BidirectionalState(*states), ys.swapaxes(0, 1)
+
+    return run
+
+
+def haiku(make, to_haiku, state, zeros):
+    def run(params, xs):
+        core = hk.without_apply_rng(
+            hk.transform(lambda xs: hk.dynamic_unroll(make(), xs, zeros(xs)))
+        )
+        ys, end = core.apply(to_haiku(params), xs)
+        return state(end), ys
+
+    return run
+
+
+def _zeros(xs):
+    return jnp.zeros((xs.shape[1], FEATURES), xs.dtype)
+
+
+def haiku_vanilla(params):
+    w_i, w_h, b = params
+    return {
+        "vanilla_rnn/linear": {"w": w_i, "b": b},
+        "vanilla_rnn/linear_1": {"w": w_h},
+    }
+
+
+def haiku_lstm(params):
+    w = jnp.concatenate([params.w_i, params.w_h])
+    b = params.b.at[FEATURES : 2 * FEATURES].add(-1.0)  # haiku adds 1 in each step
+    w, b = (swap(a, "ifgo", "igfo") for a in (w, b))
+    return {"lstm/linear": {"w": w, "b": b}}
+
+
+def haiku_gru(params):
+    def turn(a):  # sigmoid(-z) = 1 - sigmoid(z): haiku's z admits what ours keeps
+        z, rest = jnp.split(swap(a), [FEATURES], axis=-1)
+        return jnp.concatenate([-z, rest], axis=-1)
+
+    w_i, w_h, b = map(turn, params[:3])
+    return {"gru": {"w_i": w_i, "w_h": w_h, "b": b}}
+
+
+def equinox(kind, state):
+    def run(params, xs):
+        cell: Any = kind(INPUTS, FEATURES, key=jax.random.key(0))
+        names = ["weight_ih", "weight_hh", "bias", "bias_n"][: len(params)]
+        values = [params.w_i.T, params.w_h.T, *params[2:]]
+        cell = eqx.tree_at(lambda c: [getattr(c, n) for n in names], cell, values)
+
+        def one(xs):
+            zeros = jnp.zeros(FEATURES, xs.dtype)
+            first = (zeros, zeros) if kind is eqx.nn.LSTMCell else zeros
+
+            def step(carry, x):
+                carry = cell(x, carry)
+                return carry, carry[0] if isinstance(carry, tuple) else carry
+
+            return jax.lax.scan(step, first, xs)
+
+        end, ys = jax.vmap(one, in_axes=1, out_axes=(0, 1))(xs)
+        return state(end), ys
+
+    return run
+
+
+def without_b_hn(params):
+    """nnx.GRUCell has no such bias."""
+    return params._replace(b_hn=jnp.zeros_like(params.b_hn))
+
+
+ELMAN, RELU, LSTM = nets.elman(), nets.elman(jax.nn.relu), nets.lstm()
+AFTER, BEFORE = nets.gru(), nets.gru(reset_after=False)
+
+PADDING_PEERS = {
+    "elman linen": Peer(ELMAN, linen(ElmanState)),
+    "lstm linen": Peer(LSTM, linen(from_flax)),
+    "gru linen": Peer(AFTER, linen(GRUState)),
+    "elman keras": Peer(ELMAN, keras_run(ElmanState)),
+    "lstm keras": Peer(LSTM, keras_run(LSTMState)),
+    "gru keras": Peer(AFTER, keras_run(GRUState)),
+    "gru keras reset_before": Peer(BEFORE, keras_run(GRUState, reset_after=False)),
+}
+PEERS = PADDING_PEERS | {
+    "lstm linen not fused": Peer(LSTM, linen(from_flax, nn.LSTMCell)),
+    "elman nnx": Peer(ELMAN, nnx_run(ElmanState, nnx.SimpleCell)),
+    "lstm nnx": Peer(LSTM, nnx_run(from_flax, nnx.OptimizedLSTMCell)),
+    "gru nnx": Peer(AFTER, nnx_run(GRUState, nnx.GRUCell), without_b_hn),
+    "elman haiku": Peer(
+        RELU,
+        haiku(
+            lambda: hk.VanillaRNN(FEATURES, False), haiku_vanilla, ElmanState, _zeros
+        ),
+    ),
+    "lstm haiku": Peer(
+        LSTM,
+        haiku(
+            lambda: hk.LSTM(FEATURES),
+            haiku_lstm,
+            lambda end: LSTMState(*end),
+            lambda xs: hk.LSTMState(_zeros(xs), _zeros(xs)),
+        ),
+    ),
+    "gru haiku": Peer(
+        BEFORE, haiku(lambda: hk.GRU(FEATURES), haiku_gru, GRUState, _zeros)
+    ),
+    "lstm equinox": Peer(LSTM, equinox(eqx.nn.LSTMCell, lambda end: LSTMState(*end))),
+    "gru equinox": Peer(AFTER, equinox(eqx.nn.GRUCell, GRUState)),
+}
+BIDIRECTIONAL_PEERS = {
+    "elman linen": Peer(ELMAN, linen_bidirectional(ElmanState)),
+    "lstm linen": Peer(LSTM, linen_bidirectional(from_flax)),
+    "gru linen": Peer(AFTER, linen_bidirectional(GRUState)),
+    "elman keras": Peer(ELMAN, keras_bidirectional(ElmanState)),
+    "lstm keras": Peer(LSTM, keras_bidirectional(LSTMState)),
+    "gru keras": Peer(AFTER, keras_bidirectional(GRUState)),
+    "gru keras reset_before": Peer(BEFORE, keras_bidirectional(GRUState, False)),
+}
