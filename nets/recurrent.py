@@ -115,7 +115,9 @@ def _within(lengths: ArrayLike, time: int, xs: PyTree) -> Array:
     if not jnp.issubdtype(lengths.dtype, jnp.integer):
         raise ValueError(f"expected integer lengths; got {lengths.dtype}")
     for x in jax.tree.leaves(xs):
-        if x.shape[1 : 1 + lengths.ndim] != lengths.shape or x.ndim <= lengths.ndim:
+        # Integers may be tokens, which have no axis of features.
+        axes = x.ndim - (2 if jnp.issubdtype(x.dtype, jnp.inexact) else 1)
+        if lengths.ndim > axes or x.shape[1 : 1 + lengths.ndim] != lengths.shape:
             raise ValueError(
                 "expected lengths of the shape of the inputs' batch axes: inputs "
                 f"[time, *batch, inputs] have shape {list(x.shape)}, lengths have "

@@ -1,6 +1,7 @@
 """Where an instrument takes hold of a cell's state, without touching the cell."""
 
 import jax
+import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Literal, jaxpr_as_fun
 
 from nets.types import Cell
@@ -20,14 +21,21 @@ def perturbed(cell: Cell) -> Cell:
     own output included.
 
     To find where, the step is traced, and its program followed as it stands, through
-    `jax.jit` and `jax.checkpoint`. (Only a step that is a `custom_vjp` as a whole keeps
-    its outputs apart: the output does not follow the state in it.)
+    `jax.jit` and `jax.checkpoint`. Other operations with a program of their own (a
+    `custom_vjp`, a `cond`) are taken whole, with the derivative that they have: an
+    output of theirs that is the new state follows it. Of two state entries that are one
+    variable, an output follows the first. Entries that are not real numbers, such as a
+    counter, are not moved.
 
     Args:
         cell: Any `Cell`.
 
     Returns:
         A `Cell` with the parameters, initial state and numbers of the given one.
+
+    Raises:
+        ValueError: When it takes a step that computes the state and more inside one
+            operation, such as a `scan`, so that the rest cannot follow the state.
 
     Example:
         >>> import jax.numpy as jnp, nets
@@ -47,7 +55,12 @@ def perturbed(cell: Cell) -> Cell:
         x, delta = x_and_delta
         args = (params, state, x)
         program, outputs = jax.make_jaxpr(cell.step, return_shape=True)(*args)
-        deltas = jax.tree.leaves(delta)
+        deltas = [
+            d if jnp.issubdtype(s.dtype, jnp.inexact) else None
+            for d, s in zip(
+                jax.tree.leaves(delta), jax.tree.leaves(outputs[0]), strict=True
+            )
+        ]
         deltas += [None] * (len(program.jaxpr.outvars) - len(deltas))
         pairs = [(leaf, leaf) for leaf in jax.tree.leaves(args)]
         moved = [moved for _, moved in _run(program, pairs, deltas)]
@@ -65,15 +78,16 @@ def _run(program, pairs, deltas):
     once.
     """
     jaxpr = program.jaxpr
-    pending = {
-        variable: delta
-        for variable, delta in zip(jaxpr.outvars, deltas, strict=True)
-        if delta is not None and not isinstance(variable, Literal)
-    }
+    pending = {}
+    for variable, delta in zip(jaxpr.outvars, deltas, strict=True):
+        if delta is not None and _named(variable):
+            pending.setdefault(variable, delta)
     values = dict(zip(jaxpr.invars, pairs, strict=True))
     for variable, value in zip(jaxpr.constvars, program.consts, strict=True):
         values[variable] = value, value
-    passed_on = set(values)  # these outputs are the previous state's: they move last
+
+    used = {v for equation in jaxpr.eqns for v in equation.invars if _named(v)}
+    used |= {v for v in jaxpr.outvars if _named(v)}
 
     def read(variable):
         if isinstance(variable, Literal):
@@ -89,6 +103,7 @@ def _run(program, pairs, deltas):
             inner = inner if isinstance(inner, ClosedJaxpr) else ClosedJaxpr(inner, ())
             results = _run(inner, inputs, holds)
         else:
+            holds = _shared(equation, holds, used) if held else holds
             plain = _evaluate(jaxpr, equation, [plain for plain, _ in inputs])
             follows = any(moved is not plain for plain, moved in inputs)
             moved = (
@@ -104,10 +119,41 @@ def _run(program, pairs, deltas):
 
     def leave(variable, delta):
         plain, moved = read(variable)
-        late = isinstance(variable, Literal) or variable in passed_on
-        return plain, plain + delta if late and delta is not None else moved
+        return plain, moved if delta is None else plain + delta
 
     return [leave(*pair) for pair in zip(jaxpr.outvars, deltas, strict=True)]
+
+
+def _named(atom) -> bool:
+    """Whether it is a variable, and not a number written into the program."""
+    return not isinstance(atom, Literal)
+
+
+def _shared(equation, holds, used):
+    """The holds of an operation taken whole: outputs that are one variable share one.
+
+    An operation may put out its new state twice, as state and as output. If it puts out
+    something else beside the state, what that owes to the state cannot be told.
+    """
+    inner = equation.params.get("branches") or [equation.params.get("call_jaxpr")]
+    twins = [None if program is None else program.jaxpr.outvars for program in inner]
+    shared = list(holds)
+    for i, variable in enumerate(equation.outvars):
+        if holds[i] is not None or variable not in used:
+            continue
+        alike = [
+            hold
+            for j, hold in enumerate(holds)
+            if hold is not None and all(t is not None and t[i] is t[j] for t in twins)
+        ]
+        if not alike:
+            raise ValueError(
+                "expected a step whose output is computed from its new state in the "
+                f"open; it comes with the state out of one {equation.primitive.name}, "
+                "so dL/ds_t cannot be told; return the output from outside of it"
+            )
+        shared[i] = alike[0]
+    return shared
 
 
 def _evaluate(jaxpr, equation, inputs):

@@ -20,7 +20,8 @@ def log_norms(gradients: State, batch_axes: int = 1) -> Float[Array, "time *batc
         batch_axes: How many axes are batch; all others are the state's.
 
     Returns:
-        Nats, [time, *batch]; -inf where the gradient is exactly zero.
+        Nats, [time, *batch]; -inf where the gradient is exactly zero, inf where it has
+        overflowed.
 
     Example:
         >>> log_norms([jnp.full((2, 1, 4), 1e-30)]).round(3).tolist()
@@ -33,7 +34,8 @@ def log_norms(gradients: State, batch_axes: int = 1) -> Float[Array, "time *batc
     g = jnp.concatenate(flat, axis=-1)
     largest = jnp.abs(g).max(axis=-1, keepdims=True)
     scaled = g / jnp.where(largest == 0, 1, largest)
-    return jnp.log(largest[..., 0]) + jnp.log((scaled**2).sum(axis=-1)) / 2
+    log_norms = jnp.log(largest[..., 0]) + jnp.log((scaled**2).sum(axis=-1)) / 2
+    return jnp.where(jnp.isposinf(largest[..., 0]), jnp.inf, log_norms)
 
 
 def decay_rate(log_norms: Float[Array, "time *batch"]) -> Float[Array, "*batch"]:

@@ -42,6 +42,7 @@ def state_gradients(
 
     Returns:
         The loss, and its gradients, a state with time in front: [time, *batch, ...].
+        An entry of the state that is an integer has the gradient zero.
 
     Raises:
         ValueError: The loss is not one number, or as in `unroll`.
@@ -68,7 +69,11 @@ def state_gradients(
 
     time = jax.tree.leaves(xs)[0].shape[0]
     deltas = jax.tree.map(
-        lambda s: jnp.zeros((time, *s.shape), s.dtype), jax.eval_shape(final, xs)[0]
+        lambda s: jnp.zeros(
+            (time, *s.shape),
+            s.dtype if jnp.issubdtype(s.dtype, jnp.inexact) else jnp.float32,
+        ),
+        jax.eval_shape(final, xs)[0],
     )
 
     def perturbed_loss(deltas):

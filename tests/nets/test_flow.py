@@ -145,11 +145,66 @@ def test_jit_and_checkpoint_hide_nothing(name, wrap, x64):
     assert_wrapping_changes_nothing(name, wrap)
 
 
-@pytest.mark.parametrize("wrap", ONE_OPERATION.values(), ids=ONE_OPERATION)
-@pytest.mark.parametrize("name", ["lstm", "fast weights"])
-def test_a_step_that_is_one_operation_hides_nothing(name, wrap, x64):
-    """Only a custom_vjp may: so says `perturbed`."""
-    assert_wrapping_changes_nothing(name, wrap)
+@pytest.mark.parametrize("wrap", ["custom_jvp", "cond"])
+def test_an_output_that_is_the_state_follows_it_out_of_one_operation(wrap, x64):
+    assert_wrapping_changes_nothing("lstm", ONE_OPERATION[wrap])
+
+
+@pytest.mark.parametrize(
+    ("name", "wrap"),
+    [
+        ("lstm", "scan"),
+        ("fast weights", "custom_jvp"),
+        ("fast weights", "cond"),
+        ("fast weights", "scan"),
+    ],
+)
+def test_an_output_that_cannot_follow_the_state_is_refused(name, wrap):
+    with pytest.raises(ValueError, match="computed from its new state in the open"):
+        assert_wrapping_changes_nothing(name, ONE_OPERATION[wrap])
+
+
+def test_a_custom_gradient_is_the_one_that_counts(x64):
+    """A step with a backward pass of its own: here ten times the true one."""
+
+    @jax.custom_vjp
+    def step(params, state, x):
+        state = 0.5 * state + x
+        return state, state
+
+    def forward(params, state, x):
+        return step(params, state, x), None
+
+    def backward(_, upstream):
+        to_state, to_output = upstream
+        return (), 5.0 * (to_state + to_output), to_state
+
+    step.defvjp(forward, backward)
+    cell = nets.Cell(
+        lambda key, inputs, features: (), lambda params, x: jnp.zeros(x.shape), step
+    )
+    _, gradients = state_gradients(
+        cell, (), jnp.ones((3, 1)), lambda state, ys: ys[-1].sum()
+    )
+    exactly(gradients[:, 0], jnp.array([25.0, 5.0, 1.0]))
+
+
+def test_a_counter_in_the_state_is_not_moved():
+    def step(params, state, x):
+        h, count = state
+        h = 0.5 * h + x
+        return (h, count + 1), h * count
+
+    cell = nets.Cell(
+        lambda key, inputs, features: (),
+        lambda params, x: (jnp.zeros(x.shape), jnp.ones(x.shape, int)),
+        step,
+    )
+    _, (h, count) = state_gradients(
+        cell, (), jnp.ones((3, 1)), lambda state, ys: ys.sum()
+    )
+    np.testing.assert_array_equal(h[:, 0], [1 + 0.5 * (2 + 0.5 * 3), 2 + 0.5 * 3, 3])
+    assert not count.any()
 
 
 @pytest.mark.parametrize("jit", [False, True], ids=["", "jit"])
