@@ -123,17 +123,11 @@ def compare_before_and_after(
 
     def log(when, profiles):
         for direction, log_norms in profiles.items():
-            for seed, rate, row in zip(
-                config.seeds, decay(log_norms), log_norms, strict=True
-            ):
+            where = {"cell": name, "direction": direction, "when": when}
+            rates = decay(log_norms)
+            for seed, rate, row in zip(config.seeds, rates, log_norms, strict=True):
                 results.log(
-                    kind="gradient",
-                    cell=name,
-                    seed=seed,
-                    direction=direction,
-                    when=when,
-                    decay=rate,
-                    log_norm=row,
+                    kind="gradient", **where, seed=seed, decay=rate, log_norm=row
                 )
 
     _, before = measure_all(params, *test)
@@ -183,15 +177,7 @@ def measure(
 
     Each sequence has the gradient of its own loss; of their norms the median counts. A
     backward cell's steps are numbered in the order in which it reads.
-
-    Args:
-        model: The classifier.
-        params: Its parameters, of one seed.
-        xs: Held-out sequences, [examples, time, inputs].
-        labels: [examples].
-
-    Returns:
-        The accuracy, and ln |dL/ds_t|, [time], by direction.
+    Returns the accuracy, and ln |dL/ds_t|, [time], by direction.
     """
     accuracy = (logits(model, params, xs).argmax(axis=-1) == labels).mean()
     sequences = time_first(xs)

@@ -1,5 +1,6 @@
 """The training loop: many steps in one jitted scan, many seeds in one vmap."""
 
+import functools
 import operator
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ from jaxtyping import Array, PyTree
 from tqdm import tqdm
 
 from train.data.batches import epochs
-from train.step import LossFn, Params, TrainState, init_state, make_step
+from train.step import LossFn, Metrics, Params, TrainState, init_state, make_step
 
 
 class Fitted(NamedTuple):
@@ -93,48 +94,35 @@ def fit(
         >>> fitted.params.round(2).tolist()
         [3.5, 3.5]
     """
-    examples, batches = _check(params, data, seeds, steps, steps_per_call)
+    examples = _check(params, data, seeds, steps, steps_per_call)
     keys = jnp.stack([jax.random.key(seed) for seed in seeds])
     order_keys, loss_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
+    order = jax.vmap(lambda key: epochs(key, examples, batch_size, steps), out_axes=1)(
+        order_keys
+    )  # [steps, seeds, batch_size]
     states = jax.vmap(lambda p, k: init_state(optimizer, p, k))(params, loss_keys)
-    order = jax.vmap(lambda k: epochs(k, examples, batch_size, steps))(order_keys)
-    order = jnp.swapaxes(order, 0, 1)  # [steps, seeds, batch_size]
-
-    step = make_step(loss_fn, optimizer)
-
-    def gather_and_step(state, indices, data):
-        return step(state, jax.tree.map(lambda array: array[indices], data))
-
-    def many_steps(states, order, data):
-        every_seed = jax.vmap(gather_and_step, in_axes=(0, 0, None))
-        return jax.lax.scan(lambda s, i: every_seed(s, i, data), states, order)
-
     data = jax.tree.map(jnp.asarray, data)
-    compiled = {}  # by number of steps: the last call may be shorter
+    step = _over_seeds(make_step(loss_fn, optimizer))
+
+    @jax.jit
+    def many_steps(states, order, data):
+        return jax.lax.scan(lambda s, i: step(s, i, data), states, order)
+
+    @functools.cache  # the last call may be shorter
+    def program(length):
+        return many_steps.lower(states, order[:length], data).compile()
+
     seconds = 0.0
     with tqdm(total=steps, desc=title, unit="step", disable=None) as bar:
-        for start in range(0, steps, batches):
-            now = order[start : start + batches]
-            if len(now) not in compiled:
-                lowered = jax.jit(many_steps).lower(states, now, data)
-                compiled[len(now)] = lowered.compile()
+        for start in range(0, steps, steps_per_call):
+            now = order[start : start + steps_per_call]
+            run = program(len(now))
             began = time.perf_counter()
-            after, metrics = jax.block_until_ready(
-                compiled[len(now)](states, now, data)
-            )
+            after, metrics = jax.block_until_ready(run(states, now, data))
             seconds += time.perf_counter() - began
-            metrics = jax.tree.map(np.asarray, metrics)
-            finite = np.isfinite(metrics.loss) & np.isfinite(metrics.gradient_norm)
-            good = len(now) if finite.all() else int(np.argmin(finite.all(axis=1)))
-            for i, seed in enumerate(seeds[: len(seeds) if good else 0]):
-                record(
-                    seed=seed,
-                    step=start + good,
-                    loss=float(metrics.loss[:good, i].mean()),
-                    gradient_norm=float(metrics.gradient_norm[:good, i].mean()),
-                )
+            good = _record(record, seeds, start, metrics)
             if good < len(now):
-                raise _blame(gather_and_step, loss_fn, states, now, data, good, seeds)
+                raise _blame(step, loss_fn, states, now, data, good, seeds)
             states = after
             bar.set_postfix(loss=f"{metrics.loss[-1].mean():.3f}", refresh=False)
             bar.update(len(now))
@@ -145,8 +133,32 @@ def fit(
     return Fitted(states.params, seconds / steps)
 
 
-def _check(params, data, seeds, steps, steps_per_call) -> tuple[int, int]:
-    """The number of examples, and of steps a call."""
+def _over_seeds(step: Callable) -> Callable:
+    """The step of every seed at once, each on the examples that its indices name."""
+
+    def gather_and_step(state, indices, data):
+        return step(state, jax.tree.map(lambda array: array[indices], data))
+
+    return jax.vmap(gather_and_step, in_axes=(0, 0, None))
+
+
+def _record(record, seeds, start: int, metrics: Metrics) -> int:
+    """Record the steps before the first that is not finite; how many these are."""
+    loss, norm = np.asarray(metrics.loss), np.asarray(metrics.gradient_norm)
+    finite = (np.isfinite(loss) & np.isfinite(norm)).all(axis=1)
+    good = len(loss) if finite.all() else int(np.argmin(finite))
+    for i, seed in enumerate(seeds if good else ()):
+        record(
+            seed=seed,
+            step=start + good,
+            loss=float(loss[:good, i].mean()),
+            gradient_norm=float(norm[:good, i].mean()),
+        )
+    return good
+
+
+def _check(params, data, seeds, steps, steps_per_call) -> int:
+    """The number of examples."""
     models = {len(leaf) for leaf in jax.tree.leaves(params)}
     if models != {len(seeds)}:
         raise ValueError(
@@ -160,7 +172,7 @@ def _check(params, data, seeds, steps, steps_per_call) -> tuple[int, int]:
         )
     if steps < 1 or steps_per_call < 1:
         raise ValueError(f"expected at least 1 step; got {min(steps, steps_per_call)}")
-    return lengths.pop(), min(steps, steps_per_call)
+    return lengths.pop()
 
 
 def _blame(step, loss_fn, states, order, data, good, seeds) -> NonFiniteError:
@@ -169,7 +181,7 @@ def _blame(step, loss_fn, states, order, data, good, seeds) -> NonFiniteError:
     Only a failed run pays for this: the program itself tells no more than the loss and
     the norm of the gradient.
     """
-    every_seed = jax.jit(jax.vmap(step, in_axes=(0, 0, None)))
+    every_seed = jax.jit(step)
     for indices in order[:good]:
         states, _ = every_seed(states, indices, data)
     _, metrics = every_seed(states, order[good], data)
