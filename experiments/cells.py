@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 import nets
 from experiments import launch
+from nets import flow
 
 
 def named(name: str, inputs: int, features: int) -> nets.Cell:
@@ -42,7 +43,7 @@ def named(name: str, inputs: int, features: int) -> nets.Cell:
             found = getattr(found, part)
         if callable(found) and not isinstance(found, nets.Cell):
             found = found()
-    except Exception as error:  # whatever the user's own code may raise
+    except (Exception, SystemExit) as error:  # whatever the user's own code may raise
         raise launch.UsageError(
             f"cell {name!r} cannot be imported: {type(error).__name__}: {error}"
         ) from error
@@ -58,31 +59,43 @@ def named(name: str, inputs: int, features: int) -> nets.Cell:
 def _try(name: str, cell: nets.Cell, inputs: int, features: int) -> None:
     """Walk one step of a cell in shapes only, before any time is spent on it."""
     batch = 2
+    x = jnp.zeros((batch, inputs))
 
-    def walk():
-        params = cell.init(jax.random.key(0), inputs, features)
-        x = jnp.zeros((batch, inputs))
-        state = cell.initial_state(params, x)
-        after, y = cell.step(params, state, x)
-        return state, after, y
+    def shapes(function, *args):
+        try:
+            return jax.eval_shape(function, *args)
+        except Exception as error:  # whatever the user's own code may raise
+            sentence = " ".join(str(error).split())
+            raise launch.UsageError(
+                f"cell {name!r} fails on an input of shape [{batch}, {inputs}]: "
+                f"{type(error).__name__}: {sentence}"
+            ) from error
 
-    try:
-        before, after, y = jax.eval_shape(walk)
-    except Exception as error:  # whatever the user's own code may raise
-        sentence = " ".join(str(error).split())
-        raise launch.UsageError(
-            f"cell {name!r} fails on an input of shape [{batch}, {inputs}]: "
-            f"{type(error).__name__}: {sentence}"
-        ) from error
-    if before != after:
-        raise launch.UsageError(
-            f"cell {name!r}: expected a step to keep the state's structure, shapes and "
-            f"dtypes, {before}; got {after}"
-        )
-    for what, tree in (("state", before), ("output", y)):
-        for leaf in jax.tree.leaves(tree):
-            if leaf.shape[:1] != (batch,):
-                raise launch.UsageError(
-                    f"cell {name!r}: expected its {what} to keep the batch in front, "
-                    f"[{batch}, ...]; got {list(leaf.shape)}"
-                )
+    def expect(condition, wanted, got):
+        if not condition:
+            raise launch.UsageError(f"cell {name!r}: expected {wanted}; got {got}")
+
+    params = shapes(lambda: cell.init(jax.random.key(0), inputs, features))
+    real = all(_real(leaf) for leaf in jax.tree.leaves(params))
+    expect(real, "parameters to be arrays of real numbers", params)
+    before = shapes(cell.initial_state, params, x)
+    after, y = shapes(lambda *args: tuple(cell.step(*args)), params, before, x)
+    kept = "a step to keep the state's structure, shapes and dtypes"
+    expect(before == after, f"{kept}, {before}", after)
+    for leaf in jax.tree.leaves(before):
+        in_front = leaf.shape[:1] == (batch,)
+        expect(in_front, f"the batch in front of its state, [{batch}, ...]", leaf.shape)
+    array = isinstance(y, jax.ShapeDtypeStruct) and _real(y)
+    output = f"its output to be one array of real numbers, [{batch}, features]"
+    expect(array and y.ndim == 2 and y.shape[0] == batch, output, y)
+    shapes(
+        lambda params: flow.state_gradients(
+            cell, params, x[None], lambda _, ys: ys.sum()
+        ),
+        params,
+    )
+
+
+def _real(leaf: jax.ShapeDtypeStruct) -> bool:
+    """Whether it has a gradient."""
+    return jnp.issubdtype(leaf.dtype, jnp.floating)

@@ -25,6 +25,7 @@ from train import OPTIMIZERS, Run, fit, make_optimizer
 from train.data import digits
 
 CLASSES = 10
+MOST_STEPS = 10_000_000  # all are laid out beforehand
 DIRECTIONS = ("forward", "backward")
 
 
@@ -97,6 +98,10 @@ def check(config: Config, examples: int) -> None:
         raise launch.UsageError(
             f"flag --batch_size: expected at most {examples}, the training digits; got "
             f"{config.batch_size}"
+        )
+    if config.steps > MOST_STEPS:
+        raise launch.UsageError(
+            f"flag --steps: expected at most {MOST_STEPS:,}; got {config.steps}"
         )
     if not all(0 <= seed < 2**32 for seed in config.seeds):
         raise launch.UsageError(
@@ -258,8 +263,11 @@ def draw(studies: list[Study], config: Config, examples: int) -> Figure:
             label = f"{study.label}: half-life {halving(log_norms)}"
             cell, direction = divmod(i, 2) if config.bidirectional else (i, 0)
             report.band(axis, np.exp(log_norms), label, cell, dashed=direction == 1)
-        axis.set(title=name, yscale="log")
-        axis.set_xlabel(f"{config.order} read, t (the loss is at the right end)")
+        positive = any((getattr(s, when) > -np.inf).any() for s in studies)
+        axis.set(title=name, yscale="log" if positive else "linear")
+        axis.set_xlabel(
+            f"step t, reading {config.order} (the loss is at the right end)"
+        )
         axis.legend()
     axes[0].set_ylabel(r"norm of the state's gradient, $\|\partial L/\partial s_t\|$")
     report.caption(figure, caption(config, examples))
@@ -267,24 +275,25 @@ def draw(studies: list[Study], config: Config, examples: int) -> Figure:
 
 
 def title(studies: list[Study]) -> str:
-    """The finding: whose gradient reaches furthest back."""
-
-    def furthest(when: str) -> Study:
-        def rate(study: Study) -> float:  # last of all, a gradient that is zero
-            return np.nan_to_num(decay(getattr(study, when)).mean(), nan=np.inf)
-
-        return min(studies, key=rate)
-
-    before, after = furthest("before"), furthest("after")
-    ending = (
-        f"and after it (half-life {halving(after.after)} steps)"
-        if before is after
-        else f"that of {after.label} after it (half-life {halving(after.after)} steps)"
+    """The finding: whose gradient decays slowest, if that does not hang on the seed."""
+    return "On its way back, before training " + "\nand after training ".join(
+        slowest(studies, w) for w in ("before", "after")
     )
-    return (
-        f"The gradient of {before.label} reaches furthest back before training "
-        f"(half-life {halving(before.before)} steps),\n{ending}"
-    )
+
+
+def slowest(studies: list[Study], when: str) -> str:
+    """Whose gradient decays slowest, before or after training."""
+    rates = [np.nan_to_num(decay(getattr(s, when)), nan=np.inf) for s in studies]
+    best = int(np.argmin([rate.mean() for rate in rates]))
+    others = np.concatenate([[np.inf], *rates[:best], *rates[best + 1 :]])
+    label, log_norms = studies[best].label, getattr(studies[best], when)
+    if len(studies) == 1:
+        return f"{label}'s gradient has a half-life of {halving(log_norms)} steps"
+    if rates[best].max() < others.min():
+        return (
+            f"{label}'s gradient decays slowest, half-life {halving(log_norms)} steps"
+        )
+    return "no cell's gradient decays slowest from every seed"
 
 
 def caption(config: Config, examples: int) -> str:
@@ -292,11 +301,12 @@ def caption(config: Config, examples: int) -> str:
     own = [name for name in config.cells if name not in CELLS]
     text = (
         f"Digits as {config.order}; {config.features} units; {config.optimizer}, rate "
-        f"{config.learning_rate:g}, {config.steps} steps of {config.batch_size}. "
+        f"{config.learning_rate:g}, {config.steps} steps of {config.batch_size}, clip "
+        f"norm {config.clip_norm:g}. "
         f"Lines: geometric mean over {len(config.seeds)} seeds of the median over "
         f"{examples} held-out digits; bands: their range. Initialisation: input "
-        "weights lecun_normal, recurrent ones orthogonal for each gate, LSTM forget "
-        "bias 1"
+        "weights lecun_normal, recurrent ones orthogonal for each gate"
+        + (", LSTM forget bias 1" if "lstm" in config.cells else "")
     )
     return f"{text}; {', '.join(own)}: its own." if own else f"{text}."
 

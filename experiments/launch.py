@@ -86,6 +86,8 @@ def parse(config_class: type, arguments: Sequence[str]) -> tuple[Any, str | None
         raise UsageError(_sentence(error)) from None
     if values["help"].value or values["helpfull"].value:
         return None, None
+    if values["results"].value == "":
+        raise UsageError("flag --results: expected a folder; got ''")
     if rest:
         raise UsageError(f"expected flags only, --name=value; got {rest[0]!r}")
     given = {
@@ -99,7 +101,10 @@ def _sentence(error: flags.Error) -> str:
     """What absl says, its borrowed phrases put into words for a user."""
     text = " ".join(str(error).split()).replace("ERROR:: ", "")
     text = text.replace("invalid literal for int() with base 10:", "no integer:")
-    return text.replace("could not convert string to float:", "no number:")
+    text = text.replace("could not convert string to float:", "no number:")
+    if "Non-boolean argument" in text:
+        return text.split(":")[0] + ": expected true or false"
+    return text
 
 
 def _define(values: flags.FlagValues, field: dataclasses.Field, kind, default) -> None:
@@ -169,13 +174,14 @@ def main(config_class: type, run: Callable[[Any, train.Run], None]) -> None:
         if config is None:
             print(_help(module, name, config_class))
             sys.exit(0)
+        folder = _fresh_folder(short) if folder is None else folder
         command = shlex.join(["python", "-m", name, *sys.argv[1:]])
         settings = {
             "experiment": short,
             "command": command,
             "config": dataclasses.asdict(config),
         }
-        with train.new_run(folder or _fresh_folder(short), settings) as results:
+        with train.new_run(folder, settings) as results:
             run(config, results)
         print(f"Results: {_shown(results.folder)}")
     except (UsageError, train.ResultsError) as error:

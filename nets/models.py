@@ -83,5 +83,5 @@ def _last(
     if lengths is None:
         return ys[..., -1, :]
     # A sequence of length 0 is all padding, whose outputs are zero: any one will do.
-    last = jnp.maximum(jnp.asarray(lengths) - 1, 0)[..., None, None]
+    last = jnp.clip(jnp.asarray(lengths) - 1, 0, ys.shape[-2] - 1)[..., None, None]
     return jnp.take_along_axis(ys, last, axis=-2)[..., 0, :]

@@ -80,16 +80,19 @@ def factory(make: Callable[P, T]) -> Callable[P, T]:
 
     Example:
         >>> import nets
-        >>> nets.lstm() is nets.lstm(forget_bias=1.0)
+        >>> nets.lstm() is nets.lstm(forget_bias=1)
         True
     """
     signature = inspect.signature(make)
-    remembered = functools.cache(make)
+    made = {}
 
     @functools.wraps(make)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
-        return remembered(*bound.args, **bound.kwargs)
+        key = (bound.args, tuple(bound.kwargs.items()))
+        if key not in made:
+            made[key] = make(*bound.args, **bound.kwargs)
+        return made[key]
 
     return call

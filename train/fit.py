@@ -22,7 +22,8 @@ class Fitted(NamedTuple):
 
     Attributes:
         params: The parameters, with the axis of seeds in front.
-        seconds_per_step: Of one step of all seeds together, compilation left out.
+        seconds_per_step: Of one step of all seeds together, compilation left out: the
+            median over the calls of the program.
     """
 
     params: Params
@@ -112,14 +113,14 @@ def fit(
     def program(length):
         return many_steps.lower(states, order[:length], data).compile()
 
-    seconds = 0.0
+    seconds = []
     with tqdm(total=steps, desc=title, unit="step", disable=None) as bar:
         for start in range(0, steps, steps_per_call):
             now = order[start : start + steps_per_call]
             run = program(len(now))
             began = time.perf_counter()
             after, metrics = jax.block_until_ready(run(states, now, data))
-            seconds += time.perf_counter() - began
+            seconds.append((time.perf_counter() - began) / len(now))
             good = _record(record, seeds, start, metrics)
             if good < len(now):
                 raise _blame(step, loss_fn, states, now, data, good, seeds)
@@ -130,7 +131,7 @@ def fit(
         last = jax.tree.map(operator.itemgetter(i), states.params)
         if name := _not_finite("the parameter", last):
             raise NonFiniteError(steps, seed, name)
-    return Fitted(states.params, seconds / steps)
+    return Fitted(states.params, float(np.median(seconds)))
 
 
 def _over_seeds(step: Callable) -> Callable:

@@ -73,7 +73,10 @@ def new_run(folder: str | pathlib.Path, config: Mapping[str, Any]) -> Iterator[R
         >>> sorted(file.name for file in folder.iterdir())
         ['config.json', 'metrics.jsonl']
     """
-    run = Run(pathlib.Path(folder).absolute())
+    folder = pathlib.Path(folder).absolute()
+    if not folder.name:
+        raise ResultsError(f"expected a folder for the results; got {str(folder)!r}")
+    run = Run(folder)
     _claim(run)
     try:
         text = json.dumps(_plain({**config, **_surroundings()}), indent=2)

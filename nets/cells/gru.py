@@ -69,6 +69,11 @@ def gru(reset_after: bool = True) -> Cell:
         return GRUParams(w_i, w_h, b=jnp.zeros(3 * features), b_hn=b_hn)
 
     def initial_state(params, x):
+        if (params.b_hn is not None) != reset_after:
+            raise ValueError(
+                f"expected parameters of gru(reset_after={reset_after}); got those of "
+                "the other form: only reset_after=True has b_hn"
+            )
         return GRUState(initializers.zero_state(x, params.w_i, params.w_h))
 
     def step_reset_after(params, state, x):

@@ -20,17 +20,25 @@ def log_norms(gradients: State, batch_axes: int = 1) -> Float[Array, "time *batc
         batch_axes: How many axes are batch; all others are the state's.
 
     Returns:
-        Nats, [time, *batch]; -inf where the gradient is exactly zero, inf where it has
-        overflowed.
+        Nats, [time, *batch]; -inf where the gradient is zero (or below what its dtype
+        holds), inf where it has overflowed.
+
+    Raises:
+        ValueError: No axis is left for the state, as for one sequence without a batch,
+            which wants batch_axes=0.
 
     Example:
         >>> log_norms([jnp.full((2, 1, 4), 1e-30)]).round(3).tolist()
         [[-68.38400268554688], [-68.38400268554688]]
     """
-    flat = [
-        leaf.reshape(*leaf.shape[: 1 + batch_axes], -1)
-        for leaf in jax.tree.leaves(gradients)
-    ]
+    leaves = jax.tree.leaves(gradients)
+    if any(leaf.ndim < 2 + batch_axes for leaf in leaves):
+        raise ValueError(
+            f"expected gradients [time, *batch, ...] with {batch_axes} axes of batch "
+            f"and some of the state; got {[list(leaf.shape) for leaf in leaves]}; "
+            "give another batch_axes"
+        )
+    flat = [leaf.reshape(*leaf.shape[: 1 + batch_axes], -1) for leaf in leaves]
     g = jnp.concatenate(flat, axis=-1)
     largest = jnp.abs(g).max(axis=-1, keepdims=True)
     scaled = g / jnp.where(largest == 0, 1, largest)

@@ -30,6 +30,14 @@ def state_gradients(
     is taken with respect to a perturbation of zero added to each s_t, so the cell needs
     no hooks, and any cell will do.
 
+    The state's entries are coordinates of one vector, each moved with the others held:
+    dL/dc_t of an LSTM leaves out c_t -> h_t inside step t, which PyTorch's
+    `retain_grad` on the c of an LSTMCell counts in (and on a clone of it does not).
+
+    The output of step t counts by what the step computes *from the arrays that it
+    returns as state*: return `(h, c), h`, not one `tanh(...)` written twice, nor the h
+    that was later cast or packed with others into one array; see `perturbed`.
+
     Args:
         cell: Any `Cell`.
         params: Its parameters.

@@ -42,6 +42,25 @@ def explodes():  # the state is nan after a training step, as w leaves what it w
         return jnp.where((w == 1).all(), state, jnp.nan), y * 0 + state
     return leaky._replace(step=step, init=lambda k, i, f: jnp.ones((i, f)))
 
+def pair():
+    return leaky._replace(step=lambda w, s, x: (_step(w, s, x)[0], (x, x)))
+
+def integer():
+    zeros = jnp.zeros((2, 4), int)
+    return leaky._replace(step=lambda w, s, x: (_step(w, s, x)[0], zeros))
+
+def hidden():  # state and output out of one scan
+    def step(w, state, x):
+        state, ys = jax.lax.scan(lambda s, x: _step(w, s, x), state, x[None])
+        return state, ys[0]
+    return leaky._replace(step=step)
+
+def counts():
+    return leaky._replace(init=lambda k, i, f: jnp.ones((i, f), int))
+
+def exits():
+    raise SystemExit(5)
+
 def raises():
     raise RuntimeError("boom")
 
@@ -153,6 +172,15 @@ MISTAKES = [
     ("--cells=mycells:no_batch", "keep the state's structure, shapes and dtypes"),
     ("--cells=mycells:no_step", "fails on an input of shape [2, 8]"),
     ("--cells=mycells:grows", "keep the state's structure, shapes and dtypes"),
+    ("--cells=mycells:pair", "expected its output to be one array of real numbers"),
+    ("--cells=mycells:integer", "expected its output to be one array of real numbers"),
+    ("--cells=mycells:hidden", "computed from its new state in the open"),
+    ("--cells=mycells:counts", "expected parameters to be arrays of real numbers"),
+    ("--cells=mycells:exits", "cannot be imported: SystemExit: 5"),
+    ("--steps=99999999999999999999", "--steps: expected at most 10,000,000"),
+    ("--bidirectional=maybe", "flag --bidirectional=maybe: expected true or false"),
+    ("--results=", "flag --results: expected a folder"),
+    ("--results=/", "expected a folder for the results; got '/'"),
     ("--steps=0", "flag --steps=0: 0 is not a positive integer"),
     ("--steps=many", "flag --steps=many: no integer: 'many'"),
     ("--stpes=1", "Unknown command line flag 'stpes'"),

@@ -189,3 +189,13 @@ def test_the_rate_of_a_known_decay(x64):
 )
 def test_half_life(rate, steps):
     np.testing.assert_allclose(half_life(jnp.array(rate)), steps, rtol=1e-6)
+
+
+def test_log_norms_want_to_know_what_is_batch():
+    with pytest.raises(ValueError, match="give another batch_axes"):
+        log_norms([jnp.ones((5, 3))])
+    assert log_norms([jnp.ones((5, 3))], batch_axes=0).shape == (5,)
+
+
+def test_log_norms_of_what_has_overflowed_are_infinite():
+    assert log_norms([jnp.array([[[jnp.inf, 1.0]]])]).item() == np.inf

@@ -156,3 +156,10 @@ def test_traced_lengths_cannot_be_out_of_range_loudly():
     state, _ = cases.run(CELL, PARAMS, XS, FIRST, lengths=jnp.array([9, 5, -1, 0]))
     assert jnp.array_equal(state.hidden[0], state.hidden[1])
     assert (state.hidden[2:] == 0).all()
+
+
+@pytest.mark.parametrize("reset_after", [True, False])
+def test_parameters_of_the_other_gru(reset_after):
+    params = nets.gru(reset_after=not reset_after).init(jax.random.key(0), 2, 3)
+    with pytest.raises(ValueError, match="only reset_after=True has b_hn"):
+        nets.unroll(nets.gru(reset_after=reset_after), params, jnp.ones((4, 2)))
