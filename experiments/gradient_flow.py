@@ -276,9 +276,8 @@ def draw(studies: list[Study], config: Config, examples: int) -> Figure:
 
 def title(studies: list[Study]) -> str:
     """The finding: whose gradient decays slowest, if that does not hang on the seed."""
-    return "On its way back, before training " + "\nand after training ".join(
-        slowest(studies, w) for w in ("before", "after")
-    )
+    before, after = slowest(studies, "before"), slowest(studies, "after")
+    return f"Before training, {before};\nafter training, {after}"
 
 
 def slowest(studies: list[Study], when: str) -> str:
@@ -291,9 +290,9 @@ def slowest(studies: list[Study], when: str) -> str:
         return f"{label}'s gradient has a half-life of {halving(log_norms)} steps"
     if rates[best].max() < others.min():
         return (
-            f"{label}'s gradient decays slowest, half-life {halving(log_norms)} steps"
+            f"{label}'s gradient decays slowest (half-life {halving(log_norms)} steps)"
         )
-    return "no cell's gradient decays slowest from every seed"
+    return "the gradients' rates of decay overlap over the seeds"
 
 
 def caption(config: Config, examples: int) -> str:
