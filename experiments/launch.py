@@ -169,10 +169,11 @@ def main(config_class: type, run: Callable[[Any, train.Run], None]) -> None:
     cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
     if jax.config.values["jax_compilation_cache_dir"] is None:
         jax.config.update("jax_compilation_cache_dir", str(cache / "backflow"))
+    results = None
     try:
         config, folder = parse(config_class, sys.argv[1:])
         if config is None:
-            print(_help(module, name, config_class))
+            print(_help(module, short, config_class))
             sys.exit(0)
         folder = _fresh_folder(short) if folder is None else folder
         command = shlex.join(["python", "-m", name, *sys.argv[1:]])
@@ -187,9 +188,9 @@ def main(config_class: type, run: Callable[[Any, train.Run], None]) -> None:
     except (UsageError, train.ResultsError) as error:
         _stop(short, str(error), 2)
     except (train.NonFiniteError, OSError) as error:
-        _stop(short, f"the run failed: {error}{_left(locals().get('results'))}", 1)
+        _stop(short, f"the run failed: {error}{_left(results)}", 1)
     except KeyboardInterrupt:
-        _stop(short, f"interrupted{_left(locals().get('results'))}", 130)
+        _stop(short, f"interrupted{_left(results)}", 130)
 
 
 def _fresh_folder(name: str) -> pathlib.Path:
@@ -236,7 +237,7 @@ def _help(module: Any, name: str, config_class: type) -> str:
             lines[-1] += f" At least {field.metadata['lower_bound']}."
     lines += [
         "  --results=FOLDER",
-        f"      Where results go; by default a new folder under results/{name[12:]}.",
+        f"      Where results go; by default a new folder under results/{name}.",
         "  --flagfile=FILE",
         "      Read flags from a file, one a line.",
     ]

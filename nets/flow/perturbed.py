@@ -90,9 +90,7 @@ def _run(program, pairs, deltas):
     used |= {v for v in jaxpr.outvars if _named(v)}
 
     def read(variable):
-        if isinstance(variable, Literal):
-            return variable.val, variable.val
-        return values[variable]
+        return values[variable] if _named(variable) else (variable.val, variable.val)
 
     for equation in jaxpr.eqns:
         inputs = [read(variable) for variable in equation.invars]
