@@ -19,6 +19,7 @@ from nets.cells import (
     gru,
     lstm,
 )
+from nets.linear_recurrence import linear_cell, linear_scan
 from nets.recurrent import (
     BidirectionalParams,
     BidirectionalState,
@@ -27,7 +28,7 @@ from nets.recurrent import (
     concatenate,
     unroll,
 )
-from nets.types import Cell, Layer
+from nets.types import Cell, Layer, Linear
 
 __all__ = [
     "CELLS",
@@ -41,6 +42,7 @@ __all__ = [
     "LSTMParams",
     "LSTMState",
     "Layer",
+    "Linear",
     "apart",
     "bidirectional",
     "concatenate",
@@ -48,6 +50,8 @@ __all__ = [
     "flow",
     "gru",
     "initializers",
+    "linear_cell",
+    "linear_scan",
     "lstm",
     "unroll",
 ]

@@ -12,11 +12,33 @@ State = Any  # likewise
 KeyArray = Key[Array, ""]
 
 
+class Linear(NamedTuple):
+    """What a cell says of itself whose new state is linear in the old one.
+
+        s_t = a_t s_{t-1} + b_t,    y_t = read(s_t, x_t)
+
+    entry by entry, with a_t and b_t known from the inputs alone: such a recurrence runs
+    in parallel over time. `nets.linear_cell` makes a cell of one.
+
+    Attributes:
+        coefficients: `a, b = coefficients(params, state, xs)` for all steps of xs
+            [time, *batch, inputs]: trees of the state's structure, time in front; b has
+            the state's shapes, and a may have axes of size 1 where it is the same.
+            `state` is the one before xs[0], for what reaches back beyond the first
+            input, as a window of inputs does.
+        read: `y = read(params, state, x)`, of one step or of any leading axes.
+    """
+
+    coefficients: Callable[[Params, State, Any], tuple[State, State]]
+    read: Callable[[Params, State, Any], Any]
+
+
 class Cell(NamedTuple):
     """A recurrent cell: three pure functions of one time step.
 
     Every function takes any number of leading batch axes, none included. Any `Cell`
-    of yours is taken by every function of the library as its own cells are.
+    of yours is taken by every function of the library as its own cells are; the last
+    two attributes are for those that have more to say.
 
     Attributes:
         init: `params = init(key, inputs, features)`.
@@ -24,6 +46,13 @@ class Cell(NamedTuple):
             input, for an input like `x`, of shape [*batch, inputs].
         step: `state, y = step(params, state, x)`, so `partial(step, params)` is what
             `jax.lax.scan` takes.
+        linear: What `nets.unroll(parallel=True)` needs to know, if the state is linear
+            in its past.
+        noisy: How the cell behaves in training, if there it is random, as under
+            `nets.zoneout`: `noisy(key, params, x)` draws what holds for a whole
+            sequence, and returns the step `state, y = step(state, x, key)`, which draws
+            what is new in each step. It takes the place of `step` where `nets.unroll`
+            is given a key.
 
     Example:
         A leaky integrator, written as a cell of one's own:
@@ -45,7 +74,9 @@ class Cell(NamedTuple):
 
     init: Callable[[KeyArray, int, int], Params]
     initial_state: Callable[[Params, Any], State]
-    step: Callable[[Params, State, Any], tuple[State, Any]]
+    step: Callable[..., tuple[State, Any]]
+    linear: Linear | None = None
+    noisy: Callable[[KeyArray, Params, Any], Callable[..., Any]] | None = None
 
 
 class Layer(NamedTuple):
@@ -59,6 +90,22 @@ class Layer(NamedTuple):
 
     init: Callable[[KeyArray, int, int], Params]
     apply: Callable[..., Any]
+
+
+def whole(h: Array) -> Array:
+    """h as it is: what a step's recurrent weights see where nothing is dropped.
+
+    Args:
+        h: Anything.
+
+    Returns:
+        The same.
+
+    Example:
+        >>> whole(3)
+        3
+    """
+    return h
 
 
 P = ParamSpec("P")
@@ -80,7 +127,7 @@ def factory(make: Callable[P, T]) -> Callable[P, T]:
 
     Example:
         >>> import nets
-        >>> nets.lstm() is nets.lstm(forget_bias=1)
+        >>> nets.gru() is nets.gru(reset_after=True)
         True
     """
     signature = inspect.signature(make)

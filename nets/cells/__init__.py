@@ -7,7 +7,14 @@ from nets.cells.gru import GRUParams, GRUState, gru
 from nets.cells.lstm import LSTMParams, LSTMState, lstm
 from nets.types import Cell
 
-CELLS: dict[str, Callable[..., Cell]] = {"elman": elman, "lstm": lstm, "gru": gru}
+CELLS: dict[str, Callable[..., Cell]] = {
+    make.__name__: make
+    for make in (
+        elman,
+        lstm,
+        gru,
+    )
+}
 
 __all__ = [
     "CELLS",

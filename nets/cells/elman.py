@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from nets import initializers
 from nets.linear import add_bias
-from nets.types import Cell, factory
+from nets.types import Cell, factory, whole
 
 
 class ElmanParams(NamedTuple):
@@ -27,7 +27,10 @@ class ElmanState(NamedTuple):
 
 
 @factory
-def elman(activation: Callable[[jax.Array], jax.Array] = jnp.tanh) -> Cell:
+def elman(
+    activation: Callable[[jax.Array], jax.Array] = jnp.tanh,
+    scheme: initializers.Scheme = initializers.orthogonal,
+) -> Cell:
     """The simple recurrent network, whose state is its output.
 
         h' = activation(W_i x + W_h h + b)
@@ -37,10 +40,10 @@ def elman(activation: Callable[[jax.Array], jax.Array] = jnp.tanh) -> Cell:
 
     Args:
         activation: Applied to each unit. tanh, or `jax.nn.relu`.
+        scheme: How the parameters start, of `nets.initializers`.
 
     Returns:
-        A `Cell` with `ElmanParams` and `ElmanState`. w_i starts as lecun_normal, w_h
-        orthogonal, b zero (Linen's scheme).
+        A `Cell` with `ElmanParams` and `ElmanState`.
 
     Example:
         >>> import nets
@@ -55,14 +58,15 @@ def elman(activation: Callable[[jax.Array], jax.Array] = jnp.tanh) -> Cell:
     """
 
     def init(key, inputs, features):
-        w_i, w_h = initializers.linen(key, inputs, features)
-        return ElmanParams(w_i, w_h, b=jnp.zeros(features))
+        w_i, w_h, b_i, b_h = scheme(key, inputs, features, "n")
+        return ElmanParams(w_i, w_h, b=b_i + b_h)
 
     def initial_state(params, x):
         return ElmanState(initializers.zero_state(x, params.w_i, params.w_h))
 
-    def step(params, state, x):
-        h = activation(add_bias(x @ params.w_i + state.hidden @ params.w_h, params.b))
+    def step(params, state, x, drop=whole):
+        h = drop(state.hidden)
+        h = activation(add_bias(x @ params.w_i + h @ params.w_h, params.b))
         return ElmanState(h), h
 
     return Cell(init, initial_state, step)

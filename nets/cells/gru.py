@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from nets import initializers
 from nets.linear import add_bias
-from nets.types import Cell, factory
+from nets.types import Cell, factory, whole
 
 
 class GRUParams(NamedTuple):
@@ -31,7 +31,10 @@ class GRUState(NamedTuple):
 
 
 @factory
-def gru(reset_after: bool = True) -> Cell:
+def gru(
+    reset_after: bool = True,
+    scheme: initializers.Scheme = initializers.orthogonal,
+) -> Cell:
     """The gated recurrent unit: two gates, and no state but its output.
 
         r, z = sigmoid(W_i x + W_h h + b), each with its own rows
@@ -45,10 +48,10 @@ def gru(reset_after: bool = True) -> Cell:
     Args:
         reset_after: Whether r acts after the product with W_hn, as in PyTorch, cuDNN
             and Linen, or before it, as in the paper.
+        scheme: How the parameters start, of `nets.initializers`.
 
     Returns:
-        A `Cell` with `GRUParams` and `GRUState`. w_i starts as lecun_normal, w_h
-        orthogonal for every gate, biases zero (Linen's scheme).
+        A `Cell` with `GRUParams` and `GRUState`.
 
     Example:
         >>> import nets
@@ -64,9 +67,12 @@ def gru(reset_after: bool = True) -> Cell:
     """
 
     def init(key, inputs, features):
-        w_i, w_h = initializers.linen(key, inputs, features, gates=3)
-        b_hn = jnp.zeros(features) if reset_after else None
-        return GRUParams(w_i, w_h, b=jnp.zeros(3 * features), b_hn=b_hn)
+        w_i, w_h, b_i, b_h = scheme(key, inputs, features, "rzn")
+        if not reset_after:
+            return GRUParams(w_i, w_h, b_i + b_h, b_hn=None)
+        b_hr, b_hz, b_hn = jnp.split(b_h, 3)
+        b = b_i + jnp.concatenate([b_hr, b_hz, jnp.zeros(features)])
+        return GRUParams(w_i, w_h, b, b_hn)
 
     def initial_state(params, x):
         if (params.b_hn is not None) != reset_after:
@@ -76,21 +82,21 @@ def gru(reset_after: bool = True) -> Cell:
             )
         return GRUState(initializers.zero_state(x, params.w_i, params.w_h))
 
-    def step_reset_after(params, state, x):
+    def step_reset_after(params, state, x, drop=whole):
         h = state.hidden
         x_r, x_z, x_n = jnp.split(add_bias(x @ params.w_i, params.b), 3, axis=-1)
-        h_r, h_z, h_n = jnp.split(h @ params.w_h, 3, axis=-1)
+        h_r, h_z, h_n = jnp.split(drop(h) @ params.w_h, 3, axis=-1)
         r, z = jax.nn.sigmoid(x_r + h_r), jax.nn.sigmoid(x_z + h_z)
         n = jnp.tanh(x_n + r * add_bias(h_n, params.b_hn))
         h = (1 - z) * n + z * h
         return GRUState(h), h
 
-    def step_reset_before(params, state, x):
-        h = state.hidden
+    def step_reset_before(params, state, x, drop=whole):
+        h, seen = state.hidden, drop(state.hidden)
         w_hr, w_hz, w_hn = jnp.split(params.w_h, 3, axis=-1)
         x_r, x_z, x_n = jnp.split(add_bias(x @ params.w_i, params.b), 3, axis=-1)
-        r, z = jax.nn.sigmoid(x_r + h @ w_hr), jax.nn.sigmoid(x_z + h @ w_hz)
-        n = jnp.tanh(x_n + (r * h) @ w_hn)
+        r, z = jax.nn.sigmoid(x_r + seen @ w_hr), jax.nn.sigmoid(x_z + seen @ w_hz)
+        n = jnp.tanh(x_n + (r * seen) @ w_hn)
         h = (1 - z) * n + z * h
         return GRUState(h), h
 

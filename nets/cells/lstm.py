@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from nets import initializers
 from nets.linear import add_bias
-from nets.types import Cell, factory
+from nets.types import Cell, factory, whole
 
 
 class LSTMParams(NamedTuple):
@@ -27,7 +27,10 @@ class LSTMState(NamedTuple):
 
 
 @factory
-def lstm(forget_bias: float = 1.0) -> Cell:
+def lstm(
+    forget_bias: float | None = None,
+    scheme: initializers.Scheme = initializers.orthogonal,
+) -> Cell:
     """The long short-term memory, with a forget gate and without peepholes.
 
         i, f, g, o = split(W_i x + W_h h + b)
@@ -37,13 +40,13 @@ def lstm(forget_bias: float = 1.0) -> Cell:
     Along c the gradient passes only the forget gate, not W_h: the highway.
 
     Args:
-        forget_bias: What f's bias starts at. At 1, as Jozefowicz et al. advise, the
-            gate starts near sigmoid(1) = 0.73; at 0 (Linen's default) at 0.5. It is a
-            starting value of `b`, not added again in each step.
+        forget_bias: What f's bias starts at, by default what the scheme says: 1 in
+            `orthogonal`, as Jozefowicz et al. advise, which starts the gate near
+            sigmoid(1) = 0.73. It is a starting value of `b`, not added in each step.
+        scheme: How the parameters start, of `nets.initializers`.
 
     Returns:
-        A `Cell` with `LSTMParams` and `LSTMState`, whose output is h. w_i starts as
-        lecun_normal, w_h orthogonal for every gate (Linen's scheme).
+        A `Cell` with `LSTMParams` and `LSTMState`, whose output is h.
 
     Example:
         >>> import nets
@@ -62,16 +65,19 @@ def lstm(forget_bias: float = 1.0) -> Cell:
     """
 
     def init(key, inputs, features):
-        w_i, w_h = initializers.linen(key, inputs, features, gates=4)
-        b = jnp.zeros(4 * features).at[features : 2 * features].set(forget_bias)
+        w_i, w_h, b_i, b_h = scheme(key, inputs, features, "ifgo")
+        b = b_i + b_h
+        if forget_bias is not None:
+            b = initializers.set_gate(b, "ifgo", "f", forget_bias)
         return LSTMParams(w_i, w_h, b)
 
     def initial_state(params, x):
         zeros = initializers.zero_state(x, params.w_i, params.w_h)
         return LSTMState(hidden=zeros, cell=zeros)
 
-    def step(params, state, x):
-        gates = add_bias(x @ params.w_i + state.hidden @ params.w_h, params.b)
+    def step(params, state, x, drop=whole):
+        h = drop(state.hidden)
+        gates = add_bias(x @ params.w_i + h @ params.w_h, params.b)
         i, f, g, o = jnp.split(gates, 4, axis=-1)
         c = jax.nn.sigmoid(f) * state.cell + jax.nn.sigmoid(i) * jnp.tanh(g)
         h = jax.nn.sigmoid(o) * jnp.tanh(c)
