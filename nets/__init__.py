@@ -6,52 +6,20 @@
 `nets.linen`, `nets.nnx` and `nets.models` are imported by name: only they need Flax.
 """
 
-from nets import flow, initializers
-from nets.cells import (
-    CELLS,
-    ElmanParams,
-    ElmanState,
-    GRUParams,
-    GRUState,
-    LSTMParams,
-    LSTMState,
-    elman,
-    gru,
-    lstm,
-)
+from nets import cells, flow, initializers, recurrent
+from nets.cells import *
 from nets.linear_recurrence import linear_cell, linear_scan
-from nets.recurrent import (
-    BidirectionalParams,
-    BidirectionalState,
-    apart,
-    bidirectional,
-    concatenate,
-    unroll,
-)
+from nets.recurrent import *
 from nets.types import Cell, Layer, Linear
 
 __all__ = [
-    "CELLS",
-    "BidirectionalParams",
-    "BidirectionalState",
     "Cell",
-    "ElmanParams",
-    "ElmanState",
-    "GRUParams",
-    "GRUState",
-    "LSTMParams",
-    "LSTMState",
     "Layer",
     "Linear",
-    "apart",
-    "bidirectional",
-    "concatenate",
-    "elman",
     "flow",
-    "gru",
     "initializers",
     "linear_cell",
     "linear_scan",
-    "lstm",
-    "unroll",
 ]
+__all__ += cells.__all__
+__all__ += recurrent.__all__

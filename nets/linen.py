@@ -6,14 +6,9 @@ from typing import Any
 import flax.linen as nn
 from jaxtyping import Array, ArrayLike, Shaped
 
-from nets.recurrent import (
-    batch_first,
-    bidirectional,
-    concatenate,
-    time_first,
-    unroll,
-)
-from nets.types import Cell, State
+from nets.recurrent import as_layer, bidirectional, concatenate, stack
+from nets.recurrent.layout import apply_batch_first
+from nets.types import Cell, Layer, State
 
 
 class Recurrent(nn.Module):
@@ -25,8 +20,10 @@ class Recurrent(nn.Module):
         reverse: Read from the last step to the first; outputs stay in place.
 
     Call with `xs` [*batch, time, inputs], a first `state` and `lengths` [*batch], both
-    optional. Returns the final state and the outputs, [*batch, time, features]. The
-    parameters are the cell's own, under the name "cell".
+    optional, and what else `nets.unroll` takes, a `mask` being [*batch, time]. Returns
+    the final state and the outputs, [*batch, time, features]. The parameters are the
+    cell's own, under the name "cell". Cells that are random in training draw from the
+    stream of keys named "dropout", if one is given.
 
     Example:
         >>> import jax, jax.numpy as jnp, nets
@@ -49,17 +46,10 @@ class Recurrent(nn.Module):
         xs: Shaped[Array, "*batch time inputs"],
         state: State | None = None,
         lengths: ArrayLike | None = None,
+        **options: Any,
     ) -> tuple[State, Any]:
-        params = self.param("cell", self.cell.init, xs.shape[-1], self.features)
-        state, ys = unroll(
-            self.cell,
-            params,
-            time_first(xs),
-            state,
-            lengths=lengths,
-            reverse=self.reverse,
-        )
-        return state, batch_first(ys)
+        layer = as_layer(self.cell, self.reverse)
+        return _run(self, "cell", layer, xs, state, lengths=lengths, **options)
 
 
 class Bidirectional(nn.Module):
@@ -71,9 +61,8 @@ class Bidirectional(nn.Module):
         backward: The cell that reads x_0 last; by default one like `forward`.
         merge: Joins the outputs of both, as in `nets.bidirectional`.
 
-    Call with `xs` [*batch, time, inputs], a first `BidirectionalState` and `lengths`
-    [*batch], both optional. Returns the final `BidirectionalState` and the merged
-    outputs. The parameters are `BidirectionalParams`, under the name "cells".
+    Call as `Recurrent`; the state is a `BidirectionalState`, the outputs are merged.
+    The parameters are `BidirectionalParams`, under the name "cells".
 
     Example:
         >>> import jax, jax.numpy as jnp, nets
@@ -97,8 +86,56 @@ class Bidirectional(nn.Module):
         xs: Shaped[Array, "*batch time inputs"],
         state: State | None = None,
         lengths: ArrayLike | None = None,
+        **options: Any,
     ) -> tuple[State, Any]:
         layer = bidirectional(self.forward, self.backward, merge=self.merge)
-        params = self.param("cells", layer.init, xs.shape[-1], self.features)
-        state, ys = layer.apply(params, time_first(xs), state, lengths=lengths)
-        return state, batch_first(ys)
+        return _run(self, "cells", layer, xs, state, lengths=lengths, **options)
+
+
+class Stack(nn.Module):
+    """Layers on top of each other: `nets.stack` as a Linen module.
+
+    Attributes:
+        layers: From the bottom to the top, as in `nets.stack`.
+        features: Hidden units of each layer and direction.
+        dropout_rate: Of what passes from a layer to the next.
+        residual: Add a layer's input to its output, where both have the same features.
+
+    Call as `Recurrent`; the state is a tuple, one entry a layer. The parameters are a
+    tuple likewise, under the name "layers".
+
+    Example:
+        >>> import jax, jax.numpy as jnp, nets
+        >>> from nets.linen import Stack
+        >>> layer = Stack((nets.bidirectional(nets.gru()), nets.lstm()), 8, 0.5)
+        >>> rngs = {"params": jax.random.key(0), "dropout": jax.random.key(1)}
+        >>> (states, ys), variables = layer.init_with_output(rngs, jnp.ones((5, 10, 3)))
+        >>> ys.shape
+        (5, 10, 8)
+    """
+
+    layers: tuple[Cell | Layer, ...]
+    features: int
+    dropout_rate: float = 0.0
+    residual: bool = False
+
+    @nn.compact
+    def __call__(
+        self,
+        xs: Shaped[Array, "*batch time inputs"],
+        state: State | None = None,
+        lengths: ArrayLike | None = None,
+        **options: Any,
+    ) -> tuple[State, Any]:
+        layer = stack(
+            *self.layers, dropout_rate=self.dropout_rate, residual=self.residual
+        )
+        return _run(self, "layers", layer, xs, state, lengths=lengths, **options)
+
+
+def _run(module: Any, name: str, layer: Layer, xs: Array, state: State, **options: Any):
+    """A layer, its parameters being those of a module."""
+    params = module.param(name, layer.init, xs.shape[-1], module.features)
+    if options.get("key") is None and module.has_rng("dropout"):
+        options["key"] = module.make_rng("dropout")
+    return apply_batch_first(layer, params, xs, state, **options)

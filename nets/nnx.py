@@ -6,14 +6,9 @@ from typing import Any
 from flax import nnx
 from jaxtyping import Array, ArrayLike, Shaped
 
-from nets.recurrent import (
-    batch_first,
-    bidirectional,
-    concatenate,
-    time_first,
-    unroll,
-)
-from nets.types import Cell, State
+from nets.recurrent import as_layer, bidirectional, concatenate, stack
+from nets.recurrent.layout import apply_batch_first
+from nets.types import Cell, Layer, State
 
 
 class Recurrent(nnx.Module):
@@ -27,7 +22,9 @@ class Recurrent(nnx.Module):
         rngs: Its stream `params` draws the parameters.
 
     Call with `xs` [*batch, time, inputs], a first `state` and `lengths` [*batch], both
-    optional. Returns the final state and the outputs, [*batch, time, features].
+    optional, and what else `nets.unroll` takes, a `mask` being [*batch, time] and a
+    `key`, such as `rngs.dropout()`, being for cells that are random in training.
+    Returns the final state and the outputs, [*batch, time, features].
 
     Example:
         >>> import jax.numpy as jnp, nets
@@ -47,25 +44,20 @@ class Recurrent(nnx.Module):
         reverse: bool = False,
         rngs: nnx.Rngs,
     ):
-        self.cell = cell
-        self.reverse = reverse
-        self.params = nnx.Param(cell.init(rngs.params(), inputs, features))
+        self.layer = as_layer(cell, reverse)
+        self.params = nnx.Param(self.layer.init(rngs.params(), inputs, features))
 
     def __call__(
         self,
         xs: Shaped[Array, "*batch time inputs"],
         state: State | None = None,
         lengths: ArrayLike | None = None,
+        **options: Any,
     ) -> tuple[State, Any]:
-        state, ys = unroll(
-            self.cell,
-            self.params.get_value(),
-            time_first(xs),
-            state,
-            lengths=lengths,
-            reverse=self.reverse,
+        params = self.params.get_value()
+        return apply_batch_first(
+            self.layer, params, xs, state, lengths=lengths, **options
         )
-        return state, batch_first(ys)
 
 
 class Bidirectional(nnx.Module):
@@ -79,9 +71,7 @@ class Bidirectional(nnx.Module):
         merge: Joins the outputs of both, as in `nets.bidirectional`.
         rngs: Its stream `params` draws the parameters.
 
-    Call with `xs` [*batch, time, inputs], a first `BidirectionalState` and `lengths`
-    [*batch], both optional. Returns the final `BidirectionalState` and the merged
-    outputs.
+    Call as `Recurrent`; the state is a `BidirectionalState`, the outputs are merged.
 
     Example:
         >>> import jax.numpy as jnp, nets
@@ -110,8 +100,58 @@ class Bidirectional(nnx.Module):
         xs: Shaped[Array, "*batch time inputs"],
         state: State | None = None,
         lengths: ArrayLike | None = None,
+        **options: Any,
     ) -> tuple[State, Any]:
-        state, ys = self.layer.apply(
-            self.params.get_value(), time_first(xs), state, lengths=lengths
+        params = self.params.get_value()
+        return apply_batch_first(
+            self.layer, params, xs, state, lengths=lengths, **options
         )
-        return state, batch_first(ys)
+
+
+class Stack(nnx.Module):
+    """Layers on top of each other: `nets.stack` as an NNX module.
+
+    Args:
+        layers: From the bottom to the top, as in `nets.stack`.
+        inputs: Features of the input.
+        features: Hidden units of each layer and direction.
+        dropout_rate: Of what passes from a layer to the next.
+        residual: Add a layer's input to its output, where both have the same features.
+        rngs: Its stream `params` draws the parameters.
+
+    Call as `Recurrent`; the state is a tuple, one entry a layer.
+
+    Example:
+        >>> import jax.numpy as jnp, nets
+        >>> from nets.nnx import Stack
+        >>> layers = nets.bidirectional(nets.gru()), nets.lstm()
+        >>> layer = Stack(layers, inputs=3, features=8, rngs=nnx.Rngs(0))
+        >>> states, ys = layer(jnp.ones((5, 10, 3)))
+        >>> ys.shape
+        (5, 10, 8)
+    """
+
+    def __init__(
+        self,
+        layers: tuple[Cell | Layer, ...],
+        inputs: int,
+        features: int,
+        *,
+        dropout_rate: float = 0.0,
+        residual: bool = False,
+        rngs: nnx.Rngs,
+    ):
+        self.layer = stack(*layers, dropout_rate=dropout_rate, residual=residual)
+        self.params = nnx.Param(self.layer.init(rngs.params(), inputs, features))
+
+    def __call__(
+        self,
+        xs: Shaped[Array, "*batch time inputs"],
+        state: State | None = None,
+        lengths: ArrayLike | None = None,
+        **options: Any,
+    ) -> tuple[State, Any]:
+        params = self.params.get_value()
+        return apply_batch_first(
+            self.layer, params, xs, state, lengths=lengths, **options
+        )

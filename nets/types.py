@@ -7,6 +7,9 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from jaxtyping import Array, Key
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 Params = Any  # a tree of arrays; each cell has its own NamedTuple
 State = Any  # likewise
 KeyArray = Key[Array, ""]
@@ -92,7 +95,7 @@ class Layer(NamedTuple):
     apply: Callable[..., Any]
 
 
-def whole(h: Array) -> Array:
+def whole(h: T) -> T:
     """h as it is: what a step's recurrent weights see where nothing is dropped.
 
     Args:
@@ -106,10 +109,6 @@ def whole(h: Array) -> Array:
         3
     """
     return h
-
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 def factory(make: Callable[P, T]) -> Callable[P, T]:

@@ -20,6 +20,7 @@ def state_gradients(
     state: State | None = None,
     *,
     lengths: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
     reverse: bool = False,
 ) -> tuple[Float[Array, ""], State]:
     """The loss, and dL/ds_t for every step t, in one backward pass.
@@ -46,6 +47,7 @@ def state_gradients(
             number. If it sums over the batch, g_t of each sequence is its own loss's.
         state: The state before the first step.
         lengths: As in `unroll`; the gradient at a padded step is zero.
+        mask: As in `unroll`, likewise.
         reverse: As in `unroll`; g_t still stands at the t of its input.
 
     Returns:
@@ -72,8 +74,10 @@ def state_gradients(
     """
     held = perturbed(cell)
 
+    options = {"lengths": lengths, "mask": mask, "reverse": reverse}
+
     def final(xs):
-        return unroll(cell, params, xs, state, lengths=lengths, reverse=reverse)
+        return unroll(cell, params, xs, state, **options)
 
     time = jax.tree.leaves(xs)[0].shape[0]
     deltas = jax.tree.map(
@@ -85,9 +89,7 @@ def state_gradients(
     )
 
     def perturbed_loss(deltas):
-        end, ys = unroll(
-            held, params, (xs, deltas), state, lengths=lengths, reverse=reverse
-        )
+        end, ys = unroll(held, params, (xs, deltas), state, **options)
         value = loss(end, ys)
         if jnp.shape(value) != ():
             raise ValueError(

@@ -1,16 +1,16 @@
 """Cells over time."""
 
-from collections.abc import Callable
+import math
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
-import jax.core
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, ArrayLike, Float, PyTree, Shaped
+from jaxtyping import Array, ArrayLike, PyTree, Shaped
 
-from nets.types import Cell, Layer, Params, State, factory
+from nets.linear_recurrence import linear_scan
+from nets.recurrent.padding import real_steps, together, where_real
+from nets.types import Cell, KeyArray, Params, State
 
 
 def unroll(
@@ -20,16 +20,21 @@ def unroll(
     state: State | None = None,
     *,
     lengths: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
     reverse: bool = False,
+    all_states: bool = False,
+    key: KeyArray | None = None,
+    parallel: bool = False,
+    remat: bool = False,
+    truncate: int | None = None,
 ) -> tuple[State, Any]:
     """Run a cell over a sequence, with `jax.lax.scan`.
 
         s_t, y_t = step(params, s_{t-1}, x_t)    for t = 0 ... T - 1
 
-    With `lengths`, step t of a sequence of length n <= t is padding: the state waits
-    there, the output is zero, and what stands in xs is not seen, NaN included, neither
-    in outputs, nor in states, nor in gradients. A sequence of length 0 returns the
-    initial state.
+    Where a step is padding, by `lengths` or by `mask`, the state waits, the output is
+    zero, and what stands in xs is not seen, NaN included, neither in outputs, nor in
+    states, nor in gradients. A sequence without real steps returns the initial state.
 
     Args:
         cell: Any `Cell`.
@@ -37,16 +42,31 @@ def unroll(
         xs: The inputs, [time, *batch, inputs], or any tree of arrays [time, ...] if the
             cell takes a tree.
         state: What s_{-1} is, by default `cell.initial_state(params, xs[0])`.
-        lengths: Integers from 0 to time, of shape [*batch], or of its leading axes.
+        lengths: Integers from 0 to time, of shape [*batch], or of its leading axes:
+            from there on a sequence is padding.
+        mask: Booleans, [time, *batch] or its leading axes, true where a step is real:
+            padding may stand at the left, or between steps.
         reverse: Read from the last step to the first. Outputs stay where their inputs
             are, so ys[0] comes last; padding is at the end all the same.
+        all_states: Return the states after every step, in place of the final one.
+        key: Of `jax.random.key`, for a cell that is random in training (see
+            `input_dropout`, `recurrent_dropout`, `zoneout`, `drop_connect`). Without a
+            key nothing is random.
+        parallel: Run over time in O(log time) parallel steps, which a cell that is
+            linear in its state can: the same numbers, but for rounding.
+        remat: Keep only every sqrt(time)-th state for the backward pass, and compute
+            the others anew: memory grows as sqrt(time), for one more forward pass.
+        truncate: Back-propagate through at most so many steps: after every `truncate`
+            steps the gradient by the state is stopped. Forward numbers are the same.
 
     Returns:
-        The state after the last step read, and the outputs, [time, *batch, features].
+        The state after the last step read (or those after each, [time, ...]), and the
+        outputs, [time, *batch, features].
 
     Raises:
-        ValueError: The shapes of xs, state and lengths do not fit each other, or a
-            length is out of range (which only concrete lengths can tell).
+        ValueError: The shapes of xs, state, lengths and mask do not fit each other, a
+            length is out of range (which only concrete lengths can tell), or
+            `parallel` is asked of a cell that cannot.
 
     Example:
         >>> import nets
@@ -58,43 +78,135 @@ def unroll(
         Array([False,  True,  True], dtype=bool)
         >>> bool((state.hidden[1] == ys[3, 1]).all())
         True
+
+    References:
+        Williams and Peng 1990, An efficient gradient-based algorithm for on-line
+        training of recurrent network trajectories, Neural Computation (truncation).
+        Chen et al. 2016, Training deep nets with sublinear memory cost,
+        https://arxiv.org/abs/1604.06174 (remat).
     """
     time = _time(xs)
     first = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), xs)
+    # Zeros stand for x_0, whose values no initial state may depend on: it may be
+    # padding, and there may be no x_0 at all.
+    blank = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), first)
     if state is None:
-        # Zeros stand for x_0, whose values no initial state may depend on: it may be
-        # padding, and there may be no x_0 at all.
-        blank = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), first)
         state = cell.initial_state(params, blank)
     else:
         state = _like(state, jax.eval_shape(cell.initial_state, params, first))
-    step = partial(cell.step, params)
-    if lengths is None:
-        return jax.lax.scan(step, state, xs, reverse=reverse)
-    real = _within(lengths, time, xs)
-    return jax.lax.scan(_waiting(step), state, (real, xs), reverse=reverse)
+    real = real_steps(xs, lengths, mask)
+    # A NaN in the padding would reach the gradient of the parameters as 0 * NaN: it
+    # must not come to the cell at all.
+    xs = where_real(real, xs, 0.0)
+    noisy = None if key is None else cell.noisy
+    _check(cell, noisy, parallel, remat, truncate)
+
+    if parallel and time:
+        states, ys = _associate(cell, params, xs, state, real, reverse)
+        if not all_states:
+            states = jax.tree.map(lambda s: s[0 if reverse else -1], states)
+        return states, ys
+
+    keys, step = None, partial(cell.step, params)
+    if noisy is not None and key is not None:
+        once, each = jax.random.split(key)
+        step, keys = noisy(once, params, blank), jax.random.split(each, time)
+
+    def body(state, inputs):
+        x, real, key = inputs
+        new, y = step(state, x) if key is None else step(state, x, key)
+        new, y = where_real(real, new, state), where_real(real, y, 0.0)
+        return new, (new, y) if all_states else y
+
+    inputs = xs, real, keys
+    if remat or truncate:
+        end, out = _scan_in_chunks(body, state, inputs, reverse, remat, truncate)
+    else:
+        end, out = jax.lax.scan(body, state, inputs, length=time, reverse=reverse)
+    return out if all_states else (end, out)
 
 
-def _waiting(step: Callable) -> Callable:
-    """A step that keeps its state, and puts out zeros, where its input is padding."""
+def _scan_in_chunks(body, state, inputs, reverse, remat, truncate):
+    """A scan over chunks of steps, of which the one that is read last may be shorter.
 
-    def keep(real, new, old):
-        return jax.tree.map(lambda n, o: jnp.where(_expand(real, n), n, o), new, old)
+    What is remembered is the state between chunks, and, while the backward pass is in
+    a chunk, what happens there: least in all when both are sqrt(time) long.
+    """
+    time = jax.tree.leaves(inputs)[0].shape[0]
+    chunk = truncate or _root(time)
+    count, rest = divmod(time, chunk)
 
-    def waiting_step(state, real_x):
-        real, x = real_x
-        # A NaN in the padding would reach the gradient of the parameters as 0 * NaN:
-        # it must not come to the cell at all.
-        x = keep(real, x, jax.tree.map(jnp.zeros_like, x))
-        new, y = step(state, x)
-        return keep(real, new, state), keep(real, y, jax.tree.map(jnp.zeros_like, y))
+    def run(state, part, first):
+        if truncate:  # between the chunks, not in front of the first
+            state = jax.tree.map(
+                lambda s: jnp.where(first, s, jax.lax.stop_gradient(s)), state
+            )
+        return jax.lax.scan(body, state, part, reverse=reverse)
 
-    return waiting_step
+    if remat:
+        run = jax.checkpoint(run, prevent_cse=False)
+
+    cut = rest if reverse else count * chunk
+    one = jax.tree.map(lambda x: x[:cut], inputs)
+    other = jax.tree.map(lambda x: x[cut:], inputs)
+    last, most = (one, other) if reverse else (other, one)
+    most = jax.tree.map(lambda x: x.reshape(count, chunk, *x.shape[1:]), most)
+    index = jnp.arange(count)
+    firsts = index == (count - 1 if reverse else 0)
+    state, out = jax.lax.scan(
+        lambda state, part: run(state, *part), state, (most, firsts), reverse=reverse
+    )
+    out = jax.tree.map(lambda y: y.reshape(count * chunk, *y.shape[2:]), out)
+    if not rest:
+        return state, out
+    state, more = run(state, last, jnp.asarray(count == 0))
+    both = (more, out) if reverse else (out, more)
+    return state, jax.tree.map(lambda *ys: jnp.concatenate(ys), *both)
 
 
-def _expand(real: Array, like: Array) -> Array:
-    """`real` [*batch] with as many trailing axes of size 1 as `like` has more."""
-    return real.reshape(real.shape + (1,) * (like.ndim - real.ndim))
+def _root(time: int) -> int:
+    """About sqrt(time), and a divisor of it if one is near.
+
+    Where it is none, a rest has to be cut off, which copies the inputs.
+    """
+    root = max(1, math.isqrt(time))
+    near = [n for n in range(root // 2 + 1, root + 1) if time % n == 0]
+    return max(near, default=root)
+
+
+def _check(cell, noisy, parallel, remat, truncate):
+    """Refuse options that do not go together."""
+    if truncate is not None and truncate < 1:
+        raise ValueError(f"expected truncate to be at least 1 step; got {truncate}")
+    if parallel and cell.linear is None:
+        raise ValueError(
+            "expected a cell that is linear in its state, as `nets.lru()` is, to run "
+            "in parallel over time; got one whose `linear` is None: unroll it with "
+            "parallel=False"
+        )
+    if parallel and (noisy or remat or truncate):
+        raise ValueError(
+            "expected parallel=True without remat, without truncate, and without a key "
+            "where the cell is random; these run step by step"
+        )
+
+
+def _associate(cell, params, xs, state, real, reverse):
+    """The states after every step, and the outputs, in parallel over time."""
+
+    def flip(tree):
+        return jax.tree.map(lambda a: a[::-1], tree) if reverse else tree
+
+    xs, real = flip(xs), flip(real)
+    if real is not None:
+        moved, back = together(xs, real)
+        states, ys = _associate(cell, params, moved, state, None, reverse=False)
+        nothing = jax.tree.map(lambda y: jnp.zeros(y.shape[1:], y.dtype), ys)
+        ys = where_real(real, back(nothing, ys), 0.0)
+        return flip(back(state, states)), flip(ys)
+    a, b = cell.linear.coefficients(params, state, xs)
+    states = linear_scan(a, b, state)
+    return flip(states), flip(cell.linear.read(params, states, xs))
 
 
 def _time(xs: PyTree) -> int:
@@ -107,31 +219,6 @@ def _time(xs: PyTree) -> int:
             f"several; got shapes {[list(shape) for shape in shapes]}"
         )
     return times.pop()
-
-
-def _within(lengths: ArrayLike, time: int, xs: PyTree) -> Array:
-    """Which steps are real: booleans of shape [time, *lengths.shape]."""
-    lengths = jnp.asarray(lengths)
-    if not jnp.issubdtype(lengths.dtype, jnp.integer):
-        raise ValueError(f"expected integer lengths; got {lengths.dtype}")
-    for x in jax.tree.leaves(xs):
-        # Integers may be tokens, which have no axis of features.
-        axes = x.ndim - (2 if jnp.issubdtype(x.dtype, jnp.inexact) else 1)
-        if lengths.ndim > axes or x.shape[1 : 1 + lengths.ndim] != lengths.shape:
-            raise ValueError(
-                "expected lengths of the shape of the inputs' batch axes: inputs "
-                f"[time, *batch, inputs] have shape {list(x.shape)}, lengths have "
-                f"{list(lengths.shape)}"
-            )
-    if not isinstance(lengths, jax.core.Tracer) and lengths.size:
-        known = np.asarray(lengths)
-        if known.min() < 0 or known.max() > time:
-            raise ValueError(
-                f"expected lengths from 0 to {time}, the number of steps; got lengths "
-                f"from {known.min()} to {known.max()}"
-            )
-    steps = jnp.arange(time).reshape(time, *(1,) * lengths.ndim)
-    return steps < lengths[None]
 
 
 def _like(state: State, expected: State) -> State:
@@ -153,143 +240,3 @@ def _like(state: State, expected: State) -> State:
         return given
 
     return jax.tree_util.tree_map_with_path(check, state, expected)
-
-
-class BidirectionalParams(NamedTuple):
-    """The parameters of both directions."""
-
-    forward: Params
-    backward: Params
-
-
-class BidirectionalState(NamedTuple):
-    """The states of both directions; backward's last is the one after reading x_0."""
-
-    forward: State
-    backward: State
-
-
-def concatenate(
-    forward: Float[Array, "*batch forward_features"],
-    backward: Float[Array, "*batch backward_features"],
-) -> Float[Array, "*batch features"]:
-    """[forward, backward] along the features, the usual merge.
-
-    Args:
-        forward: Outputs of the forward direction, [time, *batch, features].
-        backward: Outputs of the backward one, put back in order.
-
-    Returns:
-        Both, the forward ones first.
-
-    Example:
-        >>> concatenate(jnp.ones((5, 2)), jnp.zeros((5, 3))).shape
-        (5, 5)
-    """
-    return jnp.concatenate([forward, backward], axis=-1)
-
-
-def apart(forward: Any, backward: Any) -> tuple[Any, Any]:
-    """(forward, backward), both directions as they are.
-
-    Args:
-        forward: Outputs of the forward direction, [time, *batch, features].
-        backward: Outputs of the backward one, put back in order.
-
-    Returns:
-        The pair.
-
-    Example:
-        >>> apart(1, 2)
-        (1, 2)
-    """
-    return forward, backward
-
-
-@factory
-def bidirectional(
-    forward: Cell,
-    backward: Cell | None = None,
-    *,
-    merge: Callable[[Any, Any], Any] = concatenate,
-) -> Layer:
-    """One cell reads from left to right, another from right to left.
-
-        y_t = merge(forward y_t, backward y_t)
-
-    The backward outputs are put back in order, so that both have read x_t when they
-    meet at t. With `lengths`, the backward cell begins at each sequence's own end.
-
-    Args:
-        forward: The cell that reads x_0 first.
-        backward: The cell that reads x_0 last; by default the same cell, with
-            parameters of its own.
-        merge: Joins the two outputs: `concatenate`, `apart`, or one of your own.
-
-    Returns:
-        A `Layer`. `init(key, inputs, features)` gives `BidirectionalParams`, each
-        direction having `features` units; `apply(params, xs, state=None, *,
-        lengths=None)` gives a `BidirectionalState` and the merged outputs.
-
-    Example:
-        >>> import nets
-        >>> layer = nets.bidirectional(nets.lstm())
-        >>> params = layer.init(jax.random.key(0), 3, 8)
-        >>> state, ys = layer.apply(params, jnp.ones((10, 5, 3)))
-        >>> ys.shape
-        (10, 5, 16)
-
-    References:
-        Schuster and Paliwal 1997, Bidirectional recurrent neural networks, IEEE
-        Transactions on Signal Processing 45(11).
-    """
-    cells = BidirectionalParams(forward, forward if backward is None else backward)
-
-    def init(key, inputs, features):
-        keys = BidirectionalParams(*jax.random.split(key))
-        return BidirectionalParams(
-            cells.forward.init(keys.forward, inputs, features),
-            cells.backward.init(keys.backward, inputs, features),
-        )
-
-    def apply(params, xs, state=None, *, lengths=None):
-        first, last = (None, None) if state is None else state
-        s_f, y_f = unroll(cells.forward, params.forward, xs, first, lengths=lengths)
-        s_b, y_b = unroll(
-            cells.backward, params.backward, xs, last, lengths=lengths, reverse=True
-        )
-        return BidirectionalState(s_f, s_b), merge(y_f, y_b)
-
-    return Layer(init, apply)
-
-
-def time_first(xs: PyTree[Shaped[Array, "..."]]) -> PyTree[Shaped[Array, "..."]]:
-    """[*batch, time, features] to [time, *batch, features], what scan wants.
-
-    Args:
-        xs: An array, or a tree of them.
-
-    Returns:
-        The same, time in front.
-
-    Example:
-        >>> time_first(jnp.ones((5, 10, 3))).shape
-        (10, 5, 3)
-    """
-    return jax.tree.map(lambda x: jnp.moveaxis(x, -2, 0), xs)
-
-
-def batch_first(ys: PyTree[Shaped[Array, "..."]]) -> PyTree[Shaped[Array, "..."]]:
-    """[time, *batch, features] to [*batch, time, features], what Flax's users expect.
-
-    Args:
-        ys: An array, or a tree of them.
-
-    Returns:
-        The same, time in the last place but one.
-
-    Example:
-        >>> batch_first(jnp.ones((10, 5, 3))).shape
-        (5, 10, 3)
-    """
-    return jax.tree.map(lambda y: jnp.moveaxis(y, 0, -2), ys)

@@ -53,18 +53,22 @@ class Case(NamedTuple):
 
     make: Callable[..., nets.Cell]
     options: Mapping[str, Any] = MappingProxyType({})
-    read: Callable[[Any, Any, Any], Any] = lambda params, state, x: state.hidden
+    reader: Callable[[Any, Any, Any], Any] = lambda params, state, x: state.hidden
 
     @property
     def cell(self) -> nets.Cell:
         return self.make(**self.options)
+
+    @property
+    def read(self) -> Callable[[Any, Any, Any], Any]:
+        return self.reader if self.cell.linear is None else self.cell.linear.read
 
 
 CASES = {name: Case(make) for name, make in nets.CELLS.items()} | {
     "elman(relu)": Case(nets.elman, {"activation": jax.nn.relu}),
     "lstm(forget_bias=0)": Case(nets.lstm, {"forget_bias": 0.0}),
     "gru(reset_after=False)": Case(nets.gru, {"reset_after": False}),
-    "fast weights": Case(lambda: FAST_WEIGHTS, read=_fast_read),
+    "fast weights": Case(lambda: FAST_WEIGHTS, reader=_fast_read),
 }
 each_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 each_cell = pytest.mark.parametrize("cell", [c.cell for c in CASES.values()], ids=CASES)

@@ -150,7 +150,7 @@ def test_each_direction_has_parameters_of_its_own():
 
 def test_equal_calls_return_the_same_object():
     layer = bidirectional(nets.lstm())
-    assert layer is bidirectional(nets.lstm(1.0))
+    assert layer is bidirectional(nets.lstm(None))
     assert layer is bidirectional(nets.lstm(), None, merge=nets.concatenate)
     assert layer is not bidirectional(nets.lstm(), merge=apart)
     assert layer is not bidirectional(nets.lstm(), nets.gru())

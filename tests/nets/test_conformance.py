@@ -226,8 +226,8 @@ def test_equal_factory_calls_compile_once(case):
 @pytest.mark.parametrize(
     "one, other",
     [
-        (nets.lstm(), nets.lstm(forget_bias=1.0)),
-        (nets.lstm(), nets.lstm(1.0)),
+        (nets.lstm(), nets.lstm(forget_bias=None)),
+        (nets.lstm(1.0), nets.lstm(forget_bias=1)),
         (nets.gru(), nets.gru(reset_after=True)),
         (nets.elman(), nets.elman(activation=jnp.tanh)),
     ],

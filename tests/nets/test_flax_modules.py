@@ -204,8 +204,8 @@ def test_a_linen_layer_is_a_part_of_a_network():
     params: Any = variables["params"]
     assert ys.shape == (4, TIME, FEATURES)
     assert params["Recurrent_1"]["cell"].w_i.shape == (FEATURES, FEATURES)
-    assert nets.linen.Recurrent(nets.lstm(), 3) == nets.linen.Recurrent(
-        nets.lstm(1.0), 3
+    assert nets.linen.Recurrent(nets.gru(), 3) == nets.linen.Recurrent(
+        nets.gru(True), 3
     )
 
 

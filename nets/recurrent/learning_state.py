@@ -1,0 +1,70 @@
+"""A first state that is learned."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from nets.types import Cell, Linear, Params, State, factory
+
+
+class LearnedStateParams(NamedTuple):
+    """A cell's parameters, and the state that every sequence begins with, unbatched."""
+
+    cell: Params
+    state: State
+
+
+@factory
+def learned_state(cell: Cell) -> Cell:
+    """The same cell, whose first state is a parameter.
+
+        s_{-1} = a parameter, the same for every sequence
+
+    Args:
+        cell: Any `Cell`.
+
+    Returns:
+        A `Cell` with `LearnedStateParams`, whose `state` starts where the given cell's
+        initial state is.
+
+    Example:
+        >>> import nets
+        >>> cell = nets.learned_state(nets.gru())
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> first = nets.GRUState(jnp.ones(8))
+        >>> params = params._replace(state=first)
+        >>> cell.initial_state(params, jnp.ones((5, 3))).hidden.shape
+        (5, 8)
+    """
+
+    def init(key, inputs, features):
+        params = cell.init(key, inputs, features)
+        return LearnedStateParams(
+            params, cell.initial_state(params, jnp.zeros(inputs, jnp.float32))
+        )
+
+    def initial_state(params, x):
+        like = jax.eval_shape(cell.initial_state, params.cell, x)
+        return jax.tree.map(
+            lambda s, to: jnp.broadcast_to(
+                s.reshape((1,) * (len(to.shape) - s.ndim) + s.shape), to.shape
+            ).astype(to.dtype),
+            params.state,
+            like,
+        )
+
+    def step(params, state, x):
+        return cell.step(params.cell, state, x)
+
+    linear, noisy = None, None
+    if cell.linear is not None:
+        coefficients, read = cell.linear
+        linear = Linear(
+            lambda params, state, xs: coefficients(params.cell, state, xs),
+            lambda params, state, x: read(params.cell, state, x),
+        )
+    if cell.noisy is not None:
+        inner = cell.noisy
+        noisy = lambda key, params, x: inner(key, params.cell, x)  # noqa: E731
+    return Cell(init, initial_state, step, linear, noisy)

@@ -1,0 +1,132 @@
+"""Which steps of a padded sequence are real, and what happens in the others."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.core
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Bool, PyTree
+
+
+def real_steps(
+    xs: PyTree, lengths: ArrayLike | None, mask: ArrayLike | None
+) -> Bool[Array, "time *batch"] | None:
+    """Which steps are real, of sequences given by their lengths or by a mask.
+
+    Args:
+        xs: The inputs, [time, *batch, inputs], or a tree of such.
+        lengths: Integers from 0 to time, [*batch] or its leading axes, or None.
+        mask: Booleans, [time, *batch] or its leading axes, or None.
+
+    Returns:
+        Booleans, [time, *leading batch axes]; None where there is no padding.
+
+    Raises:
+        ValueError: Both are given, or one does not fit the inputs.
+
+    Example:
+        >>> real_steps(jnp.ones((3, 2, 1)), jnp.array([3, 1]), None).T.tolist()
+        [[True, True, True], [True, False, False]]
+    """
+    if lengths is not None and mask is not None:
+        raise ValueError("expected lengths or a mask; got both")
+    if mask is not None:
+        mask = jnp.asarray(mask)
+        if mask.dtype != bool:
+            raise ValueError(f"expected a mask of booleans; got {mask.dtype}")
+        _fit(xs, mask.shape, "a mask [time, *batch]", "the mask has")
+        return mask
+    if lengths is None:
+        return None
+    lengths = jnp.asarray(lengths)
+    if not jnp.issubdtype(lengths.dtype, jnp.integer):
+        raise ValueError(f"expected integer lengths; got {lengths.dtype}")
+    time = jax.tree.leaves(xs)[0].shape[0]
+    wanted = "lengths of the shape of the inputs' batch axes"
+    _fit(xs, (time, *lengths.shape), wanted, "lengths have", lengths.shape)
+    if not isinstance(lengths, jax.core.Tracer) and lengths.size:
+        known = np.asarray(lengths)
+        if known.min() < 0 or known.max() > time:
+            raise ValueError(
+                f"expected lengths from 0 to {time}, the number of steps; got lengths "
+                f"from {known.min()} to {known.max()}"
+            )
+    return jnp.arange(time).reshape(time, *(1,) * lengths.ndim) < lengths[None]
+
+
+def _fit(xs, shape, wanted, got, given=None):
+    """Refuse a shape that is not that of the leading axes of every input."""
+    for x in jax.tree.leaves(xs):
+        # Integers may be tokens, which have no axis of features.
+        axes = x.ndim - (1 if jnp.issubdtype(x.dtype, jnp.inexact) else 0)
+        if not 1 <= len(shape) <= axes or x.shape[: len(shape)] != shape:
+            raise ValueError(
+                f"expected {wanted}: inputs [time, *batch, inputs] have shape "
+                f"{list(x.shape)}, {got} {list(shape if given is None else given)}"
+            )
+
+
+def where_real(real: Array | None, new: Any, old: Any) -> Any:
+    """`new` where a step is real, `old` where it is padding, leaf by leaf.
+
+    Args:
+        real: Booleans of the leading axes of every leaf; None if all are real.
+        new: A tree of arrays.
+        old: Another of its structure, or one number for all.
+
+    Returns:
+        A tree like `new`.
+
+    Example:
+        >>> where_real(jnp.array([True, False]), jnp.ones((2, 2)), 0.0).tolist()
+        [[1.0, 1.0], [0.0, 0.0]]
+    """
+    if real is None:
+        return new
+
+    def choose(n, o):
+        return jnp.where(real.reshape(real.shape + (1,) * (n.ndim - real.ndim)), n, o)
+
+    if isinstance(old, float):
+        return jax.tree.map(lambda n: choose(n, jnp.asarray(old, n.dtype)), new)
+    return jax.tree.map(choose, new, old)
+
+
+def together(xs: PyTree, real: Bool[Array, "time *batch"]) -> tuple[PyTree, Callable]:
+    """Each sequence's real steps moved to its front, in their order, and the way back.
+
+    A recurrence that runs in parallel cannot wait: where padding stands before or
+    between the steps it is moved behind them.
+
+    Args:
+        xs: The inputs, [time, *batch, ...].
+        real: Which steps are real, [time, *leading batch axes].
+
+    Returns:
+        The inputs so moved, and a function (before, after) that takes what stands
+        after each of the moved steps back to where the steps were. In front of the
+        first and in the padding stands what was there before: `before` at first.
+
+    Example:
+        >>> xs, real = jnp.array([9, 1, 9, 2]), jnp.array([False, True, False, True])
+        >>> moved, back = together(xs, real)
+        >>> moved[:2].tolist(), back(jnp.array(0), moved).tolist()
+        ([1, 2], [0, 1, 1, 2])
+    """
+    order = jnp.argsort(~real, axis=0, stable=True)
+    passed = jnp.cumsum(real, axis=0)
+
+    def take(tree, index):
+        def leaf(a):
+            i = index.reshape(index.shape + (1,) * (a.ndim - index.ndim))
+            return jnp.take_along_axis(a, i, axis=0)
+
+        return jax.tree.map(leaf, tree)
+
+    def back(before, after):
+        both = jax.tree.map(lambda b, a: jnp.concatenate([b[None], a]), before, after)
+        return take(both, passed)
+
+    return take(xs, order), back

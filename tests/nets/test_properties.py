@@ -1,0 +1,113 @@
+"""Properties over random lengths, masks, batch shapes and dtypes."""
+
+from functools import partial
+
+import cases
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import nets
+
+# Each pair of shapes is compiled, and then serves all values drawn for it.
+BATCHES = [(), (1,), (3,), (2, 2)]
+TIMES = [1, 4, 6]
+TOLERANCES = {"float32": 1e-5, "float64": 1e-12, "bfloat16": 0.1}
+CELLS = [nets.elman(), nets.lstm(), nets.gru(), cases.FAST_WEIGHTS]
+LAYERS = {
+    "unroll": [nets.as_layer(cell) for cell in CELLS],
+    "reverse": [nets.as_layer(cell, reverse=True) for cell in CELLS],
+    "bidirectional": [nets.bidirectional(cell) for cell in CELLS[1:3]],
+    "stack": [nets.stack(nets.lstm(), nets.bidirectional(nets.gru()), residual=True)],
+}
+thorough = settings(
+    max_examples=30,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@partial(jax.jit, static_argnums=0)
+def apply(layer, params, xs, state, lengths, mask):
+    return layer.apply(params, xs, state, lengths=lengths, mask=mask)
+
+
+@st.composite
+def runs(draw, layers):
+    """A layer, its arguments, and which steps are real."""
+    layer, batch, time = (draw(st.sampled_from(s)) for s in (layers, BATCHES, TIMES))
+    dtype = jnp.dtype(draw(st.sampled_from(sorted(TOLERANCES))))
+    rows = int(np.prod(batch))
+    rng = np.random.default_rng(draw(st.integers(0, 2**16)))
+    like = jax.eval_shape(lambda key: layer.init(key, 2, 3), jax.random.key(0))
+    params = cases.draw(like, draw(st.integers(0, 9)), dtype=dtype)
+    xs = jnp.asarray(rng.standard_normal((time, *batch, 2)), dtype)
+    state, _ = jax.eval_shape(layer.apply, params, xs)
+    state = cases.draw(state, 1)
+    if draw(st.booleans()):
+        lengths = draw(st.lists(st.integers(0, time), min_size=rows, max_size=rows))
+        lengths = np.array(lengths, np.int32).reshape(batch)
+        steps = np.arange(time).reshape(time, *(1,) * len(batch))
+        return layer, params, xs, state, lengths, None, steps < lengths
+    bits = st.lists(st.booleans(), min_size=time * rows, max_size=time * rows)
+    mask = np.array(draw(bits), bool).reshape(time, *batch)
+    return layer, params, xs, state, None, mask, mask
+
+
+@pytest.mark.parametrize("layers", LAYERS.values(), ids=LAYERS)
+def test_each_sequence_is_as_if_alone(layers, x64):
+    """Whatever stands in the padding, and whatever stands beside it in the batch."""
+
+    @thorough
+    @given(runs(layers))
+    def check(drawn):
+        layer, params, xs, state, lengths, mask, real = drawn
+        noise = jnp.where(real[..., None], xs, jnp.asarray(np.nan, xs.dtype))
+        end, ys = apply(layer, params, noise, state, lengths, mask)
+        assert ys.dtype == xs.dtype
+        chex.assert_trees_all_equal_shapes_and_dtypes(end, state)
+        tolerance = TOLERANCES[xs.dtype.name]
+        same = partial(chex.assert_trees_all_close, rtol=tolerance, atol=tolerance)
+        for row in np.ndindex(xs.shape[1:-1]):
+            (steps,) = np.nonzero(real[(slice(None), *row)])
+            first = jax.tree.map(lambda s, row=row: s[row], state)
+            alone = xs[(steps, *row)]
+            after, outputs = apply(layer, params, alone, first, None, None)
+            same(jax.tree.map(lambda s, row=row: s[row], end), after)
+            column = np.asarray(ys[(slice(None), *row)], np.float64)
+            same(column[steps], np.asarray(outputs, np.float64))
+            assert (np.delete(column, steps, axis=0) == 0).all()
+
+    check()
+
+
+def test_truncation_and_remat_change_no_forward_number(x64):
+    @thorough
+    @given(
+        runs(LAYERS["stack"]),
+        st.sampled_from([None, 1, 2, 5]),
+        st.booleans(),
+    )
+    def check(drawn, truncate, remat):
+        layer, params, xs, state, lengths, mask, _ = drawn
+        tolerance = TOLERANCES[xs.dtype.name]
+        chex.assert_trees_all_close(
+            with_options(layer, params, xs, state, lengths, mask, truncate, remat),
+            apply(layer, params, xs, state, lengths, mask),
+            rtol=tolerance,
+            atol=tolerance,
+        )
+
+    check()
+
+
+@partial(jax.jit, static_argnums=(0, 6, 7))
+def with_options(layer, params, xs, state, lengths, mask, truncate, remat):
+    return layer.apply(
+        params, xs, state, lengths=lengths, mask=mask, truncate=truncate, remat=remat
+    )

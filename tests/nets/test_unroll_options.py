@@ -1,0 +1,256 @@
+"""What `unroll` does on request: all states, truncation, remat, parallel, streaming."""
+
+from functools import partial
+
+import cases
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from cases import CASES, TIME, both_ways, each_cell, example
+
+import nets
+
+close = partial(chex.assert_trees_all_close, rtol=1e-5, atol=1e-6)
+LINEAR = {name: case.cell for name, case in CASES.items() if case.cell.linear}
+each_linear = pytest.mark.parametrize("cell", LINEAR.values(), ids=LINEAR)
+
+
+def out_and_grads(cell, params, xs, state, **options):
+    """What unroll returns, and gradients by parameters, inputs and first state."""
+
+    @jax.jit
+    def run(params, xs, state):
+        def loss(params, xs, state):
+            out = nets.unroll(cell, params, xs, state, **options)
+            return cases.total(*out), out
+
+        return jax.grad(loss, argnums=(0, 1, 2), has_aux=True)(params, xs, state)
+
+    grads, out = run(params, xs, state)
+    return out, grads
+
+
+@both_ways
+@pytest.mark.parametrize("name", ["lstm", "fast weights"])
+def test_all_states_are_those_of_a_loop(name, reverse):
+    cell = CASES[name].cell
+    params, xs, first = example(cell, 4)
+    order = range(TIME)[::-1] if reverse else range(TIME)
+    state, states = first, {}
+    for t in order:
+        state, _ = cell.step(params, state, xs[t])
+        states[t] = state
+    expected = jax.tree.map(lambda *s: jnp.stack(s), *(states[t] for t in range(TIME)))
+    run = partial(nets.unroll, cell, params, xs, first, reverse=reverse)
+    got, ys = run(all_states=True)
+    close(got, expected)
+    end, outputs = run()
+    chex.assert_trees_all_equal(jax.tree.map(lambda s: s[order[-1]], got), end)
+    chex.assert_trees_all_equal(ys, outputs)
+
+
+def test_all_states_of_no_steps():
+    cell = nets.lstm()
+    params, xs, first = example(cell, 4, time=0)
+    states, _ = nets.unroll(cell, params, xs, first, all_states=True)
+    assert states.cell.shape == (0, 4, 3)
+
+
+def segments(cell, params, xs, state, size, reverse):
+    """Truncated back-propagation, written out: a loop that stops between segments."""
+    read = xs[::-1] if reverse else xs
+    outputs = []
+    for start in range(0, len(xs), size):
+        if start:
+            state = jax.lax.stop_gradient(state)
+        for x in read[start : start + size]:
+            state, y = cell.step(params, state, x)
+            outputs.append(y)
+    ys = jnp.stack(outputs)
+    return state, ys[::-1] if reverse else ys
+
+
+@both_ways
+@pytest.mark.parametrize("remat", [False, True], ids=["", "remat"])
+@pytest.mark.parametrize("size", [1, 3, 7, 8, 20])
+def test_truncation_is_a_loop_that_stops_between_segments(size, remat, reverse):
+    cell = nets.lstm()
+    params, xs, first = example(cell, 2, time=8)
+
+    def loss(params, xs, state):
+        out = segments(cell, params, xs, state, size, reverse)
+        return cases.total(*out), out
+
+    grads, out = jax.grad(loss, argnums=(0, 1, 2), has_aux=True)(params, xs, first)
+    got = out_and_grads(
+        cell, params, xs, first, truncate=size, remat=remat, reverse=reverse
+    )
+    close(got, (out, grads))
+    plain, plain_grads = out_and_grads(cell, params, xs, first, reverse=reverse)
+    close(got[0], plain)
+    if size >= 8:
+        close(got[1], plain_grads)
+    else:
+        assert all(cases.differ(got[1][0], plain_grads[0]))
+
+
+def test_truncation_waits_in_padding_too():
+    cell = nets.gru()
+    params, xs, first = example(cell, 3)
+    lengths = jnp.array([0, 3, TIME])
+    close(
+        out_and_grads(cell, params, xs, first, truncate=TIME, lengths=lengths),
+        out_and_grads(cell, params, xs, first, lengths=lengths),
+    )
+
+
+def test_truncation_of_less_than_a_step():
+    cell = nets.gru()
+    params, xs, _ = example(cell, 3)
+    with pytest.raises(ValueError, match="truncate to be at least 1 step; got 0"):
+        nets.unroll(cell, params, xs, truncate=0)
+
+
+@both_ways
+@pytest.mark.parametrize("time", [1, 2, 9, 11])
+def test_remat_changes_no_number(time, reverse):
+    cell = nets.lstm()
+    params, xs, first = example(cell, 3, time=time)
+    lengths = jnp.array([0, time // 2, time])
+    options = {"reverse": reverse, "lengths": lengths, "all_states": True}
+    close(
+        out_and_grads(cell, params, xs, first, remat=True, **options),
+        out_and_grads(cell, params, xs, first, **options),
+    )
+
+
+def backward_memory(time: int, remat: bool) -> int:
+    """Bytes that XLA sets aside for the gradient of a final state."""
+    cell = nets.lstm()
+    params = cell.init(jax.random.key(0), 4, 16)
+    xs = jnp.zeros((time, 8, 4))
+
+    def loss(params, xs):
+        state, _ = nets.unroll(cell, params, xs, remat=remat)
+        return state.hidden.sum()
+
+    compiled = jax.jit(jax.grad(loss)).lower(params, xs).compile()
+    return compiled.memory_analysis().temp_size_in_bytes
+
+
+def test_remat_needs_memory_of_the_square_root_of_time():
+    """Sixteen times the steps: four times the memory, and sixteen without."""
+    times = 512, 8192
+    growth = {
+        remat: np.divide(*(backward_memory(time, remat) for time in times[::-1]))
+        for remat in (True, False)
+    }
+    assert growth[True] < 5 and growth[False] > 12
+
+
+@pytest.mark.parametrize("reverse", [False, True], ids=["forward", "back"])
+@each_linear
+def test_parallel_equals_one_step_after_another(cell, reverse):
+    """Outputs, all states, gradients, from a first state of its own."""
+    params, xs, first = example(cell, 3, time=9)
+    options = {"reverse": reverse, "all_states": True}
+    chex.assert_trees_all_close(
+        out_and_grads(cell, params, xs, first, parallel=True, **options),
+        out_and_grads(cell, params, xs, first, **options),
+        rtol=1e-5,
+        atol=1e-5,
+    )
+
+
+@both_ways
+@each_linear
+def test_parallel_padding_cannot_be_seen(cell, reverse):
+    """Left, right and in gaps, which a window of inputs must not see."""
+    params, xs, first = example(cell, 4)
+    mask = np.array([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [0, 1, 0, 1, 1], [0] * 5]).T > 0
+    xs = jnp.where(mask[..., None], xs, np.nan)
+    for all_states in (False, True):
+        options = {"reverse": reverse, "mask": mask, "all_states": all_states}
+        got, expected = (
+            jax.jit(partial(nets.unroll, cell, parallel=parallel, **options))(
+                params, xs, first
+            )
+            for parallel in (True, False)
+        )
+        chex.assert_trees_all_close(got, expected, rtol=1e-5, atol=1e-5)
+
+
+@each_linear
+def test_parallel_without_steps(cell):
+    params, xs, first = example(cell, 4, time=0)
+    end, ys = nets.unroll(cell, params, xs, first, parallel=True)
+    chex.assert_trees_all_equal(end, first)
+    assert ys.shape[:2] == (0, 4)
+
+
+PARALLEL_ERRORS = {
+    "not linear": (
+        nets.gru(),
+        {},
+        "linear in its state.*got one whose `linear` is None",
+    ),
+    "remat": ("linear", {"remat": True}, "without remat"),
+    "truncate": ("linear", {"truncate": 2}, "without truncate"),
+    "noise": ("noisy", {"key": 0}, "without a key where the cell is random"),
+}
+
+
+@pytest.mark.parametrize(
+    "cell, options, message", PARALLEL_ERRORS.values(), ids=PARALLEL_ERRORS
+)
+def test_what_cannot_run_in_parallel(cell, options, message):
+    cell = {"linear": AVERAGE, "noisy": nets.input_dropout(AVERAGE, 0.5)}.get(
+        cell, cell
+    )
+    params = cell.init(jax.random.key(0), 2, 2)
+    if "key" in options:
+        options = {"key": jax.random.key(0)}
+    with pytest.raises(ValueError, match=message):
+        nets.unroll(cell, params, jnp.ones((4, 2)), parallel=True, **options)
+
+
+AVERAGE = nets.linear_cell(
+    lambda key, inputs, features: jnp.full(inputs, 0.5),
+    lambda w, x: jnp.zeros_like(x),
+    lambda w, state, xs: (jnp.broadcast_to(w, xs.shape), xs),
+    lambda w, state, x: state,
+)
+
+
+def test_a_linear_cell_of_ones_own(x64):
+    """s_t = w s_{t-1} + x_t, whose gradient by s_{-1} is w^T."""
+    w, xs = jnp.array([0.5, 0.9]), cases.normal(20, 2)
+    state, _ = nets.unroll(AVERAGE, w, xs, parallel=True)
+    powers = np.asarray(w) ** np.arange(19, -1, -1)[:, None]
+    np.testing.assert_allclose(state, (powers * xs).sum(axis=0), rtol=1e-12)
+    jacobian = jax.jacobian(lambda s: nets.unroll(AVERAGE, w, xs, s, parallel=True)[0])
+    np.testing.assert_allclose(jacobian(jnp.ones(2)), jnp.diag(w**20), rtol=1e-12)
+
+
+def test_a_linear_scan_of_no_steps():
+    assert nets.linear_scan(jnp.ones((0, 2)), jnp.ones((0, 2)), jnp.ones(2)).size == 0
+
+
+@each_cell
+def test_streaming_equals_the_unrolled_run(cell):
+    """One step at a time, jitted once, as new inputs come in."""
+    params, xs, first = example(cell, 4)
+    step = jax.jit(cell.step)
+    state, outputs = first, []
+    for x in xs:
+        state, y = step(params, state, x)
+        outputs.append(y)
+    chex.assert_trees_all_close(
+        (state, jnp.stack(outputs)),
+        cases.run(cell, params, xs, first),
+        rtol=1e-6,
+        atol=1e-6,
+    )
+    assert step._cache_size() == 1
