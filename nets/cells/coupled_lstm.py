@@ -1,0 +1,76 @@
+"""The long short-term memory that forgets just where it writes."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from nets import initializers
+from nets.linear import add_bias
+from nets.types import Cell, factory, whole
+
+
+class CoupledLSTMParams(NamedTuple):
+    """w_i [inputs, 3 features], w_h [features, 3 features], b; gate order f g o."""
+
+    w_i: Float[Array, "inputs 3*features"]
+    w_h: Float[Array, "features 3*features"]
+    b: Float[Array, " 3*features"]
+
+
+class CoupledLSTMState(NamedTuple):
+    """hidden and cell, each [*batch, features]."""
+
+    hidden: Float[Array, "*batch features"]
+    cell: Float[Array, "*batch features"]
+
+
+@factory
+def coupled_lstm(scheme: initializers.Scheme = initializers.orthogonal) -> Cell:
+    """The long short-term memory with coupled input and forget gates (CIFG).
+
+        f, g, o = split(W_i x + W_h h + b)
+        c' = sigmoid(f) c + (1 - sigmoid(f)) tanh(g)
+        h' = sigmoid(o) tanh(c')
+
+    c is a moving average of tanh(g), and so never leaves [-1, 1] and the steep part of
+    tanh; but keeping the gradient along c means to write nothing, as in a GRU.
+
+    Args:
+        scheme: How the parameters start, of `nets.initializers`.
+
+    Returns:
+        A `Cell` with `CoupledLSTMParams` and `CoupledLSTMState`, whose output is h.
+
+    Example:
+        >>> import nets
+        >>> cell = nets.coupled_lstm()
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> state, ys = nets.unroll(cell, params, jnp.ones((10, 5, 3)))
+        >>> state.cell.shape, ys.shape
+        ((5, 8), (10, 5, 8))
+
+    References:
+        Greff et al. 2017, LSTM: a search space odyssey,
+        https://arxiv.org/abs/1503.04069
+    """
+
+    def init(key, inputs, features):
+        w_i, w_h, b_i, b_h = scheme(key, inputs, features, "fgo")
+        return CoupledLSTMParams(w_i, w_h, b=b_i + b_h)
+
+    def initial_state(params, x):
+        zeros = initializers.zero_state(x, params.w_i, params.w_h)
+        return CoupledLSTMState(hidden=zeros, cell=zeros)
+
+    def step(params, state, x, drop=whole):
+        h = drop(state.hidden)
+        gates = add_bias(x @ params.w_i + h @ params.w_h, params.b)
+        f, g, o = jnp.split(gates, 3, axis=-1)
+        # sigmoid(-f) is 1 - sigmoid(f), without its loss of digits where f is large.
+        c = jax.nn.sigmoid(f) * state.cell + jax.nn.sigmoid(-f) * jnp.tanh(g)
+        h = jax.nn.sigmoid(o) * jnp.tanh(c)
+        return CoupledLSTMState(hidden=h, cell=c), h
+
+    return Cell(init, initial_state, step)

@@ -1,0 +1,79 @@
+"""Just another network: the long short-term memory with a forget gate only."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from nets import initializers
+from nets.linear import add_bias
+from nets.types import Cell, factory, whole
+
+
+class JANETParams(NamedTuple):
+    """w_i [inputs, 2 features], w_h [features, 2 features], b; gates in order f n."""
+
+    w_i: Float[Array, "inputs 2*features"]
+    w_h: Float[Array, "features 2*features"]
+    b: Float[Array, " 2*features"]
+
+
+class JANETState(NamedTuple):
+    """hidden [*batch, features]: the cell, which is not hidden by an output gate."""
+
+    hidden: Float[Array, "*batch features"]
+
+
+@factory
+def janet(
+    beta: float = 1.0, scheme: initializers.Scheme = initializers.orthogonal
+) -> Cell:
+    """The long short-term memory with nothing but its forget gate.
+
+        f, n = split(W_i x + W_h h + b)
+        h' = sigmoid(f) h + (1 - sigmoid(f - beta)) tanh(n)
+
+    With beta = 0 the gate weighs old against new, as in a GRU. With beta > 0 the new is
+    given more than the old loses: a gate that keeps nearly all, and with it the
+    gradient, still writes.
+
+    Args:
+        beta: By how much the gate's pre-activation is lowered where it decides what is
+            written.
+        scheme: How the parameters start, of `nets.initializers`. The paper starts f's
+            bias as in chrono initialisation.
+
+    Returns:
+        A `Cell` with `JANETParams` and `JANETState`.
+
+    Example:
+        >>> import nets
+        >>> cell = nets.janet()
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> state, ys = nets.unroll(cell, params, jnp.ones((10, 5, 3)))
+        >>> ys.shape
+        (10, 5, 8)
+
+    References:
+        van der Westhuizen and Lasenby 2018, The unreasonable effectiveness of the
+        forget gate, https://arxiv.org/abs/1804.04849
+    """
+
+    def init(key, inputs, features):
+        w_i, w_h, b_i, b_h = scheme(key, inputs, features, "fn")
+        return JANETParams(w_i, w_h, b=b_i + b_h)
+
+    def initial_state(params, x):
+        return JANETState(initializers.zero_state(x, params.w_i, params.w_h))
+
+    def step(params, state, x, drop=whole):
+        seen = drop(state.hidden)
+        gates = add_bias(x @ params.w_i + seen @ params.w_h, params.b)
+        f, n = jnp.split(gates, 2, axis=-1)
+        # sigmoid(beta - f) is 1 - sigmoid(f - beta), without its loss of digits.
+        written = jax.nn.sigmoid(beta - f) * jnp.tanh(n)
+        h = jax.nn.sigmoid(f) * state.hidden + written
+        return JANETState(h), h
+
+    return Cell(init, initial_state, step)

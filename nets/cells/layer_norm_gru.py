@@ -1,0 +1,98 @@
+"""The gated recurrent unit with layer normalisation."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from nets import initializers
+from nets.linear import add_bias, layer_norm
+from nets.types import Cell, factory, whole
+
+
+class LayerNormGRUParams(NamedTuple):
+    """As `GRUParams` that reset after the product, gate order r z n, with scales.
+
+    scale_i and scale_h [3 features] are those of W_i x and of W_h h.
+    """
+
+    w_i: Float[Array, "inputs 3*features"]
+    w_h: Float[Array, "features 3*features"]
+    b: Float[Array, " 3*features"]
+    b_hn: Float[Array, " features"]
+    scale_i: Float[Array, " 3*features"]
+    scale_h: Float[Array, " 3*features"]
+
+
+class LayerNormGRUState(NamedTuple):
+    """hidden [*batch, features]."""
+
+    hidden: Float[Array, "*batch features"]
+
+
+@factory
+def layer_norm_gru(scheme: initializers.Scheme = initializers.orthogonal) -> Cell:
+    """The gated recurrent unit with layer normalisation of what its gates read.
+
+        LN(a) = (a - mean(a)) / sqrt(var(a) + 1e-5)
+        r, z = split(sigmoid(scale_i LN(W_i x) + scale_h LN(W_h h) + b))
+        n = tanh(scale_in LN(W_in x) + b_n + r (scale_hn LN(W_hn h) + b_hn))
+        h' = (1 - z) n + z h
+
+    What z keeps is not normalised, so the gradient along it is as in a GRU; through the
+    gates it does not change with the size of W_h. At a state of zeros LN has its
+    steepest slope, 316, as in `layer_norm_lstm`.
+
+    As in the paper, r and z are normalised together, n alone, and r acts after the
+    product. z keeps the old state, as in `gru` (in the paper it admits the new one).
+
+    Args:
+        scheme: How the parameters start, of `nets.initializers`. Scales start at 1.
+
+    Returns:
+        A `Cell` with `LayerNormGRUParams` and `LayerNormGRUState`.
+
+    Example:
+        >>> import nets
+        >>> cell = nets.layer_norm_gru()
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> state, ys = nets.unroll(cell, params, jnp.ones((10, 5, 3)))
+        >>> ys.shape
+        (10, 5, 8)
+
+    References:
+        Ba, Kiros and Hinton 2016, Layer normalization,
+        https://arxiv.org/abs/1607.06450
+    """
+
+    def init(key, inputs, features):
+        w_i, w_h, b_i, b_h = scheme(key, inputs, features, "rzn")
+        b_hr, b_hz, b_hn = jnp.split(b_h, 3)
+        b = b_i + jnp.concatenate([b_hr, b_hz, jnp.zeros(features)])
+        scale = jnp.ones_like(b)
+        return LayerNormGRUParams(w_i, w_h, b, b_hn, scale_i=scale, scale_h=scale)
+
+    def initial_state(params, x):
+        return LayerNormGRUState(initializers.zero_state(x, params.w_i, params.w_h))
+
+    def step(params, state, x, drop=whole):
+        h = state.hidden
+        from_x = _normalise(x @ params.w_i, params.scale_i)
+        from_h = _normalise(drop(h) @ params.w_h, params.scale_h)
+        x_r, x_z, x_n = jnp.split(add_bias(from_x, params.b), 3, axis=-1)
+        h_r, h_z, h_n = jnp.split(from_h, 3, axis=-1)
+        r, z = jax.nn.sigmoid(x_r + h_r), jax.nn.sigmoid(x_z + h_z)
+        n = jnp.tanh(x_n + r * add_bias(h_n, params.b_hn))
+        h = (1 - z) * n + z * h
+        return LayerNormGRUState(h), h
+
+    return Cell(init, initial_state, step)
+
+
+def _normalise(gates, scale):
+    """LN of r and z together, and of n alone."""
+    cut = [2 * gates.shape[-1] // 3]
+    rz, n = jnp.split(gates, cut, axis=-1)
+    scale_rz, scale_n = jnp.split(scale, cut)
+    return jnp.concatenate([layer_norm(rz, scale_rz), layer_norm(n, scale_n)], axis=-1)

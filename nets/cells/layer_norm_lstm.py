@@ -1,0 +1,91 @@
+"""The long short-term memory with layer normalisation."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from nets import initializers
+from nets.linear import layer_norm
+from nets.types import Cell, factory, whole
+
+
+class LayerNormLSTMParams(NamedTuple):
+    """As `LSTMParams`, gate order i f g o, with scales and c's own bias.
+
+    scale_i and scale_h [4 features] are those of W_i x and of W_h h, whose shifts are
+    both in b; scale_c and b_c [features] are those of c.
+    """
+
+    w_i: Float[Array, "inputs 4*features"]
+    w_h: Float[Array, "features 4*features"]
+    b: Float[Array, " 4*features"]
+    scale_i: Float[Array, " 4*features"]
+    scale_h: Float[Array, " 4*features"]
+    scale_c: Float[Array, " features"]
+    b_c: Float[Array, " features"]
+
+
+class LayerNormLSTMState(NamedTuple):
+    """hidden and cell, each [*batch, features]."""
+
+    hidden: Float[Array, "*batch features"]
+    cell: Float[Array, "*batch features"]
+
+
+@factory
+def layer_norm_lstm(scheme: initializers.Scheme = initializers.orthogonal) -> Cell:
+    """The long short-term memory with layer normalisation of what its gates read.
+
+        LN(a) = (a - mean(a)) / sqrt(var(a) + 1e-5)
+        i, f, g, o = split(scale_i LN(W_i x) + scale_h LN(W_h h) + b)
+        c' = sigmoid(f) c + sigmoid(i) tanh(g)
+        h' = sigmoid(o) tanh(scale_c LN(c') + b_c)
+
+    Neither the gates nor their gradient by h change with the size of W_h. At a state of
+    zeros LN has its steepest slope, 1 / sqrt(1e-5) = 316, so the gradient of the first
+    step is no measure of the others.
+
+    The mean and variance are over the pre-activations of all four gates together, as
+    the paper writes it (other libraries normalise each gate alone). Its three shifts,
+    one of each LN and b, are only ever seen as their sum: here they are one, b.
+
+    Args:
+        scheme: How the parameters start, of `nets.initializers`. Scales start at 1.
+
+    Returns:
+        A `Cell` with `LayerNormLSTMParams` and `LayerNormLSTMState`, whose output is h.
+
+    Example:
+        >>> import nets
+        >>> cell = nets.layer_norm_lstm()
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> state, ys = nets.unroll(cell, params, jnp.ones((10, 5, 3)))
+        >>> state.cell.shape, ys.shape
+        ((5, 8), (10, 5, 8))
+
+    References:
+        Ba, Kiros and Hinton 2016, Layer normalization,
+        https://arxiv.org/abs/1607.06450
+    """
+
+    def init(key, inputs, features):
+        w_i, w_h, b_i, b_h = scheme(key, inputs, features, "ifgo")
+        scale = jnp.ones_like(b_i)
+        scale_c, b_c = jnp.ones(features), jnp.zeros(features)
+        return LayerNormLSTMParams(w_i, w_h, b_i + b_h, scale, scale, scale_c, b_c)
+
+    def initial_state(params, x):
+        zeros = initializers.zero_state(x, params.w_i, params.w_h)
+        return LayerNormLSTMState(hidden=zeros, cell=zeros)
+
+    def step(params, state, x, drop=whole):
+        from_x = layer_norm(x @ params.w_i, params.scale_i, params.b)
+        from_h = layer_norm(drop(state.hidden) @ params.w_h, params.scale_h)
+        i, f, g, o = jnp.split(from_x + from_h, 4, axis=-1)
+        c = jax.nn.sigmoid(f) * state.cell + jax.nn.sigmoid(i) * jnp.tanh(g)
+        h = jax.nn.sigmoid(o) * jnp.tanh(layer_norm(c, params.scale_c, params.b_c))
+        return LayerNormLSTMState(hidden=h, cell=c), h
+
+    return Cell(init, initial_state, step)

@@ -1,0 +1,78 @@
+"""The long short-term memory as it was first: without a forget gate."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from nets import initializers
+from nets.linear import add_bias
+from nets.types import Cell, factory, whole
+
+
+class LSTM1997Params(NamedTuple):
+    """w_i [inputs, 3 features], w_h [features, 3 features], b; gate order i g o."""
+
+    w_i: Float[Array, "inputs 3*features"]
+    w_h: Float[Array, "features 3*features"]
+    b: Float[Array, " 3*features"]
+
+
+class LSTM1997State(NamedTuple):
+    """hidden and cell, each [*batch, features]."""
+
+    hidden: Float[Array, "*batch features"]
+    cell: Float[Array, "*batch features"]
+
+
+@factory
+def lstm_1997(scheme: initializers.Scheme = initializers.orthogonal) -> Cell:
+    """The first long short-term memory, which cannot forget.
+
+        i, g, o = split(W_i x + W_h h + b)
+        c' = c + sigmoid(i) tanh(g)
+        h' = sigmoid(o) tanh(c')
+
+    The constant error carousel: along c the gradient is passed on as it is, times 1,
+    for as many steps as there are. The price is that c only adds up, until tanh(c) is
+    flat. The paper squashes g to [-2, 2] and c to [-1, 1], both by scaled logistic
+    functions, and cuts the gradient where it leaves the cell by the gates; here both
+    are tanh, as everywhere today, and the gradient is whole.
+
+    Args:
+        scheme: How the parameters start, of `nets.initializers`.
+
+    Returns:
+        A `Cell` with `LSTM1997Params` and `LSTM1997State`, whose output is h.
+
+    Example:
+        >>> import nets
+        >>> cell = nets.lstm_1997()
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> state, ys = nets.unroll(cell, params, jnp.ones((10, 5, 3)))
+        >>> state.cell.shape, ys.shape
+        ((5, 8), (10, 5, 8))
+
+    References:
+        Hochreiter and Schmidhuber 1997, Long short-term memory,
+        https://doi.org/10.1162/neco.1997.9.8.1735
+    """
+
+    def init(key, inputs, features):
+        w_i, w_h, b_i, b_h = scheme(key, inputs, features, "igo")
+        return LSTM1997Params(w_i, w_h, b=b_i + b_h)
+
+    def initial_state(params, x):
+        zeros = initializers.zero_state(x, params.w_i, params.w_h)
+        return LSTM1997State(hidden=zeros, cell=zeros)
+
+    def step(params, state, x, drop=whole):
+        h = drop(state.hidden)
+        gates = add_bias(x @ params.w_i + h @ params.w_h, params.b)
+        i, g, o = jnp.split(gates, 3, axis=-1)
+        c = state.cell + jax.nn.sigmoid(i) * jnp.tanh(g)
+        h = jax.nn.sigmoid(o) * jnp.tanh(c)
+        return LSTM1997State(hidden=h, cell=c), h
+
+    return Cell(init, initial_state, step)

@@ -1,0 +1,95 @@
+"""The minimal gated unit."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from nets import initializers
+from nets.linear import add_bias
+from nets.types import Cell, factory, whole
+
+
+class MGUParams(NamedTuple):
+    """w_i [inputs, 2 features], w_h [features, 2 features], b; gates in order f n.
+
+    b_hn [features] is n's second bias, inside the reset's reach; None in the form
+    without reset, where it would be b's twin.
+    """
+
+    w_i: Float[Array, "inputs 2*features"]
+    w_h: Float[Array, "features 2*features"]
+    b: Float[Array, " 2*features"]
+    b_hn: Float[Array, " features"] | None
+
+
+class MGUState(NamedTuple):
+    """hidden [*batch, features]."""
+
+    hidden: Float[Array, "*batch features"]
+
+
+@factory
+def mgu(
+    reset_gate: bool = True,
+    scheme: initializers.Scheme = initializers.orthogonal,
+) -> Cell:
+    """The minimal gated unit: a gated recurrent unit whose gates are one.
+
+        f = sigmoid(W_if x + W_hf h + b_f)
+        n = tanh(W_in x + b_n + f (W_hn h + b_hn))       if reset_gate
+        n = tanh(W_in x + b_n + W_hn h)                  otherwise
+        h' = (1 - f) n + f h
+
+    Where f is 1, the gradient passes as it is; where f is 0, it stops, as f then also
+    hides h from n. f keeps the old state, and acts after the product with W_hn, as in
+    Linen; in the paper f admits the new state, h' = (1 - f) h + f n, and acts before
+    the product, W_hn (f h).
+
+    Args:
+        reset_gate: Whether f also acts in n, named as in Linen.
+        scheme: How the parameters start, of `nets.initializers`.
+
+    Returns:
+        A `Cell` with `MGUParams` and `MGUState`.
+
+    Example:
+        >>> import nets
+        >>> cell = nets.mgu()
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> state, ys = nets.unroll(cell, params, jnp.ones((10, 5, 3)))
+        >>> ys.shape
+        (10, 5, 8)
+
+    References:
+        Zhou, Wu, Zhang and Zhou 2016, Minimal gated unit for recurrent neural networks,
+        https://arxiv.org/abs/1603.09420
+    """
+
+    def init(key, inputs, features):
+        w_i, w_h, b_i, b_h = scheme(key, inputs, features, "fn")
+        if not reset_gate:
+            return MGUParams(w_i, w_h, b_i + b_h, b_hn=None)
+        b_hf, b_hn = jnp.split(b_h, 2)
+        b = b_i + jnp.concatenate([b_hf, jnp.zeros(features)])
+        return MGUParams(w_i, w_h, b, b_hn)
+
+    def initial_state(params, x):
+        if (params.b_hn is not None) != reset_gate:
+            raise ValueError(
+                f"expected parameters of mgu(reset_gate={reset_gate}); got those of "
+                "the other form: only reset_gate=True has b_hn"
+            )
+        return MGUState(initializers.zero_state(x, params.w_i, params.w_h))
+
+    def step(params, state, x, drop=whole):
+        h = state.hidden
+        x_f, x_n = jnp.split(add_bias(x @ params.w_i, params.b), 2, axis=-1)
+        h_f, h_n = jnp.split(drop(h) @ params.w_h, 2, axis=-1)
+        f = jax.nn.sigmoid(x_f + h_f)
+        n = jnp.tanh(x_n + (f * add_bias(h_n, params.b_hn) if reset_gate else h_n))
+        h = (1 - f) * n + f * h
+        return MGUState(h), h
+
+    return Cell(init, initial_state, step)

@@ -1,0 +1,82 @@
+"""MinimalRNN: a gate, and no recurrence but through it."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from nets import initializers
+from nets.linear import add_bias
+from nets.types import Cell, factory, whole
+
+
+class MinimalRNNParams(NamedTuple):
+    """w_i [inputs, features] and b_z make z; w_h, w_z [features, features], b_u make u.
+
+    Both biases are [features].
+    """
+
+    w_i: Float[Array, "inputs features"]
+    w_h: Float[Array, "features features"]
+    w_z: Float[Array, "features features"]
+    b_z: Float[Array, " features"]
+    b_u: Float[Array, " features"]
+
+
+class MinimalRNNState(NamedTuple):
+    """hidden [*batch, features]."""
+
+    hidden: Float[Array, "*batch features"]
+
+
+@factory
+def minimal_rnn(scheme: initializers.Scheme = initializers.orthogonal) -> Cell:
+    """The recurrent network in which the state only weighs itself against the input.
+
+        z = tanh(W_i x + b_z)
+        u = sigmoid(W_h h + W_z z + b_u)
+        h' = u h + (1 - u) z
+
+    The state is an average of encoded inputs z, and stays among them. W_h stands only
+    inside the gate, so the gradient passes u itself, and by W_h only as u changes.
+    tanh(W_i x + b_z) is one encoder of the many that the paper allows.
+
+    Args:
+        scheme: How the parameters start, of `nets.initializers`: u as a forget gate
+            that reads z and h, z as an affine map of x.
+
+    Returns:
+        A `Cell` with `MinimalRNNParams` and `MinimalRNNState`.
+
+    Example:
+        >>> import nets
+        >>> cell = nets.minimal_rnn()
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> state, ys = nets.unroll(cell, params, jnp.ones((10, 5, 3)))
+        >>> ys.shape
+        (10, 5, 8)
+
+    References:
+        Chen 2017, MinimalRNN: toward more interpretable and trainable recurrent neural
+        networks, https://arxiv.org/abs/1711.06788
+    """
+
+    def init(key, inputs, features):
+        key_z, key_u = jax.random.split(key)
+        z = scheme(key_z, inputs, features, "n")
+        w_z, w_h, b_i, b_h = scheme(key_u, features, features, "f")
+        return MinimalRNNParams(z.w_i, w_h, w_z, b_z=z.b_i, b_u=b_i + b_h)
+
+    def initial_state(params, x):
+        return MinimalRNNState(initializers.zero_state(x, params.w_i, params.w_h))
+
+    def step(params, state, x, drop=whole):
+        h = state.hidden
+        z = jnp.tanh(add_bias(x @ params.w_i, params.b_z))
+        u = drop(h) @ params.w_h + z @ params.w_z
+        u = jax.nn.sigmoid(add_bias(u, params.b_u))
+        h = u * h + (1 - u) * z
+        return MinimalRNNState(h), h
+
+    return Cell(init, initial_state, step)

@@ -1,0 +1,85 @@
+"""The long short-term memory whose gates see the cell."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from nets import initializers
+from nets.linear import add_bias, weigh
+from nets.types import Cell, factory, whole
+
+
+class PeepholeLSTMParams(NamedTuple):
+    """As `LSTMParams`, gate order i f g o, and p_i, p_f, p_o, each [features]."""
+
+    w_i: Float[Array, "inputs 4*features"]
+    w_h: Float[Array, "features 4*features"]
+    b: Float[Array, " 4*features"]
+    p_i: Float[Array, " features"]
+    p_f: Float[Array, " features"]
+    p_o: Float[Array, " features"]
+
+
+class PeepholeLSTMState(NamedTuple):
+    """hidden and cell, each [*batch, features]."""
+
+    hidden: Float[Array, "*batch features"]
+    cell: Float[Array, "*batch features"]
+
+
+@factory
+def peephole_lstm(scheme: initializers.Scheme = initializers.orthogonal) -> Cell:
+    """The long short-term memory with peepholes, by which gates see their own cell.
+
+        i, f, g, o = split(W_i x + W_h h + b)
+        c' = sigmoid(f + p_f c) c + sigmoid(i + p_i c) tanh(g)
+        h' = sigmoid(o + p_o c') tanh(c')
+
+    A shut output gate no longer hides c from the other gates. The gradient along c is
+    still taken entry by entry, but it is more than the forget gate: how the gates
+    change with c adds to it. Each p is a vector, a diagonal matrix, and starts at 0:
+    as an LSTM without peepholes.
+
+    Args:
+        scheme: How the parameters start, of `nets.initializers`.
+
+    Returns:
+        A `Cell` with `PeepholeLSTMParams` and `PeepholeLSTMState`, whose output is h.
+
+    Example:
+        >>> import nets
+        >>> cell = nets.peephole_lstm()
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> state, ys = nets.unroll(cell, params, jnp.ones((10, 5, 3)))
+        >>> params.p_o.shape, ys.shape
+        ((8,), (10, 5, 8))
+
+    References:
+        Gers, Schraudolph and Schmidhuber 2002, Learning precise timing with LSTM
+        recurrent networks, https://www.jmlr.org/papers/v3/gers02a.html
+        Graves 2013, Generating sequences with recurrent neural networks,
+        https://arxiv.org/abs/1308.0850
+    """
+
+    def init(key, inputs, features):
+        w_i, w_h, b_i, b_h = scheme(key, inputs, features, "ifgo")
+        p = jnp.zeros(features)
+        return PeepholeLSTMParams(w_i, w_h, b=b_i + b_h, p_i=p, p_f=p, p_o=p)
+
+    def initial_state(params, x):
+        zeros = initializers.zero_state(x, params.w_i, params.w_h)
+        return PeepholeLSTMState(hidden=zeros, cell=zeros)
+
+    def step(params, state, x, drop=whole):
+        h, c = drop(state.hidden), state.cell
+        gates = add_bias(x @ params.w_i + h @ params.w_h, params.b)
+        i, f, g, o = jnp.split(gates, 4, axis=-1)
+        i = jax.nn.sigmoid(i + weigh(c, params.p_i))
+        f = jax.nn.sigmoid(f + weigh(c, params.p_f))
+        c = f * c + i * jnp.tanh(g)
+        h = jax.nn.sigmoid(o + weigh(c, params.p_o)) * jnp.tanh(c)
+        return PeepholeLSTMState(hidden=h, cell=c), h
+
+    return Cell(init, initial_state, step)

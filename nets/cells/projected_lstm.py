@@ -1,0 +1,97 @@
+"""The long short-term memory with a smaller hidden state than cell."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.nn import initializers as jax_initializers
+from jaxtyping import Array, Float
+
+from nets import initializers
+from nets.linear import add_bias
+from nets.types import Cell, factory, whole
+
+
+class ProjectedLSTMParams(NamedTuple):
+    """w_i [inputs, 4 features], w_h [projection, 4 features], b; gate order i f g o.
+
+    w_p [features, projection] makes the hidden state.
+    """
+
+    w_i: Float[Array, "inputs 4*features"]
+    w_h: Float[Array, "projection 4*features"]
+    b: Float[Array, " 4*features"]
+    w_p: Float[Array, "features projection"]
+
+
+class ProjectedLSTMState(NamedTuple):
+    """hidden [*batch, projection] and cell [*batch, features]."""
+
+    hidden: Float[Array, "*batch projection"]
+    cell: Float[Array, "*batch features"]
+
+
+@factory
+def projected_lstm(
+    projection: int | None = None,
+    scheme: initializers.Scheme = initializers.orthogonal,
+) -> Cell:
+    """The long short-term memory with a linear projection in its loop.
+
+        i, f, g, o = split(W_i x + W_h h + b)
+        c' = sigmoid(f) c + sigmoid(i) tanh(g)
+        h' = W_p (sigmoid(o) tanh(c'))
+
+    A large memory for few weights. What flows back through h passes a bottleneck of
+    rank `projection`; the highway along c is as wide as ever. As PyTorch's `proj_size`.
+
+    Args:
+        projection: Length of h and of the output, by default half of the features,
+            rounded down, and at least 1.
+        scheme: How the parameters start, of `nets.initializers`, but for W_p, which is
+            normal of variance 1 / features (lecun_normal), in PyTorch uniform within
+            1 / sqrt(features) of 0.
+
+    Returns:
+        A `Cell` with `ProjectedLSTMParams` and `ProjectedLSTMState`, whose output is h.
+
+    Raises:
+        ValueError: `projection` is less than 1.
+
+    Example:
+        >>> import nets
+        >>> cell = nets.projected_lstm(projection=2)
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> state, ys = nets.unroll(cell, params, jnp.ones((10, 5, 3)))
+        >>> state.cell.shape, ys.shape
+        ((5, 8), (10, 5, 2))
+
+    References:
+        Sak, Senior and Beaufays 2014, Long short-term memory based recurrent neural
+        network architectures for large vocabulary speech recognition,
+        https://arxiv.org/abs/1402.1128
+    """
+    if projection is not None and projection < 1:
+        raise ValueError(f"expected a projection to at least 1 unit; got {projection}")
+
+    def init(key, inputs, features):
+        key, key_p = jax.random.split(key)
+        hidden = projection or max(1, features // 2)
+        w_i, w_h, b_i, b_h = scheme(key, inputs, features, "ifgo", hidden=hidden)
+        w_p = jax_initializers.lecun_normal()(key_p, (features, hidden))
+        return ProjectedLSTMParams(w_i, w_h, b=b_i + b_h, w_p=w_p)
+
+    def initial_state(params, x):
+        hidden = initializers.zero_state(x, params.w_i, params.w_h)
+        cell = initializers.zero_state(x, params.w_i, params.w_p)
+        return ProjectedLSTMState(hidden, cell)
+
+    def step(params, state, x, drop=whole):
+        h = drop(state.hidden)
+        gates = add_bias(x @ params.w_i + h @ params.w_h, params.b)
+        i, f, g, o = jnp.split(gates, 4, axis=-1)
+        c = jax.nn.sigmoid(f) * state.cell + jax.nn.sigmoid(i) * jnp.tanh(g)
+        h = (jax.nn.sigmoid(o) * jnp.tanh(c)) @ params.w_p
+        return ProjectedLSTMState(hidden=h, cell=c), h
+
+    return Cell(init, initial_state, step)

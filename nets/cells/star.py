@@ -1,0 +1,77 @@
+"""The stackable recurrent cell, STAR."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from nets import initializers
+from nets.linear import add_bias
+from nets.types import Cell, factory, whole
+
+
+class STARParams(NamedTuple):
+    """w_i [inputs, 2 features] and b, in order k z; w_h [features, features] is k's."""
+
+    w_i: Float[Array, "inputs 2*features"]
+    w_h: Float[Array, "features features"]
+    b: Float[Array, " 2*features"]
+
+
+class STARState(NamedTuple):
+    """hidden [*batch, features]."""
+
+    hidden: Float[Array, "*batch features"]
+
+
+@factory
+def star(scheme: initializers.Scheme = initializers.orthogonal) -> Cell:
+    """The stackable recurrent cell, made to pass gradients down a stack of layers.
+
+        k = sigmoid(W_ik x + W_h h + b_k)
+        z = tanh(W_iz x + b_z)
+        h' = tanh((1 - k) h + k z)
+
+    It is built for the gradient by x, so that it keeps its size from layer to layer of
+    a deep stack. In time, the outer tanh takes a little from the gradient at every
+    step, even where k = 0 keeps the state.
+
+    Args:
+        scheme: How the parameters start, of `nets.initializers`: k as an input gate, z
+            as an affine map of x.
+
+    Returns:
+        A `Cell` with `STARParams` and `STARState`.
+
+    Example:
+        >>> import nets
+        >>> cell = nets.star()
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> state, ys = nets.unroll(cell, params, jnp.ones((10, 5, 3)))
+        >>> ys.shape
+        (10, 5, 8)
+
+    References:
+        Turkoglu et al. 2021, Gating revisited: deep multi-layer RNNs that can be
+        trained, https://arxiv.org/abs/1911.11033
+    """
+
+    def init(key, inputs, features):
+        key_k, key_z = jax.random.split(key)
+        k = scheme(key_k, inputs, features, "i")
+        z = scheme(key_z, inputs, features, "n")
+        w_i = jnp.concatenate([k.w_i, z.w_i], axis=-1)
+        return STARParams(w_i, k.w_h, b=jnp.concatenate([k.b_i + k.b_h, z.b_i]))
+
+    def initial_state(params, x):
+        return STARState(initializers.zero_state(x, params.w_i, params.w_h))
+
+    def step(params, state, x, drop=whole):
+        h = state.hidden
+        x_k, x_z = jnp.split(add_bias(x @ params.w_i, params.b), 2, axis=-1)
+        k = jax.nn.sigmoid(x_k + drop(h) @ params.w_h)
+        h = jnp.tanh((1 - k) * h + k * jnp.tanh(x_z))
+        return STARState(h), h
+
+    return Cell(init, initial_state, step)
