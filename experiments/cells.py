@@ -1,16 +1,78 @@
 """Cells by the names that the command line knows, the user's own among them."""
 
 import importlib
+import inspect
 
 import jax
 import jax.numpy as jnp
 
 import nets
 from experiments import launch
-from nets import flow
+from nets import flow, initializers
+
+OWN = "own"  # what `--init` says by default
 
 
-def named(name: str, inputs: int, features: int) -> nets.Cell:
+def scheme(init: str, time: int) -> initializers.Scheme | None:
+    """The scheme of initialisation that `--init` names.
+
+    Args:
+        init: A key of `nets.initializers.SCHEMES`; "chrono(100)" for gates that span up
+            to 100 steps, "chrono" for as many as there are; "own" for what each cell
+            starts with by itself.
+        time: How many steps there are.
+
+    Returns:
+        The scheme; None for "own".
+
+    Raises:
+        launch.UsageError: There is none of that name.
+
+    Example:
+        >>> scheme("keras", time=64) is nets.initializers.keras
+        True
+    """
+    if init == OWN:
+        return None
+    try:
+        return initializers.scheme(f"chrono({time})" if init == "chrono" else init)
+    except ValueError as error:
+        raise launch.UsageError(f"flag --init: {error}, or {OWN!r}") from error
+
+
+def scheme_name(name: str, init: str, time: int) -> str:
+    """How the parameters of a cell from the command line start, in a word.
+
+    Args:
+        name: As in `named`.
+        init: As in `scheme`.
+        time: How many steps there are.
+
+    Returns:
+        The name of the scheme, or "own" for a cell that has its own way.
+
+    Example:
+        >>> scheme_name("lstm", "own", 64), scheme_name("lstm", "chrono", 64)
+        ('orthogonal', 'chrono(64)')
+    """
+    if not _takes_scheme(name):
+        return OWN
+    if init == OWN:
+        return inspect.signature(nets.CELLS[name]).parameters["scheme"].default.__name__
+    return f"chrono({time})" if init == "chrono" else init
+
+
+def _takes_scheme(name: str) -> bool:
+    make = nets.CELLS.get(name)
+    return make is not None and "scheme" in inspect.signature(make).parameters
+
+
+def named(
+    name: str,
+    inputs: int,
+    features: int,
+    scheme: initializers.Scheme | None = None,
+) -> nets.Cell:
     """A cell from the command line.
 
     Args:
@@ -18,19 +80,32 @@ def named(name: str, inputs: int, features: int) -> nets.Cell:
             is a `Cell`, or a function without arguments that returns one.
         inputs: Features of the input that it will see.
         features: Hidden units that it will have.
+        scheme: How its parameters start, if it leaves that to a scheme; None for what
+            it starts with by itself.
 
     Returns:
         The `Cell`.
 
     Raises:
-        launch.UsageError: There is none, it is no `Cell`, or it cannot take a step.
+        launch.UsageError: There is none, it is no `Cell`, it cannot take a step, or it
+            cannot start by that scheme.
 
     Example:
         >>> named("lstm", inputs=1, features=8) is nets.lstm()
         True
     """
     if name in nets.CELLS:
-        return nets.CELLS[name]()
+        if scheme is None or not _takes_scheme(name):
+            cell = nets.CELLS[name]()
+        else:
+            cell = nets.CELLS[name](scheme=scheme)
+        try:
+            jax.eval_shape(
+                lambda: cell.init(jax.random.key(0), inputs, features),
+            )
+        except ValueError as error:
+            raise launch.UsageError(f"cell {name!r}: {error}") from error
+        return cell
     path, colon, attribute = name.partition(":")
     if not (path and colon and attribute):
         raise launch.UsageError(

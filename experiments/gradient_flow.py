@@ -8,17 +8,17 @@ is measured on held-out digits at initialisation and after training.
 """
 
 import dataclasses
-from typing import NamedTuple, cast
+from typing import cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float
-from matplotlib.figure import Figure
+from jaxtyping import Array
 
-from experiments import cells, launch, report
-from nets import CELLS, Cell, flow
+from experiments import cells, decay, launch
+from experiments.cells import OWN
+from nets import Cell, flow
 from nets.models import SequenceClassifier
 from nets.recurrent import batch_first, time_first, unroll
 from train import OPTIMIZERS, Run, fit, make_optimizer
@@ -40,6 +40,11 @@ class Config:
     seeds: list[int] = launch.flag(
         [0, 1, 2], "Seeds, each a model and an order of the data of its own."
     )
+    init: str = launch.flag(
+        OWN,
+        "How cells start that leave it open: orthogonal, linen, nnx, keras, torch, "
+        "haiku, equinox, irnn, chrono, chrono(STEPS); own for each cell's default.",
+    )
     order: str = launch.flag(
         "pixels", "How a digit is read: 64 pixels or 8 rows.", choices=digits.ORDERS
     )
@@ -54,26 +59,6 @@ class Config:
     steps: int = launch.flag(840, "Training steps (14 are an epoch).", lower_bound=1)
 
 
-class Study(NamedTuple):
-    """What was found of one cell in one direction, over seeds.
-
-    Attributes:
-        label: The cell, and the direction if there are two.
-        parameters: Of the whole model.
-        accuracy: Test accuracy after training, from 0 to 1, [seeds].
-        before: ln |dL/ds_t| by reading step, at initialisation, [seeds, time].
-        after: The same after training.
-        seconds_per_step: Of a training step of all seeds together.
-    """
-
-    label: str
-    parameters: int
-    accuracy: Float[np.ndarray, " seeds"]
-    before: Float[np.ndarray, "seeds time"]
-    after: Float[np.ndarray, "seeds time"]
-    seconds_per_step: float
-
-
 def run(config: Config, results: Run) -> None:
     """Train and measure every cell; log, draw and print what was found."""
     halves = digits.load()
@@ -81,15 +66,21 @@ def run(config: Config, results: Run) -> None:
     train, test = (
         (digits.as_sequences(half.images, config.order), half.labels) for half in halves
     )
-    inputs = train[0].shape[-1]
+    time, inputs = train[0].shape[-2:]
+    scheme = cells.scheme(config.init, time)
     compared = {
-        name: cells.named(name, inputs, config.features) for name in config.cells
+        name: cells.named(name, inputs, config.features, scheme)
+        for name in config.cells
     }
     studies = []
     for name, cell in compared.items():
+        start = cells.scheme_name(name, config.init, time)
+        results.log(kind="cell", cell=name, init=start)
         studies += compare_before_and_after(name, cell, config, train, test, results)
-    draw(studies, config, len(test[1])).savefig(results.path / "gradient_flow.png")
-    print(table(studies))
+    text = caption(config, len(test[1]), time)
+    figure = decay.draw(studies, config.order, text, config.bidirectional)
+    figure.savefig(results.path / "gradient_flow.png")
+    print(decay.table(studies))
 
 
 def check(config: Config, examples: int) -> None:
@@ -111,7 +102,7 @@ def check(config: Config, examples: int) -> None:
 
 def compare_before_and_after(
     name: str, cell: Cell, config: Config, train, test, results: Run
-) -> list[Study]:
+) -> list[decay.Study]:
     """Train a cell from every seed; measure its gradient before and after."""
     model = SequenceClassifier(cell, config.features, CLASSES, config.bidirectional)
     keys = jnp.stack([jax.random.fold_in(jax.random.key(s), 0) for s in config.seeds])
@@ -129,7 +120,7 @@ def compare_before_and_after(
     def log(when, profiles):
         for direction, log_norms in profiles.items():
             where = {"cell": name, "direction": direction, "when": when}
-            rates = decay(log_norms)
+            rates = decay.rate(log_norms)
             for seed, rate, row in zip(config.seeds, rates, log_norms, strict=True):
                 results.log(
                     kind="gradient", **where, seed=seed, decay=rate, log_norm=row
@@ -153,7 +144,7 @@ def compare_before_and_after(
     for seed, value in zip(config.seeds, accuracy, strict=True):
         results.log(kind="accuracy", cell=name, seed=seed, test_accuracy=value)
     return [
-        Study(
+        decay.Study(
             f"{name} {direction}" if config.bidirectional else name,
             sum(leaf[0].size for leaf in jax.tree.leaves(params)),
             np.asarray(accuracy),
@@ -211,103 +202,21 @@ def measure(
     }
 
 
-def decay(log_norms: Array | np.ndarray) -> np.ndarray:
-    """Nats a step, of every seed, from [seeds, time]."""
-    return np.asarray(flow.decay_rate(jnp.asarray(log_norms).T))
-
-
-def table(studies: list[Study]) -> str:
-    """What was found, a line a study."""
-    header = [
-        "cell",
-        "parameters",
-        "test accuracy, %",
-        "decay before, nats/step",
-        "decay after, nats/step",
-        "half-life before, steps",
-        "half-life after, steps",
-        "ms/step, all seeds",
-    ]
-    rows = [
-        [
-            study.label,
-            f"{study.parameters:,}",
-            report.mean_and_deviation(100 * study.accuracy, "{:.1f}"),
-            report.mean_and_deviation(decay(study.before), "{:+.3f}"),
-            report.mean_and_deviation(decay(study.after), "{:+.3f}"),
-            halving(study.before),
-            halving(study.after),
-            f"{1e3 * study.seconds_per_step:.1f}",
-        ]
-        for study in studies
-    ]
-    return report.text_table(header, rows)
-
-
-def halving(log_norms: np.ndarray) -> str:
-    """The half-life at the mean decay rate, as words."""
-    rate = decay(log_norms).mean()
-    steps = float(flow.half_life(jnp.asarray(rate)))
-    if not np.isfinite(steps):
-        return "none"
-    return f"{steps:.1f}" if rate > 0 else f"{steps:.1f} (grows)"
-
-
-def draw(studies: list[Study], config: Config, examples: int) -> Figure:
-    """ln |dL/ds_t| against the reading step, before and after training."""
-    panels = {"before": "before training", "after": "after training"}
-    figure, axes = report.figure(title(studies), columns=len(panels))
-    for axis, (when, name) in zip(axes, panels.items(), strict=True):
-        for i, study in enumerate(studies):
-            log_norms = getattr(study, when)
-            label = f"{study.label}: half-life {halving(log_norms)}"
-            cell, direction = divmod(i, 2) if config.bidirectional else (i, 0)
-            report.band(axis, np.exp(log_norms), label, cell, dashed=direction == 1)
-        positive = any((getattr(s, when) > -np.inf).any() for s in studies)
-        axis.set(title=name, yscale="log" if positive else "linear")
-        axis.set_xlabel(
-            f"step t, reading {config.order} (the loss is at the right end)"
-        )
-        axis.legend()
-    axes[0].set_ylabel(r"norm of the state's gradient, $\|\partial L/\partial s_t\|$")
-    report.caption(figure, caption(config, examples))
-    return figure
-
-
-def title(studies: list[Study]) -> str:
-    """The finding: whose gradient decays slowest, if that does not hang on the seed."""
-    before, after = slowest(studies, "before"), slowest(studies, "after")
-    return f"Before training, {before};\nafter training, {after}"
-
-
-def slowest(studies: list[Study], when: str) -> str:
-    """Whose gradient decays slowest, before or after training."""
-    rates = [np.nan_to_num(decay(getattr(s, when)), nan=np.inf) for s in studies]
-    best = int(np.argmin([rate.mean() for rate in rates]))
-    others = np.concatenate([[np.inf], *rates[:best], *rates[best + 1 :]])
-    label, log_norms = studies[best].label, getattr(studies[best], when)
-    if len(studies) == 1:
-        return f"{label}'s gradient has a half-life of {halving(log_norms)} steps"
-    if rates[best].max() < others.min():
-        return (
-            f"{label}'s gradient decays slowest (half-life {halving(log_norms)} steps)"
-        )
-    return "the gradients' rates of decay overlap over the seeds"
-
-
-def caption(config: Config, examples: int) -> str:
+def caption(config: Config, examples: int, time: int) -> str:
     """What was done, so that the figure can stand alone."""
-    own = [name for name in config.cells if name not in CELLS]
-    text = (
+    starts = {name: cells.scheme_name(name, config.init, time) for name in config.cells}
+    schemes = "; ".join(
+        f"{', '.join(n for n in starts if starts[n] == scheme)}: "
+        + ("its own" if scheme == OWN else scheme)
+        for scheme in dict.fromkeys(starts.values())
+    )
+    return (
         f"Digits as {config.order}; {config.features} units; {config.optimizer}, rate "
         f"{config.learning_rate:g}, {config.steps} steps of {config.batch_size}, clip "
         f"norm {config.clip_norm:g}. "
         f"Lines: geometric mean over {len(config.seeds)} seeds of the median over "
-        f"{examples} held-out digits; bands: their range. Initialisation: input "
-        "weights lecun_normal, recurrent ones orthogonal for each gate"
-        + (", LSTM forget bias 1" if "lstm" in config.cells else "")
+        f"{examples} held-out digits; bands: their range. Initialisation: {schemes}."
     )
-    return f"{text}; {', '.join(own)}: its own." if own else f"{text}."
 
 
 if __name__ == "__main__":

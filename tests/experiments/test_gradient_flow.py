@@ -136,6 +136,20 @@ def test_both_directions_are_measured_each_against_its_own_order(run, tmp_path):
     assert set(directions) == {"forward", "backward"}
 
 
+def test_the_scheme_is_chosen_and_always_recorded(run, tmp_path):
+    flags = *TINY[:-1], "--order=rows", "--cells=lstm,min_gru,mycells:make"
+    norms = {}
+    for init, name in {"own": "orthogonal", "chrono": "chrono(8)"}.items():
+        done = run(*flags, f"--init={init}", f"--results={init}")
+        assert done.returncode == 0, done.stderr
+        starts = {row["cell"]: row["init"] for row in rows(tmp_path / init, "cell")}
+        assert starts == {"lstm": name, "min_gru": "own", "mycells:make": "own"}
+        gradients = rows(tmp_path / init, "gradient")
+        norms[init] = {row["cell"]: row["log_norm"] for row in gradients[::4]}
+    for cell, same in {"lstm": False, "min_gru": True}.items():
+        assert (norms["own"][cell] == norms["chrono"][cell]) == same
+
+
 def test_the_same_flags_give_the_same_numbers(run, tmp_path):
     for name in ("one", "two"):
         assert run(*TINY, "--cells=elman", f"--results={name}").returncode == 0
@@ -162,7 +176,7 @@ def test_help_tells_the_question_and_the_flags(run):
 
 
 MISTAKES = [
-    ("--cells=lsmt", "unknown cell 'lsmt'; expected one of elman, lstm, gru"),
+    ("--cells=lsmt", "unknown cell 'lsmt'; expected one of elman, irnn, "),
     ("--cells=", "--cells: expected values separated by commas"),
     ("--cells=gru,gru", "gru stands there twice"),
     ("--cells=nowhere:cell", "cannot be imported: ModuleNotFoundError"),
@@ -177,6 +191,9 @@ MISTAKES = [
     ("--cells=mycells:hidden", "computed from its new state in the open"),
     ("--cells=mycells:counts", "expected parameters to be arrays of real numbers"),
     ("--cells=mycells:exits", "cannot be imported: SystemExit: 5"),
+    ("--init=xavier", "flag --init: "),
+    ("--init=chrono(1)", "flag --init: "),
+    ("--init=chrono", "cell 'elman': "),
     ("--steps=99999999999999999999", "--steps: expected at most 10,000,000"),
     ("--bidirectional=maybe", "flag --bidirectional=maybe: expected true or false"),
     ("--results=", "flag --results: expected a folder"),

@@ -1,0 +1,143 @@
+"""How much memory does back-propagation through time need, with and without remat?
+
+    python -m experiments.memory --cells=lstm --most=16384
+
+The gradient of a loss on the last state is compiled, not run, for more and more steps;
+XLA says how many bytes it sets aside beside parameters and inputs. Without remat every
+step is remembered, and memory grows as time; with `nets.unroll(remat=True)` only every
+sqrt(time)-th state is, and memory grows as its square root.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from matplotlib.figure import Figure
+
+from experiments import cells, launch, report
+from nets import Cell, unroll
+from train import Run
+
+LEAST = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """The flags."""
+
+    cells: list[str] = launch.flag(
+        ["lstm"],
+        "Cells to measure: names in nets.CELLS, or package.module:name of your own.",
+    )
+    inputs: int = launch.flag(32, "Features of the input.", lower_bound=1)
+    features: int = launch.flag(64, "Hidden units.", lower_bound=1)
+    batch_size: int = launch.flag(32, "Sequences at once.", lower_bound=1)
+    most: int = launch.flag(16384, "Steps of the longest run.", lower_bound=2 * LEAST)
+
+
+class Curve(NamedTuple):
+    """Bytes against steps.
+
+    Attributes:
+        label: Which cell, and whether with remat.
+        times: Steps.
+        bytes: What XLA sets aside for temporary arrays.
+    """
+
+    label: str
+    times: Sequence[int]
+    bytes: Sequence[int]
+
+    @property
+    def power(self) -> float:
+        """The p of bytes ~ steps^p."""
+        return float(np.polyfit(np.log(self.times), np.log(self.bytes), 1)[0])
+
+
+def run(config: Config, results: Run) -> None:
+    """Compile for every length; log, draw and print what XLA says."""
+    times = [LEAST]
+    while times[-1] * 2 <= config.most:
+        times.append(times[-1] * 2)
+    curves = []
+    for name in config.cells:
+        cell = cells.named(name, config.inputs, config.features)
+        for remat in (False, True):
+            sizes = [temporaries(cell, config, time, remat) for time in times]
+            for time, size in zip(times, sizes, strict=True):
+                results.log(
+                    kind="memory", cell=name, remat=remat, time=time, bytes=size
+                )
+            how = "with remat" if remat else "without remat"
+            curves.append(Curve(f"{name} {how}", times, sizes))
+    draw(curves, config).savefig(results.path / "memory.png")
+    print(table(curves))
+
+
+def temporaries(cell: Cell, config: Config, time: int, remat: bool) -> int:
+    """Bytes for the backward pass of one loss, as XLA plans it."""
+
+    def loss(params, xs):
+        state, _ = unroll(cell, params, xs, remat=remat)
+        return sum(jnp.abs(leaf).sum() for leaf in jax.tree.leaves(state))
+
+    params = jax.eval_shape(
+        lambda key: cell.init(key, config.inputs, config.features), jax.random.key(0)
+    )
+    xs = jax.ShapeDtypeStruct((time, config.batch_size, config.inputs), jnp.float32)
+    compiled = jax.jit(jax.grad(loss)).lower(params, xs).compile()
+    analysis = compiled.memory_analysis()
+    if analysis is None:
+        raise launch.UsageError(
+            f"expected a device for which XLA analyses memory; {jax.default_backend()} "
+            "does not"
+        )
+    return analysis.temp_size_in_bytes
+
+
+def table(curves: Sequence[Curve]) -> str:
+    """MB by steps, a line a curve, and the power of the growth."""
+    times = curves[0].times
+    header = ["MB for the backward pass", *(f"T = {time:,}" for time in times), "power"]
+    rows = [
+        [c.label, *(f"{size / 1e6:.2f}" for size in c.bytes), f"{c.power:.2f}"]
+        for c in curves
+    ]
+    return report.text_table(header, rows)
+
+
+def draw(curves: Sequence[Curve], config: Config) -> Figure:
+    """Bytes against steps, both on log scales."""
+    plain, remat = (
+        " to ".join(dict.fromkeys(f"T^{p:.2f}" for p in (min(powers), max(powers))))
+        for powers in ([c.power for c in curves[i::2]] for i in (0, 1))
+    )
+    title = f"Memory of back-propagation grows\nas {plain}, with remat as {remat}"
+    figure, (axis,) = report.figure(title, columns=1)
+    for i, curve in enumerate(curves):
+        remat = i % 2 == 1
+        shade = report.COLOURS[i // 2 % len(report.COLOURS)]
+        megabytes = np.array(curve.bytes) / 1e6
+        axis.plot(
+            curve.times,
+            megabytes,
+            "o--" if remat else "o-",
+            color=shade,
+            label=curve.label,
+        )
+    axis.set(xscale="log", yscale="log", xlabel="steps T of the sequence")
+    axis.set_ylabel("temporary memory of the backward pass, MB")
+    axis.legend()
+    report.caption(
+        figure,
+        f"{config.features} units, {config.inputs} inputs, {config.batch_size} "
+        f"sequences, float32, compiled for {jax.default_backend()}.",
+    )
+    return figure
+
+
+if __name__ == "__main__":
+    launch.main(Config, run)

@@ -1,0 +1,28 @@
+"""The memory experiment, run through its command line."""
+
+import json
+import os
+import subprocess
+import sys
+
+
+def test_it_compares_with_and_without_remat(tmp_path):
+    flags = ["--most=1024", "--features=8", "--batch_size=4", "--cells=gru"]
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments.memory", *flags, "--results=out"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "JAX_PLATFORMS": "cpu"},
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[-1] == "Results: out"
+    plain, remat = (float(line.split()[-1]) for line in lines[-3:-1])
+    assert 0.9 < plain < 1.1 and remat < 0.75
+    folder = tmp_path / "out"
+    assert (folder / "memory.png").read_bytes().startswith(b"\x89PNG")
+    rows = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
+    sizes = {(row["time"], row["remat"]): row["bytes"] for row in rows}
+    assert len(sizes) == 6
+    assert all(sizes[time, True] < sizes[time, False] for time in (256, 512, 1024))
