@@ -65,6 +65,7 @@ class Case(NamedTuple):
 
 
 CASES = {name: Case(make) for name, make in nets.CELLS.items()} | {
+    "projected_lstm": Case(nets.projected_lstm, {"projection": FEATURES}),
     "elman(relu)": Case(nets.elman, {"activation": jax.nn.relu}),
     "lstm(forget_bias=0)": Case(nets.lstm, {"forget_bias": 0.0}),
     "gru(reset_after=False)": Case(nets.gru, {"reset_after": False}),
@@ -72,6 +73,8 @@ CASES = {name: Case(make) for name, make in nets.CELLS.items()} | {
 }
 each_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 each_cell = pytest.mark.parametrize("cell", [c.cell for c in CASES.values()], ids=CASES)
+CORE = ["elman", "lstm", "gru", "fast weights"]  # for what is slow, and alike for all
+each_core = pytest.mark.parametrize("cell", [CASES[c].cell for c in CORE], ids=CORE)
 both_ways = pytest.mark.parametrize("reverse", [False, True], ids=["forward", "back"])
 
 
