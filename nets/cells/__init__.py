@@ -2,9 +2,16 @@
 
 from collections.abc import Callable
 
+from nets.cells.antisymmetric_rnn import (
+    AntisymmetricRNNParams,
+    AntisymmetricRNNState,
+    antisymmetric_rnn,
+)
+from nets.cells.cornn import CoRNNParams, CoRNNState, cornn
 from nets.cells.coupled_lstm import CoupledLSTMParams, CoupledLSTMState, coupled_lstm
 from nets.cells.elman import ElmanParams, ElmanState, elman
 from nets.cells.gru import GRUParams, GRUState, gru
+from nets.cells.ind_rnn import IndRNNParams, IndRNNState, ind_rnn
 from nets.cells.irnn import irnn
 from nets.cells.janet import JANETParams, JANETState, janet
 from nets.cells.layer_norm_gru import (
@@ -17,10 +24,16 @@ from nets.cells.layer_norm_lstm import (
     LayerNormLSTMState,
     layer_norm_lstm,
 )
+from nets.cells.lem import LEMParams, LEMState, lem
 from nets.cells.lstm import LSTMParams, LSTMState, lstm
 from nets.cells.lstm_1997 import LSTM1997Params, LSTM1997State, lstm_1997
 from nets.cells.mgu import MGUParams, MGUState, mgu
 from nets.cells.minimal_rnn import MinimalRNNParams, MinimalRNNState, minimal_rnn
+from nets.cells.orthogonal_rnn import (
+    OrthogonalRNNParams,
+    OrthogonalRNNState,
+    orthogonal_rnn,
+)
 from nets.cells.peephole_lstm import (
     PeepholeLSTMParams,
     PeepholeLSTMState,
@@ -31,7 +44,10 @@ from nets.cells.projected_lstm import (
     ProjectedLSTMState,
     projected_lstm,
 )
+from nets.cells.rhn import RHNParams, RHNState, rhn
+from nets.cells.slstm import SLSTMParams, SLSTMState, slstm
 from nets.cells.star import STARParams, STARState, star
+from nets.cells.unicornn import UnICORNNParams, UnICORNNState, unicornn
 from nets.types import Cell
 
 CELLS: dict[str, Callable[..., Cell]] = {
@@ -39,31 +55,47 @@ CELLS: dict[str, Callable[..., Cell]] = {
     for make in (
         elman,
         irnn,
+        ind_rnn,
+        orthogonal_rnn,
+        antisymmetric_rnn,
+        cornn,
+        unicornn,
+        lem,
         lstm,
         lstm_1997,
         peephole_lstm,
         coupled_lstm,
         projected_lstm,
         layer_norm_lstm,
+        slstm,
         gru,
         layer_norm_gru,
         mgu,
         janet,
         minimal_rnn,
         star,
+        rhn,
     )
 }
 
 __all__ = [
     "CELLS",
+    "AntisymmetricRNNParams",
+    "AntisymmetricRNNState",
+    "CoRNNParams",
+    "CoRNNState",
     "CoupledLSTMParams",
     "CoupledLSTMState",
     "ElmanParams",
     "ElmanState",
     "GRUParams",
     "GRUState",
+    "IndRNNParams",
+    "IndRNNState",
     "JANETParams",
     "JANETState",
+    "LEMParams",
+    "LEMState",
     "LSTM1997Params",
     "LSTM1997State",
     "LSTMParams",
@@ -76,24 +108,40 @@ __all__ = [
     "MGUState",
     "MinimalRNNParams",
     "MinimalRNNState",
+    "OrthogonalRNNParams",
+    "OrthogonalRNNState",
     "PeepholeLSTMParams",
     "PeepholeLSTMState",
     "ProjectedLSTMParams",
     "ProjectedLSTMState",
+    "RHNParams",
+    "RHNState",
+    "SLSTMParams",
+    "SLSTMState",
     "STARParams",
     "STARState",
+    "UnICORNNParams",
+    "UnICORNNState",
+    "antisymmetric_rnn",
+    "cornn",
     "coupled_lstm",
     "elman",
     "gru",
+    "ind_rnn",
     "irnn",
     "janet",
     "layer_norm_gru",
     "layer_norm_lstm",
+    "lem",
     "lstm",
     "lstm_1997",
     "mgu",
     "minimal_rnn",
+    "orthogonal_rnn",
     "peephole_lstm",
     "projected_lstm",
+    "rhn",
+    "slstm",
     "star",
+    "unicornn",
 ]

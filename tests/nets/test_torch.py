@@ -13,6 +13,7 @@ import pytest
 from cases import FEATURES, INPUTS, TIME
 
 import nets
+from nets import interop
 from nets import BidirectionalParams
 
 torch = pytest.importorskip("torch", reason="pip install -e '.[peers]'")
@@ -156,3 +157,50 @@ def test_the_lstms_cell_is_moved_for_itself(x64):
         cell, params, xs, lambda state, ys: ys[-1].sum()
     )
     assert (gradients.cell[-1] == 0).all() and (gradients.hidden[-1] == 1).all()
+
+
+DEEP = {
+    "lstm": (nets.lstm(), nets.LSTMParams, torch.nn.LSTM, {}),
+    "gru": (nets.gru(), nets.GRUParams, torch.nn.GRU, {}),
+    "projected lstm": (
+        nets.projected_lstm(projection=2),
+        nets.ProjectedLSTMParams,
+        torch.nn.LSTM,
+        {"proj_size": 2},
+    ),
+}
+
+
+@pytest.mark.parametrize("both", [False, True], ids=["forward", "bidirectional"])
+@pytest.mark.parametrize("cell, kind, module, options", DEEP.values(), ids=DEEP)
+def test_packed_stacks_equal_torch(cell, kind, module, options, both):
+    """Three layers, padded, from given states: outputs, states, gradients by inputs."""
+    torch.manual_seed(0)
+    module = module(INPUTS, FEATURES, num_layers=3, bidirectional=both, **options)
+    inputs = torch.randn(TIME, 4, INPUTS, requires_grad=True)
+    packed = torch.nn.utils.rnn.pack_padded_sequence(
+        inputs, torch.tensor(LENGTHS), enforce_sorted=False
+    )
+    outputs, end = module(packed)
+    outputs, _ = torch.nn.utils.rnn.pad_packed_sequence(outputs)
+    ends = end if isinstance(end, tuple) else (end,)
+    torch.stack([torch.sin(t).sum() for t in (outputs, *ends)]).sum().backward()
+
+    params = interop.from_torch(module.state_dict(), kind)
+    layer = nets.stack(*[nets.bidirectional(cell) if both else cell] * 3)
+
+    def ours(xs, options):
+        state, ys = layer.apply(params, xs, **options)
+        return cases.total(state, ys), (state, ys)
+
+    xs, lengths = array(inputs), jnp.array(LENGTHS)
+    real = jnp.arange(TIME)[:, None] < lengths[None]
+    for options in ({"lengths": lengths}, {"mask": real}):
+        run = jax.jit(jax.grad(ours, has_aux=True))
+        grads, (state, ys) = run(xs, options)
+        close(ys, array(outputs))
+        close(grads, array(inputs.grad))
+        # torch puts layer by layer, in each forward and backward, on one axis.
+        single = jax.tree.leaves(state, is_leaf=lambda s: hasattr(s, "hidden"))
+        for i, part in enumerate(zip(*ends, strict=True)):
+            close(list(single[i]), [array(p) for p in part])

@@ -1,0 +1,93 @@
+"""The coupled oscillatory recurrent network."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from nets import initializers
+from nets.linear import add_bias
+from nets.types import Cell, factory, whole
+
+
+class CoRNNParams(NamedTuple):
+    """w_i [inputs, features], w_h and w_z [features, features], b [features].
+
+    w_h reads the hidden state, w_z the velocity.
+    """
+
+    w_i: Float[Array, "inputs features"]
+    w_h: Float[Array, "features features"]
+    w_z: Float[Array, "features features"]
+    b: Float[Array, " features"]
+
+
+class CoRNNState(NamedTuple):
+    """hidden, where the oscillators are, and velocity, each [*batch, features]."""
+
+    hidden: Float[Array, "*batch features"]
+    velocity: Float[Array, "*batch features"]
+
+
+@factory
+def cornn(dt: float = 0.042, gamma: float = 2.7, epsilon: float = 4.7) -> Cell:
+    """A network of driven and damped oscillators, coupled by what drives them.
+
+        z' = z + dt (tanh(W_i x + W_h h + W_z z + b) - gamma h - epsilon z)
+        h' = h + dt z'
+
+    A small dt keeps each step near the identity, so that the gradient is bounded over
+    long times, from above and from below. The damping is explicit (epsilon z, not
+    epsilon z'), as in the authors' code; the paper allows either.
+
+    Args:
+        dt: The time step. It and the other two are the authors' for sequential MNIST.
+        gamma: The oscillators' squared frequency.
+        epsilon: Their damping.
+
+    Returns:
+        A `Cell` with `CoRNNParams` and `CoRNNState`, whose output is h. All parameters
+        start uniform within 1 / sqrt(inputs + 2 features), as in the authors' code.
+
+    Example:
+        >>> import nets
+        >>> cell = nets.cornn()
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> state, ys = nets.unroll(cell, params, jnp.ones((10, 5, 3)))
+        >>> state.velocity.shape, ys.shape
+        ((5, 8), (10, 5, 8))
+
+    References:
+        Rusch and Mishra 2021, Coupled oscillatory recurrent neural network (coRNN): an
+        accurate and (gradient) stable architecture for learning long time
+        dependencies, https://arxiv.org/abs/2010.00951
+    """
+
+    def init(key, inputs, features):
+        bound = (inputs + 2 * features) ** -0.5
+        key_i, key_h, key_z, key_b = jax.random.split(key, 4)
+
+        def draw(key, *shape):
+            return jax.random.uniform(key, shape, minval=-bound, maxval=bound)
+
+        return CoRNNParams(
+            draw(key_i, inputs, features),
+            draw(key_h, features, features),
+            draw(key_z, features, features),
+            draw(key_b, features),
+        )
+
+    def initial_state(params, x):
+        zeros = initializers.zero_state(x, params.w_i, params.w_h)
+        return CoRNNState(hidden=zeros, velocity=zeros)
+
+    def step(params, state, x, drop=whole):
+        h, z = state
+        driven = x @ params.w_i + drop(h) @ params.w_h + z @ params.w_z
+        force = jnp.tanh(add_bias(driven, params.b)) - gamma * h - epsilon * z
+        z = z + dt * force
+        h = h + dt * z
+        return CoRNNState(hidden=h, velocity=z), h
+
+    return Cell(init, initial_state, step)

@@ -1,0 +1,75 @@
+"""The independently recurrent network: each unit sees only its own past."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+from jaxtyping import Array, Float
+
+from nets import initializers
+from nets.linear import add_bias, weigh
+from nets.types import Cell, factory, whole
+
+
+class IndRNNParams(NamedTuple):
+    """w_i [inputs, features], w_h [features], a diagonal matrix, and b [features]."""
+
+    w_i: Float[Array, "inputs features"]
+    w_h: Float[Array, " features"]
+    b: Float[Array, " features"]
+
+
+class IndRNNState(NamedTuple):
+    """hidden [*batch, features]."""
+
+    hidden: Float[Array, "*batch features"]
+
+
+@factory
+def ind_rnn(
+    activation: Callable[[jax.Array], jax.Array] = jax.nn.relu,
+    scheme: initializers.Scheme = initializers.orthogonal,
+) -> Cell:
+    """The independently recurrent network: `elman` with a diagonal W_h.
+
+        h' = activation(W_i x + w_h h + b),    w_h h unit by unit
+
+    Over T steps the gradient of an active unit is w_h to the power of T, its own
+    weight's alone: it can be seen and kept in bounds unit by unit. The paper clips w_h
+    to at most 2 to the power of 1/T in size after each update; this cell does not.
+
+    Args:
+        activation: Applied to each unit. `jax.nn.relu`, or tanh.
+        scheme: How w_i and b start, of `nets.initializers`. w_h starts uniform over
+            [0, 1], as in the authors' code: with memories of all lengths.
+
+    Returns:
+        A `Cell` with `IndRNNParams` and `IndRNNState`.
+
+    Example:
+        >>> import jax.numpy as jnp, nets
+        >>> cell = nets.ind_rnn()
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> state, ys = nets.unroll(cell, params, jnp.ones((10, 5, 3)))
+        >>> ys.shape
+        (10, 5, 8)
+
+    References:
+        Li et al. 2018, Independently recurrent neural network (IndRNN): building a
+        longer and deeper RNN, https://arxiv.org/abs/1803.04831
+    """
+
+    def init(key, inputs, features):
+        key, key_h = jax.random.split(key)
+        w_i, _, b_i, b_h = scheme(key, inputs, features, "n")
+        return IndRNNParams(w_i, jax.random.uniform(key_h, (features,)), b=b_i + b_h)
+
+    def initial_state(params, x):
+        return IndRNNState(initializers.zero_state(x, params.w_i, params.w_h[:, None]))
+
+    def step(params, state, x, drop=whole):
+        recurrent = weigh(drop(state.hidden), params.w_h)
+        h = activation(add_bias(x @ params.w_i + recurrent, params.b))
+        return IndRNNState(h), h
+
+    return Cell(init, initial_state, step)

@@ -1,0 +1,94 @@
+"""The long expressive memory."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from nets import initializers
+from nets.linear import add_bias
+from nets.types import Cell, factory, whole
+
+
+class LEMParams(NamedTuple):
+    """w_i [inputs, 4 features] and b, in order r s m n; the first three's w_h; w_m.
+
+    w_h [features, 3 features] reads the hidden state, w_m [features, features] the new
+    memory.
+    """
+
+    w_i: Float[Array, "inputs 4*features"]
+    w_h: Float[Array, "features 3*features"]
+    w_m: Float[Array, "features features"]
+    b: Float[Array, " 4*features"]
+
+
+class LEMState(NamedTuple):
+    """hidden and memory, each [*batch, features]."""
+
+    hidden: Float[Array, "*batch features"]
+    memory: Float[Array, "*batch features"]
+
+
+@factory
+def lem(dt: float = 1.0) -> Cell:
+    """The long expressive memory: two states, each unit with time steps of its own.
+
+        r = dt sigmoid(W_ir x + W_hr h + b_r)
+        s = dt sigmoid(W_is x + W_hs h + b_s)
+        m' = (1 - r) m + r tanh(W_im x + W_hm h + b_m)
+        h' = (1 - s) h + s tanh(W_in x + W_m m' + b_n)
+
+    A differential equation of many time scales: r and s are how long a step is for each
+    unit. Where both are small the gradient passes as it is.
+
+    Args:
+        dt: The longest time step. With 1, r and s are gates.
+
+    Returns:
+        A `Cell` with `LEMParams` and `LEMState`, whose output is h (the paper's y; its
+        z is the memory). All parameters start uniform within 1 / sqrt(features), as in
+        the authors' code.
+
+    Example:
+        >>> import nets
+        >>> cell = nets.lem()
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> state, ys = nets.unroll(cell, params, jnp.ones((10, 5, 3)))
+        >>> state.memory.shape, ys.shape
+        ((5, 8), (10, 5, 8))
+
+    References:
+        Rusch et al. 2022, Long expressive memory for sequence modeling,
+        https://arxiv.org/abs/2110.04744
+    """
+
+    def init(key, inputs, features):
+        bound = features**-0.5
+        key_i, key_h, key_m, key_b = jax.random.split(key, 4)
+
+        def draw(key, *shape):
+            return jax.random.uniform(key, shape, minval=-bound, maxval=bound)
+
+        return LEMParams(
+            draw(key_i, inputs, 4 * features),
+            draw(key_h, features, 3 * features),
+            draw(key_m, features, features),
+            draw(key_b, 4 * features),
+        )
+
+    def initial_state(params, x):
+        zeros = initializers.zero_state(x, params.w_i, params.w_h)
+        return LEMState(hidden=zeros, memory=zeros)
+
+    def step(params, state, x, drop=whole):
+        h, m = state
+        x_r, x_s, x_m, x_n = jnp.split(add_bias(x @ params.w_i, params.b), 4, axis=-1)
+        h_r, h_s, h_m = jnp.split(drop(h) @ params.w_h, 3, axis=-1)
+        r, s = dt * jax.nn.sigmoid(x_r + h_r), dt * jax.nn.sigmoid(x_s + h_s)
+        m = (1 - r) * m + r * jnp.tanh(x_m + h_m)
+        h = (1 - s) * h + s * jnp.tanh(x_n + m @ params.w_m)
+        return LEMState(hidden=h, memory=m), h
+
+    return Cell(init, initial_state, step)

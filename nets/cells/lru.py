@@ -1,0 +1,120 @@
+"""The linear recurrent unit."""
+
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Complex, Float
+
+from nets import initializers
+from nets.linear import weigh
+from nets.linear_recurrence import linear_cell, wide
+from nets.types import Cell, factory
+
+
+class LRUParams(NamedTuple):
+    """The real numbers of a complex recurrence: re and im of B and C.
+
+    nu, theta and gamma [features], each a logarithm; b_re, b_im and d [inputs,
+    features]; c_re, c_im [features, features].
+    """
+
+    nu: Float[Array, " features"]
+    theta: Float[Array, " features"]
+    gamma: Float[Array, " features"]
+    b_re: Float[Array, "inputs features"]
+    b_im: Float[Array, "inputs features"]
+    c_re: Float[Array, "features features"]
+    c_im: Float[Array, "features features"]
+    d: Float[Array, "inputs features"]
+
+
+class LRUState(NamedTuple):
+    """hidden [*batch, features], complex: complex128 for float64, else complex64."""
+
+    hidden: Complex[Array, "*batch features"]
+
+
+@factory
+def lru(r_min: float = 0.0, r_max: float = 1.0, max_phase: float = 2 * math.pi) -> Cell:
+    """The linear recurrent unit: one complex eigenvalue a unit, the same at each step.
+
+        lambda = exp(-exp(nu) + i exp(theta))
+        h' = lambda h + exp(gamma) (B x)
+        y = real(C h') + D x
+
+    dh_T/dh_0 = lambda^T, whatever the input: how far the gradient reaches is said by
+    the moduli exp(-exp(nu)) alone, which are below 1. D is a whole matrix, as inputs
+    and features may differ; in the paper it is diagonal.
+
+    Args:
+        r_min: The least modulus at the start.
+        r_max: The largest. At the start the lambda are uniform over the ring between
+            the two, and gamma = log sqrt(1 - |lambda|^2), for which h has the variance
+            of B x where the inputs are white noise.
+        max_phase: The largest angle of a lambda at the start, in radians.
+
+    Returns:
+        A `Cell` with `LRUParams` and `LRUState`, whose output y is real. It runs in
+        parallel over time. B, C and D start normal, of variances 1 / (2 inputs),
+        1 / features and 1 / inputs.
+
+    Example:
+        >>> import nets
+        >>> cell = lru(r_min=0.9, r_max=0.999)
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> state, ys = nets.unroll(cell, params, jnp.ones((10, 5, 3)), parallel=True)
+        >>> state.hidden.dtype.name, ys.shape, ys.dtype.name
+        ('complex64', (10, 5, 8), 'float32')
+
+    References:
+        Orvieto et al. 2023, Resurrecting recurrent neural networks for long sequences,
+        https://arxiv.org/abs/2303.06349
+    """
+
+    def init(key, inputs, features):
+        keys = jax.random.split(key, 7)
+        # Not 0, of which there is no logarithm.
+        tiny = jnp.finfo(jnp.float32).tiny
+        r_squared = jax.random.uniform(
+            keys[0], (features,), minval=max(r_min**2, tiny), maxval=r_max**2
+        )
+        angle = jax.random.uniform(keys[1], (features,), minval=tiny, maxval=max_phase)
+        nu = jnp.log(-0.5 * jnp.log(r_squared))
+        gamma = 0.5 * jnp.log(-jnp.expm1(-2 * jnp.exp(nu)))
+
+        def normal(key, rows, variance):
+            return math.sqrt(variance) * jax.random.normal(key, (rows, features))
+
+        return LRUParams(
+            nu,
+            jnp.log(angle),
+            gamma,
+            b_re=normal(keys[2], inputs, 0.5 / inputs),
+            b_im=normal(keys[3], inputs, 0.5 / inputs),
+            c_re=normal(keys[4], features, 1 / features),
+            c_im=normal(keys[5], features, 1 / features),
+            d=normal(keys[6], inputs, 1 / inputs),
+        )
+
+    def initial_state(params, x):
+        zeros = initializers.zero_state(x, params.b_re, params.c_re)
+        return LRUState(zeros.astype(jnp.promote_types(zeros.dtype, jnp.complex64)))
+
+    def coefficients(params, state, xs):
+        p, xs = wide(params, xs)
+        eigenvalues = jnp.exp(jax.lax.complex(-jnp.exp(p.nu), jnp.exp(p.theta)))
+        a = jnp.broadcast_to(
+            eigenvalues, (len(xs), *[1] * (xs.ndim - 2), len(eigenvalues))
+        )
+        gain = jnp.exp(p.gamma)
+        b = jax.lax.complex(weigh(xs @ p.b_re, gain), weigh(xs @ p.b_im, gain))
+        return LRUState(a), LRUState(b)
+
+    def read(params, state, x):
+        h = state.hidden
+        y = h.real @ params.c_re - h.imag @ params.c_im + x @ params.d
+        return y.astype(jnp.result_type(x, *params))
+
+    return linear_cell(init, initial_state, coefficients, read)

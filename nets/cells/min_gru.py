@@ -1,0 +1,76 @@
+"""The minimal gated recurrent unit that runs in parallel, minGRU."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.nn.initializers import lecun_normal
+from jaxtyping import Array, Float
+
+from nets import initializers
+from nets.linear import add_bias
+from nets.linear_recurrence import linear_cell
+from nets.types import Cell, factory
+
+
+class MinGRUParams(NamedTuple):
+    """w_i [inputs, 2 features] and b, in order z n."""
+
+    w_i: Float[Array, "inputs 2*features"]
+    b: Float[Array, " 2*features"]
+
+
+class MinGRUState(NamedTuple):
+    """hidden [*batch, features]."""
+
+    hidden: Float[Array, "*batch features"]
+
+
+@factory
+def min_gru() -> Cell:
+    """The gated recurrent unit whose gate sees the input alone, and nothing is squashed.
+
+        z = sigmoid(W_z x + b_z)
+        n = W_n x + b_n
+        h' = (1 - z) h + z n
+
+    z admits the new state. With no weights from h, the gradient dh_T/dh_0 is the
+    product of the 1 - z: it can fade, and can never grow.
+
+    The paper also has a form computed in log space, which keeps h positive, with
+    another activation of n; this is its plain form, which needs no logarithms here,
+    for no product of gates is divided by.
+
+    Returns:
+        A `Cell` with `MinGRUParams` and `MinGRUState`, whose output is h. It runs in
+        parallel over time. Weights start as lecun_normal, biases at zero: no matrix
+        here is recurrent.
+
+    Example:
+        >>> import nets
+        >>> cell = min_gru()
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> state, ys = nets.unroll(cell, params, jnp.ones((10, 5, 3)), parallel=True)
+        >>> ys.shape
+        (10, 5, 8)
+
+    References:
+        Feng et al. 2024, Were RNNs all we needed?, https://arxiv.org/abs/2410.01201
+    """
+
+    def init(key, inputs, features):
+        w_i = lecun_normal()(key, (inputs, 2 * features))
+        return MinGRUParams(w_i, b=jnp.zeros(2 * features))
+
+    def initial_state(params, x):
+        like = params.b.reshape(2, -1).T
+        return MinGRUState(initializers.zero_state(x, params.w_i, like))
+
+    def coefficients(params, state, xs):
+        z, n = jnp.split(add_bias(xs @ params.w_i, params.b), 2, axis=-1)
+        return MinGRUState(jax.nn.sigmoid(-z)), MinGRUState(jax.nn.sigmoid(z) * n)
+
+    def read(params, state, x):
+        return state.hidden
+
+    return linear_cell(init, initial_state, coefficients, read)

@@ -1,0 +1,85 @@
+"""The minimal long short-term memory that runs in parallel, minLSTM."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.nn.initializers import lecun_normal
+from jaxtyping import Array, Float
+
+from nets import initializers
+from nets.linear import add_bias
+from nets.linear_recurrence import linear_cell
+from nets.types import Cell, factory
+
+
+class MinLSTMParams(NamedTuple):
+    """w_i [inputs, 3 features] and b, in order i f n."""
+
+    w_i: Float[Array, "inputs 3*features"]
+    b: Float[Array, " 3*features"]
+
+
+class MinLSTMState(NamedTuple):
+    """hidden [*batch, features]."""
+
+    hidden: Float[Array, "*batch features"]
+
+
+@factory
+def min_lstm(forget_bias: float = 1.0) -> Cell:
+    """The long short-term memory whose gates see the input alone, and sum to 1.
+
+        i = sigmoid(W_i x + b_i)
+        f = sigmoid(W_f x + b_f)
+        n = W_n x + b_n
+        h' = f / (f + i) h + i / (f + i) n
+
+    dh_T/dh_0 is the product of the f / (f + i): it can fade, and can never grow.
+    Divided by f + i, the state is an average of the n, whatever the length.
+
+    The paper also has a form computed in log space, which keeps h positive, with
+    another activation of n; this is its plain form.
+
+    Args:
+        forget_bias: What b_f starts at. The paper finds that training gains from a
+            large one.
+
+    Returns:
+        A `Cell` with `MinLSTMParams` and `MinLSTMState`, whose output is h. It runs in
+        parallel over time. Weights start as lecun_normal, the other biases at zero: no
+        matrix here is recurrent.
+
+    Example:
+        >>> import nets
+        >>> cell = min_lstm(forget_bias=3.0)
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> state, ys = nets.unroll(cell, params, jnp.ones((10, 5, 3)), parallel=True)
+        >>> ys.shape
+        (10, 5, 8)
+
+    References:
+        Feng et al. 2024, Were RNNs all we needed?, https://arxiv.org/abs/2410.01201
+    """
+
+    def init(key, inputs, features):
+        w_i = lecun_normal()(key, (inputs, 3 * features))
+        zeros = jnp.zeros(3 * features)
+        b = initializers.set_gate(zeros, "ifn", "f", forget_bias)
+        return MinLSTMParams(w_i, b)
+
+    def initial_state(params, x):
+        like = params.b.reshape(3, -1).T
+        return MinLSTMState(initializers.zero_state(x, params.w_i, like))
+
+    def coefficients(params, state, xs):
+        i, f, n = jnp.split(add_bias(xs @ params.w_i, params.b), 3, axis=-1)
+        # f / (f + i) = sigmoid(log f - log i), which is never 0 / 0.
+        kept = jax.nn.log_sigmoid(f) - jax.nn.log_sigmoid(i)
+        b = jax.nn.sigmoid(-kept) * n
+        return MinLSTMState(jax.nn.sigmoid(kept)), MinLSTMState(b)
+
+    def read(params, state, x):
+        return state.hidden
+
+    return linear_cell(init, initial_state, coefficients, read)

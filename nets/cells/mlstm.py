@@ -1,0 +1,142 @@
+"""The mLSTM of xLSTM: a long short-term memory of matrices."""
+
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.nn.initializers import lecun_normal
+from jaxtyping import Array, Float
+
+from nets import initializers
+from nets.linear import add_bias
+from nets.linear_recurrence import linear_cell, wide
+from nets.types import Cell, factory
+
+_EPSILON = 1e-6  # as in the authors' code
+
+
+class MLSTMParams(NamedTuple):
+    """w_i [inputs, 4 features], b in order q k v o; w_g [inputs, 2 heads], b_g: i f."""
+
+    w_i: Float[Array, "inputs 4*features"]
+    b: Float[Array, " 4*features"]
+    w_g: Float[Array, "inputs 2*heads"]
+    b_g: Float[Array, " 2*heads"]
+
+
+class MLSTMState(NamedTuple):
+    """cell [*batch, heads, d, d], value by key; normaliser [..., d]; stabiliser [...]."""
+
+    cell: Float[Array, "*batch heads d d"]
+    normaliser: Float[Array, "*batch heads d"]
+    stabiliser: Float[Array, "*batch heads"]
+
+
+@factory
+def mlstm(heads: int = 1) -> Cell:
+    """The mLSTM: each head keeps a matrix of values by keys, and is asked with a query.
+
+        q, v = W_q x + b_q, W_v x + b_v
+        k = (W_k x + b_k) / sqrt(d)
+        o = sigmoid(W_o x + b_o)
+        i, f = w_i x + b_i, w_f x + b_f
+        m' = max(log sigmoid(f) + m, i)
+        C' = exp(log sigmoid(f) + m - m') C + exp(i - m') v k^T
+        n' = exp(log sigmoid(f) + m - m') n + exp(i - m') k
+        h' = o (C' q) / (max(abs(n' q), exp(-m')) + 1e-6)
+
+    i and f are one number a head, d = features / heads. C exp(m) is what is remembered:
+    along it the gradient passes sigmoid(f) alone. m only keeps exp(i) from overflowing.
+    It is a running maximum, itself found in parallel over time, as is all the rest.
+
+    Args:
+        heads: Into how many parts the features are split.
+
+    Returns:
+        A `Cell` with `MLSTMParams` and `MLSTMState`, whose output is h. Weights of q,
+        k, v and o start as lecun_normal; those of the gates are zero, b_f goes from 3
+        to 6 over the heads and b_i is normal of deviation 0.1, as in the authors' code,
+        which feeds the gates with q, k and v.
+
+    Example:
+        >>> import nets
+        >>> cell = mlstm(heads=2)
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> state, ys = nets.unroll(cell, params, jnp.ones((10, 5, 3)), parallel=True)
+        >>> state.cell.shape, ys.shape
+        ((5, 2, 4, 4), (10, 5, 8))
+
+    References:
+        Beck et al. 2024, xLSTM: extended long short-term memory,
+        https://arxiv.org/abs/2405.04517
+    """
+
+    def init(key, inputs, features):
+        if features % heads:
+            raise ValueError(
+                f"expected features that {heads} heads share equally; got {features}"
+            )
+        key_i, key_g = jax.random.split(key)
+        b_i = 0.1 * jax.random.normal(key_g, (heads,))
+        return MLSTMParams(
+            w_i=lecun_normal()(key_i, (inputs, 4 * features)),
+            b=jnp.zeros(4 * features),
+            w_g=jnp.zeros((inputs, 2 * heads)),
+            b_g=jnp.concatenate([b_i, jnp.linspace(3.0, 6.0, heads)]),
+        )
+
+    def initial_state(params, x):
+        if len(params.b_g) != 2 * heads:
+            raise ValueError(
+                f"expected parameters of mlstm(heads={heads}); got those of "
+                f"heads={len(params.b_g) // 2}"
+            )
+        n = initializers.zero_state(x, params.w_i, params.b.reshape(4, -1).T)
+        n = n.reshape(*n.shape[:-1], heads, -1)
+        c = jnp.zeros((*n.shape, n.shape[-1]), n.dtype)
+        return MLSTMState(cell=c, normaliser=n, stabiliser=c[..., 0, 0])
+
+    def project(params, x, *names):
+        """What the names of q k v o stand for, [..., heads, d]."""
+        w, b = jnp.split(params.w_i, 4, axis=-1), jnp.split(params.b, 4)
+        made = (add_bias(x @ w["qkvo".index(n)], b["qkvo".index(n)]) for n in names)
+        return [y.reshape(*y.shape[:-1], heads, -1) for y in made]
+
+    def coefficients(params, state, xs):
+        p, xs, m = wide(params, xs, state.stabiliser)
+        k, v = project(p, xs, "k", "v")
+        k = k / math.sqrt(k.shape[-1])
+        i, f = jnp.split(add_bias(xs @ p.w_g, p.b_g), 2, axis=-1)
+        f = jax.nn.log_sigmoid(f)
+        # As the state will have it, rounded, so that C exp(m) is right all the same.
+        ms = _maxima(f, i, m).astype(state.stabiliser.dtype).astype(m.dtype)
+        f = jnp.exp(f + jnp.concatenate([m[None], ms[:-1]]) - ms)[..., None]
+        i = jnp.exp(i - ms)[..., None]
+        a = MLSTMState(f[..., None], f, jnp.zeros_like(ms))
+        return a, MLSTMState((i * v)[..., None] * k[..., None, :], i * k, ms)
+
+    def read(params, state, x):
+        p, s, x = wide(params, state, x)
+        q, o = project(p, x, "q", "o")
+        # Numerator and denominator times exp(min(m, 0)): no exponential overflows.
+        scale = jnp.exp(jnp.minimum(s.stabiliser, 0))[..., None]
+        least = jnp.exp(-jnp.maximum(s.stabiliser, 0))[..., None]
+        found = scale * jnp.einsum("...ij,...j->...i", s.cell, q)
+        weight = scale * jnp.abs((s.normaliser * q).sum(-1, keepdims=True))
+        h = found / (jnp.maximum(weight, least) + _EPSILON * scale)
+        h = jax.nn.sigmoid(o) * h
+        return h.reshape(*h.shape[:-2], -1).astype(state.cell.dtype)
+
+    return linear_cell(init, initial_state, coefficients, read)
+
+
+def _maxima(f, i, m):
+    """m_t = max(f_t + m_{t-1}, i_t) for all t: linear where + is max, and times is +."""
+
+    def join(one, other):
+        (f1, i1), (f2, i2) = one, other
+        return f1 + f2, jnp.maximum(f2 + i1, i2)
+
+    i = jnp.concatenate([jnp.maximum(f[:1] + m[None], i[:1]), i[1:]])
+    return jax.lax.associative_scan(join, (f, i))[1]

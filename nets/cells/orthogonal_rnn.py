@@ -1,0 +1,115 @@
+"""A recurrent network whose matrix is orthogonal, and stays so."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from nets import initializers
+from nets.linear import add_bias
+from nets.types import Cell, factory, whole
+
+
+class OrthogonalRNNParams(NamedTuple):
+    """w_i [inputs, features], a [features, features], which makes W_h, b [features]."""
+
+    w_i: Float[Array, "inputs features"]
+    a: Float[Array, "features features"]
+    b: Float[Array, " features"]
+
+
+class OrthogonalRNNState(NamedTuple):
+    """hidden [*batch, features]."""
+
+    hidden: Float[Array, "*batch features"]
+
+
+def _mod_relu(z, b):
+    """A ReLU of z's size, which keeps its sign; z itself where b = 0."""
+    return jnp.sign(z) * jax.nn.relu(add_bias(jnp.abs(z), b))
+
+
+@jax.custom_jvp
+def _inverse(matrix):
+    return jnp.linalg.inv(matrix)
+
+
+@_inverse.defjvp
+def _inverse_jvp(primals, tangents):
+    # Two products: jnp.linalg.inv's own rule would solve again, in each step.
+    inverse = _inverse(*primals)
+    return inverse, -inverse @ tangents[0] @ inverse
+
+
+def _cayley(a, negative):
+    """(I + S)^-1 (I - S) D, of a's dtype, but computed in float32 at least."""
+    wide = a.astype(jnp.promote_types(a.dtype, jnp.float32))
+    eye = jnp.eye(len(a), dtype=wide.dtype)
+    w = 2 * _inverse(eye + wide - wide.T) - eye
+    start = len(a) - round(negative * len(a))
+    return w.at[:, start:].multiply(-1).astype(a.dtype)
+
+
+@factory
+def orthogonal_rnn(
+    activation: Callable[[jax.Array, jax.Array], jax.Array] = _mod_relu,
+    negative: float = 0.5,
+) -> Cell:
+    """A recurrent network whose W_h is orthogonal by construction: scoRNN.
+
+        h' = modrelu(W_i x + W_h h),    modrelu(z) = sign(z) relu(abs(z) + b)
+        W_h = (I + S)^-1 (I - S) D,    S = A - A^T,    D diagonal, of 1 and -1
+
+    Every optimizer may change A as it likes. All singular values of W_h are 1, so that
+    a gradient changes its size only where the activation's slope is not 1; b starts at
+    0, where modrelu is the identity.
+
+    W_h is made of A in each step, for a cell is a function of one step: that costs an
+    inverse of [features, features], and for the gradient two products more. It is why
+    this is the Cayley transform and not the matrix exponential of expRNN, which takes
+    a dozen products, and as many back. Without D, W_h could not come near matrices with
+    the eigenvalue -1.
+
+    Args:
+        activation: `activation(z, b)` of z = W_i x + W_h h, by default modrelu.
+        negative: The share of D's diagonal that is -1, from 0 to 1. It is not learnt;
+            the authors choose it for each task: 0.1 for MNIST, 0.5 for copying.
+
+    Returns:
+        A `Cell` with `OrthogonalRNNParams` and `OrthogonalRNNState`. They start as in
+        the authors' code: S of 2 x 2 blocks that turn by angles uniform over
+        [0, pi / 2], W_i uniform over [-0.01, 0.01], and b = 0.
+
+    Example:
+        >>> import nets
+        >>> cell = nets.orthogonal_rnn()
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> state, ys = nets.unroll(cell, params, jnp.ones((10, 5, 3)))
+        >>> ys.shape
+        (10, 5, 8)
+
+    References:
+        Helfrich, Willmott and Ye 2018, Orthogonal recurrent neural networks with scaled
+        Cayley transform, https://arxiv.org/abs/1707.09520
+        Lezcano-Casado and Martinez-Rubio 2019, Cheap orthogonal constraints in neural
+        networks, https://arxiv.org/abs/1901.08428 (expRNN).
+    """
+
+    def init(key, inputs, features):
+        key_i, key_a = jax.random.split(key)
+        w_i = jax.random.uniform(key_i, (inputs, features), minval=-0.01, maxval=0.01)
+        angles = jax.random.uniform(key_a, (features // 2,), maxval=jnp.pi / 2)
+        above = jnp.zeros(features - 1).at[::2].set(-jnp.tan(angles / 2))
+        return OrthogonalRNNParams(w_i, jnp.diag(above, k=1), jnp.zeros(features))
+
+    def initial_state(params, x):
+        return OrthogonalRNNState(initializers.zero_state(x, params.w_i, params.a))
+
+    def step(params, state, x, drop=whole):
+        w_h = _cayley(params.a, negative)
+        h = activation(x @ params.w_i + drop(state.hidden) @ w_h.T, params.b)
+        return OrthogonalRNNState(h), h
+
+    return Cell(init, initial_state, step)

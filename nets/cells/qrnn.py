@@ -1,0 +1,100 @@
+"""The quasi-recurrent network."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.nn.initializers import lecun_normal
+from jaxtyping import Array, Float
+
+from nets import initializers
+from nets.linear import add_bias
+from nets.linear_recurrence import linear_cell
+from nets.types import Cell, factory
+
+
+class QRNNParams(NamedTuple):
+    """w_i [window, inputs, 3 features], oldest input first, and b; gates z f o."""
+
+    w_i: Float[Array, "window inputs 3*features"]
+    b: Float[Array, " 3*features"]
+
+
+class QRNNState(NamedTuple):
+    """cell [*batch, features]; past [*batch, window, inputs], oldest first.
+
+    past is what the step has read: its own input stands last, and the oldest goes as
+    the next one comes.
+    """
+
+    cell: Float[Array, "*batch features"]
+    past: Float[Array, "*batch window inputs"]
+
+
+@factory
+def qrnn(window: int = 2) -> Cell:
+    """The quasi-recurrent network: gates of a convolution over time, with fo-pooling.
+
+        z, f, o = split(W_1 x_{t-window+1} + ... + W_window x_t + b)
+        c' = sigmoid(f) c + (1 - sigmoid(f)) tanh(z)
+        h' = sigmoid(o) c'
+
+    No gate sees the state, so from c to c' the gradient passes the forget gate alone,
+    and dc_T/dc_0 is the product of the gates. Inputs before the first are zeros.
+
+    Args:
+        window: How many inputs the gates see, at least 1. 2 in most of the paper.
+
+    Returns:
+        A `Cell` with `QRNNParams` and `QRNNState`, whose output is h. It runs in
+        parallel over time. Weights start as lecun_normal, biases at zero: no matrix
+        here is recurrent.
+
+    Example:
+        >>> import nets
+        >>> cell = qrnn(window=3)
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> state, ys = nets.unroll(cell, params, jnp.ones((10, 5, 3)), parallel=True)
+        >>> state.past.shape, ys.shape
+        ((5, 3, 3), (10, 5, 8))
+
+    References:
+        Bradbury et al. 2017, Quasi-recurrent neural networks,
+        https://arxiv.org/abs/1611.01576
+    """
+    if window < 1:
+        raise ValueError(f"expected a window of at least 1 input; got {window}")
+
+    def init(key, inputs, features):
+        w_i = lecun_normal()(key, (window, inputs, 3 * features))
+        return QRNNParams(w_i, b=jnp.zeros(3 * features))
+
+    def initial_state(params, x):
+        if len(params.w_i) != window:
+            raise ValueError(
+                f"expected parameters of qrnn(window={window}); got those of "
+                f"window={len(params.w_i)}"
+            )
+        zeros = initializers.zero_state(x, params.w_i[0], params.b.reshape(3, -1).T)
+        past = jnp.zeros((*x.shape[:-1], window, x.shape[-1]), zeros.dtype)
+        return QRNNState(cell=zeros, past=past)
+
+    def coefficients(params, state, xs):
+        before = jnp.moveaxis(state.past[..., 1:, :], -2, 0)
+        history = jnp.concatenate([before, xs.astype(before.dtype)])
+        index = np.add.outer(np.arange(len(xs)), np.arange(window))
+        past = jnp.moveaxis(history[index], 1, -2)
+        w_zf, b_zf = (jnp.split(p, 3, axis=-1)[:2] for p in (params.w_i, params.b))
+        z, f = (convolve(past, w, b) for w, b in zip(w_zf, b_zf, strict=True))
+        b = QRNNState(cell=jax.nn.sigmoid(-f) * jnp.tanh(z), past=past)
+        return QRNNState(cell=jax.nn.sigmoid(f), past=jnp.zeros_like(past)), b
+
+    def read(params, state, x):
+        w_o, b_o = (jnp.split(p, 3, axis=-1)[2] for p in (params.w_i, params.b))
+        return jax.nn.sigmoid(convolve(state.past, w_o, b_o)) * state.cell
+
+    def convolve(past, w, b):
+        return add_bias(jnp.einsum("...wi,wio->...o", past, w), b)
+
+    return linear_cell(init, initial_state, coefficients, read)

@@ -1,0 +1,98 @@
+"""The real-gated linear recurrent unit of Griffin."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.nn.initializers import lecun_normal
+from jaxtyping import Array, Float
+
+from nets import initializers
+from nets.linear import add_bias, weigh
+from nets.linear_recurrence import linear_cell, wide
+from nets.types import Cell, factory
+
+
+class RGLRUParams(NamedTuple):
+    """w_in [inputs, features]; w_g [features, 2 features], b: gates r i; decay.
+
+    decay [features] is the paper's Lambda, with the opposite sign: the smaller, the
+    longer the memory.
+    """
+
+    w_in: Float[Array, "inputs features"]
+    w_g: Float[Array, "features 2*features"]
+    b: Float[Array, " 2*features"]
+    decay: Float[Array, " features"]
+
+
+class RGLRUState(NamedTuple):
+    """hidden [*batch, features]."""
+
+    hidden: Float[Array, "*batch features"]
+
+
+@factory
+def rg_lru(c: float = 8.0) -> Cell:
+    """The real-gated linear recurrent unit: a decay for each unit, slowed by a gate.
+
+        u = W_in x
+        r = sigmoid(W_r u + b_r)
+        i = sigmoid(W_i u + b_i)
+        a = exp(-c softplus(decay) r)
+        h' = a h + sqrt(1 - a^2) (i u)
+
+    dh_T/dh_0 is the product of the a, and as r goes to 0 a goes to 1: the state waits,
+    and the gradient passes whole. The input is always mapped by W_in first, for the
+    unit itself is as wide as its input; Griffin has such a map in front of it too.
+
+    Args:
+        c: How much a closed gate and an open one differ, the paper's constant.
+
+    Returns:
+        A `Cell` with `RGLRUParams` and `RGLRUState`, whose output is h. It runs in
+        parallel over time. decay starts such that exp(-c softplus(decay)), the a of an
+        open gate, is uniform between 0.9 and 0.999, as in the paper; weights are
+        lecun_normal, biases zero. The paper's gate weights are block-diagonal.
+
+    Example:
+        >>> import nets
+        >>> cell = rg_lru()
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> state, ys = nets.unroll(cell, params, jnp.ones((10, 5, 3)), parallel=True)
+        >>> ys.shape
+        (10, 5, 8)
+
+    References:
+        De et al. 2024, Griffin: mixing gated linear recurrences with local attention
+        for efficient language models, https://arxiv.org/abs/2402.19427
+    """
+
+    def init(key, inputs, features):
+        key_in, key_g, key_d = jax.random.split(key, 3)
+        a = jax.random.uniform(key_d, (features,), minval=0.9, maxval=0.999)
+        return RGLRUParams(
+            w_in=lecun_normal()(key_in, (inputs, features)),
+            w_g=lecun_normal()(key_g, (features, 2 * features)),
+            b=jnp.zeros(2 * features),
+            decay=jnp.log(jnp.expm1(-jnp.log(a) / c)),  # softplus, solved for it
+        )
+
+    def initial_state(params, x):
+        return RGLRUState(initializers.zero_state(x, params.w_in, params.w_g))
+
+    def coefficients(params, state, xs):
+        p, xs = wide(params, xs)  # 0.999 in bfloat16 would be 1
+        u = xs @ p.w_in
+        r, i = jnp.split(jax.nn.sigmoid(add_bias(u @ p.w_g, p.b)), 2, axis=-1)
+        log_a = weigh(r, -c * jax.nn.softplus(p.decay))
+        # 1 - a^2 without its loss of digits where a is near 1. Where it is 0, r has
+        # underflowed, and the root's slope, which is infinite, must not meet r's 0.
+        rest = -jnp.expm1(2 * log_a)
+        gain = jnp.where(rest > 0, jnp.sqrt(jnp.where(rest > 0, rest, 1.0)), 0.0)
+        return RGLRUState(jnp.exp(log_a)), RGLRUState(gain * i * u)
+
+    def read(params, state, x):
+        return state.hidden
+
+    return linear_cell(init, initial_state, coefficients, read)

@@ -1,0 +1,102 @@
+"""The recurrent highway network."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from nets import initializers
+from nets.linear import add_bias
+from nets.types import Cell, factory, whole
+
+
+class RHNParams(NamedTuple):
+    """w_i [inputs, 2 features], in order n t, and one w_h and b for each layer.
+
+    w_h [depth, features, 2 features], b [depth, 2 features].
+    """
+
+    w_i: Float[Array, "inputs 2*features"]
+    w_h: Float[Array, "depth features 2*features"]
+    b: Float[Array, "depth 2*features"]
+
+
+class RHNState(NamedTuple):
+    """hidden [*batch, features]."""
+
+    hidden: Float[Array, "*batch features"]
+
+
+@factory
+def rhn(
+    depth: int = 3,
+    transform_bias: float = -2.0,
+    scheme: initializers.Scheme = initializers.orthogonal,
+) -> Cell:
+    """The recurrent highway network: several highway layers from one step to the next.
+
+        s_0 = h
+        n_l = tanh(W_hnl s_(l-1) + b_nl + W_in x, this last if l = 1)
+        t_l = sigmoid(W_htl s_(l-1) + b_tl + W_it x, this last if l = 1)
+        s_l = t_l n_l + (1 - t_l) s_(l-1)    for l = 1 ... depth
+        h' = s_depth
+
+    The gradient passes `depth` layers a step, and where all t are small passes them as
+    it is. Carry and transform gates are coupled, as in the authors' experiments.
+
+    Args:
+        depth: Layers in one step. The default is that of the authors' cell; they use up
+            to 10.
+        transform_bias: What t's biases start at; below 0, a layer starts by carrying
+            s over. The authors take -2 for words and -4 for characters.
+        scheme: How the other parameters start, of `nets.initializers`: t as an input
+            gate.
+
+    Returns:
+        A `Cell` with `RHNParams` and `RHNState`.
+
+    Raises:
+        ValueError: The depth is below 1.
+
+    Example:
+        >>> import nets
+        >>> cell = nets.rhn(depth=2)
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> state, ys = nets.unroll(cell, params, jnp.ones((10, 5, 3)))
+        >>> params.w_h.shape, ys.shape
+        ((2, 8, 16), (10, 5, 8))
+
+    References:
+        Zilly et al. 2017, Recurrent highway networks, https://arxiv.org/abs/1607.03474
+    """
+    if depth < 1:
+        raise ValueError(f"expected depth >= 1; got {depth}")
+
+    def init(key, inputs, features):
+        layers = [
+            scheme(k, inputs, features, "ni") for k in jax.random.split(key, depth)
+        ]
+        biases = [layer.b_h for layer in layers]
+        biases[0] = biases[0] + layers[0].b_i
+        return RHNParams(
+            layers[0].w_i,
+            jnp.stack([layer.w_h for layer in layers]),
+            jnp.stack(
+                [initializers.set_gate(b, "ni", "i", transform_bias) for b in biases]
+            ),
+        )
+
+    def initial_state(params, x):
+        return RHNState(initializers.zero_state(x, params.w_i, params.w_h[0]))
+
+    def step(params, state, x, drop=whole):
+        s = state.hidden
+        for layer, (w_h, b) in enumerate(zip(params.w_h, params.b, strict=True)):
+            both = add_bias(drop(s) @ w_h, b)
+            n, t = jnp.split(both if layer else both + x @ params.w_i, 2, axis=-1)
+            t = jax.nn.sigmoid(t)
+            s = t * jnp.tanh(n) + (1 - t) * s
+        return RHNState(s), s
+
+    return Cell(init, initial_state, step)

@@ -1,0 +1,131 @@
+"""The simplified structured state space model, S5."""
+
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.nn.initializers import lecun_normal
+from jaxtyping import Array, Complex, Float
+
+from nets import initializers
+from nets.linear import weigh
+from nets.linear_recurrence import linear_cell, wide
+from nets.types import Cell, factory
+
+
+class S5Params(NamedTuple):
+    """The real numbers of a complex system: re and im of its eigenvalues, B and C.
+
+    lambda_re, lambda_im, log_step [states]; b_re, b_im [inputs, states]; c_re, c_im
+    [states, features]; d [inputs, features].
+    """
+
+    lambda_re: Float[Array, " states"]
+    lambda_im: Float[Array, " states"]
+    log_step: Float[Array, " states"]
+    b_re: Float[Array, "inputs states"]
+    b_im: Float[Array, "inputs states"]
+    c_re: Float[Array, "states features"]
+    c_im: Float[Array, "states features"]
+    d: Float[Array, "inputs features"]
+
+
+class S5State(NamedTuple):
+    """hidden [*batch, states], complex: complex128 for float64, else complex64."""
+
+    hidden: Complex[Array, "*batch states"]
+
+
+@factory
+def s5(step_min: float = 0.001, step_max: float = 0.1) -> Cell:
+    """A linear differential equation, sampled: the state space model of an S5 layer.
+
+        step = exp(log_step)
+        a = exp(lambda step)
+        h' = a h + (a - 1) / lambda (B x)
+        y = 2 real(C h') + D x
+
+    It is dh/dt = lambda h + B x with x held between samples, so that dh_T/dh_0 = a^T,
+    whatever the input. The states come in conjugate pairs, of which one is kept,
+    max(1, features // 2) in all. D is a whole matrix, as inputs and features may
+    differ; in the paper it is diagonal. What an S5 layer does around it, a nonlinearity
+    and a gate, is not in here.
+
+    Args:
+        step_min: The shortest step at the start.
+        step_max: The longest; log_step is uniform between their logarithms.
+
+    Returns:
+        A `Cell` with `S5Params` and `S5State`, whose output y is real. It runs in
+        parallel over time. lambda starts as the eigenvalues of the HiPPO-N matrix, B
+        and C as in the authors' code, in the basis of its eigenvectors, and D as
+        lecun_normal. Nothing keeps the real part of lambda negative.
+
+    Example:
+        >>> import nets
+        >>> cell = s5()
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> state, ys = nets.unroll(cell, params, jnp.ones((10, 5, 3)), parallel=True)
+        >>> state.hidden.shape, ys.shape, ys.dtype.name
+        ((5, 4), (10, 5, 8), 'float32')
+
+    References:
+        Smith, Warrington and Linderman 2023, Simplified state space layers for sequence
+        modeling, https://arxiv.org/abs/2208.04933
+    """
+
+    def init(key, inputs, features):
+        keys = jax.random.split(key, 5)
+        states = max(1, features // 2)
+        lambda_im, vectors = _hippo_n(2 * states)
+        v_re, v_im = vectors.real[:, :states], vectors.imag[:, :states]
+        b = lecun_normal()(keys[0], (2 * states, inputs)).T
+        # As in the authors' code, C is drawn complex, though HiPPO-N is real.
+        c_re, c_im = (lecun_normal()(k, (2 * states, features)) for k in keys[1:3])
+        log_step = jax.random.uniform(
+            keys[3], (states,), minval=math.log(step_min), maxval=math.log(step_max)
+        )
+        return S5Params(
+            lambda_re=jnp.full(states, -0.5),
+            lambda_im=jnp.asarray(lambda_im[:states], b.dtype),
+            log_step=log_step,
+            b_re=b @ v_re.astype(b.dtype),
+            b_im=-b @ v_im.astype(b.dtype),
+            c_re=v_re.T.astype(b.dtype) @ c_re - v_im.T.astype(b.dtype) @ c_im,
+            c_im=v_re.T.astype(b.dtype) @ c_im + v_im.T.astype(b.dtype) @ c_re,
+            d=lecun_normal()(keys[4], (inputs, features)),
+        )
+
+    def initial_state(params, x):
+        zeros = initializers.zero_state(x, params.b_re, params.c_re)
+        return S5State(zeros.astype(jnp.promote_types(zeros.dtype, jnp.complex64)))
+
+    def coefficients(params, state, xs):
+        p, xs = wide(params, xs)
+        eigenvalues = jax.lax.complex(p.lambda_re, p.lambda_im)
+        exponents = eigenvalues * jnp.exp(p.log_step)
+        a = jnp.broadcast_to(
+            jnp.exp(exponents), (len(xs), *[1] * (xs.ndim - 2), len(exponents))
+        )
+        b = jax.lax.complex(xs @ p.b_re, xs @ p.b_im)
+        return S5State(a), S5State(weigh(b, jnp.expm1(exponents) / eigenvalues))
+
+    def read(params, state, x):
+        h = state.hidden
+        y = 2 * (h.real @ params.c_re - h.imag @ params.c_im) + x @ params.d
+        return y.astype(jnp.result_type(x, *params))
+
+    return linear_cell(init, initial_state, coefficients, read)
+
+
+def _hippo_n(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Imaginary parts, ascending, and eigenvectors of the HiPPO-N matrix.
+
+    It is -1/2 I and a matrix K with K^T = -K, so that all real parts are -1/2, and its
+    eigenvectors are those of the Hermitian -i K, in pairs of conjugates.
+    """
+    root = np.sqrt(np.arange(size) + 0.5)
+    lower = np.tril(np.outer(root, root), -1)
+    return np.linalg.eigh(-1j * (lower.T - lower))

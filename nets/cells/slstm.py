@@ -1,0 +1,112 @@
+"""The sLSTM of xLSTM: an LSTM with an exponential input gate."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from nets import initializers
+from nets.linear import add_bias
+from nets.types import Cell, factory, whole
+
+
+class SLSTMParams(NamedTuple):
+    """w_i [inputs, 4 features] and b, in order i f g o; w_h, the same within each head.
+
+    w_h [heads, features / heads, 4 features / heads] is block-diagonal.
+    """
+
+    w_i: Float[Array, "inputs 4*features"]
+    w_h: Float[Array, "heads size 4*size"]
+    b: Float[Array, " 4*features"]
+
+
+class SLSTMState(NamedTuple):
+    """hidden, cell, normaliser and stabiliser, each [*batch, features]."""
+
+    hidden: Float[Array, "*batch features"]
+    cell: Float[Array, "*batch features"]
+    normaliser: Float[Array, "*batch features"]
+    stabiliser: Float[Array, "*batch features"]
+
+
+@factory
+def slstm(
+    heads: int = 1, scheme: initializers.Scheme = initializers.orthogonal
+) -> Cell:
+    """The LSTM of xLSTM that mixes its memories: exponential gates, normalised.
+
+        i, f, g, o = split(W_i x + W_h h + b)
+        m' = max(i, log sigmoid(f) + m), or i where n = 0
+        c' = exp(log sigmoid(f) + m - m') c + exp(i - m') tanh(g)
+        n' = exp(log sigmoid(f) + m - m') n + exp(i - m')
+        h' = sigmoid(o) c' / n'
+
+    c / n is a weighted mean of all g so far, in which a step of a large i outweighs all
+    before it: the cell can revise what it stored. m only keeps the exponentials finite:
+    h is the same as with m = 0 for good.
+
+    Args:
+        heads: Units of different heads do not see each other's h: W_h has one block a
+            head.
+        scheme: How the parameters start, of `nets.initializers`, each block as a cell
+            of its own. (The authors' code starts W_h at 0, and the forget gate's biases
+            spread out, by the layer of a stack.)
+
+    Returns:
+        A `Cell` with `SLSTMParams` and `SLSTMState`, whose output is h.
+
+    Raises:
+        ValueError: In `init`, `features` is not divisible by `heads`.
+
+    Example:
+        >>> import nets
+        >>> cell = nets.slstm(heads=2)
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> state, ys = nets.unroll(cell, params, jnp.ones((10, 5, 3)))
+        >>> params.w_h.shape, ys.shape
+        ((2, 4, 16), (10, 5, 8))
+
+    References:
+        Beck et al. 2024, xLSTM: extended long short-term memory,
+        https://arxiv.org/abs/2405.04517
+    """
+
+    def init(key, inputs, features):
+        if heads < 1 or features % heads:
+            raise ValueError(
+                f"expected features divisible by heads; got {features} and {heads}"
+            )
+        key, *keys = jax.random.split(key, 1 + heads)
+        w_i, _, b_i, b_h = scheme(key, inputs, features, "ifgo")
+        blocks = [scheme(k, inputs, features // heads, "ifgo").w_h for k in keys]
+        return SLSTMParams(w_i, jnp.stack(blocks), b_i + b_h)
+
+    def initial_state(params, x):
+        rows = params.w_h.reshape(-1, params.w_h.shape[-1])
+        return SLSTMState(*(initializers.zero_state(x, params.w_i, rows),) * 4)
+
+    def step(params, state, x, drop=whole):
+        h, c, n, m = state
+        heads, size, _ = params.w_h.shape
+        seen = drop(h).reshape(*h.shape[:-1], heads, size)
+        seen = jnp.einsum("...hi,hio->...ho", seen, params.w_h)
+        seen = seen.reshape(*h.shape[:-1], heads, 4, size).swapaxes(-3, -2)
+        gates = x @ params.w_i + seen.reshape(*h.shape[:-1], 4 * heads * size)
+        gates = add_bias(gates, params.b)
+        dtype, wide = gates.dtype, jnp.promote_types(gates.dtype, jnp.float32)
+        i, f, g, o = jnp.split(gates.astype(wide), 4, axis=-1)
+
+        kept = jax.nn.log_sigmoid(f) + m
+        # Rounded before it is used: c and n belong to the m that is carried over.
+        m = jnp.where(n == 0, i, jnp.maximum(i, kept)).astype(dtype)
+        # Where n = 0 nothing is kept, but inf times nothing would be NaN.
+        admit, keep = jnp.exp(i - m), jnp.exp(jnp.minimum(kept - m, 80.0))
+        c = keep * c + admit * jnp.tanh(g)
+        n = keep * n + admit
+        h = jax.nn.sigmoid(o) * c / n
+        h, c, n = h.astype(dtype), c.astype(dtype), n.astype(dtype)
+        return SLSTMState(hidden=h, cell=c, normaliser=n, stabiliser=m), h
+
+    return Cell(init, initial_state, step)

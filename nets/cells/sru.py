@@ -1,0 +1,123 @@
+"""The simple recurrent unit."""
+
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.nn.initializers import variance_scaling
+from jaxtyping import Array, Float
+
+from nets import initializers
+from nets.linear import add_bias, weigh
+from nets.linear_recurrence import linear_cell
+from nets.types import Cell, factory
+
+
+class SRUParams(NamedTuple):
+    """w_i [inputs, 3 features] in order c f r, b [2 features] in order f r.
+
+    v [2 features], in order f r, weighs the state in the gates; None in the form that
+    has no such peepholes. w_x [inputs, features] makes the input as wide as the output;
+    None where it is so already.
+    """
+
+    w_i: Float[Array, "inputs 3*features"]
+    b: Float[Array, " 2*features"]
+    v: Float[Array, " 2*features"] | None
+    w_x: Float[Array, "inputs features"] | None
+
+
+class SRUState(NamedTuple):
+    """cell [*batch, features]."""
+
+    cell: Float[Array, "*batch features"]
+
+
+@factory
+def sru(peephole: bool = False, highway_bias: float = 0.0) -> Cell:
+    """The simple recurrent unit: an average of encoded inputs, and a highway past it.
+
+        f = sigmoid(W_f x + v_f c + b_f)
+        r = sigmoid(W_r x + v_r c + b_r)
+        c' = f c + (1 - f) W_c x
+        h' = r c' + (1 - r) alpha x
+
+    With v = 0 the gates see the input alone, dc_T/dc_0 is the product of the f, and the
+    cell runs in parallel over time. With v, unit by unit, the gates see the state.
+    Where inputs and features differ, W_x x stands in place of alpha x, as in the
+    authors' code.
+
+    Args:
+        peephole: Whether v is there. The cell is then not linear in its state.
+        highway_bias: What b_r starts at, which also says alpha: sqrt(1 + 2 exp(b_r)),
+            so that h has about the variance of x at the start.
+
+    Returns:
+        A `Cell` with `SRUParams` and `SRUState`, whose output is h. Weights start
+        uniform of variance 1 / inputs, W_x times alpha; v is uniform of variance 1 / 2,
+        and with it those of the gates have half of theirs: as in the authors' code.
+
+    Example:
+        >>> import nets
+        >>> cell = sru()
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> state, ys = nets.unroll(cell, params, jnp.ones((10, 5, 3)), parallel=True)
+        >>> ys.shape
+        (10, 5, 8)
+
+    References:
+        Lei et al. 2018, Simple recurrent units for highly parallelizable recurrence,
+        https://arxiv.org/abs/1709.02755
+    """
+    alpha = math.sqrt(1 + 2 * math.exp(highway_bias))
+
+    def init(key, inputs, features):
+        key_i, key_v, key_x = jax.random.split(key, 3)
+        uniform = variance_scaling(1.0, "fan_in", "uniform")
+        c, f, r = jnp.split(uniform(key_i, (inputs, 3 * features)), 3, axis=-1)
+        v, w_x, gain = None, None, math.sqrt(0.5) if peephole else 1.0
+        if peephole:
+            limit = math.sqrt(1.5)
+            v = jax.random.uniform(key_v, (2 * features,), minval=-limit, maxval=limit)
+        if inputs != features:
+            w_x = alpha * uniform(key_x, (inputs, features))
+        w_i = jnp.concatenate([c, gain * f, gain * r], axis=-1)
+        b = jnp.repeat(jnp.array([0.0, highway_bias]), features)
+        return SRUParams(w_i, b, v, w_x)
+
+    def initial_state(params, x):
+        if (params.v is not None) != peephole:
+            raise ValueError(
+                f"expected parameters of sru(peephole={peephole}); got those of the "
+                "other form: only peephole=True has v"
+            )
+        like = params.b.reshape(2, -1).T
+        return SRUState(initializers.zero_state(x, params.w_i, like))
+
+    def coefficients(params, state, xs):
+        w_c, w_f, _ = jnp.split(params.w_i, 3, axis=-1)
+        f = add_bias(xs @ w_f, jnp.split(params.b, 2)[0])
+        return SRUState(jax.nn.sigmoid(f)), SRUState(jax.nn.sigmoid(-f) * (xs @ w_c))
+
+    def read(params, state, x):
+        r = add_bias(
+            x @ jnp.split(params.w_i, 3, axis=-1)[2], jnp.split(params.b, 2)[1]
+        )
+        return highway(params, jax.nn.sigmoid(r), state.cell, x)
+
+    def highway(params, r, c, x):
+        past_it = alpha * x if params.w_x is None else x @ params.w_x
+        return r * c + (1 - r) * past_it
+
+    def step(params, state, x):
+        n, x_f, x_r = jnp.split(x @ params.w_i, 3, axis=-1)
+        (v_f, v_r), (b_f, b_r) = jnp.split(params.v, 2), jnp.split(params.b, 2)
+        f = jax.nn.sigmoid(add_bias(x_f + weigh(state.cell, v_f), b_f))
+        r = jax.nn.sigmoid(add_bias(x_r + weigh(state.cell, v_r), b_r))
+        c = f * state.cell + (1 - f) * n
+        return SRUState(c), highway(params, r, c, x)
+
+    if peephole:
+        return Cell(init, initial_state, step)
+    return linear_cell(init, initial_state, coefficients, read)

@@ -1,0 +1,89 @@
+"""The undamped independent controlled oscillatory recurrent network."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from nets import initializers
+from nets.linear import add_bias, weigh
+from nets.types import Cell, factory, whole
+
+
+class UnICORNNParams(NamedTuple):
+    """w_i [inputs, features]; w_h, c and b [features].
+
+    w_h is the diagonal of a matrix, and c says how fast each unit's clock runs.
+    """
+
+    w_i: Float[Array, "inputs features"]
+    w_h: Float[Array, " features"]
+    c: Float[Array, " features"]
+    b: Float[Array, " features"]
+
+
+class UnICORNNState(NamedTuple):
+    """hidden, where the oscillators are, and velocity, each [*batch, features]."""
+
+    hidden: Float[Array, "*batch features"]
+    velocity: Float[Array, "*batch features"]
+
+
+@factory
+def unicornn(dt: float = 0.19, alpha: float = 30.65) -> Cell:
+    """Undamped oscillators, each with a clock of its own, none seeing the others.
+
+        d = dt sigmoid(c)
+        z' = z - d (tanh(W_i x + w_h h + b) + alpha h)
+        h' = h + d z'
+
+    w_h h is unit by unit: units meet only in the next layer of a stack. The step is the
+    symplectic Euler method for a Hamiltonian system: it preserves volume, so that the
+    Jacobian of (h, z) has determinant 1 whatever the parameters, and can be undone.
+
+    Args:
+        dt: The longest time step. It and alpha are the authors' for permuted MNIST.
+        alpha: The oscillators' squared frequency, less what w_h adds.
+
+    Returns:
+        A `Cell` with `UnICORNNParams` and `UnICORNNState`, whose output is h. They
+        start as in the authors' code: w_h uniform over [0, 1], c over [-0.1, 0.1], w_i
+        within sqrt(6 / (65 inputs)) (Kaiming's, with a = 8), and b = 0.
+
+    Example:
+        >>> import nets
+        >>> cell = nets.unicornn()
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> state, ys = nets.unroll(cell, params, jnp.ones((10, 5, 3)))
+        >>> state.velocity.shape, ys.shape
+        ((5, 8), (10, 5, 8))
+
+    References:
+        Rusch and Mishra 2021, UnICORNN: a recurrent model for learning very long time
+        dependencies, https://arxiv.org/abs/2103.05487
+    """
+
+    def init(key, inputs, features):
+        key_i, key_h, key_c = jax.random.split(key, 3)
+        bound = (6 / (65 * inputs)) ** 0.5
+        return UnICORNNParams(
+            jax.random.uniform(key_i, (inputs, features), minval=-bound, maxval=bound),
+            jax.random.uniform(key_h, (features,)),
+            jax.random.uniform(key_c, (features,), minval=-0.1, maxval=0.1),
+            jnp.zeros(features),
+        )
+
+    def initial_state(params, x):
+        zeros = initializers.zero_state(x, params.w_i, params.w_h[:, None])
+        return UnICORNNState(hidden=zeros, velocity=zeros)
+
+    def step(params, state, x, drop=whole):
+        h, z = state
+        d = dt * jax.nn.sigmoid(params.c)
+        driven = x @ params.w_i + weigh(drop(h), params.w_h)
+        z = z - weigh(jnp.tanh(add_bias(driven, params.b)) + alpha * h, d)
+        h = h + weigh(z, d)
+        return UnICORNNState(hidden=h, velocity=z), h
+
+    return Cell(init, initial_state, step)
