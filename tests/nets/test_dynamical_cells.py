@@ -1,0 +1,635 @@
+"""Cells from dynamical systems: the equations of their authors, and exact facts."""
+
+import math
+from functools import partial
+
+import cases
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from cases import FEATURES, INPUTS, TIME, example
+from jax.flatten_util import ravel_pytree
+
+import nets
+from nets import initializers
+from nets.cells.antisymmetric_rnn import antisymmetric_rnn
+from nets.cells.cornn import cornn
+from nets.cells.ind_rnn import ind_rnn
+from nets.cells.lem import lem
+from nets.cells.orthogonal_rnn import orthogonal_rnn
+from nets.cells.rhn import RHNParams, RHNState, rhn
+from nets.cells.slstm import SLSTMState, slstm
+from nets.cells.unicornn import unicornn
+
+BATCH = 2
+
+# The equations as their authors have them, one step, in NumPy or in PyTorch.
+
+
+def _sigmoid(xp, a):
+    return 1 / (1 + xp.exp(-a))
+
+
+def _ind_rnn(xp, params, state, x):
+    # Sunnydreamrain/IndRNN_pytorch, IndRNN_onlyrecurrent.py
+    (h,) = state
+    a = x @ params.w_i + params.b + h * params.w_h
+    h = a * (a > 0)
+    return (h,), h
+
+
+def _antisymmetric_rnn(xp, params, state, x, epsilon=0.01, gamma=0.01, gated=False):
+    # Equations 11 and 12 of the paper, for each row of the batch, in columns.
+    n = params.w_h.shape[0]
+    w = params.w_h.T
+    matrix = w - w.T - gamma * xp.eye(n, dtype=w.dtype)
+    v, b = params.w_i.T, params.b
+    rows = []
+    for h, u in zip(state[0], x, strict=True):
+        z = 1.0
+        if gated:
+            z = _sigmoid(xp, matrix @ h + v[n:] @ u + b[n:])
+        rows.append(h + epsilon * z * xp.tanh(matrix @ h + v[:n] @ u + b[:n]))
+    h = xp.stack(rows)
+    return (h,), h
+
+
+def _cornn(xp, params, state, x, dt=0.042, gamma=2.7, epsilon=4.7):
+    # tk-rusch/coRNN, sMNIST/network.py
+    hy, hz = state
+    weight = xp.concatenate((params.w_i, params.w_z, params.w_h))
+    a = xp.concatenate((x, hz, hy), 1) @ weight + params.b
+    hz = hz + dt * (xp.tanh(a) - gamma * hy - epsilon * hz)
+    hy = hy + dt * hz
+    return (hy, hz), hy
+
+
+def _lem(xp, params, state, x, dt=1.0):
+    # tk-rusch/LEM, sMNIST/network.py, but for the order of the blocks
+    y, z = state
+    n = y.shape[-1]
+    inputs = x @ params.w_i + params.b
+    hidden = y @ params.w_h
+    i_dt, i_dt_bar, i_z, i_y = (inputs[:, k * n : (k + 1) * n] for k in range(4))
+    h_dt, h_dt_bar, h_z = (hidden[:, k * n : (k + 1) * n] for k in range(3))
+    ms_dt = dt * _sigmoid(xp, i_dt + h_dt)
+    ms_dt_bar = dt * _sigmoid(xp, i_dt_bar + h_dt_bar)
+    z = (1.0 - ms_dt) * z + ms_dt * xp.tanh(i_z + h_z)
+    y = (1.0 - ms_dt_bar) * y + ms_dt_bar * xp.tanh(z @ params.w_m + i_y)
+    return (y, z), y
+
+
+def _unicornn(xp, params, state, x, dt=0.19, alpha=30.65):
+    # tk-rusch/unicornn, health_care/network.py, unicornn_fwd
+    hy, hz = state
+    clock = dt * _sigmoid(xp, params.c)
+    driven = x @ params.w_i + params.b
+    hz = hz - clock * (xp.tanh(hy * params.w_h + driven) + alpha * hy)
+    hy = hy + clock * hz
+    return (hy, hz), hy
+
+
+def _rhn(xp, params, state, x):
+    # jzilly/RecurrentHighwayNetworks, rhn.py, RHNCell
+    (s,) = state
+    n = s.shape[-1]
+    for i in range(len(params.w_h)):
+        r, b = params.w_h[i], params.b[i]
+        if i == 0:
+            h = xp.tanh(x @ params.w_i[:, :n] + s @ r[:, :n] + b[:n])
+            t = _sigmoid(xp, x @ params.w_i[:, n:] + s @ r[:, n:] + b[n:])
+        else:
+            h = xp.tanh(s @ r[:, :n] + b[:n])
+            t = _sigmoid(xp, s @ r[:, n:] + b[n:])
+        s = (h - s) * t + s
+    return (s,), s
+
+
+def _orthogonal_rnn(xp, params, state, x, negative=1):
+    # SpartinStuff/scoRNN, scoRNN.py and makeW in scoRNN_mnist.py; W h as in the paper
+    n = params.a.shape[0]
+    eye = xp.eye(n, dtype=params.a.dtype)
+    skew = params.a - params.a.T
+    signs = xp.stack([eye[k] * (1 if k < n - negative else -1) for k in range(n)])
+    w = xp.linalg.inv(eye + skew) @ (eye - skew) @ signs
+    a = x @ params.w_i + state[0] @ w.T
+    size = xp.abs(a) + params.b
+    h = size * (size > 0) * xp.sign(a)
+    return (h,), h
+
+
+def _slstm(xp, params, state, x):
+    # NX-AI/xlstm, xlstm/blocks/slstm/src/vanilla/slstm.py, heads apart
+    y, c, n, m = state
+    heads, size, _ = params.w_h.shape
+    parts = []
+    for gate in range(4):
+        columns = slice(gate * heads * size, (gate + 1) * heads * size)
+        recurrent = [
+            y[:, k * size : (k + 1) * size]
+            @ params.w_h[k][:, gate * size : (gate + 1) * size]
+            for k in range(heads)
+        ]
+        affine = x @ params.w_i[:, columns] + params.b[columns]
+        parts.append(affine + xp.concatenate(recurrent, 1))
+    iraw, fraw, zraw, oraw = parts
+    logfplusm = m + xp.log(_sigmoid(xp, fraw))
+    new = iraw if (n == 0.0).all() else xp.maximum(iraw, logfplusm)
+    igate, fgate = xp.exp(iraw - new), xp.exp(logfplusm - new)
+    c = fgate * c + igate * xp.tanh(zraw)
+    n = fgate * n + igate
+    y = _sigmoid(xp, oraw) * c / n
+    return (y, c, n, new), y
+
+
+AUTHORS = {
+    "ind_rnn": (ind_rnn(), _ind_rnn),
+    "antisymmetric_rnn": (antisymmetric_rnn(), _antisymmetric_rnn),
+    "antisymmetric_rnn(gated)": (
+        antisymmetric_rnn(0.5, 0.1, gated=True),
+        partial(_antisymmetric_rnn, epsilon=0.5, gamma=0.1, gated=True),
+    ),
+    "cornn": (cornn(), _cornn),
+    "cornn(1, 2, 0.5)": (
+        cornn(1.0, 2.0, 0.5),
+        partial(_cornn, dt=1.0, gamma=2.0, epsilon=0.5),
+    ),
+    "lem": (lem(), _lem),
+    "lem(0.3)": (lem(0.3), partial(_lem, dt=0.3)),
+    "unicornn": (unicornn(), _unicornn),
+    "unicornn(0.5, 2)": (unicornn(0.5, 2.0), partial(_unicornn, dt=0.5, alpha=2.0)),
+    "rhn": (rhn(), _rhn),
+    "rhn(1)": (rhn(1), _rhn),
+    "orthogonal_rnn": (orthogonal_rnn(), partial(_orthogonal_rnn, negative=2)),
+    "orthogonal_rnn(0)": (
+        orthogonal_rnn(negative=0.0),
+        partial(_orthogonal_rnn, negative=0),
+    ),
+    "slstm": (slstm(), _slstm),
+    "slstm(heads=3)": (slstm(heads=3), _slstm),
+}
+MAKERS = [
+    ind_rnn,
+    antisymmetric_rnn,
+    cornn,
+    lem,
+    unicornn,
+    rhn,
+    orthogonal_rnn,
+    slstm,
+]
+each = pytest.mark.parametrize("cell, authors", AUTHORS.values(), ids=AUTHORS)
+each_cell = pytest.mark.parametrize(
+    "cell", [c for c, _ in AUTHORS.values()], ids=AUTHORS
+)
+each_make = pytest.mark.parametrize("make", MAKERS)
+
+
+def _start(cell, first):
+    """An sLSTM's normaliser is above 0, as it is after any step."""
+    if isinstance(first, SLSTMState):
+        return first._replace(normaliser=1 + abs(first.normaliser))
+    return first
+
+
+def _loop(xp, authors, params, xs, state):
+    state, ys = tuple(state), []
+    for t in range(len(xs)):
+        state, y = authors(xp, params, state, xs[t])
+        ys.append(y)
+    return state, xp.stack(ys)
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["from zeros", "begun"])
+@each
+def test_forward_is_the_authors(cell, authors, begun, x64):
+    params, xs, first = example(cell, BATCH, time=7, dtype=jnp.float64)
+    first = _start(cell, first) if begun else cell.initial_state(params, xs[0])
+    expected = _loop(np, authors, *jax.tree.map(np.asarray, (params, xs, first)))
+    state, ys = cases.run(cell, params, xs, first)
+    chex.assert_trees_all_close((tuple(state), ys), expected, rtol=1e-10, atol=1e-10)
+
+
+@each
+def test_gradient_is_that_of_autograd(cell, authors, x64):
+    torch = pytest.importorskip("torch")
+    params, xs, first = example(cell, BATCH, dtype=jnp.float64)
+    first = _start(cell, first)
+    theirs = jax.tree.map(
+        lambda a: torch.tensor(a.tolist(), dtype=torch.float64, requires_grad=True),
+        (params, xs, first),
+    )
+    end, ys = _loop(torch, authors, *theirs)
+    loss = torch.stack([torch.sin(a).sum() for a in (*end, ys)]).sum()
+    expected = torch.autograd.grad(loss, jax.tree.leaves(theirs))
+    _, grads = cases.run_and_grad(cell, params, xs, first)
+    for one, other in zip(jax.tree.leaves(grads), expected, strict=True):
+        np.testing.assert_allclose(one, other.numpy(), rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float64"])
+@pytest.mark.parametrize("batch", [(), (2, 3)], ids=str)
+@each_cell
+def test_a_step_keeps_the_state_and_dtype(cell, batch, dtype, x64):
+    params = cases.draw_params(cell, dtype=jnp.dtype(dtype))
+    x = jax.ShapeDtypeStruct((*batch, INPUTS), jnp.dtype(dtype))
+    state = jax.eval_shape(cell.initial_state, params, x)
+    new, y = jax.eval_shape(cell.step, params, state, x)
+    chex.assert_trees_all_equal_structs(new, state)
+    chex.assert_trees_all_equal_shapes_and_dtypes(new, state)
+    assert (y.shape, y.dtype) == (new.hidden.shape, jnp.dtype(dtype))
+    assert {leaf.dtype for leaf in jax.tree.leaves(state)} == {jnp.dtype(dtype)}
+
+
+@each_cell
+def test_bfloat16_is_near_float32(cell):
+    params, xs, _ = example(cell, BATCH)
+    small = jax.tree.map(lambda a: a.astype(jnp.bfloat16), (params, xs))
+    wide = jax.tree.map(lambda a: a.astype(jnp.float32), small)
+    _, ys = cases.run(cell, *small)
+    _, expected = cases.run(cell, *wide)
+    assert ys.dtype == jnp.bfloat16
+    np.testing.assert_allclose(ys.astype(jnp.float32), expected, atol=0.1)
+
+
+@each_cell
+def test_the_output_is_the_hidden_state_and_waits_in_the_padding(cell):
+    params, xs, first = example(cell, 3)
+    first = _start(cell, first)
+    lengths = (0, 2, TIME)
+    out = cases.run_and_grad(cell, params, xs, first, lengths=jnp.array(lengths))
+    rows = cases.run_rows_and_grad(cell, params, xs, first, lengths=lengths)
+    chex.assert_trees_all_close(out, rows, rtol=1e-4, atol=1e-5)
+    (state, ys), _ = out
+    last = ys[jnp.array([1, TIME - 1]), jnp.array([1, 2])]
+    chex.assert_trees_all_close(state.hidden[1:], last, rtol=1e-6)
+
+
+@each_cell
+def test_another_number_of_inputs_is_an_error(cell):
+    params = cases.draw_params(cell)
+    with pytest.raises(ValueError, match=rf"inputs = {INPUTS}"):
+        cell.initial_state(params, jnp.zeros((4, INPUTS + 1)))
+
+
+@each_cell
+def test_drop_hides_h_from_the_weights_and_from_nothing_else(cell):
+    params, xs, state = example(cell, BATCH)
+    state = _start(cell, state)
+    dropped = cell.step(params, state, xs[0], drop=jnp.zeros_like)
+    assert any(cases.differ(dropped, cell.step(params, state, xs[0])))
+    if hasattr(params, "w_h"):
+        unread = cell.step(
+            params._replace(w_h=jnp.zeros_like(params.w_h)), state, xs[0]
+        )
+    else:
+        unread = cell.step(params, jax.tree.map(jnp.zeros_like, state), xs[0])
+    chex.assert_trees_all_close(dropped, unread, rtol=1e-6)
+
+
+@each_make
+def test_equal_calls_make_the_same_cell(make):
+    assert make() is make()
+    params = make().init(jax.random.key(0), INPUTS, FEATURES)
+    chex.assert_tree_all_finite(params)
+    one = make().init(jax.random.key(0), 1, 1)
+    assert make().initial_state(one, jnp.zeros(1)).hidden.shape == (1,)
+
+
+@pytest.mark.parametrize("make", [ind_rnn, rhn, slstm])
+def test_schemes_are_heard(make):
+    def halves(key, inputs, features, gates, hidden=None):
+        outputs = len(gates) * features
+        half = partial(jnp.full, fill_value=0.5)
+        return initializers.Weights(
+            half((inputs, outputs)),
+            half((hidden or features, outputs)),
+            half(outputs),
+            half(outputs),
+        )
+
+    params = make(scheme=halves).init(jax.random.key(0), INPUTS, FEATURES)
+    chex.assert_trees_all_equal_shapes_and_dtypes(
+        params, make().init(jax.random.key(0), INPUTS, FEATURES)
+    )
+    assert (params.w_i == 0.5).all()
+    first = params.b[0, :FEATURES] if make is rhn else params.b
+    assert (first == 1.0).all()
+    if make is rhn:
+        assert (params.b[1:, :FEATURES] == 0.5).all()
+    if make is not ind_rnn:
+        assert (params.w_h == 0.5).all()
+
+
+# How they start.
+
+
+def _draws(cell, inputs=4, features=32, count=8):
+    init = jax.jit(lambda key: cell.init(key, inputs, features))
+    return jax.tree.map(
+        lambda *leaves: np.stack(leaves),
+        *(init(jax.random.key(seed)) for seed in range(count)),
+    )
+
+
+def _assert_uniform(draws, low, high):
+    """Within the bounds, near them, and of the mean and variance of that width."""
+    width, error = high - low, 4 / draws.size**0.5
+    assert low <= draws.min() < low + 0.1 * width
+    assert high - 0.1 * width < draws.max() <= high
+    assert abs(draws.mean() - (low + high) / 2) < error * width / 12**0.5
+    assert abs(draws.var() / (width**2 / 12) - 1) < error
+
+
+def test_ind_rnn_starts_with_memories_of_all_lengths():
+    params = _draws(ind_rnn())
+    _assert_uniform(params.w_h, 0, 1)
+    assert (params.b == 0).all()
+
+
+@pytest.mark.parametrize("gated", [False, True])
+def test_antisymmetric_rnn_starts_as_in_the_paper(gated):
+    params = _draws(antisymmetric_rnn(gated=gated, sigma=2.0))
+    for w, variance in [(params.w_i, 1 / 4), (params.w_h, 4 / 32)]:
+        assert abs(w.mean()) < 4 * (variance / w.size) ** 0.5
+        assert abs(w.var() / variance - 1) < 4 * (2 / w.size) ** 0.5
+    assert (params.b == 0).all()
+
+
+def test_cornn_and_lem_start_as_in_the_authors_code():
+    for leaf in _draws(cornn()):
+        _assert_uniform(leaf, -((4 + 64) ** -0.5), (4 + 64) ** -0.5)
+    for leaf in _draws(lem()):
+        _assert_uniform(leaf, -(32**-0.5), 32**-0.5)
+
+
+def test_unicornn_starts_as_in_the_authors_code():
+    params = _draws(unicornn())
+    # torch.nn.init.kaiming_uniform_(a=8): gain sqrt(2 / 65), bound gain sqrt(3 / fan)
+    bound = math.sqrt(2 / 65) * math.sqrt(3 / 4)
+    _assert_uniform(params.w_i, -bound, bound)
+    _assert_uniform(params.w_h, 0, 1)
+    _assert_uniform(params.c, -0.1, 0.1)
+    assert (params.b == 0).all()
+
+
+def test_rhn_starts_by_carrying():
+    cell = rhn(depth=3, transform_bias=-4.0)
+    params = cell.init(jax.random.key(0), 4, 8)
+    np.testing.assert_array_equal(params.b, np.tile(np.repeat([0, -4], 8), (3, 1)))
+    blocks = [b for w in params.w_h for b in jnp.split(w, 2, axis=-1)]
+    assert len({np.asarray(b).tobytes() for b in blocks}) == 6
+    for block in blocks:
+        np.testing.assert_allclose(block.T @ block, np.eye(8), atol=1e-5)
+    assert (rhn().init(jax.random.key(0), 4, 8).b[:, 8:] == -2).all()
+
+
+@pytest.mark.parametrize("features", [7, 8])
+def test_orthogonal_rnn_starts_by_turning_in_planes(features):
+    params = _draws(orthogonal_rnn(negative=0.0), features=features, count=32)
+    _assert_uniform(params.w_i, -0.01, 0.01)
+    assert (params.b == 0).all()
+    angles = []
+    for a in params.a:
+        turns = np.angle(np.linalg.eigvals(_matrix(jnp.asarray(a), negative=0.0)))
+        angles += [turn for turn in turns if turn > 0]
+    assert len(angles) == 32 * (features // 2)
+    _assert_uniform(np.array(angles), 0, math.pi / 2)
+
+
+def test_slstm_starts_with_orthogonal_blocks_and_open_forget_gates():
+    params = slstm(heads=2).init(jax.random.key(0), 4, 8)
+    blocks = [b for w in params.w_h for b in jnp.split(w, 4, axis=-1)]
+    assert len({np.asarray(b).tobytes() for b in blocks}) == 8
+    for block in blocks:
+        np.testing.assert_allclose(block.T @ block, np.eye(4), atol=1e-5)
+    np.testing.assert_array_equal(params.b, np.repeat([0, 1, 0, 0], 8))
+    lstm = nets.lstm().init(jax.random.key(0), 4, 8)
+    one = slstm().init(jax.random.key(0), 4, 8)
+    assert one.w_h.shape == (1, *lstm.w_h.shape)
+
+
+# Exact facts.
+
+
+def _state_jacobian(cell, params, xs, first):
+    """d s_T / d s_0, the state as one vector."""
+    vector, unravel = ravel_pytree(first)
+
+    @jax.jit
+    def run(vector):
+        return ravel_pytree(nets.unroll(cell, params, xs, unravel(vector))[0])[0]
+
+    return np.asarray(jax.jacobian(run)(vector))
+
+
+def test_unicornn_preserves_volume(x64):
+    cell = unicornn()
+    params, xs, first = example(cell, time=20, dtype=jnp.float64)
+    jacobian = _state_jacobian(cell, params, xs, first)
+    assert jacobian.shape == (2 * FEATURES, 2 * FEATURES)
+    assert np.linalg.det(jacobian) == pytest.approx(1, abs=1e-9)
+    assert abs(jacobian - np.eye(len(jacobian))).max() > 0.5
+    y, z = (slice(0, FEATURES), slice(FEATURES, None))
+    for rows, columns in [(y, y), (y, z), (z, y), (z, z)]:
+        block = jacobian[rows, columns]
+        np.testing.assert_array_equal(block, np.diag(np.diag(block)))  # independent
+
+
+def test_antisymmetric_eigenvalues_lie_on_one_line(x64):
+    """By its Jacobian where tanh' = 1: x = 0, h = 0, b = 0."""
+    step_size, diffusion = 0.125, 0.25
+    cell = antisymmetric_rnn(step_size, diffusion)
+    params, xs, first = example(cell, time=1, dtype=jnp.float64)
+    params = params._replace(b=jnp.zeros_like(params.b))
+    zeros = jax.tree.map(jnp.zeros_like, (xs, first))
+    jacobian = _state_jacobian(cell, params, *zeros)
+    matrix = (jacobian - np.eye(FEATURES)) / step_size
+    eigenvalues = np.linalg.eigvals(matrix)
+    np.testing.assert_allclose(eigenvalues.real, -diffusion, atol=1e-12)
+    assert abs(eigenvalues.imag).max() > 0.1
+    w = params.w_h.T
+    expected = w - w.T - diffusion * jnp.eye(FEATURES)
+    np.testing.assert_allclose(matrix, expected, atol=1e-12)
+
+
+def test_antisymmetric_rnn_says_which_form_its_parameters_have():
+    plain, gated = antisymmetric_rnn(), antisymmetric_rnn(gated=True)
+    for cell, other in [(plain, gated), (gated, plain)]:
+        params = cases.draw_params(other)
+        with pytest.raises(ValueError, match="other form"):
+            cell.initial_state(params, jnp.zeros(INPUTS))
+
+
+def _matrix(a, negative=0.5):
+    """W_h, which the cell does not give away, from a step of unit vectors."""
+    cell = orthogonal_rnn(activation=lambda z, b: z, negative=negative)
+    n = len(a)
+    params = cell.init(jax.random.key(0), 1, n)._replace(a=a)
+    state = cell.initial_state(params, jnp.zeros((n, 1), a.dtype))
+    state = state._replace(hidden=jnp.eye(n, dtype=a.dtype))
+    return cell.step(params, state, jnp.zeros((n, 1), a.dtype))[1].T
+
+
+@pytest.mark.parametrize("dtype, atol", [("float32", 1e-5), ("float64", 1e-12)])
+@pytest.mark.parametrize("negative", [0.0, 0.5, 1.0])
+def test_the_matrix_stays_orthogonal_as_it_is_trained(negative, dtype, atol, x64):
+    cell = orthogonal_rnn(negative=negative)
+    params = cell.init(jax.random.key(0), INPUTS, 8)
+    params = jax.tree.map(lambda p: p.astype(dtype), params)
+    xs = cases.normal(TIME, 4, INPUTS).astype(dtype)
+    grad = jax.jit(jax.grad(lambda p: cases.total(*nets.unroll(cell, p, xs))))
+    matrices = []
+    for _ in range(3):
+        w = np.asarray(_matrix(params.a, negative))
+        np.testing.assert_allclose(w.T @ w, np.eye(8), atol=atol)
+        assert np.linalg.det(w) == pytest.approx((-1) ** round(8 * negative), abs=1e-4)
+        matrices.append(w)
+        params = jax.tree.map(lambda p, g: p - 0.5 * g, params, grad(params))
+    assert abs(matrices[0] - matrices[1]).max() > 1e-3
+    assert abs(matrices[1] - matrices[2]).max() > 1e-3
+
+
+def test_an_orthogonal_linear_rnn_keeps_every_gradients_size(x64):
+    cell = orthogonal_rnn(activation=lambda z, b: z)
+    params, xs, first = example(cell, time=50, dtype=jnp.float64)
+    sizes = np.linalg.svd(_state_jacobian(cell, params, xs, first))[1]
+    np.testing.assert_allclose(sizes, 1, atol=1e-11)
+    # modrelu with b = 0 is the identity, so the cell starts as a linear one.
+    cell = orthogonal_rnn()
+    start = cell.init(jax.random.key(0), INPUTS, FEATURES)
+    start = jax.tree.map(lambda p: p.astype(jnp.float64), start)
+    sizes = np.linalg.svd(_state_jacobian(cell, start, xs, first))[1]
+    np.testing.assert_allclose(sizes, 1, atol=1e-11)
+
+
+def test_cornn_without_input_comes_to_rest(x64):
+    cell = cornn()
+    params, _, first = example(cell, BATCH, dtype=jnp.float64)
+    params = jax.tree.map(jnp.zeros_like, params)
+    state, ys = cases.run(cell, params, jnp.zeros((2000, BATCH, INPUTS)), first)
+    assert abs(ys[0]).max() > 0.1
+    assert max(abs(leaf).max() for leaf in state) < 1e-12
+
+
+def test_lem_with_time_steps_near_0_holds_its_state(x64):
+    cell = lem()
+    params, xs, first = example(cell, BATCH, dtype=jnp.float64)
+    params = params._replace(b=params.b.at[: 2 * FEATURES].set(-100.0))
+    state, _ = cases.run(cell, params, xs, first)
+    chex.assert_trees_all_close(state, first, atol=1e-12)
+
+
+def test_lem_with_time_steps_of_1_forgets_at_once(x64):
+    cell = lem()
+    params, xs, first = example(cell, dtype=jnp.float64)
+    params = params._replace(
+        b=params.b.at[: 2 * FEATURES].set(100.0), w_h=jnp.zeros_like(params.w_h)
+    )
+    assert abs(_state_jacobian(cell, params, xs[:1], first)).max() < 1e-12
+
+
+def test_an_ind_rnn_remembers_by_powers_of_its_own_weight(x64):
+    cell = ind_rnn()
+    params, xs, first = example(cell, time=6, dtype=jnp.float64)
+    params = jax.tree.map(abs, params)  # all units are active
+    xs, first = jax.tree.map(lambda a: 1 + abs(a), (xs, first))
+    jacobian = _state_jacobian(cell, params, xs, first)
+    np.testing.assert_allclose(jacobian, np.diag(params.w_h**6), atol=1e-14)
+
+
+def test_an_ind_rnn_is_an_elman_with_a_diagonal_matrix():
+    params, xs, first = example(ind_rnn(jnp.tanh), BATCH)
+    elman = nets.ElmanParams(params.w_i, jnp.diag(params.w_h), params.b)
+    ours = cases.run(ind_rnn(jnp.tanh), params, xs, first)
+    theirs = cases.run(nets.elman(), elman, xs, nets.ElmanState(first.hidden))
+    chex.assert_trees_all_close(ours[1], theirs[1], rtol=1e-6)
+
+
+def test_rhn_of_depth_1_by_hand():
+    params = RHNParams(
+        w_i=jnp.array([[1.0, -1.0]]),
+        w_h=jnp.array([[[0.5, 2.0]]]),
+        b=jnp.array([[0.25, -2.0]]),
+    )
+    state, y = rhn(1).step(params, RHNState(jnp.array([0.5])), jnp.array([3.0]))
+    n, t = math.tanh(3 + 0.25 + 0.25), 1 / (1 + math.exp(3 - 1 + 2))
+    assert y.tolist() == pytest.approx([n * t + 0.5 * (1 - t)], rel=1e-6)
+    assert (state.hidden == y).all()
+
+
+def test_rhn_needs_a_layer():
+    with pytest.raises(ValueError, match="depth >= 1; got 0"):
+        rhn(depth=0)
+
+
+@pytest.mark.parametrize("heads", [1, 3])
+def test_slstm_is_the_recurrence_without_its_stabiliser(heads, x64):
+    cell = slstm(heads=heads)
+    params, xs, _ = example(cell, BATCH, time=9, dtype=jnp.float64)
+    size = FEATURES // heads
+    w_i, w_h, b = map(np.asarray, params)
+    h = c = n = np.zeros((BATCH, FEATURES))
+    expected = []
+    for x in np.asarray(xs):
+        gates = x @ w_i + b
+        for k in range(heads):
+            own = h[:, k * size : (k + 1) * size] @ w_h[k]
+            for gate in range(4):
+                start = gate * FEATURES + k * size
+                gates[:, start : start + size] += own[
+                    :, gate * size : (gate + 1) * size
+                ]
+        i, f, g, o = np.split(gates, 4, axis=-1)
+        c = _sigmoid(np, f) * c + np.exp(i) * np.tanh(g)
+        n = _sigmoid(np, f) * n + np.exp(i)
+        h = _sigmoid(np, o) * c / n
+        expected.append(h)
+    state, ys = cases.run(cell, params, xs)
+    np.testing.assert_allclose(ys, expected, rtol=1e-10)
+    scale = np.exp(state.stabiliser)
+    np.testing.assert_allclose(state.cell * scale, c, rtol=1e-10)
+    np.testing.assert_allclose(state.normaliser * scale, n, rtol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("f", [-200.0, 200.0])
+@pytest.mark.parametrize("i", [-200.0, 200.0])
+def test_slstm_stays_finite(i, f, dtype):
+    """A unit with i = i, one with i = -i, one that changes from step to step."""
+    cell = slstm()
+    params, xs, _ = example(cell, BATCH, time=12)
+    swing = 200.0 * (-1.0) ** jnp.arange(12)
+    xs = xs.at[..., 0].set(swing[:, None])
+    w_i = jnp.clip(params.w_i, -0.5, 0.5).at[0].set(0.0).at[0, 2].set(1.0)
+    b = params.b.at[:FEATURES].set(jnp.array([i, -i, 0.0]))
+    b = b.at[FEATURES : 2 * FEATURES].set(f)
+    params = jax.tree.map(lambda p: p.astype(dtype), params._replace(w_i=w_i, b=b))
+    xs = xs.astype(dtype)
+    first = cell.initial_state(params, xs[0])
+    (state, ys), grads = cases.run_and_grad(cell, params, xs, first)
+    chex.assert_tree_all_finite(((state, ys), grads[:2]))
+    assert abs(ys).max() <= 1 and (state.normaliser >= 1).all()
+
+
+def test_heads_are_the_blocks_of_one_matrix():
+    cell, (heads, size) = slstm(heads=2), (2, 2)
+    params = cases.draw(
+        jax.eval_shape(lambda: cell.init(jax.random.key(0), INPUTS, heads * size))
+    )
+    dense = np.zeros((heads, size, 4, heads, size), np.float32)
+    for k in range(heads):
+        dense[k, :, :, k] = params.w_h[k].reshape(size, 4, size)
+    whole = params._replace(w_h=jnp.asarray(dense.reshape(1, heads * size, -1)))
+    xs = cases.normal(TIME, BATCH, INPUTS)
+    chex.assert_trees_all_close(
+        cases.run(cell, params, xs), cases.run(slstm(), whole, xs), rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("heads", [2, 0])
+def test_heads_must_divide_the_features(heads):
+    with pytest.raises(ValueError, match=f"divisible by heads; got 3 and {heads}"):
+        slstm(heads=heads).init(jax.random.key(0), INPUTS, 3)
