@@ -6,7 +6,7 @@
 `nets.linen`, `nets.nnx` and `nets.models` are imported by name: only they need Flax.
 """
 
-from nets import cells, flow, initializers, recurrent
+from nets import cells, flow, initializers, interop, recurrent
 from nets.cells import *
 from nets.linear_recurrence import linear_cell, linear_scan
 from nets.recurrent import *
@@ -18,6 +18,7 @@ __all__ = [
     "Linear",
     "flow",
     "initializers",
+    "interop",
     "linear_cell",
     "linear_scan",
 ]

@@ -19,6 +19,9 @@ def linear_cell(
 
         s_t = a_t s_{t-1} + b_t,    y_t = read(s_t, x_t)
 
+    Coefficients may be of a wider dtype than the state, which bfloat16 needs where a is
+    close to 1: 0.999 rounded to bfloat16 is 1. The sum is rounded to the state's dtype.
+
     Args:
         init: As in `Cell`.
         initial_state: As in `Cell`.
@@ -49,7 +52,9 @@ def linear_cell(
 
     def step(params, state, x):
         a, b = coefficients(params, state, jax.tree.map(lambda leaf: leaf[None], x))
-        state = jax.tree.map(lambda a, b, s: a[0] * s + b[0], a, b, state)
+        state = jax.tree.map(
+            lambda a, b, s: (a[0] * s + b[0]).astype(s.dtype), a, b, state
+        )
         return state, read(params, state, x)
 
     return Cell(init, initial_state, step, Linear(coefficients, read))
@@ -62,7 +67,8 @@ def linear_scan(a: State, b: State, state: State) -> State:
 
         (a, b) then (a', b')  =  (a' a, a' b + b'),
 
-    and this joining is associative, so that the steps can be joined as a tree.
+    and this joining is associative, so that the steps can be joined as a tree. It is
+    done in float32 at the least, and rounded to the state's dtype at the end.
 
     Args:
         a: Factors, a tree of the state's structure, [time, ...]; axes may be of size 1
@@ -71,7 +77,7 @@ def linear_scan(a: State, b: State, state: State) -> State:
         state: s_{-1}.
 
     Returns:
-        The states s_0 ... s_{time-1}, of b's shapes.
+        The states s_0 ... s_{time-1}, of b's shapes and the dtypes of `state`.
 
     Example:
         >>> linear_scan(jnp.full(4, 2.0), jnp.ones(4), jnp.array(0.0)).tolist()
@@ -88,9 +94,29 @@ def linear_scan(a: State, b: State, state: State) -> State:
         return a2 * a1, a2 * b1 + b2
 
     def scan(a, b, state):
+        if not b.shape[0]:
+            return b.astype(state.dtype)
+        a, b = wide(a), wide(b)
         b = jnp.concatenate([(a[:1] * state[None] + b[:1]).astype(b.dtype), b[1:]])
-        return jax.lax.associative_scan(join, (a, b))[1]
+        return jax.lax.associative_scan(join, (a, b))[1].astype(state.dtype)
 
-    if not jax.tree.leaves(b)[0].shape[0]:
-        return b
     return jax.tree.map(scan, a, b, state)
+
+
+def wide(*trees: Any) -> Any:
+    """Arrays in their common dtype, or in float32 if that is wider.
+
+    Args:
+        *trees: Trees of arrays.
+
+    Returns:
+        The trees, or the one tree if it is one.
+
+    Example:
+        >>> a, b = wide(jnp.ones(2, jnp.bfloat16), {"b": jnp.ones(2, jnp.bfloat16)})
+        >>> a.dtype.name, b["b"].dtype.name
+        ('float32', 'float32')
+    """
+    dtype = jnp.promote_types(jnp.result_type(*jax.tree.leaves(trees)), jnp.float32)
+    trees = jax.tree.map(lambda leaf: leaf.astype(dtype), trees)
+    return trees[0] if len(trees) == 1 else trees

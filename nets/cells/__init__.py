@@ -25,10 +25,14 @@ from nets.cells.layer_norm_lstm import (
     layer_norm_lstm,
 )
 from nets.cells.lem import LEMParams, LEMState, lem
+from nets.cells.lru import LRUParams, LRUState, lru
 from nets.cells.lstm import LSTMParams, LSTMState, lstm
 from nets.cells.lstm_1997 import LSTM1997Params, LSTM1997State, lstm_1997
 from nets.cells.mgu import MGUParams, MGUState, mgu
+from nets.cells.min_gru import MinGRUParams, MinGRUState, min_gru
+from nets.cells.min_lstm import MinLSTMParams, MinLSTMState, min_lstm
 from nets.cells.minimal_rnn import MinimalRNNParams, MinimalRNNState, minimal_rnn
+from nets.cells.mlstm import MLSTMParams, MLSTMState, mlstm
 from nets.cells.orthogonal_rnn import (
     OrthogonalRNNParams,
     OrthogonalRNNState,
@@ -44,8 +48,12 @@ from nets.cells.projected_lstm import (
     ProjectedLSTMState,
     projected_lstm,
 )
+from nets.cells.qrnn import QRNNParams, QRNNState, qrnn
+from nets.cells.rg_lru import RGLRUParams, RGLRUState, rg_lru
 from nets.cells.rhn import RHNParams, RHNState, rhn
+from nets.cells.s5 import S5Params, S5State, s5
 from nets.cells.slstm import SLSTMParams, SLSTMState, slstm
+from nets.cells.sru import SRUParams, SRUState, sru
 from nets.cells.star import STARParams, STARState, star
 from nets.cells.unicornn import UnICORNNParams, UnICORNNState, unicornn
 from nets.types import Cell
@@ -68,6 +76,7 @@ CELLS: dict[str, Callable[..., Cell]] = {
         projected_lstm,
         layer_norm_lstm,
         slstm,
+        mlstm,
         gru,
         layer_norm_gru,
         mgu,
@@ -75,6 +84,13 @@ CELLS: dict[str, Callable[..., Cell]] = {
         minimal_rnn,
         star,
         rhn,
+        qrnn,
+        sru,
+        min_gru,
+        min_lstm,
+        lru,
+        rg_lru,
+        s5,
     )
 }
 
@@ -96,6 +112,8 @@ __all__ = [
     "JANETState",
     "LEMParams",
     "LEMState",
+    "LRUParams",
+    "LRUState",
     "LSTM1997Params",
     "LSTM1997State",
     "LSTMParams",
@@ -106,6 +124,12 @@ __all__ = [
     "LayerNormLSTMState",
     "MGUParams",
     "MGUState",
+    "MLSTMParams",
+    "MLSTMState",
+    "MinGRUParams",
+    "MinGRUState",
+    "MinLSTMParams",
+    "MinLSTMState",
     "MinimalRNNParams",
     "MinimalRNNState",
     "OrthogonalRNNParams",
@@ -114,10 +138,18 @@ __all__ = [
     "PeepholeLSTMState",
     "ProjectedLSTMParams",
     "ProjectedLSTMState",
+    "QRNNParams",
+    "QRNNState",
+    "RGLRUParams",
+    "RGLRUState",
     "RHNParams",
     "RHNState",
+    "S5Params",
+    "S5State",
     "SLSTMParams",
     "SLSTMState",
+    "SRUParams",
+    "SRUState",
     "STARParams",
     "STARState",
     "UnICORNNParams",
@@ -133,15 +165,23 @@ __all__ = [
     "layer_norm_gru",
     "layer_norm_lstm",
     "lem",
+    "lru",
     "lstm",
     "lstm_1997",
     "mgu",
+    "min_gru",
+    "min_lstm",
     "minimal_rnn",
+    "mlstm",
     "orthogonal_rnn",
     "peephole_lstm",
     "projected_lstm",
+    "qrnn",
+    "rg_lru",
     "rhn",
+    "s5",
     "slstm",
+    "sru",
     "star",
     "unicornn",
 ]

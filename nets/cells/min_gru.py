@@ -28,7 +28,7 @@ class MinGRUState(NamedTuple):
 
 @factory
 def min_gru() -> Cell:
-    """The gated recurrent unit whose gate sees the input alone, and nothing is squashed.
+    """The gated recurrent unit whose gate sees the input alone.
 
         z = sigmoid(W_z x + b_z)
         n = W_n x + b_n

@@ -26,7 +26,10 @@ class MLSTMParams(NamedTuple):
 
 
 class MLSTMState(NamedTuple):
-    """cell [*batch, heads, d, d], value by key; normaliser [..., d]; stabiliser [...]."""
+    """cell [*batch, heads, d, d]; normaliser and stabiliser have one, two axes fewer.
+
+    The cell has a row for each part of the value, a column for each of the key.
+    """
 
     cell: Float[Array, "*batch heads d d"]
     normaliser: Float[Array, "*batch heads d"]
@@ -57,13 +60,13 @@ def mlstm(heads: int = 1) -> Cell:
         A `Cell` with `MLSTMParams` and `MLSTMState`, whose output is h. Weights of q,
         k, v and o start as lecun_normal; those of the gates are zero, b_f goes from 3
         to 6 over the heads and b_i is normal of deviation 0.1, as in the authors' code,
-        which feeds the gates with q, k and v.
+        which feeds the gates with q, k and v. It runs in parallel over time, too.
 
     Example:
         >>> import nets
         >>> cell = mlstm(heads=2)
         >>> params = cell.init(jax.random.key(0), 3, 8)
-        >>> state, ys = nets.unroll(cell, params, jnp.ones((10, 5, 3)), parallel=True)
+        >>> state, ys = nets.unroll(cell, params, jnp.ones((10, 5, 3)))
         >>> state.cell.shape, ys.shape
         ((5, 2, 4, 4), (10, 5, 8))
 
@@ -132,7 +135,7 @@ def mlstm(heads: int = 1) -> Cell:
 
 
 def _maxima(f, i, m):
-    """m_t = max(f_t + m_{t-1}, i_t) for all t: linear where + is max, and times is +."""
+    """m_t = max(f_t + m_{t-1}, i_t) for all t: linear, if max is + and + is times."""
 
     def join(one, other):
         (f1, i1), (f2, i2) = one, other

@@ -55,7 +55,7 @@ def qrnn(window: int = 2) -> Cell:
         >>> import nets
         >>> cell = qrnn(window=3)
         >>> params = cell.init(jax.random.key(0), 3, 8)
-        >>> state, ys = nets.unroll(cell, params, jnp.ones((10, 5, 3)), parallel=True)
+        >>> state, ys = nets.unroll(cell, params, jnp.ones((10, 5, 3)))
         >>> state.past.shape, ys.shape
         ((5, 3, 3), (10, 5, 8))
 

@@ -10,7 +10,6 @@ from jax.nn.initializers import lecun_normal
 from jaxtyping import Array, Complex, Float
 
 from nets import initializers
-from nets.linear import weigh
 from nets.linear_recurrence import linear_cell, wide
 from nets.types import Cell, factory
 
@@ -80,8 +79,9 @@ def s5(step_min: float = 0.001, step_max: float = 0.1) -> Cell:
         keys = jax.random.split(key, 5)
         states = max(1, features // 2)
         lambda_im, vectors = _hippo_n(2 * states)
-        v_re, v_im = vectors.real[:, :states], vectors.imag[:, :states]
         b = lecun_normal()(keys[0], (2 * states, inputs)).T
+        v_re = jnp.asarray(np.real(vectors[:, :states]), b.dtype)
+        v_im = jnp.asarray(np.imag(vectors[:, :states]), b.dtype)
         # As in the authors' code, C is drawn complex, though HiPPO-N is real.
         c_re, c_im = (lecun_normal()(k, (2 * states, features)) for k in keys[1:3])
         log_step = jax.random.uniform(
@@ -91,10 +91,10 @@ def s5(step_min: float = 0.001, step_max: float = 0.1) -> Cell:
             lambda_re=jnp.full(states, -0.5),
             lambda_im=jnp.asarray(lambda_im[:states], b.dtype),
             log_step=log_step,
-            b_re=b @ v_re.astype(b.dtype),
-            b_im=-b @ v_im.astype(b.dtype),
-            c_re=v_re.T.astype(b.dtype) @ c_re - v_im.T.astype(b.dtype) @ c_im,
-            c_im=v_re.T.astype(b.dtype) @ c_im + v_im.T.astype(b.dtype) @ c_re,
+            b_re=b @ v_re,
+            b_im=-b @ v_im,
+            c_re=v_re.T @ c_re - v_im.T @ c_im,
+            c_im=v_re.T @ c_im + v_im.T @ c_re,
             d=lecun_normal()(keys[4], (inputs, features)),
         )
 
@@ -110,7 +110,8 @@ def s5(step_min: float = 0.001, step_max: float = 0.1) -> Cell:
             jnp.exp(exponents), (len(xs), *[1] * (xs.ndim - 2), len(exponents))
         )
         b = jax.lax.complex(xs @ p.b_re, xs @ p.b_im)
-        return S5State(a), S5State(weigh(b, jnp.expm1(exponents) / eigenvalues))
+        held = jnp.expm1(exponents) / eigenvalues
+        return S5State(a), S5State(b * jnp.broadcast_to(held, b.shape))
 
     def read(params, state, x):
         h = state.hidden

@@ -39,9 +39,9 @@ def log_norms(gradients: State, batch_axes: int = 1) -> Float[Array, "time *batc
             "give another batch_axes"
         )
     flat = [leaf.reshape(*leaf.shape[: 1 + batch_axes], -1) for leaf in leaves]
-    g = jnp.concatenate(flat, axis=-1)
-    largest = jnp.abs(g).max(axis=-1, keepdims=True)
-    scaled = g / jnp.where(largest == 0, 1, largest)
+    sizes = jnp.abs(jnp.concatenate(flat, axis=-1))  # real, of complex numbers too
+    largest = sizes.max(axis=-1, keepdims=True)
+    scaled = sizes / jnp.where(largest == 0, 1, largest)
     log_norms = jnp.log(largest[..., 0]) + jnp.log((scaled**2).sum(axis=-1)) / 2
     return jnp.where(jnp.isposinf(largest[..., 0]), jnp.inf, log_norms)
 

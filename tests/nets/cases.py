@@ -49,29 +49,38 @@ FAST_WEIGHTS = nets.Cell(_fast_init, _fast_initial_state, _fast_step)
 
 
 class Case(NamedTuple):
-    """A factory, its options, and y_t as a function of (params, s_t, x_t)."""
+    """A factory, its options, and y_t as a function of (params, s_t, x_t), if it is."""
 
     make: Callable[..., nets.Cell]
     options: Mapping[str, Any] = MappingProxyType({})
-    reader: Callable[[Any, Any, Any], Any] = lambda params, state, x: state.hidden
+    reader: Callable[[Any, Any, Any], Any] | None = lambda params, state, x: (
+        state.hidden
+    )
 
     @property
     def cell(self) -> nets.Cell:
         return self.make(**self.options)
 
     @property
-    def read(self) -> Callable[[Any, Any, Any], Any]:
+    def read(self) -> Callable[[Any, Any, Any], Any] | None:
         return self.reader if self.cell.linear is None else self.cell.linear.read
 
 
 CASES = {name: Case(make) for name, make in nets.CELLS.items()} | {
     "projected_lstm": Case(nets.projected_lstm, {"projection": FEATURES}),
+    "qrnn(window=1)": Case(nets.qrnn, {"window": 1}),
+    "sru(peephole=True)": Case(nets.sru, {"peephole": True}, reader=None),
+    "slstm(heads=3)": Case(nets.slstm, {"heads": 3}),
+    "mlstm(heads=3)": Case(nets.mlstm, {"heads": 3}),
+    "mgu(reset_gate=False)": Case(nets.mgu, {"reset_gate": False}),
+    "antisymmetric_rnn(gated)": Case(nets.antisymmetric_rnn, {"gated": True}),
     "elman(relu)": Case(nets.elman, {"activation": jax.nn.relu}),
     "lstm(forget_bias=0)": Case(nets.lstm, {"forget_bias": 0.0}),
     "gru(reset_after=False)": Case(nets.gru, {"reset_after": False}),
     "fast weights": Case(lambda: FAST_WEIGHTS, reader=_fast_read),
 }
-each_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+READABLE = {name: case for name, case in CASES.items() if case.read is not None}
+each_case = pytest.mark.parametrize("case", READABLE.values(), ids=READABLE)
 each_cell = pytest.mark.parametrize("cell", [c.cell for c in CASES.values()], ids=CASES)
 CORE = ["elman", "lstm", "gru", "fast weights"]  # for what is slow, and alike for all
 each_core = pytest.mark.parametrize("cell", [CASES[c].cell for c in CORE], ids=CORE)
@@ -92,10 +101,14 @@ def differ(one: Any, other: Any) -> list[bool]:
 def draw(like: Any, seed: int = 0, scale: float = 0.5, dtype: Any = None) -> Any:
     """Normal numbers in a tree of shapes: NumPy's, as JAX would compile each shape."""
     rng = np.random.default_rng(seed)
-    return jax.tree.map(
-        lambda a: jnp.asarray(scale * rng.standard_normal(a.shape), dtype or a.dtype),
-        like,
-    )
+
+    def leaf(a):
+        values = scale * rng.standard_normal(a.shape)
+        if jnp.issubdtype(a.dtype, jnp.complexfloating):
+            values = values + 1j * scale * rng.standard_normal(a.shape)
+        return jnp.asarray(values, dtype or a.dtype)
+
+    return jax.tree.map(leaf, like)
 
 
 def normal(*shape: int, seed: int = 0, scale: float = 0.5) -> jax.Array:
@@ -125,7 +138,11 @@ def _key():
 
 def total(state: Any, ys: Any) -> jax.Array:
     """A loss in which every number counts, a zero of the padding too."""
-    return jnp.stack([jnp.sin(a).sum() for a in jax.tree.leaves((state, ys))]).sum()
+    leaves = jax.tree.leaves((state, ys))
+    parts = [
+        part for a in leaves for part in (a.real, a.imag)[: 1 + jnp.iscomplexobj(a)]
+    ]
+    return jnp.stack([jnp.sin(part).sum() for part in parts]).sum()
 
 
 run = jax.jit(nets.unroll, static_argnames=("cell", "reverse"))

@@ -1,4 +1,4 @@
-"""Noise in training: where it falls, how often, for how long; and none without a key."""
+"""Noise in training: where it falls, how often; and none without a key."""
 
 from functools import partial
 

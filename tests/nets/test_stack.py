@@ -121,9 +121,9 @@ def test_a_wrong_number_of_layers():
     with pytest.raises(ValueError, match="at least one layer to stack; got none"):
         nets.stack()
     params = draw_layer(DEEP)
-    with pytest.raises(ValueError, match="parameters of 3 layers.*got 2"):
+    with pytest.raises(ValueError, match=r"parameters of 3 layers.*got 2"):
         DEEP.apply(params[:2], XS)
-    with pytest.raises(ValueError, match="states of 3 layers.*got 1"):
+    with pytest.raises(ValueError, match=r"states of 3 layers.*got 1"):
         DEEP.apply(params, XS, (None,))
 
 

@@ -13,8 +13,7 @@ import pytest
 from cases import FEATURES, INPUTS, TIME
 
 import nets
-from nets import interop
-from nets import BidirectionalParams
+from nets import BidirectionalParams, interop
 
 torch = pytest.importorskip("torch", reason="pip install -e '.[peers]'")
 

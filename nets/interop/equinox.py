@@ -1,0 +1,84 @@
+"""Weights of Equinox's recurrent cells."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from nets.cells.gru import GRUParams
+from nets.cells.lstm import LSTMParams
+from nets.interop.gates import needs_b_hn
+from nets.interop.names import check_kind, flatten, read
+from nets.types import Params
+
+SHAPES = {
+    LSTMParams: {"weight_ih": "4H I", "weight_hh": "4H H", "bias": "4H"},
+    GRUParams: {
+        "weight_ih": "3H I",
+        "weight_hh": "3H H",
+        "bias": "3H",
+        "bias_n": "H",
+    },
+}
+
+
+def from_equinox(arrays: Mapping[str, Any], kind: type) -> Params:
+    """Weights of eqx.nn.LSTMCell or eqx.nn.GRUCell.
+
+        w_i = weight_ih^T,    w_h = weight_hh^T,    b = bias,    b_hn = bias_n
+
+    Args:
+        arrays: The cell's arrays by the names of its fields. Biases may be missing or
+            None, as with `use_bias=False`: ours are then zero.
+        kind: `nets.LSTMParams` or `GRUParams`.
+
+    Returns:
+        Parameters of `kind`.
+
+    Raises:
+        ValueError: A name, a shape or the kind does not fit.
+
+    Example:
+        >>> import nets
+        >>> arrays = {"weight_ih": jnp.ones((32, 3)), "weight_hh": jnp.ones((32, 8))}
+        >>> from_equinox(arrays, nets.LSTMParams).b.shape
+        (32,)
+    """
+    check_kind(kind, SHAPES, "Equinox")
+    expected = SHAPES[kind]
+    found = flatten(dict(arrays))
+    if not any(name.startswith("bias") for name in found):
+        expected = {n: s for n, s in expected.items() if not n.startswith("bias")}
+    read_arrays = read(found, expected, f"arrays of {kind.__name__}")
+    w_i, w_h, *biases = read_arrays.values()
+    if not biases:
+        biases = [jnp.zeros(len(w_i), w_i.dtype)]
+        if kind is GRUParams:
+            biases.append(jnp.zeros(w_h.shape[-1], w_i.dtype))
+    return kind(w_i.T, w_h.T, *biases)
+
+
+def to_equinox(params: Params) -> dict[str, jax.Array]:
+    """The arrays of eqx.nn.LSTMCell or eqx.nn.GRUCell, by the names of their fields.
+
+    Args:
+        params: `nets.LSTMParams`, or `GRUParams` of `nets.gru(reset_after=True)`.
+
+    Returns:
+        Arrays by name, for `eqx.tree_at`.
+
+    Raises:
+        ValueError: The kind is not supported, or b_hn is None.
+
+    Example:
+        >>> import nets
+        >>> params = nets.gru().init(jax.random.key(0), 3, 8)
+        >>> {name: a.shape for name, a in to_equinox(params).items()}
+        {'weight_ih': (24, 3), 'weight_hh': (24, 8), 'bias': (24,), 'bias_n': (8,)}
+    """
+    check_kind(type(params), SHAPES, "Equinox")
+    arrays = {"weight_ih": params.w_i.T, "weight_hh": params.w_h.T, "bias": params.b}
+    if isinstance(params, GRUParams):
+        arrays["bias_n"] = needs_b_hn(params, "eqx.nn.GRUCell")
+    return arrays

@@ -1,0 +1,607 @@
+"""The cells that are linear in their state: in parallel, and as their papers say."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import cases
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from cases import FEATURES, INPUTS
+
+import nets
+from nets.cells.lru import lru
+from nets.cells.min_gru import min_gru
+from nets.cells.min_lstm import min_lstm
+from nets.cells.mlstm import MLSTMState, mlstm
+from nets.cells.qrnn import qrnn
+from nets.cells.rg_lru import rg_lru
+from nets.cells.s5 import s5
+from nets.cells.sru import sru
+from nets.linear_recurrence import wide
+
+TIME = 7
+
+# The papers' equations, or the authors' code, in NumPy: loops over one sequence.
+
+
+def _sigmoid(a):
+    return 1 / (1 + np.exp(-a))
+
+
+def _parts(array, count):
+    return np.split(array, count, axis=-1)
+
+
+def _qrnn(p, state, xs):
+    c, past = state
+    window = len(p.w_i)
+    seen, ys = [*past, *xs], []
+    for t in range(len(xs)):
+        # seen[t + window] is x_t: `past` stands in front, and has `window` of them.
+        gates = p.b.copy()
+        for k in range(window):
+            gates += seen[t + 1 + k] @ p.w_i[k]
+        z, f, o = _parts(gates, 3)
+        c = _sigmoid(f) * c + (1 - _sigmoid(f)) * np.tanh(z)
+        ys.append(_sigmoid(o) * c)
+    return (c, np.stack(seen[-window:])), ys
+
+
+def _sru(p, state, xs):
+    """asappresearch/sru, sru/ops.py: elementwise_recurrence_naive."""
+    (c,) = state
+    ys = []
+    v_f, v_r = (0, 0) if p.v is None else _parts(p.v, 2)
+    b_f, b_r = _parts(p.b, 2)
+    for x in xs:
+        u0, u1, u2 = _parts(x @ p.w_i, 3)
+        skip = x * np.sqrt(3) if p.w_x is None else x @ p.w_x
+        f, r = _sigmoid(u1 + b_f + c * v_f), _sigmoid(u2 + b_r + c * v_r)
+        c = u0 + (c - u0) * f
+        ys.append(skip + (c - skip) * r)
+    return (c,), ys
+
+
+def _min_gru(p, state, xs):
+    (h,) = state
+    ys = []
+    for x in xs:
+        z, n = _parts(x @ p.w_i + p.b, 2)
+        h = (1 - _sigmoid(z)) * h + _sigmoid(z) * n
+        ys.append(h)
+    return (h,), ys
+
+
+def _min_lstm(p, state, xs):
+    (h,) = state
+    ys = []
+    for x in xs:
+        i, f, n = _parts(x @ p.w_i + p.b, 3)
+        i, f = _sigmoid(i), _sigmoid(f)
+        h = f / (f + i) * h + i / (f + i) * n
+        ys.append(h)
+    return (h,), ys
+
+
+def _lru(p, state, xs):
+    """NicolasZucchet/minimal-LRU, lru/model.py: LRU."""
+    (h,) = state
+    eigenvalues = np.exp(-np.exp(p.nu) + 1j * np.exp(p.theta))
+    b = (p.b_re + 1j * p.b_im).T * np.exp(p.gamma)[:, None]
+    c = (p.c_re + 1j * p.c_im).T
+    ys = []
+    for x in xs:
+        h = eigenvalues * h + b @ x
+        ys.append((c @ h).real + p.d.T @ x)
+    return (h,), ys
+
+
+def _rg_lru(p, state, xs):
+    """google-deepmind/recurrentgemma, recurrentgemma/jax/layers.py: RGLRU."""
+    (h,) = state
+    ys = []
+    for x in xs:
+        x = x @ p.w_in
+        gate_a, gate_x = _parts(_sigmoid(x @ p.w_g + p.b), 2)
+        log_a = -8 * gate_a * np.log1p(np.exp(p.decay))
+        a = np.exp(log_a)
+        h = a * h + np.sqrt(1 - a**2) * (x * gate_x)
+        ys.append(h)
+    return (h,), ys
+
+
+def _s5(p, state, xs):
+    """lindermanlab/S5, s5/ssm.py: discretize_zoh and apply_ssm, with conj_sym."""
+    (h,) = state
+    eigenvalues = p.lambda_re + 1j * p.lambda_im
+    lambda_bar = np.exp(eigenvalues * np.exp(p.log_step))
+    b_bar = (1 / eigenvalues * (lambda_bar - 1))[:, None] * (p.b_re + 1j * p.b_im).T
+    c = (p.c_re + 1j * p.c_im).T
+    ys = []
+    for x in xs:
+        h = lambda_bar * h + b_bar @ x
+        ys.append(2 * (c @ h).real + p.d.T @ x)
+    return (h,), ys
+
+
+def _mlstm_projections(p, x, heads):
+    q, k, v, o = (y.reshape(heads, -1) for y in _parts(x @ p.w_i + p.b, 4))
+    i, f = _parts(x @ p.w_g + p.b_g, 2)
+    return q, k / np.sqrt(k.shape[-1]), v, o, i, f
+
+
+def _mlstm(p, state, xs, heads):
+    """NX-AI/xlstm, xlstm/blocks/mlstm/backends.py: recurrent_step_stabilized_simple.
+
+    There the memory is key by value, and there is no o, which is the paper's.
+    """
+    c, n, m = (s.copy() for s in state)
+    ys = []
+    for x in xs:
+        q, k, v, o, i, f = _mlstm_projections(p, x, heads)
+        h = np.zeros_like(q)
+        for j in range(heads):
+            log_f = np.log(_sigmoid(f[j]))
+            m_new = max(log_f + m[j], i[j])
+            forget, admit = np.exp(log_f + m[j] - m_new), np.exp(i[j] - m_new)
+            c[j] = (forget * c[j].T + admit * np.outer(k[j], v[j])).T
+            n[j] = forget * n[j] + admit * k[j]
+            m[j] = m_new
+            weight = max(abs(q[j] @ n[j]), np.exp(-m_new)) + 1e-6
+            h[j] = (q[j] @ c[j].T) / weight
+        ys.append((_sigmoid(o) * h).ravel())
+    return (c, n, m), ys
+
+
+class Linear(NamedTuple):
+    """A factory, its options, its paper, and the part of the state that is carried."""
+
+    make: Callable[..., nets.Cell]
+    options: dict[str, Any]
+    paper: Callable[..., Any]
+    kept: str = "hidden"
+    features: int = FEATURES
+
+    @property
+    def cell(self) -> nets.Cell:
+        return self.make(**self.options)
+
+
+LINEAR = {
+    "qrnn": Linear(qrnn, {}, _qrnn, "cell"),
+    "qrnn(window=1)": Linear(qrnn, {"window": 1}, _qrnn, "cell"),
+    "qrnn(window=4)": Linear(qrnn, {"window": 4}, _qrnn, "cell"),
+    "sru": Linear(sru, {}, _sru, "cell"),
+    "sru(inputs=features)": Linear(sru, {}, _sru, "cell", features=INPUTS),
+    "min_gru": Linear(min_gru, {}, _min_gru),
+    "min_lstm": Linear(min_lstm, {}, _min_lstm),
+    "lru": Linear(lru, {}, _lru),
+    "rg_lru": Linear(rg_lru, {}, _rg_lru),
+    "s5": Linear(s5, {}, _s5),
+    "s5(features=5)": Linear(s5, {}, _s5, features=5),
+    "mlstm": Linear(mlstm, {}, partial(_mlstm, heads=1), "cell"),
+    "mlstm(heads=2)": Linear(
+        mlstm, {"heads": 2}, partial(_mlstm, heads=2), "cell", features=4
+    ),
+}
+each = pytest.mark.parametrize("case", LINEAR.values(), ids=LINEAR)
+PEEPHOLE = {
+    "sru(peephole)": Linear(sru, {"peephole": True}, _sru, "cell"),
+    "sru(peephole, inputs=features)": Linear(
+        sru, {"peephole": True}, _sru, "cell", features=INPUTS
+    ),
+}
+each_and_peephole = pytest.mark.parametrize(
+    "case", [*LINEAR.values(), *PEEPHOLE.values()], ids=[*LINEAR, *PEEPHOLE]
+)
+
+
+def _draw(like, seed, dtype=None):
+    """Normal numbers, of which complex ones have both parts."""
+    rng = np.random.default_rng(seed)
+
+    def one(leaf):
+        a = 0.5 * rng.standard_normal(leaf.shape)
+        if jnp.issubdtype(leaf.dtype, jnp.complexfloating):
+            return jnp.asarray(a + 0.5j * rng.standard_normal(leaf.shape), leaf.dtype)
+        return jnp.asarray(a, dtype or leaf.dtype)
+
+    return jax.tree.map(one, like)
+
+
+def _example(case, *batch, dtype=None, time=TIME):
+    init = partial(case.cell.init, inputs=INPUTS, features=case.features)
+    params = _draw(jax.eval_shape(init, jax.random.key(0)), 0, dtype)
+    xs = _draw(jnp.ones((time, *batch, INPUTS), dtype), 1)
+    state = _draw(jax.eval_shape(case.cell.initial_state, params, xs[0]), 2)
+    return params, xs, state
+
+
+def _sequential(cell, params, xs, state):
+    """The states after every step, and the outputs."""
+
+    def body(state, x):
+        state, y = cell.step(params, state, x)
+        return state, (state, y)
+
+    return jax.lax.scan(body, state, xs)[1]
+
+
+def _parallel(cell, params, xs, state):
+    a, b = cell.linear.coefficients(params, state, xs)
+    states = nets.linear_scan(a, b, state)
+    return states, cell.linear.read(params, states, xs)
+
+
+def _with_grads(run, cell, params, xs, state):
+    def loss(params, xs, state):
+        out = run(cell, params, xs, state)
+        parts = [f(leaf) for leaf in jax.tree.leaves(out) for f in (jnp.real, jnp.imag)]
+        return sum(jnp.sin(part + 0.3).sum() for part in parts), out
+
+    return jax.jit(jax.grad(loss, argnums=(0, 1, 2), has_aux=True))(params, xs, state)
+
+
+@pytest.mark.parametrize(
+    "batch, dtype, atol",
+    [((), "float64", 1e-12), ((2, 3), "float64", 1e-12), ((2, 3), "float32", 1e-5)],
+)
+@each
+def test_in_parallel_as_step_by_step(case, batch, dtype, atol, x64):
+    example = _example(case, *batch, dtype=jnp.dtype(dtype))
+    one = _with_grads(_sequential, case.cell, *example)
+    other = _with_grads(_parallel, case.cell, *example)
+    chex.assert_trees_all_equal_shapes_and_dtypes(one, other)
+    chex.assert_trees_all_close(one, other, rtol=atol, atol=atol)
+
+
+@each
+def test_unroll_in_parallel(case, x64):
+    params, xs, state = _example(case, 2)
+    run = jax.jit(partial(nets.unroll, case.cell, all_states=True, parallel=True))
+    one = _sequential(case.cell, params, xs, state)
+    other = run(params, xs, state)
+    chex.assert_trees_all_close(one, other, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float64"])
+@pytest.mark.parametrize("batch", [(), (4,), (2, 3)], ids=str)
+@each_and_peephole
+def test_keeps_state_and_dtype(case, batch, dtype, x64):
+    cell, dtype = case.cell, jnp.dtype(dtype)
+    params, xs, _ = jax.eval_shape(partial(_example, case, *batch, dtype=dtype))
+    state = jax.eval_shape(cell.initial_state, params, xs)
+    chex.assert_tree_shape_prefix(state, (TIME, *batch))
+    new, y = jax.eval_shape(cell.step, params, state, xs)
+    chex.assert_trees_all_equal_structs(new, state)
+    chex.assert_trees_all_equal_shapes_and_dtypes(new, state)
+    assert (y.shape, y.dtype) == ((TIME, *batch, case.features), dtype)
+    by_complex = jnp.complex128 if dtype == jnp.float64 else jnp.complex64
+    wanted = by_complex if case.make in (lru, s5) else dtype
+    assert {leaf.dtype for leaf in jax.tree.leaves(state)} == {jnp.dtype(wanted)}
+
+
+@pytest.mark.parametrize(
+    "one, other", [("float32", "bfloat16"), ("bfloat16", "float32")]
+)
+@each_and_peephole
+def test_mixed_dtypes_give_the_wider_one(case, one, other, x64):
+    params, _, _ = jax.eval_shape(partial(_example, case, dtype=jnp.dtype(one)))
+    xs = jax.ShapeDtypeStruct((TIME, INPUTS), jnp.dtype(other))
+    state, ys = jax.eval_shape(partial(nets.unroll, case.cell), params, xs)
+    assert ys.dtype == jnp.float32
+    widths = {leaf.real.dtype for leaf in jax.tree.leaves(cases.draw(state))}
+    assert widths == {jnp.dtype(jnp.float32)}
+
+
+@each
+def test_bfloat16_is_near_float32(case):
+    example = _example(case, 2, dtype=jnp.bfloat16)
+    runs = [
+        _sequential(case.cell, *example),
+        jax.jit(partial(_parallel, case.cell))(*example),
+    ]
+    exact = _sequential(case.cell, *wide_each(example))
+    for states, ys in runs:
+        chex.assert_trees_all_close(ys.astype(jnp.float32), exact[1], atol=0.05)
+        assert ys.dtype == jnp.bfloat16
+        chex.assert_trees_all_equal_dtypes(states, example[2])
+
+
+def wide_each(trees):
+    """Each leaf in its own dtype, float32 at the least."""
+    return jax.tree.map(wide, trees)
+
+
+@each_and_peephole
+def test_equations_of_the_paper(case, x64):
+    example = _example(case)
+    states, ys = _sequential(case.cell, *example)
+    params, xs, state = jax.tree.map(np.asarray, example)
+    end, outputs = case.paper(params, state, xs)
+    chex.assert_trees_all_close(ys, np.stack(outputs), rtol=1e-10, atol=1e-10)
+    last = tuple(leaf[-1] for leaf in states)
+    chex.assert_trees_all_close(last, tuple(end), rtol=1e-10, atol=1e-10)
+
+
+def test_mlstm_is_the_unstabilised_one_of_the_paper(x64):
+    case = LINEAR["mlstm(heads=2)"]
+    params, xs, _ = _example(case)
+    state = case.cell.initial_state(params, xs[0])
+    ys = _sequential(case.cell, params, xs, state)[1]
+    params, xs = jax.tree.map(np.asarray, (params, xs))
+    c, n, _ = (np.array(s) for s in state)
+    for x, y in zip(xs, ys, strict=True):
+        q, k, v, o, i, f = _mlstm_projections(params, x, 2)
+        i, f = np.exp(i), _sigmoid(f)
+        c = f[:, None, None] * c + i[:, None, None] * v[:, :, None] * k[:, None, :]
+        n = f[:, None] * n + i[:, None] * k
+        weight = np.maximum(np.abs((n * q).sum(-1)), 1)[:, None]
+        h = _sigmoid(o) * np.einsum("hij,hj->hi", c, q) / weight
+        np.testing.assert_allclose(y, h.ravel(), rtol=1e-5)  # but for the 1e-6
+
+
+@each
+def test_the_gradient_by_the_first_state_is_the_product_of_a(case, x64):
+    params, xs, state = _example(case, 2)
+    a, _ = case.cell.linear.coefficients(params, state, xs)
+    first = getattr(state, case.kept)
+
+    def last(first):
+        begin = state._replace(**{case.kept: first})
+        return getattr(_sequential(case.cell, params, xs, begin)[0], case.kept)[-1]
+
+    tangent = _draw(first, 5)
+    wanted = getattr(a, case.kept).prod(0) * tangent
+    chex.assert_trees_all_close(
+        jax.jvp(last, (first,), (tangent,))[1], wanted, rtol=1e-12, atol=1e-14
+    )
+
+
+@each
+def test_a_streamed_sequence_is_the_whole_one(case, x64):
+    params, xs, state = _example(case, 2)
+    run = jax.jit(partial(_parallel, case.cell))
+    step = jax.jit(case.cell.step)
+    whole, ys = run(params, xs, state)
+    now, outputs = state, []
+    for x in xs:
+        now, y = step(params, now, x)
+        outputs.append(y)
+    end = jax.tree.map(lambda s: s[-1], whole)
+    chex.assert_trees_all_close((end, ys), (now, jnp.stack(outputs)), atol=1e-12)
+
+    one, ys_1 = run(params, xs[:3], state)
+    middle = jax.tree.map(lambda s: s[-1], one)
+    other, ys_2 = run(params, xs[3:], middle)
+    joined = jax.tree.map(lambda *parts: jnp.concatenate(parts), one, other)
+    chex.assert_trees_all_close((whole, ys), (joined, jnp.concatenate([ys_1, ys_2])))
+
+
+@each
+def test_outputs_follow_the_state(case, x64):
+    params, xs, state = _example(case, 2)
+    x, delta = xs[0], _draw(state, 7)
+    held = nets.flow.perturbed(case.cell)
+    new, y = held.step(params, state, (x, delta))
+    moved = jax.tree.map(jnp.add, case.cell.step(params, state, x)[0], delta)
+    wanted = moved, case.cell.linear.read(params, moved, x)
+    chex.assert_trees_all_close((new, y), wanted, rtol=1e-12)
+
+
+@each_and_peephole
+def test_initial_state_is_zero_and_does_not_see_the_input(case):
+    params, xs, _ = _example(case, 2)
+    state = case.cell.initial_state(params, xs[0] * jnp.nan)
+    chex.assert_trees_all_equal(state, jax.tree.map(jnp.zeros_like, state))
+
+
+@each_and_peephole
+def test_wrong_inputs_are_told(case):
+    params, _, _ = _example(case)
+    with pytest.raises(ValueError, match=f"inputs = {INPUTS}, as the parameters"):
+        case.cell.initial_state(params, jnp.ones(INPUTS + 1))
+
+
+@pytest.mark.parametrize(
+    "make, params_of, says",
+    [
+        (sru(), sru(peephole=True), "only peephole=True has v"),
+        (sru(peephole=True), sru(), r"parameters of sru\(peephole=True\)"),
+        (qrnn(3), qrnn(2), r"qrnn\(window=3\); got those of window=2"),
+        (mlstm(3), mlstm(1), r"mlstm\(heads=3\); got those of heads=1"),
+    ],
+)
+def test_parameters_of_another_form_are_told(make, params_of, says):
+    params = params_of.init(jax.random.key(0), INPUTS, 3)
+    with pytest.raises(ValueError, match=says):
+        make.initial_state(params, jnp.ones(INPUTS))
+
+
+def test_options_out_of_range_are_told():
+    with pytest.raises(ValueError, match="a window of at least 1 input; got 0"):
+        qrnn(window=0)
+    with pytest.raises(ValueError, match="2 heads share equally; got 3"):
+        mlstm(heads=2).init(jax.random.key(0), 2, 3)
+
+
+# How they begin.
+
+
+def _uniform(sample, low, high):
+    """Whether the sample's quantiles are those of the uniform distribution."""
+    sample = np.sort(np.asarray(sample, np.float64))
+    expected = np.linspace(low, high, len(sample))
+    assert low <= sample[0] and sample[-1] <= high
+    np.testing.assert_allclose(sample, expected, atol=0.12 * (high - low))
+
+
+@pytest.mark.parametrize("r_min, r_max, phase", [(0.0, 1.0, 6.28), (0.9, 0.999, 0.3)])
+def test_lru_starts_on_its_ring(r_min, r_max, phase):
+    cell = lru(r_min, r_max, phase)
+    params = cell.init(jax.random.key(0), 3, 200)
+    modulus = np.exp(-np.exp(np.float64(params.nu)))
+    edge = 1e-6  # of float32
+    _uniform(modulus**2, r_min**2 - edge, r_max**2 + edge)
+    _uniform(np.exp(params.theta), 0, phase + edge)
+    np.testing.assert_allclose(np.exp(params.gamma), np.sqrt(1 - modulus**2), rtol=1e-4)
+    assert np.std(params.b_re) == pytest.approx(6**-0.5, rel=0.1)
+    assert np.std(params.c_im) == pytest.approx(200**-0.5, rel=0.1)
+
+
+def test_rg_lru_starts_with_long_memory():
+    params = rg_lru().init(jax.random.key(0), 3, 400)
+    _uniform(np.exp(-8 * np.log1p(np.exp(np.float64(params.decay)))), 0.8999, 0.9991)
+
+
+@pytest.mark.parametrize("features", [1, 2, 5, 16])
+def test_s5_starts_as_hippo_n(features, x64):
+    """The eigenvalues of HiPPO-LegS, plus its rank-one term, as a general matrix."""
+    params = s5().init(jax.random.key(0), 3, features)
+    size = 2 * max(1, features // 2)
+    n = np.arange(size)
+    legs = -np.sqrt(np.outer(2 * n + 1, 2 * n + 1))
+    legs = np.tril(legs, -1) - np.diag(n + 1.0)
+    hippo_n = legs + np.sqrt(np.outer(n + 0.5, n + 0.5))
+    wanted = np.linalg.eigvals(hippo_n)
+    half = np.asarray(params.lambda_re + 1j * params.lambda_im)
+    got = np.concatenate([half, half.conj()])
+    np.testing.assert_allclose(np.real(got), np.real(wanted), rtol=1e-9)
+    np.testing.assert_allclose(
+        np.sort(np.imag(got)), np.sort(np.imag(wanted)), rtol=1e-9, atol=1e-12
+    )
+    assert params.lambda_re.shape == (size // 2,)
+    assert params.lambda_re.dtype == jnp.float64
+    steps = np.exp(params.log_step)
+    assert (steps >= 0.001).all() and (steps <= 0.1).all()
+
+
+def test_s5_starts_in_the_basis_of_the_eigenvectors(x64):
+    """B as drawn is real: V B is, with the conjugates, all of it."""
+    params = s5().init(jax.random.key(0), 3, 8)
+    n = np.arange(8)
+    root = np.sqrt(n + 0.5)
+    lower = np.tril(np.outer(root, root), -1)
+    _, vectors = np.linalg.eigh(-1j * (lower.T - lower))
+    b = np.asarray(params.b_re + 1j * params.b_im).T
+    drawn = 2 * np.real(vectors[:, :4] @ b)
+    np.testing.assert_allclose(vectors[:, :4].conj().T @ drawn, b, atol=1e-12)
+    key = jax.random.split(jax.random.key(0), 5)[0]
+    lecun = jax.nn.initializers.lecun_normal()(key, (8, 3))
+    np.testing.assert_allclose(drawn, lecun, atol=1e-12)
+
+
+def test_gates_start_as_their_authors_say():
+    params = mlstm(heads=4).init(jax.random.key(0), 3, 8)
+    assert params.b_g[4:].tolist() == [3, 4, 5, 6]
+    assert not params.w_g.any()
+    assert min_lstm(2.0).init(jax.random.key(0), 3, 1).b.tolist() == [0, 2, 0]
+    params = sru(highway_bias=-3.0).init(jax.random.key(0), 4, 4)
+    assert params.b.tolist() == [0, 0, 0, 0, -3, -3, -3, -3]
+    assert params.v is None and params.w_x is None
+    params = sru(peephole=True).init(jax.random.key(0), 300, 100)
+    c, f, r = (np.std(w) for w in np.split(np.asarray(params.w_i), 3, axis=-1))
+    assert c == pytest.approx(300**-0.5, rel=0.05)
+    assert f == pytest.approx(600**-0.5, rel=0.05)
+    assert r == pytest.approx(600**-0.5, rel=0.05)
+    assert np.std(params.w_x) == pytest.approx(100**-0.5, rel=0.05)
+    assert np.std(params.v) == pytest.approx(0.5**0.5, rel=0.1)
+
+
+# Where numbers are extreme.
+
+
+@pytest.mark.parametrize("run", [_sequential, _parallel])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("signs", ["both", "+ +", "+ -", "- +", "- -"])
+def test_mlstm_stays_finite_at_gates_of_200(signs, dtype, run):
+    cell = mlstm(heads=2)
+    params = cell.init(jax.random.key(0), 4, 4)
+    xs = cases.normal(200, 2, 4, scale=1.0)
+    if signs == "both":  # each gate of each head by an input of its own
+        xs = jnp.sign(xs)
+        params = params._replace(w_g=200 * jnp.eye(4), b_g=jnp.zeros(4))
+    else:
+        i, f = (200.0 if sign == "+" else -200.0 for sign in signs.split())
+        params = params._replace(b_g=jnp.array([i, i, f, f]))
+    params, xs = jax.tree.map(lambda a: a.astype(dtype), (params, xs))
+    state = cell.initial_state(params, xs[0])
+    grads, out = _with_grads(run, cell, params, xs, state)
+    chex.assert_tree_all_finite((grads, out))
+    if signs == "+ +":  # nothing is lost, and much is remembered
+        assert float(abs(out[1]).max()) > 0.1
+
+
+def test_mlstm_forgets_nothing_at_open_gates_and_all_at_closed_ones(x64):
+    cell = mlstm()
+    params, xs, state = _example(LINEAR["mlstm"])
+    shut = params._replace(w_g=0 * params.w_g, b_g=jnp.array([-1e3, 1e3]))
+    end, _ = nets.unroll(cell, shut, xs, state)
+    chex.assert_trees_all_close(end, state)
+    gone = params._replace(w_g=0 * params.w_g, b_g=jnp.array([0.0, -1e3]))
+    chex.assert_trees_all_close(
+        nets.unroll(cell, gone, xs, state)[1][-1],
+        nets.unroll(cell, gone, xs[-1:])[1][-1],
+    )
+
+
+def test_mlstm_does_not_depend_on_its_stabiliser(x64):
+    """C exp(m) and n exp(m) are the memory: m alone is a choice of units."""
+    cell = mlstm()
+    params, xs, (c, n, m) = _example(LINEAR["mlstm"])
+    other = MLSTMState(c * np.exp(-3.0), n * np.exp(-3.0), m + 3.0)
+    _, one = nets.unroll(cell, params, xs, MLSTMState(c, n, m))
+    # But for the 1e-6 of the denominator, which is in those units.
+    chex.assert_trees_all_close(nets.unroll(cell, params, xs, other)[1], one, rtol=1e-4)
+
+
+@pytest.mark.parametrize("run", [_sequential, _parallel])
+@pytest.mark.parametrize("bias", [-200.0, -80.0, -20.0, 200.0])
+def test_rg_lru_stays_finite_where_a_is_near_1(bias, run):
+    cell = rg_lru()
+    params = cell.init(jax.random.key(0), INPUTS, FEATURES)
+    params = params._replace(b=params.b.at[:FEATURES].set(bias))
+    xs = cases.normal(200, 2, INPUTS, scale=1.0)
+    state = jax.tree.map(jnp.ones_like, cell.initial_state(params, xs[0]))
+    grads, out = _with_grads(run, cell, params, xs, state)
+    chex.assert_tree_all_finite((grads, out))
+    if bias <= -80:
+        chex.assert_trees_all_close(out[1], jnp.ones_like(out[1]), atol=1e-6)
+
+
+def test_rg_lru_remembers_in_bfloat16():
+    """a = 0.999 is 1 in bfloat16: the input would be written with weight 0."""
+    cell = rg_lru()
+    params = cell.init(jax.random.key(0), INPUTS, FEATURES)
+    params = params._replace(b=params.b.at[:FEATURES].set(-6.0))
+    xs = jnp.ones((1, INPUTS))
+    _, wanted = nets.unroll(cell, params, xs)
+    params, xs = jax.tree.map(lambda a: a.astype(jnp.bfloat16), (params, xs))
+    _, ys = nets.unroll(cell, params, xs)
+    assert abs(wanted).min() > 1e-4
+    chex.assert_trees_all_close(ys.astype(jnp.float32), wanted, rtol=0.05)
+
+
+def test_lru_keeps_the_variance_of_white_noise():
+    cell = lru(r_min=0.5, r_max=0.9)
+    params = cell.init(jax.random.key(0), 4, 30)
+    xs = cases.normal(2000, 4, scale=1.0)
+    run = jax.jit(partial(nets.unroll, cell, all_states=True))
+    states, _ = run(params, xs)
+    b = params.b_re**2 + params.b_im**2
+    variance = (abs(states.hidden[50:]) ** 2).mean(0)
+    np.testing.assert_allclose(variance / b.sum(0), np.ones(30), atol=0.3)
+
+
+def test_linear_scan_accumulates_in_float32():
+    a = jnp.full(512, 0.99, jnp.bfloat16)
+    run = jax.jit(nets.linear_scan)
+    states = run(a, jnp.ones_like(a), jnp.zeros((), jnp.bfloat16))
+    assert states.dtype == jnp.bfloat16
+    factor = float(a[0])
+    wanted = (1 - factor**512) / (1 - factor)
+    assert float(states[-1]) == pytest.approx(wanted, rel=0.005)
