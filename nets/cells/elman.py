@@ -54,7 +54,8 @@ def elman(
         (10, 5, 8)
 
     References:
-        Elman 1990, Finding structure in time, Cognitive Science 14(2).
+        Elman 1990, Finding structure in time, Cognitive Science 14(2),
+        https://doi.org/10.1207/s15516709cog1402_1
     """
 
     def init(key, inputs, features):

@@ -57,7 +57,8 @@ def lstm(
         ((5, 8), (10, 5, 8))
 
     References:
-        Hochreiter and Schmidhuber 1997, Long short-term memory, Neural Computation.
+        Hochreiter and Schmidhuber 1997, Long short-term memory, Neural Computation,
+        https://doi.org/10.1162/neco.1997.9.8.1735
         Gers, Schmidhuber and Cummins 2000, Learning to forget: continual prediction
         with LSTM, Neural Computation.
         Jozefowicz, Zaremba and Sutskever 2015, An empirical exploration of recurrent

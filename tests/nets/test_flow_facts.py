@@ -204,5 +204,5 @@ def test_log_norms_of_what_has_overflowed_are_infinite():
 def test_the_norm_of_a_complex_gradient_counts_both_parts():
     """|3 + 4i|^2 + |5|^2 = 50."""
     gradients = jnp.array([[3 + 4j, 5]], jnp.complex64)
-    norms = flow.log_norms(gradients, batch_axes=0)
+    norms = log_norms(gradients, batch_axes=0)
     np.testing.assert_allclose(norms, [np.log(50) / 2], rtol=1e-6)
