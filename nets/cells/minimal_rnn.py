@@ -64,9 +64,12 @@ def minimal_rnn(scheme: initializers.Scheme = initializers.orthogonal) -> Cell:
 
     def init(key, inputs, features):
         key_z, key_u = jax.random.split(key)
-        z = scheme(key_z, inputs, features, "n")
+        # Beside a forget gate, since some schemes are only for cells that have one.
+        z = scheme(key_z, inputs, features, "fn")
+        _, w_iz = jnp.split(z.w_i, 2, axis=-1)
+        _, b_z = jnp.split(z.b_i, 2)
         w_z, w_h, b_i, b_h = scheme(key_u, features, features, "f")
-        return MinimalRNNParams(z.w_i, w_h, w_z, b_z=z.b_i, b_u=b_i + b_h)
+        return MinimalRNNParams(w_iz, w_h, w_z, b_z, b_u=b_i + b_h)
 
     def initial_state(params, x):
         return MinimalRNNState(initializers.zero_state(x, params.w_i, params.w_h))

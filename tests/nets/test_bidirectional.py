@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cases import FEATURES, INPUTS, TIME, each_cell, example
+from cases import FEATURES, INPUTS, TIME, example
 
 import nets
 from nets import BidirectionalParams, BidirectionalState, apart, bidirectional
@@ -25,7 +25,7 @@ def pair(cell, *batch, backward=None):
     )
 
 
-@each_cell
+@cases.each_core
 def test_it_is_two_unrolls(cell):
     params, xs, first = pair(cell, 4)
     state, ys = jax.jit(bidirectional(cell).apply)(params, xs, first)
@@ -50,7 +50,7 @@ def test_outputs_are_aligned_in_time():
     np.testing.assert_array_equal(seen, [np.arange(TIME) >= t, np.arange(TIME) <= t])
 
 
-@each_cell
+@cases.each_core
 def test_the_backward_state_is_the_one_after_the_first_input(cell):
     params, xs, first = pair(cell)
     state, y = first.backward, None
@@ -72,7 +72,7 @@ def test_forward_comes_first_in_the_features():
 
 
 @pytest.mark.parametrize("fill", [np.nan, np.inf], ids=str)
-@each_cell
+@cases.each_core
 def test_padding_is_respected_in_both_directions(cell, fill):
     params, xs, first = pair(cell, len(LENGTHS))
     apply = jax.jit(bidirectional(cell).apply)

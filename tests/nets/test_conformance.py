@@ -68,7 +68,7 @@ def test_unroll_is_a_loop_of_steps(cell):
     )
 
 
-@each_cell
+@cases.each_core
 def test_unroll_begins_at_the_initial_state(cell):
     params, xs, _ = example(cell, 4)
     first = cell.initial_state(params, xs[0])
@@ -77,7 +77,7 @@ def test_unroll_begins_at_the_initial_state(cell):
     )
 
 
-@each_cell
+@cases.each_core
 def test_reverse_is_unroll_of_the_flipped_sequence(cell):
     params, xs, first = example(cell, 4)
     state, ys = cases.run(cell, params, xs[::-1], first)
@@ -99,7 +99,7 @@ def test_batch_axes_equal_vmap(cell):
 
 @each_cell
 def test_jit_equals_no_jit(cell):
-    params, xs, first = example(cell, 4)
+    params, xs, first = example(cell, 4, time=2)
     with jax.disable_jit():
         plain = nets.unroll(cell, params, xs, first)
     chex.assert_trees_all_close(
@@ -168,7 +168,7 @@ def test_no_padding_can_be_seen(cell, fill, x64):
     assert_padding_cannot_be_seen(cell, fill, reverse=False)
 
 
-@each_cell
+@cases.each_core
 def test_padded_outputs_are_zero(cell):
     params, xs, first = example(cell, len(LENGTHS))
     _, ys = cases.run(cell, params, xs, first, lengths=jnp.array(LENGTHS))
@@ -222,7 +222,7 @@ def test_a_sequence_without_batch_has_a_scalar_length(cell, length):
     assert (ys[length:] == 0).all()
 
 
-@each_cell
+@cases.each_core
 def test_no_steps_at_all(cell):
     params, xs, first = example(cell, 4, time=0)
     end, ys = cases.run(cell, params, xs, first)
@@ -233,8 +233,13 @@ def test_no_steps_at_all(cell):
 
 
 @each_case
-def test_equal_factory_calls_compile_once(case):
+def test_equal_factory_calls_return_the_same_object(case):
     assert case.make(**case.options) is case.make(**case.options)
+
+
+@pytest.mark.parametrize("name", cases.CORE)
+def test_equal_factory_calls_compile_once(name):
+    case = cases.CASES[name]
     params, xs, _ = example(case.cell)
     traces = []
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cases import FEATURES, TIME, each_case, each_cell, example
+from cases import FEATURES, TIME, each_case, example
 
 import nets
 from nets.flow import perturbed, state_gradients
@@ -53,7 +53,7 @@ def test_it_is_the_gradient_of_a_run_that_begins_at_each_state(case, x64):
         exactly(at(gradients, t), gradient)
 
 
-@each_case
+@pytest.mark.parametrize("case", [cases.CASES[c] for c in cases.CORE], ids=cases.CORE)
 def test_it_equals_finite_differences(case, x64):
     params, xs, first = example(case.cell, 2, time=4)
     _, gradients = state_gradients(case.cell, params, xs, cases.total, first)
@@ -74,7 +74,7 @@ def test_it_equals_finite_differences(case, x64):
     np.testing.assert_allclose((there - back) / (2 * small), along, rtol=1e-7)
 
 
-@each_cell
+@cases.each_core
 def test_the_value_is_the_plain_loss(cell):
     params, xs, first = example(cell, 2)
     value, _ = state_gradients(cell, params, xs, cases.total, first)
@@ -82,7 +82,7 @@ def test_the_value_is_the_plain_loss(cell):
     np.testing.assert_allclose(value, plain, rtol=1e-5, atol=1e-5)
 
 
-@each_cell
+@cases.each_core
 def test_a_perturbed_cell_gives_the_numbers_of_the_plain_one(cell):
     params, xs, first = example(cell, 2)
     held = perturbed(cell)

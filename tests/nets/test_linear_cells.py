@@ -260,45 +260,6 @@ def test_in_parallel_as_step_by_step(case, batch, dtype, atol, x64):
 
 
 @each
-def test_unroll_in_parallel(case, x64):
-    params, xs, state = _example(case, 2)
-    run = jax.jit(partial(nets.unroll, case.cell, all_states=True, parallel=True))
-    one = _sequential(case.cell, params, xs, state)
-    other = run(params, xs, state)
-    chex.assert_trees_all_close(one, other, rtol=1e-12, atol=1e-12)
-
-
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float64"])
-@pytest.mark.parametrize("batch", [(), (4,), (2, 3)], ids=str)
-@each_and_peephole
-def test_keeps_state_and_dtype(case, batch, dtype, x64):
-    cell, dtype = case.cell, jnp.dtype(dtype)
-    params, xs, _ = jax.eval_shape(partial(_example, case, *batch, dtype=dtype))
-    state = jax.eval_shape(cell.initial_state, params, xs)
-    chex.assert_tree_shape_prefix(state, (TIME, *batch))
-    new, y = jax.eval_shape(cell.step, params, state, xs)
-    chex.assert_trees_all_equal_structs(new, state)
-    chex.assert_trees_all_equal_shapes_and_dtypes(new, state)
-    assert (y.shape, y.dtype) == ((TIME, *batch, case.features), dtype)
-    by_complex = jnp.complex128 if dtype == jnp.float64 else jnp.complex64
-    wanted = by_complex if case.make in (lru, s5) else dtype
-    assert {leaf.dtype for leaf in jax.tree.leaves(state)} == {jnp.dtype(wanted)}
-
-
-@pytest.mark.parametrize(
-    "one, other", [("float32", "bfloat16"), ("bfloat16", "float32")]
-)
-@each_and_peephole
-def test_mixed_dtypes_give_the_wider_one(case, one, other, x64):
-    params, _, _ = jax.eval_shape(partial(_example, case, dtype=jnp.dtype(one)))
-    xs = jax.ShapeDtypeStruct((TIME, INPUTS), jnp.dtype(other))
-    state, ys = jax.eval_shape(partial(nets.unroll, case.cell), params, xs)
-    assert ys.dtype == jnp.float32
-    widths = {leaf.real.dtype for leaf in jax.tree.leaves(cases.draw(state))}
-    assert widths == {jnp.dtype(jnp.float32)}
-
-
-@each
 def test_bfloat16_is_near_float32(case):
     example = _example(case, 2, dtype=jnp.bfloat16)
     runs = [
@@ -380,31 +341,6 @@ def test_a_streamed_sequence_is_the_whole_one(case, x64):
     other, ys_2 = run(params, xs[3:], middle)
     joined = jax.tree.map(lambda *parts: jnp.concatenate(parts), one, other)
     chex.assert_trees_all_close((whole, ys), (joined, jnp.concatenate([ys_1, ys_2])))
-
-
-@each
-def test_outputs_follow_the_state(case, x64):
-    params, xs, state = _example(case, 2)
-    x, delta = xs[0], _draw(state, 7)
-    held = nets.flow.perturbed(case.cell)
-    new, y = held.step(params, state, (x, delta))
-    moved = jax.tree.map(jnp.add, case.cell.step(params, state, x)[0], delta)
-    wanted = moved, case.cell.linear.read(params, moved, x)
-    chex.assert_trees_all_close((new, y), wanted, rtol=1e-12)
-
-
-@each_and_peephole
-def test_initial_state_is_zero_and_does_not_see_the_input(case):
-    params, xs, _ = _example(case, 2)
-    state = case.cell.initial_state(params, xs[0] * jnp.nan)
-    chex.assert_trees_all_equal(state, jax.tree.map(jnp.zeros_like, state))
-
-
-@each_and_peephole
-def test_wrong_inputs_are_told(case):
-    params, _, _ = _example(case)
-    with pytest.raises(ValueError, match=f"inputs = {INPUTS}, as the parameters"):
-        case.cell.initial_state(params, jnp.ones(INPUTS + 1))
 
 
 @pytest.mark.parametrize(

@@ -34,14 +34,14 @@ def test_unroll(cell):
     assert_lowers(run, params, xs, first, jnp.full(4, 3))
 
 
-@each_cell
+@cases.each_core
 def test_bidirectional(cell):
     params, xs, _ = cases.example(cell, 4)
     both = nets.BidirectionalParams(params, params)
     assert_lowers(nets.bidirectional(cell).apply, both, xs)
 
 
-@each_cell
+@cases.each_core
 def test_state_gradients(cell):
     params, xs, _ = cases.example(cell, 4)
     assert_lowers(

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cases import CASES, TIME, both_ways, each_cell, example
+from cases import CASES, TIME, both_ways, example
 
 import nets
 
@@ -150,12 +150,11 @@ def test_remat_needs_memory_of_the_square_root_of_time():
     assert growth[True] < 5 and growth[False] > 12
 
 
-@pytest.mark.parametrize("reverse", [False, True], ids=["forward", "back"])
 @each_linear
-def test_parallel_equals_one_step_after_another(cell, reverse):
+def test_parallel_in_reverse_equals_one_step_after_another(cell):
     """Outputs, all states, gradients, from a first state of its own."""
     params, xs, first = example(cell, 3, time=9)
-    options = {"reverse": reverse, "all_states": True}
+    options = {"reverse": True, "all_states": True}
     chex.assert_trees_all_close(
         out_and_grads(cell, params, xs, first, parallel=True, **options),
         out_and_grads(cell, params, xs, first, **options),
@@ -165,9 +164,10 @@ def test_parallel_equals_one_step_after_another(cell, reverse):
 
 
 @both_ways
-@each_linear
-def test_parallel_padding_cannot_be_seen(cell, reverse):
+@pytest.mark.parametrize("name", ["qrnn", "mlstm", "lru"])
+def test_parallel_padding_cannot_be_seen(name, reverse):
     """Left, right and in gaps, which a window of inputs must not see."""
+    cell = CASES[name].cell
     params, xs, first = example(cell, 4)
     mask = np.array([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [0, 1, 0, 1, 1], [0] * 5]).T > 0
     xs = jnp.where(mask[..., None], xs, np.nan)
@@ -182,8 +182,9 @@ def test_parallel_padding_cannot_be_seen(cell, reverse):
         chex.assert_trees_all_close(got, expected, rtol=1e-5, atol=1e-5)
 
 
-@each_linear
-def test_parallel_without_steps(cell):
+@pytest.mark.parametrize("name", ["qrnn", "lru"])
+def test_parallel_without_steps(name):
+    cell = CASES[name].cell
     params, xs, first = example(cell, 4, time=0)
     end, ys = nets.unroll(cell, params, xs, first, parallel=True)
     chex.assert_trees_all_equal(end, first)
@@ -238,7 +239,7 @@ def test_a_linear_scan_of_no_steps():
     assert nets.linear_scan(jnp.ones((0, 2)), jnp.ones((0, 2)), jnp.ones(2)).size == 0
 
 
-@each_cell
+@cases.each_core
 def test_streaming_equals_the_unrolled_run(cell):
     """One step at a time, jitted once, as new inputs come in."""
     params, xs, first = example(cell, 4)

@@ -1,0 +1,34 @@
+"""How a state begins."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Shaped
+
+
+def zero_state(
+    x: Shaped[Array, "*batch inputs"],
+    w_i: Float[Array, "rows outputs"],
+    w_h: Float[Array, "features columns"],
+) -> Float[Array, "*batch features"]:
+    """Zeros for one vector of state, of the dtype that a step will give it.
+
+    Args:
+        x: One step's input, [*batch, inputs].
+        w_i: The cell's input weights, [inputs, ...].
+        w_h: Its recurrent weights, [features, ...].
+
+    Returns:
+        Zeros, [*batch, features].
+
+    Raises:
+        ValueError: `x` has another number of features than the cell was made for.
+
+    Example:
+        >>> zero_state(jnp.ones((5, 3)), jnp.ones((3, 8)), jnp.ones((8, 8))).shape
+        (5, 8)
+    """
+    if x.ndim < 1 or x.shape[-1] != w_i.shape[0]:
+        raise ValueError(
+            f"expected an input [*batch, inputs] with inputs = {w_i.shape[0]}, as the "
+            f"parameters were made for; got one of shape {list(x.shape)}"
+        )
+    return jnp.zeros((*x.shape[:-1], w_h.shape[0]), jnp.result_type(x, w_i, w_h))

@@ -1,0 +1,509 @@
+"""Schemes of initialisation: the distributions of their sources, and exact facts."""
+
+import inspect
+from functools import partial
+from typing import Any, NamedTuple
+
+import cases
+import chex
+import equinox as eqx
+import flax.linen as nn
+import haiku as hk
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+import pytest
+from cases import FEATURES, INPUTS
+from flax import nnx
+from scipy import stats
+
+import nets
+from nets import initializers
+from nets.initializers import SCHEMES, Weights, chrono
+
+WIDTH_IN, WIDTH, SEEDS = 24, 32, 16
+GATES = {"elman": "n", "lstm": "ifgo", "gru": "rzn"}
+
+
+class Drawn(NamedTuple):
+    """Weights of many seeds; b has a row a bias vector: a gate's, then b_hn if any."""
+
+    w_i: np.ndarray  # [seeds, inputs, gates * features]
+    w_h: np.ndarray  # [seeds, features, gates * features]
+    b: np.ndarray  # [seeds, biases, features]
+
+
+# How other libraries draw: seed -> (w_i, w_h, b, b_hn), gates in our order, the bias as
+# one, with all that is added to it in each step.
+
+
+def _order(array, theirs, ours):
+    """The gates of the last axis in our order."""
+    parts = np.split(np.asarray(array), len(theirs), axis=-1)
+    return np.concatenate([parts[theirs.index(gate)] for gate in ours], axis=-1)
+
+
+def _ours(name, scheme, seed):
+    make = partial(nets.gru, False) if scheme is initializers.haiku else nets.gru
+    make = {"elman": nets.elman, "lstm": nets.lstm, "gru": make}[name]
+    params = make(scheme=scheme).init(jax.random.key(seed), WIDTH_IN, WIDTH)
+    return params.w_i, params.w_h, params.b, getattr(params, "b_hn", None)
+
+
+def _linen(name, seed):
+    kinds = {"elman": nn.SimpleCell, "lstm": nn.OptimizedLSTMCell, "gru": nn.GRUCell}
+    cell, x = kinds[name](WIDTH), jnp.zeros(WIDTH_IN)
+    carry = (jnp.zeros(WIDTH),) * 2 if name == "lstm" else jnp.zeros(WIDTH)
+    tree = cell.init(jax.random.key(seed), carry, x)["params"]
+    if name == "elman":
+        return tree["i"]["kernel"], tree["h"]["kernel"], tree["i"]["bias"], None
+    gates = GATES[name]
+    w_i = np.concatenate([tree[f"i{g}"]["kernel"] for g in gates], axis=-1)
+    w_h = np.concatenate([tree[f"h{g}"]["kernel"] for g in gates], axis=-1)
+    side = "h" if name == "lstm" else "i"
+    b = np.concatenate([tree[f"{side}{g}"]["bias"] for g in gates])
+    return w_i, w_h, b, tree["hn"]["bias"] if name == "gru" else None
+
+
+def _nnx(name, seed):
+    kinds: Any = {
+        "elman": nnx.SimpleCell,
+        "lstm": nnx.OptimizedLSTMCell,
+        "gru": nnx.GRUCell,
+    }
+    cell = kinds[name](WIDTH_IN, WIDTH, rngs=nnx.Rngs(seed))
+    biased = cell.dense_h if name == "lstm" else cell.dense_i
+    b_hn = np.zeros(WIDTH) if name == "gru" else None
+    return cell.dense_i.kernel[...], cell.dense_h.kernel[...], biased.bias[...], b_hn
+
+
+def _keras(name, seed):
+    keras.utils.set_random_seed(seed)
+    kinds: Any = {
+        "elman": keras.layers.SimpleRNN,
+        "lstm": keras.layers.LSTM,
+        "gru": keras.layers.GRU,
+    }
+    layer = kinds[name](WIDTH)
+    layer.build((None, None, WIDTH_IN))
+    w_i, w_h, b = (np.asarray(jnp.asarray(w.value)) for w in layer.weights)
+    if name != "gru":
+        return w_i, w_h, b, None
+    (b_i, b_h), order = b, partial(_order, theirs="zrn", ours="rzn")
+    b = order(b_i) + np.where(np.arange(3 * WIDTH) < 2 * WIDTH, order(b_h), 0)
+    return order(w_i), order(w_h), b, order(b_h)[2 * WIDTH :]
+
+
+def _torch(name, seed):
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(seed)
+    kinds = {"elman": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}
+    layer = kinds[name](WIDTH_IN, WIDTH)
+    w_i, w_h, b_i, b_h = (w.detach().numpy().T for w in layer.all_weights[0])
+    if name != "gru":
+        return w_i, w_h, b_i + b_h, None
+    b = np.concatenate([b_i[: 2 * WIDTH] + b_h[: 2 * WIDTH], b_i[2 * WIDTH :]])
+    return w_i, w_h, b, b_h[2 * WIDTH :]
+
+
+def _haiku(name, seed):
+    kinds: Any = {"elman": hk.VanillaRNN, "lstm": hk.LSTM, "gru": hk.GRU}
+
+    def step():
+        core = kinds[name](WIDTH)
+        return core(jnp.zeros(WIDTH_IN), core.initial_state(None))
+
+    tree: Any = hk.transform(step).init(jax.random.key(seed))
+    if name == "elman":
+        i, h = tree["vanilla_rnn/linear"], tree["vanilla_rnn/linear_1"]
+        return i["w"], h["w"], i["b"] + h["b"], None
+    if name == "lstm":
+        order = partial(_order, theirs="igfo", ours="ifgo")
+        w_i, w_h = np.split(order(tree["lstm/linear"]["w"]), [WIDTH_IN])
+        forget = np.repeat([0.0, 1.0, 0.0, 0.0], WIDTH)
+        return w_i, w_h, order(tree["lstm/linear"]["b"]) + forget, None
+    order = partial(_order, theirs="zrn", ours="rzn")
+    return *(order(tree["gru"][w]) for w in ("w_i", "w_h", "b")), None
+
+
+def _equinox(name, seed):
+    kinds: Any = {"lstm": eqx.nn.LSTMCell, "gru": eqx.nn.GRUCell}
+    cell = kinds[name](WIDTH_IN, WIDTH, key=jax.random.key(seed))
+    b_hn = cell.bias_n if name == "gru" else None
+    return cell.weight_ih.T, cell.weight_hh.T, cell.bias, b_hn
+
+
+SOURCES = {
+    "linen": _linen,
+    "nnx": _nnx,
+    "keras": _keras,
+    "torch": _torch,
+    "haiku": _haiku,
+    "equinox": _equinox,
+}
+PAIRS = [
+    (scheme, name)
+    for scheme in SOURCES
+    for name in GATES
+    if (scheme, name) != ("equinox", "elman")  # Equinox has none
+]
+
+
+def _draws(draw, first):
+    """`Drawn`, of SEEDS seeds from `first` on."""
+    rows = []
+    for seed in range(first, first + SEEDS):
+        w_i, w_h, b, b_hn = draw(seed=seed)
+        b = [*np.split(np.asarray(b), w_i.shape[-1] // WIDTH)]
+        rows.append((w_i, w_h, b if b_hn is None else [*b, b_hn]))
+    return Drawn(
+        *(np.stack([np.asarray(a) for a in part]) for part in zip(*rows, strict=True))
+    )
+
+
+@pytest.fixture(scope="module", params=PAIRS, ids="-".join)
+def drawn(request):
+    """The scheme's name, and what we and the source draw."""
+    scheme, name = request.param
+    theirs = partial(SOURCES[scheme], name)
+    with jax.numpy_rank_promotion("allow"):
+        its = _draws(theirs, first=0)
+    return scheme, _draws(partial(_ours, name, SCHEMES[scheme]), first=100), its
+
+
+def _spectra(w_h):
+    """Singular values of each gate's own matrix, [seeds, gates, features]."""
+    blocks = np.stack(np.split(w_h, w_h.shape[-1] // WIDTH, axis=-1), axis=1)
+    return np.linalg.svd(blocks, compute_uv=False)
+
+
+def _p_value(mine, its):
+    """Of both being of one distribution, by Kolmogorov and Smirnov's test."""
+    result: Any = stats.ks_2samp(mine, its)
+    return result.pvalue
+
+
+def test_recurrent_matrices_have_the_sources_singular_values(drawn):
+    _, mine, its = drawn
+    my, their = _spectra(mine.w_h), _spectra(its.w_h)
+    # Of 16 matrices or more, each mean strays by less than 0.005 at one sigma, and each
+    # maximum's by less than 0.02.
+    assert abs(my.mean() - their.mean()) < 0.02
+    assert abs(my.max(-1).mean() - their.max(-1).mean()) < 0.08
+    whole, their_whole = (
+        np.linalg.svd(w, compute_uv=False) for w in (mine.w_h, its.w_h)
+    )
+    assert abs(whole.max(-1).mean() - their_whole.max(-1).mean()) < 0.08
+    assert abs(whole.min(-1).mean() - their_whole.min(-1).mean()) < 0.08
+
+
+@pytest.mark.parametrize("part", ["w_i", "w_h"])
+def test_weights_are_distributed_as_the_sources(drawn, part):
+    """Of 12,000 numbers or more."""
+    _, mine, its = drawn
+    my, their = getattr(mine, part).ravel(), getattr(its, part).ravel()
+    assert my.size == their.size >= 12_000
+    assert abs(my.std() / their.std() - 1) < 0.03
+    assert abs(my.mean()) < 0.03 * my.std()
+    assert abs(stats.kurtosis(my) - stats.kurtosis(their)) < 0.2
+    assert _p_value(my, their) > 1e-3
+    if part == "w_i" or drawn[0] in ("torch", "haiku", "equinox"):  # bounded densities
+        np.testing.assert_allclose(
+            [my.min(), my.max()], [their.min(), their.max()], 0.03
+        )
+
+
+def test_biases_are_distributed_as_the_sources(drawn):
+    """Gate by gate, of 512 numbers each."""
+    scheme, mine, its = drawn
+    if scheme == "haiku":  # its GRU has no b_hn
+        assert mine.b.shape == its.b.shape
+    for my, their in zip(*(np.moveaxis(d.b, 1, 0) for d in (mine, its)), strict=True):
+        if their.std() == 0:
+            np.testing.assert_array_equal(my, their)
+            continue
+        assert abs(my.mean() - their.mean()) < 0.3 * their.std()
+        assert abs(my.std() / their.std() - 1) < 0.15
+        np.testing.assert_allclose(
+            [my.min(), my.max()], [their.min(), their.max()], 0.2
+        )
+        assert _p_value(my.ravel(), their.ravel()) > 1e-3
+
+
+# The table of how the schemes compare: H = 128, I = 32.
+TABLE = {
+    "linen": (1.000, 1.000, -18.6),
+    "nnx": (0.436, 0.855, -23.2),
+    "keras": (0.435, 0.872, -7.2),
+    "torch": (0.488, 1.122, -19.7),
+    "equinox": (0.490, 1.139, -19.5),
+    "haiku": (0.668, 1.579, -4.9),
+}
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_singular_values_of_an_lstms_gates(name):
+    """The table is of one seed: the largest of 4 gates strays by 0.02 at one sigma."""
+    mean, largest, _ = TABLE[name]
+    draws = [SCHEMES[name](jax.random.key(s), 32, 128, "ifgo").w_h for s in range(3)]
+    blocks = np.stack([np.split(np.asarray(w), 4, axis=-1) for w in draws])
+    spectra = np.linalg.svd(blocks, compute_uv=False)
+    np.testing.assert_allclose(spectra.mean(), mean, atol=0.005)
+    np.testing.assert_allclose(spectra.max((1, 2)).mean(), largest, atol=0.05)
+
+
+@jax.jit
+def _log10_norm(params, xs):
+    """log10 of the spectral norm of J = d(h, c)_T / d(h, c)_0, by a randomised SVD.
+
+    Q spans the range of J applied to 16 directions at random, and |Q^T J| is |J| but
+    for what lies outside, as little as the singular values after the 16th.
+    """
+    zeros = jnp.zeros(2 * params.w_h.shape[0])
+
+    def last(first):
+        state, _ = nets.unroll(
+            nets.lstm(), params, xs, nets.LSTMState(*jnp.split(first, 2))
+        )
+        return jnp.concatenate(state)
+
+    _, push = jax.linearize(last, zeros)
+    _, pull = jax.vjp(last, zeros)
+    directions = jax.random.normal(jax.random.key(2), (16, len(zeros)))
+    q, _ = jnp.linalg.qr(jax.vmap(push)(directions).T)
+    (rows,) = jax.vmap(pull)(q.T)
+    return jnp.log10(jnp.linalg.norm(rows, 2))
+
+
+def test_the_scheme_decides_how_far_an_lstms_gradient_reaches(x64):
+    """float64 reaches down to 1e-308; the table's norms, of one seed, to 1e-23."""
+    norms = {}
+    for name in TABLE:
+        runs = []
+        for seed in range(2):
+            params = SCHEMES[name](jax.random.key(seed), 32, 128, "ifgo")
+            params = nets.LSTMParams(params.w_i, params.w_h, params.b_i + params.b_h)
+            xs = jax.random.normal(jax.random.key(10 + seed), (100, 32))
+            runs.append(float(_log10_norm(params, xs)))
+        norms[name] = np.mean(runs)
+        assert abs(norms[name] - TABLE[name][2]) < 2, (name, runs)
+    order = sorted(norms, key=lambda name: -norms[name])
+    assert order[:3] == ["haiku", "keras", "linen"]
+    assert set(order[3:5]) == {"torch", "equinox"} and order[5] == "nnx"
+
+
+# Facts of each scheme.
+
+BY_NAME = SCHEMES | {"chrono(50)": chrono(50)}
+OURS = {"elman": (nets.elman(), 1), "lstm": (nets.lstm(), 4), "gru": (nets.gru(), 3)}
+each = pytest.mark.parametrize("cell, gates", OURS.values(), ids=OURS)
+
+
+@each
+def test_every_recurrent_gate_starts_orthogonal(cell, gates):
+    params = cell.init(jax.random.key(0), 4, 8)
+    for block in jnp.split(params.w_h, gates, axis=-1):
+        np.testing.assert_allclose(block.T @ block, np.eye(8), atol=1e-5)
+
+
+@pytest.mark.parametrize("scheme", [initializers.nnx, initializers.keras])
+@pytest.mark.parametrize("gates", ["n", "fn", "rzn", "ifgo"])
+@pytest.mark.parametrize("hidden", [3, 8, 20])
+def test_fused_recurrent_matrices_start_orthogonal(scheme, gates, hidden):
+    w = scheme(jax.random.key(0), 4, 8, gates, hidden).w_h
+    assert w.shape == (hidden, 8 * len(gates))
+    w = w if hidden <= w.shape[1] else w.T
+    np.testing.assert_allclose(w @ w.T, np.eye(len(w)), atol=1e-5)
+
+
+@each
+def test_input_weights_start_with_variance_1_over_inputs(cell, gates):
+    inputs, features = 20, 16
+    init = jax.jit(lambda key: cell.init(key, inputs, features).w_i)
+    draws = np.stack([init(jax.random.key(seed)) for seed in range(8)])
+    # Of n = 2,560 or more draws, mean and variance stray by 0.02 and 0.03 at one sigma.
+    assert draws.size >= 2560
+    assert abs(draws.mean()) * inputs**0.5 < 0.06
+    assert abs(draws.var() * inputs - 1) < 0.08
+    # Linen's normal is cut at two deviations, and widened to keep its variance.
+    assert abs(draws).max() <= 2 / 0.8796 / inputs**0.5
+
+
+@pytest.mark.parametrize("forget_bias", [1.0, 0.0, 5.0])
+def test_only_the_lstms_forget_bias_starts_elsewhere_than_0(forget_bias):
+    b = nets.lstm(forget_bias).init(jax.random.key(0), INPUTS, FEATURES).b
+    np.testing.assert_array_equal(
+        b.reshape(4, FEATURES), np.outer([0, forget_bias, 0, 0], np.ones(FEATURES))
+    )
+
+
+@pytest.mark.parametrize("cell", [nets.elman(), nets.gru(), nets.gru(False)])
+def test_other_biases_start_at_0(cell):
+    params = cell.init(jax.random.key(0), INPUTS, FEATURES)
+    biases = [b for b in params[2:] if b is not None]
+    assert biases and all((b == 0).all() for b in biases)
+    assert len(biases) == (2 if cell is nets.gru() else 1)
+
+
+@pytest.mark.parametrize("scheme", BY_NAME.values(), ids=BY_NAME)
+@pytest.mark.parametrize("gates", ["rzn", "ifgo", "fgo", "fn"])
+def test_a_key_decides_and_gates_start_differently(scheme, gates):
+    draw = jax.jit(lambda key: scheme(key, 4, 8, gates))
+    weights = draw(jax.random.key(0))
+    chex.assert_trees_all_equal(weights, draw(jax.random.key(0)))
+    assert cases.differ(weights, draw(jax.random.key(1)))[0]
+    for w in weights[: 1 if scheme is initializers.irnn else 2]:
+        blocks = np.split(np.asarray(w), len(gates), axis=-1)
+        assert len({block.tobytes() for block in blocks}) == len(gates)
+    drawn = [w for w in weights if len(np.unique(w)) == w.size]
+    assert np.unique(np.concatenate([w.ravel() for w in drawn])).size == sum(
+        w.size for w in drawn
+    ), "two of the arrays share numbers"
+
+
+@pytest.mark.parametrize("scheme", BY_NAME.values(), ids=BY_NAME)
+@pytest.mark.parametrize("hidden", [None, 2, 5])
+def test_shapes_and_dtypes(scheme, hidden, x64):
+    weights = scheme(jax.random.key(0), 4, 3, "fgo", hidden)
+    assert isinstance(weights, Weights)
+    assert [w.shape for w in weights] == [(4, 9), (hidden or 3, 9), (9,), (9,)]
+    assert {w.dtype for w in weights} == {np.dtype("float64")}
+
+
+WITH_SCHEME = {
+    name: make
+    for name, make in nets.CELLS.items()
+    if "scheme" in inspect.signature(make).parameters
+}
+each_with_scheme = pytest.mark.parametrize(
+    "make", WITH_SCHEME.values(), ids=list(WITH_SCHEME)
+)
+
+
+@each_with_scheme
+@pytest.mark.parametrize("scheme", BY_NAME.values(), ids=BY_NAME)
+def test_every_cell_starts_by_every_scheme(make, scheme):
+    asked = []
+
+    def record(key, inputs, features, gates, hidden=None):
+        asked.append(gates)
+        return initializers.linen(key, inputs, features, gates, hidden)
+
+    key = jax.random.key(0)
+    make(scheme=record).init(key, INPUTS, FEATURES)
+    cell = make(scheme=scheme)
+    assert cell is make(scheme=scheme)
+    if scheme is chrono(50) and not all(set("fz") & set(gates) for gates in asked):
+        with pytest.raises(ValueError, match="expected a cell with a forget gate"):
+            cell.init(key, INPUTS, FEATURES)
+        return
+    params = cell.init(key, INPUTS, FEATURES)
+    chex.assert_trees_all_equal_shapes_and_dtypes(
+        params, make().init(key, INPUTS, FEATURES)
+    )
+    chex.assert_tree_all_finite(params)
+
+
+def test_chrono_draws_how_long_each_unit_remembers():
+    draw = jax.jit(lambda key: chrono(50)(key, 2, 4000, "ifgo", hidden=1))
+    weights = draw(jax.random.key(0))
+    b_i, b_f, b_g, b_o = jnp.split(weights.b_i, 4)
+    uniform = stats.uniform(loc=1, scale=48)  # from 1 to 49
+    assert stats.kstest(np.exp(b_f), uniform.cdf).pvalue > 1e-3
+    np.testing.assert_array_equal(b_i, -b_f)
+    assert not b_g.any() and not b_o.any() and not weights.b_h.any()
+
+
+@pytest.mark.parametrize("gates, keeps", [("rzn", 1), ("zn", 0), ("fn", 0), ("fgo", 0)])
+def test_chrono_opens_whatever_keeps_the_state(gates, keeps):
+    weights = chrono(1000)(jax.random.key(0), 2, 8, gates)
+    by_gate = weights.b_i.reshape(len(gates), 8)
+    assert (by_gate[keeps] > 0).all() and len(np.unique(by_gate[keeps])) == 8
+    assert not np.delete(by_gate, keeps, axis=0).any() and not weights.b_h.any()
+    assert nets.gru(scheme=chrono(1000)).init(jax.random.key(0), 2, 8).b.any()
+
+
+def test_chrono_keeps_linens_distribution_of_weights():
+    params = nets.lstm(scheme=chrono(9)).init(jax.random.key(0), 4, 8)
+    for block in jnp.split(params.w_h, 4, axis=-1):
+        np.testing.assert_allclose(block.T @ block, np.eye(8), atol=1e-5)
+
+
+@pytest.mark.parametrize("max_time", [2, 0, -5, float("nan"), float("inf")])
+def test_chrono_needs_a_time_to_draw_from(max_time):
+    with pytest.raises(ValueError, match="expected chrono's max_time to be above 2"):
+        chrono(max_time)
+
+
+@pytest.mark.parametrize("gates", ["n", "igo", "i"])
+def test_chrono_needs_a_forget_gate(gates):
+    with pytest.raises(ValueError, match="expected a cell with a forget gate") as info:
+        chrono(50)(jax.random.key(0), 2, 3, gates)
+    assert repr(gates) in str(info.value)
+
+
+@pytest.mark.parametrize("gates", ["n", "rzn", "ifgo"])
+def test_irnn_is_the_identity(gates):
+    draw = jax.jit(lambda key: initializers.irnn(key, 50, 100, gates))
+    weights = draw(jax.random.key(0))
+    for block in np.split(np.asarray(weights.w_h), len(gates), axis=-1):
+        np.testing.assert_array_equal(block, np.eye(100))
+    assert stats.kstest(np.ravel(weights.w_i) / 0.001, "norm").pvalue > 1e-3
+    assert not weights.b_i.any() and not weights.b_h.any()
+
+
+def test_irnn_of_a_projection_is_as_much_of_the_identity_as_fits():
+    for hidden in (2, 5):
+        w_h = initializers.irnn(jax.random.key(0), 1, 3, "n", hidden).w_h
+        np.testing.assert_array_equal(w_h, np.eye(hidden, 3))
+
+
+def test_torch_scales_by_the_units_of_a_projected_lstm_too():
+    torch = pytest.importorskip("torch")
+    theirs = torch.nn.LSTM(3, 100, proj_size=4).all_weights[0]
+    ours = initializers.torch(jax.random.key(0), 3, 100, "ifgo", hidden=4)
+    for mine, its in zip(ours, theirs[:4], strict=True):
+        assert mine.T.shape == its.shape
+        largest = [float(abs(mine).max()), float(abs(its.detach()).max())]
+        np.testing.assert_allclose(largest, [0.1, 0.1], atol=2e-3)
+
+
+def test_equinox_draws_a_second_bias_only_inside_the_grus_reset_gate():
+    key = jax.random.key(0)
+    b_h = initializers.equinox(key, 2, 3, "rzn").b_h
+    assert not b_h[:6].any() and b_h[6:].all()
+    for gates in ("n", "ifgo", "fn"):
+        weights = initializers.equinox(key, 2, 3, gates)
+        assert weights.b_i.all() and not weights.b_h.any()
+
+
+def test_equal_calls_are_one_object():
+    keras_lstm = nets.lstm(scheme=initializers.keras)
+    assert keras_lstm is nets.lstm(scheme=initializers.keras)
+    assert keras_lstm is not nets.lstm(scheme=initializers.nnx)
+    assert chrono(50) is chrono(50) is not chrono(51)
+    assert nets.gru(scheme=chrono(50)) is nets.gru(scheme=chrono(50))
+
+
+def test_schemes_have_names():
+    for name, scheme in SCHEMES.items():
+        assert scheme is getattr(initializers, name) is initializers.scheme(name)
+        assert getattr(scheme, "__name__", None) == name
+    assert initializers.scheme("chrono(64)") is chrono(64)
+    assert initializers.scheme("chrono(2.5)") is chrono(2.5)
+
+
+@pytest.mark.parametrize("name", ["", "glorot", "chrono", "keras(1)", "Keras"])
+def test_unknown_names_are_told_the_known(name):
+    with pytest.raises(ValueError, match="unknown scheme") as info:
+        initializers.scheme(name)
+    assert repr(name) in str(info.value)
+    assert all(known in str(info.value) for known in (*SCHEMES, "chrono(STEPS)"))
+
+
+@pytest.mark.parametrize("number", ["", "many", "2", "-1", "nan", "inf", "3, 4"])
+def test_bad_numbers_are_told_the_known(number):
+    with pytest.raises(ValueError, match="has no number of steps above 2") as info:
+        initializers.scheme(f"chrono({number})")
+    assert all(known in str(info.value) for known in (*SCHEMES, "chrono(STEPS)"))
