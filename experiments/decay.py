@@ -98,7 +98,13 @@ def draw(
         positive = any((getattr(s, when) > -np.inf).any() for s in studies)
         axis.set(title=name, yscale="log" if positive else "linear")
         axis.set_xlabel(f"step t, reading {order} (the loss is at the right end)")
-        axis.legend()
+        if len(studies) <= len(report.COLOURS):
+            axis.legend()
+        else:  # it would cover the lines: put it below them
+            axis.legend(
+                loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, fontsize=8
+            )
+            figure.set_figheight(5 + 0.1 * len(studies))
     axes[0].set_ylabel(r"norm of the state's gradient, $\|\partial L/\partial s_t\|$")
     report.caption(figure, caption)
     return figure

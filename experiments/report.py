@@ -19,6 +19,7 @@ COLOURS = (
     "#E69F00",
     "#56B4E9",
 )
+STYLES = ("-", "--", ":", "-.")  # in turn, where the colours are used up
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -115,14 +116,16 @@ def band(
         axis: Where to draw.
         values: Positive numbers, a row a seed; zeros leave gaps.
         label: For the legend.
-        colour: Its number in `COLOURS`, counted round.
+        colour: Its number in `COLOURS`, counted round, with another of `STYLES` in
+            each round.
         dashed: Draw a dashed line.
     """
     values = np.where(values > 0, values, np.nan)
     x = np.arange(values.shape[1])
     shade = COLOURS[colour % len(COLOURS)]
     mean = np.exp(np.log(values).mean(axis=0))
-    axis.plot(x, mean, "--" if dashed else "-", color=shade, label=label, linewidth=2)
+    style = STYLES[1] if dashed else STYLES[colour // len(COLOURS) % len(STYLES)]
+    axis.plot(x, mean, style, color=shade, label=label, linewidth=2)
     low, high = values.min(axis=0), values.max(axis=0)
     axis.fill_between(x, low, high, color=shade, alpha=0.2, linewidth=0)
 

@@ -32,7 +32,7 @@ def test_every_cell_says_what_it_is(name):
     entry = ENTRIES[name]
     assert entry.equations and all("=" in line for line in entry.equations)
     assert "|" not in "".join(entry.equations)
-    assert re.fullmatch(r"[A-Z].* (19|20)\d\d", entry.reference)
+    assert re.fullmatch(r"[A-Za-z].* (19|20)\d\d", entry.reference)
     assert entry.link == "" or entry.link.startswith("https://")
     assert (README.parent / entry.file).exists()
 
@@ -44,7 +44,7 @@ def test_every_cell_has_a_file_of_its_own(name):
         other for other in nets.CELLS if ENTRIES[other].file == str(ENTRIES[name].file)
     ]
     assert others == [name] and path.stem == name
-    assert 30 <= len(path.read_text().splitlines()) <= 130
+    assert 30 <= len(path.read_text().splitlines()) <= 150
 
 
 @pytest.mark.parametrize(

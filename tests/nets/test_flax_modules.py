@@ -56,8 +56,8 @@ def nnx_apply(cell, both=False, reverse=False):
 def pure_apply(cell, both=False, reverse=False):
     def apply(params, xs, state=None, lengths=None):
         run = nets.bidirectional(cell).apply if both else partial(nets.unroll, cell)
-        options = {} if both else {"reverse": reverse}
-        end, ys = run(params, time_first(xs), state, lengths=lengths, **options)
+        run = run if both else partial(run, reverse=reverse)
+        end, ys = run(params, time_first(xs), state, lengths=lengths)
         return end, batch_first(ys)
 
     return apply
