@@ -211,7 +211,8 @@ def test_both_faces_of_flax():
     _, quiet = module.apply(variables, xs)
     _, noise = module.apply(variables, xs, rngs={"dropout": KEY})
     _, again = module.apply(variables, xs, rngs={"dropout": KEY})
-    assert (noise == again).all() and (noise != quiet).any()
+    chex.assert_trees_all_equal(noise, again)
+    assert all(cases.differ(noise, quiet))
     layer = nets.nnx.Recurrent(cell, 2, 3, rngs=nnx.Rngs(0))
     layer.params.set_value(params)
     expected = nets.unroll(cell, params, xs.swapaxes(0, 1), key=KEY)[1]
