@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from experiments import report
 from nets import flow
 
+NEVER = 1000  # times the sequence: what halves or doubles so slowly does neither
+
 
 class Study(NamedTuple):
     """What was found of one cell in one direction, over seeds.
@@ -68,7 +70,7 @@ def halving(log_norms: np.ndarray) -> str:
     """The half-life at the mean decay rate, as words."""
     mean = rate(log_norms).mean()
     steps = float(flow.half_life(jnp.asarray(mean)))
-    if not np.isfinite(steps):
+    if not steps < NEVER * log_norms.shape[-1]:
         return "none"
     return f"{steps:.1f}" if mean > 0 else f"{steps:.1f} (grows)"
 
@@ -102,7 +104,11 @@ def draw(
             axis.legend()
         else:  # it would cover the lines: put it below them
             axis.legend(
-                loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, fontsize=8
+                loc="upper center",
+                bbox_to_anchor=(0.5, -0.12),
+                ncols=2,
+                fontsize=8,
+                handlelength=3,
             )
             figure.set_figheight(5 + 0.1 * len(studies))
     axes[0].set_ylabel(r"norm of the state's gradient, $\|\partial L/\partial s_t\|$")
@@ -117,7 +123,7 @@ def title(studies: list[Study]) -> str:
 
 
 def slowest(studies: list[Study], when: str) -> str:
-    """Whose gradient decays slowest, before or after training."""
+    """Whose gradient decays slowest, or grows fastest, before or after training."""
     rates = [np.nan_to_num(rate(getattr(s, when)), nan=np.inf) for s in studies]
     best = int(np.argmin([one.mean() for one in rates]))
     others = np.concatenate([[np.inf], *rates[:best], *rates[best + 1 :]])
@@ -125,7 +131,8 @@ def slowest(studies: list[Study], when: str) -> str:
     if len(studies) == 1:
         return f"{label}'s gradient has a half-life of {halving(log_norms)} steps"
     if rates[best].max() < others.min():
-        return (
-            f"{label}'s gradient decays slowest (half-life {halving(log_norms)} steps)"
-        )
+        steps = halving(log_norms).split()[0]
+        if rates[best].mean() < 0:
+            return f"{label}'s gradient grows fastest (doubling every {steps} steps)"
+        return f"{label}'s gradient decays slowest (half-life {steps} steps)"
     return "the gradients' rates of decay overlap over the seeds"
