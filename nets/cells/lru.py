@@ -72,6 +72,8 @@ def lru(r_min: float = 0.0, r_max: float = 1.0, max_phase: float = 2 * math.pi) 
         Orvieto et al. 2023, Resurrecting recurrent neural networks for long sequences,
         https://arxiv.org/abs/2303.06349
     """
+    if not 0 <= r_min < r_max <= 1:
+        raise ValueError(f"expected 0 <= r_min < r_max <= 1; got {r_min} and {r_max}")
 
     def init(key, inputs, features):
         keys = jax.random.split(key, 7)

@@ -72,7 +72,7 @@ def projected_lstm(
         https://arxiv.org/abs/1402.1128
     """
     if projection is not None and projection < 1:
-        raise ValueError(f"expected a projection to at least 1 unit; got {projection}")
+        raise ValueError(f"expected a projection of at least 1 unit; got {projection}")
 
     def init(key, inputs, features):
         key, key_p = jax.random.split(key)

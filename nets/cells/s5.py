@@ -74,6 +74,10 @@ def s5(step_min: float = 0.001, step_max: float = 0.1) -> Cell:
         Smith, Warrington and Linderman 2023, Simplified state space layers for sequence
         modeling, https://arxiv.org/abs/2208.04933
     """
+    if not 0 < step_min <= step_max:
+        raise ValueError(
+            f"expected 0 < step_min <= step_max; got {step_min} and {step_max}"
+        )
 
     def init(key, inputs, features):
         keys = jax.random.split(key, 5)

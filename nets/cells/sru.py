@@ -38,7 +38,7 @@ class SRUState(NamedTuple):
 def sru(peephole: bool = False, highway_bias: float = 0.0) -> Cell:
     """The simple recurrent unit: an average of encoded inputs, and a highway past it.
 
-        f = sigmoid(W_f x + v_f c + b_f)
+        f = sigmoid(W_f x + v_f c + b_f),    v = 0 unless peephole
         r = sigmoid(W_r x + v_r c + b_r)
         c' = f c + (1 - f) W_c x
         h' = r c' + (1 - r) alpha x

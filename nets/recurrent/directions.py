@@ -120,6 +120,25 @@ def apart(forward: Any, backward: Any) -> tuple[Any, Any]:
     return forward, backward
 
 
+def refuse_reverse(options: dict[str, Any]) -> None:
+    """Refuse to reverse a layer as a whole, whose cells have directions of their own.
+
+    Args:
+        options: Those that a layer is applied with.
+
+    Raises:
+        ValueError: `reverse` is among them.
+
+    Example:
+        >>> refuse_reverse({"lengths": None})
+    """
+    if "reverse" in options:
+        raise ValueError(
+            "expected no `reverse` for a layer of several cells; make those read from "
+            "the end that shall: as_layer(cell, reverse=True)"
+        )
+
+
 @factory
 def as_layer(cell: Cell, reverse: bool = False) -> Layer:
     """A cell as a one-directional layer.
@@ -192,6 +211,7 @@ def bidirectional(
         )
 
     def apply(params, xs, state=None, *, key=None, **options):
+        refuse_reverse(options)
         first, last = (None, None) if state is None else state
         keys = (None, None) if key is None else jax.random.split(key)
         s_f, y_f = unroll(

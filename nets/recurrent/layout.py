@@ -71,6 +71,9 @@ def apply_batch_first(
         The state, and the outputs, [*batch, time, features]. States of all steps have
         time after the batch too.
 
+    Raises:
+        ValueError: The inputs or the mask have not these axes, or as in `nets.unroll`.
+
     Example:
         >>> import nets
         >>> layer = nets.as_layer(nets.gru())
@@ -79,8 +82,19 @@ def apply_batch_first(
         >>> ys.shape
         (5, 10, 8)
     """
+    if xs.ndim < 2:
+        raise ValueError(
+            f"expected inputs [*batch, time, inputs]; got shape {list(xs.shape)}"
+        )
     if mask is not None:
-        mask = jnp.moveaxis(jnp.asarray(mask), -1, 0)
+        mask = jnp.asarray(mask)
+        batch = mask.shape[:-1]
+        if mask.shape[-1:] != xs.shape[-2:-1] or batch != xs.shape[:-2][: len(batch)]:
+            raise ValueError(
+                "expected a mask [*batch, time] for inputs [*batch, time, inputs] of "
+                f"shape {list(xs.shape)}; got {list(mask.shape)}"
+            )
+        mask = jnp.moveaxis(mask, -1, 0)
     state, ys = layer.apply(params, time_first(xs), state, mask=mask, **options)
     if options.get("all_states"):
         state = batch_first(state, xs.ndim - 2)

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from nets.recurrent.directions import as_layer
+from nets.recurrent.directions import as_layer, refuse_reverse
 from nets.recurrent.padding import real_steps, where_real
 from nets.recurrent.regularisers import check_rate, dropped
 from nets.types import Cell, Layer, factory
@@ -55,15 +55,17 @@ def stack(
     parts = [as_layer(part) if isinstance(part, Cell) else part for part in layers]
 
     def init(key, inputs, features):
-        params = []
+        params, ys = [], None
         for part, own in zip(parts, jax.random.split(key, len(parts)), strict=True):
+            if params:
+                inputs = _width(layers[len(params) - 1], ys)
             params.append(part.init(own, inputs, features))
             x = jax.ShapeDtypeStruct((1, inputs), jnp.float32)
             _, ys = jax.eval_shape(part.apply, params[-1], x)
-            inputs = ys.shape[-1]
         return tuple(params)
 
     def apply(params, xs, state=None, *, key=None, **options):
+        refuse_reverse(options)
         firsts = [None] * len(parts) if state is None else state
         _check_count(params, "parameters", parts)
         _check_count(firsts, "states", parts)
@@ -83,6 +85,16 @@ def stack(
         return tuple(states), below
 
     return Layer(init, apply)
+
+
+def _width(layer, ys):
+    """The features of what a layer puts out, which the next one reads."""
+    if not isinstance(ys, jax.ShapeDtypeStruct):
+        raise ValueError(
+            "expected a layer that puts out one array for the next to read; got "
+            f"{type(ys).__name__} from {layer}: merge its directions"
+        )
+    return ys.shape[-1]
 
 
 def _check_count(given, what, parts):

@@ -57,7 +57,8 @@ def unroll(
         remat: Keep only every sqrt(time)-th state for the backward pass, and compute
             the others anew: memory grows as sqrt(time), for one more forward pass.
         truncate: Back-propagate through at most so many steps: after every `truncate`
-            steps the gradient by the state is stopped. Forward numbers are the same.
+            steps, padding counted, the gradient by the state is stopped. Forward
+            numbers are the same.
 
     Returns:
         The state after the last step read (or those after each, [time, ...]), and the
@@ -176,8 +177,10 @@ def _root(time: int) -> int:
 
 def _check(cell, noisy, parallel, remat, truncate):
     """Refuse options that do not go together."""
-    if truncate is not None and truncate < 1:
-        raise ValueError(f"expected truncate to be at least 1 step; got {truncate}")
+    if truncate is not None and (type(truncate) is not int or truncate < 1):
+        raise ValueError(
+            f"expected truncate to be an integer, at least 1 step; got {truncate}"
+        )
     if parallel and cell.linear is None:
         raise ValueError(
             "expected a cell that is linear in its state, as `nets.lru()` is, to run "

@@ -68,14 +68,7 @@ class Case(NamedTuple):
 
 CASES = {name: Case(make) for name, make in nets.CELLS.items()} | {
     "projected_lstm": Case(nets.projected_lstm, {"projection": FEATURES}),
-    "qrnn(window=1)": Case(nets.qrnn, {"window": 1}),
     "sru(peephole=True)": Case(nets.sru, {"peephole": True}, reader=None),
-    "slstm(heads=3)": Case(nets.slstm, {"heads": 3}),
-    "mlstm(heads=3)": Case(nets.mlstm, {"heads": 3}),
-    "mgu(reset_gate=False)": Case(nets.mgu, {"reset_gate": False}),
-    "antisymmetric_rnn(gated)": Case(nets.antisymmetric_rnn, {"gated": True}),
-    "elman(relu)": Case(nets.elman, {"activation": jax.nn.relu}),
-    "lstm(forget_bias=0)": Case(nets.lstm, {"forget_bias": 0.0}),
     "gru(reset_after=False)": Case(nets.gru, {"reset_after": False}),
     "fast weights": Case(lambda: FAST_WEIGHTS, reader=_fast_read),
 }

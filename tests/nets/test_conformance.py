@@ -86,7 +86,7 @@ def test_reverse_is_unroll_of_the_flipped_sequence(cell):
     )
 
 
-@each_cell
+@cases.each_core
 def test_batch_axes_equal_vmap(cell):
     params, xs, first = example(cell, 2, 3)
     one = partial(nets.unroll, cell, params)
@@ -97,7 +97,7 @@ def test_batch_axes_equal_vmap(cell):
     )
 
 
-@each_cell
+@cases.each_core
 def test_jit_equals_no_jit(cell):
     params, xs, first = example(cell, 4, time=2)
     with jax.disable_jit():
@@ -107,7 +107,7 @@ def test_jit_equals_no_jit(cell):
     )
 
 
-@each_cell
+@cases.each_core
 def test_gradients_equal_finite_differences(cell, x64):
     params, xs, first = example(cell, time=3)
 
@@ -115,12 +115,10 @@ def test_gradients_equal_finite_differences(cell, x64):
     def loss(*args):
         return cases.total(*nets.unroll(cell, *args))
 
-    # Layer normalisation bends so much that differences of 1e-5 are coarse.
-    tolerance = 1e-4 if "layer_norm" in cell.step.__qualname__ else 1e-6
-    check_grads(loss, (params, xs, first), order=1, atol=tolerance, rtol=tolerance)
+    check_grads(loss, (params, xs, first), order=1, atol=1e-6, rtol=1e-6)
 
 
-@each_cell
+@cases.each_core
 def test_no_output_sees_what_comes_later(cell):
     assert_no_output_sees_what_comes_later(cell, reverse=False)
 

@@ -210,3 +210,35 @@ def test_a_learned_state_in_a_two_directional_stack_and_in_parallel():
     cell = nets.learned_state(AVERAGE)
     weights = cell.init(KEY, 2, 2)._replace(state=jnp.ones(2))
     close(nets.unroll(cell, weights, XS, parallel=True), nets.unroll(cell, weights, XS))
+
+
+def test_a_layer_that_puts_out_a_pair_can_only_be_the_top():
+    both = nets.bidirectional(nets.gru(), merge=nets.apart)
+    top = nets.stack(nets.gru(), both)
+    _, ys = top.apply(draw_layer(top), XS)
+    assert isinstance(ys, tuple) and len(ys) == 2
+    with pytest.raises(ValueError, match="one array for the next to read; got tuple"):
+        nets.stack(both, nets.gru()).init(KEY, INPUTS, 3)
+
+
+@pytest.mark.parametrize("layer", [DEEP, nets.bidirectional(nets.gru())])
+def test_layers_of_several_cells_are_not_reversed(layer):
+    with pytest.raises(ValueError, match="expected no `reverse` for a layer"):
+        layer.apply(draw_layer(layer), XS, reverse=True)
+
+
+def test_flax_says_what_its_own_axes_are():
+    module = nets.linen.Recurrent(nets.gru(), 3)
+    xs = batch_first(XS)
+    variables = module.init(KEY, xs)
+    message = r"mask \[\*batch, time\].*shape \[4, 5, 2\]; got \[5, 4\]"
+    with pytest.raises(ValueError, match=message):
+        module.apply(variables, xs, mask=jnp.ones((5, 4), bool))
+
+
+@pytest.mark.parametrize("r_min, r_max", [(0.9, 0.5), (1.0, 1.0), (-0.1, 0.5)])
+def test_an_lru_has_a_ring(r_min, r_max):
+    with pytest.raises(ValueError, match="0 <= r_min < r_max <= 1"):
+        nets.lru(r_min=r_min, r_max=r_max)
+    with pytest.raises(ValueError, match="0 < step_min <= step_max"):
+        nets.s5(step_min=0.2, step_max=0.1)

@@ -106,11 +106,12 @@ def test_truncation_waits_in_padding_too():
     )
 
 
-def test_truncation_of_less_than_a_step():
+@pytest.mark.parametrize("truncate", [0, 2.5, True])
+def test_truncation_of_no_number_of_steps(truncate):
     cell = nets.gru()
     params, xs, _ = example(cell, 3)
-    with pytest.raises(ValueError, match="truncate to be at least 1 step; got 0"):
-        nets.unroll(cell, params, xs, truncate=0)
+    with pytest.raises(ValueError, match=f"at least 1 step; got {truncate}"):
+        nets.unroll(cell, params, xs, truncate=truncate)
 
 
 @both_ways
