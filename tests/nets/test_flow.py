@@ -45,7 +45,7 @@ def restarts(case, params, xs, first):
 @each_case
 def test_it_is_the_gradient_of_a_run_that_begins_at_each_state(case, x64):
     """Step t's own output counts, and all that comes later."""
-    params, xs, first = example(case.cell, 2, time=3)
+    params, xs, first = example(case.cell, 2, time=2)
     value, gradients = state_gradients(case.cell, params, xs, cases.total, first)
     for t, (state, loss) in enumerate(restarts(case, params, xs, first)):
         restarted, gradient = jax.value_and_grad(loss)(state)
