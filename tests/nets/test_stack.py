@@ -38,9 +38,6 @@ def test_a_stack_is_one_layer_after_another():
 
 
 def test_given_states_reach_their_layers():
-    params = draw_layer(DEEP)
-    states, _ = DEEP.apply(params, XS)
-    _, whole = DEEP.apply(params, jnp.concatenate([XS, XS]))
     one_way = nets.stack(nets.lstm(), nets.gru())
     params = draw_layer(one_way)
     states, _ = one_way.apply(params, XS)
