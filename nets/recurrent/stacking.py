@@ -78,7 +78,8 @@ def stack(
                 key, own, between = jax.random.split(key, 3)
                 seen = dropped(between, below, dropout_rate) if i else below
             end, ys = part.apply(params[i], seen, firsts[i], key=own, **options)
-            if residual and jnp.shape(below) == jnp.shape(ys):
+            one = isinstance(ys, jax.Array)  # and not both directions, apart
+            if residual and one and below.shape == ys.shape:
                 ys = below + ys
             below = ys
             states.append(end)

@@ -211,7 +211,7 @@ def test_a_learned_state_in_a_two_directional_stack_and_in_parallel():
 
 def test_a_layer_that_puts_out_a_pair_can_only_be_the_top():
     both = nets.bidirectional(nets.gru(), merge=nets.apart)
-    top = nets.stack(nets.gru(), both)
+    top = nets.stack(nets.gru(), both, residual=True)
     _, ys = top.apply(draw_layer(top), XS)
     assert isinstance(ys, tuple) and len(ys) == 2
     with pytest.raises(ValueError, match="one array for the next to read; got tuple"):
