@@ -6,8 +6,9 @@
 `nets.linen`, `nets.nnx` and `nets.models` are imported by name: only they need Flax.
 """
 
-from nets import cells, flow, initializers, interop, recurrent
+from nets import cells, convolutional, flow, initializers, interop, recurrent
 from nets.cells import *
+from nets.convolutional import *
 from nets.linear_recurrence import linear_cell, linear_scan
 from nets.recurrent import *
 from nets.types import Cell, Layer, Linear
@@ -16,6 +17,7 @@ __all__ = [
     "Cell",
     "Layer",
     "Linear",
+    "convolutional",
     "flow",
     "initializers",
     "interop",
@@ -23,4 +25,5 @@ __all__ = [
     "linear_scan",
 ]
 __all__ += cells.__all__
+__all__ += convolutional.__all__
 __all__ += recurrent.__all__

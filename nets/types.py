@@ -3,6 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from jaxtyping import Array, Key
@@ -56,6 +57,8 @@ class Cell(NamedTuple):
             sequence, and returns the step `state, y = step(state, x, key)`, which draws
             what is new in each step. It takes the place of `step` where `nets.unroll`
             is given a key.
+        space: How many spatial axes stand between the batch and the features of its
+            inputs: 2 in a cell of images.
 
     Example:
         A leaky integrator, written as a cell of one's own:
@@ -80,19 +83,45 @@ class Cell(NamedTuple):
     step: Callable[..., tuple[State, Any]]
     linear: Linear | None = None
     noisy: Callable[[KeyArray, Params, Any], Callable[..., Any]] | None = None
+    space: int = 0
+
+
+class Window(NamedTuple):
+    """What one output of a layer sees of its input, along each spatial axis.
+
+    Attributes:
+        extent: How many places the window spans, from its first to its last.
+        stride: How far it moves from one output to the next; below 1 in layers that
+            make larger: 1/2 where there are two outputs to an input.
+    """
+
+    extent: tuple[int, ...]
+    stride: tuple[Fraction, ...]
 
 
 class Layer(NamedTuple):
     """A layer: two pure functions of a whole sequence or image.
 
+    A recurrent layer is told how many features it shall have when it is initialised,
+    and returns a state beside its outputs. A layer of images, of `nets.blocks`, has its
+    number of filters in itself.
+
     Attributes:
-        init: `params = init(key, inputs, features)`.
-        apply: `apply(params, xs, ...)`; a recurrent layer takes what `nets.unroll`
-            takes after `xs`, and returns `(state, ys)`.
+        init: `params = init(key, inputs, features)` of a recurrent layer;
+            `params = init(key, shape)` of a layer of images, for examples of the shape
+            [*space, channels].
+        apply: `state, ys = apply(params, xs, ...)` of a recurrent layer, which takes
+            what `nets.unroll` takes after `xs`; `ys = apply(params, xs)` of images.
+        space: As in `Cell`.
+        name: What it is, in a word or two, for a table.
+        window: What one output of a layer of images sees; None where it sees it all.
     """
 
-    init: Callable[[KeyArray, int, int], Params]
+    init: Callable[..., Params]
     apply: Callable[..., Any]
+    space: int = 0
+    name: str = ""
+    window: Window | None = None
 
 
 def whole(h: T) -> T:
