@@ -1,12 +1,14 @@
 """How anything is trained: optax and trees of arrays, and nothing of `nets`."""
 
+from train.data.errors import DataError
 from train.fit import Fitted, NonFiniteError, fit
 from train.optimizers import OPTIMIZERS, make_optimizer
-from train.results import ResultsError, Run, new_run
+from train.results import ResultsError, Run, new_run, read_rows
 from train.step import Metrics, TrainState, init_state, make_step
 
 __all__ = [
     "OPTIMIZERS",
+    "DataError",
     "Fitted",
     "Metrics",
     "NonFiniteError",
@@ -18,4 +20,5 @@ __all__ = [
     "make_optimizer",
     "make_step",
     "new_run",
+    "read_rows",
 ]

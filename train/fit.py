@@ -4,6 +4,7 @@ import functools
 import operator
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -15,6 +16,8 @@ from tqdm import tqdm
 
 from train.data.batches import epochs
 from train.step import LossFn, Metrics, Params, TrainState, init_state, make_step
+
+OptimizerOf = Callable[[Any], optax.GradientTransformation]
 
 
 class Fitted(NamedTuple):
@@ -49,13 +52,15 @@ class NonFiniteError(ArithmeticError):
 
 def fit(
     loss_fn: LossFn,
-    optimizer: optax.GradientTransformation,
+    optimizer: optax.GradientTransformation | OptimizerOf,
     params: Params,
     data: PyTree[Array],
     seeds: Sequence[int],
     *,
     steps: int,
     batch_size: int,
+    hyperparameters: PyTree[Array] = None,
+    stop_if_not_finite: bool = True,
     record: Callable[..., Any] = lambda **row: None,
     title: str = "",
     steps_per_call: int = 20,
@@ -68,12 +73,18 @@ def fit(
 
     Args:
         loss_fn: `loss_fn(params, batch, key)`, one number.
-        optimizer: Any optax optimizer.
+        optimizer: Any optax optimizer; or, where models differ in what theirs is made
+            of, a function that makes it of one model's hyperparameters.
         params: The models to begin with, their arrays stacked: [seeds, ...].
         data: A tree of arrays [examples, ...], shared by all seeds.
         seeds: One number a model; it decides the order of the data and the loss's keys.
         steps: How many steps, at least 1.
         batch_size: Examples a step, from 1 to all there are.
+        hyperparameters: What `optimizer` makes each model's of, such as its learning
+            rate: a tree of arrays [seeds, ...].
+        stop_if_not_finite: Whether one loss that is not finite ends the training of
+            all; otherwise the others go on, beside one whose parameters are not numbers
+            any more.
         record: Called after each call of the program, for each seed, with `seed`,
             `step`, and the means since the last call of `loss` and `gradient_norm`.
         title: Stands before the bar.
@@ -95,15 +106,24 @@ def fit(
         >>> fitted.params.round(2).tolist()
         [3.5, 3.5]
     """
-    examples = _check(params, data, seeds, steps, steps_per_call)
+    examples = _check((params, hyperparameters), data, seeds, steps, steps_per_call)
     keys = jnp.stack([jax.random.key(seed) for seed in seeds])
     order_keys, loss_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
     order = jax.vmap(lambda key: epochs(key, examples, batch_size, steps), out_axes=1)(
         order_keys
     )  # [steps, seeds, batch_size]
-    states = jax.vmap(lambda p, k: init_state(optimizer, p, k))(params, loss_keys)
+    make = optimizer if callable(optimizer) else lambda _: optimizer
+
+    def start_one(h, p, k):
+        return init_state(make(h), p, k)
+
+    def step_one(h, state, indices, data):
+        batch = jax.tree.map(lambda array: array[indices], data)
+        return make_step(loss_fn, make(h))(state, batch)
+
+    states = jax.vmap(start_one)(hyperparameters, params, loss_keys)
     data = jax.tree.map(jnp.asarray, data)
-    step = _over_seeds(make_step(loss_fn, optimizer))
+    step = partial(jax.vmap(step_one, in_axes=(0, 0, 0, None)), hyperparameters)
 
     @jax.jit
     def many_steps(states, order, data):
@@ -121,32 +141,25 @@ def fit(
             began = time.perf_counter()
             after, metrics = jax.block_until_ready(run(states, now, data))
             seconds.append((time.perf_counter() - began) / len(now))
-            good = _record(record, seeds, start, metrics)
+            good = _record(record, seeds, start, metrics, stop_if_not_finite)
             if good < len(now):
                 raise _blame(step, loss_fn, states, now, data, good, seeds)
             states = after
             bar.set_postfix(loss=f"{metrics.loss[-1].mean():.3f}", refresh=False)
             bar.update(len(now))
-    for i, seed in enumerate(seeds):  # the last update is seen by no later loss
+    for i, seed in enumerate(
+        seeds if stop_if_not_finite else ()
+    ):  # the last update is seen by no later loss
         last = jax.tree.map(operator.itemgetter(i), states.params)
         if name := _not_finite("the parameter", last):
             raise NonFiniteError(steps, seed, name)
     return Fitted(states.params, float(np.median(seconds)))
 
 
-def _over_seeds(step: Callable) -> Callable:
-    """The step of every seed at once, each on the examples that its indices name."""
-
-    def gather_and_step(state, indices, data):
-        return step(state, jax.tree.map(lambda array: array[indices], data))
-
-    return jax.vmap(gather_and_step, in_axes=(0, 0, None))
-
-
-def _record(record, seeds, start: int, metrics: Metrics) -> int:
+def _record(record, seeds, start: int, metrics: Metrics, stop: bool) -> int:
     """Record the steps before the first that is not finite; how many these are."""
     loss, norm = np.asarray(metrics.loss), np.asarray(metrics.gradient_norm)
-    finite = (np.isfinite(loss) & np.isfinite(norm)).all(axis=1)
+    finite = (np.isfinite(loss) & np.isfinite(norm)).all(axis=1) | (not stop)
     good = len(loss) if finite.all() else int(np.argmin(finite))
     for i, seed in enumerate(seeds if good else ()):
         record(
@@ -158,13 +171,13 @@ def _record(record, seeds, start: int, metrics: Metrics) -> int:
     return good
 
 
-def _check(params, data, seeds, steps, steps_per_call) -> int:
+def _check(models, data, seeds, steps, steps_per_call) -> int:
     """The number of examples."""
-    models = {len(leaf) for leaf in jax.tree.leaves(params)}
-    if models != {len(seeds)}:
+    counts = {len(leaf) for leaf in jax.tree.leaves(models)}
+    if counts != {len(seeds)}:
         raise ValueError(
-            f"expected parameters stacked over {len(seeds)} seeds, [seeds, ...]; got "
-            f"arrays of length {sorted(models)}"
+            f"expected parameters, and hyperparameters if there are any, stacked over "
+            f"{len(seeds)} seeds, [seeds, ...]; got arrays of length {sorted(counts)}"
         )
     lengths = {len(leaf) for leaf in jax.tree.leaves(data)}
     if len(lengths) != 1:

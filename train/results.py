@@ -46,9 +46,36 @@ class Run:
             file.write(json.dumps(_plain(row), allow_nan=False) + "\n")
         self.rows += 1
 
+    def logged(self) -> list[dict[str, Any]]:
+        """All rows of metrics.jsonl.
+
+        Returns:
+            A row a line.
+        """
+        return read_rows(self.path)
+
+
+def read_rows(folder: str | pathlib.Path) -> list[dict[str, Any]]:
+    """The rows of a results folder.
+
+    Args:
+        folder: Of a run, finished or not.
+
+    Returns:
+        A row a line of its metrics.jsonl; none if there is no such file. A last line
+        that was cut off is left out.
+    """
+    file = pathlib.Path(folder) / "metrics.jsonl"
+    if not file.exists():
+        return []
+    lines = file.read_text(encoding="utf-8").split("\n")
+    return [json.loads(line) for line in lines[:-1]]
+
 
 @contextlib.contextmanager
-def new_run(folder: str | pathlib.Path, config: Mapping[str, Any]) -> Iterator[Run]:
+def new_run(
+    folder: str | pathlib.Path, config: Mapping[str, Any], *, resume: bool = False
+) -> Iterator[Run]:
     """A results folder that bears its name only once it is complete.
 
     While the run goes on it is called "FOLDER.unfinished". A run that fails leaves that
@@ -58,12 +85,15 @@ def new_run(folder: str | pathlib.Path, config: Mapping[str, Any]) -> Iterator[R
         folder: Where the results shall be; it may exist if it is empty.
         config: Written to config.json, beside the git commit, the versions of the
             packages, the device and the time.
+        resume: Go on in "FOLDER.unfinished" if it is there, from a run of the same
+            `config["config"]`; what it logged is in `Run.logged`.
 
     Yields:
         A `Run`, to log to and to write figures into.
 
     Raises:
-        ResultsError: The folder exists, or cannot be written.
+        ResultsError: The folder exists, or cannot be written, or what is to be resumed
+            had another config.
 
     Example:
         >>> import tempfile
@@ -77,8 +107,10 @@ def new_run(folder: str | pathlib.Path, config: Mapping[str, Any]) -> Iterator[R
     if not folder.name:
         raise ResultsError(f"expected a folder for the results; got {str(folder)!r}")
     run = Run(folder)
-    _claim(run)
+    _claim(run, resume)
     try:
+        if resume:
+            _resume(run, config)
         text = json.dumps(_plain({**config, **_surroundings()}), indent=2)
         (run.path / "config.json").write_text(text + "\n", encoding="utf-8")
         yield run
@@ -89,7 +121,7 @@ def new_run(folder: str | pathlib.Path, config: Mapping[str, Any]) -> Iterator[R
         raise
 
 
-def _claim(run: Run) -> None:
+def _claim(run: Run, resume: bool) -> None:
     """Make the unfinished folder, or say why there can be none."""
     try:
         if run.folder.exists() and (
@@ -99,17 +131,35 @@ def _claim(run: Run) -> None:
                 f"results folder {run.folder} exists already; remove it, or name "
                 "another"
             )
-        if run.path.exists():
+        if run.path.exists() and not resume:
             raise ResultsError(
                 f"results folder {run.path} exists already, from a run that goes on or "
                 "did not come to its end; remove it, or name another"
             )
-        run.path.mkdir(parents=True)
+        run.path.mkdir(parents=True, exist_ok=resume)
     except OSError as error:
         raise ResultsError(
             f"results folder {run.folder} cannot be written: {error.strerror}: "
             f"{error.filename}; name another"
         ) from None
+
+
+def _resume(run: Run, config: Mapping[str, Any]) -> None:
+    """Take over what an interrupted run of the same config has logged."""
+    file = run.path / "config.json"
+    if file.exists():
+        before, now = json.loads(file.read_text(encoding="utf-8")), _plain(config)
+        if before.get("config") != now.get("config"):
+            run.rows = -1  # not ours to remove
+            raise ResultsError(
+                f"results folder {run.path} is of a run with other flags; give the "
+                "same, or name another folder"
+            )
+    rows = run.logged()
+    if rows:
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        (run.path / "metrics.jsonl").write_text(text, encoding="utf-8")
+    run.rows = len(rows)
 
 
 def _surroundings() -> dict[str, Any]:

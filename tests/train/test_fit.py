@@ -1,5 +1,7 @@
 """Many steps in one scan, many seeds in one vmap."""
 
+from typing import Any
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -14,6 +16,9 @@ XS = jax.random.normal(jax.random.key(7), (20, 3))
 YS = XS @ jnp.array([1.0, -2.0, 0.5])
 
 
+ADAM: Any = optax.adam(0.1)
+
+
 def loss_fn(params, batch, key):
     xs, ys = batch
     noise = 0.01 * jax.random.normal(key, ys.shape)
@@ -24,9 +29,9 @@ def start(seeds):
     return {"w": jnp.stack([jnp.full(3, 0.1 * seed) for seed in seeds])}
 
 
-def train(seeds, **options):
+def train(seeds, optimizer=ADAM, **options):
     options = {"steps": 23, "batch_size": 6, "steps_per_call": 5, **options}
-    return fit(loss_fn, optax.adam(0.1), start(seeds), (XS, YS), seeds, **options)
+    return fit(loss_fn, optimizer, start(seeds), (XS, YS), seeds, **options)
 
 
 def test_it_learns():
@@ -68,6 +73,28 @@ def test_every_call_is_recorded_for_every_seed():
         (seed, step) for step in (5, 10, 15, 20, 23) for seed in (8, 9)
     ]
     assert all(np.isfinite([row["loss"], row["gradient_norm"]]).all() for row in rows)
+
+
+def test_models_may_differ_in_their_learning_rates():
+    rates = jnp.array([0.1, 0.01])
+    both = train([5, 5], optimizer=optax.adam, hyperparameters=rates).params["w"]
+    alone = [train([5], optimizer=optax.adam(rate)).params["w"][0] for rate in rates]
+    chex.assert_trees_all_close(both, jnp.stack(alone), atol=1e-6)
+    assert abs(both[0] - both[1]).max() > 0.1
+
+
+def test_one_that_diverges_may_be_left_to_itself():
+    rates = jnp.array([0.1, 1e6])
+    fitted = train(
+        [5, 5],
+        optimizer=optax.sgd,
+        hyperparameters=rates,
+        steps=60,
+        stop_if_not_finite=False,
+    )
+    alone = train([5], optimizer=optax.sgd(0.1), steps=60).params["w"][0]
+    chex.assert_trees_all_close(fitted.params["w"][0], alone, atol=1e-6)
+    assert not jnp.isfinite(fitted.params["w"][1]).any()
 
 
 def test_an_epoch_sees_every_example_once():

@@ -1,0 +1,245 @@
+"""IDX files, the format of MNIST and Fashion-MNIST, plain or gzipped."""
+
+import contextlib
+import gzip
+import io
+import math
+import os
+import pathlib
+import zlib
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int, Shaped
+
+from train.data.errors import DataError
+
+TYPES = {
+    0x08: np.uint8,
+    0x09: np.int8,
+    0x0B: np.int16,
+    0x0C: np.int32,
+    0x0D: np.float32,
+    0x0E: np.float64,
+}
+FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+HINT = (
+    "name the folder that holds MNIST or Fashion-MNIST (Debian's package "
+    "dataset-fashion-mnist puts it into /usr/share/datasets/fashion-mnist)"
+)
+CHUNK = 2**20
+
+
+class Images(NamedTuple):
+    """Images, and the class of each."""
+
+    images: Float[np.ndarray, "examples height width"]
+    labels: Int[np.ndarray, " examples"]
+
+
+def load(folder: str | pathlib.Path, classes: int = 10) -> tuple[Images, Images]:
+    """The training and the test set of a folder with the four files of MNIST.
+
+    Each file may be plain or end in ".gz", and may be spelt "train-images.idx3-ubyte".
+
+    Args:
+        folder: Where the files are.
+        classes: Labels are from 0 to `classes - 1`.
+
+    Returns:
+        `train, test`, two `Images`. The images are float32; what was written as uint8,
+        as in MNIST, becomes numbers from 0 to 1. The labels are int32.
+
+    Raises:
+        DataError: A file is missing or damaged, or the files do not belong together.
+
+    Example:
+        >>> import tempfile
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> for name in ("train", "t10k"):
+        ...     file = folder / f"{name}-images-idx3-ubyte"
+        ...     _ = file.write_bytes(bytes([0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 1])
+        ...                          + bytes([0, 0, 0, 2, 0, 255]))
+        ...     file = folder / f"{name}-labels-idx1-ubyte"
+        ...     _ = file.write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 1, 7]))
+        >>> train, test = load(folder)
+        >>> train.images.tolist(), train.labels.tolist()
+        ([[[0.0, 1.0]]], [7])
+
+    References:
+        LeCun, Bottou, Bengio and Haffner 1998, Gradient-based learning applied to
+        document recognition, https://doi.org/10.1109/5.726791
+        Xiao, Rasul and Vollgraf 2017, Fashion-MNIST, https://arxiv.org/abs/1708.07747
+    """
+    paths = _find(pathlib.Path(folder))
+    train = _load(paths[0], paths[1], classes)
+    test = _load(paths[2], paths[3], classes)
+    height, width = train.images.shape[1:]
+    if test.images.shape[1:] != (height, width):
+        raise DataError(
+            f"{paths[2]}: expected images of {height}x{width} pixels, as in "
+            f"{paths[0].name}; got {test.images.shape[1]}x{test.images.shape[2]}; take "
+            "both from the same data set"
+        )
+    return train, test
+
+
+def read(path: str | pathlib.Path) -> Shaped[np.ndarray, "..."]:
+    """The array in an IDX file, of any type and any number of dimensions.
+
+    A gzipped file is known by its first bytes, whatever its name.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The array, in the byte order of this machine.
+
+    Raises:
+        DataError: The file cannot be read, or is not a whole IDX file.
+
+    Example:
+        >>> import tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "two-numbers"
+        >>> _ = path.write_bytes(bytes([0, 0, 0x0B, 1, 0, 0, 0, 2, 1, 0, 255, 255]))
+        >>> read(path).tolist()
+        [256, -1]
+    """
+    path = pathlib.Path(path)
+    try:
+        with path.open("rb") as file:
+            gzipped = file.peek(2)[:2] == b"\x1f\x8b"
+            with gzip.open(file) if gzipped else contextlib.nullcontext(file) as stream:
+                return _parse(stream, path)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(
+            f"{path}: expected whole gzip data; got damaged data ({error}); download "
+            "the file again"
+        ) from None
+    except OSError as error:
+        raise DataError(
+            f"{path}: expected a file that can be read; got the answer "
+            f"{error.strerror or error}; name another, or allow to read it"
+        ) from None
+
+
+def _parse(
+    stream: io.BufferedReader | gzip.GzipFile, path: pathlib.Path
+) -> Shaped[np.ndarray, "..."]:
+    """The array in a stream, which must end where its header says."""
+    magic = stream.read(4)
+    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES:
+        raise DataError(
+            f"{path}: expected the first bytes of an IDX file, 00 00, a type of "
+            f"{bytes(TYPES).hex(' ')} and the number of dimensions; got "
+            f"{magic.hex(' ') or 'an empty file'}; download the file again"
+        )
+    header = stream.read(4 * magic[3])
+    if len(header) < 4 * magic[3]:
+        raise DataError(
+            f"{path}: expected {magic[3]} sizes of 4 bytes each in the header; got "
+            f"{len(header)} bytes; the file was cut short, download it again"
+        )
+    shape = np.frombuffer(header, ">u4").tolist()
+    dtype = np.dtype(TYPES[magic[2]])
+    size = math.prod(shape) * dtype.itemsize
+    data = bytearray()  # grows with what is there: the header may be wrong by terabytes
+    while chunk := stream.read(min(CHUNK, size + 1 - len(data))):
+        data += chunk
+    if len(data) != size:
+        raise DataError(
+            f"{path}: expected {size} bytes of data, as the header says {shape} of "
+            f"{dtype}; got {'more' if len(data) > size else f'only {len(data)}'}; "
+            "download the file again"
+        )
+    try:
+        array = np.frombuffer(data, dtype.newbyteorder(">")).reshape(shape)
+    except ValueError as error:
+        raise DataError(
+            f"{path}: expected sizes that an array can have; got {shape} ({error}); "
+            "download the file again"
+        ) from None
+    return array.astype(dtype, copy=False)
+
+
+def _find(folder: pathlib.Path) -> list[pathlib.Path]:
+    """The four files, each by the first of its names that is there."""
+    try:
+        there = set(os.listdir(folder))
+    except OSError as error:
+        raise DataError(
+            f"{folder}: expected a folder with the files {', '.join(FILES)}; got the "
+            f"answer {error.strerror}; {HINT}"
+        ) from None
+    paths = []
+    for file in FILES:
+        dotted = file.replace("-idx", ".idx")
+        names = (file, f"{file}.gz", dotted, f"{dotted}.gz")
+        found = [folder / name for name in names if name in there]
+        if not found:
+            raise DataError(
+                f"{folder}: expected a file called {', '.join(names[:-1])} or "
+                f"{names[-1]}; got none of them; {HINT}"
+            )
+        # Some archives hold a folder of one name beside a file of another.
+        paths.append(next((path for path in found if path.is_file()), found[0]))
+    return paths
+
+
+def _load(images: pathlib.Path, labels: pathlib.Path, classes: int) -> Images:
+    """The images of one file with the labels of another."""
+    found = Images(_read_images(images), _read_labels(labels, classes))
+    if len(found.images) != len(found.labels):
+        raise DataError(
+            f"{labels}: expected {len(found.images)} labels, one for each image of "
+            f"{images.name}; got {len(found.labels)}; take both from the same data set"
+        )
+    return found
+
+
+def _read_images(path: pathlib.Path) -> Float[np.ndarray, "examples height width"]:
+    """Images as finite float32."""
+    pixels = read(path)
+    if pixels.ndim != 3:
+        raise DataError(
+            f"{path}: expected 3 dimensions, [examples, height, width]; got "
+            f"{pixels.ndim}, {list(pixels.shape)}; name a file of grey images"
+        )
+    if pixels.size == 0:
+        raise DataError(
+            f"{path}: expected at least one image of at least one pixel; got the sizes "
+            f"{list(pixels.shape)}; download the file again"
+        )
+    with np.errstate(over="ignore"):  # too large a float64 becomes infinite
+        images = pixels.astype(np.float32)
+    if not np.isfinite(images).all():
+        place = np.argwhere(~np.isfinite(images))[0]
+        raise DataError(
+            f"{path}: expected pixels that are finite in float32; got "
+            f"{pixels[tuple(place)]} in image {place[0]}; correct it"
+        )
+    if pixels.dtype == np.uint8:
+        images /= 255
+    return images
+
+
+def _read_labels(path: pathlib.Path, classes: int) -> Int[np.ndarray, " examples"]:
+    """Labels as int32, all in range."""
+    labels = read(path)
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+        raise DataError(
+            f"{path}: expected 1 dimension of whole numbers; got {labels.ndim}, "
+            f"{list(labels.shape)} of {labels.dtype}; name a file of labels"
+        )
+    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
+    if wrong.size:
+        raise DataError(
+            f"{path}: expected labels from 0 to {classes - 1}; got {labels[wrong[0]]} "
+            f"as label {wrong[0]}; take another number of classes, or correct it"
+        )
+    return labels.astype(np.int32)

@@ -1,0 +1,119 @@
+"""MNIST-1D: ten digits drawn as sequences of 40 numbers, generated."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.ndimage import gaussian_filter1d
+
+TRAINING = 4000  # of 5,000
+TEMPLATES = (  # how the pen moves in each digit, by hand
+    (5, 6, 6.5, 6.75, 7, 7, 7, 7, 6.75, 6.5, 6, 5),
+    (5, 3, 3, 3.4, 3.8, 4.2, 4.6, 5, 5.4, 5.8, 5, 5),
+    (5, 6, 6.5, 6.5, 6, 5.25, 4.75, 4, 3.5, 3.5, 4, 5),
+    (5, 6, 6.5, 6.5, 6, 5, 5, 6, 6.5, 6.5, 6, 5),
+    (5, 4.4, 3.8, 3.2, 2.6, 2.6, 5, 5, 5, 5, 5, 5),
+    (5, 3, 3, 3, 3, 5, 6, 6.5, 6.5, 6, 4.5, 5),
+    (5, 4, 3.5, 3.25, 3, 3, 3, 3, 3.25, 3.5, 4, 5),
+    (5, 7, 7, 6.6, 6.2, 5.8, 5.4, 5, 4.6, 4.2, 5, 5),
+    (5, 4, 3.5, 3.5, 4, 5, 5, 4, 3.5, 3.5, 4, 5),
+    (5, 4, 3.5, 3.5, 4, 5, 5, 5, 5, 4.7, 4.3, 5),
+)
+SHORTEST, LONGEST = 36, 60  # how many zeros follow a template
+LENGTH = 12 + LONGEST  # of a sequence, until it is thinned out to 40
+
+
+class MNIST1D(NamedTuple):
+    """Sequences, and which digit each shows."""
+
+    sequences: Float[np.ndarray, "examples 40"]
+    labels: Int[np.ndarray, " examples"]
+
+
+def load() -> tuple[MNIST1D, MNIST1D]:
+    """The training and the test set, as published.
+
+    Returns:
+        `train, test`, 4,000 and 1,000 examples, the sequences in float32.
+
+    Example:
+        >>> train, test = load()
+        >>> train.sequences.shape, test.sequences.shape
+        ((4000, 40), (1000, 40))
+
+    References:
+        Greydanus and Kobak 2024, Scaling down deep learning with MNIST-1D,
+        https://arxiv.org/abs/2011.14439
+    """
+    sequences, labels = make()
+    sequences = sequences.astype(np.float32)
+    return (
+        MNIST1D(sequences[:TRAINING], labels[:TRAINING]),
+        MNIST1D(sequences[TRAINING:], labels[TRAINING:]),
+    )
+
+
+def make(seed: int = 42, examples: int = 5000) -> MNIST1D:
+    """As many examples as wanted, in float64 and in random order.
+
+    A template is followed by zeros and stretched, scaled, and shifted around; the zeros
+    become smooth noise; white noise and a slope are added; 40 points are read off. Over
+    the whole set the numbers have mean 0 and standard deviation 1.
+
+    Args:
+        seed: The published set has 42, and 5,000 examples.
+        examples: A multiple of 10: each digit is as frequent.
+
+    Returns:
+        The examples, not yet split.
+
+    Raises:
+        ValueError: `examples` is not a positive multiple of 10.
+
+    Example:
+        >>> make(seed=1, examples=20).sequences.shape
+        (20, 40)
+    """
+    if examples < 10 or examples % 10:
+        raise ValueError(f"expected a positive multiple of 10 examples; got {examples}")
+    # The published numbers hang on this generator and on the order of its draws: all of
+    # one example, then all of the next.
+    rng = np.random.RandomState(seed)
+    zeros, shift = np.empty((2, examples), int)
+    scale, slope = np.empty((2, examples, 1))
+    noise = np.empty((examples, 2, LENGTH))
+    for i in range(examples):
+        zeros[i] = int(rng.rand() * (LONGEST - SHORTEST + 1))
+        scale[i] = 1 + 0.4 * (rng.rand() - 0.5)
+        shift[i] = rng.randint(48)
+        noise[i] = rng.randn(2, LENGTH)
+        slope[i] = 0.75 * (rng.rand() - 0.5)
+    order = rng.permutation(examples)
+
+    labels = np.arange(10, dtype=np.int32).repeat(examples // 10)
+    x = _stretched_templates()[labels, zeros] * scale
+    x = np.take_along_axis(x, (np.arange(LENGTH) - shift[:, None]) % LENGTH, axis=1)
+    smooth = gaussian_filter1d(0.25 * noise[:, 0], sigma=2)
+    x = np.where(x != 0, x, smooth) + 0.02 * noise[:, 1]
+    x -= slope * np.linspace(-0.5, 0.5, LENGTH)
+    x = np.stack([_read_off(row, 40) for row in x])[order]
+    return MNIST1D((x - x.mean()) / x.std(), labels[order])
+
+
+def _stretched_templates() -> Float[np.ndarray, "digits paddings length"]:
+    """Every template with every number of zeros behind it, all of the same length."""
+    x = np.array(TEMPLATES)
+    x -= x.mean(axis=1, keepdims=True)
+    x /= x.std(axis=1, keepdims=True)
+    x = (x - x[:, :1]) / 6 + 1e-8  # so that no point of a digit is taken for padding
+    paddings = range(SHORTEST, LONGEST + 1)
+    return np.array(
+        [[_read_off(np.pad(row, (0, n)), LENGTH) for n in paddings] for row in x]
+    )
+
+
+def _read_off(
+    x: Float[np.ndarray, " length"], count: int
+) -> Float[np.ndarray, " count"]:
+    """Points at equal distances along x, by linear interpolation."""
+    return np.interp(np.linspace(0, 1, count), np.linspace(0, 1, len(x)), x)
