@@ -1,4 +1,4 @@
-"""The recurrent layers as Flax Linen modules: batch first, sizes from the input."""
+"""The layers as Flax Linen modules: batch first, sizes from the input."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import flax.linen as nn
 from jaxtyping import Array, ArrayLike, Shaped
 
+from nets.blocks import example_shape, no_params
 from nets.recurrent import as_layer, bidirectional, concatenate, stack
 from nets.recurrent.layout import apply_batch_first
 from nets.types import Cell, Layer, State
@@ -21,9 +22,10 @@ class Recurrent(nn.Module):
 
     Call with `xs` [*batch, time, inputs], a first `state` and `lengths` [*batch], both
     optional, and what else `nets.unroll` takes, a `mask` being [*batch, time]. Returns
-    the final state and the outputs, [*batch, time, features]. The parameters are the
-    cell's own, under the name "cell". Cells that are random in training draw from the
-    stream of keys named "dropout", if one is given.
+    the final state and the outputs, [*batch, time, features]. Images have their spatial
+    axes between time and inputs. The parameters are the cell's own, under the name
+    "cell". Cells that are random in training draw from the stream of keys named
+    "dropout", if one is given.
 
     Example:
         >>> import jax, jax.numpy as jnp, nets
@@ -131,6 +133,82 @@ class Stack(nn.Module):
             *self.layers, dropout_rate=self.dropout_rate, residual=self.residual
         )
         return _run(self, "layers", layer, xs, state, lengths=lengths, **options)
+
+
+class Block(nn.Module):
+    """A layer of images, of `nets.blocks`, as a Linen module.
+
+    Attributes:
+        layer: Such as `nets.blocks.conv(16, (3, 3))`.
+
+    Call with `xs` [*batch, *space, channels]. Returns what the layer puts out. Its
+    parameters are the layer's own, under the name "layer"; it may have none.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from nets import blocks
+        >>> from nets.linen import Block
+        >>> block = Block(blocks.conv(16, (3, 3), padding="same"))
+        >>> xs = jnp.ones((5, 8, 8, 1))
+        >>> ys, variables = block.init_with_output(jax.random.key(0), xs)
+        >>> ys.shape, variables["params"]["layer"].kernel.shape
+        ((5, 8, 8, 16), (3, 3, 1, 16))
+    """
+
+    layer: Layer
+
+    @nn.compact
+    def __call__(self, xs: Shaped[Array, "..."]) -> Any:
+        params = ()
+        if self.layer.init is not no_params:
+            shape = example_shape(self.layer, xs)
+            params = self.param("layer", self.layer.init, shape)
+        return self.layer.apply(params, xs)
+
+
+class Sequential(nn.Module):
+    """Layers of images in sequence: `nets.blocks.sequential` as a Linen module.
+
+    Attributes:
+        layers: Of `nets.blocks`, from the input to the output.
+
+    Call with `xs` [*batch, *space, channels]. Returns the last layer's output; the
+    method `outputs` returns those of all layers. Each layer is a `Block`, called after
+    what it is and where it stands, as "conv_0".
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from nets import blocks
+        >>> from nets.linen import Sequential
+        >>> cnn = Sequential((blocks.conv(16, (3, 3)), blocks.max_pool((2, 2))))
+        >>> xs = jnp.ones((5, 8, 8, 1))
+        >>> ys, variables = cnn.init_with_output(jax.random.key(0), xs)
+        >>> ys.shape, list(variables["params"])
+        ((5, 3, 3, 16), ['conv_0'])
+        >>> [maps.shape for maps in cnn.apply(variables, xs, method="outputs")]
+        [(5, 6, 6, 16), (5, 3, 3, 16)]
+    """
+
+    layers: tuple[Layer, ...]
+
+    def __call__(self, xs: Shaped[Array, "..."]) -> Any:
+        return self.outputs(xs)[-1]
+
+    @nn.compact
+    def outputs(self, xs: Shaped[Array, "..."]) -> list[Any]:
+        """What every layer puts out, from the first to the last: the feature maps.
+
+        Args:
+            xs: The input, [*batch, *space, channels].
+
+        Returns:
+            One output a layer.
+        """
+        found, ys = [], xs
+        for i, layer in enumerate(self.layers):
+            ys = Block(layer, name=f"{layer.name.split()[0]}_{i}")(ys)
+            found.append(ys)
+        return found
 
 
 def _run(module: Any, name: str, layer: Layer, xs: Array, state: State, **options: Any):

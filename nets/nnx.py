@@ -1,11 +1,12 @@
-"""The recurrent layers as Flax NNX modules: batch first, parameters held inside."""
+"""The layers as Flax NNX modules: batch first, parameters held inside."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from flax import nnx
 from jaxtyping import Array, ArrayLike, Shaped
 
+from nets.blocks import outputs, sequential
 from nets.recurrent import as_layer, bidirectional, concatenate, stack
 from nets.recurrent.layout import apply_batch_first
 from nets.types import Cell, Layer, State
@@ -24,7 +25,8 @@ class Recurrent(nnx.Module):
     Call with `xs` [*batch, time, inputs], a first `state` and `lengths` [*batch], both
     optional, and what else `nets.unroll` takes, a `mask` being [*batch, time] and a
     `key`, such as `rngs.dropout()`, being for cells that are random in training.
-    Returns the final state and the outputs, [*batch, time, features].
+    Returns the final state and the outputs, [*batch, time, features]. Images have their
+    spatial axes between time and inputs.
 
     Example:
         >>> import jax.numpy as jnp, nets
@@ -155,3 +157,72 @@ class Stack(nnx.Module):
         return apply_batch_first(
             self.layer, params, xs, state, lengths=lengths, **options
         )
+
+
+class Block(nnx.Module):
+    """A layer of images, of `nets.blocks`, as an NNX module.
+
+    Args:
+        layer: Such as `nets.blocks.conv(16, (3, 3))`.
+        shape: Of one example, [*space, channels].
+        rngs: Its stream `params` draws the parameters.
+
+    Call with `xs` [*batch, *space, channels]. Returns what the layer puts out.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from nets import blocks
+        >>> from nets.nnx import Block
+        >>> block = Block(blocks.conv(16, (3, 3)), (8, 8, 1), rngs=nnx.Rngs(0))
+        >>> block(jnp.ones((5, 8, 8, 1))).shape
+        (5, 6, 6, 16)
+    """
+
+    def __init__(self, layer: Layer, shape: Sequence[int], *, rngs: nnx.Rngs):
+        self.layer = layer
+        self.params = nnx.Param(layer.init(rngs.params(), shape))
+
+    def __call__(self, xs: Shaped[Array, "..."]) -> Any:
+        return self.layer.apply(self.params.get_value(), xs)
+
+
+class Sequential(nnx.Module):
+    """Layers of images, one after the other: `nets.blocks.sequential` as an NNX module.
+
+    Args:
+        layers: Of `nets.blocks`, from the input to the output.
+        shape: Of one example, [*space, channels].
+        rngs: Its stream `params` draws the parameters.
+
+    Call with `xs` [*batch, *space, channels]. Returns the last layer's output; the
+    method `outputs` returns those of all layers.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from nets import blocks
+        >>> from nets.nnx import Sequential
+        >>> layers = blocks.conv(16, (3, 3)), blocks.max_pool((2, 2))
+        >>> cnn = Sequential(layers, (8, 8, 1), rngs=nnx.Rngs(0))
+        >>> [maps.shape for maps in cnn.outputs(jnp.ones((5, 8, 8, 1)))]
+        [(5, 6, 6, 16), (5, 3, 3, 16)]
+    """
+
+    def __init__(
+        self, layers: Sequence[Layer], shape: Sequence[int], *, rngs: nnx.Rngs
+    ):
+        self.layers = tuple(layers)
+        self.params = nnx.Param(sequential(*layers).init(rngs.params(), shape))
+
+    def __call__(self, xs: Shaped[Array, "..."]) -> Any:
+        return self.outputs(xs)[-1]
+
+    def outputs(self, xs: Shaped[Array, "..."]) -> list[Any]:
+        """What every layer puts out, from the first to the last: the feature maps.
+
+        Args:
+            xs: The input, [*batch, *space, channels].
+
+        Returns:
+            One output a layer.
+        """
+        return outputs(self.layers, self.params.get_value(), xs)

@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
@@ -92,10 +92,11 @@ class Window(NamedTuple):
     Attributes:
         extent: How many places the window spans, from its first to its last.
         stride: How far it moves from one output to the next; below 1 in layers that
-            make larger: 1/2 where there are two outputs to an input.
+            make larger: 1/2 where there are two outputs to an input. Then the extent
+            may be a fraction too: so many and no more whole places are seen.
     """
 
-    extent: tuple[int, ...]
+    extent: tuple[Fraction, ...]
     stride: tuple[Fraction, ...]
 
 
@@ -112,16 +113,17 @@ class Layer(NamedTuple):
             [*space, channels].
         apply: `state, ys = apply(params, xs, ...)` of a recurrent layer, which takes
             what `nets.unroll` takes after `xs`; `ys = apply(params, xs)` of images.
-        space: As in `Cell`.
+        space: How many spatial axes its inputs have, as in `Cell`.
         name: What it is, in a word or two, for a table.
-        window: What one output of a layer of images sees; None where it sees it all.
+        window: `window(shape)` is the `Window` of a layer of images, for examples of
+            the shape [*space, channels]; None where each output sees it all.
     """
 
     init: Callable[..., Params]
     apply: Callable[..., Any]
     space: int = 0
     name: str = ""
-    window: Window | None = None
+    window: Callable[[Sequence[int]], Window | None] | None = None
 
 
 def whole(h: T) -> T:
@@ -148,7 +150,7 @@ def factory(make: Callable[P, T]) -> Callable[P, T]:
     again. An argument left out equals its default.
 
     Args:
-        make: A function of hashable arguments.
+        make: A function of hashable arguments; lists reach it as tuples.
 
     Returns:
         `make`, remembering what it made.
@@ -165,6 +167,10 @@ def factory(make: Callable[P, T]) -> Callable[P, T]:
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
+        bound.arguments = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in bound.arguments.items()
+        }
         key = (bound.args, tuple(bound.kwargs.items()))
         if key not in made:
             made[key] = make(*bound.args, **bound.kwargs)

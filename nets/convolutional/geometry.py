@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, SupportsIndex, TypeGuard
 
 import jax.numpy as jnp
 from jaxtyping import Array, Shaped
@@ -40,7 +40,7 @@ def per_axis(name: str, value: Sizes, axes: int, least: int = 1) -> tuple[int, .
     if (
         not isinstance(values, Sequence)
         or len(values) != axes
-        or not all(_whole(v) and v >= least for v in values)
+        or not all(_whole(v) and int(v) >= least for v in values)
     ):
         raise ValueError(
             f"expected {name} to be an integer of at least {least}, or {axes} of them, "
@@ -310,8 +310,8 @@ def by(sizes: Sequence[int]) -> str:
     return "x".join(map(str, sizes))
 
 
-def _whole(value: Any) -> bool:
-    return hasattr(value, "__index__") and not isinstance(value, bool)
+def _whole(value: Any) -> TypeGuard[int]:
+    return isinstance(value, SupportsIndex) and not isinstance(value, bool)
 
 
 def _pair(padding: str, n: int, extent: int, stride: int) -> tuple[int, int]:

@@ -1,8 +1,9 @@
 """Transposed convolutions."""
 
+import functools
 import itertools
+import operator
 from collections.abc import Sequence
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -113,8 +114,8 @@ def conv_transpose(
     ys = jax.lax.platform_dependent(
         xs,
         kernel,
-        cpu=partial(_transposed_by_products, **options),
-        default=partial(_transposed_by_xla, **options),
+        cpu=functools.partial(_transposed_by_products, **options),
+        default=functools.partial(_transposed_by_xla, **options),
     )
     ys = ys.reshape(*batch, *sizes, kernel.shape[-1])
     return ys if bias is None else add_bias(ys, bias)
@@ -127,7 +128,7 @@ def _transposed_by_products(xs, kernel, *, strides, cuts, dilation, groups):
     places = kernel.reshape(-1, inputs, groups, filters // groups)
     laid = jnp.einsum("...gi,pigf->p...gf", xs, places)
     laid = laid.reshape(*laid.shape[:-2], filters)
-    total = None
+    shares = []
     for share, place in zip(laid, itertools.product(*map(range, size)), strict=True):
         edges = [
             (p * d - low, (k - 1 - p) * d - high, s - 1)
@@ -136,9 +137,8 @@ def _transposed_by_products(xs, kernel, *, strides, cuts, dilation, groups):
             )
         ]
         zero = jnp.zeros((), share.dtype)
-        share = jax.lax.pad(share, zero, [(0, 0, 0), *edges, (0, 0, 0)])
-        total = share if total is None else total + share
-    return total
+        shares.append(jax.lax.pad(share, zero, [(0, 0, 0), *edges, (0, 0, 0)]))
+    return functools.reduce(operator.add, shares)
 
 
 def _transposed_by_xla(xs, kernel, *, strides, cuts, dilation, groups):

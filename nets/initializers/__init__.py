@@ -1,7 +1,8 @@
-"""How parameters and states begin; `SCHEMES` names the schemes."""
+"""How parameters and states begin; `SCHEMES` names the schemes of cells."""
 
 import re
 
+from nets.initializers import kernels
 from nets.initializers.libraries import equinox, haiku, keras, linen, nnx, torch
 from nets.initializers.papers import chrono, irnn, orthogonal
 from nets.initializers.states import zero_state
@@ -27,6 +28,7 @@ __all__ = [
     "haiku",
     "irnn",
     "keras",
+    "kernels",
     "linen",
     "nnx",
     "orthogonal",

@@ -1,4 +1,4 @@
-"""Whole networks, as Linen modules."""
+"""Networks of sequences."""
 
 from typing import Any
 
@@ -43,6 +43,12 @@ class SequenceClassifier(nn.Module):
     bidirectional: bool = False
 
     def setup(self):
+        if self.cell.space:
+            raise ValueError(
+                "expected a cell that reads vectors; got one that reads images (space "
+                f"= {self.cell.space}): run it as nets.linen.Recurrent, and pool its "
+                "outputs over space"
+            )
         if self.bidirectional:
             self.recurrent = Bidirectional(self.cell, self.features, merge=apart)
         else:

@@ -1,0 +1,362 @@
+"""Layers with filters: convolutions of every kind, and the dense layer."""
+
+import math
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from functools import partial
+
+import jax
+from jaxtyping import Array
+
+from nets import convolutional
+from nets.convolutional import ConvParams, DenseParams, SeparableConvParams
+from nets.convolutional.geometry import Padding, Sizes, by, per_axis, window
+from nets.initializers import kernels
+from nets.types import Layer, Window, factory
+
+Activation = Callable[[Array], Array]
+
+
+@factory
+def conv(
+    filters: int,
+    kernel_size: Sequence[int],
+    *,
+    strides: Sizes = 1,
+    padding: Padding = "valid",
+    dilation: Sizes = 1,
+    groups: int = 1,
+    use_bias: bool = True,
+    activation: Activation | None = jax.nn.relu,
+    scheme: kernels.KernelScheme = kernels.linen,
+) -> Layer:
+    """A convolution and its activation, as a layer.
+
+        y = activation(kernel * x + b)
+
+    A kernel of size (8,) spans 8 steps of a sequence and all its features; one of size
+    (8, 1) spans 8 rows of an image in one column.
+
+    Args:
+        filters: How many feature maps come out.
+        kernel_size: A tuple, whose length is the number of spatial axes.
+        strides: As in `nets.conv`, like all to `groups`.
+        padding: Likewise.
+        dilation: Likewise.
+        groups: Likewise.
+        use_bias: Whether there is a b.
+        activation: A function of arrays, or None.
+        scheme: How the kernel starts, of `nets.initializers.kernels`.
+
+    Returns:
+        A `Layer` with `ConvParams`.
+
+    Raises:
+        ValueError: A size is none; or, from `init` and `apply`, as in `nets.conv`.
+
+    Example:
+        >>> from nets import blocks
+        >>> layer = blocks.conv(16, (3, 3), padding="same")
+        >>> params = layer.init(jax.random.key(0), (8, 8, 1))
+        >>> layer.apply(params, jax.numpy.ones((5, 8, 8, 1))).shape
+        (5, 8, 8, 16)
+    """
+    size = window("kernel_size", kernel_size)
+    _positive("filters", filters)
+    options = {
+        "strides": strides,
+        "padding": padding,
+        "dilation": dilation,
+        "groups": groups,
+    }
+    stride, extent = _stride_and_extent(size, strides, dilation)
+
+    def init(key, shape):
+        inputs = _channels(shape, size)
+        if inputs % groups or filters % groups:
+            raise ValueError(
+                f"expected groups that divide the {inputs} channels and the {filters} "
+                f"filters; got {groups}"
+            )
+        kernel, bias = scheme(key, (*size, inputs // groups, filters))
+        return ConvParams(kernel, bias if use_bias else None)
+
+    return Layer(
+        init,
+        partial(_apply, partial(convolutional.conv, **options), activation),
+        len(size),
+        name=f"conv {by(size)}, {filters}{_said(stride, dilation, groups)}",
+        window=lambda shape: Window(extent, stride),
+    )
+
+
+@factory
+def depthwise_conv(
+    kernel_size: Sequence[int],
+    *,
+    multiplier: int = 1,
+    strides: Sizes = 1,
+    padding: Padding = "valid",
+    dilation: Sizes = 1,
+    use_bias: bool = True,
+    activation: Activation | None = jax.nn.relu,
+    scheme: kernels.KernelScheme = kernels.linen,
+) -> Layer:
+    """A convolution of each channel by itself: as many groups as channels.
+
+    Args:
+        kernel_size: A tuple, whose length is the number of spatial axes.
+        multiplier: How many filters a channel has.
+        strides: As in `nets.conv`, like `padding` and `dilation`.
+        padding: Likewise.
+        dilation: Likewise.
+        use_bias: Whether there is a bias.
+        activation: A function of arrays, or None.
+        scheme: How the kernel starts.
+
+    Returns:
+        A `Layer` with `ConvParams`: the kernel is [*size, 1, channels * multiplier].
+
+    Example:
+        >>> from nets import blocks
+        >>> layer = blocks.depthwise_conv((3, 3), multiplier=2)
+        >>> params = layer.init(jax.random.key(0), (8, 8, 3))
+        >>> params.kernel.shape
+        (3, 3, 1, 6)
+    """
+    size = window("kernel_size", kernel_size)
+    _positive("multiplier", multiplier)
+    stride, extent = _stride_and_extent(size, strides, dilation)
+
+    def init(key, shape):
+        filters = _channels(shape, size) * multiplier
+        kernel, bias = scheme(key, (*size, 1, filters))
+        return ConvParams(kernel, bias if use_bias else None)
+
+    def run(params, xs):
+        return convolutional.conv(
+            params,
+            xs,
+            strides=strides,
+            padding=padding,
+            dilation=dilation,
+            groups=params.kernel.shape[-1] // multiplier,
+        )
+
+    return Layer(
+        init,
+        partial(_apply, run, activation),
+        len(size),
+        name=f"depthwise_conv {by(size)}{_said(stride, dilation)}",
+        window=lambda shape: Window(extent, stride),
+    )
+
+
+@factory
+def separable_conv(
+    filters: int,
+    kernel_size: Sequence[int],
+    *,
+    multiplier: int = 1,
+    strides: Sizes = 1,
+    padding: Padding = "valid",
+    dilation: Sizes = 1,
+    use_bias: bool = True,
+    activation: Activation | None = jax.nn.relu,
+    scheme: kernels.KernelScheme = kernels.linen,
+) -> Layer:
+    """A depthwise convolution, a dense layer over the channels, and an activation.
+
+    Args:
+        filters: How many feature maps come out.
+        kernel_size: A tuple, whose length is the number of spatial axes.
+        multiplier: How many filters a channel has in between.
+        strides: As in `nets.conv`, like `padding` and `dilation`.
+        padding: Likewise.
+        dilation: Likewise.
+        use_bias: Whether there is a bias, at the end.
+        activation: A function of arrays, or None.
+        scheme: How both kernels start.
+
+    Returns:
+        A `Layer` with `SeparableConvParams`.
+
+    Example:
+        >>> from nets import blocks
+        >>> layer = blocks.separable_conv(16, (3, 3))
+        >>> params = layer.init(jax.random.key(0), (8, 8, 4))
+        >>> params.depthwise.shape, params.pointwise.shape
+        ((3, 3, 1, 4), (4, 16))
+    """
+    size = window("kernel_size", kernel_size)
+    _positive("filters", filters)
+    _positive("multiplier", multiplier)
+    stride, extent = _stride_and_extent(size, strides, dilation)
+
+    def init(key, shape):
+        deep = _channels(shape, size) * multiplier
+        key_d, key_p = jax.random.split(key)
+        depthwise, _ = scheme(key_d, (*size, 1, deep))
+        pointwise, bias = scheme(key_p, (deep, filters))
+        return SeparableConvParams(depthwise, pointwise, bias if use_bias else None)
+
+    run = partial(
+        convolutional.separable_conv,
+        strides=strides,
+        padding=padding,
+        dilation=dilation,
+    )
+    return Layer(
+        init,
+        partial(_apply, run, activation),
+        len(size),
+        name=f"separable_conv {by(size)}, {filters}{_said(stride, dilation)}",
+        window=lambda shape: Window(extent, stride),
+    )
+
+
+@factory
+def conv_transpose(
+    filters: int,
+    kernel_size: Sequence[int],
+    *,
+    strides: Sizes = 1,
+    padding: Padding = "valid",
+    dilation: Sizes = 1,
+    groups: int = 1,
+    output_padding: Sizes | None = None,
+    use_bias: bool = True,
+    activation: Activation | None = jax.nn.relu,
+    scheme: kernels.KernelScheme = kernels.linen,
+) -> Layer:
+    """A transposed convolution and its activation, as a layer.
+
+    Args:
+        filters: How many feature maps come out.
+        kernel_size: A tuple, whose length is the number of spatial axes.
+        strides: As in `nets.conv_transpose`, like all to `output_padding`.
+        padding: Likewise.
+        dilation: Likewise.
+        groups: Likewise.
+        output_padding: Likewise.
+        use_bias: Whether there is a bias.
+        activation: A function of arrays, or None.
+        scheme: How the kernel starts.
+
+    Returns:
+        A `Layer` with `ConvParams`.
+
+    Example:
+        >>> from nets import blocks
+        >>> layer = blocks.conv_transpose(16, (2, 2), strides=2)
+        >>> params = layer.init(jax.random.key(0), (4, 4, 8))
+        >>> layer.apply(params, jax.numpy.ones((5, 4, 4, 8))).shape
+        (5, 8, 8, 16)
+    """
+    size = window("kernel_size", kernel_size)
+    _positive("filters", filters)
+    stride, extent = _stride_and_extent(size, strides, dilation)
+    finer = tuple(1 / s for s in stride)
+    seen = tuple(1 + (e - 1) * s for e, s in zip(extent, finer, strict=True))
+    options = {
+        "strides": strides,
+        "padding": padding,
+        "dilation": dilation,
+        "groups": groups,
+        "output_padding": output_padding,
+    }
+
+    def init(key, shape):
+        inputs = _channels(shape, size)
+        if inputs % groups or filters % groups:
+            raise ValueError(
+                f"expected groups that divide the {inputs} channels and the {filters} "
+                f"filters; got {groups}"
+            )
+        kernel, bias = scheme(key, (*size, inputs // groups, filters))
+        return ConvParams(kernel, bias if use_bias else None)
+
+    return Layer(
+        init,
+        partial(_apply, partial(convolutional.conv_transpose, **options), activation),
+        len(size),
+        name=f"conv_transpose {by(size)}, {filters}{_said(stride, dilation, groups)}",
+        window=lambda shape: Window(seen, finer),
+    )
+
+
+@factory
+def dense(
+    features: int,
+    *,
+    use_bias: bool = True,
+    activation: Activation | None = jax.nn.relu,
+    scheme: kernels.KernelScheme = kernels.linen,
+) -> Layer:
+    """A dense layer over the last axis, and its activation.
+
+        y = activation(x W + b)
+
+    Args:
+        features: How many come out.
+        use_bias: Whether there is a b.
+        activation: A function of arrays, or None, as in the last layer of a network.
+        scheme: How W starts.
+
+    Returns:
+        A `Layer` with `DenseParams`.
+
+    Example:
+        >>> from nets import blocks
+        >>> layer = blocks.dense(10, activation=None)
+        >>> params = layer.init(jax.random.key(0), (64,))
+        >>> layer.apply(params, jax.numpy.ones((5, 64))).shape
+        (5, 10)
+    """
+    _positive("features", features)
+
+    def init(key, shape):
+        w, b = scheme(key, (shape[-1], features))
+        return DenseParams(w, b if use_bias else None)
+
+    return Layer(
+        init, partial(_apply, convolutional.dense, activation), name=f"dense {features}"
+    )
+
+
+def _apply(function, activation, params, xs):
+    ys = function(params, xs)
+    return ys if activation is None else activation(ys)
+
+
+def _stride_and_extent(size, strides, dilation):
+    """Of a window, along each axis."""
+    stride = per_axis("strides", strides, len(size))
+    spread = per_axis("dilation", dilation, len(size))
+    extent = tuple(Fraction((k - 1) * d + 1) for k, d in zip(size, spread, strict=True))
+    return tuple(map(Fraction, stride)), extent
+
+
+def _channels(shape: Sequence[int], size: Sequence[int]) -> int:
+    """The channels of an example of this shape."""
+    if len(shape) != len(size) + 1:
+        raise ValueError(
+            f"expected examples of shape [*space, channels] with {len(size)} spatial "
+            f"axes, as a {by(size)} kernel asks; got shape {list(shape)}"
+        )
+    return shape[-1]
+
+
+def _positive(name: str, value: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"expected {name} to be a positive integer; got {value!r}")
+
+
+def _said(stride, dilation, groups=1) -> str:
+    """The options that are not as usual, in words."""
+    said = ""
+    if math.prod(stride) != 1:
+        said += f", stride {by([int(s) for s in stride])}"
+    if dilation not in (1, (1,) * len(stride)):
+        said += f", dilation {dilation if isinstance(dilation, int) else by(dilation)}"
+    return said + (f", {groups} groups" if groups > 1 else "")

@@ -1,0 +1,99 @@
+"""Layers without parameters that act on each number, or only move them."""
+
+import math
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from functools import partial
+
+from jaxtyping import Array
+
+from nets import convolutional
+from nets.convolutional.geometry import by
+from nets.types import Layer, Window, factory
+
+
+@factory
+def activation(function: Callable[[Array], Array]) -> Layer:
+    """A function of each number, as a layer of its own.
+
+    Args:
+        function: Such as `jax.nn.relu`.
+
+    Returns:
+        A `Layer` without parameters.
+
+    Example:
+        >>> import jax
+        >>> from nets import blocks
+        >>> relu = blocks.activation(jax.nn.relu)
+        >>> relu.apply((), jax.numpy.array([-1.0, 1.0])).tolist()
+        [0.0, 1.0]
+    """
+
+    def window(shape):
+        one = (Fraction(1),) * (len(shape) - 1)
+        return Window(one, one)
+
+    name = getattr(function, "__name__", "activation")
+    return Layer(no_params, partial(_apply, function), name=name, window=window)
+
+
+@factory
+def flatten(axes: int) -> Layer:
+    """The feature maps of each example as one vector, place by place.
+
+    Args:
+        axes: How many spatial axes there are: 1 for sequences, 2 for images.
+
+    Returns:
+        A `Layer` without parameters.
+
+    Example:
+        >>> import jax
+        >>> from nets import blocks
+        >>> blocks.flatten(axes=2).apply((), jax.numpy.ones((5, 4, 4, 3))).shape
+        (5, 48)
+    """
+    return Layer(
+        no_params,
+        partial(_apply, partial(convolutional.flatten, axes=axes)),
+        axes,
+        "flatten",
+    )
+
+
+@factory
+def reshape(shape: Sequence[int]) -> Layer:
+    """A vector as feature maps: what `flatten` did, undone.
+
+    Args:
+        shape: Of one example, [*space, channels].
+
+    Returns:
+        A `Layer` without parameters.
+
+    Example:
+        >>> import jax
+        >>> from nets import blocks
+        >>> blocks.reshape((4, 4, 3)).apply((), jax.numpy.ones((5, 48))).shape
+        (5, 4, 4, 3)
+    """
+
+    def apply(params, xs):
+        if xs.ndim < 1 or xs.shape[-1] != math.prod(shape):
+            raise ValueError(
+                f"expected an input [*batch, {math.prod(shape)}], to be made "
+                f"{list(shape)}; got shape {list(xs.shape)}"
+            )
+        return xs.reshape(*xs.shape[:-1], *shape)
+
+    return Layer(no_params, apply, name=f"reshape to {by(shape)}")
+
+
+def no_params(key, shape):
+    """What layers without parameters are initialised to: an empty tuple."""
+    return ()
+
+
+def _apply(function, params, xs):
+    return function(xs)
