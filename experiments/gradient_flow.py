@@ -13,32 +13,28 @@ from typing import cast
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array
 
-from experiments import cells, decay, launch
+from experiments import cells, decay, launch, training
 from experiments.cells import OWN
+from experiments.training import losses
 from nets import Cell, flow
 from nets.models import SequenceClassifier
 from nets.recurrent import batch_first, time_first, unroll
-from train import OPTIMIZERS, Run, fit, make_optimizer
+from train import Run
 from train.data import digits
 
 CLASSES = 10
-MOST_STEPS = 10_000_000  # all are laid out beforehand
 DIRECTIONS = ("forward", "backward")
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(training.Config):
     """The flags."""
 
     cells: list[str] = launch.flag(
         ["elman", "lstm", "gru"],
         "Cells to compare: names in nets.CELLS, or package.module:name of your own.",
-    )
-    seeds: list[int] = launch.flag(
-        [0, 1, 2], "Seeds, each a model and an order of the data of its own."
     )
     init: str = launch.flag(
         OWN,
@@ -50,11 +46,6 @@ class Config:
     )
     bidirectional: bool = launch.flag(False, "Read from both ends.")
     features: int = launch.flag(64, "Hidden units of each direction.", lower_bound=1)
-    optimizer: str = launch.flag("adam", "From optax.", choices=tuple(OPTIMIZERS))
-    learning_rate: float = launch.flag(3e-3, "Its step size.", lower_bound=0.0)
-    clip_norm: float = launch.flag(
-        1.0, "Largest norm of the gradient, 0 to clip nothing.", lower_bound=0.0
-    )
     batch_size: int = launch.flag(64, "Digits a step.", lower_bound=1)
     steps: int = launch.flag(840, "Training steps (14 are an epoch).", lower_bound=1)
 
@@ -62,7 +53,7 @@ class Config:
 def run(config: Config, results: Run) -> None:
     """Train and measure every cell; log, draw and print what was found."""
     halves = digits.load()
-    check(config, examples=len(halves[0].labels))
+    training.check(config, len(halves[0].labels), "digits")
     train, test = (
         (digits.as_sequences(half.images, config.order), half.labels) for half in halves
     )
@@ -83,31 +74,12 @@ def run(config: Config, results: Run) -> None:
     print(decay.table(studies))
 
 
-def check(config: Config, examples: int) -> None:
-    """Refuse what flags alone cannot tell."""
-    if config.batch_size > examples:
-        raise launch.UsageError(
-            f"flag --batch_size: expected at most {examples}, the training digits; got "
-            f"{config.batch_size}"
-        )
-    if config.steps > MOST_STEPS:
-        raise launch.UsageError(
-            f"flag --steps: expected at most {MOST_STEPS:,}; got {config.steps}"
-        )
-    if not all(0 <= seed < 2**32 for seed in config.seeds):
-        raise launch.UsageError(
-            f"flag --seeds: expected integers from 0 to 2^32 - 1; got {config.seeds}"
-        )
-
-
 def compare_before_and_after(
     name: str, cell: Cell, config: Config, train, test, results: Run
 ) -> list[decay.Study]:
     """Train a cell from every seed; measure its gradient before and after."""
     model = SequenceClassifier(cell, config.features, CLASSES, config.bidirectional)
-    keys = jnp.stack([jax.random.fold_in(jax.random.key(s), 0) for s in config.seeds])
-    example = jnp.asarray(train[0][:1])
-    params = jax.jit(jax.vmap(lambda key: model.init(key, example)["params"]))(keys)
+    params = training.start(model, jnp.asarray(train[0][:1]), config.seeds)
 
     def loss_fn(params, batch, key):
         xs, labels = batch
@@ -128,16 +100,8 @@ def compare_before_and_after(
 
     _, before = measure_all(params, *test)
     log("before", before)
-    fitted = fit(
-        loss_fn,
-        make_optimizer(config.optimizer, config.learning_rate, config.clip_norm),
-        params,
-        train,
-        config.seeds,
-        steps=config.steps,
-        batch_size=config.batch_size,
-        record=lambda **row: results.log(kind="training", cell=name, **row),
-        title=name,
+    fitted = training.train(
+        loss_fn, params, train, config, results, title=name, labels={"cell": name}
     )
     accuracy, after = measure_all(fitted.params, *test)
     log("after", after)
@@ -159,11 +123,6 @@ def compare_before_and_after(
 def logits(model: SequenceClassifier, params: dict, xs: Array) -> Array:
     """What the model says of every example, [examples, classes]."""
     return cast(Array, model.apply({"params": params}, xs))
-
-
-def losses(logits: Array, labels: Array) -> Array:
-    """-ln p(label), of every example."""
-    return optax.softmax_cross_entropy_with_integer_labels(logits, labels)
 
 
 def measure(

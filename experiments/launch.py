@@ -34,6 +34,7 @@ def flag(
     *,
     lower_bound: float | None = None,
     choices: Sequence[str] | None = None,
+    repeats: bool = False,
 ) -> Any:
     """A field of a `Config` that is a flag of the same name.
 
@@ -42,6 +43,7 @@ def flag(
         help: One sentence.
         lower_bound: The least number allowed.
         choices: The only strings allowed.
+        repeats: Whether a list may hold a value twice, as sizes of layers do.
 
     Returns:
         A dataclass field.
@@ -55,7 +57,12 @@ def flag(
     """
     return dataclasses.field(
         default_factory=lambda: list(default) if isinstance(default, list) else default,
-        metadata={"help": help, "lower_bound": lower_bound, "choices": choices},
+        metadata={
+            "help": help,
+            "lower_bound": lower_bound,
+            "choices": choices,
+            "repeats": repeats,
+        },
     )
 
 
@@ -91,7 +98,7 @@ def parse(config_class: type, arguments: Sequence[str]) -> tuple[Any, str | None
     if rest:
         raise UsageError(f"expected flags only, --name=value; got {rest[0]!r}")
     given = {
-        field.name: _checked(field.name, kinds[field.name], values[field.name].value)
+        field.name: _checked(field, kinds[field.name], values[field.name].value)
         for field in dataclasses.fields(config_class)
     }
     return config_class(**given), values["results"].value
@@ -126,8 +133,9 @@ def _define(values: flags.FlagValues, field: dataclasses.Field, kind, default) -
         flags.DEFINE_list(name, text, help, flag_values=values)
 
 
-def _checked(name: str, kind: Any, value: Any) -> Any:
+def _checked(field: dataclasses.Field, kind: Any, value: Any) -> Any:
     """A parsed value, after the checks that absl does not make."""
+    name = field.name
     if kind is float and not math.isfinite(value):
         raise UsageError(f"flag --{name}: expected a finite number; got {value}")
     if typing.get_origin(kind) is not list:
@@ -146,12 +154,17 @@ def _checked(name: str, kind: Any, value: Any) -> Any:
             f"{','.join(value)!r}"
         )
     twice = [item for item in items if items.count(item) > 1]
-    if twice:
+    if twice and not field.metadata["repeats"]:
         raise UsageError(f"flag --{name}: {twice[0]} stands there twice")
     return items
 
 
-def main(config_class: type, run: Callable[[Any, train.Run], None]) -> None:
+def main(
+    config_class: type,
+    run: Callable[[Any, train.Run], None],
+    *,
+    resumable: bool = False,
+) -> None:
     """Run an experiment as a command, and exit.
 
     The exit code is 0; 2 for a user's mistake; 1 for a run that failed; 130 if it was
@@ -160,6 +173,8 @@ def main(config_class: type, run: Callable[[Any, train.Run], None]) -> None:
     Args:
         config_class: The experiment's `Config`.
         run: `run(config, results)`.
+        resumable: Whether `run` goes on from what an interrupted run has logged, which
+            the flag `--resume` asks for.
     """
     module = sys.modules[config_class.__module__]
     spec = module.__spec__
@@ -171,10 +186,15 @@ def main(config_class: type, run: Callable[[Any, train.Run], None]) -> None:
         jax.config.update("jax_compilation_cache_dir", str(cache / "backflow"))
     results = None
     try:
-        config, folder = parse(config_class, sys.argv[1:])
+        arguments = sys.argv[1:]
+        resume = resumable and "--resume" in arguments
+        arguments = [a for a in arguments if not (resume and a == "--resume")]
+        config, folder = parse(config_class, arguments)
         if config is None:
-            print(_help(module, short, config_class))
+            print(_help(module, short, config_class, resumable))
             sys.exit(0)
+        if resume and folder is None:
+            raise UsageError("flag --resume: name by --results the run to go on with")
         folder = _fresh_folder(short) if folder is None else folder
         command = shlex.join(["python", "-m", name, *sys.argv[1:]])
         settings = {
@@ -182,10 +202,10 @@ def main(config_class: type, run: Callable[[Any, train.Run], None]) -> None:
             "command": command,
             "config": dataclasses.asdict(config),
         }
-        with train.new_run(folder, settings) as results:
+        with train.new_run(folder, settings, resume=resume) as results:
             run(config, results)
         print(f"Results: {_shown(results.folder)}")
-    except (UsageError, train.ResultsError) as error:
+    except (UsageError, train.DataError, train.ResultsError) as error:
         _stop(short, str(error), 2)
     except (train.NonFiniteError, OSError) as error:
         _stop(short, f"the run failed: {error}{_left(results)}", 1)
@@ -222,7 +242,7 @@ def _stop(name: str, sentence: str, code: int) -> typing.NoReturn:
     sys.exit(code)
 
 
-def _help(module: Any, name: str, config_class: type) -> str:
+def _help(module: Any, name: str, config_class: type, resumable: bool) -> str:
     """The question that the experiment asks, and its flags."""
     lines = [inspect.cleandoc(module.__doc__ or name), "", "Flags:"]
     defaults = config_class()
@@ -235,6 +255,11 @@ def _help(module: Any, name: str, config_class: type) -> str:
             lines[-1] += f" One of {', '.join(field.metadata['choices'])}."
         if field.metadata["lower_bound"] is not None:
             lines[-1] += f" At least {field.metadata['lower_bound']}."
+    if resumable:
+        lines += [
+            "  --resume",
+            "      Go on with the run in --results, if it was interrupted.",
+        ]
     lines += [
         "  --results=FOLDER",
         f"      Where results go; by default a new folder under results/{name}.",

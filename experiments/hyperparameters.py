@@ -1,0 +1,338 @@
+r"""Which hyperparameters serve an experiment best? A grid search over its flags.
+
+    python -m experiments.hyperparameters --experiment=image_classification \
+        --grid="learning_rate=1e-3,3e-3,1e-2;filters=8|8,16|16,32" --set="seeds=0,1"
+
+Every combination of the values is run, for all seeds. Combinations that differ only in
+what leaves every shape as it is (the experiment says in what: the learning rate) are
+trained as one vmapped program, the others in turn. An interrupted search goes on where
+it stopped if its command is given again, with --results=FOLDER and --resume.
+"""
+
+import contextlib
+import dataclasses
+import importlib
+import io
+import itertools
+import pathlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from experiments import grid_figures, launch, report
+from train import NonFiniteError, Run, new_run, read_rows
+
+GOALS = {"max": max, "min": min}
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """The flags."""
+
+    experiment: str = launch.flag(
+        "image_classification", "Of experiments/, or package.module of one's own."
+    )
+    grid: str = launch.flag(
+        "learning_rate=3e-4,1e-3,3e-3,1e-2;filters=8|8,16|16,32",
+        'Flags and their values, "NAME=VALUE,VALUE;NAME=VALUE|VALUE"; with | between '
+        "them the values may be lists.",
+    )
+    set: str = launch.flag(
+        "steps=140", 'What other flags of the experiment are set to, "NAME=VALUE;...".'
+    )
+    metric: str = launch.flag(
+        "test_accuracy", "What to search by: a number that the experiment logs."
+    )
+    goal: str = launch.flag(
+        "max", "Whether it shall be large or small.", choices=tuple(GOALS)
+    )
+
+
+class Trial(NamedTuple):
+    """One combination.
+
+    Attributes:
+        number: Its place among all.
+        values: Each flag's value, as written.
+        config: The experiment's own.
+    """
+
+    number: int
+    values: dict[str, str]
+    config: Any
+
+    @property
+    def name(self) -> str:
+        """Such as "learning_rate=0.001 filters=8,16"."""
+        return " ".join(f"{name}={value}" for name, value in self.values.items())
+
+
+def run(config: Config, results: Run) -> None:
+    """Run every combination that has not been; log, draw and print what was found."""
+    module = find(config.experiment)
+    trials = combinations(module.Config, config.grid, config.set)
+    found = {
+        row["trial"]: row["scores"]
+        for row in results.logged()
+        if row["kind"] == "trial"
+    }
+    for group in groups(module, trials):
+        left = [trial for trial in group if trial.name not in found]
+        for trial, scores in zip(
+            left, measure(module, left, config, results), strict=True
+        ):
+            results.log(kind="trial", trial=trial.name, **trial.values, scores=scores)
+            found[trial.name] = scores
+    scores = [np.array(found[trial.name], float) for trial in trials]
+    values = [trial.values for trial in trials]
+    best = best_of(scores, config.goal)
+    figure = grid_figures.draw(values, scores, best, config.metric, caption(config))
+    figure.savefig(results.path / "grid.png")
+    print(table(values, scores, config))
+
+
+def find(name: str) -> Any:
+    """The module of an experiment.
+
+    Args:
+        name: A module of `experiments`, or the full name of another.
+
+    Returns:
+        The module, which has a `Config` and a `run`.
+
+    Raises:
+        launch.UsageError: There is none.
+    """
+    path = name if "." in name else f"experiments.{name}"
+    try:
+        module = importlib.import_module(path)
+    except ImportError as error:
+        raise launch.UsageError(f"flag --experiment: {error}") from None
+    if not (hasattr(module, "Config") and hasattr(module, "run")):
+        raise launch.UsageError(
+            f"flag --experiment: expected a module with a Config and a run; got {path}"
+        )
+    return module
+
+
+def combinations(config_class: type, grid: str, fixed: str) -> list[Trial]:
+    """Every combination of the grid's values, as a `Config` of the experiment.
+
+    Args:
+        config_class: Of the experiment.
+        grid: As in the flag.
+        fixed: As in the flag `--set`.
+
+    Returns:
+        A trial a combination; the last flag's values vary fastest.
+
+    Raises:
+        launch.UsageError: A flag does not exist, stands there twice, or has a value
+            that it does not take.
+    """
+    known = [field.name for field in dataclasses.fields(config_class)]
+    axes = pairs("grid", grid, known)
+    settings = pairs("set", fixed, known) if fixed else {}
+    both = set(axes) & set(settings)
+    if both:
+        raise launch.UsageError(f"flag --set: {sorted(both)[0]} is in the grid")
+    chosen = {name: alternatives(name, text) for name, text in axes.items()}
+    trials = []
+    for values in itertools.product(*chosen.values()):
+        named = dict(zip(chosen, values, strict=True))
+        flags = [f"--{name}={value}" for name, value in {**settings, **named}.items()]
+        config, _ = launch.parse(config_class, flags)
+        trials.append(Trial(len(trials), named, config))
+    return trials
+
+
+def pairs(flag: str, text: str, known: Sequence[str]) -> dict[str, str]:
+    """What a text of NAME=VALUE;NAME=VALUE says.
+
+    Args:
+        flag: Where it stands, for the error.
+        text: The text.
+        known: The names that there are.
+
+    Returns:
+        The value of each name.
+
+    Raises:
+        launch.UsageError: It is no such text, or a name is unknown or there twice.
+
+    Example:
+        >>> pairs("grid", "rate=0.1,0.2; features=8", known=["rate", "features"])
+        {'rate': '0.1,0.2', 'features': '8'}
+    """
+    found = {}
+    for part in text.split(";"):
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        if not (name and equals and value):
+            raise launch.UsageError(
+                f"flag --{flag}: expected NAME=VALUE;NAME=VALUE; got {part.strip()!r}"
+            )
+        if name not in known:
+            raise launch.UsageError(
+                f"flag --{flag}: the experiment has no flag {name!r}; expected one of "
+                f"{', '.join(known)}"
+            )
+        if name in found:
+            raise launch.UsageError(f"flag --{flag}: {name} stands there twice")
+        found[name] = value
+    return found
+
+
+def alternatives(name: str, text: str) -> list[str]:
+    """The values of one flag: between bars if there are any, else between commas.
+
+    Args:
+        name: Of the flag.
+        text: Its values.
+
+    Returns:
+        At least one.
+
+    Raises:
+        launch.UsageError: One is empty, or there twice.
+
+    Example:
+        >>> alternatives("filters", "8|8,16"), alternatives("steps", "10,20")
+        (['8', '8,16'], ['10', '20'])
+    """
+    values = [value.strip() for value in text.split("|" if "|" in text else ",")]
+    if "" in values or len(set(values)) < len(values):
+        raise launch.UsageError(
+            f"flag --grid: expected different values of {name}; got {text!r}"
+        )
+    return values
+
+
+def groups(module: Any, trials: Sequence[Trial]) -> list[list[Trial]]:
+    """Which trials can be trained together: those that differ in no other flag.
+
+    Args:
+        module: The experiment. If it can train several configs at once it has
+            `TOGETHER`, the names of the flags in which these may differ, and
+            `scores(configs)`, which gives for each the numbers that it logs, by name,
+            one a seed.
+        trials: All of them.
+
+    Returns:
+        The trials in groups, each of which is one program, or one run.
+    """
+    together = getattr(module, "TOGETHER", ())
+    found: dict[Any, list[Trial]] = {}
+    for trial in trials:
+        key = repr({k: v for k, v in vars(trial.config).items() if k not in together})
+        found.setdefault(key if together else trial.name, []).append(trial)
+    return list(found.values())
+
+
+def measure(
+    module: Any, trials: Sequence[Trial], config: Config, results: Run
+) -> list[list[float]]:
+    """The scores of some trials of one group, over seeds.
+
+    Args:
+        module: The experiment.
+        trials: Those of the group that are left to do.
+        config: The flags of the search.
+        results: Where runs in turn get a folder of their own, in "runs".
+
+    Returns:
+        A list a trial; nan of a model that diverged.
+
+    Raises:
+        launch.UsageError: The experiment does not log what is searched by.
+    """
+    if not trials:
+        return []
+    if hasattr(module, "TOGETHER"):
+        found = module.scores([trial.config for trial in trials])
+        return [_of(config.metric, one.items()) for one in found]
+    scores = []
+    for trial in trials:
+        folder = results.path / "runs" / f"{trial.number:03d}"
+        if not folder.exists():
+            try:
+                _run(module, trial, folder)
+            except NonFiniteError:
+                scores.append([np.nan])
+                continue
+        logged = [item for row in read_rows(folder) for item in row.items()]
+        scores.append(_of(config.metric, logged))
+    return scores
+
+
+def _run(module: Any, trial: Trial, folder: pathlib.Path) -> None:
+    """One run of the experiment, in a folder of its own, with the table it prints."""
+    settings = {
+        "experiment": module.__name__,
+        "config": dataclasses.asdict(trial.config),
+    }
+    said = io.StringIO()
+    with new_run(folder, settings, resume=True) as results:
+        (results.path / "metrics.jsonl").unlink(missing_ok=True)  # of an unfinished one
+        with contextlib.redirect_stdout(said):
+            module.run(trial.config, results)
+        (results.path / "output.txt").write_text(said.getvalue(), encoding="utf-8")
+
+
+def _of(metric: str, logged: Any) -> list[float]:
+    """The numbers logged by one name."""
+    logged = list(logged)
+    found = []
+    for name, value in logged:
+        if name == metric:
+            found += value if isinstance(value, list) else [value]
+    if not found:
+        numbers = {n for n, value in logged if isinstance(value, int | float | list)}
+        raise launch.UsageError(
+            f"flag --metric: the experiment logs no {metric!r}; expected one of "
+            f"{', '.join(sorted(numbers))}"
+        )
+    return [np.nan if value is None else float(value) for value in found]
+
+
+def best_of(scores: Sequence[np.ndarray], goal: str) -> int | None:
+    """Which trial has the best mean; None if all diverged.
+
+    Args:
+        scores: [seeds] of each trial.
+        goal: A key of `GOALS`.
+
+    Returns:
+        Its place.
+
+    Example:
+        >>> best_of([np.array([0.5, np.nan]), np.array([0.4]), np.array([0.1])], "max")
+        1
+    """
+    means = {i: one.mean() for i, one in enumerate(scores) if np.isfinite(one).all()}
+    return GOALS[goal](means, key=lambda i: means[i]) if means else None
+
+
+def table(
+    values: Sequence[dict[str, str]], scores: Sequence[np.ndarray], config: Config
+) -> str:
+    """All combinations, the best first."""
+    sign = -1 if config.goal == "max" else 1
+    means = [np.nan_to_num(sign * one.mean(), nan=np.inf) for one in scores]
+    header = [*values[0], f"{config.metric}, mean ± deviation over seeds", "seeds"]
+    rows = []
+    for i in np.argsort(means, kind="stable"):
+        done = np.isfinite(scores[i]).all()
+        said = report.mean_and_deviation(scores[i], "{:.4g}") if done else "diverged"
+        rows.append([*values[i].values(), said, str(len(scores[i]))])
+    return report.text_table(header, rows)
+
+
+def caption(config: Config) -> str:
+    """What was done, so that the figure can stand alone."""
+    fixed = f", with {config.set}" if config.set else ""
+    return f"Grid search over {config.experiment}{fixed}: mean ± deviation over seeds."
+
+
+if __name__ == "__main__":
+    launch.main(Config, run, resumable=True)

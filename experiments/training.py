@@ -1,0 +1,127 @@
+"""One model a seed, trained together: what most experiments do first."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import linen as nn
+from jaxtyping import Array
+
+from experiments import launch
+from train import OPTIMIZERS, Fitted, Run, fit, make_optimizer
+
+MOST_STEPS = 10_000_000  # all are laid out beforehand
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """The flags of every experiment that trains; its own `Config` is made of this."""
+
+    seeds: list[int] = launch.flag(
+        [0, 1, 2], "Seeds, each a model and an order of the data of its own."
+    )
+    optimizer: str = launch.flag("adam", "From optax.", choices=tuple(OPTIMIZERS))
+    learning_rate: float = launch.flag(3e-3, "Its step size.", lower_bound=0.0)
+    clip_norm: float = launch.flag(
+        1.0, "Largest norm of the gradient, 0 to clip nothing.", lower_bound=0.0
+    )
+    batch_size: int = launch.flag(64, "Examples a step.", lower_bound=1)
+    steps: int = launch.flag(840, "Training steps.", lower_bound=1)
+
+
+def check(config: Config, examples: int, of: str) -> None:
+    """Refuse what flags alone cannot tell.
+
+    Args:
+        config: The flags.
+        examples: How many there are to train on.
+        of: What they are, in a word.
+
+    Raises:
+        launch.UsageError: The batch or the steps are too many, or a seed is none.
+    """
+    if config.batch_size > examples:
+        raise launch.UsageError(
+            f"flag --batch_size: expected at most {examples}, the training {of}; got "
+            f"{config.batch_size}"
+        )
+    if config.steps > MOST_STEPS:
+        raise launch.UsageError(
+            f"flag --steps: expected at most {MOST_STEPS:,}; got {config.steps}"
+        )
+    if not all(0 <= seed < 2**32 for seed in config.seeds):
+        raise launch.UsageError(
+            f"flag --seeds: expected integers from 0 to 2^32 - 1; got {config.seeds}"
+        )
+
+
+def start(model: nn.Module, example: Array, seeds: list[int]) -> Any:
+    """The parameters of one model a seed, stacked.
+
+    Args:
+        model: A Linen module.
+        example: An input that it takes.
+        seeds: As in the flags.
+
+    Returns:
+        A tree of arrays [seeds, ...].
+    """
+    keys = jnp.stack([jax.random.fold_in(jax.random.key(s), 0) for s in seeds])
+    return jax.jit(jax.vmap(lambda key: model.init(key, example)["params"]))(keys)
+
+
+def train(
+    loss_fn: Callable[..., Array],
+    params: Any,
+    data: Any,
+    config: Config,
+    results: Run,
+    *,
+    title: str = "",
+    labels: dict[str, Any] | None = None,
+) -> Fitted:
+    """Train the models by the flags, and log how it goes.
+
+    Args:
+        loss_fn: As in `train.fit`.
+        params: Of `start`.
+        data: A tree of arrays [examples, ...].
+        config: The flags.
+        results: Where rows of the kind "training" go.
+        title: Stands before the bar.
+        labels: What else stands in the rows.
+
+    Returns:
+        A `Fitted`.
+    """
+    return fit(
+        loss_fn,
+        make_optimizer(config.optimizer, config.learning_rate, config.clip_norm),
+        params,
+        data,
+        config.seeds,
+        steps=config.steps,
+        batch_size=config.batch_size,
+        record=lambda **row: results.log(kind="training", **(labels or {}), **row),
+        title=title,
+    )
+
+
+def losses(logits: Array, labels: Array) -> Array:
+    """-ln p(label), of every example.
+
+    Args:
+        logits: [examples, classes].
+        labels: Integers below `classes`, [examples].
+
+    Returns:
+        [examples], in nats.
+
+    Example:
+        >>> losses(jnp.zeros((2, 4)), jnp.array([0, 3])).round(2).tolist()
+        [1.3899999856948853, 1.3899999856948853]
+    """
+    return optax.softmax_cross_entropy_with_integer_labels(logits, labels)
