@@ -105,6 +105,7 @@ def named(
             )
         except ValueError as error:
             raise launch.UsageError(f"cell {name!r}: {error}") from error
+        _expect_vectors(name, cell)
         return cell
     path, colon, attribute = name.partition(":")
     if not (path and colon and attribute):
@@ -127,8 +128,19 @@ def named(
             f"{name!r} is no Cell, nor a function that returns one; got "
             f"{type(found).__name__}"
         )
+    _expect_vectors(name, found)
     _try(name, found, inputs, features)
     return found
+
+
+def _expect_vectors(name: str, cell: nets.Cell) -> None:
+    """Refuse a cell of images, as sequences of vectors are what experiments feed."""
+    if cell.space:
+        raise launch.UsageError(
+            f"cell {name!r}: expected one that reads vectors, which is what the "
+            f"experiment has; it reads images (space = {cell.space}): run it from "
+            "Python, with nets.unroll(cell, params, xs)"
+        )
 
 
 def _try(name: str, cell: nets.Cell, inputs: int, features: int) -> None:

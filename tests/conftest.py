@@ -9,11 +9,19 @@ os.environ.setdefault(
     str(pathlib.Path(__file__).parent.parent / ".cache" / "jax"),
 )
 
+# Tests compile much and compute little: machine code is made in the quickest way, and
+# runs slowly. The commands that tests start inherit this.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false "
+    "--xla_cpu_parallel_codegen_split_count=1",
+)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+
 import jax
 import pytest
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
 @pytest.fixture

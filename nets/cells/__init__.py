@@ -7,6 +7,8 @@ from nets.cells.antisymmetric_rnn import (
     AntisymmetricRNNState,
     antisymmetric_rnn,
 )
+from nets.cells.conv_gru import ConvGRUParams, ConvGRUState, conv_gru
+from nets.cells.conv_lstm import ConvLSTMParams, ConvLSTMState, conv_lstm
 from nets.cells.cornn import CoRNNParams, CoRNNState, cornn
 from nets.cells.coupled_lstm import CoupledLSTMParams, CoupledLSTMState, coupled_lstm
 from nets.cells.elman import ElmanParams, ElmanState, elman
@@ -91,6 +93,8 @@ CELLS: dict[str, Callable[..., Cell]] = {
         lru,
         rg_lru,
         s5,
+        conv_lstm,
+        conv_gru,
     )
 }
 
@@ -100,6 +104,10 @@ __all__ = [
     "AntisymmetricRNNState",
     "CoRNNParams",
     "CoRNNState",
+    "ConvGRUParams",
+    "ConvGRUState",
+    "ConvLSTMParams",
+    "ConvLSTMState",
     "CoupledLSTMParams",
     "CoupledLSTMState",
     "ElmanParams",
@@ -155,6 +163,8 @@ __all__ = [
     "UnICORNNParams",
     "UnICORNNState",
     "antisymmetric_rnn",
+    "conv_gru",
+    "conv_lstm",
     "cornn",
     "coupled_lstm",
     "elman",

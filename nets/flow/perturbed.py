@@ -66,6 +66,7 @@ def perturbed(cell: Cell) -> Cell:
         moved = [moved for _, moved in _run(program, pairs, deltas)]
         return jax.tree.unflatten(jax.tree.structure(outputs), moved)
 
+    # Of no one `space`: beside x there is delta, with the axes of the state.
     return Cell(cell.init, initial_state, step)
 
 

@@ -17,7 +17,8 @@ def log_norms(gradients: State, batch_axes: int = 1) -> Float[Array, "time *batc
 
     Args:
         gradients: What `state_gradients` returns: arrays [time, *batch, ...].
-        batch_axes: How many axes are batch; all others are the state's.
+        batch_axes: How many axes are batch; all others are the state's, those of space
+            in a cell of images too.
 
     Returns:
         Nats, [time, *batch]; -inf where the gradient is zero (or below what its dtype

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from nets.cells.conv_lstm import ConvLSTMParams
 from nets.cells.elman import ElmanParams
 from nets.cells.gru import GRUParams
 from nets.cells.lstm import LSTMParams
@@ -14,6 +15,7 @@ GATES = {
     ElmanParams: "n",
     LSTMParams: "ifgo",
     ProjectedLSTMParams: "ifgo",
+    ConvLSTMParams: "ifgo",
     GRUParams: "rzn",
     MGUParams: "fn",
 }

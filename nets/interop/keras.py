@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nets.cells.conv_lstm import ConvLSTMParams
 from nets.cells.elman import ElmanParams
 from nets.cells.gru import GRUParams
 from nets.cells.lstm import LSTMParams
@@ -15,11 +16,11 @@ from nets.interop.names import check_kind, read
 from nets.recurrent import BidirectionalParams
 from nets.types import Params
 
-KINDS = ElmanParams, LSTMParams, GRUParams
+KINDS = ElmanParams, LSTMParams, GRUParams, ConvLSTMParams
 
 
 def from_keras(weights: Sequence[Any], kind: type) -> Params:
-    """Weights of keras.layers.SimpleRNN, LSTM or GRU, alone or within Bidirectional.
+    """Weights of Keras's SimpleRNN, LSTM, GRU or ConvLSTM, alone or in Bidirectional.
 
         w_i = kernel,    w_h = recurrent_kernel,    b = bias
 
@@ -32,7 +33,7 @@ def from_keras(weights: Sequence[Any], kind: type) -> Params:
         weights: `layer.get_weights()`: kernel, recurrent kernel and, if there is one,
             bias; of a Bidirectional layer the forward ones, then the backward ones.
         kind: `nets.ElmanParams` of a SimpleRNN, `LSTMParams` of an LSTM, `GRUParams`
-            of a GRU.
+            of a GRU, `ConvLSTMParams` of a ConvLSTM1D, 2D or 3D.
 
     Returns:
         Parameters of `kind`, or `BidirectionalParams` of two.
@@ -77,7 +78,8 @@ def to_keras(params: Params) -> list[jax.Array]:
         layer, then of the backward one.
 
     Raises:
-        ValueError: The kind is not supported.
+        ValueError: The kind is not supported, or a cell of images has kernels of two
+            sizes, which Keras has not.
 
     Example:
         >>> import nets
@@ -88,6 +90,9 @@ def to_keras(params: Params) -> list[jax.Array]:
     if isinstance(params, BidirectionalParams):
         return to_keras(params.forward) + to_keras(params.backward)
     check_kind(type(params), KINDS, "Keras")
+    if isinstance(params, ConvLSTMParams):
+        shapes = _shapes(ConvLSTMParams, params)
+        read(params._asdict(), dict(zip(params._fields, shapes, strict=True)), "")
     if not isinstance(params, GRUParams):
         return list(params)
     w_i, w_h, b = (reorder(a, "rzn", "zrn") for a in params[:3])
@@ -98,16 +103,23 @@ def to_keras(params: Params) -> list[jax.Array]:
 
 def _read_layer(weights, kind, direction):
     names = [direction + name for name in ("kernel", "recurrent_kernel", "bias")]
-    columns = axis(len(GATES[kind]), "H")
-    shapes = [f"I {columns}", f"H {columns}", columns]
-    if kind is GRUParams and len(weights) == 3 and np.ndim(weights[2]) == 2:
-        shapes[2] = f"2 {columns}"
     found = dict(zip(names, weights, strict=False))
+    shapes = _shapes(kind, weights)
     expected = dict(zip(names[: len(found)], shapes, strict=False))
     w_i, w_h, *b = read(found, expected, f"arrays of {kind.__name__}").values()
     if kind is GRUParams:
         return _read_gru(w_i, w_h, *b)
     return kind(w_i, w_h, *(b or [jnp.zeros(w_i.shape[-1], w_i.dtype)]))
+
+
+def _shapes(kind, weights):
+    """Those of kernel, recurrent kernel and bias, as `read` has it."""
+    columns = axis(len(GATES[kind]), "H")
+    if kind is ConvLSTMParams:
+        size = " ".join("XYZ"[: max(1, np.ndim(weights[0]) - 2)])
+        return [f"{size} I {columns}", f"{size} H {columns}", columns]
+    two = kind is GRUParams and len(weights) == 3 and np.ndim(weights[2]) == 2
+    return [f"I {columns}", f"H {columns}", f"2 {columns}" if two else columns]
 
 
 def _read_gru(w_i, w_h, b=None):

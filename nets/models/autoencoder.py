@@ -165,7 +165,7 @@ class Autoencoder(nn.Module):
             )
         switches = []
         for block in self.encoder:
-            is_pool = block.layer is blocks.max_pool(self.window)
+            is_pool = block.layer == blocks.max_pool(self.window)
             if is_pool and self.upsample == "unpool":
                 xs, indices = convolutional.max_pool(
                     xs, self.window, return_indices=True
@@ -197,7 +197,7 @@ class Autoencoder(nn.Module):
             )
         left, ys = list(switches), z
         for block in self.decoder:
-            if left and block.layer is blocks.unpool(self.window):
+            if left and block.layer == blocks.unpool(self.window):
                 larger = [2 * n for n in ys.shape[-len(self.shape) : -1]]
                 ys = convolutional.unpool(ys, left.pop(), larger)
             else:
@@ -219,7 +219,8 @@ def _check(shape, filters, kernel_size, upsample, latent) -> None:
         )
     if not filters or min(filters) < 1:
         raise ValueError(
-            f"expected filters to be positive integers, one a block; got {list(filters)}"
+            "expected filters to be positive integers, one a block; got "
+            f"{list(filters)}"
         )
     if latent < 1:
         raise ValueError(f"expected latent to be a positive integer; got {latent}")

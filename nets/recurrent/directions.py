@@ -159,7 +159,7 @@ def as_layer(cell: Cell, reverse: bool = False) -> Layer:
         >>> ys.shape
         (10, 5, 8)
     """
-    return Layer(cell.init, partial(unroll, cell, reverse=reverse))
+    return Layer(cell.init, partial(unroll, cell, reverse=reverse), cell.space)
 
 
 @factory
@@ -228,4 +228,4 @@ def bidirectional(
         )
         return BidirectionalState(s_f, s_b), merge(y_f, y_b)
 
-    return Layer(init, apply)
+    return Layer(init, apply, max(cell.space for cell in cells))

@@ -9,11 +9,14 @@ from jaxtyping import Array, ArrayLike, PyTree, Shaped
 from nets.types import Layer, Params, State
 
 
-def time_first(xs: PyTree[Shaped[Array, "..."]]) -> PyTree[Shaped[Array, "..."]]:
+def time_first(
+    xs: PyTree[Shaped[Array, "..."]], space: int = 0
+) -> PyTree[Shaped[Array, "..."]]:
     """[*batch, time, features] to [time, *batch, features], what scan wants.
 
     Args:
         xs: An array, or a tree of them.
+        space: How many spatial axes stand between time and the features, as in `Cell`.
 
     Returns:
         The same, time in front.
@@ -21,8 +24,10 @@ def time_first(xs: PyTree[Shaped[Array, "..."]]) -> PyTree[Shaped[Array, "..."]]
     Example:
         >>> time_first(jnp.ones((5, 10, 3))).shape
         (10, 5, 3)
+        >>> time_first(jnp.ones((5, 10, 28, 28, 3)), space=2).shape
+        (10, 5, 28, 28, 3)
     """
-    return jax.tree.map(lambda x: jnp.moveaxis(x, -2, 0), xs)
+    return jax.tree.map(lambda x: jnp.moveaxis(x, -2 - space, 0), xs)
 
 
 def batch_first(
@@ -33,7 +38,7 @@ def batch_first(
     Args:
         ys: An array, or a tree of them.
         batch_axes: How many there are, where one axis of features is not all that
-            follows them, as in a state that is a matrix.
+            follows them, as in a state that is a matrix, or in an image.
 
     Returns:
         The same, time after the batch.
@@ -62,14 +67,14 @@ def apply_batch_first(
     Args:
         layer: A recurrent `Layer`.
         params: Its parameters.
-        xs: The inputs, [*batch, time, inputs].
+        xs: The inputs, [*batch, time, *space, inputs], with the layer's axes of space.
         state: The first state.
         mask: Booleans, [*batch, time], true where a step is real.
         **options: What else `nets.unroll` takes.
 
     Returns:
-        The state, and the outputs, [*batch, time, features]. States of all steps have
-        time after the batch too.
+        The state, and the outputs, [*batch, time, *space, features]. States of all
+        steps have time after the batch too.
 
     Raises:
         ValueError: The inputs or the mask have not these axes, or as in `nets.unroll`.
@@ -82,20 +87,41 @@ def apply_batch_first(
         >>> ys.shape
         (5, 10, 8)
     """
-    if xs.ndim < 2:
-        raise ValueError(
-            f"expected inputs [*batch, time, inputs]; got shape {list(xs.shape)}"
-        )
+    space, batch_axes = layer.space, xs.ndim - layer.space - 2
+    axes = f"[*batch, time, *space, inputs] with space = {space}"
+    axes = axes if space else "[*batch, time, inputs]"
+    if batch_axes < 0:
+        raise ValueError(f"expected inputs {axes}; got shape {list(xs.shape)}")
     if mask is not None:
         mask = jnp.asarray(mask)
-        batch = mask.shape[:-1]
-        if mask.shape[-1:] != xs.shape[-2:-1] or batch != xs.shape[:-2][: len(batch)]:
+        batch, time = mask.shape[:-1], xs.shape[batch_axes : batch_axes + 1]
+        if mask.shape[-1:] != time or batch != xs.shape[:batch_axes][: len(batch)]:
             raise ValueError(
-                "expected a mask [*batch, time] for inputs [*batch, time, inputs] of "
-                f"shape {list(xs.shape)}; got {list(mask.shape)}"
+                f"expected a mask [*batch, time] for inputs {axes} of shape "
+                f"{list(xs.shape)}; got {list(mask.shape)}"
             )
         mask = jnp.moveaxis(mask, -1, 0)
-    state, ys = layer.apply(params, time_first(xs), state, mask=mask, **options)
+    state, ys = layer.apply(params, time_first(xs, space), state, mask=mask, **options)
     if options.get("all_states"):
-        state = batch_first(state, xs.ndim - 2)
-    return state, batch_first(ys)
+        state = batch_first(state, batch_axes)
+    return state, batch_first(ys, batch_axes)
+
+
+def any_image(inputs: int, space: int) -> tuple[int, ...]:
+    """The shape of an input without batch, as large as any kernel may ask.
+
+    A cell's parameters and the features of what it puts out are the same for images of
+    every size, but those that a kernel does not fit in it refuses.
+
+    Args:
+        inputs: Features of the input.
+        space: How many spatial axes there are.
+
+    Returns:
+        [*space, inputs], of some 30 thousand places in all.
+
+    Example:
+        >>> any_image(3, space=0), any_image(3, space=2)
+        ((3,), (128, 128, 3))
+    """
+    return (*(2 ** (15 // axes) for axes in [space] * space), inputs)

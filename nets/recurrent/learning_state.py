@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from nets.recurrent.layout import any_image
 from nets.types import Cell, Linear, Params, State, factory
 
 
@@ -20,6 +21,8 @@ def learned_state(cell: Cell) -> Cell:
     """The same cell, whose first state is a parameter.
 
         s_{-1} = a parameter, the same for every sequence
+
+    and for every place, in a cell of images, whose state is [*space, features].
 
     Args:
         cell: Any `Cell`.
@@ -40,8 +43,11 @@ def learned_state(cell: Cell) -> Cell:
 
     def init(key, inputs, features):
         params = cell.init(key, inputs, features)
+        image = jnp.zeros(any_image(inputs, cell.space), jnp.float32)
+        one_place = (slice(1),) * cell.space
         return LearnedStateParams(
-            params, cell.initial_state(params, jnp.zeros(inputs, jnp.float32))
+            params,
+            jax.tree.map(lambda s: s[one_place], cell.initial_state(params, image)),
         )
 
     def initial_state(params, x):
@@ -67,4 +73,4 @@ def learned_state(cell: Cell) -> Cell:
     if cell.noisy is not None:
         inner = cell.noisy
         noisy = lambda key, params, x: inner(key, params.cell, x)  # noqa: E731
-    return Cell(init, initial_state, step, linear, noisy)
+    return Cell(init, initial_state, step, linear, noisy, cell.space)

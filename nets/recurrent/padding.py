@@ -11,7 +11,7 @@ from jaxtyping import Array, ArrayLike, Bool, PyTree
 
 
 def real_steps(
-    xs: PyTree, lengths: ArrayLike | None, mask: ArrayLike | None
+    xs: PyTree, lengths: ArrayLike | None, mask: ArrayLike | None, space: int = 0
 ) -> Bool[Array, "time *batch"] | None:
     """Which steps are real, of sequences given by their lengths or by a mask.
 
@@ -19,6 +19,7 @@ def real_steps(
         xs: The inputs, [time, *batch, inputs], or a tree of such.
         lengths: Integers from 0 to time, [*batch] or its leading axes, or None.
         mask: Booleans, [time, *batch] or its leading axes, or None.
+        space: How many spatial axes stand between batch and inputs, as in `Cell`.
 
     Returns:
         Booleans, [time, *leading batch axes]; None where there is no padding.
@@ -36,7 +37,7 @@ def real_steps(
         mask = jnp.asarray(mask)
         if mask.dtype != bool:
             raise ValueError(f"expected a mask of booleans; got {mask.dtype}")
-        _fit(xs, mask.shape, "a mask [time, *batch]", "the mask has")
+        _fit(xs, space, mask.shape, "a mask [time, *batch]", "the mask has")
         return mask
     if lengths is None:
         return None
@@ -45,7 +46,7 @@ def real_steps(
         raise ValueError(f"expected integer lengths; got {lengths.dtype}")
     time = jax.tree.leaves(xs)[0].shape[0]
     wanted = "lengths of the shape of the inputs' batch axes"
-    _fit(xs, (time, *lengths.shape), wanted, "lengths have", lengths.shape)
+    _fit(xs, space, (time, *lengths.shape), wanted, "lengths have", lengths.shape)
     if not isinstance(lengths, jax.core.Tracer) and lengths.size:
         known = np.asarray(lengths)
         if known.min() < 0 or known.max() > time:
@@ -56,15 +57,16 @@ def real_steps(
     return jnp.arange(time).reshape(time, *(1,) * lengths.ndim) < lengths[None]
 
 
-def _fit(xs, shape, wanted, got, given=None):
+def _fit(xs, space, shape, wanted, got, given=None):
     """Refuse a shape that is not that of the leading axes of every input."""
     for x in jax.tree.leaves(xs):
         # Integers may be tokens, which have no axis of features.
-        axes = x.ndim - (1 if jnp.issubdtype(x.dtype, jnp.inexact) else 0)
+        axes = x.ndim - space - (1 if jnp.issubdtype(x.dtype, jnp.inexact) else 0)
         if not 1 <= len(shape) <= axes or x.shape[: len(shape)] != shape:
             raise ValueError(
-                f"expected {wanted}: inputs [time, *batch, inputs] have shape "
-                f"{list(x.shape)}, {got} {list(shape if given is None else given)}"
+                f"expected {wanted}: inputs [time, *batch, {'*space, ' * bool(space)}"
+                f"inputs] have shape {list(x.shape)}, {got} "
+                f"{list(shape if given is None else given)}"
             )
 
 

@@ -193,7 +193,7 @@ def zoneout(inner: Cell, *, hidden: float = 0.0, cell: float = 0.0) -> Cell:
 
         return step
 
-    return Cell(inner.init, inner.initial_state, step, noisy=noisy)
+    return inner._replace(step=step, linear=None, noisy=noisy)
 
 
 @factory

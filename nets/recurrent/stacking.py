@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from nets.recurrent.directions import as_layer, refuse_reverse
+from nets.recurrent.layout import any_image
 from nets.recurrent.padding import real_steps, where_real
 from nets.recurrent.regularisers import check_rate, dropped
 from nets.types import Cell, Layer, factory
@@ -20,7 +21,8 @@ def stack(
 
     Args:
         *layers: From the bottom to the top, each a `Cell` or a layer that puts out one
-            array, such as `bidirectional(...)` or another `stack`.
+            array, such as `bidirectional(...)` or another `stack`. To a cell of vectors
+            the places of an image, as a `conv_lstm` below puts out, are examples.
         dropout_rate: Of what passes from a layer to the next, each number and step for
             itself, from 0 to below 1. Nothing is dropped without a key.
         residual: Add a layer's input to its output, where both have the same features
@@ -53,6 +55,7 @@ def stack(
         raise ValueError("expected at least one layer to stack; got none")
     check_rate("dropout_rate", dropout_rate)
     parts = [as_layer(part) if isinstance(part, Cell) else part for part in layers]
+    space = max(part.space for part in parts)
 
     def init(key, inputs, features):
         params, ys = [], None
@@ -60,7 +63,7 @@ def stack(
             if params:
                 inputs = _width(layers[len(params) - 1], ys)
             params.append(part.init(own, inputs, features))
-            x = jax.ShapeDtypeStruct((1, inputs), jnp.float32)
+            x = jax.ShapeDtypeStruct((1, *any_image(inputs, space)), jnp.float32)
             _, ys = jax.eval_shape(part.apply, params[-1], x)
         return tuple(params)
 
@@ -70,7 +73,7 @@ def stack(
         _check_count(params, "parameters", parts)
         _check_count(firsts, "states", parts)
         # What a residual connection adds in the padding has to be zero too.
-        real = real_steps(xs, options.get("lengths"), options.get("mask"))
+        real = real_steps(xs, options.get("lengths"), options.get("mask"), space)
         below, states = where_real(real, xs, 0.0), []
         for i, part in enumerate(parts):
             own, seen = None, below
@@ -85,7 +88,7 @@ def stack(
             states.append(end)
         return tuple(states), below
 
-    return Layer(init, apply)
+    return Layer(init, apply, space)
 
 
 def _width(layer, ys):

@@ -39,8 +39,9 @@ def unroll(
     Args:
         cell: Any `Cell`.
         params: Its parameters.
-        xs: The inputs, [time, *batch, inputs], or any tree of arrays [time, ...] if the
-            cell takes a tree.
+        xs: The inputs, [time, *batch, inputs], with spatial axes in front of the inputs
+            if the cell reads images, or any tree of arrays [time, ...] if the cell
+            takes a tree.
         state: What s_{-1} is, by default `cell.initial_state(params, xs[0])`.
         lengths: Integers from 0 to time, of shape [*batch], or of its leading axes:
             from there on a sequence is padding.
@@ -95,7 +96,7 @@ def unroll(
         state = cell.initial_state(params, blank)
     else:
         state = _like(state, jax.eval_shape(cell.initial_state, params, first))
-    real = real_steps(xs, lengths, mask)
+    real = real_steps(xs, lengths, mask, cell.space)
     # A NaN in the padding would reach the gradient of the parameters as 0 * NaN: it
     # must not come to the cell at all.
     xs = where_real(real, xs, 0.0)

@@ -5,9 +5,13 @@ import os
 import pathlib
 import subprocess
 import sys
+from typing import Any, NamedTuple
 
+import jaxtyping
 import numpy as np
 import pytest
+
+from experiments import gradient_flow, launch
 
 TINY = ["--steps=3", "--features=4", "--seeds=0,1", "--order=rows"]
 
@@ -69,18 +73,52 @@ number = 3
 
 
 @pytest.fixture
-def run(tmp_path):
-    """`done = run("--flag=value", ...)` in a folder with nothing but mycells.py."""
+def folder(tmp_path, monkeypatch):
+    """The folder of this test: it is worked in, and has nothing but mycells.py."""
     (tmp_path / "mycells.py").write_text(CELLS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "mycells", raising=False)
+    return tmp_path
 
-    def run(*flags, module="experiments.gradient_flow"):
+
+@pytest.fixture
+def command(folder):
+    """`done = command("--flag=value", ...)`, as a user types it, in its own process."""
+
+    def command(*flags):
         return subprocess.run(
-            [sys.executable, "-m", module, *flags],
-            cwd=tmp_path,
+            [sys.executable, "-m", "experiments.gradient_flow", *flags],
+            cwd=folder,
             capture_output=True,
             text=True,
             env={**os.environ, "JAX_PLATFORMS": "cpu"},
         )
+
+    return command
+
+
+class Done(NamedTuple):
+    """What a command leaves, its files apart."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def run(folder, monkeypatch, capsys):
+    """`done = run("--flag=value", ...)` in this process: its own would take seconds."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as for a user
+
+    def run(*flags):
+        monkeypatch.setattr(sys, "argv", ["gradient_flow", *flags])
+        code: Any = 0
+        try:
+            launch.main(gradient_flow.Config, gradient_flow.run)
+        except SystemExit as stop:
+            code = stop.code
+        return Done(code, *capsys.readouterr())
 
     return run
 
@@ -90,8 +128,8 @@ def rows(folder: pathlib.Path, kind: str) -> list[dict]:
     return [row for row in map(json.loads, lines) if row["kind"] == kind]
 
 
-def test_it_compares_cells_before_and_after_training(run, tmp_path):
-    done = run(*TINY, "--cells=elman,lstm,gru,mycells:make", "--results=out")
+def test_it_compares_cells_before_and_after_training(command, folder):
+    done = command(*TINY, "--cells=elman,lstm,gru,mycells:make", "--results=out")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""  # no bar where there is no terminal
     lines = done.stdout.splitlines()
@@ -102,69 +140,67 @@ def test_it_compares_cells_before_and_after_training(run, tmp_path):
         "mycells:make",
     ]
     assert lines[-1] == "Results: out"
-    folder = tmp_path / "out"
-    assert {path.name for path in folder.iterdir()} == {
+    out = folder / "out"
+    assert {path.name for path in out.iterdir()} == {
         "config.json",
         "metrics.jsonl",
         "gradient_flow.png",
     }
-    assert (folder / "gradient_flow.png").read_bytes().startswith(b"\x89PNG")
-    config = json.loads((folder / "config.json").read_text())
+    assert (out / "gradient_flow.png").read_bytes().startswith(b"\x89PNG")
+    config = json.loads((out / "config.json").read_text())
     assert config["command"].startswith("python -m experiments.gradient_flow --steps=3")
     assert config["config"]["cells"][3] == "mycells:make"
     assert config["config"]["steps"] == 3
 
-    gradients = rows(folder, "gradient")
+    gradients = rows(out, "gradient")
     assert len(gradients) == 4 * 2 * 2  # cells, seeds, before and after
     for row in gradients:
         assert len(row["log_norm"]) == 8
         slope = np.polyfit(range(8), row["log_norm"], 1)[0]
         np.testing.assert_allclose(row["decay"], slope, rtol=1e-3, atol=1e-5)
-    assert len(rows(folder, "training")) == 4 * 2
-    assert all(0 <= row["test_accuracy"] <= 1 for row in rows(folder, "accuracy"))
+    assert len(rows(out, "training")) == 4 * 2
+    assert all(0 <= row["test_accuracy"] <= 1 for row in rows(out, "accuracy"))
 
 
-def test_both_directions_are_measured_each_against_its_own_order(run, tmp_path):
+def test_both_directions_are_measured_each_against_its_own_order(run, folder):
     done = run(*TINY, "--cells=gru", "--bidirectional", "--results=out")
     assert done.returncode == 0, done.stderr
     assert "gru forward" in done.stdout
     assert "gru backward" in done.stdout
-    for row in rows(tmp_path / "out", "gradient"):
+    for row in rows(folder / "out", "gradient"):
         # What a direction read last lies nearest to the loss, be it x_7 or x_0.
         assert row["log_norm"][-1] > row["log_norm"][0], row["direction"]
-    directions = [row["direction"] for row in rows(tmp_path / "out", "gradient")]
+    directions = [row["direction"] for row in rows(folder / "out", "gradient")]
     assert set(directions) == {"forward", "backward"}
 
 
-def test_the_scheme_is_chosen_and_always_recorded(run, tmp_path):
+def test_the_scheme_is_chosen_and_always_recorded(run, folder):
     flags = "--steps=1", "--features=4", "--seeds=0", "--order=rows"
     norms = {}
     for init, name in {"own": "orthogonal", "chrono": "chrono(8)"}.items():
         done = run(*flags, "--cells=gru,min_gru", f"--init={init}", f"--results={init}")
         assert done.returncode == 0, done.stderr
-        starts = {row["cell"]: row["init"] for row in rows(tmp_path / init, "cell")}
+        starts = {row["cell"]: row["init"] for row in rows(folder / init, "cell")}
         assert starts == {"gru": name, "min_gru": "own"}
-        before = [r for r in rows(tmp_path / init, "gradient") if r["when"] == "before"]
+        before = [r for r in rows(folder / init, "gradient") if r["when"] == "before"]
         norms[init] = {row["cell"]: row["log_norm"] for row in before}
     for cell, same in {"gru": False, "min_gru": True}.items():
         assert (norms["own"][cell] == norms["chrono"][cell]) == same
 
 
-def test_the_same_flags_give_the_same_numbers(run, tmp_path):
-    for name in ("one", "two"):
-        assert run(*TINY, "--cells=elman", f"--results={name}").returncode == 0
-    first, second = (
-        (tmp_path / n / "metrics.jsonl").read_text() for n in ("one", "two")
-    )
+def test_the_same_flags_give_the_same_numbers(run, command, folder):
+    for process, name in ((run, "one"), (command, "two")):
+        assert process(*TINY, "--cells=elman", f"--results={name}").returncode == 0
+    first, second = ((folder / n / "metrics.jsonl").read_text() for n in ("one", "two"))
     assert first == second
 
 
-def test_flags_can_stand_in_a_file_and_results_go_to_a_new_folder(run, tmp_path):
-    (tmp_path / "flags.txt").write_text("\n".join([*TINY, "--cells=elman"]))
+def test_flags_can_stand_in_a_file_and_results_go_to_a_new_folder(run, folder):
+    (folder / "flags.txt").write_text("\n".join([*TINY, "--cells=elman"]))
     done = run("--flagfile=flags.txt")
     assert done.returncode == 0, done.stderr
-    (folder,) = (tmp_path / "results" / "gradient_flow").iterdir()
-    assert done.stdout.splitlines()[-1] == f"Results: {folder.relative_to(tmp_path)}"
+    (made,) = (folder / "results" / "gradient_flow").iterdir()
+    assert done.stdout.splitlines()[-1] == f"Results: {made.relative_to(folder)}"
 
 
 def test_help_tells_the_question_and_the_flags(run):
@@ -191,6 +227,7 @@ MISTAKES = [
     ("--cells=mycells:hidden", "computed from its new state in the open"),
     ("--cells=mycells:counts", "expected parameters to be arrays of real numbers"),
     ("--cells=mycells:exits", "cannot be imported: SystemExit: 5"),
+    ("--cells=conv_lstm", "it reads images (space = 2): run it from Python, with"),
     ("--init=xavier", "flag --init: "),
     ("--init=chrono(1)", "flag --init: "),
     ("--init=chrono", "cell 'elman': "),
@@ -216,41 +253,31 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("flag", "sentence"), MISTAKES)
-def test_a_mistake_is_one_sentence(flag, sentence, monkeypatch, capsys, tmp_path):
-    """In this process, as each would take seconds in its own."""
-    from experiments import gradient_flow, launch
-
-    (tmp_path / "mycells.py").write_text(CELLS)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "mycells", raising=False)
-    monkeypatch.setattr(sys, "argv", ["gradient_flow", *TINY, flag])
-    with pytest.raises(SystemExit) as stop:
-        launch.main(gradient_flow.Config, gradient_flow.run)
-    said = capsys.readouterr()
-    assert stop.value.code == 2
-    assert said.err.startswith("gradient_flow: ")
-    assert sentence in said.err
-    assert said.err.count("\n") == 1
-    assert {path.name for path in tmp_path.iterdir()} <= {
+def test_a_mistake_is_one_sentence(flag, sentence, run, folder):
+    done = run(*TINY, flag)
+    assert done.returncode == 2
+    assert done.stderr.startswith("gradient_flow: ")
+    assert sentence in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert {path.name for path in folder.iterdir()} <= {
         "mycells.py",
         "__pycache__",
         "results",
     }
-    assert not list(tmp_path.glob("results/*/*"))
+    assert not list(folder.glob("results/*/*"))
 
 
-def test_a_mistake_shows_no_traceback_and_exits_with_2(run):
-    done = run("--cells=lsmt")
+def test_a_mistake_shows_no_traceback_and_exits_with_2(command):
+    done = command("--cells=lsmt")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
 
 
-def test_a_run_that_fails_says_where_and_keeps_what_was_logged(run, tmp_path):
+def test_a_run_that_fails_says_where_and_keeps_what_was_logged(run, folder):
     done = run(*TINY, "--cells=elman,mycells:explodes", "--results=out")
     assert done.returncode == 1
     assert "the run failed: step 2, seed 0: the loss is not finite" in done.stderr
     assert "out.unfinished" in done.stderr
     assert done.stderr.count("\n") == 1
-    assert not (tmp_path / "out").exists()
-    assert rows(tmp_path / "out.unfinished", "accuracy")[0]["cell"] == "elman"
+    assert not (folder / "out").exists()
+    assert rows(folder / "out.unfinished", "accuracy")[0]["cell"] == "elman"

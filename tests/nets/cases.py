@@ -13,6 +13,7 @@ import pytest
 import nets
 
 TIME, INPUTS, FEATURES = 5, 2, 3
+PLACES = (), (4,), (3, 2)  # of images, by their number of spatial axes
 
 
 class FastParams(NamedTuple):
@@ -70,6 +71,10 @@ CASES = {name: Case(make) for name, make in nets.CELLS.items()} | {
     "projected_lstm": Case(nets.projected_lstm, {"projection": FEATURES}),
     "sru(peephole=True)": Case(nets.sru, {"peephole": True}, reader=None),
     "gru(reset_after=False)": Case(nets.gru, {"reset_after": False}),
+    "conv_lstm": Case(nets.conv_lstm, {"kernel_size": (2, 2)}),
+    "conv_gru": Case(nets.conv_gru, {"kernel_size": (3, 1)}),
+    "conv_lstm 1-D": Case(nets.conv_lstm, {"kernel_size": (3,)}),
+    "conv_gru 1-D": Case(nets.conv_gru, {"kernel_size": (2,), "reset_after": True}),
     "fast weights": Case(lambda: FAST_WEIGHTS, reader=_fast_read),
 }
 READABLE = {name: case for name, case in CASES.items() if case.read is not None}
@@ -119,7 +124,8 @@ def example(
 ) -> Example:
     """Parameters, inputs [time, *batch, inputs] and a first state, all at random."""
     params = draw_params(cell, seed, dtype=dtype)
-    xs = normal(time, *batch, INPUTS, seed=seed + 1, scale=1.0).astype(dtype)
+    shape = time, *batch, *PLACES[cell.space], INPUTS
+    xs = normal(*shape, seed=seed + 1, scale=1.0).astype(dtype)
     x = jax.ShapeDtypeStruct(xs.shape[1:], xs.dtype)
     state = draw(jax.eval_shape(cell.initial_state, params, x), seed + 2)
     return Example(params, xs, state)
@@ -165,7 +171,8 @@ def run_rows_and_grad(cell, params, xs, state, *, lengths, reverse=False):
                 cell, params, xs[:length, row], first, reverse=reverse
             )
             states.append(end)
-            outputs.append(jnp.pad(ys, ((0, len(xs) - length), (0, 0))))
+            rest = jnp.zeros((len(xs) - length, *ys.shape[1:]), ys.dtype)
+            outputs.append(jnp.concatenate([ys, rest]))
         ends = jax.tree.map(lambda *rows: jnp.stack(rows), *states)
         out = ends, jnp.stack(outputs, axis=1)
         return total(*out), out
@@ -178,4 +185,6 @@ def fill_padding(xs: jax.Array, lengths: Any, fill: float) -> jax.Array:
     """xs [time, *batch, inputs] with `fill` wherever a sequence has ended."""
     lengths = np.asarray(lengths)
     steps = np.arange(len(xs)).reshape(-1, *(1,) * lengths.ndim)
-    return jnp.asarray(np.where((steps < lengths)[..., None], xs, fill), xs.dtype)
+    axes = tuple(range(1 + lengths.ndim, xs.ndim))
+    real = np.expand_dims(steps < lengths, axes)
+    return jnp.asarray(np.where(real, xs, fill), xs.dtype)

@@ -26,13 +26,14 @@ def dtypes(tree):
 @each_cell
 def test_a_step_keeps_the_state_and_dtype(cell, batch, dtype, x64):
     params = cases.draw_params(cell, dtype=jnp.dtype(dtype))
-    x = jax.ShapeDtypeStruct((*batch, INPUTS), jnp.dtype(dtype))
+    places = cases.PLACES[cell.space]
+    x = jax.ShapeDtypeStruct((*batch, *places, INPUTS), jnp.dtype(dtype))
     state = jax.eval_shape(cell.initial_state, params, x)
     new, y = jax.eval_shape(cell.step, params, state, x)
     chex.assert_trees_all_equal_structs(new, state)
     chex.assert_trees_all_equal_shapes_and_dtypes(new, state)
     assert dtypes(state) <= {dtype, COMPLEX[dtype]}
-    assert (y.shape, y.dtype) == ((*batch, FEATURES), jnp.dtype(dtype))
+    assert (y.shape, y.dtype) == ((*batch, *places, FEATURES), jnp.dtype(dtype))
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,8 @@ def test_a_step_keeps_the_state_and_dtype(cell, batch, dtype, x64):
 @each_cell
 def test_mixed_dtypes_give_the_wider_one(cell, params_dtype, x_dtype):
     params = cases.draw_params(cell, dtype=jnp.dtype(params_dtype))
-    xs = jax.ShapeDtypeStruct((TIME, INPUTS), jnp.dtype(x_dtype))
+    xs = (TIME, *cases.PLACES[cell.space], INPUTS)
+    xs = jax.ShapeDtypeStruct(xs, jnp.dtype(x_dtype))
     state, ys = jax.eval_shape(partial(nets.unroll, cell), params, xs)
     assert dtypes(state) <= {"float32", "complex64"} and dtypes(ys) == {"float32"}
 
