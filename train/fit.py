@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, PyTree
+from jaxtyping import ArrayLike, PyTree
 from tqdm import tqdm
 
 from train.data.batches import epochs
@@ -54,12 +54,12 @@ def fit(
     loss_fn: LossFn,
     optimizer: optax.GradientTransformation | OptimizerOf,
     params: Params,
-    data: PyTree[Array],
+    data: PyTree[ArrayLike],
     seeds: Sequence[int],
     *,
     steps: int,
     batch_size: int,
-    hyperparameters: PyTree[Array] = None,
+    hyperparameters: PyTree[ArrayLike] = None,
     stop_if_not_finite: bool = True,
     record: Callable[..., Any] = lambda **row: None,
     title: str = "",

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from typing import Any, NamedTuple
 
-import jaxtyping
 import numpy as np
 import pytest
 
@@ -109,7 +108,6 @@ class Done(NamedTuple):
 @pytest.fixture
 def run(folder, monkeypatch, capsys):
     """`done = run("--flag=value", ...)` in this process: its own would take seconds."""
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as for a user
 
     def run(*flags):
         monkeypatch.setattr(sys, "argv", ["gradient_flow", *flags])

@@ -25,8 +25,9 @@ def load() -> tuple[Strokes, Strokes]:
 
     A piece is horizontal if which row a pixel is in tells at least 0.6 of the variance
     of its pixels, vertical if which column it is in does; either way their standard
-    deviation is at least 0.2. Horizontal ones are rare (220 and 314): of the vertical
-    ones as many are taken, evenly over the digits in order.
+    deviation is at least 0.2. (So a bar through the middle may be 20 degrees off its
+    axis.) Horizontal ones are rare, 220 and 314: of the vertical ones as many are
+    taken, evenly over the digits in order.
 
     The rule compares no pixel with its neighbour, so no edge kernel stands behind the
     labels. What it fixes is the direction; that edges tell it (rather than lines,
