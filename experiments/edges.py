@@ -1,0 +1,334 @@
+"""What does a convolution see, and does a network find edge kernels by itself?
+
+    python -m experiments.edges --photograph=china
+
+Sobel's kernels are laid on a photograph and on digits, with zeros around the image and
+without, and what ReLU and pooling leave of the maps is drawn. Then networks of one 3x3
+convolution, which are shown pixels and labels only, learn to tell horizontal from
+vertical strokes; their kernels are compared with the fixed ones, beside what chance
+gives.
+"""
+
+import dataclasses
+from typing import cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+import nets
+from experiments import edge_figures, launch, report, training
+from experiments.edge_figures import Learnt, Likeness, Maps, Picture
+from experiments.training import losses
+from nets import blocks
+from nets.linen import Sequential
+from train import Run
+from train.data import digits, photographs, strokes
+from train.data.strokes import DIRECTIONS, Strokes
+
+# Each answers to horizontal edges or lines, and transposed to vertical ones.
+FIXED = {
+    "Sobel": np.array([[-1, -2, -1], [0, 0, 0], [1, 2, 1]], np.float32),
+    "Prewitt": np.array([[-1, -1, -1], [0, 0, 0], [1, 1, 1]], np.float32),
+    "line": np.array([[-1, -1, -1], [2, 2, 2], [-1, -1, -1]], np.float32),
+}
+POOLS = {"mean": blocks.global_mean_pool, "max": blocks.global_max_pool}
+MOST_DIGITS, MOST_FILTERS = 8, 16  # all are drawn
+KERNELS, SETS = 20_000, 5_000  # random ones, to know what chance gives
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(training.Config):
+    """The flags."""
+
+    photograph: str = launch.flag(
+        "china", "Which is looked at.", choices=photographs.PHOTOGRAPHS
+    )
+    digits: list[int] = launch.flag(
+        [0, 4, 7], "Which are looked at: numbers from 0 to 1796 in scikit-learn's set."
+    )
+    filters: int = launch.flag(4, "Of the network that learns.", lower_bound=1)
+    pool: str = launch.flag(
+        "mean", "Over all of each map, before its last layer.", choices=tuple(POOLS)
+    )
+    seeds: list[int] = launch.flag(
+        [0, 1, 2, 3, 4], "Seeds, each a network and an order of the data of its own."
+    )
+    learning_rate: float = launch.flag(1e-2, "Its step size.", lower_bound=0.0)
+    batch_size: int = launch.flag(64, "Strokes a step.", lower_bound=1)
+    steps: int = launch.flag(1000, "Training steps (6 are an epoch).", lower_bound=1)
+
+
+def run(config: Config, results: Run) -> None:
+    """Look with fixed kernels, learn others; log, draw and print what was found."""
+    train, test = strokes.load()
+    halves = digits.load()
+    images = np.concatenate([half.images for half in halves])
+    labels = np.concatenate([half.labels for half in halves])
+    check(config, len(train.labels), len(labels))
+
+    photograph = look(config.photograph, photographs.load(config.photograph), results)
+    written = [look(f"no. {i}: {labels[i]}", images[i], results) for i in config.digits]
+    learnt = learn(config, train, test, results)
+    found = likenesses(learnt)
+    for one in found:
+        results.log(kind="likeness", **one._asdict())
+    text = caption(config, len(train.labels), len(test.labels))
+    names = {
+        "before": closest(learnt.before),
+        "after": np.where(learnt.fires, closest(learnt.after), "silent"),
+    }
+    figures = {
+        "photograph": edge_figures.photograph(photograph, FIXED["Sobel"]),
+        "digits": edge_figures.digits(written),
+        "kernels": edge_figures.kernels(
+            learnt, names, found, FIXED, config.seeds, text
+        ),
+    }
+    for name, figure in figures.items():
+        figure.savefig(results.path / f"{name}.png")
+    print(table(found))
+    print(summary(learnt, len(test.labels)))
+
+
+def check(config: Config, examples: int, count: int) -> None:
+    """Refuse what flags alone cannot tell."""
+    training.check(config, examples, "strokes")
+    if not all(0 <= i < count for i in config.digits):
+        raise launch.UsageError(
+            f"flag --digits: expected numbers from 0 to {count - 1}; got "
+            f"{','.join(map(str, config.digits))}"
+        )
+    if len(config.digits) > MOST_DIGITS:
+        raise launch.UsageError(
+            f"flag --digits: expected at most {MOST_DIGITS}, as all are drawn; got "
+            f"{len(config.digits)}"
+        )
+    if config.filters > MOST_FILTERS:
+        raise launch.UsageError(
+            f"flag --filters: expected at most {MOST_FILTERS}, as all are drawn; got "
+            f"{config.filters}"
+        )
+
+
+def look(name: str, image: Float[np.ndarray, "height width"], results: Run) -> Picture:
+    """What Sobel's kernels find in an image, and how much of that is its border."""
+    by_padding = {padding: maps(image, padding) for padding in ("same", "valid")}
+    valid = by_padding["valid"]
+    picture = Picture(
+        name,
+        image,
+        by_padding,
+        rim_zeros=rim(by_padding["same"].found),
+        rim_repeated=rim(maps(image, "replicate").found),
+        kept=float(valid.kept.sum() / np.abs(valid.found).sum()),
+    )
+    for padding, found in by_padding.items():
+        results.log(
+            kind="maps",
+            image=name,
+            padding=padding,
+            sizes={part: m.shape[:2] for part, m in found._asdict().items()},
+            rim=rim(found.found),
+            rim_repeated=picture.rim_repeated,
+            kept=picture.kept,
+        )
+    return picture
+
+
+def maps(image: Float[np.ndarray, "height width"], padding: str) -> Maps:
+    """The feature maps of Sobel's two kernels, and what becomes of them.
+
+    Args:
+        image: [height, width].
+        padding: As in `nets.conv`.
+
+    Returns:
+        Maps [height', width', 2]: horizontal edges, and vertical ones.
+    """
+    pair = np.stack([FIXED["Sobel"], FIXED["Sobel"].T], axis=-1)[:, :, None]
+    params = nets.ConvParams(jnp.asarray(pair), bias=None)
+    found = nets.conv(params, jnp.asarray(image)[..., None], padding=padding)
+    kept = jax.nn.relu(found)
+    return Maps(*map(np.asarray, (found, kept, nets.max_pool(kept, (2, 2)))))
+
+
+def rim(found: Float[np.ndarray, "height width kernels"]) -> float:
+    """The mean of |y| over the outermost pixels of the maps."""
+    outermost = np.ones(found.shape[:2], bool)
+    outermost[1:-1, 1:-1] = False
+    return float(np.abs(found[outermost]).mean())
+
+
+def learn(config: Config, train: Strokes, test: Strokes, results: Run) -> Learnt:
+    """Train a network from every seed to tell the strokes; log what its kernels are."""
+    model = Sequential(
+        (
+            blocks.conv(config.filters, (3, 3)),
+            POOLS[config.pool](2),
+            blocks.dense(len(DIRECTIONS), activation=None),
+        )
+    )
+
+    def outputs(params, xs):
+        return cast(list[Array], model.apply({"params": params}, xs, method="outputs"))
+
+    def loss_fn(params, batch, key):
+        xs, labels = batch
+        return losses(outputs(params, xs)[-1], labels).mean()
+
+    seen, unseen = (jnp.asarray(half.images)[..., None] for half in (train, test))
+    data = seen, jnp.asarray(train.labels)
+    start = training.start(model, seen[:1], config.seeds)
+    fitted = training.train(loss_fn, start, data, config, results, title="strokes")
+    maps, _, logits = jax.jit(jax.vmap(outputs, (0, None)))(fitted.params, unseen)
+    weights = np.asarray(fitted.params["dense_2"]["layer"].w)
+    learnt = Learnt(
+        kernels_of(start),
+        kernels_of(fitted.params),
+        fires=np.asarray((maps > 0).any(axis=(1, 2, 3))),
+        votes=(weights[..., 0] < weights[..., 1]).astype(int),
+        accuracy=(np.asarray(logits).argmax(axis=-1) == test.labels).mean(axis=1),
+    )
+    log(learnt, config.seeds, results)
+    return learnt
+
+
+def kernels_of(params) -> Float[np.ndarray, "seeds 3 3 filters"]:
+    """The convolution's, of every seed."""
+    return np.asarray(params["conv_0"]["layer"].kernel)[..., 0, :]
+
+
+def log(learnt: Learnt, seeds: list[int], results: Run) -> None:
+    """A row a seed, and a row a kernel before and after training."""
+    for seed, value in zip(seeds, learnt.accuracy, strict=True):
+        results.log(kind="accuracy", seed=seed, test_accuracy=value)
+    for when, kernels in (("before", learnt.before), ("after", learnt.after)):
+        alike = cosines(kernels)
+        for i, number in np.ndindex(alike.shape[:2]):
+            results.log(
+                kind="kernel",
+                seed=seeds[i],
+                filter=number,
+                when=when,
+                kernel=kernels[i, ..., number],
+                **dict(zip(FIXED, alike[i, number].max(axis=-1), strict=True)),
+                direction=DIRECTIONS[alike[i, number].max(axis=0).argmax()],
+                fires_after=learnt.fires[i, number],
+                votes_after=DIRECTIONS[learnt.votes[i, number]],
+            )
+
+
+def cosines(
+    kernels: Float[np.ndarray, "*sets 3 3 filters"],
+) -> Float[np.ndarray, "*sets filters fixed 2"]:
+    """How alike kernels are to the fixed ones, whatever their sign and their mean.
+
+    A kernel's mean answers to brightness, of which a fixed one knows nothing: it is
+    taken away. What is left has 8 dimensions, in which two directions at random have a
+    |cosine| of about 0.3.
+
+    Args:
+        kernels: [*sets, 3, 3, filters].
+
+    Returns:
+        |cosine| of the angle to each of `FIXED` and to its transpose: [*sets, filters,
+        fixed, 2].
+    """
+    flat = np.moveaxis(kernels, -1, -3).reshape(*kernels.shape[:-3], -1, 9)
+    flat = flat - flat.mean(axis=-1, keepdims=True)
+    length = np.linalg.norm(flat, axis=-1)[..., None, None]
+    fixed = np.stack([[k.ravel(), k.T.ravel()] for k in FIXED.values()])
+    fixed = fixed / np.linalg.norm(fixed, axis=-1, keepdims=True)
+    return np.abs(np.einsum("...k,fdk->...fd", flat, fixed)) / np.maximum(length, 1e-30)
+
+
+def closest(kernels: Float[np.ndarray, "seeds 3 3 filters"]) -> np.ndarray:
+    """What each kernel is most alike, in words, [seeds, filters]."""
+    alike = cosines(kernels)
+    names = [f"{name} {mark}" for name in FIXED for mark in edge_figures.MARKS]
+    words = [
+        f"{names[one.argmax()]} {one.max():.2f}"
+        for one in alike.reshape(-1, len(names))
+    ]
+    return np.array(words).reshape(alike.shape[:2])
+
+
+def likenesses(learnt: Learnt) -> list[Likeness]:
+    """How alike the kernels of each seed are to each fixed one, beside chance.
+
+    A seed has two numbers for each: the mean over its kernels, and its best kernel's.
+    Chance is the same two numbers of as many kernels with independent normal weights.
+    """
+    rng = np.random.default_rng(0)
+    random = cosines(rng.normal(size=(3, 3, KERNELS))).max(axis=-1)
+    filters = learnt.after.shape[-1]
+    sets = random[rng.integers(KERNELS, size=(SETS, filters))]  # [sets, filters, fixed]
+    before = cosines(learnt.before).max(axis=-1)
+    after = cosines(learnt.after).max(axis=-1)
+    found = []
+    for of, over in (("all", np.mean), ("best", np.max)):
+        for i, name in enumerate(FIXED):
+            median, high = np.quantile(over(sets[..., i], axis=1), [0.5, 0.95])
+            b, a = (over(alike[..., i], axis=1) for alike in (before, after))
+            found.append(Likeness(name, of, median, high, b, a))
+    return found
+
+
+def table(found: list[Likeness]) -> str:
+    """|cosine| of the kernels and the fixed ones, a line for each of these."""
+    header = [
+        "|cosine| with",
+        "kernels of a seed",
+        "chance: median",
+        "chance: 95 %",
+        "before training",
+        "after training",
+        "seeds above chance's 95 %",
+    ]
+    rows = [
+        [
+            one.to,
+            one.of,
+            f"{one.median:.2f}",
+            f"{one.high:.2f}",
+            report.mean_and_deviation(one.before, "{:.2f}"),
+            report.mean_and_deviation(one.after, "{:.2f}"),
+            f"{one.above} of {len(one.after)}",
+        ]
+        for one in found
+    ]
+    return report.text_table(header, rows)
+
+
+def summary(learnt: Learnt, examples: int) -> str:
+    """How well strokes are told, and whether each kernel votes for what it sees."""
+    accuracy = report.mean_and_deviation(100 * learnt.accuracy, "{:.1f}")
+    direction = cosines(learnt.after).max(axis=-2).argmax(axis=-1)
+    own = (direction == learnt.votes) & learnt.fires
+    return (
+        f"Test accuracy: {accuracy} % of {examples} strokes.\n"
+        f"{learnt.fires.sum()} of {own.size} filters fire on some of them; {own.sum()} "
+        "of these speak for the direction of the fixed kernel that they are most alike."
+    )
+
+
+def caption(config: Config, training_strokes: int, test_strokes: int) -> str:
+    """What was done, so that the figure can stand alone."""
+    return (
+        f"4x4 pieces of digits, {training_strokes} to train and {test_strokes} of "
+        f"other writers to test, through one 3x3 convolution of {config.filters} "
+        f"filters, ReLU, the {config.pool} of each map, and a dense layer; "
+        f"{config.optimizer}, rate {config.learning_rate:g}, {config.steps} steps of "
+        f"{config.batch_size}. "
+        "Above each kernel: |cosine| with the fixed one that it is most alike, its "
+        "mean taken away; — and | are the fixed kernel's direction. Orange: positive, "
+        "purple: negative, each kernel by its own extremes. Silent filters fire on no "
+        "test stroke. In the title: means over seeds and filters, silent ones too; "
+        "chance: the median of as many kernels with independent normal weights."
+    )
+
+
+if __name__ == "__main__":
+    launch.main(Config, run)
