@@ -73,7 +73,8 @@ def upsample(
     Args:
         xs: [*batch, *space, channels].
         factor: How much larger, a number above 0 for each spatial axis: (2, 2) for
-            images. The sizes are rounded down.
+            images. The sizes are rounded down; where one stays what it was, its axis
+            is left as it is.
         sizes: How large, one for each spatial axis, in place of `factor`.
         method: "nearest"; "linear" (bilinear in images); "cubic" (Keys, a = -1/2, as in
             JAX and Keras), "cubic-pytorch" (a = -3/4, as in PyTorch); "lanczos3",
@@ -128,14 +129,15 @@ def upsample(
         widths = list(zip(space, sizes, strict=True))
     ys = xs if method == "nearest" else xs.astype(mean_dtypes(xs)[1])
     for axis, (n, o, width) in enumerate(zip(space, sizes, widths, strict=True), 1):
+        if n == o:
+            continue
         if method == "nearest":
             ys = _nearest(ys, n, o, _middles(o, width), axis)
             continue
         places = _middles(o, width) - 0.5
         if align_corners:
             places = np.arange(o) * (n - 1) / max(o - 1, 1)
-        if n != o or (places != np.arange(n)).any():
-            ys = mix(ys, _weights(n, places, METHODS[method]), axis)
+        ys = mix(ys, _weights(n, places, METHODS[method]), axis)
     dtype = xs.dtype if method == "nearest" else mean_dtypes(xs)[0]
     return ys.astype(dtype).reshape(*batch, *sizes, xs.shape[-1])
 
