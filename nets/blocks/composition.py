@@ -32,7 +32,7 @@ def sequential(*layers: Layer) -> Layer:
         >>> cnn = blocks.sequential(
         ...     blocks.conv(16, (3, 3), padding="same"),
         ...     blocks.max_pool((2, 2)),
-        ...     blocks.flatten(),
+        ...     blocks.flatten(axes=2),
         ...     blocks.dense(10, activation=None),
         ... )
         >>> params = cnn.init(jax.random.key(0), (8, 8, 1))

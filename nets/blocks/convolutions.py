@@ -10,7 +10,8 @@ from jaxtyping import Array
 
 from nets import convolutional
 from nets.convolutional import ConvParams, DenseParams, SeparableConvParams
-from nets.convolutional.geometry import Padding, Sizes, by, per_axis, window
+from nets.convolutional.geometry import Sizes, by, per_axis, window
+from nets.convolutional.padding import Padding
 from nets.initializers import kernels
 from nets.types import Layer, Window, factory
 

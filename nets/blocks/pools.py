@@ -11,8 +11,9 @@ from jaxtyping import Array, Shaped
 
 from nets import convolutional
 from nets.blocks.reshaping import no_params
-from nets.convolutional.geometry import Padding, Sizes, by, per_axis
+from nets.convolutional.geometry import Sizes, by, per_axis
 from nets.convolutional.geometry import window as checked
+from nets.convolutional.padding import Padding
 from nets.types import Layer, Window, factory
 
 # How many inputs an interpolation weighs, along each axis.
@@ -102,7 +103,7 @@ def mean_pool(
 @factory
 def lp_pool(
     window: Sequence[int],
-    p: float = 2.0,
+    p: int | float = 2.0,
     *,
     strides: Sizes | None = None,
     padding: Padding = "valid",
@@ -216,7 +217,7 @@ def global_mean_pool(axes: int) -> Layer:
 
 @factory
 def upsample(
-    factor: Sequence[float] | None = None,
+    factor: Sequence[int | float] | None = None,
     *,
     sizes: Sequence[int] | None = None,
     method: str = "nearest",

@@ -9,7 +9,8 @@ from jaxtyping import Array, Float
 
 from nets import initializers
 from nets.convolutional.convolution import ConvParams, conv
-from nets.convolutional.geometry import Padding, Sizes, per_axis, window
+from nets.convolutional.geometry import Sizes, per_axis, window
+from nets.convolutional.padding import Padding
 from nets.convolutional.recurrent import draw_kernels, zero_images
 from nets.types import Cell, factory, whole
 

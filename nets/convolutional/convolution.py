@@ -8,17 +8,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Shaped
 
 from nets.convolutional.geometry import (
-    FILLS,
-    Padding,
     Sizes,
     by,
     one_batch,
     output_sizes,
-    pad,
-    pads,
     per_axis,
     taps,
 )
+from nets.convolutional.padding import FILLS, Padding, pad, pads
 from nets.linear import add_bias
 
 

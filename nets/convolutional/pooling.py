@@ -4,26 +4,16 @@ import functools
 import math
 import operator
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Shaped
 
-from nets.convolutional.geometry import (
-    Padding,
-    Pairs,
-    Sizes,
-    by,
-    one_batch,
-    output_sizes,
-    pad,
-    pads,
-    per_axis,
-    taps,
-)
-from nets.convolutional.geometry import window as window_size
+from nets.convolutional.geometry import Sizes
+from nets.convolutional.grid import counts_of, place, taps_of
+from nets.convolutional.padding import Padding
 
 # The pools are XLA's own `reduce_window` wherever that can be: unlike its convolution,
 # it is fast on a CPU too, in loops and over stacked seeds. Folding slices of the input
@@ -84,7 +74,7 @@ def max_pool(
         Riesenhuber and Poggio 1999, Hierarchical models of object recognition in
         cortex, Nature Neuroscience 2.
     """
-    xs, batch, grid = _place(xs, window, strides, padding, dilation, ceil_mode)
+    xs, batch, grid = place(xs, window, strides, padding, dilation, ceil_mode)
     if max(grid.dilation) == 1:
         ys = _reduce(jax.lax.max, xs, _least(xs.dtype), grid)
     else:  # of which JAX has no gradient
@@ -142,9 +132,9 @@ def mean_pool(
         network, NeurIPS.
     """
     dtype, wide = mean_dtypes(xs)
-    xs, batch, grid = _place(xs, window, strides, padding, dilation, ceil_mode)
+    xs, batch, grid = place(xs, window, strides, padding, dilation, ceil_mode)
     totals = _reduce(jax.lax.add, xs.astype(wide), 0, grid)
-    counts = jnp.asarray(_counts(grid, count_padding), wide)
+    counts = jnp.asarray(counts_of(grid, count_padding), wide)
     return (totals / counts).astype(dtype).reshape(*batch, *totals.shape[1:])
 
 
@@ -195,17 +185,17 @@ def lp_pool(
     if not p > 0:
         raise ValueError(f"expected p to be a number above 0, or infinity; got {p}")
     dtype, wide = mean_dtypes(xs)
-    xs, batch, grid = _place(xs, window, strides, padding, 1, ceil_mode)
+    xs, batch, grid = place(xs, window, strides, padding, 1, ceil_mode)
     absolute = _power(jnp.abs(xs.astype(wide)), 1)  # JAX's |x| has a slope of 1 at 0
     if math.isinf(p):
         ys = _reduce(jax.lax.max, absolute, _least(wide), grid)
         return ys.astype(dtype).reshape(*batch, *ys.shape[1:])
-    seen = _taps(absolute, grid, fill=0)
+    seen = taps_of(absolute, grid, fill=0)
     largest = jax.lax.stop_gradient(functools.reduce(jnp.maximum, seen))
     scale = jnp.where(jnp.isfinite(largest) & (largest > 0), largest, 1)
     power = int(p) if p == int(p) else p  # a whole one is a product
     total = functools.reduce(operator.add, (_power(s / scale, power) for s in seen))
-    counts = _counts(grid, count_padding=True)
+    counts = counts_of(grid, count_padding=True)
     whole = jnp.asarray((math.prod(grid.size) / counts) ** (1 / p), wide)
     ys = _power(total, 1 / p) * scale * whole
     return ys.astype(dtype).reshape(*batch, *ys.shape[1:])
@@ -233,82 +223,6 @@ def first_of(best, found):
     return (found > best) | (found != found)
 
 
-class _Grid(NamedTuple):
-    """Where the windows lie, with a number or a pair for each axis."""
-
-    space: Sequence[int]
-    size: Sequence[int]
-    strides: Sequence[int]
-    dilation: Sequence[int]
-    given: Pairs  # the padding
-    pairs: Pairs  # and what ceil_mode adds behind it
-    sizes: Sequence[int]  # how many windows
-
-
-def _place(xs, window, strides, padding, dilation, ceil_mode):
-    """The input with one batch axis, the shape of the batch, and the windows."""
-    size = window_size("window", window)
-    axes = len(size)
-    if isinstance(padding, str) and padding not in ("valid", "same"):
-        raise ValueError(
-            "expected a padding of valid, same, an integer, or a pair (before, after) "
-            f"for each spatial axis in a pool; got {padding!r}"
-        )
-    xs, batch = one_batch(xs, axes, f"a pool with a {by(size)} window")
-    space = xs.shape[1:-1]
-    strides = size if strides is None else per_axis("strides", strides, axes)
-    dilation = per_axis("dilation", dilation, axes)
-    given = pads(padding, space, size, strides, dilation)
-    pairs = given
-    if ceil_mode:
-        each = zip(space, size, strides, dilation, given, strict=True)
-        pairs = tuple(_one_more(*axis) for axis in each)
-    sizes = output_sizes(space, size, strides, dilation, pairs, what="window")
-    grid = _Grid(space, size, strides, dilation, given, pairs, sizes)
-    for n, pair, counts in zip(space, given, _each_count(grid), strict=True):
-        if not counts.all():
-            raise ValueError(
-                f"expected every window to see some of the input; on an axis of length "
-                f"{n}, padded by {pair}, window {int(np.argmin(counts))} sees padding "
-                "alone"
-            )
-    return xs, batch, grid
-
-
-def _one_more(n, k, s, d, pair):
-    """The padding of one axis that makes room for a last window, PyTorch's rule."""
-    before, after = pair
-    extent = (k - 1) * d + 1
-    windows = -(-(n + before + after - extent) // s) + 1
-    if (windows - 1) * s >= n + before:
-        windows -= 1
-    return before, max(after, (windows - 1) * s + extent - n - before)
-
-
-def _each_count(grid, count_padding=False):
-    """How many places of each window count, one array for each axis."""
-    found = []
-    for n, k, s, d, (before, after), windows in zip(
-        grid.space,
-        grid.size,
-        grid.strides,
-        grid.dilation,
-        grid.given,
-        grid.sizes,
-        strict=True,
-    ):
-        places = np.arange(windows)[:, None] * s + np.arange(k) * d - before
-        first, last = (-before, n + after) if count_padding else (0, n)
-        found.append(((first <= places) & (places < last)).sum(axis=1))
-    return found
-
-
-def _counts(grid, count_padding):
-    """How many places of each window count, [1, *sizes, 1]."""
-    counts = functools.reduce(np.multiply.outer, _each_count(grid, count_padding))
-    return counts[None, ..., None]
-
-
 def _reduce(operation, xs, start, grid):
     """XLA's own pool."""
     return jax.lax.reduce_window(
@@ -322,18 +236,12 @@ def _reduce(operation, xs, start, grid):
     )
 
 
-def _taps(xs, grid, fill):
-    """What each place of the window sees."""
-    padded = pad(xs, grid.pairs, fill=fill)
-    return taps(padded, grid.size, grid.strides, grid.dilation, grid.sizes)
-
-
 def _first_maxima(xs, grid):
     """The maxima, and where each is in the input, one place of the window at a time."""
     places = jnp.arange(math.prod(grid.space), dtype=jnp.int32)
     places = places.reshape(1, *grid.space, 1)
     seen = zip(
-        _taps(xs, grid, _least(xs.dtype)), _taps(places, grid, fill=-1), strict=True
+        taps_of(xs, grid, _least(xs.dtype)), taps_of(places, grid, fill=-1), strict=True
     )
     best, at = next(seen)
     at = jnp.broadcast_to(at, best.shape)

@@ -15,15 +15,8 @@ from nets.convolutional.convolution import (
     check_channels,
     same_dtype,
 )
-from nets.convolutional.geometry import (
-    Padding,
-    Pairs,
-    Sizes,
-    by,
-    one_batch,
-    pads,
-    per_axis,
-)
+from nets.convolutional.geometry import Pairs, Sizes, by, one_batch, per_axis
+from nets.convolutional.padding import Padding, pads
 from nets.linear import add_bias
 
 

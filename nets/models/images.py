@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from nets import blocks
-from nets.convolutional.geometry import Padding, Sizes
+from nets.convolutional.geometry import Sizes
+from nets.convolutional.padding import Padding
 from nets.initializers import kernels
 from nets.linen import Sequential
 from nets.types import Layer
