@@ -1,6 +1,7 @@
 """The figure of a grid search: a line over one flag, heat maps over two and more."""
 
 import itertools
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -53,13 +54,36 @@ def headline(
     """The finding: which is best, and whether another may be as good."""
     if best is None:
         return "All combinations diverged"
-    said = ", ".join(f"{name} {value}" for name, value in values[best].items())
-    reached = report.mean_and_deviation(scores[best], "{:.4g}")
+    flags = ", ".join(f"{name} {value}" for name, value in values[best].items())
+    reached = said(scores[best])
     ranges = [(s.min(), s.max()) for s in scores if np.isfinite(s).all()]
     low, high = scores[best].min(), scores[best].max()
     as_good = sum(a <= high and b >= low for a, b in ranges) - 1
-    rest = f"; {as_good} of {len(scores) - 1} others overlap with it" if as_good else ""
-    return f"Best: {said}\n({metric} {reached}{rest})"
+    rest = (
+        f";\n{as_good} of {len(scores) - 1} others overlap with it" if as_good else ""
+    )
+    return f"Best: {textwrap.fill(flags, 50)}\n{metric} {reached}{rest}"
+
+
+def said(scores: np.ndarray) -> str:
+    """The mean over seeds, to as many digits as the deviation leaves.
+
+    Args:
+        scores: [seeds].
+
+    Returns:
+        "mean ± deviation"; "diverged" if a seed has.
+
+    Example:
+        >>> said(np.array([0.9368, 0.9572])), said(np.array([np.nan, 1.0]))
+        ('0.947 ± 0.014', 'diverged')
+    """
+    if not np.isfinite(scores).all():
+        return "diverged"
+    spread = scores.std(ddof=1) if len(scores) > 1 else 0.0
+    size = spread or abs(scores.mean()) / 100 or 1.0
+    decimals = int(np.clip(1 - np.floor(np.log10(size)), 0, 9))
+    return report.mean_and_deviation(scores, f"{{:.{decimals}f}}")
 
 
 def _line(axis: Axes, name, choices, scores, metric) -> None:
@@ -91,18 +115,15 @@ def _maps(names, choices, values, scores, best, metric, title) -> Figure:
         for i, (value, one) in enumerate(zip(values, scores, strict=True)):
             if tuple(value[name] for name in rest) != panel:
                 continue
-            row, column = (
-                choices[down].index(value[down]),
-                choices[across].index(value[across]),
-            )
+            row = choices[down].index(value[down])
+            column = choices[across].index(value[across])
             done = np.isfinite(one).all()
             grid[row, column] = one.mean() if done else np.nan
-            said = report.mean_and_deviation(one, "{:.4g}").replace(" ± ", "\n± ")
             dark = done and one.mean() < (limits["vmin"] + limits["vmax"]) / 2
             axis.text(
                 column,
                 row,
-                said if done else "diverged",
+                said(one).replace(" ± ", "\n± "),
                 ha="center",
                 va="center",
                 fontsize=9,

@@ -322,8 +322,7 @@ def table(
     header = [*values[0], f"{config.metric}, mean ± deviation over seeds", "seeds"]
     rows = []
     for i in np.argsort(means, kind="stable"):
-        done = np.isfinite(scores[i]).all()
-        said = report.mean_and_deviation(scores[i], "{:.4g}") if done else "diverged"
+        said = grid_figures.said(scores[i])
         rows.append([*values[i].values(), said, str(len(scores[i]))])
     return report.text_table(header, rows)
 

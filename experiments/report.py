@@ -40,7 +40,9 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         lstm           86
     """
     heads = [
-        textwrap.wrap(name, max(12, *(len(row[i]) for row in rows)))
+        textwrap.wrap(
+            name, max(12, *(len(row[i]) for row in rows)), break_long_words=False
+        )
         for i, name in enumerate(header)
     ]
     widths = [

@@ -1,7 +1,7 @@
 """One model a seed, trained together: what most experiments do first."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -82,6 +82,7 @@ def train(
     *,
     title: str = "",
     labels: dict[str, Any] | None = None,
+    schedule: optax.Schedule | None = None,
 ) -> Fitted:
     """Train the models by the flags, and log how it goes.
 
@@ -93,13 +94,15 @@ def train(
         results: Where rows of the kind "training" go.
         title: Stands before the bar.
         labels: What else stands in the rows.
+        schedule: What the learning rate is multiplied by, from step to step; by default
+            it stays.
 
     Returns:
         A `Fitted`.
     """
     return fit(
         loss_fn,
-        make_optimizer(config.optimizer, config.learning_rate, config.clip_norm),
+        _optimizer(config, config.learning_rate, schedule),
         params,
         data,
         config.seeds,
@@ -108,6 +111,55 @@ def train(
         record=lambda **row: results.log(kind="training", **(labels or {}), **row),
         title=title,
     )
+
+
+def train_at_rates(
+    loss_fn: Callable[..., Array],
+    params: Any,
+    data: Any,
+    config: Config,
+    rates: Sequence[float],
+    *,
+    title: str = "",
+    schedule: optax.Schedule | None = None,
+) -> Any:
+    """Train the models at several learning rates, all in one program.
+
+    Args:
+        loss_fn: As in `train.fit`.
+        params: Of `start`: each rate begins with the same.
+        data: A tree of arrays [examples, ...].
+        config: The flags, but for the learning rate.
+        rates: Learning rates.
+        title: Stands before the bar.
+        schedule: As in `train`.
+
+    Returns:
+        The parameters, [rates, seeds, ...]; not numbers where training diverged.
+    """
+    count, seeds = len(rates), config.seeds
+    fitted = fit(
+        loss_fn,
+        lambda rate: _optimizer(config, rate, schedule),
+        jax.tree.map(lambda leaf: jnp.concatenate([leaf] * count), params),
+        data,
+        seeds * count,
+        steps=config.steps,
+        batch_size=config.batch_size,
+        hyperparameters=jnp.repeat(jnp.array(rates), len(seeds)),
+        stop_if_not_finite=False,
+        title=title,
+    )
+    return jax.tree.map(
+        lambda leaf: leaf.reshape(count, len(seeds), *leaf.shape[1:]), fitted.params
+    )
+
+
+def _optimizer(config, rate, schedule):
+    optimizer = make_optimizer(config.optimizer, rate, config.clip_norm)
+    if schedule is None:
+        return optimizer
+    return optax.chain(optimizer, optax.scale_by_schedule(schedule))
 
 
 def losses(logits: Array, labels: Array) -> Array:

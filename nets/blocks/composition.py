@@ -1,5 +1,6 @@
 """Layers one after the other, and what can be told of them beforehand."""
 
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
@@ -196,16 +197,16 @@ def output_shape(layer: Layer, shape: Sequence[int]) -> tuple[int, ...]:
 def receptive_field(layers: Sequence[Layer], shape: Sequence[int]) -> Window | None:
     """What one output of the last layer sees of the input of the first.
 
-        r <- r + (e - 1) j,    j <- j s,    r = j = 1 at the start
+        r <- e + (floor(r) - 1) s,    r = 1 at the end
 
-    layer by layer, with the extent e and the stride s of each.
+    from the last layer to the first, with the extent e and the stride s of each.
 
     Args:
         layers: As in `sequential`.
         shape: Of one example, [*space, channels].
 
     Returns:
-        The `Window`. After layers that make larger its extent may be a fraction: so
+        The `Window`. If the first layer makes larger its extent may be a fraction: so
         many and no more whole places are seen. None after a layer that sees all that
         there is, as dense layers do.
 
@@ -223,16 +224,18 @@ def receptive_field(layers: Sequence[Layer], shape: Sequence[int]) -> Window | N
         Araujo, Norris and Sim 2019, Computing receptive fields of convolutional neural
         networks, Distill, https://doi.org/10.23915/distill.00021
     """
-    axes = len(shape) - 1
-    extent, stride = [Fraction(1)] * axes, [Fraction(1)] * axes
+    windows = []
     for layer in layers:
         window = None if layer.window is None else layer.window(shape)
         if window is None:
             return None
-        extent = [
-            r + (e - 1) * j
-            for r, e, j in zip(extent, window.extent, stride, strict=True)
-        ]
-        stride = [j * s for j, s in zip(stride, window.stride, strict=True)]
+        windows.append(window)
         shape = output_shape(layer, shape)
-    return Window(tuple(extent), tuple(stride))
+    extent = stride = (Fraction(1),) * (len(shape) - 1)
+    for window in reversed(windows):
+        extent = tuple(
+            e + (math.floor(r) - 1) * s
+            for r, e, s in zip(extent, window.extent, window.stride, strict=True)
+        )
+        stride = tuple(j * s for j, s in zip(stride, window.stride, strict=True))
+    return Window(extent, stride)

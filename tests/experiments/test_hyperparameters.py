@@ -93,7 +93,7 @@ def test_every_combination_is_run_in_turn(command, tmp_path):
     logged = rows(tmp_path / "out")
     assert [row["scores"] for row in logged][2] == pytest.approx([4.0, 4.01])
     best = out.split("--\n")[1].split()
-    assert best[:2] == ["0.2", "2,3"] and best[2] == "5.005"
+    assert best[:2] == ["0.2", "2,3"] and best[2] == "5.0050"
     assert (tmp_path / "out" / "grid.png").read_bytes().startswith(b"\x89PNG")
     assert "a table" not in out
     assert (tmp_path / "out/runs/000/output.txt").read_text() == "a table\n"

@@ -1,0 +1,505 @@
+"""Which images does a convolutional network misread, and what does each layer see?
+
+    python -m experiments.image_classification --data=digits
+    python -m experiments.image_classification --data=mnist1d --describe
+    python -m experiments.image_classification --data_dir=FOLDER --model=lenet5
+
+Each data set has a reference, a network and its training whose accuracy is known, which
+is what runs unless flags say otherwise. Drawn are the confusion matrix, the misread
+images, the filters, and the feature maps of one image from the first layer to the last.
+"""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Int
+
+from experiments import image_figures, launch, report, training
+from experiments.image_figures import Findings, sees
+from experiments.training import losses
+from nets import blocks, models
+from nets.convolutional.geometry import by
+from nets.initializers import kernels
+from nets.linen import Sequential
+from nets.models.images import POOLS
+from train import Fitted, Run
+from train.data import digits, idx, mnist1d
+
+CLASSES = 10
+CHUNK = 100  # examples at once, where there is nothing to learn
+AUTO = "auto"
+TOGETHER = ("learning_rate",)  # networks that differ in no more train as one program
+UNSAID = 0, [0], AUTO  # of flags that leave it to the reference
+
+
+class Reference(NamedTuple):
+    """The network that a data set is held against, and how it is trained.
+
+    Attributes:
+        model: Its name among `MODELS`.
+        filters: Of each convolution.
+        kernel_size: Along each axis.
+        padding: Of a cnn's convolutions.
+        hidden: Units of a cnn's dense layers before the last.
+        batch_size: Examples a step.
+        learning_rate: Of Adam.
+        schedule: How it goes on.
+        epochs: Times through the training set.
+        accuracy: On the test set, in percent.
+        source: Who found that.
+    """
+
+    model: str
+    filters: tuple[int, ...]
+    kernel_size: int
+    padding: str
+    hidden: tuple[int, ...]
+    batch_size: int
+    learning_rate: float
+    schedule: str
+    epochs: int
+    accuracy: str
+    source: str
+
+
+REFERENCES = {
+    "digits": Reference(
+        *("cnn", (32, 64), 3, "same", (), 64, 3e-3, "constant", 40, "95.4"),
+        "two convolutions, in PyTorch, on the same split in order",
+    ),
+    "mnist1d": Reference(
+        *("cnn_1d", (25, 25, 25), 5, "same", (), 100, 1e-2, "constant", 150, "92-94"),
+        "Greydanus and Kobak 2024: 94 in the README, 92.3 in the notebook",
+    ),
+    "idx": Reference(
+        *("cnn", (16, 32), 5, "valid", (128,), 64, 3e-3, "cosine", 3, "90.5"),
+        "Fashion-MNIST, two 5x5 convolutions with max pooling, in PyTorch",
+    ),
+}
+# What references settle, beside the network, which has rows of its own.
+SETTLED = "data", "model", "learning_rate", "schedule", "batch_size", "steps"
+# The flags that each model listens to.
+MODELS = {
+    "cnn": ("filters", "kernel_size", "padding", "pool", "hidden"),
+    "lenet5": (),
+    "cnn_1d": ("filters",),
+    "feed_forward": ("hidden",),
+    "linear": (),
+}
+
+
+def by_data(name: str) -> str:
+    """What stands in each reference, for --help."""
+    values = {data: getattr(reference, name) for data, reference in REFERENCES.items()}
+    said = [
+        f"{data} {','.join(map(str, value)) if isinstance(value, tuple) else value}"
+        for data, value in values.items()
+    ]
+    return f"0 for the reference's: {'; '.join(said)}."
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(training.Config):
+    """The flags."""
+
+    data: str = launch.flag(
+        AUTO,
+        "The images; auto is idx if there is a --data_dir, otherwise digits.",
+        choices=(AUTO, *REFERENCES),
+    )
+    data_dir: str = launch.flag(
+        "", "A folder of IDX files, plain or gzipped, as of MNIST or Fashion-MNIST."
+    )
+    model: str = launch.flag(
+        AUTO,
+        "The network; auto is the reference's: cnn, for mnist1d cnn_1d.",
+        choices=(AUTO, *MODELS),
+    )
+    filters: list[int] = launch.flag(
+        [0], "Of each convolution; " + by_data("filters"), repeats=True
+    )
+    kernel_size: int = launch.flag(
+        0, "Along each axis; " + by_data("kernel_size"), lower_bound=0
+    )
+    padding: str = launch.flag(
+        AUTO,
+        "Of a cnn's convolutions; auto is the reference's: same, for idx valid.",
+        choices=(AUTO, "same", "valid"),
+    )
+    pool: str = launch.flag(
+        AUTO,
+        "After each convolution of a cnn; auto is max.",
+        choices=(AUTO, *POOLS, "none"),
+    )
+    hidden: list[int] = launch.flag(
+        [0],
+        "Units of the dense layers before the last; 0 for the model's: 100,100 in a "
+        "feed_forward, none in a cnn, for idx 128.",
+        repeats=True,
+    )
+    init: str = launch.flag(
+        AUTO,
+        "How kernels start, after which library or paper; auto is the model's: linen, "
+        "in a cnn_1d torch.",
+        choices=(AUTO, *kernels.KERNELS),
+    )
+    learning_rate: float = launch.flag(
+        0.0, "Its step size; " + by_data("learning_rate"), lower_bound=0.0
+    )
+    schedule: str = launch.flag(
+        AUTO,
+        "How the step size goes on, as it is or like a cosine down to 0; auto is the "
+        "reference's: constant, for idx cosine.",
+        choices=(AUTO, "constant", "cosine"),
+    )
+    clip_norm: float = launch.flag(
+        0.0, "Largest norm of the gradient, 0 to clip nothing.", lower_bound=0.0
+    )
+    batch_size: int = launch.flag(
+        0, "Images a step; " + by_data("batch_size"), lower_bound=0
+    )
+    epochs: int = launch.flag(
+        0, "Times through the training set; " + by_data("epochs"), lower_bound=0
+    )
+    steps: int = launch.flag(
+        0, "Training steps; 0 for as many as --epochs make.", lower_bound=0
+    )
+    describe: bool = launch.flag(
+        False, "Print the network's layers, and train nothing."
+    )
+
+
+class Images(NamedTuple):
+    """Images, or sequences as images of one axis, and the class of each."""
+
+    images: Float[np.ndarray, "examples *space 1"]
+    labels: Int[np.ndarray, " examples"]
+
+
+def run(config: Config, results: Run) -> None:
+    """Train the network from every seed; log, draw and print what it says."""
+    config = named(config)
+    train, test = load(config)
+    model, rows = network(config, train.images.shape[1:])
+    if not config.describe:
+        config = scheduled(config, len(train.labels))
+        results.log(
+            kind="settings", **{name: getattr(config, name) for name in SETTLED}
+        )
+    for row in rows:
+        results.log(kind="network", **row._asdict())
+    if config.describe:
+        print(description(rows))
+        return
+    params = training.start(model, jnp.asarray(train.images[:1]), config.seeds)
+    fitted = training.train(
+        loss_of(model),
+        params,
+        train,
+        config,
+        results,
+        title=config.model,
+        schedule=schedule_of(config),
+    )
+    found = findings(model, fitted.params, train, test)
+    log(found, config, len(train.labels), results)
+    figures = image_figures.draw(found, rows, caption(config, found))
+    for name, figure in figures.items():
+        figure.savefig(results.path / f"{name}.png")
+    print(table(found, sum(row.parameters for row in rows), fitted, config))
+
+
+def scores(configs: Sequence[Config]) -> list[dict[str, list[float]]]:
+    """The accuracies of networks that differ in `TOGETHER` alone, as one program.
+
+    Args:
+        configs: Flags that differ in nothing else.
+
+    Returns:
+        For each of them, one number a seed; nan where training diverged.
+    """
+    config = named(configs[0])
+    train, test = load(config)
+    model, _ = network(config, train.images.shape[1:])
+    rates = [scheduled(named(c), len(train.labels)).learning_rate for c in configs]
+    config = scheduled(config, len(train.labels))
+    params = training.train_at_rates(
+        loss_of(model),
+        training.start(model, jnp.asarray(train.images[:1]), config.seeds),
+        train,
+        config,
+        rates,
+        title=f"{config.model} at {len(rates)} learning rates",
+        schedule=schedule_of(config),
+    )
+
+    def accuracy(params, part):
+        said = probabilities(model, params, part.images)
+        right = (said.argmax(axis=-1) == part.labels).mean(axis=-1)
+        return np.where(np.isfinite(said).all(axis=(1, 2)), right, np.nan).tolist()
+
+    return [
+        {"test_accuracy": accuracy(own, test), "train_accuracy": accuracy(own, train)}
+        for own in (
+            jax.tree.map(lambda a, i=i: a[i], params) for i in range(len(rates))
+        )
+    ]
+
+
+def named(config: Config) -> Config:
+    """The flags, with the data set and the model by their names.
+
+    Raises:
+        launch.UsageError: Flags contradict each other.
+    """
+    data = config.data
+    if data == AUTO:
+        data = "idx" if config.data_dir else "digits"
+    if data == "idx" and not config.data_dir:
+        raise launch.UsageError(
+            f"flag --data_dir: expected a folder, as --data=idx reads files; {idx.HINT}"
+        )
+    if data != "idx" and config.data_dir:
+        raise launch.UsageError(
+            f"flag --data_dir: {data} are not read from files; leave it out, or take "
+            "--data=idx"
+        )
+    model = REFERENCES[data].model if config.model == AUTO else config.model
+    for name in set().union(*MODELS.values()) - set(MODELS[model]):
+        if getattr(config, name) not in UNSAID:
+            others = [other for other in MODELS if name in MODELS[other]]
+            raise launch.UsageError(
+                f"flag --{name}: {model} leaves no choice; leave it out, or take "
+                f"--model={' or '.join(others)}"
+            )
+    return dataclasses.replace(config, data=data, model=model)
+
+
+def load(config: Config) -> tuple[Images, Images]:
+    """The training and the test set, with an axis of channels."""
+    if config.data == "digits":
+        parts = digits.load()
+    elif config.data == "mnist1d":
+        parts = mnist1d.load()
+    else:
+        parts = idx.load(config.data_dir, CLASSES)
+    train, test = (Images(images[..., None], labels) for images, labels in parts)
+    return train, test
+
+
+def scheduled(config: Config, examples: int) -> Config:
+    """The flags, with the numbers of the training.
+
+    Args:
+        config: Of `named`.
+        examples: How many there are to train on.
+
+    Raises:
+        launch.UsageError: They are out of range.
+    """
+    if config.steps and config.epochs:
+        raise launch.UsageError(
+            "flag --steps: leave it or --epochs out; both say how long"
+        )
+    reference = REFERENCES[config.data]
+    batch_size = config.batch_size or reference.batch_size
+    schedule = reference.schedule if config.schedule == AUTO else config.schedule
+    epochs = config.epochs or reference.epochs
+    config = dataclasses.replace(
+        config,
+        learning_rate=config.learning_rate or reference.learning_rate,
+        schedule=schedule,
+        batch_size=batch_size,
+        steps=config.steps or epochs * max(1, examples // batch_size),
+    )
+    training.check(config, examples, "images")
+    return config
+
+
+def network(
+    config: Config, shape: Sequence[int]
+) -> tuple[Sequential, list[blocks.Row]]:
+    """The model of the flags, and its table.
+
+    Args:
+        config: Of `named`.
+        shape: Of one image, [*space, channels].
+
+    Raises:
+        launch.UsageError: There is none, or it does not take such images.
+    """
+    try:
+        model = build(config, axes=len(shape) - 1)
+        whole = blocks.sequential(*model.layers)
+        # An error of it says in which layer; the table's does not.
+        jax.eval_shape(partial(whole.init, shape=shape), jax.random.key(0))
+        return model, blocks.summary(model.layers, shape)
+    except ValueError as error:
+        raise launch.UsageError(
+            f"--model={config.model} does not fit {config.data} of shape "
+            f"{list(shape)}: {error}"
+        ) from None
+
+
+def build(config: Config, axes: int) -> Sequential:
+    """The model of the flags, for images of so many axes."""
+    reference = REFERENCES[config.data]
+    options: dict[str, Any] = {"classes": CLASSES}
+    if config.init != AUTO:
+        options["scheme"] = kernels.KERNELS[config.init]
+    filters = reference.filters if config.filters in UNSAID else config.filters
+    size = config.kernel_size or reference.kernel_size
+    padding = reference.padding if config.padding == AUTO else config.padding
+    pool = {AUTO: "max", "none": None}.get(config.pool, config.pool)
+    hidden = None if config.hidden in UNSAID else config.hidden
+    if config.model == "cnn":
+        return models.cnn(
+            filters=filters,
+            kernel_size=(size,) * axes,
+            padding=padding,
+            pool=pool,
+            hidden=hidden or reference.hidden,
+            **options,
+        )
+    if config.model == "cnn_1d":
+        return models.cnn_1d(filters=filters, **options)
+    if config.model == "lenet5":
+        return models.lenet5(**options)
+    hidden = () if config.model == "linear" else hidden or (100, 100)
+    dense = models.feed_forward(hidden, **options)
+    return Sequential((blocks.flatten(axes), *dense.layers))
+
+
+def loss_of(model: Sequential) -> Callable[..., Array]:
+    """The loss that the model is trained by."""
+
+    def loss_fn(params, batch, key):
+        images, labels = batch
+        return losses(logits(model, params, images), labels).mean()
+
+    return loss_fn
+
+
+def schedule_of(config: Config) -> optax.Schedule | None:
+    """How the learning rate goes on."""
+    if config.schedule != "cosine":
+        return None
+    return optax.cosine_decay_schedule(1.0, config.steps)
+
+
+def logits(model: Sequential, params: dict, images: Array) -> Array:
+    """What the model says of every image, [examples, classes]."""
+    return cast(Array, model.apply({"params": params}, images))
+
+
+@partial(jax.jit, static_argnums=0)
+def _probabilities(model: Sequential, params: dict, images: Array) -> Array:
+    def one_seed(params):  # one after another, and in chunks, to save memory
+        say = partial(logits, model, params)
+        return jax.nn.softmax(jax.lax.map(say, images, batch_size=CHUNK))
+
+    return jax.lax.map(one_seed, params)
+
+
+def probabilities(
+    model: Sequential, params: dict, images: Float[np.ndarray, "examples *space 1"]
+) -> Float[np.ndarray, "seeds examples classes"]:
+    """What the model of every seed takes every image for, and how sure it is."""
+    return np.asarray(_probabilities(model, params, jnp.asarray(images)))
+
+
+def findings(model: Sequential, params: dict, train: Images, test: Images) -> Findings:
+    """What the trained models say of all images, and what the first is made of."""
+    said = probabilities(model, params, test.images)
+    seen = probabilities(model, params, train.images).argmax(axis=-1)
+    first = jax.tree.map(lambda leaf: leaf[0], params)
+    places = {int(name.rpartition("_")[2]): block for name, block in first.items()}
+    right = said[0].argmax(axis=-1) == test.labels
+    shown = int(right.argmax())  # the first that is read as what it is, if any is
+    see = jax.jit(partial(model.apply, method="outputs"))
+    maps = see({"params": first}, test.images[shown])
+    return Findings(
+        *test,
+        probabilities=said,
+        train_accuracy=(seen == train.labels).mean(axis=1),
+        weights={i: np.asarray(places[i]["layer"][0]) for i in sorted(places)},
+        shown=shown,
+        maps=[np.asarray(ys) for ys in cast(list, maps)],
+    )
+
+
+def log(found: Findings, config: Config, examples: int, results: Run) -> None:
+    """The accuracies, a row a seed, and what is taken for what."""
+    epochs = config.steps / (examples // config.batch_size)
+    for i, seed in enumerate(config.seeds):
+        results.log(
+            kind="accuracy",
+            seed=seed,
+            test_accuracy=found.test_accuracy[i],
+            train_accuracy=found.train_accuracy[i],
+            epochs=epochs,
+        )
+    # A row of counts a class: how often it is taken for each, over all seeds.
+    results.log(kind="confusion", counts=found.confusion)
+
+
+def description(rows: Sequence[blocks.Row]) -> str:
+    """The network's table, a line a layer."""
+    header = ["layer", "output shape", "parameters", "receptive field", "FLOPs"]
+    lines = [
+        [row.name, by(row.shape), f"{row.parameters:,}", sees(row), f"{row.flops:,}"]
+        for row in rows
+    ]
+    parameters = sum(row.parameters for row in rows)
+    flops = sum(row.flops for row in rows)
+    lines.append(["total", "", f"{parameters:,}", "", f"{flops:,}"])
+    return report.text_table(header, lines)
+
+
+def table(found: Findings, parameters: int, fitted: Fitted, config: Config) -> str:
+    """What was found, beside what the reference reaches."""
+    reference = REFERENCES[config.data]
+    header = [
+        "model",
+        "parameters",
+        "training accuracy, %",
+        "test accuracy, %",
+        "reference, %",
+        "ms/step, all seeds",
+    ]
+    line = [
+        which(config),
+        f"{parameters:,}",
+        report.mean_and_deviation(100 * found.train_accuracy, "{:.1f}"),
+        report.mean_and_deviation(100 * found.test_accuracy, "{:.1f}"),
+        reference.accuracy,
+        f"{1e3 * fitted.seconds_per_step:.1f}",
+    ]
+    return f"{report.text_table(header, [line])}\nReference: {reference.source}."
+
+
+def which(config: Config) -> str:
+    """The model and the data set, in words."""
+    folder = pathlib.Path(config.data_dir).absolute()
+    return f"{config.model} on {folder.name if config.data_dir else config.data}"
+
+
+def caption(config: Config, found: Findings) -> str:
+    """What was done, so that a figure can stand alone."""
+    return (
+        f"{which(config)}; {config.optimizer}, rate {config.learning_rate:g} "
+        f"({config.schedule}), {config.steps} steps of {config.batch_size}; "
+        f"{len(config.seeds)} seeds, {len(found.labels)} test images; test accuracy "
+        f"{report.mean_and_deviation(100 * found.test_accuracy, '{:.1f}')} %."
+    )
+
+
+if __name__ == "__main__":
+    launch.main(Config, run)

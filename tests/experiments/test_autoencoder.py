@@ -1,0 +1,153 @@
+"""The autoencoder on digits, run through its command line."""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from experiments import autoencoder, launch
+from train.data import digits
+
+TINY = ["--steps=2", "--seeds=0,1", "--filters=4", "--latent=4"]
+
+
+@pytest.fixture
+def command(monkeypatch, tmp_path):
+    """`command("--flag=value", ...)` in an empty folder, in this process."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*flags):
+        monkeypatch.setattr(sys, "argv", ["autoencoder", *flags])
+        launch.main(autoencoder.Config, autoencoder.run)
+
+    return run
+
+
+def rows(folder: pathlib.Path, kind: str) -> list[dict]:
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    return [row for row in map(json.loads, lines) if row["kind"] == kind]
+
+
+def halves():
+    return [half.images[..., None] for half in digits.load()]
+
+
+def test_it_compares_and_draws(command, capsys, tmp_path):
+    command(*TINY, "--upsample=nearest,unpool", "--results=out")
+    folder, said = tmp_path / "out", capsys.readouterr()
+    assert said.err == ""
+    assert {path.name for path in folder.iterdir()} == {
+        *("config.json", "metrics.jsonl"),
+        *("reconstructions.png", "walk.png", "errors.png"),
+    }
+    for figure in folder.glob("*.png"):
+        assert figure.read_bytes().startswith(b"\x89PNG")
+
+    lines = said.out.splitlines()
+    table = [line.split() for line in lines if re.match("4  ", line)]
+    labels = [" ".join(re.findall(r"[a-z]+", " ".join(line))) for line in table]
+    assert labels == ["nearest", "unpool told switches", "unpool not told"]
+    assert "The mean digit alone: train 0.0722, test 0.0750." in said.out
+    assert "* Beside z, this decoder is told 64 switches" in said.out  # 4 of 4x4
+    assert lines[-1] == "Results: out"
+
+    assert len(rows(folder, "training")) == 2 * 2  # ways, seeds
+    found = rows(folder, "mse")
+    assert len(found) == 3 * 2
+    for row in found:
+        assert 0 < row["train_mse"] < 0.3 and 0 < row["test_mse"] < 0.3
+        assert row["switches"] <= (row["upsample"] == "unpool")
+    told, alone = (
+        [row["test_mse"] for row in found if (row["upsample"], row["switches"]) == way]
+        for way in (("unpool", True), ("unpool", False))
+    )
+    assert np.not_equal(told, alone).all()
+    first = [row["train_mse"] for row in found if row["upsample"] == "nearest"]
+    words = f"{np.mean(first):.4f} ± {np.std(first, ddof=1):.4f}"
+    assert words in next(line for line in lines if line.startswith("4  "))
+    assert {row["seed"] for row in rows(folder, "halfway")} == {0, 1}
+
+
+def test_pca_is_what_the_literature_says(command, tmp_path):
+    """`shared/references.md`, to its five decimals; and the rows say the same."""
+    linear = autoencoder.pca(*halves(), count=32)
+    expected = {0: (0.07216, 0.07503), 8: (0.02259, 0.02686), 16: (0.01012, 0.01330)}
+    for count, errors in expected.items():
+        found = linear.train_mse[count], linear.test_mse[count]
+        np.testing.assert_allclose(found, errors, atol=1e-5)
+    assert (np.diff(linear.train_mse) < 0).all()
+
+
+def test_the_same_flags_give_the_same_numbers(command, capsys, tmp_path):
+    for name in ("one", "two"):
+        command(*TINY, "--latent=4,2", f"--results={name}")
+    one, two = ((tmp_path / n / "metrics.jsonl").read_text() for n in ("one", "two"))
+    assert one == two
+    assert len(rows(tmp_path / "one", "pca")) == 33
+    sizes = re.findall("^([0-9]+) +nearest", capsys.readouterr().out, re.MULTILINE)
+    assert sizes == ["4", "2"] * 2
+
+
+def test_it_beats_pca_of_its_size(command, tmp_path):
+    """After 28 epochs, on what it was trained with and on other writers."""
+    command(*("--latent=8", "--seeds=0", "--steps=400"), "--learning_rate=0.01")
+    (folder,) = (tmp_path / "results" / "autoencoder").iterdir()
+    (row,) = rows(folder, "mse")
+    floor = rows(folder, "pca")[8]
+    assert row["train_mse"] < 0.85 * floor["train_mse"]
+    assert row["test_mse"] < 0.95 * floor["test_mse"]
+
+
+def test_describe_prints_the_layers_and_trains_nothing(tmp_path):
+    flags = ["--describe", "--latent=8", "--upsample=nearest,transposed"]
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments.autoencoder", *flags, "--results=out"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "JAX_PLATFORMS": "cpu"},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "latent 8, nearest:" in done.stdout
+    assert "latent 8, transposed:" in done.stdout
+    lines = [re.split(r"  +", line) for line in done.stdout.splitlines()]
+    conv = next(line for line in lines if line[0] == "conv 3x3, 32")
+    assert conv[1:4] == ["4 x 4 x 32", "4,640", "8x8"]
+    assert [line[1] for line in lines if line[0] == "in all"] == ["11,753"] * 2
+    layers = rows(tmp_path / "out", "layer")
+    assert sum(row["parameters"] for row in layers) == 2 * 11_753
+    assert not rows(tmp_path / "out", "training")
+
+
+MISTAKES = [
+    ("--upsample=bilinear", "--upsample: expected some of nearest, linear, transposed"),
+    ("--upsample=", "--upsample: expected values separated by commas"),
+    ("--latent=0", "--latent: expected integers from 1 to 63, fewer than a digit has"),
+    ("--latent=64", "fewer than a digit has pixels; got [64]"),
+    ("--latent=eight", "--latent: expected integers separated by commas; got 'eight'"),
+    ("--latent=8,8", "--latent: 8 stands there twice"),
+    ("--filters=4,8,16,32", "--filters: expected spatial sizes that are multiples of"),
+    ("--filters=0", "--filters: expected filters to be positive integers"),
+    ("--kernel_size=0", "--kernel_size=0: 0 is not a positive integer"),
+    ("--kernel_size=9", "--kernel_size: expected at most 8, the width of a digit"),
+    ("--batch_size=899", "expected at most 898, the training digits; got 899"),
+    ("--seeds=-1", "expected integers from 0 to 2^32 - 1; got [-1]"),
+    ("--describe=maybe", "--describe=maybe: expected true or false"),
+]
+
+
+@pytest.mark.parametrize(("flag", "sentence"), MISTAKES)
+def test_a_mistake_is_one_sentence(flag, sentence, command, capsys, tmp_path):
+    with pytest.raises(SystemExit) as stop:
+        command(*TINY, flag)
+    said = capsys.readouterr()
+    assert stop.value.code == 2
+    assert said.err.startswith("autoencoder: ")
+    assert sentence in said.err
+    assert said.err.count("\n") == 1
+    assert not list(tmp_path.glob("results/*/*"))
