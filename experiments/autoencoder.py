@@ -15,18 +15,26 @@ prints their layers and trains nothing.
 import dataclasses
 import functools
 from collections.abc import Sequence
-from fractions import Fraction
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from jaxtyping import Array
 from sklearn.decomposition import PCA
 
-from experiments import launch, pictures, report, training
+from experiments import autoencoder_figures as figures
+from experiments import launch, report, training
+from experiments.autoencoder_figures import (
+    Images,
+    Linear,
+    Study,
+    decode,
+    half_pairs,
+    note,
+    project,
+    same_error,
+)
 from nets import blocks
 from nets.models import Autoencoder
 from nets.models.autoencoder import UPSAMPLING
@@ -34,11 +42,6 @@ from train import Run
 from train.data import digits
 
 MOST = 32  # components of PCA that its curve reaches at least
-PAIRS = ((1, 7), (3, 8), (4, 9), (0, 6), (2, 5))  # each digit once
-PLACES = 9  # on a walk
-AXES = 8  # as many of z's are walked along
-REACH = 2.0  # standard deviations, to both sides of the mean
-Images = Float[np.ndarray, "examples pixels"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,56 +55,13 @@ class Config(training.Config):
         "compared.",
     )
     filters: list[int] = launch.flag(
-        [16, 32], "Feature maps of each block of the encoder, which halves each side."
+        [16, 32],
+        "Feature maps of each block of the encoder, which halves each side.",
+        repeats=True,
     )
     kernel_size: int = launch.flag(3, "Width of every kernel.", lower_bound=1)
     steps: int = launch.flag(2000, "Training steps (14 are an epoch).", lower_bound=1)
     describe: bool = launch.flag(False, "Print the layers, and train nothing.")
-
-
-class Study(NamedTuple):
-    """What was found of one autoencoder, over seeds.
-
-    Attributes:
-        model: The autoencoder.
-        params: Of all seeds, stacked.
-        switches: Whether its decoder was told where the encoder's maxima were.
-        z: Of the digits held out, [seeds, examples, latent].
-        images: What it makes of these, [seeds, examples, height, width, 1].
-        train_mse: On the digits it was trained with, [seeds].
-        test_mse: On those held out, [seeds].
-    """
-
-    model: Autoencoder
-    params: Any
-    switches: bool
-    z: Float[np.ndarray, "seeds examples latent"]
-    images: Float[np.ndarray, "seeds examples height width 1"]
-    train_mse: Float[np.ndarray, " seeds"]
-    test_mse: Float[np.ndarray, " seeds"]
-
-    @property
-    def label(self) -> str:
-        """How it doubles sizes, in words."""
-        if self.model.upsample != "unpool":
-            return self.model.upsample
-        return "unpool, told switches*" if self.switches else "unpool, not told"
-
-
-class Linear(NamedTuple):
-    """What PCA makes of the digits: the mean digit, and directions from it.
-
-    Attributes:
-        mean: [pixels].
-        components: Orthonormal, the most important first, [count, pixels].
-        train_mse: With 0, 1, ... of them, [count + 1].
-        test_mse: Likewise, on digits held out.
-    """
-
-    mean: Float[np.ndarray, " pixels"]
-    components: Float[np.ndarray, "count pixels"]
-    train_mse: Float[np.ndarray, " counts"]
-    test_mse: Float[np.ndarray, " counts"]
 
 
 def run(config: Config, results: Run) -> None:
@@ -123,12 +83,19 @@ def run(config: Config, results: Run) -> None:
     walker = next(s for s in studies if not s.switches)
     ours, theirs = halfway(walker, linear, train, halves[1])
     for seed, distance in zip(config.seeds, ours, strict=True):
-        results.log(kind="halfway", seed=seed, autoencoder_mse=distance, pca_mse=theirs)
+        results.log(
+            kind="halfway",
+            latent=walker.model.latent,
+            upsample=walker.model.upsample,
+            seed=seed,
+            autoencoder_mse=distance,
+            pca_mse=theirs,
+        )
     said = caption(config)
     for name, figure in {
-        "reconstructions": draw_reconstructions(studies, linear, halves[1], said),
-        "walk": draw_walk(walker, halves[1], walk_title(ours, theirs), said),
-        "errors": draw_errors(studies, linear, said),
+        "reconstructions": figures.reconstructions(studies, linear, halves[1], said),
+        "walk": figures.walk(walker, halves[1], figures.walk_title(ours, theirs), said),
+        "errors": figures.errors(studies, linear, said),
     }.items():
         figure.savefig(results.path / f"{name}.png")
     print(table(studies, linear))
@@ -171,23 +138,8 @@ def describe(models: Sequence[Autoencoder], results: Run) -> None:
         name = {"latent": model.latent, "upsample": model.upsample}
         for row in rows:
             results.log(kind="layer", **name, **row._asdict())
-        lines = [
-            [
-                row.name,
-                " x ".join(map(str, row.shape)),
-                f"{row.parameters:,}",
-                "all"
-                if row.receptive_field is None
-                else "x".join(map(str, row.receptive_field)),
-                f"{row.flops:,}",
-            ]
-            for row in rows
-        ]
-        total = sum(row.parameters for row in rows), sum(row.flops for row in rows)
-        lines.append(["in all", "", f"{total[0]:,}", "", f"{total[1]:,}"])
-        header = ["layer", "output", "parameters", "receptive field", "FLOPs"]
         print(f"latent {model.latent}, {model.upsample}:")
-        print(report.text_table(header, lines) + "\n")
+        print(report.layers(rows) + "\n")
 
 
 def caption(config: Config) -> str:
@@ -292,35 +244,12 @@ def halfway(
     return np.array([nearest(xs, train) for xs in found]), nearest(blends, train)
 
 
-def half_pairs(test: digits.Digits) -> tuple[np.ndarray, np.ndarray]:
-    """Held-out digits in pairs of different classes: one of each half."""
-    half = len(test.labels) // 2
-    (a,) = np.nonzero(test.labels[:half] != test.labels[half : 2 * half])
-    return a, a + half
-
-
 def nearest(xs: Any, train: Images) -> float:
     """The mean squared difference to the nearest training digit, in the mean."""
     xs, train = (np.asarray(ys).reshape(len(ys), -1) for ys in (xs, train))
     squares = np.square(xs).sum(axis=1)[:, None] + np.square(train).sum(axis=1)
     distances = (squares - 2 * xs @ train.T) / xs.shape[1]
     return float(distances.min(axis=1).mean())
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def decode(model: Autoencoder, params: Any, z: Array) -> Array:
-    """The images of latents [seeds, examples, latent], without any switches."""
-
-    def one(params, z):
-        return cast(Array, model.apply({"params": params}, z, method="decode"))
-
-    return jax.vmap(one)(params, z)
-
-
-def project(linear: Linear, xs: Images, count: int) -> Images:
-    """What PCA with so many components makes of images, [examples, pixels]."""
-    off, axes = xs.reshape(len(xs), -1) - linear.mean, linear.components[:count]
-    return linear.mean + off @ axes.T @ axes
 
 
 def table(studies: Sequence[Study], linear: Linear) -> str:
@@ -351,199 +280,6 @@ def table(studies: Sequence[Study], linear: Linear) -> str:
     )
     lines = [report.text_table(header, rows), said, note(studies)]
     return "\n".join(filter(None, lines))
-
-
-def same_error(study: Study, linear: Linear) -> str:
-    """How many components PCA needs to err no more on held-out digits."""
-    enough = np.flatnonzero(linear.test_mse <= study.test_mse.mean())
-    return str(enough[0]) if len(enough) else f"over {len(linear.test_mse) - 1}"
-
-
-def best(studies: Sequence[Study]) -> list[Study]:
-    """Of each size the one that errs least in training, among those without switches.
-
-    In training, for what is chosen by the digits held out is no longer tested by them.
-    """
-    alone = [s for s in studies if not s.switches]
-    sizes = dict.fromkeys(s.model.latent for s in alone)
-    return [
-        min(
-            (s for s in alone if s.model.latent == latent),
-            key=lambda s: s.train_mse.mean(),
-        )
-        for latent in sizes
-    ]
-
-
-def note(studies: Sequence[Study]) -> str:
-    """What the star of a label means, if there is one."""
-    model = next((s.model for s in studies if s.switches), None)
-    if model is None:
-        return ""
-    space, total = int(np.prod(model.shape[:-1])), 0
-    for i, count in enumerate(model.filters):
-        total += count * space // 4 ** (i + 1)
-    return (
-        f"* Beside z, this decoder is told {total} switches: which of 4 places each of "
-        f"the encoder's maxima came from. These {2 * total} bits do not pass through "
-        "z, so PCA of z's size is no match for it. Not told: the same decoder without "
-        "the switches that it was trained with."
-    )
-
-
-def draw_reconstructions(
-    studies: Sequence[Study], linear: Linear, test: digits.Digits, said: str
-) -> Figure:
-    """One held-out digit of each class, and what is left of it."""
-    chosen = [int(np.argmax(test.labels == label)) for label in range(10)]
-    rows = [("held-out digits", test.images[chosen])]
-    for latent in dict.fromkeys(s.model.latent for s in studies):
-        for s in studies:
-            if s.model.latent == latent:
-                label = f"z of {latent}, {s.label}\nMSE {s.test_mse[0]:.4f}"
-                rows.append((label, s.images[0, chosen, ..., 0]))
-        found = project(linear, test.images[chosen], latent).reshape(-1, 8, 8)
-        rows.append((f"PCA of {latent}\nMSE {linear.test_mse[latent]:.4f}", found))
-    finding = "\nand ".join(
-        f"{s.test_mse.mean() / linear.test_mse[s.model.latent]:.2f} times PCA's with "
-        f"{s.model.latent} numbers ({s.label})"
-        for s in best(studies)
-    )
-    figure, axes = pictures.panels(
-        f"The autoencoder's error on held-out digits\nis {finding}",
-        len(rows),
-        len(chosen),
-        side=0.72,
-    )
-    for line, (label, images) in zip(axes, rows, strict=True):
-        pictures.row_label(line[0], label)
-        for axis, image in zip(line, images, strict=True):
-            pictures.show(axis, image, limits=(0, 1))
-    report.caption(
-        figure,
-        "The first held-out digit of each class, and what the first seed makes of it. "
-        f"MSE: of that seed, on all {len(test.labels)} held-out digits, pixels from 0 "
-        f"to 1. Title: mean over seeds. {said} {note(studies)}",
-    )
-    return figure
-
-
-def draw_walk(study: Study, test: digits.Digits, title: str, said: str) -> Figure:
-    """Straight lines in z from digit to digit, and along each of its axes."""
-    ends = np.array([[np.argmax(test.labels == c) for c in pair] for pair in PAIRS])
-    walks = lines(study.z[0], ends)
-    first = jax.tree.map(lambda leaf: leaf[:1], study.params)
-    asked = jnp.asarray(walks.reshape(1, -1, walks.shape[-1]))
-    found = np.asarray(decode(study.model, first, asked))
-    figure, axes = pictures.panels(title, len(walks), PLACES + 2, side=0.62)
-    show_walks(axes, found.reshape(len(walks), PLACES, 8, 8), test, ends)
-    report.caption(
-        figure,
-        f"z of {study.model.latent}, {study.label}, the first seed. Above: points on "
-        "the straight line between the z of two held-out digits, which stand at both "
-        f"ends. Below: one number of z goes from mean - {REACH:g} to mean + {REACH:g} "
-        "standard deviations over held-out digits, the others stay at their means. "
-        "Distance: mean squared difference to the nearest training digit, over "
-        f"{len(half_pairs(test)[0])} pairs of held-out digits of different classes and "
-        f"all seeds. {said}",
-    )
-    return figure
-
-
-def walk_title(ours: np.ndarray, theirs: float) -> str:
-    """The finding: whether the middle of two digits is like a digit."""
-    if ours.max() < theirs:
-        said = "is nearer to a real digit than PCA's blend"
-    elif ours.min() > theirs:
-        said = "is farther from any real digit than PCA's blend"
-    else:
-        said = "is about as far from real digits as PCA's blend"
-    return (
-        f"Halfway between two digits, what the autoencoder draws\n{said}\n"
-        f"(distance {ours.mean():.4f}, PCA's {theirs:.4f})"
-    )
-
-
-def lines(z: Images, ends: np.ndarray) -> np.ndarray:
-    """Points in z, [walks, places, latent]: between ends, and along the axes."""
-    along = np.linspace(0.0, 1.0, PLACES)[:, None]
-    offsets = np.linspace(-REACH, REACH, PLACES)[:, None]
-    axes = np.diag(z.std(axis=0))[:AXES]
-    return np.array(
-        [z[a] + along * (z[b] - z[a]) for a, b in ends]
-        + [z.mean(axis=0) + offsets * axis for axis in axes]
-    )
-
-
-def show_walks(axes: Any, rows: Images, test: digits.Digits, ends: np.ndarray) -> None:
-    """The walks, a row each, with words at their sides."""
-    for line, row in zip(axes, rows, strict=True):
-        for axis, image in zip(line[1:-1], row, strict=True):
-            pictures.show(axis, image, limits=(0, 1))
-    for line, pair, (a, b) in zip(axes, PAIRS, ends, strict=False):
-        pictures.row_label(line[0], f"{pair[0]} to {pair[1]}")
-        pictures.show(line[0], test.images[a], limits=(0, 1))
-        pictures.show(line[-1], test.images[b], limits=(0, 1))
-    for i, line in enumerate(axes[len(PAIRS) :]):
-        pictures.row_label(line[1], f"z[{i}]")
-    parts = [str(Fraction(i, PLACES - 1)) for i in range(PLACES)]
-    above(axes[0], ["digit", *parts, "digit"])
-    offsets = np.linspace(-REACH, REACH, PLACES)
-    above(axes[len(PAIRS)][1:-1], [f"{o:+g} sd" if o else "mean" for o in offsets])
-
-
-def above(axes: Any, texts: Sequence[str]) -> None:
-    """Small words above pictures."""
-    for axis, text in zip(axes, texts, strict=True):
-        axis.set_title(text, fontsize=8, pad=2)
-
-
-def draw_errors(studies: Sequence[Study], linear: Linear, said: str) -> Figure:
-    """MSE against the size of z, on a log scale."""
-    finding = "\nand ".join(
-        f"{same_error(s, linear)} numbers where the autoencoder ({s.label}) has "
-        f"{s.model.latent}"
-        for s in best(studies)
-    )
-    title = f"To err as little on held-out digits, PCA needs\n{finding}"
-    figure, axes = report.figure(title, columns=2)
-    aside = 0.3  # so that equal errors are seen beside each other
-    labels = list(dict.fromkeys(s.label for s in studies))
-    for axis, when in zip(axes, ("train_mse", "test_mse"), strict=True):
-        floor = getattr(linear, when)
-        floor = np.where(floor > 1e-5, floor, np.nan)  # with all pixels it is nothing
-        sizes = np.arange(1, len(floor))
-        axis.plot(sizes, floor[1:], ".-", color="0.35", label="PCA")
-        axis.axhline(floor[0], color="0.6", linestyle=":", label="mean digit")
-        for i, label in enumerate(labels):
-            group = sorted(
-                (s for s in studies if s.label == label), key=lambda s: s.model.latent
-            )
-            values = np.array([getattr(s, when) for s in group])
-            mean = values.mean(axis=1)
-            spread = mean - values.min(axis=1), values.max(axis=1) - mean
-            axis.errorbar(
-                [s.model.latent + aside * (i - (len(labels) - 1) / 2) for s in group],
-                mean,
-                spread,
-                marker="o",
-                capsize=4,
-                color=report.COLOURS[i % len(report.COLOURS)],
-                label=f"autoencoder, {label}",
-            )
-        axis.set(yscale="log", xlabel="numbers in z, components of PCA")
-        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.yaxis.set_major_formatter("{x:g}")
-        axis.yaxis.set_minor_formatter(NullFormatter())
-        axis.set_title("training digits" if when == "train_mse" else "held-out digits")
-    axes[0].set_ylabel("mean squared error, pixels from 0 to 1")
-    axes[1].legend()
-    report.caption(
-        figure,
-        "Points: mean over seeds; bars: their range. PCA is fitted to the training "
-        f"digits. {said} {note(studies)}",
-    )
-    return figure
 
 
 if __name__ == "__main__":

@@ -22,10 +22,9 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from experiments import image_figures, launch, report, training
-from experiments.image_figures import Findings, sees
+from experiments.image_figures import Findings
 from experiments.training import losses
 from nets import blocks, models
-from nets.convolutional.geometry import by
 from nets.initializers import kernels
 from nets.linen import Sequential
 from nets.models.images import POOLS
@@ -196,7 +195,7 @@ def run(config: Config, results: Run) -> None:
     for row in rows:
         results.log(kind="network", **row._asdict())
     if config.describe:
-        print(description(rows))
+        print(report.layers(rows))
         return
     params = training.start(model, jnp.asarray(train.images[:1]), config.seeds)
     fitted = training.train(
@@ -450,19 +449,6 @@ def log(found: Findings, config: Config, examples: int, results: Run) -> None:
     results.log(kind="confusion", counts=found.confusion)
 
 
-def description(rows: Sequence[blocks.Row]) -> str:
-    """The network's table, a line a layer."""
-    header = ["layer", "output shape", "parameters", "receptive field", "FLOPs"]
-    lines = [
-        [row.name, by(row.shape), f"{row.parameters:,}", sees(row), f"{row.flops:,}"]
-        for row in rows
-    ]
-    parameters = sum(row.parameters for row in rows)
-    flops = sum(row.flops for row in rows)
-    lines.append(["total", "", f"{parameters:,}", "", f"{flops:,}"])
-    return report.text_table(header, lines)
-
-
 def table(found: Findings, parameters: int, fitted: Fitted, config: Config) -> str:
     """What was found, beside what the reference reaches."""
     reference = REFERENCES[config.data]
@@ -480,7 +466,7 @@ def table(found: Findings, parameters: int, fitted: Fitted, config: Config) -> s
         report.mean_and_deviation(100 * found.train_accuracy, "{:.1f}"),
         report.mean_and_deviation(100 * found.test_accuracy, "{:.1f}"),
         reference.accuracy,
-        f"{1e3 * fitted.seconds_per_step:.1f}",
+        f"{1e3 * fitted.seconds_per_step:.3g}",
     ]
     return f"{report.text_table(header, [line])}\nReference: {reference.source}."
 
@@ -496,7 +482,7 @@ def caption(config: Config, found: Findings) -> str:
     return (
         f"{which(config)}; {config.optimizer}, rate {config.learning_rate:g} "
         f"({config.schedule}), {config.steps} steps of {config.batch_size}; "
-        f"{len(config.seeds)} seeds, {len(found.labels)} test images; test accuracy "
+        f"seeds: {len(config.seeds)}; {len(found.labels)} test images; test accuracy "
         f"{report.mean_and_deviation(100 * found.test_accuracy, '{:.1f}')} %."
     )
 

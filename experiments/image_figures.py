@@ -1,6 +1,7 @@
 """What an image classifier does, to look at: its mistakes, its filters, its maps."""
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -162,22 +163,19 @@ def filters(
         shape: Of an image, which dense layers see as a vector.
     """
     kernels = list(weights.values())[:2]
+    units = "units" if kernels[0].ndim == 2 else "filters"
     if kernels[0].ndim == 2:  # a dense layer: a weight for each pixel
         kernels[0] = kernels[0].reshape(*shape, -1)
     kernels = [kernel for kernel in kernels if kernel.ndim > 2]
     first = kernels[0].reshape(-1, kernels[0].shape[-1])
     cancels = np.abs(first.sum(axis=0)) < 0.5 * np.abs(first).sum(axis=0)
     title = (
-        f"First layer: {cancels.sum()} of {len(cancels)} filters weigh places against "
+        f"First layer: {cancels.sum()} of {len(cancels)} {units} weigh places against "
         f"each other, {(~cancels).sum()} add them up"
     )
     figure = _figure(title, (6.0 * len(kernels), 6.2))
-    for axis, kernel, i in zip(
-        figure.subplots(1, len(kernels), squeeze=False)[0],
-        kernels,
-        weights,
-        strict=False,
-    ):
+    axes = figure.subplots(1, len(kernels), squeeze=False)[0]
+    for axis, kernel, i in zip(axes, kernels, weights, strict=False):
         _kernels(axis, kernel, rows[i].name)
         figure.colorbar(axis.images[0], ax=axis, label="weight", shrink=0.7)
     return figure
@@ -192,8 +190,10 @@ def feature_maps(found: Findings, rows: Sequence[Row]) -> Figure:
         for row, maps in zip(rows, found.maps, strict=True)
         if row.name != "flatten"  # it shows the same numbers again
     ]
+    some = any(row.receptive_field for row, _ in layers)
+    sight = "each layer sees more" if some else "every layer sees all"
     title = (
-        f"From the input to a class: each layer sees more of this {label},\n"
+        f"From the input to a class: {sight} of this {label},\n"
         f"and the last takes it for {said.argmax()} ({100 * said.max():.0f} % sure)"
     )
     heights = [1.0, *(_height(maps) for _, maps in layers)]
@@ -209,26 +209,18 @@ def feature_maps(found: Findings, rows: Sequence[Row]) -> Figure:
     for (words, seen, axis), (row, maps) in zip(axes[1:], layers, strict=True):
         hidden = maps.ndim == 3 and maps.shape[-1] > MOST
         count = f"\n(the first {MOST} are shown)" if hidden else ""
-        _words(words, f"{row.name}\n{by(row.shape)}, sees {sees(row)}{count}")
+        _words(words, f"{row.name}\n{by(row.shape)}, sees {report.sees(row)}{count}")
         _seen(seen, image, row.receptive_field)
         _maps(axis, maps)
     _classes(axes[-1, 2], layers[-1][1], int(label))
     return figure
 
 
-def sees(row: Row) -> str:
-    """The receptive field of a layer, in words.
-
-    Example:
-        >>> sees(Row("dense 10", (10,), 650, None, 1280))
-        'all'
-    """
-    return "all" if row.receptive_field is None else by(row.receptive_field)
-
-
 def _figure(title: str, size: tuple[float, float]) -> Figure:
     with matplotlib.rc_context({"font.size": 9}):
         figure = Figure(figsize=size, dpi=110, layout="constrained")
+    lines = [textwrap.fill(line, int(9 * size[0])) for line in title.split("\n")]
+    title = "\n".join(lines)
     figure.suptitle(title, fontweight="bold", fontsize=12)
     return figure
 
@@ -307,7 +299,7 @@ def _classes(axis: Axes, logits: Float[np.ndarray, " classes"], label: int) -> N
 def _kernels(axis: Axes, kernel: np.ndarray, name: str) -> None:
     """Kernels [*size, inputs, filters], small pictures in one."""
     *size, inputs, count = kernel.shape
-    title = f"{name}: {by(kernel.shape[:-1])} weights a filter"
+    title = f"{name}: {by(kernel.shape[:-1])} weights each"
     axis.set(xticks=[], yticks=[], facecolor="0.8")
     if inputs == 1 and len(size) == 1:  # a line a filter
         pictures.show(axis, kernel[:, 0].T, title, signed=True)

@@ -9,6 +9,9 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from nets.blocks import Row
+from nets.convolutional.geometry import by
+
 # Okabe and Ito's colours, which the colour-blind tell apart; dark ones first.
 COLOURS = (
     "#0072B2",
@@ -60,6 +63,49 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         ).rstrip()
         for line in lines
     )
+
+
+def layers(rows: Sequence[Row]) -> str:
+    """The table of a network: a line a layer.
+
+    Args:
+        rows: Of `nets.blocks.summary`.
+
+    Returns:
+        Lines: output shapes, parameters, receptive fields and FLOPs, and their sums.
+
+    Example:
+        >>> print(layers([Row("dense 10", (10,), 650, None, 1280)]))
+        layer     output shape  parameters  receptive field  FLOPs
+        --------  ------------  ----------  ---------------  -----
+        dense 10            10         650              all  1,280
+        total                          650                   1,280
+    """
+    header = ["layer", "output shape", "parameters", "receptive field", "FLOPs"]
+    lines = [
+        [row.name, by(row.shape), f"{row.parameters:,}", sees(row), f"{row.flops:,}"]
+        for row in rows
+    ]
+    parameters = sum(row.parameters for row in rows)
+    flops = sum(row.flops for row in rows)
+    lines.append(["total", "", f"{parameters:,}", "", f"{flops:,}"])
+    return text_table(header, lines)
+
+
+def sees(row: Row) -> str:
+    """The receptive field of a layer, in words.
+
+    Args:
+        row: Of `nets.blocks.summary`.
+
+    Returns:
+        Such as "5x5".
+
+    Example:
+        >>> sees(Row("dense 10", (10,), 650, None, 1280))
+        'all'
+    """
+    return "all" if row.receptive_field is None else by(row.receptive_field)
 
 
 def mean_and_deviation(values: Float[np.ndarray, " seeds"], form: str) -> str:
