@@ -76,10 +76,11 @@ def layers(rows: Sequence[Row]) -> str:
 
     Example:
         >>> print(layers([Row("dense 10", (10,), 650, None, 1280)]))
-        layer     output shape  parameters  receptive field  FLOPs
-        --------  ------------  ----------  ---------------  -----
-        dense 10            10         650              all  1,280
-        total                          650                   1,280
+                                            receptive
+        layer     output shape  parameters      field  FLOPs
+        --------  ------------  ----------  ---------  -----
+        dense 10            10         650        all  1,280
+        total                          650             1,280
     """
     header = ["layer", "output shape", "parameters", "receptive field", "FLOPs"]
     lines = [

@@ -167,13 +167,17 @@ def factory(make: Callable[P, T]) -> Callable[P, T]:
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
-        bound.arguments = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in bound.arguments.items()
-        }
+        bound.arguments = {k: _hashable(v) for k, v in bound.arguments.items()}
         key = (bound.args, tuple(bound.kwargs.items()))
         if key not in made:
             made[key] = make(*bound.args, **bound.kwargs)
         return made[key]
 
     return call
+
+
+def _hashable(value: Any) -> Any:
+    """Lists as tuples, all the way down."""
+    if type(value) in (list, tuple):  # and no NamedTuple, which is what it is
+        return tuple(map(_hashable, value))
+    return value
