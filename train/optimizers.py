@@ -1,6 +1,7 @@
 """optax's optimizers, by the names that the command line knows."""
 
 import optax
+from jaxtyping import Array, Float
 
 OPTIMIZERS = {
     "adam": optax.adam,
@@ -12,7 +13,7 @@ OPTIMIZERS = {
 
 
 def make_optimizer(
-    name: str, learning_rate: float, clip_norm: float = 0.0
+    name: str, learning_rate: float | Float[Array, ""], clip_norm: float = 0.0
 ) -> optax.GradientTransformation:
     """An optimizer, behind a clip of the gradient's norm.
 
@@ -20,7 +21,7 @@ def make_optimizer(
 
     Args:
         name: A key of `OPTIMIZERS`.
-        learning_rate: Its step size.
+        learning_rate: Its step size; models trained together may have one each.
         clip_norm: The largest norm that passes unchanged; 0 clips nothing.
 
     Returns:

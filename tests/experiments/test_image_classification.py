@@ -323,3 +323,34 @@ def test_what_most_seeds_misread_comes_first():
     right = np.eye(3)[labels][None]
     figure = image_figures.misread(np.zeros((4, 9, 1)), labels, right)
     assert title(figure) == "None of 4 test sequences is misread; these nearly are"
+
+
+def test_networks_at_several_rates_are_each_as_alone(run, here):
+    flags = ["--data=digits", "--filters=2,3", "--seeds=0,1", "--steps=12"]
+    rates = [3e-3, 1e-2]
+    config = image_classification.Config
+    configs = [
+        launch.parse(config, [*flags, f"--learning_rate={rate}"])[0] for rate in rates
+    ]
+    together = image_classification.scores(configs)
+    for i, rate in enumerate(rates):
+        code, *_ = run(*flags, f"--learning_rate={rate}", f"--results=out{i}")
+        assert code == 0
+        alone = rows(here / f"out{i}", "accuracy")
+        for name, found in together[i].items():
+            # A digit between two classes may fall to either side by rounding.
+            np.testing.assert_allclose(found, [row[name] for row in alone], atol=0.003)
+
+
+def test_a_rate_at_which_training_diverges_has_no_accuracy():
+    flags = ["--data=digits", "--filters=2,3", "--seeds=0", "--steps=12"]
+    flags += ["--optimizer=sgd"]
+    configs = [
+        launch.parse(image_classification.Config, [*flags, f"--learning_rate={rate}"])[
+            0
+        ]
+        for rate in (1e-2, 1e30)
+    ]
+    fine, diverged = image_classification.scores(configs)
+    assert np.isfinite(fine["test_accuracy"]).all()
+    assert np.isnan(diverged["test_accuracy"]).all()
