@@ -72,18 +72,8 @@ def conv(
     }
     stride, extent = _stride_and_extent(size, strides, dilation)
 
-    def init(key, shape):
-        inputs = _channels(shape, size)
-        if inputs % groups or filters % groups:
-            raise ValueError(
-                f"expected groups that divide the {inputs} channels and the {filters} "
-                f"filters; got {groups}"
-            )
-        kernel, bias = scheme(key, (*size, inputs // groups, filters))
-        return ConvParams(kernel, bias if use_bias else None)
-
     return Layer(
-        init,
+        partial(_init, size, filters, groups, use_bias, scheme),
         partial(_apply, partial(convolutional.conv, **options), activation),
         len(size),
         name=f"conv {by(size)}, {filters}{_said(stride, dilation, groups)}",
@@ -267,18 +257,8 @@ def conv_transpose(
         "output_padding": output_padding,
     }
 
-    def init(key, shape):
-        inputs = _channels(shape, size)
-        if inputs % groups or filters % groups:
-            raise ValueError(
-                f"expected groups that divide the {inputs} channels and the {filters} "
-                f"filters; got {groups}"
-            )
-        kernel, bias = scheme(key, (*size, inputs // groups, filters))
-        return ConvParams(kernel, bias if use_bias else None)
-
     return Layer(
-        init,
+        partial(_init, size, filters, groups, use_bias, scheme),
         partial(_apply, partial(convolutional.conv_transpose, **options), activation),
         len(size),
         name=f"conv_transpose {by(size)}, {filters}{_said(stride, dilation, groups)}",
@@ -323,6 +303,18 @@ def dense(
     return Layer(
         init, partial(_apply, convolutional.dense, activation), name=f"dense {features}"
     )
+
+
+def _init(size, filters, groups, use_bias, scheme, key, shape):
+    """The parameters of a convolution for examples of this shape."""
+    inputs = _channels(shape, size)
+    if groups < 1 or inputs % groups or filters % groups:
+        raise ValueError(
+            f"expected groups that divide the {inputs} channels and the {filters} "
+            f"filters; got {groups}"
+        )
+    kernel, bias = scheme(key, (*size, inputs // groups, filters))
+    return ConvParams(kernel, bias if use_bias else None)
 
 
 def _apply(function, activation, params, xs):

@@ -4,7 +4,6 @@ import itertools
 from functools import partial
 from typing import Any
 
-import chex
 import flax.linen as nn
 import jax
 import jax.export
@@ -14,10 +13,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from side_by_side import close
 
 import nets
 
-close = partial(chex.assert_trees_all_close, rtol=1e-5, atol=1e-5)
 few = settings(max_examples=10, deadline=None, derandomize=True, database=None)
 both_ways = pytest.mark.parametrize("way", ["products", "xla"])
 

@@ -3,7 +3,6 @@
 import math
 from functools import partial
 
-import chex
 import flax.linen
 import jax
 import jax.numpy as jnp
@@ -12,10 +11,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from side_by_side import close, run
 
 import nets
-
-close = partial(chex.assert_trees_all_close, rtol=1e-5, atol=1e-5)
 
 
 @pytest.fixture
@@ -31,20 +29,6 @@ def draw(*shape):
 
 def distinct(*shape):
     return np.random.default_rng(0).standard_normal((2, *shape, 3), np.float32)
-
-
-def run(xs, *functions):
-    """Of each function its outputs, and the gradient of the sum of their sines."""
-
-    @jax.jit
-    def program(xs):
-        found = []
-        for function in functions:
-            ys, back = jax.vjp(function, xs)
-            found.append((ys, *back(jnp.cos(ys))))
-        return found
-
-    return program(xs)
 
 
 def channels_first(torch, xs):

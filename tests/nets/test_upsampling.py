@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 import pytest
+from side_by_side import close, run
 
 import nets
 
-close = partial(chex.assert_trees_all_close, rtol=1e-5, atol=1e-5)
 SMOOTH = ["linear", "cubic", "cubic-pytorch", "lanczos3", "lanczos5"]
 LINEAR = ["linear", "bilinear", "trilinear"]
 
@@ -23,20 +23,6 @@ def torch():
 
 def draw(*space):
     return np.random.default_rng(0).standard_normal((2, *space, 3), np.float32)
-
-
-def run(xs, *functions):
-    """Of each function its outputs, and the gradient of the sum of their sines."""
-
-    @jax.jit
-    def program(xs):
-        found = []
-        for function in functions:
-            ys, back = jax.vjp(function, xs)
-            found.append((ys, *back(jnp.cos(ys))))
-        return found
-
-    return program(xs)
 
 
 def their(torch, xs, **options):
