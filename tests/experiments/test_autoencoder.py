@@ -118,7 +118,7 @@ def test_describe_prints_the_layers_and_trains_nothing(tmp_path):
     lines = [re.split(r"  +", line) for line in done.stdout.splitlines()]
     conv = next(line for line in lines if line[0] == "conv 3x3, 32")
     assert conv[1:4] == ["4x4x32", "4,640", "8x8"]
-    assert [line[1] for line in lines if line[0] == "in all"] == ["11,753"] * 2
+    assert [line[1] for line in lines if line[0] == "total"] == ["11,753"] * 2
     layers = rows(tmp_path / "out", "layer")
     assert sum(row["parameters"] for row in layers) == 2 * 11_753
     assert not rows(tmp_path / "out", "training")

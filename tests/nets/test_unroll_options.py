@@ -153,15 +153,15 @@ def test_remat_needs_memory_of_the_square_root_of_time():
 
 
 @each_linear
-def test_parallel_in_reverse_equals_one_step_after_another(cell):
+def test_parallel_in_reverse_equals_one_step_after_another(cell, x64):
     """Outputs, all states, gradients, from a first state of its own."""
-    params, xs, first = example(cell, 3, time=9)
+    params, xs, first = example(cell, 3, time=9, dtype=jnp.float64)
     options = {"reverse": True, "all_states": True}
     chex.assert_trees_all_close(
         out_and_grads(cell, params, xs, first, parallel=True, **options),
         out_and_grads(cell, params, xs, first, **options),
-        rtol=1e-5,
-        atol=1e-5,
+        rtol=1e-11,
+        atol=1e-11,
     )
 
 
