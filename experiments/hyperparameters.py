@@ -260,7 +260,10 @@ def measure(
             except NonFiniteError:
                 scores.append([np.nan])
                 continue
-        logged = [item for row in read_rows(folder) for item in row.items()]
+        rows = read_rows(folder)
+        # What is logged for each seed, not what it is held against.
+        rows = [row for row in rows if "seed" in row] or rows
+        logged = [item for row in rows for item in row.items()]
         scores.append(_of(config.metric, logged))
     return scores
 
