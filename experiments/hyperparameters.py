@@ -107,7 +107,7 @@ def find(name: str) -> Any:
     path = name if "." in name else f"experiments.{name}"
     try:
         module = importlib.import_module(path)
-    except ImportError as error:
+    except (ImportError, TypeError, ValueError) as error:
         raise launch.UsageError(f"flag --experiment: {error}") from None
     if not (hasattr(module, "Config") and hasattr(module, "run")):
         raise launch.UsageError(
@@ -250,7 +250,7 @@ def measure(
         return []
     if hasattr(module, "TOGETHER"):
         found = module.scores([trial.config for trial in trials])
-        return [_of(config.metric, one.items()) for one in found]
+        return [_of(config.metric, one) for one in found]
     scores = []
     for trial in trials:
         folder = results.path / "runs" / f"{trial.number:03d}"
@@ -260,11 +260,7 @@ def measure(
             except NonFiniteError:
                 scores.append([np.nan])
                 continue
-        rows = read_rows(folder)
-        # What is logged for each seed, not what it is held against.
-        rows = [row for row in rows if "seed" in row] or rows
-        logged = [item for row in rows for item in row.items()]
-        scores.append(_of(config.metric, logged))
+        scores.append(_of(config.metric, _of_seeds(read_rows(folder), config.metric)))
     return scores
 
 
@@ -282,20 +278,39 @@ def _run(module: Any, trial: Trial, folder: pathlib.Path) -> None:
         (results.path / "output.txt").write_text(said.getvalue(), encoding="utf-8")
 
 
-def _of(metric: str, logged: Any) -> list[float]:
-    """The numbers logged by one name."""
-    logged = list(logged)
-    found = []
-    for name, value in logged:
-        if name == metric:
-            found += value if isinstance(value, list) else [value]
-    if not found:
-        numbers = {n for n, value in logged if isinstance(value, int | float | list)}
+def _of_seeds(rows: Sequence[dict[str, Any]], metric: str) -> dict[str, list[Any]]:
+    """What a run logged last for each seed, by name, a value a seed."""
+    found: dict[str, dict[Any, Any]] = {}
+    for row in rows:
+        what = [value for value in row.values() if isinstance(value, str | bool)]
+        for name, value in row.items():
+            if "seed" in row and name not in ("seed", "step"):
+                own = found.setdefault(name, {})
+                own[row["seed"], *what] = value
+    seeds = [seed for seed, *_ in found.get(metric, {})]
+    if len(set(seeds)) < len(seeds):
         raise launch.UsageError(
-            f"flag --metric: the experiment logs no {metric!r}; expected one of "
-            f"{', '.join(sorted(numbers))}"
+            f"flag --metric: a run logs several {metric} for seed {seeds[0]}, as of "
+            "several cells or decoders; let each run have one"
         )
-    return [np.nan if value is None else float(value) for value in found]
+    return {name: list(values.values()) for name, values in found.items()}
+
+
+def _of(metric: str, found: dict[str, list[Any]]) -> list[float]:
+    """The numbers logged by one name."""
+    numbers = {
+        name for name, values in found.items() if all(map(_number_or_none, values))
+    }
+    if metric not in numbers:
+        raise launch.UsageError(
+            f"flag --metric: the experiment logs no number {metric!r} for each seed; "
+            f"expected one of {', '.join(sorted(numbers))}"
+        )
+    return [np.nan if value is None else float(value) for value in found[metric]]
+
+
+def _number_or_none(value: Any) -> bool:
+    return value is None or type(value) in (int, float)
 
 
 def best_of(scores: Sequence[np.ndarray], goal: str) -> int | None:

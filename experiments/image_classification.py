@@ -170,6 +170,8 @@ def scores(configs: Sequence[Config]) -> list[dict[str, list[float]]]:
         For each of them, one number a seed; nan where training diverged.
     """
     config = named(configs[0])
+    if config.describe:
+        raise launch.UsageError("flag --describe: it trains nothing, so has no scores")
     train, test = load(config)
     model, _ = network(config, train.images.shape[1:])
     rates = [scheduled(named(c), len(train.labels)).learning_rate for c in configs]

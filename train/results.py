@@ -107,16 +107,17 @@ def new_run(
     if not folder.name:
         raise ResultsError(f"expected a folder for the results; got {str(folder)!r}")
     run = Run(folder)
+    ours = not run.path.exists()  # and so may be removed, if nothing comes of it
     _claim(run, resume)
     try:
         if resume:
             _resume(run, config)
         text = json.dumps(_plain({**config, **_surroundings()}), indent=2)
-        (run.path / "config.json").write_text(text + "\n", encoding="utf-8")
+        _write(run.path / "config.json", text + "\n")
         yield run
         run.path.replace(run.folder)
     except BaseException:
-        if run.rows == 0:
+        if ours and {file.name for file in run.path.glob("*")} <= {"config.json"}:
             shutil.rmtree(run.path, ignore_errors=True)
         raise
 
@@ -147,19 +148,30 @@ def _claim(run: Run, resume: bool) -> None:
 def _resume(run: Run, config: Mapping[str, Any]) -> None:
     """Take over what an interrupted run of the same config has logged."""
     file = run.path / "config.json"
-    if file.exists():
-        before, now = json.loads(file.read_text(encoding="utf-8")), _plain(config)
-        if before.get("config") != now.get("config"):
-            run.rows = -1  # not ours to remove
-            raise ResultsError(
-                f"results folder {run.path} is of a run with other flags; give the "
-                "same, or name another folder"
-            )
-    rows = run.logged()
+    try:
+        before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+        rows = run.logged()
+    except ValueError as error:
+        raise ResultsError(
+            f"results folder {run.path} cannot be gone on with, as a file in it is "
+            f"damaged: {error}; remove it, or name another"
+        ) from None
+    if before is not None and before.get("config") != _plain(config).get("config"):
+        raise ResultsError(
+            f"results folder {run.path} is of a run with other flags; give the same, "
+            "or name another folder"
+        )
     if rows:
         text = "".join(json.dumps(row) + "\n" for row in rows)
-        (run.path / "metrics.jsonl").write_text(text, encoding="utf-8")
+        _write(run.path / "metrics.jsonl", text)
     run.rows = len(rows)
+
+
+def _write(file: pathlib.Path, text: str) -> None:
+    """Write a file that is whole or as it was."""
+    draft = file.with_name(file.name + ".draft")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(file)
 
 
 def _surroundings() -> dict[str, Any]:

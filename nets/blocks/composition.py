@@ -63,7 +63,7 @@ def sequential(*layers: Layer) -> Layer:
         return receptive_field(layers, shape)
 
     return Layer(
-        init, apply, layers[0].space, f"sequential of {len(layers)}", window=window
+        init, apply, _space(layers), f"sequential of {len(layers)}", window=window
     )
 
 
@@ -106,6 +106,14 @@ def residual(*layers: Layer) -> Layer:
 
     names = ", ".join(layer.name for layer in layers)
     return Layer(inner.init, apply, inner.space, f"residual ({names})", inner.window)
+
+
+def _space(layers: Sequence[Layer]) -> int:
+    """How many spatial axes the first of them has that says so."""
+    for layer in layers:
+        if layer.space or layer.window is None:
+            return layer.space
+    return 0
 
 
 def outputs(

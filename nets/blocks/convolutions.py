@@ -300,8 +300,15 @@ def dense(
         w, b = scheme(key, (shape[-1], features))
         return DenseParams(w, b if use_bias else None)
 
+    def window(shape):
+        one = (Fraction(1),) * (len(shape) - 1)
+        return Window(one, one) if one else None  # a vector it sees as a whole
+
     return Layer(
-        init, partial(_apply, convolutional.dense, activation), name=f"dense {features}"
+        init,
+        partial(_apply, convolutional.dense, activation),
+        name=f"dense {features}",
+        window=window,
     )
 
 

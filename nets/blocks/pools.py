@@ -241,6 +241,14 @@ def upsample(
         >>> larger.apply((), jax.numpy.ones((5, 4, 4, 3))).shape
         (5, 8, 8, 3)
     """
+    if method not in REACH:
+        raise ValueError(f"expected a method of {', '.join(REACH)}; got {method!r}")
+    if not isinstance(sizes if factor is None else factor, Sequence):
+        raise ValueError(
+            "expected a factor or sizes, a tuple with a number for each spatial axis; "
+            f"got factor={factor}, sizes={sizes}"
+        )
+    reach = REACH[method]
     run = partial(
         convolutional.upsample,
         factor=factor,
@@ -252,9 +260,11 @@ def upsample(
     def window(shape):
         space = shape[:-1]
         wanted = sizes or [int(n * f) for n, f in zip(space, factor or (), strict=True)]
-        stride = tuple(Fraction(n, m) for n, m in zip(space, wanted, strict=True))
-        reach = REACH[method]
-        return Window(tuple(reach + max(1 - s, Fraction(0)) for s in stride), stride)
+        axes = [
+            _resized(n, o, reach, align_corners)
+            for n, o in zip(space, wanted, strict=True)
+        ]
+        return Window(*map(tuple, zip(*axes, strict=True)))
 
     given = tuple(sizes or factor or ())
     return Layer(
@@ -336,16 +346,17 @@ def _pool(
 
 def _adaptive(function: Callable, sizes: Sequence[int | None]) -> Layer:
     """A layer of windows that are as large as they need to be."""
+    if not isinstance(sizes, Sequence):
+        raise ValueError(
+            "expected sizes, a tuple with a number (or None) for each spatial axis; "
+            f"got {sizes!r}"
+        )
 
     def window(shape):
-        lengths = [(n, o or n) for n, o in zip(shape[:-1], sizes, strict=True)]
-        return Window(
-            tuple(
-                Fraction(max(-(-(i + 1) * n // o) - i * n // o for i in range(o)))
-                for n, o in lengths
-            ),
-            tuple(Fraction(n, o) for n, o in lengths),
-        )
+        stride = [Fraction(n, o or n) for n, o in zip(shape[:-1], sizes, strict=True)]
+        # A window may begin and end within a place, which it then sees.
+        extent = [s + 2 * (1 - Fraction(1, s.denominator)) for s in stride]
+        return Window(tuple(extent), tuple(stride))
 
     said = "x".join("all" if size is None else str(size) for size in sizes)
     return Layer(
@@ -365,6 +376,18 @@ def _global(function: Callable, axes: int) -> Layer:
         axes,
         function.__name__,
     )
+
+
+def _resized(n, o, reach, align_corners) -> tuple[Fraction, Fraction]:
+    """What an output sees along an axis of n inputs and o outputs, and the stride.
+
+    How far a place is from an input is a multiple of 1 / q, if the stride is p / q.
+    """
+    if n == o:
+        return Fraction(1), Fraction(1)
+    ends = align_corners and o > 1
+    stride = Fraction(n - 1, o - 1) if ends else Fraction(n, o)
+    return reach + 1 - Fraction(1, stride.denominator), stride
 
 
 def _apply(function, params, xs):

@@ -192,11 +192,12 @@ def _count(axes: Any) -> int:
 
 def _sized(xs, sizes):
     """The input with one batch axis, the batch's shape, and the output's sizes."""
-    axes = len(sizes)
-    if not axes:
+    if not isinstance(sizes, Sequence) or not sizes:
         raise ValueError(
-            "expected sizes of an adaptive pool, one for each spatial axis; got none"
+            "expected sizes of an adaptive pool, a tuple with one for each spatial "
+            f"axis; got {sizes!r}"
         )
+    axes = len(sizes)
     xs, batch = one_batch(xs, axes, "an adaptive pool")
     lengths = xs.shape[1:-1]
     sizes = [n if o is None else o for n, o in zip(lengths, sizes, strict=True)]

@@ -76,9 +76,10 @@ def upsample(
             images. The sizes are rounded down; where one stays what it was, its axis
             is left as it is.
         sizes: How large, one for each spatial axis, in place of `factor`.
-        method: "nearest"; "linear" (bilinear in images); "cubic" (Keys, a = -1/2, as in
-            JAX and Keras), "cubic-pytorch" (a = -3/4, as in PyTorch); "lanczos3",
-            "lanczos5". None smooths where the output is smaller.
+        method: "nearest" (in PyTorch "nearest-exact"); "linear" (bilinear in images);
+            "cubic" (Keys, a = -1/2, as in JAX and Keras), "cubic-pytorch" (a = -3/4, as
+            in PyTorch); "lanczos3", "lanczos5". None smooths where the output is
+            smaller.
         align_corners: Of all methods but "nearest".
 
     Returns:
@@ -114,10 +115,14 @@ def upsample(
             "nearest is one"
         )
     given = factor if sizes is None else sizes
-    if not given or (factor is not None and sizes is not None):
+    if (
+        not isinstance(given, Sequence)
+        or not given
+        or (factor is not None and sizes is not None)
+    ):
         raise ValueError(
-            "expected a factor or sizes, one of the two, with a number for each "
-            f"spatial axis; got factor={factor}, sizes={sizes}"
+            "expected a factor or sizes, one of the two, a tuple with a number for "
+            f"each spatial axis; got factor={factor}, sizes={sizes}"
         )
     xs, batch = one_batch(xs, len(given), "upsampling")
     space = xs.shape[1:-1]

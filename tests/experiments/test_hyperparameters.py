@@ -136,6 +136,32 @@ def test_other_flags_cannot_be_resumed(command, tmp_path):
     assert rows(tmp_path / "out.unfinished") == before
 
 
+@pytest.mark.parametrize("file", ["config.json", "metrics.jsonl"])
+def test_a_damaged_search_is_refused_and_kept(file, command, tmp_path):
+    flags = ["--experiment=mine.toy", "--grid=steps=1,13", "--set=", "--results=out"]
+    command(*flags)
+    damaged = tmp_path / "out.unfinished" / file
+    damaged.write_text("{" + "\n")
+    code, _, err = command(*flags, "--resume")
+    assert code == 2 and "is damaged" in err and err.count("\n") == 1
+    assert damaged.read_text() == "{\n"
+
+
+def test_a_score_is_one_number_a_seed():
+    rows = [
+        {"kind": "training", "seed": 0, "step": 1, "loss": 3.0},
+        {"kind": "training", "seed": 0, "step": 2, "loss": 2.0},
+        {"kind": "pca", "mse": 9.0},
+        {"kind": "mse", "seed": 0, "mse": 1.0},
+        {"kind": "accuracy", "cell": "lstm", "seed": 0, "accuracy": 1.0},
+        {"kind": "accuracy", "cell": "gru", "seed": 0, "accuracy": 0.0},
+    ]
+    for name, scores in {"loss": [2.0], "mse": [1.0]}.items():
+        assert hyperparameters._of_seeds(rows, name)[name] == scores
+    with pytest.raises(launch.UsageError, match="several accuracy for seed 0"):
+        hyperparameters._of_seeds(rows, "accuracy")
+
+
 def test_a_combination_that_diverges_is_said_to(command):
     code, out, _ = command(
         "--experiment=mine.toy", "--grid=rate=0.1,9", "--set=", "--results=out"
@@ -171,7 +197,9 @@ MISTAKES = [
     (["--grid=rate=fast"], "flag --rate=fast: no number: 'fast'"),
     (["--set=rate=1"], "flag --set: rate is in the grid"),
     (["--set=steps=0"], "flag --steps=0"),
-    (["--metric=loss"], "the experiment logs no 'loss'; expected one of"),
+    (["--metric=loss"], "the experiment logs no number 'loss' for each seed; expected"),
+    (["--metric=kind"], "the experiment logs no number 'kind'"),
+    (["--experiment=.toy"], "flag --experiment: "),
     (["--goal=best"], "should be one of <max|min>"),
 ]
 
@@ -182,7 +210,8 @@ def test_a_mistake_is_one_sentence(flags, sentence, command, tmp_path):
     code, _, err = command(*usual, *flags)
     assert code == 2
     assert sentence in err and err.count("\n") == 1
-    assert not list(tmp_path.glob("out*"))
+    left = [] if "--metric" not in flags[0] else [tmp_path / "out.unfinished"]
+    assert list(tmp_path.glob("out*")) == left  # a run that is done is kept
 
 
 def test_resume_needs_a_folder(command):
