@@ -214,9 +214,10 @@ def receptive_field(layers: Sequence[Layer], shape: Sequence[int]) -> Window | N
         shape: Of one example, [*space, channels].
 
     Returns:
-        The `Window`. If the first layer makes larger its extent may be a fraction: so
-        many and no more whole places are seen. None after a layer that sees all that
-        there is, as dense layers do.
+        The `Window`, as if nothing wrapped around (as "circular" padding does). If the
+        first layer makes larger its extent may be a fraction: so many and no more whole
+        places are seen. None after a layer that sees all that there is, as dense layers
+        of vectors do.
 
     Raises:
         ValueError: A layer does not fit the one before it.

@@ -213,6 +213,15 @@ STACKS = {
         [linear(2, (4,), strides=2), blocks.upsample((2,)), linear(1, (3,))],
         (32, 1),
     ),
+    "by 3/2": ([blocks.upsample((1.5,)), linear(1, (3,))], (16, 1)),
+    "by 5/8": ([blocks.upsample(sizes=(10,)), linear(1, (2,))], (16, 1)),
+    "smooth by 3/2": (
+        [blocks.upsample((1.5,), method="linear"), linear(1, (3,))],
+        (16, 1),
+    ),
+    "as it is": ([blocks.upsample((1,), method="linear")], (16, 1)),
+    "uneven adaptive": ([blocks.adaptive_mean_pool((8,)), linear(1, (2,))], (14, 1)),
+    "dense at each place": ([linear(2, (3,)), blocks.dense(2)], (16, 1)),
     "LeNet-5": (models.lenet5(activation=jax.nn.relu).layers[:4], (28, 28, 1)),
 }
 
@@ -380,6 +389,15 @@ def test_equal_calls_make_the_same_layer():
 
 NETWORKS = {
     "cnn": (models.cnn(4, (2, 3), pool="max", hidden=(5,)), (8, 8, 1)),
+    "by 3/2": ([blocks.upsample((1.5,)), linear(1, (3,))], (16, 1)),
+    "by 5/8": ([blocks.upsample(sizes=(10,)), linear(1, (2,))], (16, 1)),
+    "smooth by 3/2": (
+        [blocks.upsample((1.5,), method="linear"), linear(1, (3,))],
+        (16, 1),
+    ),
+    "as it is": ([blocks.upsample((1,), method="linear")], (16, 1)),
+    "uneven adaptive": ([blocks.adaptive_mean_pool((8,)), linear(1, (2,))], (14, 1)),
+    "dense at each place": ([linear(2, (3,)), blocks.dense(2)], (16, 1)),
     "LeNet-5": (models.lenet5(4), (28, 28, 1)),
     "cnn_1d": (models.cnn_1d(4), (40, 1)),
 }
@@ -419,3 +437,15 @@ def test_every_scheme_starts_every_layer(scheme):
     for params in found.values():
         assert (params[0] != 0).all()
         assert bool((params[1] != 0).any()) == (scheme == "torch")
+
+
+def test_a_residual_may_begin_with_an_activation():
+    block = blocks.residual(
+        blocks.activation(jax.nn.relu),
+        blocks.conv(4, (3, 3), padding="same", activation=None),
+    )
+    assert block.space == 2
+    xs = jnp.ones((2, 8, 8, 4))
+    linen: Any = nets.linen.Sequential((block,))
+    ys, _ = linen.init_with_output(jax.random.key(0), xs)
+    assert ys.shape == xs.shape
