@@ -389,15 +389,6 @@ def test_equal_calls_make_the_same_layer():
 
 NETWORKS = {
     "cnn": (models.cnn(4, (2, 3), pool="max", hidden=(5,)), (8, 8, 1)),
-    "by 3/2": ([blocks.upsample((1.5,)), linear(1, (3,))], (16, 1)),
-    "by 5/8": ([blocks.upsample(sizes=(10,)), linear(1, (2,))], (16, 1)),
-    "smooth by 3/2": (
-        [blocks.upsample((1.5,), method="linear"), linear(1, (3,))],
-        (16, 1),
-    ),
-    "as it is": ([blocks.upsample((1,), method="linear")], (16, 1)),
-    "uneven adaptive": ([blocks.adaptive_mean_pool((8,)), linear(1, (2,))], (14, 1)),
-    "dense at each place": ([linear(2, (3,)), blocks.dense(2)], (16, 1)),
     "LeNet-5": (models.lenet5(4), (28, 28, 1)),
     "cnn_1d": (models.cnn_1d(4), (40, 1)),
 }
