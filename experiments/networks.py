@@ -1,10 +1,7 @@
 """The networks of image_classification, and what each data set is held against."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, NamedTuple
-
-import jax
 
 from experiments import launch
 from nets import blocks, models
@@ -82,9 +79,6 @@ def network(config: Any, shape: Sequence[int]) -> tuple[Sequential, list[blocks.
     """
     try:
         model = build(config, axes=len(shape) - 1)
-        whole = blocks.sequential(*model.layers)
-        # An error of it says in which layer; the table's does not.
-        jax.eval_shape(partial(whole.init, shape=shape), jax.random.key(0))
         return model, blocks.summary(model.layers, shape)
     except ValueError as error:
         raise launch.UsageError(

@@ -1,7 +1,8 @@
 """Layers one after the other, and what can be told of them beforehand."""
 
+import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -46,14 +47,9 @@ def sequential(*layers: Layer) -> Layer:
     def init(key, shape):
         params = []
         for i, layer in enumerate(layers):
-            try:
+            with naming(i, layers, shape):
                 params.append(layer.init(jax.random.fold_in(key, i), shape))
                 shape = output_shape(layer, shape)
-            except ValueError as error:
-                where = f"layer {i} ({layer.name}) of {len(layers)}"
-                raise ValueError(
-                    f"{where}, for inputs {list(shape)}: {error}"
-                ) from None
         return tuple(params)
 
     def apply(params, xs):
@@ -106,6 +102,25 @@ def residual(*layers: Layer) -> Layer:
 
     names = ", ".join(layer.name for layer in layers)
     return Layer(inner.init, apply, inner.space, f"residual ({names})", inner.window)
+
+
+@contextlib.contextmanager
+def naming(place: int, layers: Sequence[Layer], shape: Sequence[int]) -> Iterator[None]:
+    """Say in an error which of several layers it is that does not fit.
+
+    Args:
+        place: Of the layer.
+        layers: All of them.
+        shape: Of the example that it is given.
+
+    Yields:
+        Nothing.
+    """
+    try:
+        yield
+    except ValueError as error:
+        where = f"layer {place} ({layers[place].name}) of {len(layers)}"
+        raise ValueError(f"{where}, for inputs {list(shape)}: {error}") from None
 
 
 def _space(layers: Sequence[Layer]) -> int:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
-from nets.blocks.composition import output_shape, receptive_field
+from nets.blocks.composition import naming, output_shape, receptive_field
 from nets.types import Layer
 
 # What makes a number of each number, or of two: one operation for each that comes out.
@@ -64,11 +64,12 @@ def summary(layers: Sequence[Layer], shape: Sequence[int]) -> list[Row]:
     """
     rows, before = [], tuple(shape)
     for i, layer in enumerate(layers):
-        init = partial(layer.init, shape=before)
-        params = jax.eval_shape(init, jax.random.key(0))
+        with naming(i, layers, before):
+            init = partial(layer.init, shape=before)
+            params = jax.eval_shape(init, jax.random.key(0))
+            after = output_shape(layer, before)
         x = jax.ShapeDtypeStruct(before, jnp.float32)
         seen = receptive_field(layers[: i + 1], shape)
-        after = output_shape(layer, before)
         rows.append(
             Row(
                 layer.name,
