@@ -10,6 +10,7 @@ from nets import cells, convolutional, flow, initializers, interop, recurrent
 from nets.cells import *
 from nets.convolutional import *
 from nets.linear_recurrence import linear_cell, linear_scan
+from nets.marks import candidate, gate
 from nets.recurrent import *
 from nets.types import Cell, Layer, Linear
 
@@ -17,8 +18,10 @@ __all__ = [
     "Cell",
     "Layer",
     "Linear",
+    "candidate",
     "convolutional",
     "flow",
+    "gate",
     "initializers",
     "interop",
     "linear_cell",

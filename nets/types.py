@@ -112,7 +112,8 @@ class Layer(NamedTuple):
             `params = init(key, shape)` of a layer of images, for examples of the shape
             [*space, channels].
         apply: `state, ys = apply(params, xs, ...)` of a recurrent layer, which takes
-            what `nets.unroll` takes after `xs`; `ys = apply(params, xs)` of images.
+            what `nets.unroll` takes after `xs`, and as `run` what shall run its cells
+            in the place of `nets.unroll`; `ys = apply(params, xs)` of images.
         space: How many spatial axes its inputs have, as in `Cell`.
         name: What it is, in a word or two, for a table.
         window: `window(shape)` is the `Window` of a layer of images, for examples of

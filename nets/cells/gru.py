@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from nets import initializers
 from nets.linear import add_bias
+from nets.marks import candidate, gate
 from nets.types import Cell, factory, whole
 
 
@@ -86,8 +87,9 @@ def gru(
         h = state.hidden
         x_r, x_z, x_n = jnp.split(add_bias(x @ params.w_i, params.b), 3, axis=-1)
         h_r, h_z, h_n = jnp.split(drop(h) @ params.w_h, 3, axis=-1)
-        r, z = jax.nn.sigmoid(x_r + h_r), jax.nn.sigmoid(x_z + h_z)
-        n = jnp.tanh(x_n + r * add_bias(h_n, params.b_hn))
+        r = gate(jax.nn.sigmoid(x_r + h_r), "reset")
+        z = gate(jax.nn.sigmoid(x_z + h_z), "update", keeps=True)
+        n = candidate(jnp.tanh(x_n + r * add_bias(h_n, params.b_hn)))
         h = (1 - z) * n + z * h
         return GRUState(h), h
 
@@ -95,8 +97,9 @@ def gru(
         h, seen = state.hidden, drop(state.hidden)
         w_hr, w_hz, w_hn = jnp.split(params.w_h, 3, axis=-1)
         x_r, x_z, x_n = jnp.split(add_bias(x @ params.w_i, params.b), 3, axis=-1)
-        r, z = jax.nn.sigmoid(x_r + seen @ w_hr), jax.nn.sigmoid(x_z + seen @ w_hz)
-        n = jnp.tanh(x_n + (r * seen) @ w_hn)
+        r = gate(jax.nn.sigmoid(x_r + seen @ w_hr), "reset")
+        z = gate(jax.nn.sigmoid(x_z + seen @ w_hz), "update", keeps=True)
+        n = candidate(jnp.tanh(x_n + (r * seen) @ w_hn))
         h = (1 - z) * n + z * h
         return GRUState(h), h
 

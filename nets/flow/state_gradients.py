@@ -5,23 +5,20 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float, PyTree, Shaped
+from jaxtyping import Array, Float, PyTree, Shaped
 
-from nets.flow.perturbed import perturbed
-from nets.recurrent import unroll
-from nets.types import Cell, Params, State
+from nets.flow.layers import zero_deltas
+from nets.recurrent import as_layer
+from nets.types import Cell, Layer, Params, State
 
 
 def state_gradients(
-    cell: Cell,
+    cell: Cell | Layer,
     params: Params,
     xs: PyTree[Shaped[Array, "..."]],
     loss: Callable[[State, Any], Float[Array, ""]],
     state: State | None = None,
-    *,
-    lengths: ArrayLike | None = None,
-    mask: ArrayLike | None = None,
-    reverse: bool = False,
+    **options: Any,
 ) -> tuple[Float[Array, ""], State]:
     """The loss, and dL/ds_t for every step t, in one backward pass.
 
@@ -37,25 +34,29 @@ def state_gradients(
 
     The output of step t counts by what the step computes *from the arrays that it
     returns as state*: return `(h, c), h`, not one `tanh(...)` written twice, nor the h
-    that was later cast or packed with others into one array; see `perturbed`.
+    that was later cast or packed with others into one array. (The step is traced, and
+    its program followed as it stands, through `jax.jit` and `jax.checkpoint`. Other
+    operations with a program of their own, such as a `custom_vjp`, are taken whole.)
 
     Args:
-        cell: Any `Cell`.
+        cell: Any `Cell`, or a recurrent `Layer`: then the gradient by each cell's
+            states counts what reaches the loss through the layers above.
         params: Its parameters.
         xs: The inputs, [time, *batch, inputs].
         loss: From what `unroll` returns, the final state and all outputs, to one
             number. If it sums over the batch, g_t of each sequence is its own loss's.
         state: The state before the first step.
-        lengths: As in `unroll`; the gradient at a padded step is zero.
-        mask: As in `unroll`, likewise.
-        reverse: As in `unroll`; g_t still stands at the t of its input.
+        **options: What else `nets.unroll` takes. With `lengths` or a `mask` the
+            gradient at a padded step is zero; in `reverse`, g_t still stands at the t
+            of its input.
 
     Returns:
         The loss, and its gradients, a state with time in front: [time, *batch, ...].
-        An entry of the state that is an integer has the gradient zero.
+        An entry of the state that is an integer has the gradient zero. A layer's are a
+        tree of states, as its `apply` returns them (see `by_cell`).
 
     Raises:
-        ValueError: The loss is not one number, or as in `unroll`.
+        ValueError: The loss is not one number, or as in `nets.unroll`.
 
     Example:
         >>> import nets
@@ -72,30 +73,36 @@ def state_gradients(
         Bengio, Simard and Frasconi 1994, Learning long-term dependencies with gradient
         descent is difficult, IEEE Transactions on Neural Networks 5(2).
     """
-    held = perturbed(cell)
+    layer = as_layer(cell) if isinstance(cell, Cell) else cell
 
-    options = {"lengths": lengths, "mask": mask, "reverse": reverse}
+    def value(deltas):
+        return one_number(
+            loss(*layer.apply(params, xs, state, deltas=deltas, **options))
+        )
 
-    def final(xs):
-        return unroll(cell, params, xs, state, **options)
+    zeros = zero_deltas(layer, params, xs, state, **options)
+    return jax.value_and_grad(value)(zeros)
 
-    time = jax.tree.leaves(xs)[0].shape[0]
-    deltas = jax.tree.map(
-        lambda s: jnp.zeros(
-            (time, *s.shape),
-            s.dtype if jnp.issubdtype(s.dtype, jnp.inexact) else jnp.float32,
-        ),
-        jax.eval_shape(final, xs)[0],
-    )
 
-    def perturbed_loss(deltas):
-        end, ys = unroll(held, params, (xs, deltas), state, **options)
-        value = loss(end, ys)
-        if jnp.shape(value) != ():
-            raise ValueError(
-                "expected a loss of one number, such as a sum over the batch; got an "
-                f"array of shape {list(jnp.shape(value))}"
-            )
-        return value
+def one_number(loss: Any) -> Float[Array, ""]:
+    """The loss, if it is one number.
 
-    return jax.value_and_grad(perturbed_loss)(deltas)
+    Args:
+        loss: What a loss function returned.
+
+    Returns:
+        The same.
+
+    Raises:
+        ValueError: It is an array of several.
+
+    Example:
+        >>> one_number(jnp.array(3.0)).item()
+        3.0
+    """
+    if jnp.shape(loss) != ():
+        raise ValueError(
+            "expected a loss of one number, such as a sum over the batch; got an array "
+            f"of shape {list(jnp.shape(loss))}"
+        )
+    return jnp.asarray(loss)

@@ -1,7 +1,6 @@
 """One- and two-directional layers, and the ways to merge two directions."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -149,7 +148,7 @@ def as_layer(cell: Cell, reverse: bool = False) -> Layer:
 
     Returns:
         A `Layer`: `init` is the cell's, and `apply(params, xs, state=None, **options)`
-        is `nets.unroll`.
+        is `nets.unroll`, or what is given as `run`.
 
     Example:
         >>> import nets
@@ -159,7 +158,11 @@ def as_layer(cell: Cell, reverse: bool = False) -> Layer:
         >>> ys.shape
         (10, 5, 8)
     """
-    return Layer(cell.init, partial(unroll, cell, reverse=reverse), cell.space)
+
+    def apply(params, xs, state=None, *, run=unroll, **options):
+        return run(cell, params, xs, state, **{"reverse": reverse, **options})
+
+    return Layer(cell.init, apply, cell.space)
 
 
 @factory
@@ -187,7 +190,7 @@ def bidirectional(
         A `Layer`. `init(key, inputs, features)` gives `BidirectionalParams`, each
         direction having `features` units; `apply(params, xs, state=None, **options)`,
         with the options of `nets.unroll` but `reverse`, gives a `BidirectionalState`
-        and the merged outputs.
+        and the merged outputs. An option `run` takes the place of `nets.unroll`.
 
     Example:
         >>> import nets
@@ -210,21 +213,23 @@ def bidirectional(
             cells.backward.init(keys.backward, inputs, features),
         )
 
-    def apply(params, xs, state=None, *, key=None, **options):
+    def apply(params, xs, state=None, *, key=None, deltas=None, run=unroll, **options):
         refuse_reverse(options)
-        first, last = (None, None) if state is None else state
+        firsts = (None, None) if state is None else state
         keys = (None, None) if key is None else jax.random.split(key)
-        s_f, y_f = unroll(
-            cells.forward, params.forward, xs, first, key=keys[0], **options
-        )
-        s_b, y_b = unroll(
-            cells.backward,
-            params.backward,
-            xs,
-            last,
-            key=keys[1],
-            reverse=True,
-            **options,
+        moves = (None, None) if deltas is None else deltas
+        (s_f, y_f), (s_b, y_b) = (
+            run(
+                cells[i],
+                params[i],
+                xs,
+                firsts[i],
+                key=keys[i],
+                deltas=moves[i],
+                reverse=i == 1,
+                **options,
+            )
+            for i in (0, 1)
         )
         return BidirectionalState(s_f, s_b), merge(y_f, y_b)
 

@@ -70,7 +70,8 @@ def apply_batch_first(
         xs: The inputs, [*batch, time, *space, inputs], with the layer's axes of space.
         state: The first state.
         mask: Booleans, [*batch, time], true where a step is real.
-        **options: What else `nets.unroll` takes.
+        **options: What else `nets.unroll` takes; what has an axis of time there, as
+            `deltas` do, has it after the batch here.
 
     Returns:
         The state, and the outputs, [*batch, time, *space, features]. States of all
@@ -101,6 +102,10 @@ def apply_batch_first(
                 f"{list(xs.shape)}; got {list(mask.shape)}"
             )
         mask = jnp.moveaxis(mask, -1, 0)
+    if options.get("deltas") is not None:
+        options["deltas"] = jax.tree.map(
+            lambda d: jnp.moveaxis(d, batch_axes, 0), options["deltas"]
+        )
     state, ys = layer.apply(params, time_first(xs, space), state, mask=mask, **options)
     if options.get("all_states"):
         state = batch_first(state, batch_axes)

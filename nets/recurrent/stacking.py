@@ -32,7 +32,8 @@ def stack(
         A `Layer`. `init(key, inputs, features)` gives a tuple of parameters, one entry
         a layer, each of `features` units a direction; `apply(params, xs, state=None,
         **options)`, with the options of `nets.unroll` but `reverse`, gives a tuple of
-        states, and the outputs of the top layer.
+        states, and the outputs of the top layer. An option `run` takes the place of
+        `nets.unroll` in every cell.
 
     Raises:
         ValueError: There is no layer, or the rate is out of range.
@@ -67,11 +68,13 @@ def stack(
             _, ys = jax.eval_shape(part.apply, params[-1], x)
         return tuple(params)
 
-    def apply(params, xs, state=None, *, key=None, **options):
+    def apply(params, xs, state=None, *, key=None, deltas=None, **options):
         refuse_reverse(options)
         firsts = [None] * len(parts) if state is None else state
+        moves = [None] * len(parts) if deltas is None else deltas
         _check_count(params, "parameters", parts)
         _check_count(firsts, "states", parts)
+        _check_count(moves, "deltas", parts)
         # What a residual connection adds in the padding has to be zero too.
         real = real_steps(xs, options.get("lengths"), options.get("mask"), space)
         below, states = where_real(real, xs, 0.0), []
@@ -80,7 +83,9 @@ def stack(
             if key is not None:
                 key, own, between = jax.random.split(key, 3)
                 seen = dropped(between, below, dropout_rate) if i else below
-            end, ys = part.apply(params[i], seen, firsts[i], key=own, **options)
+            end, ys = part.apply(
+                params[i], seen, firsts[i], key=own, deltas=moves[i], **options
+            )
             one = isinstance(ys, jax.Array)  # and not both directions, apart
             if residual and one and below.shape == ys.shape:
                 ys = below + ys

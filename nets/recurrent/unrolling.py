@@ -10,6 +10,7 @@ from jaxtyping import Array, ArrayLike, PyTree, Shaped
 
 from nets.linear_recurrence import linear_scan
 from nets.recurrent.padding import real_steps, together, where_real
+from nets.recurrent.perturbed import perturbed
 from nets.types import Cell, KeyArray, Params, State
 
 
@@ -27,6 +28,7 @@ def unroll(
     parallel: bool = False,
     remat: bool = False,
     truncate: int | None = None,
+    deltas: State | None = None,
 ) -> tuple[State, Any]:
     """Run a cell over a sequence, with `jax.lax.scan`.
 
@@ -60,6 +62,9 @@ def unroll(
         truncate: Back-propagate through at most so many steps: after every `truncate`
             steps, padding counted, the gradient by the state is stopped. Forward
             numbers are the same.
+        deltas: What is added to the state that leaves each step, such as zeros to
+            differentiate by: a tree like the states of all steps, [time, *batch, ...].
+            The output follows the state so moved (see `nets.flow.state_gradients`).
 
     Returns:
         The state after the last step read (or those after each, [time, ...]), and the
@@ -67,8 +72,9 @@ def unroll(
 
     Raises:
         ValueError: The shapes of xs, state, lengths and mask do not fit each other, a
-            length is out of range (which only concrete lengths can tell), or
-            `parallel` is asked of a cell that cannot.
+            length is out of range (which only concrete lengths can tell),
+            `parallel` is asked of a cell that cannot, or `deltas` of a step in which
+            the output cannot be told from the state.
 
     Example:
         >>> import nets
@@ -101,7 +107,7 @@ def unroll(
     # must not come to the cell at all.
     xs = where_real(real, xs, 0.0)
     noisy = None if key is None else cell.noisy
-    _check(cell, noisy, parallel, remat, truncate)
+    _check(cell, noisy, parallel, remat, truncate, deltas)
 
     if parallel and time:
         states, ys = _associate(cell, params, xs, state, real, reverse)
@@ -113,14 +119,18 @@ def unroll(
     if noisy is not None and key is not None:
         once, each = jax.random.split(key)
         step, keys = noisy(once, params, blank), jax.random.split(each, time)
+    if deltas is not None:
+        _check_deltas(deltas, state, time)
+        moved = perturbed(step)
 
     def body(state, inputs):
-        x, real, key = inputs
-        new, y = step(state, x) if key is None else step(state, x, key)
+        x, real, key, delta = inputs
+        args = (state, x) if key is None else (state, x, key)
+        new, y = step(*args) if delta is None else moved(delta, *args)
         new, y = where_real(real, new, state), where_real(real, y, 0.0)
         return new, (new, y) if all_states else y
 
-    inputs = xs, real, keys
+    inputs = xs, real, keys, deltas
     if remat or truncate:
         end, out = _scan_in_chunks(body, state, inputs, reverse, remat, truncate)
     else:
@@ -176,7 +186,7 @@ def _root(time: int) -> int:
     return max(near, default=root)
 
 
-def _check(cell, noisy, parallel, remat, truncate):
+def _check(cell, noisy, parallel, remat, truncate, deltas):
     """Refuse options that do not go together."""
     if truncate is not None and (type(truncate) is not int or truncate < 1):
         raise ValueError(
@@ -188,10 +198,20 @@ def _check(cell, noisy, parallel, remat, truncate):
             "in parallel over time; got one whose `linear` is None: unroll it with "
             "parallel=False"
         )
-    if parallel and (noisy or remat or truncate):
+    if parallel and (noisy or remat or truncate or deltas is not None):
         raise ValueError(
-            "expected parallel=True without remat, without truncate, and without a key "
-            "where the cell is random; these run step by step"
+            "expected parallel=True without remat, truncate and deltas, and without a "
+            "key where the cell is random; these run step by step"
+        )
+
+
+def _check_deltas(deltas, state, time):
+    """Refuse what is not like the states of all steps."""
+    expected = jax.tree.map(lambda s: (time, *s.shape), state)
+    got = jax.tree.map(jnp.shape, deltas)
+    if expected != got:
+        raise ValueError(
+            f"expected deltas like the states of all steps, {expected}; got {got}"
         )
 
 

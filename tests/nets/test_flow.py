@@ -11,7 +11,9 @@ import pytest
 from cases import FEATURES, TIME, each_case, example
 
 import nets
-from nets.flow import perturbed, state_gradients
+from nets import flow
+from nets.flow import state_gradients
+from nets.recurrent.perturbed import perturbed
 
 LENGTHS = (0, 3, TIME)
 exactly = partial(chex.assert_trees_all_close, rtol=1e-10, atol=1e-10)
@@ -83,25 +85,22 @@ def test_the_value_is_the_plain_loss(cell):
 
 
 @cases.each_core
-def test_a_perturbed_cell_gives_the_numbers_of_the_plain_one(cell):
+def test_perturbations_of_zero_move_nothing(cell):
     params, xs, first = example(cell, 2)
-    held = perturbed(cell)
-    zeros = jax.tree.map(lambda s: jnp.zeros((TIME, *s.shape)), first)
+    zeros = flow.zero_deltas(cell, params, xs, first)
     chex.assert_trees_all_close(
-        nets.unroll(held, params, (xs, zeros), first),
+        nets.unroll(cell, params, xs, first, deltas=zeros),
         cases.run(cell, params, xs, first),
         rtol=1e-5,
         atol=1e-6,
     )
-    begun = held.initial_state(params, at((xs, zeros), 0))
-    chex.assert_trees_all_equal(begun, cell.initial_state(params, xs[0]))
 
 
 @each_case
 def test_a_perturbation_moves_the_state_and_the_output_that_reads_it(case, x64):
     params, xs, first = example(case.cell, 2)
     delta = cases.draw(first, seed=9)
-    state, y = perturbed(case.cell).step(params, first, (xs[0], delta))
+    state, y = perturbed(case.cell.step)(delta, params, first, xs[0])
     plain, _ = case.cell.step(params, first, xs[0])
     exactly(state, jax.tree.map(jnp.add, plain, delta))
     exactly(y, case.read(params, state, xs[0]))

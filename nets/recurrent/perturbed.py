@@ -1,21 +1,21 @@
-"""Where an instrument takes hold of a cell's state, without touching the cell."""
+"""A hold on the state that leaves a step, without touching the cell."""
+
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import ClosedJaxpr, Literal, jaxpr_as_fun
 
-from nets.types import Cell
-
-TRANSPARENT = {"jit", "remat2"}  # the primitives of jax.jit and jax.checkpoint
+from nets.programs import evaluate, inside, is_variable
+from nets.types import State
 
 
-def perturbed(cell: Cell) -> Cell:
-    """The same cell, with a hold on the state that leaves each step.
+def perturbed(step: Callable[..., tuple[State, Any]]) -> Callable[..., Any]:
+    """The same step, with a hold on the state that leaves it.
 
         s_t = s(s_{t-1}, x_t) + delta_t,   y_t = y(s_t, s_{t-1}, x_t)
 
-    Its input is the pair (x_t, delta_t), delta_t having the structure and shapes of the
-    state. The state is one vector, whose entries (an LSTM's h and c) are moved each for
+    The state is one vector, whose entries (an LSTM's h and c) are moved each for
     itself. The output follows the state wherever the step computes it from the new
     state, as y_t = h_t does: so dL/ddelta_t at 0 is all of dL/ds_t, that of step t's
     own output included.
@@ -28,33 +28,25 @@ def perturbed(cell: Cell) -> Cell:
     counter, are not moved.
 
     Args:
-        cell: Any `Cell`.
+        step: `state, y = step(*args)`, as a cell's.
 
     Returns:
-        A `Cell` with the parameters, initial state and numbers of the given one.
+        `state, y = moved(delta, *args)`, where `delta` has the structure and shapes of
+        the state.
 
     Raises:
         ValueError: When it takes a step that computes the state and more inside one
             operation, such as a `scan`, so that the rest cannot follow the state.
 
     Example:
-        >>> import jax.numpy as jnp, nets
-        >>> cell = nets.flow.perturbed(nets.elman())
-        >>> params = cell.init(jax.random.key(0), 3, 8)
-        >>> xs, deltas = jnp.ones((10, 3)), nets.ElmanState(jnp.zeros((10, 8)))
-        >>> state, ys = nets.unroll(cell, params, (xs, deltas))
-        >>> ys.shape
-        (10, 8)
+        >>> step = perturbed(lambda state, x: (0.5 * state + x,) * 2)
+        >>> state, y = step(jnp.array([1.0]), jnp.array([4.0]), jnp.array([3.0]))
+        >>> state.item(), y.item()
+        (6.0, 6.0)
     """
 
-    def initial_state(params, x_and_delta):
-        x, _ = x_and_delta
-        return cell.initial_state(params, x)
-
-    def step(params, state, x_and_delta):
-        x, delta = x_and_delta
-        args = (params, state, x)
-        program, outputs = jax.make_jaxpr(cell.step, return_shape=True)(*args)
+    def moved(delta, *args):
+        program, outputs = jax.make_jaxpr(step, return_shape=True)(*args)
         deltas = [
             d if jnp.issubdtype(s.dtype, jnp.inexact) else None
             for d, s in zip(
@@ -63,11 +55,10 @@ def perturbed(cell: Cell) -> Cell:
         ]
         deltas += [None] * (len(program.jaxpr.outvars) - len(deltas))
         pairs = [(leaf, leaf) for leaf in jax.tree.leaves(args)]
-        moved = [moved for _, moved in _run(program, pairs, deltas)]
-        return jax.tree.unflatten(jax.tree.structure(outputs), moved)
+        values = [value for _, value in _run(program, pairs, deltas)]
+        return jax.tree.unflatten(jax.tree.structure(outputs), values)
 
-    # Of no one `space`: beside x there is delta, with the axes of the state.
-    return Cell(cell.init, initial_state, step)
+    return moved
 
 
 def _run(program, pairs, deltas):
@@ -81,32 +72,33 @@ def _run(program, pairs, deltas):
     jaxpr = program.jaxpr
     pending = {}
     for variable, delta in zip(jaxpr.outvars, deltas, strict=True):
-        if delta is not None and _named(variable):
+        if delta is not None and is_variable(variable):
             pending.setdefault(variable, delta)
     values = dict(zip(jaxpr.invars, pairs, strict=True))
     for variable, value in zip(jaxpr.constvars, program.consts, strict=True):
         values[variable] = value, value
 
-    used = {v for equation in jaxpr.eqns for v in equation.invars if _named(v)}
-    used |= {v for v in jaxpr.outvars if _named(v)}
+    used = {v for equation in jaxpr.eqns for v in equation.invars if is_variable(v)}
+    used |= {v for v in jaxpr.outvars if is_variable(v)}
 
     def read(variable):
-        return values[variable] if _named(variable) else (variable.val, variable.val)
+        return (
+            values[variable] if is_variable(variable) else (variable.val, variable.val)
+        )
 
     for equation in jaxpr.eqns:
         inputs = [read(variable) for variable in equation.invars]
         holds = [pending.get(variable) for variable in equation.outvars]
         held = any(hold is not None for hold in holds)
-        if held and equation.primitive.name in TRANSPARENT:
-            inner = equation.params["jaxpr"]
-            inner = inner if isinstance(inner, ClosedJaxpr) else ClosedJaxpr(inner, ())
+        inner = inside(equation)
+        if held and inner is not None:
             results = _run(inner, inputs, holds)
         else:
             holds = _shared(equation, holds, used) if held else holds
-            plain = _evaluate(jaxpr, equation, [plain for plain, _ in inputs])
+            plain = evaluate(jaxpr, equation, [plain for plain, _ in inputs])
             follows = any(moved is not plain for plain, moved in inputs)
             moved = (
-                _evaluate(jaxpr, equation, [moved for _, moved in inputs])
+                evaluate(jaxpr, equation, [moved for _, moved in inputs])
                 if follows
                 else plain
             )
@@ -121,11 +113,6 @@ def _run(program, pairs, deltas):
         return plain, moved if delta is None else plain + delta
 
     return [leave(*pair) for pair in zip(jaxpr.outvars, deltas, strict=True)]
-
-
-def _named(atom) -> bool:
-    """Whether it is a variable, and not a number written into the program."""
-    return not isinstance(atom, Literal)
 
 
 def _shared(equation, holds, used):
@@ -153,21 +140,3 @@ def _shared(equation, holds, used):
             )
         shared[i] = alike[0]
     return shared
-
-
-def _evaluate(jaxpr, equation, inputs):
-    """The outputs of one equation, by a program that is it alone."""
-    variables = {
-        variable: value
-        for variable, value in zip(equation.invars, inputs, strict=True)
-        if not isinstance(variable, Literal)
-    }
-    alone = jaxpr.replace(
-        constvars=[],
-        invars=list(variables),
-        outvars=equation.outvars,
-        eqns=[equation],
-        effects=equation.effects,
-        debug_info=jaxpr.debug_info.with_unknown_names(),
-    )
-    return jaxpr_as_fun(ClosedJaxpr(alone, ()))(*variables.values())

@@ -1,0 +1,133 @@
+"""Names on the values of a step, by which the instruments find them."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+from jax.ad_checkpoint import checkpoint_name
+from jax.extend.core import ClosedJaxpr
+from jaxtyping import Array
+
+from nets.programs import evaluate, inside, is_variable
+
+GATE, KEEPER, CANDIDATE = "gate", "keeper", "candidate"
+
+
+class Mark(NamedTuple):
+    """A name that a step has given to one of its values.
+
+    Attributes:
+        kind: "gate", "keeper" for a gate that the old state is multiplied by, or
+            "candidate".
+        name: What the gate is called.
+    """
+
+    kind: str
+    name: str
+
+
+def gate(value: Array, name: str, *, keeps: bool = False) -> Array:
+    """The value as it is, known to the instruments as a gate.
+
+    Args:
+        value: Numbers from 0 to 1.
+        name: What it is called, such as "forget".
+        keeps: Whether the old state is multiplied by it, so that it sets how long the
+            state is remembered.
+
+    Returns:
+        The same numbers.
+
+    Example:
+        A cell of one's own that lets `nets.flow.gates` and `nets.flow.paths` look in:
+
+        >>> import jax.numpy as jnp, nets
+        >>> def step(w, state, x):
+        ...     keep = nets.gate(jax.nn.sigmoid(x @ w), "keep", keeps=True)
+        ...     state = keep * state + (1 - keep) * nets.candidate(jnp.tanh(x @ w))
+        ...     return state, state
+    """
+    return checkpoint_name(value, f"{KEEPER if keeps else GATE}:{name}")
+
+
+def candidate(value: Array, name: str = "candidate") -> Array:
+    """The value as it is, known as what may be written into the state.
+
+    Args:
+        value: What the step computes to be let in.
+        name: What it is called.
+
+    Returns:
+        The same numbers.
+
+    Example:
+        >>> candidate(jax.numpy.ones(2)).tolist()
+        [1.0, 1.0]
+    """
+    return checkpoint_name(value, f"{CANDIDATE}:{name}")
+
+
+def with_marks(
+    step: Callable[..., Any],
+    change: Callable[[int, Array], Array] = lambda index, value: value,
+) -> Callable[..., tuple[Any, list[tuple[Mark, Array]]]]:
+    """The same step, returning its marked values too.
+
+    Marks are found wherever the step's program stands in the open, `jax.jit` and
+    `jax.checkpoint` included, but not inside a `scan` or a `cond`.
+
+    Args:
+        step: Any function of arrays.
+        change: `change(index, value)`: what the marked value of that number becomes on
+            its way on.
+
+    Returns:
+        `out, marked = function(*args)`, with what `step` returns, and pairs of marks
+        and values in the order in which they are computed.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> double = with_marks(lambda x: 2 * gate(x, "forget"))
+        >>> y, ((mark, value),) = double(jnp.array(0.5))
+        >>> y.item(), mark.name, value.item()
+        (1.0, 'forget', 0.5)
+    """
+
+    def marking(*args):
+        program, out = jax.make_jaxpr(step, return_shape=True)(*args)
+        marked = []
+        values = _run(program, jax.tree.leaves(args), change, marked)
+        return jax.tree.unflatten(jax.tree.structure(out), values), marked
+
+    return marking
+
+
+def _run(program: ClosedJaxpr, inputs: list, change, marked: list) -> list:
+    """Evaluate a closed jaxpr, collecting what is marked."""
+    jaxpr = program.jaxpr
+    values = dict(zip(jaxpr.invars, inputs, strict=True))
+    values |= dict(zip(jaxpr.constvars, program.consts, strict=True))
+
+    def read(atom):
+        return values[atom] if is_variable(atom) else atom.val
+
+    for equation in jaxpr.eqns:
+        arguments = [read(atom) for atom in equation.invars]
+        inner = inside(equation)
+        if inner is not None:
+            results = _run(inner, arguments, change, marked)
+        elif mark := _mark(equation):
+            results = [change(len(marked), arguments[0])]
+            marked.append((mark, arguments[0]))
+        else:
+            results = evaluate(jaxpr, equation, arguments)
+        values.update(zip(equation.outvars, results, strict=True))
+    return [read(atom) for atom in jaxpr.outvars]
+
+
+def _mark(equation) -> Mark | None:
+    """What an equation marks, if it does."""
+    kind, colon, name = str(equation.params.get("name", "")).partition(":")
+    if colon and kind in (GATE, KEEPER, CANDIDATE):
+        return Mark(kind, name)
+    return None
