@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments import cells, launch, report
+from experiments import cells, launch, page, report
 from nets import Cell, unroll
 from train import Run
 
@@ -74,7 +74,18 @@ def run(config: Config, results: Run) -> None:
             how = "with remat" if remat else "without remat"
             curves.append(Curve(f"{name} {how}", times, sizes))
     draw(curves, config).savefig(results.path / "memory.png")
-    print(table(curves))
+    found = table(curves)
+    page.write(
+        results,
+        question=__doc__,
+        findings=[title(curves)],
+        figures={
+            "memory.png": "What XLA sets aside for the backward pass, by the steps of "
+            "the sequence, both on log scales: a straight line is a power of T."
+        },
+        tables={"Temporary memory": found},
+    )
+    print(found.text())
 
 
 def temporaries(cell: Cell, config: Config, time: int, remat: bool) -> int:
@@ -98,7 +109,7 @@ def temporaries(cell: Cell, config: Config, time: int, remat: bool) -> int:
     return analysis.temp_size_in_bytes
 
 
-def table(curves: Sequence[Curve]) -> str:
+def table(curves: Sequence[Curve]) -> report.Table:
     """MB by steps, a line a curve, and the power of the growth."""
     times = curves[0].times
     header = ["MB for the backward pass", *(f"T = {time:,}" for time in times), "power"]
@@ -106,17 +117,21 @@ def table(curves: Sequence[Curve]) -> str:
         [c.label, *(f"{size / 1e6:.2f}" for size in c.bytes), f"{c.power:.2f}"]
         for c in curves
     ]
-    return report.text_table(header, rows)
+    return report.Table(header, rows)
 
 
-def draw(curves: Sequence[Curve], config: Config) -> Figure:
-    """Bytes against steps, both on log scales."""
+def title(curves: Sequence[Curve]) -> str:
+    """The finding: as which power of the steps memory grows."""
     plain, remat = (
         " to ".join(dict.fromkeys(f"T^{p:.2f}" for p in (min(powers), max(powers))))
         for powers in ([c.power for c in curves[i::2]] for i in (0, 1))
     )
-    title = f"Memory of back-propagation grows\nas {plain}, with remat as {remat}"
-    figure, (axis,) = report.figure(title, columns=1)
+    return f"Memory of back-propagation grows\nas {plain}, with remat as {remat}"
+
+
+def draw(curves: Sequence[Curve], config: Config) -> Figure:
+    """Bytes against steps, both on log scales."""
+    figure, (axis,) = report.figure(title(curves), columns=1)
     for i, curve in enumerate(curves):
         remat = i % 2 == 1
         shade = report.COLOURS[i // 2 % len(report.COLOURS)]

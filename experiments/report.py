@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import matplotlib
 import numpy as np
@@ -23,6 +24,22 @@ COLOURS = (
     "#56B4E9",
 )
 STYLES = ("-", "--", ":", "-.")  # in turn, where the colours are used up
+
+
+class Table(NamedTuple):
+    """What a run found, for the terminal and for the page alike.
+
+    Attributes:
+        header: A name a column.
+        rows: A text a cell.
+    """
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def text(self) -> str:
+        """The table as `text_table` has it."""
+        return text_table(self.header, self.rows)
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

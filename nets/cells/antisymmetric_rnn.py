@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from nets import initializers
 from nets.linear import add_bias
+from nets.marks import candidate, gate
 from nets.types import Cell, factory, whole
 
 
@@ -89,9 +90,10 @@ def antisymmetric_rnn(
         x = add_bias(x @ params.w_i, params.b)
         if gated:
             x, x_z = jnp.split(x, 2, axis=-1)
-            h = h + step_size * jax.nn.sigmoid(x_z + r) * jnp.tanh(x + r)
+            z = gate(jax.nn.sigmoid(x_z + r), "update")
+            h = h + step_size * z * candidate(jnp.tanh(x + r))
         else:
-            h = h + step_size * jnp.tanh(x + r)
+            h = h + step_size * candidate(jnp.tanh(x + r))
         return AntisymmetricRNNState(h), h
 
     return Cell(init, initial_state, step)

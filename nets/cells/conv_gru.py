@@ -12,6 +12,7 @@ from nets.convolutional.geometry import Sizes, per_axis, window
 from nets.convolutional.padding import Padding
 from nets.convolutional.recurrent import draw_kernels, zero_images
 from nets.linear import add_bias
+from nets.marks import candidate, gate
 from nets.types import Cell, factory, whole
 
 
@@ -126,8 +127,9 @@ def conv_gru(
         h = state.hidden
         x_r, x_z, x_n = read(params, x)
         h_r, h_z, h_n = jnp.split(look_around(params.w_h, drop(h)), 3, axis=-1)
-        r, z = jax.nn.sigmoid(x_r + h_r), jax.nn.sigmoid(x_z + h_z)
-        n = jnp.tanh(x_n + r * add_bias(h_n, params.b_hn))
+        r = gate(jax.nn.sigmoid(x_r + h_r), "reset")
+        z = gate(jax.nn.sigmoid(x_z + h_z), "update", keeps=True)
+        n = candidate(jnp.tanh(x_n + r * add_bias(h_n, params.b_hn)))
         h = (1 - z) * n + z * h
         return ConvGRUState(h), h
 
@@ -136,8 +138,9 @@ def conv_gru(
         w_hrz, w_hn = jnp.split(params.w_h, [2 * h.shape[-1]], axis=-1)
         x_r, x_z, x_n = read(params, x)
         h_r, h_z = jnp.split(look_around(w_hrz, seen), 2, axis=-1)
-        r, z = jax.nn.sigmoid(x_r + h_r), jax.nn.sigmoid(x_z + h_z)
-        n = jnp.tanh(x_n + look_around(w_hn, r * seen))
+        r = gate(jax.nn.sigmoid(x_r + h_r), "reset")
+        z = gate(jax.nn.sigmoid(x_z + h_z), "update", keeps=True)
+        n = candidate(jnp.tanh(x_n + look_around(w_hn, r * seen)))
         h = (1 - z) * n + z * h
         return ConvGRUState(h), h
 

@@ -12,6 +12,7 @@ from nets.convolutional.convolution import ConvParams, conv
 from nets.convolutional.geometry import Sizes, per_axis, window
 from nets.convolutional.padding import Padding
 from nets.convolutional.recurrent import draw_kernels, zero_images
+from nets.marks import candidate, gate
 from nets.types import Cell, factory, whole
 
 
@@ -115,8 +116,11 @@ def conv_lstm(
         seen = read(ConvParams(params.w_i, params.b), x)
         gates = seen + look_around(ConvParams(params.w_h, None), drop(state.hidden))
         i, f, g, o = jnp.split(gates, 4, axis=-1)
-        c = jax.nn.sigmoid(f) * state.cell + jax.nn.sigmoid(i) * jnp.tanh(g)
-        h = jax.nn.sigmoid(o) * jnp.tanh(c)
+        i = gate(jax.nn.sigmoid(i), "input")
+        f = gate(jax.nn.sigmoid(f), "forget", keeps=True)
+        o = gate(jax.nn.sigmoid(o), "output")
+        c = f * state.cell + i * candidate(jnp.tanh(g))
+        h = o * jnp.tanh(c)
         return ConvLSTMState(hidden=h, cell=c), h
 
     return Cell(init, initial_state, step, space=axes)

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from nets import initializers
 from nets.linear import add_bias
+from nets.marks import candidate, gate
 from nets.types import Cell, factory, whole
 
 
@@ -69,8 +70,11 @@ def coupled_lstm(scheme: initializers.Scheme = initializers.orthogonal) -> Cell:
         gates = add_bias(x @ params.w_i + h @ params.w_h, params.b)
         f, g, o = jnp.split(gates, 3, axis=-1)
         # sigmoid(-f) is 1 - sigmoid(f), without its loss of digits where f is large.
-        c = jax.nn.sigmoid(f) * state.cell + jax.nn.sigmoid(-f) * jnp.tanh(g)
-        h = jax.nn.sigmoid(o) * jnp.tanh(c)
+        i = gate(jax.nn.sigmoid(-f), "input")
+        f = gate(jax.nn.sigmoid(f), "forget", keeps=True)
+        o = gate(jax.nn.sigmoid(o), "output")
+        c = f * state.cell + i * candidate(jnp.tanh(g))
+        h = o * jnp.tanh(c)
         return CoupledLSTMState(hidden=h, cell=c), h
 
     return Cell(init, initial_state, step)

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from nets import initializers
 from nets.linear import add_bias
+from nets.marks import candidate, gate
 from nets.types import Cell, factory, whole
 
 
@@ -72,8 +73,9 @@ def janet(
         gates = add_bias(x @ params.w_i + seen @ params.w_h, params.b)
         f, n = jnp.split(gates, 2, axis=-1)
         # sigmoid(beta - f) is 1 - sigmoid(f - beta), without its loss of digits.
-        written = jax.nn.sigmoid(beta - f) * jnp.tanh(n)
-        h = jax.nn.sigmoid(f) * state.hidden + written
+        i = gate(jax.nn.sigmoid(beta - f), "input")
+        f = gate(jax.nn.sigmoid(f), "forget", keeps=True)
+        h = f * state.hidden + i * candidate(jnp.tanh(n))
         return JANETState(h), h
 
     return Cell(init, initial_state, step)

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from nets import initializers
 from nets.linear import add_bias, layer_norm
+from nets.marks import candidate, gate
 from nets.types import Cell, factory, whole
 
 
@@ -82,8 +83,9 @@ def layer_norm_gru(scheme: initializers.Scheme = initializers.orthogonal) -> Cel
         from_h = _normalise(drop(h) @ params.w_h, params.scale_h)
         x_r, x_z, x_n = jnp.split(add_bias(from_x, params.b), 3, axis=-1)
         h_r, h_z, h_n = jnp.split(from_h, 3, axis=-1)
-        r, z = jax.nn.sigmoid(x_r + h_r), jax.nn.sigmoid(x_z + h_z)
-        n = jnp.tanh(x_n + r * add_bias(h_n, params.b_hn))
+        r = gate(jax.nn.sigmoid(x_r + h_r), "reset")
+        z = gate(jax.nn.sigmoid(x_z + h_z), "update", keeps=True)
+        n = candidate(jnp.tanh(x_n + r * add_bias(h_n, params.b_hn)))
         h = (1 - z) * n + z * h
         return LayerNormGRUState(h), h
 

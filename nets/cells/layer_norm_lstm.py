@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from nets import initializers
 from nets.linear import layer_norm
+from nets.marks import candidate, gate
 from nets.types import Cell, factory, whole
 
 
@@ -84,8 +85,11 @@ def layer_norm_lstm(scheme: initializers.Scheme = initializers.orthogonal) -> Ce
         from_x = layer_norm(x @ params.w_i, params.scale_i, params.b)
         from_h = layer_norm(drop(state.hidden) @ params.w_h, params.scale_h)
         i, f, g, o = jnp.split(from_x + from_h, 4, axis=-1)
-        c = jax.nn.sigmoid(f) * state.cell + jax.nn.sigmoid(i) * jnp.tanh(g)
-        h = jax.nn.sigmoid(o) * jnp.tanh(layer_norm(c, params.scale_c, params.b_c))
+        i = gate(jax.nn.sigmoid(i), "input")
+        f = gate(jax.nn.sigmoid(f), "forget", keeps=True)
+        o = gate(jax.nn.sigmoid(o), "output")
+        c = f * state.cell + i * candidate(jnp.tanh(g))
+        h = o * jnp.tanh(layer_norm(c, params.scale_c, params.b_c))
         return LayerNormLSTMState(hidden=h, cell=c), h
 
     return Cell(init, initial_state, step)

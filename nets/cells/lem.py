@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from nets import initializers
 from nets.linear import add_bias
+from nets.marks import candidate, gate
 from nets.types import Cell, factory, whole
 
 
@@ -86,9 +87,12 @@ def lem(dt: float = 1.0) -> Cell:
         h, m = state
         x_r, x_s, x_m, x_n = jnp.split(add_bias(x @ params.w_i, params.b), 4, axis=-1)
         h_r, h_s, h_m = jnp.split(drop(h) @ params.w_h, 3, axis=-1)
-        r, s = dt * jax.nn.sigmoid(x_r + h_r), dt * jax.nn.sigmoid(x_s + h_s)
-        m = (1 - r) * m + r * jnp.tanh(x_m + h_m)
-        h = (1 - s) * h + s * jnp.tanh(x_n + m @ params.w_m)
+        r = dt * gate(jax.nn.sigmoid(x_r + h_r), "memory step")
+        s = dt * gate(jax.nn.sigmoid(x_s + h_s), "hidden step")
+        keep_m = gate(1 - r, "memory keep", keeps=True)
+        keep_h = gate(1 - s, "hidden keep", keeps=True)
+        m = keep_m * m + r * candidate(jnp.tanh(x_m + h_m))
+        h = keep_h * h + s * candidate(jnp.tanh(x_n + m @ params.w_m))
         return LEMState(hidden=h, memory=m), h
 
     return Cell(init, initial_state, step)

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from nets import initializers
 from nets.linear import add_bias
+from nets.marks import candidate, gate
 from nets.types import Cell, factory, whole
 
 
@@ -71,8 +72,10 @@ def lstm_1997(scheme: initializers.Scheme = initializers.orthogonal) -> Cell:
         h = drop(state.hidden)
         gates = add_bias(x @ params.w_i + h @ params.w_h, params.b)
         i, g, o = jnp.split(gates, 3, axis=-1)
-        c = state.cell + jax.nn.sigmoid(i) * jnp.tanh(g)
-        h = jax.nn.sigmoid(o) * jnp.tanh(c)
+        i = gate(jax.nn.sigmoid(i), "input")
+        o = gate(jax.nn.sigmoid(o), "output")
+        c = state.cell + i * candidate(jnp.tanh(g))
+        h = o * jnp.tanh(c)
         return LSTM1997State(hidden=h, cell=c), h
 
     return Cell(init, initial_state, step)

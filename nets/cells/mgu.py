@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from nets import initializers
 from nets.linear import add_bias
+from nets.marks import candidate, gate
 from nets.types import Cell, factory, whole
 
 
@@ -87,8 +88,9 @@ def mgu(
         h = state.hidden
         x_f, x_n = jnp.split(add_bias(x @ params.w_i, params.b), 2, axis=-1)
         h_f, h_n = jnp.split(drop(h) @ params.w_h, 2, axis=-1)
-        f = jax.nn.sigmoid(x_f + h_f)
-        n = jnp.tanh(x_n + (f * add_bias(h_n, params.b_hn) if reset_gate else h_n))
+        f = gate(jax.nn.sigmoid(x_f + h_f), "forget", keeps=True)
+        h_n = f * add_bias(h_n, params.b_hn) if reset_gate else h_n
+        n = candidate(jnp.tanh(x_n + h_n))
         h = (1 - f) * n + f * h
         return MGUState(h), h
 

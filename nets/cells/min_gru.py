@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 from nets import initializers
 from nets.linear import add_bias
 from nets.linear_recurrence import linear_cell
+from nets.marks import candidate, gate
 from nets.types import Cell, factory
 
 
@@ -68,7 +69,9 @@ def min_gru() -> Cell:
 
     def coefficients(params, state, xs):
         z, n = jnp.split(add_bias(xs @ params.w_i, params.b), 2, axis=-1)
-        return MinGRUState(jax.nn.sigmoid(-z)), MinGRUState(jax.nn.sigmoid(z) * n)
+        keep = gate(jax.nn.sigmoid(-z), "keep", keeps=True)
+        z = gate(jax.nn.sigmoid(z), "update")
+        return MinGRUState(keep), MinGRUState(z * candidate(n))
 
     def read(params, state, x):
         return state.hidden

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 from nets import initializers
 from nets.linear import add_bias
 from nets.linear_recurrence import linear_cell
+from nets.marks import candidate, gate
 from nets.types import Cell, factory
 
 
@@ -76,8 +77,9 @@ def min_lstm(forget_bias: float = 1.0) -> Cell:
         i, f, n = jnp.split(add_bias(xs @ params.w_i, params.b), 3, axis=-1)
         # f / (f + i) = sigmoid(log f - log i), which is never 0 / 0.
         kept = jax.nn.log_sigmoid(f) - jax.nn.log_sigmoid(i)
-        b = jax.nn.sigmoid(-kept) * n
-        return MinLSTMState(jax.nn.sigmoid(kept)), MinLSTMState(b)
+        i = gate(jax.nn.sigmoid(-kept), "input")
+        f = gate(jax.nn.sigmoid(kept), "forget", keeps=True)
+        return MinLSTMState(f), MinLSTMState(i * candidate(n))
 
     def read(params, state, x):
         return state.hidden

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from nets import initializers
 from nets.linear import add_bias
+from nets.marks import candidate, gate
 from nets.types import Cell, factory, whole
 
 
@@ -76,9 +77,9 @@ def minimal_rnn(scheme: initializers.Scheme = initializers.orthogonal) -> Cell:
 
     def step(params, state, x, drop=whole):
         h = state.hidden
-        z = jnp.tanh(add_bias(x @ params.w_i, params.b_z))
+        z = candidate(jnp.tanh(add_bias(x @ params.w_i, params.b_z)))
         u = drop(h) @ params.w_h + z @ params.w_z
-        u = jax.nn.sigmoid(add_bias(u, params.b_u))
+        u = gate(jax.nn.sigmoid(add_bias(u, params.b_u)), "update", keeps=True)
         h = u * h + (1 - u) * z
         return MinimalRNNState(h), h
 

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 from nets import initializers
 from nets.linear import add_bias
 from nets.linear_recurrence import linear_cell, wide
+from nets.marks import candidate, gate
 from nets.types import Cell, factory
 
 _EPSILON = 1e-6  # as in the authors' code
@@ -114,8 +115,10 @@ def mlstm(heads: int = 1) -> Cell:
         f = jax.nn.log_sigmoid(f)
         # As the state will have it, rounded, so that C exp(m) is right all the same.
         ms = _maxima(f, i, m).astype(state.stabiliser.dtype).astype(m.dtype)
-        f = jnp.exp(f + jnp.concatenate([m[None], ms[:-1]]) - ms)[..., None]
-        i = jnp.exp(i - ms)[..., None]
+        f = jnp.exp(f + jnp.concatenate([m[None], ms[:-1]]) - ms)
+        f = gate(f, "forget", keeps=True)[..., None]
+        i = gate(jnp.exp(i - ms), "input")[..., None]
+        v, k = candidate(v, "value"), candidate(k, "key")
         a = MLSTMState(f[..., None], f, jnp.zeros_like(ms))
         return a, MLSTMState((i * v)[..., None] * k[..., None, :], i * k, ms)
 
@@ -128,7 +131,7 @@ def mlstm(heads: int = 1) -> Cell:
         found = scale * jnp.einsum("...ij,...j->...i", s.cell, q)
         weight = scale * jnp.abs((s.normaliser * q).sum(-1, keepdims=True))
         h = found / (jnp.maximum(weight, least) + _EPSILON * scale)
-        h = jax.nn.sigmoid(o) * h
+        h = gate(jax.nn.sigmoid(o), "output") * h
         return h.reshape(*h.shape[:-2], -1).astype(state.cell.dtype)
 
     return linear_cell(init, initial_state, coefficients, read)

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from nets import initializers
 from nets.linear import add_bias, weigh
+from nets.marks import candidate, gate
 from nets.types import Cell, factory, whole
 
 
@@ -76,10 +77,11 @@ def peephole_lstm(scheme: initializers.Scheme = initializers.orthogonal) -> Cell
         h, c = drop(state.hidden), state.cell
         gates = add_bias(x @ params.w_i + h @ params.w_h, params.b)
         i, f, g, o = jnp.split(gates, 4, axis=-1)
-        i = jax.nn.sigmoid(i + weigh(c, params.p_i))
-        f = jax.nn.sigmoid(f + weigh(c, params.p_f))
-        c = f * c + i * jnp.tanh(g)
-        h = jax.nn.sigmoid(o + weigh(c, params.p_o)) * jnp.tanh(c)
+        i = gate(jax.nn.sigmoid(i + weigh(c, params.p_i)), "input")
+        f = gate(jax.nn.sigmoid(f + weigh(c, params.p_f)), "forget", keeps=True)
+        c = f * c + i * candidate(jnp.tanh(g))
+        o = gate(jax.nn.sigmoid(o + weigh(c, params.p_o)), "output")
+        h = o * jnp.tanh(c)
         return PeepholeLSTMState(hidden=h, cell=c), h
 
     return Cell(init, initial_state, step)

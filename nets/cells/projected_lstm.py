@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 
 from nets import initializers
 from nets.linear import add_bias
+from nets.marks import candidate, gate
 from nets.types import Cell, factory, whole
 
 
@@ -90,8 +91,11 @@ def projected_lstm(
         h = drop(state.hidden)
         gates = add_bias(x @ params.w_i + h @ params.w_h, params.b)
         i, f, g, o = jnp.split(gates, 4, axis=-1)
-        c = jax.nn.sigmoid(f) * state.cell + jax.nn.sigmoid(i) * jnp.tanh(g)
-        h = (jax.nn.sigmoid(o) * jnp.tanh(c)) @ params.w_p
+        i = gate(jax.nn.sigmoid(i), "input")
+        f = gate(jax.nn.sigmoid(f), "forget", keeps=True)
+        o = gate(jax.nn.sigmoid(o), "output")
+        c = f * state.cell + i * candidate(jnp.tanh(g))
+        h = (o * jnp.tanh(c)) @ params.w_p
         return ProjectedLSTMState(hidden=h, cell=c), h
 
     return Cell(init, initial_state, step)

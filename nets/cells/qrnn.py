@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 from nets import initializers
 from nets.linear import add_bias
 from nets.linear_recurrence import linear_cell
+from nets.marks import candidate, gate
 from nets.types import Cell, factory
 
 
@@ -87,12 +88,15 @@ def qrnn(window: int = 2) -> Cell:
         past = jnp.moveaxis(history[index], 1, -2)
         w_zf, b_zf = (jnp.split(p, 3, axis=-1)[:2] for p in (params.w_i, params.b))
         z, f = (convolve(past, w, b) for w, b in zip(w_zf, b_zf, strict=True))
-        b = QRNNState(cell=jax.nn.sigmoid(-f) * jnp.tanh(z), past=past)
-        return QRNNState(cell=jax.nn.sigmoid(f), past=jnp.zeros_like(past)), b
+        i = gate(jax.nn.sigmoid(-f), "input")
+        f = gate(jax.nn.sigmoid(f), "forget", keeps=True)
+        b = QRNNState(cell=i * candidate(jnp.tanh(z)), past=past)
+        return QRNNState(cell=f, past=jnp.zeros_like(past)), b
 
     def read(params, state, x):
         w_o, b_o = (jnp.split(p, 3, axis=-1)[2] for p in (params.w_i, params.b))
-        return jax.nn.sigmoid(convolve(state.past, w_o, b_o)) * state.cell
+        o = gate(jax.nn.sigmoid(convolve(state.past, w_o, b_o)), "output")
+        return o * state.cell
 
     def convolve(past, w, b):
         return add_bias(jnp.einsum("...wi,wio->...o", past, w), b)

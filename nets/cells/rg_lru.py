@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 from nets import initializers
 from nets.linear import add_bias, weigh
 from nets.linear_recurrence import linear_cell, wide
+from nets.marks import candidate, gate
 from nets.types import Cell, factory
 
 
@@ -85,12 +86,14 @@ def rg_lru(c: float = 8.0) -> Cell:
         p, xs = wide(params, xs)  # 0.999 in bfloat16 would be 1
         u = xs @ p.w_in
         r, i = jnp.split(jax.nn.sigmoid(add_bias(u @ p.w_g, p.b)), 2, axis=-1)
+        r, i = gate(r, "recurrence"), gate(i, "input")
         log_a = weigh(r, -c * jax.nn.softplus(p.decay))
         # 1 - a^2 without its loss of digits where a is near 1. Where it is 0, r has
         # underflowed, and the root's slope, which is infinite, must not meet r's 0.
         rest = -jnp.expm1(2 * log_a)
         gain = jnp.where(rest > 0, jnp.sqrt(jnp.where(rest > 0, rest, 1.0)), 0.0)
-        return RGLRUState(jnp.exp(log_a)), RGLRUState(gain * i * u)
+        a = gate(jnp.exp(log_a), "keep", keeps=True)
+        return RGLRUState(a), RGLRUState(gain * i * candidate(u))
 
     def read(params, state, x):
         return state.hidden

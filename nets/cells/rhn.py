@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from nets import initializers
 from nets.linear import add_bias
+from nets.marks import candidate, gate
 from nets.types import Cell, factory, whole
 
 
@@ -95,8 +96,9 @@ def rhn(
         for layer, (w_h, b) in enumerate(zip(params.w_h, params.b, strict=True)):
             both = add_bias(drop(s) @ w_h, b)
             n, t = jnp.split(both if layer else both + x @ params.w_i, 2, axis=-1)
-            t = jax.nn.sigmoid(t)
-            s = t * jnp.tanh(n) + (1 - t) * s
+            t = gate(jax.nn.sigmoid(t), "transform")
+            carry = gate(1 - t, "carry", keeps=True)
+            s = t * candidate(jnp.tanh(n)) + carry * s
         return RHNState(s), s
 
     return Cell(init, initial_state, step)

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from nets import initializers
 from nets.linear import add_bias
+from nets.marks import candidate, gate
 from nets.types import Cell, factory, whole
 
 
@@ -103,9 +104,11 @@ def slstm(
         m = jnp.where(n == 0, i, jnp.maximum(i, kept)).astype(dtype)
         # Where n = 0 nothing is kept, but inf times nothing would be NaN.
         admit, keep = jnp.exp(i - m), jnp.exp(jnp.minimum(kept - m, 80.0))
-        c = keep * c + admit * jnp.tanh(g)
+        admit, keep = gate(admit, "input"), gate(keep, "forget", keeps=True)
+        o = gate(jax.nn.sigmoid(o), "output")
+        c = keep * c + admit * candidate(jnp.tanh(g))
         n = keep * n + admit
-        h = jax.nn.sigmoid(o) * c / n
+        h = o * c / n
         h, c, n = h.astype(dtype), c.astype(dtype), n.astype(dtype)
         return SLSTMState(hidden=h, cell=c, normaliser=n, stabiliser=m), h
 

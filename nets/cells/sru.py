@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 from nets import initializers
 from nets.linear import add_bias, weigh
 from nets.linear_recurrence import linear_cell
+from nets.marks import candidate, gate
 from nets.types import Cell, factory
 
 
@@ -98,13 +99,16 @@ def sru(peephole: bool = False, highway_bias: float = 0.0) -> Cell:
     def coefficients(params, state, xs):
         w_c, w_f, _ = jnp.split(params.w_i, 3, axis=-1)
         f = add_bias(xs @ w_f, jnp.split(params.b, 2)[0])
-        return SRUState(jax.nn.sigmoid(f)), SRUState(jax.nn.sigmoid(-f) * (xs @ w_c))
+        i = gate(jax.nn.sigmoid(-f), "input")
+        f = gate(jax.nn.sigmoid(f), "forget", keeps=True)
+        return SRUState(f), SRUState(i * candidate(xs @ w_c))
 
     def read(params, state, x):
         r = add_bias(
             x @ jnp.split(params.w_i, 3, axis=-1)[2], jnp.split(params.b, 2)[1]
         )
-        return highway(params, jax.nn.sigmoid(r), state.cell, x)
+        r = gate(jax.nn.sigmoid(r), "reset")
+        return highway(params, r, state.cell, x)
 
     def highway(params, r, c, x):
         past_it = alpha * x if params.w_x is None else x @ params.w_x
@@ -115,7 +119,8 @@ def sru(peephole: bool = False, highway_bias: float = 0.0) -> Cell:
         (v_f, v_r), (b_f, b_r) = jnp.split(params.v, 2), jnp.split(params.b, 2)
         f = jax.nn.sigmoid(add_bias(x_f + weigh(state.cell, v_f), b_f))
         r = jax.nn.sigmoid(add_bias(x_r + weigh(state.cell, v_r), b_r))
-        c = f * state.cell + (1 - f) * n
+        f, r = gate(f, "forget", keeps=True), gate(r, "reset")
+        c = f * state.cell + (1 - f) * candidate(n)
         return SRUState(c), highway(params, r, c, x)
 
     if peephole:

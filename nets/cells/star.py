@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from nets import initializers
 from nets.linear import add_bias
+from nets.marks import candidate, gate
 from nets.types import Cell, factory, whole
 
 
@@ -70,8 +71,9 @@ def star(scheme: initializers.Scheme = initializers.orthogonal) -> Cell:
     def step(params, state, x, drop=whole):
         h = state.hidden
         x_k, x_z = jnp.split(add_bias(x @ params.w_i, params.b), 2, axis=-1)
-        k = jax.nn.sigmoid(x_k + drop(h) @ params.w_h)
-        h = jnp.tanh((1 - k) * h + k * jnp.tanh(x_z))
+        k = gate(jax.nn.sigmoid(x_k + drop(h) @ params.w_h), "input")
+        keep = gate(1 - k, "keep", keeps=True)
+        h = jnp.tanh(keep * h + k * candidate(jnp.tanh(x_z)))
         return STARState(h), h
 
     return Cell(init, initial_state, step)

@@ -1,8 +1,11 @@
 """How a gradient decays over time, as numbers."""
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+from scipy import stats
 
 from nets.types import State
 
@@ -96,3 +99,101 @@ def half_life(decay_rate: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
         10.0
     """
     return jnp.log(2.0).astype(decay_rate.dtype) / jnp.abs(decay_rate)
+
+
+def reach(
+    log_norms: Float[Array, "time *batch"], fall: float = 1e-3
+) -> Float[Array, "*batch"]:
+    """Steps back from the end until the gradient has fallen to a share of what it was.
+
+        min k with |g_{T-1-k}| <= fall |g_{T-1}|
+
+    Args:
+        log_norms: Nats, [time, ...], in the order of reading. Steps at the end without
+            a gradient, as padding, are left out.
+        fall: The share.
+
+    Returns:
+        Steps, [...]; inf where it does not fall so far within the sequence.
+
+    Raises:
+        ValueError: The share is not between 0 and 1.
+
+    Example:
+        >>> reach(jnp.log(jnp.array([1e-6, 1e-4, 1e-2, 1.0]))).item()
+        2.0
+    """
+    if not 0 < fall < 1:
+        raise ValueError(f"expected a share between 0 and 1; got {fall}")
+    back = log_norms[::-1]
+    start = jnp.argmax(jnp.isfinite(back), axis=0)
+    level = jnp.take_along_axis(back, start[None], axis=0) + jnp.log(fall)
+    steps = jnp.arange(len(back)).reshape(-1, *(1,) * start.ndim)
+    fallen = (back <= level) & (steps > start)
+    first = (jnp.argmax(fallen, axis=0) - start).astype(log_norms.dtype)
+    return jnp.where(fallen.any(axis=0), first, jnp.inf)
+
+
+class Profile(NamedTuple):
+    """How a gradient decays on its way back.
+
+    Attributes:
+        log_norm: ln |g| by distance from the last step, the mean over samples, [time].
+        rate: The decay rate, nats a step: the mean over samples of their slopes.
+        low: Where its 95 % confidence interval begins; nan for one sample.
+        high: Where it ends.
+        half_life: At that rate, steps.
+        reach: Steps until the gradient has fallen to 1e-3, the median over samples.
+    """
+
+    log_norm: Float[Array, " time"]
+    rate: Float[Array, ""]
+    low: Float[Array, ""]
+    high: Float[Array, ""]
+    half_life: Float[Array, ""]
+    reach: Float[Array, ""]
+
+
+def profile(
+    log_norms: Float[Array, "time *samples"], *, reverse: bool = False
+) -> Profile:
+    """What a gradient's log norms say, over samples: sequences, or seeds.
+
+    Each sample is one decay rate, a slope by least squares; the interval is Student's,
+    of their mean, and so takes the samples, not the steps, to be independent.
+
+    Args:
+        log_norms: Nats, [time, *samples], as by `log_norms`. Where it is not finite, in
+            padding say, is left out of the slopes and means.
+        reverse: Whether the cell read from the last step to the first.
+
+    Returns:
+        A `Profile`.
+
+    Example:
+        >>> slopes = jnp.array([0.1, 0.2, 0.3])
+        >>> found = profile(jnp.arange(50.0)[:, None] * slopes)
+        >>> found.rate.round(3).item(), found.low.round(3).item()
+        (0.20000000298023224, -0.04800000041723251)
+    """
+    flat = log_norms.reshape(len(log_norms), -1)
+    flat = flat[::-1] if reverse else flat
+    rates = decay_rate(flat)
+    count = rates.shape[0]
+    rate = rates.mean()
+    if count > 1:
+        width = stats.t.ppf(0.975, count - 1) * rates.std(ddof=1) / count**0.5
+    else:
+        width = jnp.full_like(rate, jnp.nan)
+    back = flat[::-1]
+    known = jnp.isfinite(back)
+    mean = jnp.where(known, back, 0.0).sum(axis=1) / jnp.maximum(known.sum(axis=1), 1)
+    mean = jnp.where(known.any(axis=1), mean, -jnp.inf)
+    return Profile(
+        mean,
+        rate,
+        rate - width,
+        rate + width,
+        half_life(rate),
+        jnp.median(reach(flat)),
+    )

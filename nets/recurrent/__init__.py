@@ -1,5 +1,6 @@
 """Cells over time: unrolled, in both directions, on top of each other, with noise."""
 
+from nets.recurrent.detaching import h_detach
 from nets.recurrent.directions import (
     BidirectionalParams,
     BidirectionalState,
@@ -34,6 +35,7 @@ __all__ = [
     "bidirectional",
     "concatenate",
     "drop_connect",
+    "h_detach",
     "input_dropout",
     "learned_state",
     "multiply",

@@ -121,7 +121,7 @@ def unroll(
         step, keys = noisy(once, params, blank), jax.random.split(each, time)
     if deltas is not None:
         _check_deltas(deltas, state, time)
-        moved = perturbed(step)
+    moved = perturbed(step)
 
     def body(state, inputs):
         x, real, key, delta = inputs

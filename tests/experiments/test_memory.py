@@ -22,6 +22,11 @@ def test_it_compares_with_and_without_remat(tmp_path):
     assert 0.9 < plain < 1.1 and remat < 0.75
     folder = tmp_path / "out"
     assert (folder / "memory.png").read_bytes().startswith(b"\x89PNG")
+    page = (folder / "report.html").read_text()
+    assert "<h1>How much memory does back-propagation through time need" in page
+    assert "Memory of back-propagation grows as T^" in page
+    assert page.count("<img ") == 1
+    assert "gru with remat" in page and "--most=1024" in page
     rows = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
     sizes = {(row["time"], row["remat"]): row["bytes"] for row in rows}
     assert len(sizes) == 6

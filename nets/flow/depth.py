@@ -1,0 +1,162 @@
+"""The gradient at every layer of a net: depth in the place of time."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree, Shaped
+
+from nets.flow.profile import log_norms
+from nets.flow.saliency import plus, zeros_to_add
+from nets.flow.state_gradients import one_number
+from nets.recurrent import as_layer
+from nets.types import Cell, Layer, Params
+
+
+def depth_gradients(
+    layers: Sequence[Cell | Layer],
+    params: Sequence[Params],
+    xs: PyTree[Shaped[Array, "..."]],
+    loss: Callable[[Any], Float[Array, ""]],
+) -> tuple[Float[Array, ""], tuple[PyTree[Shaped[Array, "..."]], ...]]:
+    """The loss, and dL/da_l for what every layer puts out, in one backward pass.
+
+        a_0 = xs,   a_l = layer_l(a_{l-1}),   g_l = dL/da_l,   l = 0 ... depth
+
+    taken with respect to zeros added to each a_l. A net of depth T whose layers share
+    their weights is a recurrence of T steps, and its g_{t+1} is the dL/ds_t of
+    `state_gradients`: so depth stands on the axis of time, and `decay_rate` and
+    `half_life` say of both how a gradient shrinks, a layer or a step, on its way back.
+
+    Args:
+        layers: From the input to the output: layers of `nets.blocks`, or cells and
+            recurrent layers, in any order that fits. What `apply` returns as a pair is
+            taken for (state, outputs). Options of a layer go into it first, as
+            `layer._replace(apply=partial(layer.apply, lengths=lengths))`.
+        params: Of each of them, as `init` of `nets.stack` and of `blocks.sequential`
+            returns them.
+        xs: The input: [*batch, *space, channels] of nets.blocks, [time, *batch, inputs]
+            of recurrent layers.
+        loss: From the outputs of the last layer to one number. If it sums over the
+            batch, the gradients of each example are its own loss's.
+
+    Returns:
+        The loss, and its gradients: one entry more than layers, that of xs first, each
+        of the shape of what the layer puts out. See `depth_log_norms`.
+
+    Raises:
+        ValueError: There are more or fewer parameters than layers, or the loss is not
+            one number.
+
+    Example:
+        >>> from nets import blocks
+        >>> layers = [blocks.dense(64, activation=jnp.tanh) for _ in range(20)]
+        >>> params = blocks.sequential(*layers).init(jax.random.key(0), (32,))
+        >>> xs = jax.random.normal(jax.random.key(1), (5, 32))
+        >>> loss, gradients = depth_gradients(
+        ...     layers, params, xs, lambda ys: (ys**2).sum()
+        ... )
+        >>> len(gradients), gradients[0].shape, gradients[1].shape
+        (21, (5, 32), (5, 64))
+
+    References:
+        Glorot and Bengio 2010, Understanding the difficulty of training deep
+        feedforward neural networks, AISTATS,
+        https://proceedings.mlr.press/v9/glorot10a.html
+        He, Zhang, Ren and Sun 2016, Deep residual learning for image recognition, CVPR,
+        https://arxiv.org/abs/1512.03385
+    """
+    if len(params) != len(layers):
+        raise ValueError(
+            f"expected parameters of {len(layers)} layers, one entry each; got those "
+            f"of {len(params)}"
+        )
+    parts = [as_layer(part) if isinstance(part, Cell) else part for part in layers]
+    xs = jax.tree.map(jnp.asarray, xs)
+
+    def outputs(deltas):
+        found = [xs if deltas is None else plus(xs, deltas[0])]
+        for i, (part, own) in enumerate(zip(parts, params, strict=True)):
+            ys = _outputs(part.apply(own, found[-1]))
+            found.append(ys if deltas is None else plus(ys, deltas[i + 1]))
+        return tuple(found)
+
+    def value(deltas):
+        return one_number(loss(outputs(deltas)[-1]))
+
+    return jax.value_and_grad(value)(zeros_to_add(jax.eval_shape(outputs, None)))
+
+
+def _outputs(out):
+    """The outputs, without the state that a recurrent layer returns beside them."""
+    return out[1] if type(out) is tuple and len(out) == 2 else out
+
+
+def depth_log_norms(
+    gradients: Sequence[PyTree[Shaped[Array, "..."]]],
+    batch_axis: int | Sequence[int] = 0,
+) -> Float[Array, "depth batch"]:
+    """ln of the Euclidean norm of each layer's gradient, example by example.
+
+        ln |g_l|,   over all places, steps and features of a_l
+
+    This is `log_norms` with depth in the place of time, so that `decay_rate` and
+    `half_life` of it count layers where they else count steps; leave out the first row
+    if the inputs are of another width than the layers.
+
+    Args:
+        gradients: What `depth_gradients` returns.
+        batch_axis: Where the batch stands: 0 in nets of vectors and images, 1 where
+            time is in front of it, as in recurrent layers. One number for all layers,
+            or one for each, the input included.
+
+    Returns:
+        Nats, [depth, batch], the input's first; -inf where the gradient is zero, inf
+        where it has overflowed.
+
+    Raises:
+        ValueError: An array has no such axis, as without a batch; or there are more or
+            fewer axes given than gradients.
+
+    Example:
+        >>> gradients = jnp.ones((5, 4)), jnp.full((5, 2, 8), 0.5)
+        >>> depth_log_norms(gradients)[:, 0].round(3).tolist()
+        [0.6930000185966492, 0.6930000185966492]
+
+        >>> import nets
+        >>> layers = [nets.gru(), nets.gru(), nets.gru()]
+        >>> params = nets.stack(*layers).init(jax.random.key(0), 8, 8)
+        >>> _, gradients = depth_gradients(
+        ...     layers, params, jnp.ones((10, 5, 8)), lambda ys: (ys[-1] ** 2).sum()
+        ... )
+        >>> depth_log_norms(gradients, batch_axis=1).shape
+        (4, 5)
+    """
+    if isinstance(batch_axis, int):
+        batch_axis = [batch_axis] * len(gradients)
+    if len(batch_axis) != len(gradients):
+        raise ValueError(
+            f"expected one batch axis, or one for each of {len(gradients)} gradients, "
+            f"that of the input included; got {len(batch_axis)}"
+        )
+
+    def rows(leaf, axis):
+        if not 0 <= axis < leaf.ndim:
+            raise ValueError(
+                f"expected gradients with the batch on axis {axis}; got an array of "
+                f"shape {list(leaf.shape)}: give another batch_axis, and a single "
+                "example a batch of one"
+            )
+        return jnp.moveaxis(leaf, axis, 0).reshape(1, leaf.shape[axis], -1)
+
+    norms = [
+        log_norms([rows(leaf, axis) for leaf in jax.tree.leaves(one)])
+        for one, axis in zip(gradients, batch_axis, strict=True)
+    ]
+    if len({norm.shape for norm in norms}) > 1:
+        raise ValueError(
+            "expected gradients of one batch at every layer; got batches of "
+            f"{[norm.shape[1] for norm in norms]}: give the batch_axis of each"
+        )
+    return jnp.concatenate(norms)

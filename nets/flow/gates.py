@@ -1,0 +1,177 @@
+"""What the gates of a cell do: how far open, how saturated, how long they remember."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float
+
+from nets.flow.layers import in_every_cell
+from nets.flow.linearised import trajectory
+from nets.marks import CANDIDATE, KEEPER, Mark, with_marks
+from nets.recurrent.padding import where_real
+from nets.types import Cell, Params, State
+
+
+class GateStatistics(NamedTuple):
+    """What a gate's values are, over all its units and all sequences of a batch.
+
+    A step that is padding in every sequence has nan.
+
+    Attributes:
+        mean: [time].
+        quantiles: [time, quantiles].
+        closed: The share of values near 0, where the gate is saturated, [time].
+        opened: The share near 1, likewise, [time].
+        memory: How many steps each unit remembers, [*units]: where the gate multiplies
+            the old state; None of other gates.
+    """
+
+    mean: Float[Array, " time"]
+    quantiles: Float[Array, "time quantiles"]
+    closed: Float[Array, " time"]
+    opened: Float[Array, " time"]
+    memory: Float[Array, "*units"] | None
+
+
+@in_every_cell
+def gates(
+    cell: Cell,
+    params: Params,
+    xs: Any,
+    state: State | None = None,
+    *,
+    lengths: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reverse: bool = False,
+    quantiles: Sequence[float] = (0.05, 0.25, 0.5, 0.75, 0.95),
+    closed: float = 0.1,
+    opened: float = 0.9,
+) -> dict[str, GateStatistics]:
+    """How far open the gates of a cell are at every step, and how long it remembers.
+
+        tau = -1 / mean(ln f),   f the gate that multiplies the old state
+
+    A unit that is kept by f at every step is worth exp(-t / tau) after t steps: tau is
+    its effective memory, infinite where f is always 1, which is also what f is rounded
+    to above 1 - 3e-8 in float32.
+
+    Args:
+        cell: Any `Cell` whose step marks its gates by `nets.gate`, as our gated cells
+            do, or a recurrent `Layer` of such cells.
+        params: Its parameters.
+        xs: The inputs, [time, *batch, inputs].
+        state: The state before the first step.
+        lengths: As in `nets.unroll`; padding is not counted.
+        mask: As in `nets.unroll`, likewise.
+        reverse: As in `nets.unroll`; what is found stands at the t of its input.
+        quantiles: Which quantiles of the values to take, from 0 to 1.
+        closed: Below which value a gate is said to be closed.
+        opened: Above which value it is said to be open.
+
+    Returns:
+        `GateStatistics` by the gate's name. Gates of one name are counted, in the order
+        in which the step computes them: "carry 1", "carry 2". A layer's stand where its
+        states do.
+
+    Raises:
+        ValueError: The cell marks no gate, or as in `nets.unroll`.
+
+    Example:
+        >>> import nets
+        >>> cell = nets.lstm(forget_bias=3.0)
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> found = gates(cell, params, jnp.zeros((10, 5, 3)))
+        >>> list(found)
+        ['input', 'forget', 'output']
+        >>> found["forget"].mean.shape, found["forget"].quantiles.shape
+        ((10,), (10, 5))
+        >>> found["forget"].memory.round(1)[:3].tolist()  # -1 / ln sigmoid(3)
+        [20.600000381469727, 20.600000381469727, 20.600000381469727]
+
+    References:
+        Karpathy, Johnson and Li 2015, Visualizing and understanding recurrent networks,
+        https://arxiv.org/abs/1506.02078 (saturation)
+        Tallec and Ollivier 2018, Can recurrent neural networks warp time?,
+        https://arxiv.org/abs/1804.11188 (a gate as a time of memory)
+    """
+    options = {"lengths": lengths, "mask": mask, "reverse": reverse}
+    walk = trajectory(cell, params, xs, state, **options)
+    marks: list[Mark] = []
+
+    def values(state, x):
+        """The gates of one step and one sequence, [*units] each."""
+        _, marked = with_marks(cell.step)(params, state, x)
+        marked = [(mark, value) for mark, value in marked if mark.kind != CANDIDATE]
+        marks[:] = [mark for mark, _ in marked]
+        return [_units(cell, mark, value) for mark, value in marked]
+
+    # Sequence by sequence: then a gate that does not see the input has all the same a
+    # value for each of them.
+    of_step = values
+    for _ in walk.batch:
+        of_step = jax.vmap(of_step)
+    found = jax.lax.map(lambda step: of_step(*step), (walk.before, walk.xs))
+    if not found:
+        raise ValueError(
+            "expected a cell whose step marks its gates; got one without any: mark "
+            "them by nets.gate(value, name)"
+        )
+    shape = jax.tree.leaves(found)[0].shape[: 1 + len(walk.batch)]
+    real = where_real(walk.real, jnp.ones(shape, bool), jnp.zeros(shape, bool))
+    if reverse:
+        found, real = jax.tree.map(lambda leaf: leaf[::-1], (found, real))
+    bounds = tuple(quantiles), closed, opened
+    return {
+        name: _statistics(value, real, mark.kind == KEEPER, *bounds)
+        for name, mark, value in zip(_names(marks), marks, found, strict=True)
+    }
+
+
+def _units(cell: Cell, mark: Mark, value: Array) -> Array:
+    """The value of a gate in one step, without an axis of time.
+
+    The coefficients of a linear cell are those of all steps, here of one: what is
+    marked there has an axis of time in front. Only there the old state is multiplied.
+    """
+    if cell.linear is None or mark.kind != KEEPER:
+        return value
+    return value[0] if value.ndim > 1 and value.shape[0] == 1 else value
+
+
+def _names(marks: list[Mark]) -> list[str]:
+    """A name for each gate, counted where there are several of one name."""
+    total, seen, names = Counter(mark.name for mark in marks), Counter(), []
+    for mark in marks:
+        seen[mark.name] += 1
+        several = total[mark.name] > 1
+        names.append(f"{mark.name} {seen[mark.name]}" if several else mark.name)
+    return names
+
+
+def _statistics(value, real, keeps, quantiles, closed, opened):
+    """Of a gate's values [time, *batch, *units]."""
+    value = value.astype(jnp.promote_types(value.dtype, jnp.float32))
+    units = value.shape[real.ndim :]
+    value = value.reshape(len(value), -1, *units)
+    real = real.reshape(*value.shape[:2], *(1,) * len(units))
+    memory = None
+    if keeps:
+        rate = jnp.log(value).mean((0, 1), where=real)
+        memory = jnp.where(rate == 0, jnp.inf, -1 / rate)  # and not -inf
+    value = value.reshape(len(value), -1)
+    real = jnp.broadcast_to(real, (*real.shape[:2], *units)).reshape(value.shape)
+
+    def share(where):
+        return where.astype(value.dtype).mean(1, where=real)
+
+    # Of what is not padding; a NaN of the gate's own is not passed over.
+    mean = value.mean(1, where=real)
+    points = jnp.asarray(quantiles, value.dtype)
+    parts = jnp.nanquantile(jnp.where(real, value, jnp.nan), points, axis=1).T
+    parts = jnp.where(jnp.isnan(mean)[:, None], jnp.nan, parts)
+    return GateStatistics(
+        mean, parts, share(value < closed), share(value > opened), memory
+    )

@@ -1,0 +1,66 @@
+"""The Jacobian of every step."""
+
+from typing import Any
+
+import jax
+from jaxtyping import Array, ArrayLike, Float
+
+from nets.flow.layers import in_every_cell
+from nets.flow.linearised import identity, jacobian_product, trajectory
+from nets.types import Cell, Params, State
+
+
+@in_every_cell
+def step_jacobians(
+    cell: Cell,
+    params: Params,
+    xs: Any,
+    state: State | None = None,
+    *,
+    lengths: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reverse: bool = False,
+) -> Float[Array, "time *batch n n"]:
+    """J_t = ds_t/ds_{t-1} of the whole state, for every step.
+
+    The state is one vector: an LSTM's n is twice its units, h first, then c. Complex
+    entries count as two coordinates each, real and imaginary; integers as none.
+
+    Args:
+        cell: Any `Cell` whose step can be differentiated forward (a `custom_vjp`
+            cannot), or a recurrent `Layer`, each of whose cells is then measured with
+            the inputs that it sees there.
+        params: Its parameters.
+        xs: The inputs, [time, *batch, inputs].
+        state: The state before the first step.
+        lengths: As in `nets.unroll`; in padding the state waits, and J_t = I.
+        mask: As in `nets.unroll`, likewise.
+        reverse: As in `nets.unroll`; then J_t = ds_t/ds_{t+1}, still at the t of its
+            input.
+
+    Returns:
+        [time, *batch, n, n]; a layer's stand where its states do.
+
+    Raises:
+        ValueError: As in `nets.unroll`.
+
+    Example:
+        >>> import jax.numpy as jnp, nets
+        >>> cell = nets.lstm()
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> step_jacobians(cell, params, jnp.ones((10, 5, 3))).shape
+        (10, 5, 16, 16)
+
+    References:
+        Pascanu, Mikolov and Bengio 2013, On the difficulty of training recurrent neural
+        networks, https://arxiv.org/abs/1211.5063
+    """
+    options = {"lengths": lengths, "mask": mask, "reverse": reverse}
+    walk = trajectory(cell, params, xs, state, **options)
+    product, eye = jacobian_product(cell, params), identity(walk)
+
+    def of_step(step):
+        return product(walk._replace(before=step[0], xs=step[1], real=step[2]), eye)
+
+    jacobians = jax.lax.map(of_step, (walk.before, walk.xs, walk.real))
+    return jacobians[::-1] if reverse else jacobians

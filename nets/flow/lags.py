@@ -1,0 +1,109 @@
+"""The gradient of each step's loss by each state before it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from nets.flow.layers import by_cell, zero_deltas
+from nets.flow.profile import log_norms
+from nets.recurrent import as_layer
+from nets.types import Cell, Layer, Params, State
+
+
+def lag_matrix(
+    cell: Cell | Layer,
+    params: Params,
+    xs: Any,
+    losses: Callable[[Any], Float[Array, "time *batch"]],
+    state: State | None = None,
+    *,
+    reverse: bool = False,
+    **options: Any,
+) -> Float[Array, "time lag *batch"] | dict[str, Float[Array, "time lag *batch"]]:
+    """ln |dL_t / ds_{t-k}| for every step t and every lag k.
+
+    The loss of one step by the state of another: what a sum over steps hides, as there
+    the short lags drown the long ones. One backward pass for each t.
+
+    Args:
+        cell: Any `Cell`, or a recurrent `Layer`.
+        params: Its parameters.
+        xs: The inputs, [time, *batch, inputs].
+        losses: From all outputs to the loss of each step and sequence, [time, *batch].
+        state: The state before the first step.
+        reverse: As in `nets.unroll`.
+        **options: What else `nets.unroll` takes; padded steps have no gradient.
+
+    Returns:
+        Nats, [time, lag, *batch], lags from 0 to time - 1 counted in the order in which
+        the cell reads: of a cell in reverse, k stands for s_{t+k}. -inf where there is
+        no such step, or no gradient. Of a layer a dict of these, one a cell, named as
+        by `by_cell`; its backward cells' lags are those of a cell in reverse.
+
+    Raises:
+        ValueError: `losses` has not an entry a step, or as in `nets.unroll`.
+
+    Example:
+        >>> import nets
+        >>> cell = nets.gru()
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> xs = jax.random.normal(jax.random.key(1), (20, 5, 3))
+        >>> lags = lag_matrix(cell, params, xs, lambda ys: (ys**2).sum(axis=-1))
+        >>> lags.shape, bool((lags[5, 6:] == -jnp.inf).all())
+        ((20, 20, 5), True)
+
+    References:
+        Bengio, Simard and Frasconi 1994, Learning long-term dependencies with gradient
+        descent is difficult, IEEE Transactions on Neural Networks 5(2).
+    """
+    layer = as_layer(cell, reverse) if isinstance(cell, Cell) else cell
+    time = len(jax.tree.leaves(xs)[0])
+
+    def all_losses(deltas):
+        _, ys = layer.apply(params, xs, state, deltas=deltas, **options)
+        each = jnp.asarray(losses(ys))
+        if each.shape[:1] != (time,):
+            raise ValueError(
+                f"expected losses [time, *batch] of {time} steps; got shape "
+                f"{list(each.shape)}"
+            )
+        return each
+
+    zeros = zero_deltas(layer, params, xs, state, **options)
+    each, pull = jax.vjp(all_losses, zeros)
+    backward = _backward(layer, params, xs)
+
+    def of_step(t):
+        (gradients,) = pull(jnp.zeros_like(each).at[t].set(1.0))
+        found = by_cell(layer, params, xs, gradients)
+        return {
+            name: _by_lag(log_norms(g, each.ndim - 1), t, backward[name])
+            for name, g in found.items()
+        }
+
+    found = jax.lax.map(of_step, jnp.arange(time))
+    return found[""] if isinstance(cell, Cell) else found
+
+
+def _by_lag(norms, t, backward):
+    """[state's step, *batch] of the loss at t, put in order of the lag."""
+    lag = jnp.arange(len(norms))
+    place = t + lag if backward else t - lag
+    inside = (place >= 0) & (place < len(norms))
+    norms = norms[jnp.clip(place, 0, len(norms) - 1)]
+    return jnp.where(inside.reshape(-1, *(1,) * (norms.ndim - 1)), norms, -jnp.inf)
+
+
+def _backward(layer, params, xs) -> dict[str, bool]:
+    """Which cells of a layer read from the last step to the first."""
+    directions = []
+
+    def run(cell, params, xs, state, *, reverse=False, key=None, deltas=None, **how):
+        directions.append(reverse)
+        return as_layer(cell, reverse).apply(params, xs, state, **how)
+
+    states, _ = jax.eval_shape(lambda: layer.apply(params, xs, run=run))
+    return dict(zip(by_cell(layer, params, xs, states), directions, strict=True))

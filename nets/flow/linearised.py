@@ -1,0 +1,206 @@
+"""A cell along a trajectory, as a map of one vector to the next, and its Jacobian."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Bool, Float
+
+from nets.recurrent import unroll
+from nets.recurrent.padding import real_steps, where_real
+from nets.types import Cell, Params, State
+
+
+class Trajectory(NamedTuple):
+    """What a cell meets at each step, in the order in which it reads.
+
+    Attributes:
+        before: s_{t-1}, the state that comes to each step, [time, *batch, ...].
+        xs: x_t, [time, *batch, inputs].
+        real: Which steps are real, [time, *leading batch axes]; None if all are.
+        batch: The shape of the batch.
+    """
+
+    before: State
+    xs: Any
+    real: Bool[Array, "time *batch"] | None
+    batch: tuple[int, ...]
+
+
+def trajectory(
+    cell: Cell,
+    params: Params,
+    xs: Any,
+    state: State | None = None,
+    *,
+    lengths: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reverse: bool = False,
+) -> Trajectory:
+    """Run a cell, and keep what comes to each step.
+
+    Args:
+        cell: Any `Cell`.
+        params: Its parameters.
+        xs: The inputs, [time, *batch, inputs].
+        state: The state before the first step.
+        lengths: As in `nets.unroll`.
+        mask: As in `nets.unroll`.
+        reverse: As in `nets.unroll`.
+
+    Returns:
+        A `Trajectory`.
+
+    Example:
+        >>> import nets
+        >>> cell = nets.gru()
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> trajectory(cell, params, jnp.ones((10, 5, 3))).before.hidden.shape
+        (10, 5, 8)
+    """
+    real = real_steps(xs, lengths, mask, cell.space)
+    xs = where_real(real, xs, 0.0)
+    x = jax.tree.map(lambda x: x[0], xs)
+    state = cell.initial_state(params, x) if state is None else state
+    options = {"lengths": lengths, "mask": mask, "reverse": reverse}
+    states, _ = unroll(cell, params, xs, state, all_states=True, **options)
+    if reverse:
+        states, xs, real = jax.tree.map(lambda leaf: leaf[::-1], (states, xs, real))
+    before = jax.tree.map(
+        lambda first, after: jnp.concatenate([first[None], after[:-1]]), state, states
+    )
+    # Integers may be tokens, which have no axis of features.
+    first = jax.tree.leaves(x)[0]
+    features = cell.space + (1 if jnp.issubdtype(first.dtype, jnp.inexact) else 0)
+    return Trajectory(before, xs, real, first.shape[: first.ndim - features])
+
+
+def as_vector(state: State, batch_axes: int) -> Float[Array, "*batch n"]:
+    """The whole state as one real vector.
+
+    Complex entries are two coordinates each, real and imaginary; integers are none.
+
+    Args:
+        state: Arrays [*batch, ...].
+        batch_axes: How many axes are batch.
+
+    Returns:
+        [*batch, n], in the widest dtype of the state, float32 at the least.
+
+    Example:
+        >>> state = {"h": jnp.ones((5, 8)), "count": jnp.ones(5, int)}
+        >>> as_vector(state, batch_axes=1).shape
+        (5, 8)
+    """
+    parts = []
+    for leaf in _moving(state):
+        flat = leaf.reshape(*leaf.shape[:batch_axes], -1)
+        parts += [flat.real, flat.imag] if jnp.iscomplexobj(leaf) else [flat]
+    if not parts:
+        raise ValueError("expected a state with real numbers in it; it has none")
+    dtype = jnp.promote_types(jnp.result_type(*parts), jnp.float32)
+    return jnp.concatenate([part.astype(dtype) for part in parts], axis=-1)
+
+
+def as_state(vector: Float[Array, "*batch n"], like: State) -> State:
+    """The state that a vector of `as_vector` stands for.
+
+    Args:
+        vector: [*batch, n].
+        like: A state of its shapes and dtypes, from which the integers are taken.
+
+    Returns:
+        A state.
+
+    Example:
+        >>> as_state(jnp.arange(2.0), like=(jnp.zeros(1), jnp.zeros(1)))
+        (Array([0.], dtype=float32), Array([1.], dtype=float32))
+    """
+    batch_axes, taken = vector.ndim - 1, 0
+
+    def take(shape):
+        nonlocal taken
+        size = 1
+        for axis in shape[batch_axes:]:
+            size *= axis
+        taken += size
+        return vector[..., taken - size : taken].reshape(shape)
+
+    leaves = []
+    for leaf in jax.tree.leaves(like):
+        if jnp.iscomplexobj(leaf):
+            leaf = jax.lax.complex(take(leaf.shape), take(leaf.shape)).astype(
+                leaf.dtype
+            )
+        elif jnp.issubdtype(leaf.dtype, jnp.inexact):
+            leaf = take(leaf.shape).astype(leaf.dtype)
+        leaves.append(leaf)
+    return jax.tree.unflatten(jax.tree.structure(like), leaves)
+
+
+def _moving(state: State) -> list[Array]:
+    """The leaves that are numbers with a derivative."""
+    leaves = jax.tree.leaves(state)
+    return [leaf for leaf in leaves if jnp.issubdtype(leaf.dtype, jnp.inexact)]
+
+
+def jacobian_product(
+    cell: Cell, params: Params
+) -> Callable[[Trajectory, Float[Array, "*batch n k"]], Float[Array, "*batch n k"]]:
+    """J_t V, for one step of a trajectory and any number of columns V.
+
+        J_t = ds_t/ds_{t-1} of the whole state, by forward-mode differentiation
+
+    In padding the state waits, and J_t = I.
+
+    Args:
+        cell: Any `Cell` whose step can be differentiated forward.
+        params: Its parameters.
+
+    Returns:
+        `product(step, columns)`, where `step` is one step of a `Trajectory`.
+
+    Example:
+        >>> import nets
+        >>> cell = nets.elman(activation=lambda x: x)
+        >>> params = cell.init(jax.random.key(0), 3, 2)
+        >>> walk = trajectory(cell, params, jnp.ones((4, 3)))
+        >>> product = jacobian_product(cell, params)
+        >>> step = walk._replace(before=nets.ElmanState(jnp.zeros(2)), xs=walk.xs[0])
+        >>> bool(jnp.allclose(product(step, jnp.eye(2)), params.w_h.T, atol=1e-6))
+        True
+    """
+
+    def product(step, columns):
+        batch_axes = columns.ndim - 2
+
+        def vector_step(vector):
+            state, _ = cell.step(params, as_state(vector, step.before), step.xs)
+            return as_vector(state, batch_axes)
+
+        _, push = jax.linearize(vector_step, as_vector(step.before, batch_axes))
+        pushed = jax.vmap(push, in_axes=-1, out_axes=-1)(columns)
+        return where_real(step.real, pushed, columns)
+
+    return product
+
+
+def identity(walk: Trajectory) -> Float[Array, "*batch n n"]:
+    """The identity matrix of a trajectory's state, for every sequence.
+
+    Args:
+        walk: A `Trajectory`.
+
+    Returns:
+        [*batch, n, n].
+
+    Example:
+        >>> walk = Trajectory(jnp.zeros((10, 5, 2)), jnp.zeros((10, 5, 3)), None, (5,))
+        >>> identity(walk).shape
+        (5, 2, 2)
+    """
+    first = jax.tree.map(lambda leaf: leaf[0], walk.before)
+    vector = as_vector(first, len(walk.batch))
+    eye = jnp.eye(vector.shape[-1], dtype=vector.dtype)
+    return jnp.broadcast_to(eye, (*walk.batch, *eye.shape))

@@ -1,0 +1,143 @@
+"""Lyapunov exponents: at which rates small differences of the state grow or shrink."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float
+
+from nets.flow.layers import in_every_cell
+from nets.flow.linearised import identity, jacobian_product, trajectory
+from nets.types import Cell, Params, State
+
+BLOCKS = 10  # of time, over which the exponents' error is estimated
+
+
+class LyapunovSpectrum(NamedTuple):
+    """Exponents, and how far they have converged.
+
+    Attributes:
+        exponents: Nats a step, descending, [*batch, count].
+        errors: The standard error of each, from the means over ten blocks of time,
+            [*batch, count]; nan where there are fewer than twenty steps.
+    """
+
+    exponents: Float[Array, "*batch count"]
+    errors: Float[Array, "*batch count"]
+
+
+@in_every_cell
+def lyapunov_spectrum(
+    cell: Cell,
+    params: Params,
+    xs: Any,
+    state: State | None = None,
+    *,
+    count: int | None = None,
+    warmup: int = 0,
+    lengths: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    reverse: bool = False,
+) -> LyapunovSpectrum:
+    """The Lyapunov exponents of the whole state along a run.
+
+        Q_t R_t = J_t Q_{t-1},   lambda_i = mean over t of ln |R_ii|
+
+    from random orthonormal columns Q, made orthonormal anew in every step, so that
+    nothing over- or underflows. The sum of all exponents is the mean of ln |det J_t|,
+    whatever the steps. The exponents can be differentiated by the parameters.
+
+    Args:
+        cell: Any `Cell` whose step can be differentiated forward, or a recurrent
+            `Layer`, each of whose cells is then measured.
+        params: Its parameters.
+        xs: The inputs, [time, *batch, inputs]: zeros for an autonomous system.
+        state: The state before the first step.
+        count: How many of the largest exponents, by default all: as many as the state
+            has coordinates.
+        warmup: How many steps pass before the mean begins, in which the state settles
+            and the columns turn to their directions.
+        lengths: As in `nets.unroll`; padding does not count.
+        mask: As in `nets.unroll`, likewise.
+        reverse: As in `nets.unroll`.
+
+    Returns:
+        A `LyapunovSpectrum`; -inf where a direction is lost altogether.
+
+    Raises:
+        ValueError: `count` or `warmup` is out of range, or as in `nets.unroll`.
+
+    Example:
+        >>> import nets
+        >>> cell = nets.elman(activation=lambda x: x)
+        >>> params = cell.init(jax.random.key(0), 1, 2)  # whose w_h is orthogonal
+        >>> spectrum = lyapunov_spectrum(cell, params, jnp.zeros((100, 1)))
+        >>> bool(jnp.abs(spectrum.exponents).max() < 1e-6)
+        True
+
+    References:
+        Benettin, Galgani, Giorgilli and Strelcyn 1980, Lyapunov characteristic
+        exponents for smooth dynamical systems, Meccanica 15.
+        Engelken, Wolf and Abbott 2023, Lyapunov spectra of chaotic recurrent neural
+        networks, https://arxiv.org/abs/2006.02427
+        Vogt et al. 2022, On Lyapunov exponents for RNNs,
+        https://arxiv.org/abs/2006.14123
+    """
+    options = {"lengths": lengths, "mask": mask, "reverse": reverse}
+    walk = trajectory(cell, params, xs, state, **options)
+    product, eye = jacobian_product(cell, params), identity(walk)
+    time, size = len(jax.tree.leaves(walk.xs)[0]), eye.shape[-1]
+    count = size if count is None else count
+    if not 1 <= count <= size:
+        raise ValueError(
+            f"expected a count from 1 to {size}, the coordinates of the state; got "
+            f"{count}"
+        )
+    if not 0 <= warmup < time:
+        raise ValueError(
+            f"expected a warmup from 0 to {time - 1}, below the number of steps; got "
+            f"{warmup}"
+        )
+    start, _ = jnp.linalg.qr(jax.random.normal(jax.random.key(0), eye.shape, eye.dtype))
+
+    def turn(columns, step):
+        moved = product(
+            walk._replace(before=step[0], xs=step[1], real=step[2]), columns
+        )
+        columns, upper = jnp.linalg.qr(moved)
+        growth = jnp.abs(jnp.diagonal(upper, axis1=-2, axis2=-1))
+        return columns, jnp.log(growth)
+
+    steps = walk.before, walk.xs, walk.real
+    _, growth = jax.lax.scan(turn, start[..., :count], steps)
+    return _averaged(growth[warmup:], None if walk.real is None else walk.real[warmup:])
+
+
+def _averaged(growth, real) -> LyapunovSpectrum:
+    """The mean over steps, and its error by the means over blocks of them."""
+    time = len(growth)
+    weight = jnp.ones(growth.shape[:1], bool) if real is None else real
+    weight = weight.reshape(*weight.shape, *(1,) * (growth.ndim - weight.ndim))
+    growth = jnp.where(weight, growth, 0.0)
+    steps = jnp.maximum(weight.sum(axis=0), 1)
+    exponents = growth.sum(axis=0) / steps
+    length = time // BLOCKS
+    if length < 2:
+        errors = jnp.full_like(exponents, jnp.nan)
+    else:
+
+        def blocks(values):
+            cut = values[time - BLOCKS * length :]
+            return cut.reshape(BLOCKS, length, *cut.shape[1:]).sum(axis=1)
+
+        inside = blocks(jnp.broadcast_to(weight, growth.shape))
+        means = blocks(growth) / jnp.maximum(inside, 1)
+        filled = (inside > 0).sum(axis=0)
+        spread = jnp.where(inside > 0, (means - exponents) ** 2, 0.0).sum(axis=0)
+        errors = jnp.sqrt(spread / jnp.maximum(filled * (filled - 1), 1))
+        errors = jnp.where(filled < 2, jnp.nan, errors)
+    order = jnp.argsort(-exponents, axis=-1)
+    return LyapunovSpectrum(
+        jnp.take_along_axis(exponents, order, axis=-1),
+        jnp.take_along_axis(errors, order, axis=-1),
+    )

@@ -1,0 +1,150 @@
+"""Which way the gradient came: along the highway, or through the gates."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+from jaxtyping import Array, Float, PyTree, Shaped
+
+from nets.flow.state_gradients import state_gradients
+from nets.marks import with_marks
+from nets.recurrent import as_layer, unroll
+from nets.types import Cell, Layer, Params, State, factory
+
+
+class Paths(NamedTuple):
+    """dL/ds_t of every step, and the two parts that it is the sum of.
+
+    Attributes:
+        total: All of it, as `state_gradients` has it.
+        highway: What came along the highway alone: the state as it is kept.
+        rest: total - highway: all that, at least once on its way, went through a gate
+            or a candidate, and so through the weights that these read the state by.
+    """
+
+    total: State
+    highway: State
+    rest: State
+
+
+@factory
+def highway(cell: Cell) -> Cell:
+    """The same cell, whose gradient by the state flows along the highway alone.
+
+        s_t = s(s_{t-1}, x_t; v_t),   ds_t/ds_{t-1} = the partial one, with v_t held
+
+    v_t is what the step marks by `nets.gate` and `nets.candidate`: numbers are as they
+    were, v_t depends on inputs and parameters as it did, but no more on the state. So
+    of an LSTM ds_t/ds_{t-1} is diag(f) from c to c and diag(o (1 - tanh(c)^2) f) from
+    c to h, of a GRU diag(z): no recurrent weights are in it.
+
+    Args:
+        cell: Any `Cell` whose step marks gates or candidates.
+
+    Returns:
+        A `Cell` of its parameters and states. It steps through time, even if the given
+        one can run in parallel.
+
+    Raises:
+        ValueError: In its step, if the cell marks nothing.
+
+    Example:
+        >>> import jax.numpy as jnp, nets
+        >>> cell = nets.gru()
+        >>> params = cell.init(jax.random.key(0), 3, 4)
+        >>> state = nets.GRUState(jnp.ones(4))
+        >>> step = highway(cell).step
+        >>> jacobian = jax.jacobian(lambda s: step(params, s, jnp.ones(3))[0])(state)
+        >>> (jacobian.hidden.hidden != 0).astype(int)
+        Array([[1, 0, 0, 0],
+               [0, 1, 0, 0],
+               [0, 0, 1, 0],
+               [0, 0, 0, 1]], dtype=int32)
+    """
+
+    def step(params, state, x):
+        return _held(partial(cell.step, params))(state, x)
+
+    held = cell._replace(step=step, linear=None)
+    if cell.noisy is None:
+        return held
+    draw = cell.noisy
+    return held._replace(noisy=lambda key, params, x: _held(draw(key, params, x)))
+
+
+def _held(step: Callable[..., Any]) -> Callable[..., Any]:
+    """`step(state, ...)`, whose marked values do not vary with the state."""
+
+    def held(state, *args):
+        _, marked = with_marks(step)(jax.lax.stop_gradient(state), *args)
+        if not marked:
+            raise ValueError(
+                "expected a cell whose step marks its gates and candidates; got one "
+                "without any: mark them by nets.gate(value, name) and "
+                "nets.candidate(value)"
+            )
+        hold = with_marks(step, lambda index, value: marked[index][1])
+        return hold(state, *args)[0]
+
+    return held
+
+
+def paths(
+    cell: Cell | Layer,
+    params: Params,
+    xs: PyTree[Shaped[Array, "..."]],
+    loss: Callable[[State, Any], Float[Array, ""]],
+    state: State | None = None,
+    **options: Any,
+) -> tuple[Float[Array, ""], Paths]:
+    """dL/ds_t, parted by the way it came: along the highway, or by the rest.
+
+        dL/ds_t = g_t + r_t,   g_t = dL/ds_t with gates and candidates held
+
+    g_t is what an LSTM's cell or a GRU's update gate were made for: it passes factors
+    between 0 and 1 only. r_t is the sum over all paths that go at least once through a
+    gate or a candidate, as all go that pass recurrent weights.
+
+    In a layer only time is so restricted, each cell's to its own highway: down through
+    the layers the gradient is whole.
+
+    Args:
+        cell: Any `Cell` whose step marks its gates and candidates, as our gated cells
+            do, or a recurrent `Layer` of such cells.
+        params: Its parameters.
+        xs: The inputs, [time, *batch, inputs].
+        loss: As in `state_gradients`.
+        state: The state before the first step.
+        **options: As in `state_gradients`.
+
+    Returns:
+        The loss, and `Paths` of states with time in front: [time, *batch, ...].
+
+    Raises:
+        ValueError: A cell marks nothing, or as in `state_gradients`.
+
+    Example:
+        >>> import jax.numpy as jnp, nets
+        >>> cell = nets.lstm(forget_bias=3.0)
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> xs = jax.random.normal(jax.random.key(1), (50, 5, 3))
+        >>> loss, found = paths(cell, params, xs, lambda state, ys: ys[-1].sum())
+        >>> found.highway.cell.shape, bool(jnp.all(found.highway.hidden[:-1] == 0))
+        ((50, 5, 8), True)
+
+    References:
+        Hochreiter and Schmidhuber 1997, Long short-term memory, Neural Computation,
+        https://doi.org/10.1162/neco.1997.9.8.1735
+    """
+    layer = as_layer(cell) if isinstance(cell, Cell) else cell
+
+    def along_highway(cell, params, xs, state, **how):
+        return unroll(highway(cell), params, xs, state, **how)
+
+    value, total = state_gradients(layer, params, xs, loss, state, **options)
+    _, kept = state_gradients(
+        layer, params, xs, loss, state, run=along_highway, **options
+    )
+    rest = jax.tree.map(lambda whole, part: whole - part, total, kept)
+    return value, Paths(total, kept, rest)

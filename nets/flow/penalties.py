@@ -1,0 +1,154 @@
+"""Terms to add to a loss, that keep gradients from vanishing or exploding."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from nets.flow.linearised import as_state, as_vector, trajectory
+from nets.flow.lyapunov import lyapunov_spectrum
+from nets.flow.state_gradients import state_gradients
+from nets.recurrent import as_layer, unroll
+from nets.recurrent.padding import where_real
+from nets.types import Cell, Layer, Params, State
+
+
+def pascanu_penalty(
+    cell: Cell | Layer,
+    params: Params,
+    xs: Any,
+    loss: Callable[[State, Any], Float[Array, ""]],
+    state: State | None = None,
+    **options: Any,
+) -> Float[Array, ""]:
+    """Pascanu's Omega: how far a step is from keeping the norm of the gradient.
+
+        Omega = sum over t of (|g_t J_t| / |g_t| - 1)^2,   g_t = dL/ds_t
+
+    averaged over the batch, summed over the cells of a layer. Its gradient by the
+    parameters is the "immediate" one of the paper: by those in J_t, with g_t and the
+    states as constants. The ratio is of norms, as in the paper (the authors' code has
+    squared norms). Steps without a gradient, and padding, do not count.
+
+    Args:
+        cell: Any `Cell`, or a recurrent `Layer`.
+        params: Its parameters.
+        xs: The inputs, [time, *batch, inputs].
+        loss: The loss of whose gradient it speaks, as in `state_gradients`.
+        state: The state before the first step.
+        **options: As in `state_gradients`.
+
+    Returns:
+        One number, at least 0.
+
+    Raises:
+        ValueError: As in `state_gradients`.
+
+    Example:
+        A linear network of orthogonal weights keeps the norm:
+
+        >>> import nets
+        >>> cell = nets.elman(activation=lambda x: x)
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> xs = jax.random.normal(jax.random.key(1), (20, 5, 3))
+        >>> loss = lambda state, ys: ys[-1].sum()
+        >>> bool(pascanu_penalty(cell, params, xs, loss) < 1e-9)
+        True
+
+    References:
+        Pascanu, Mikolov and Bengio 2013, On the difficulty of training recurrent neural
+        networks, https://arxiv.org/abs/1211.5063
+    """
+    layer = as_layer(cell) if isinstance(cell, Cell) else cell
+    fixed = jax.lax.stop_gradient(params)
+    _, gradients = state_gradients(layer, fixed, xs, loss, state, **options)
+    gradients = jax.lax.stop_gradient(gradients)
+    # The gradients travel as deltas do: each cell is handed those by its own states.
+    omegas, _ = layer.apply(
+        params, xs, state, deltas=gradients, run=_run_omega, **options
+    )
+    return jnp.stack(jax.tree.leaves(omegas)).sum()
+
+
+def _run_omega(cell, params, xs, state, *, deltas, key=None, reverse=False, **padding):
+    """A cell's Omega in place of its state, and its outputs."""
+    fixed, xs, state = jax.lax.stop_gradient((params, xs, state))
+    walk = trajectory(cell, fixed, xs, state, reverse=reverse, **padding)
+    batch_axes = len(walk.batch)
+    # By a complex z = a + ib, JAX's gradient is dL/da - i dL/db.
+    upstream = as_vector(jax.tree.map(jnp.conj, deltas), batch_axes + 1)
+    upstream = upstream[::-1] if reverse else upstream
+
+    def ratio(before, x, real, g):
+        def vector_step(vector):
+            after, _ = cell.step(params, as_state(vector, before), x)
+            return as_vector(after, batch_axes)
+
+        _, pull = jax.vjp(vector_step, as_vector(before, batch_axes))
+        norm = jnp.linalg.norm(g, axis=-1)
+        known = norm > 0
+        # Scaled first, or the norms of small gradients underflow.
+        (carried,) = pull(g / jnp.where(known, norm, 1)[..., None])
+        square = (carried**2).sum(axis=-1)
+        known &= square > 0
+        off = jnp.sqrt(jnp.where(known, square, 1)) - 1
+        lost = (norm > 0) & (square == 0)  # nothing comes through: a ratio of 0
+        off = jnp.where(lost, -1.0, off) ** 2
+        return where_real(real, off, 0.0)
+
+    each = jax.vmap(ratio)(walk.before, walk.xs, walk.real, upstream)
+    _, ys = unroll(cell, fixed, xs, state, reverse=reverse, **padding)
+    return each.sum(axis=0).mean(), ys
+
+
+def flossing_penalty(
+    cell: Cell | Layer,
+    params: Params,
+    xs: Any,
+    state: State | None = None,
+    *,
+    count: int = 1,
+    target: float = 0.0,
+    **options: Any,
+) -> Float[Array, ""]:
+    """Gradient flossing: Lyapunov exponents pushed to a target, by default zero.
+
+        penalty = mean over i = 1 ... count of (lambda_i - target)^2
+
+    over the batch and the cells of a layer too. Where an exponent is zero, there is a
+    direction along which gradients neither vanish nor explode.
+
+    Args:
+        cell: Any `Cell`, or a recurrent `Layer`.
+        params: Its parameters.
+        xs: The inputs, [time, *batch, inputs].
+        state: The state before the first step.
+        count: How many of the largest exponents.
+        target: Nats a step.
+        **options: As in `lyapunov_spectrum`.
+
+    Returns:
+        One number, which is differentiated by the parameters.
+
+    Raises:
+        ValueError: As in `lyapunov_spectrum`.
+
+    Example:
+        >>> import nets
+        >>> cell = nets.gru()
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> xs = jax.random.normal(jax.random.key(1), (20, 5, 3))
+        >>> grads = jax.grad(lambda p: flossing_penalty(cell, p, xs, count=2))(params)
+        >>> bool(jnp.isfinite(grads.w_h).all())
+        True
+
+    References:
+        Engelken 2023, Gradient flossing: improving gradient descent through dynamic
+        control of Jacobians, https://arxiv.org/abs/2312.17306
+    """
+    found = lyapunov_spectrum(cell, params, xs, state, count=count, **options)
+    # Exponents and their errors stand in turn: the errors are no part of the penalty.
+    exponents = jax.tree.leaves(found)[::2]
+    return jnp.stack([((each - target) ** 2).mean() for each in exponents]).mean()

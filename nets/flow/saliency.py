@@ -1,0 +1,240 @@
+"""Which inputs a loss depends on: gradients by the inputs, and their integrals."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PyTree, Shaped
+
+from nets.flow.state_gradients import one_number
+from nets.recurrent import as_layer
+from nets.recurrent.padding import real_steps, where_real
+from nets.types import Cell, Layer, Params, State
+
+
+def input_saliency(
+    layer: Cell | Layer,
+    params: Params,
+    xs: PyTree[Shaped[Array, "..."]],
+    loss: Callable[[State, Any], Float[Array, ""]],
+    state: State | None = None,
+    **options: Any,
+) -> tuple[Float[Array, ""], PyTree[Shaped[Array, "..."]]]:
+    """The loss, and dL/dx_t for every step t, in one backward pass.
+
+        g_t = dL/dx_t,   t = 0 ... T - 1
+
+    How much the loss would move with each input: where `state_gradients` tells how far
+    back a gradient reaches in the states, this tells what of it arrives at the inputs,
+    through all layers and directions.
+
+    Args:
+        layer: Any `Cell`, or a recurrent `Layer`.
+        params: Its parameters.
+        xs: The inputs, [time, *batch, inputs], or a tree of such.
+        loss: From what `unroll` returns, the final state and all outputs, to one
+            number. If it sums over the batch, g_t of each sequence is its own loss's.
+        state: The state before the first step.
+        **options: What else `nets.unroll` takes. With `lengths` or a `mask` the
+            gradient at a padded step is zero.
+
+    Returns:
+        The loss, and its gradients, [time, *batch, inputs]. An entry of a tree of
+        inputs that is an integer has the gradient zero.
+
+    Raises:
+        ValueError: No input is a float, as of tokens; the loss is not one number; or as
+            in `nets.unroll`.
+
+    Example:
+        >>> import nets
+        >>> layer = nets.bidirectional(nets.gru())
+        >>> params = layer.init(jax.random.key(0), 3, 8)
+        >>> xs = jax.random.normal(jax.random.key(1), (50, 5, 3))
+        >>> loss, saliency = input_saliency(
+        ...     layer, params, xs, lambda state, ys: (ys[-1] ** 2).sum()
+        ... )
+        >>> saliency.shape
+        (50, 5, 3)
+
+    References:
+        Simonyan, Vedaldi and Zisserman 2014, Deep inside convolutional networks:
+        visualising image classification models and saliency maps,
+        https://arxiv.org/abs/1312.6034
+    """
+    layer = as_layer(layer) if isinstance(layer, Cell) else layer
+    xs = _inputs(xs)
+
+    def value(deltas):
+        return one_number(
+            loss(*layer.apply(params, plus(xs, deltas), state, **options))
+        )
+
+    return jax.value_and_grad(value)(zeros_to_add(xs))
+
+
+def integrated_gradients(
+    layer: Cell | Layer,
+    params: Params,
+    xs: PyTree[Shaped[Array, "..."]],
+    loss: Callable[[State, Any], Float[Array, ""]],
+    state: State | None = None,
+    *,
+    baseline: PyTree | None = None,
+    points: int = 32,
+    **options: Any,
+) -> PyTree[Shaped[Array, "..."]]:
+    """What each input adds to the loss, on the straight way from a baseline.
+
+        A_t = (x_t - b_t) * integral_0^1 dL/dx_t (b + a (x - b)) da,
+        sum_t A_t = L(x) - L(b)
+
+    by Gauss-Legendre quadrature, one point after the other, so that memory does not
+    grow with their number. The sum is exact where the gradient along the way is a
+    polynomial of a degree below 2 `points`, and nearly so where it is smooth; with
+    relu, whose gradient jumps, it comes closer only as 1 / `points`.
+
+    Args:
+        layer: Any `Cell`, or a recurrent `Layer`.
+        params: Its parameters.
+        xs: The inputs, [time, *batch, inputs], or a tree of such.
+        loss: From what `unroll` returns, the final state and all outputs, to one
+            number. If it sums over the batch, each sequence's attributions add up to
+            the difference of its own loss.
+        state: The state before the first step, the same all along the way.
+        baseline: Inputs that stand for nothing, like xs or of a shape that broadcasts
+            to it, in a tree of the same structure; zeros by default.
+        points: At how many places between baseline and inputs a gradient is taken.
+        **options: What else `nets.unroll` takes. With `lengths` or a `mask` a padded
+            step has the attribution zero.
+
+    Returns:
+        The attributions, like xs; zero for an entry of a tree of inputs that is an
+        integer, which stays where it is.
+
+    Raises:
+        ValueError: `points` is below 1, the baseline does not fit the inputs, or as in
+            `input_saliency`.
+
+    Example:
+        >>> import nets
+        >>> cell = nets.lstm()
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> xs = jax.random.normal(jax.random.key(1), (50, 5, 3))
+        >>> def loss(state, ys):
+        ...     return (ys[-1] ** 2).sum()
+        >>> parts = integrated_gradients(cell, params, xs, loss)
+        >>> both = loss(*nets.unroll(cell, params, xs)), loss(
+        ...     *nets.unroll(cell, params, jnp.zeros_like(xs))
+        ... )
+        >>> bool(jnp.allclose(parts.sum(), both[0] - both[1], atol=1e-5))
+        True
+
+    References:
+        Sundararajan, Taly and Yan 2017, Axiomatic attribution for deep networks, ICML,
+        https://arxiv.org/abs/1703.01365
+    """
+    if type(points) is not int or points < 1:
+        raise ValueError(
+            f"expected points to be an integer, at least 1; got {points!r}"
+        )
+    xs = _inputs(xs)
+    real = real_steps(xs, options.get("lengths"), options.get("mask"), layer.space)
+    xs = where_real(real, xs, 0.0)  # or a NaN of the padding would reach the product
+    start = where_real(real, _baseline(baseline, xs), 0.0)
+    way = jax.tree.map(jnp.subtract, xs, start)
+
+    def add(total, point):
+        place, weight = point
+        here = plus(start, jax.tree.map(lambda w: place.astype(w.dtype) * w, way))
+        _, gradients = input_saliency(layer, params, here, loss, state, **options)
+        return jax.tree.map(
+            lambda t, g: t + weight.astype(g.dtype) * g, total, gradients
+        ), None
+
+    places, weights = np.polynomial.legendre.leggauss(points)  # on [-1, 1]
+    steps = jnp.asarray((places + 1) / 2), jnp.asarray(weights / 2)
+    mean, _ = jax.lax.scan(add, zeros_to_add(xs), steps)
+    return jax.tree.map(lambda w, g: (w * g).real, way, mean)
+
+
+def zeros_to_add(tree: PyTree) -> PyTree:
+    """Zeros like arrays, to differentiate by what is added to those.
+
+    Args:
+        tree: Arrays, or their shapes and dtypes.
+
+    Returns:
+        A tree of zeros; float32 where it has integers.
+
+    Example:
+        >>> zeros_to_add(jnp.arange(3))
+        Array([0., 0., 0.], dtype=float32)
+    """
+    return jax.tree.map(
+        lambda a: jnp.zeros(a.shape, a.dtype if _moves(a) else jnp.float32), tree
+    )
+
+
+def plus(tree: PyTree, deltas: PyTree) -> PyTree:
+    """The sum of two trees, in which integers stay what they are.
+
+    Args:
+        tree: Arrays.
+        deltas: What is added to them, likewise.
+
+    Returns:
+        The sum.
+
+    Example:
+        >>> plus([jnp.ones(2), jnp.arange(2)], [jnp.ones(2), jnp.ones(2)])
+        [Array([2., 2.], dtype=float32), Array([0, 1], dtype=int32)]
+    """
+    return jax.tree.map(lambda a, d: a + d if _moves(a) else a, tree, deltas)
+
+
+def _moves(a) -> bool:
+    """Whether a gradient can be taken by it."""
+    return jnp.issubdtype(a.dtype, jnp.inexact)
+
+
+def _inputs(xs: PyTree) -> PyTree:
+    """The inputs as arrays, if there is one to differentiate by."""
+    xs = jax.tree.map(jnp.asarray, xs)
+    if not any(_moves(x) for x in jax.tree.leaves(xs)):
+        raise ValueError(
+            "expected inputs of floats, by which a loss has a gradient; got "
+            f"{[str(x.dtype) for x in jax.tree.leaves(xs)]}: embed tokens first, and "
+            "give their embeddings"
+        )
+    return xs
+
+
+def _baseline(baseline: PyTree | None, xs: PyTree) -> PyTree:
+    """What the way begins at: as the inputs, but where they are integers the same."""
+    if baseline is None:
+        return jax.tree.map(lambda x: jnp.zeros_like(x) if _moves(x) else x, xs)
+    if jax.tree.structure(baseline) != jax.tree.structure(xs):
+        raise ValueError(
+            f"expected a baseline of the inputs' structure, {jax.tree.structure(xs)}; "
+            f"got {jax.tree.structure(baseline)}"
+        )
+
+    def fit(given, x):
+        shape = jnp.shape(given)
+        fits = len(shape) <= x.ndim and all(
+            one in (1, other)
+            for one, other in zip(shape[::-1], x.shape[::-1], strict=False)
+        )
+        if not fits:
+            raise ValueError(
+                "expected a baseline of a shape that broadcasts to that of the inputs, "
+                f"{list(x.shape)}; got {list(shape)}"
+            )
+        if not _moves(x):
+            return x
+        return jnp.broadcast_to(jnp.asarray(given, x.dtype), x.shape)
+
+    return jax.tree.map(fit, baseline, xs)
