@@ -83,6 +83,8 @@ def train(
     title: str = "",
     labels: dict[str, Any] | None = None,
     schedule: optax.Schedule | None = None,
+    probe: Callable[[Any], Any] | None = None,
+    probe_every: int = 1,
 ) -> Fitted:
     """Train the models by the flags, and log how it goes.
 
@@ -96,6 +98,8 @@ def train(
         labels: What else stands in the rows.
         schedule: What the learning rate is multiplied by, from step to step; by default
             it stays.
+        probe: As in `train.fit`.
+        probe_every: Likewise.
 
     Returns:
         A `Fitted`.
@@ -108,6 +112,8 @@ def train(
         config.seeds,
         steps=config.steps,
         batch_size=config.batch_size,
+        probe=probe,
+        probe_every=probe_every,
         record=lambda **row: results.log(kind="training", **(labels or {}), **row),
         title=title,
     )

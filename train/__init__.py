@@ -1,24 +1,29 @@
 """How anything is trained: optax and trees of arrays, and nothing of `nets`."""
 
+from train.clipping import ClipReport, clip_report, reported_clip
 from train.data.errors import DataError
-from train.fit import Fitted, NonFiniteError, fit
+from train.fit import Fitted, NonFiniteError, Probes, fit
 from train.optimizers import OPTIMIZERS, make_optimizer
 from train.results import ResultsError, Run, new_run, read_rows
 from train.step import Metrics, TrainState, init_state, make_step
 
 __all__ = [
     "OPTIMIZERS",
+    "ClipReport",
     "DataError",
     "Fitted",
     "Metrics",
     "NonFiniteError",
+    "Probes",
     "ResultsError",
     "Run",
     "TrainState",
+    "clip_report",
     "fit",
     "init_state",
     "make_optimizer",
     "make_step",
     "new_run",
     "read_rows",
+    "reported_clip",
 ]

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import ArrayLike, PyTree
+from jaxtyping import ArrayLike, Int, PyTree
 from tqdm import tqdm
 
 from train.data.batches import epochs
@@ -20,17 +20,34 @@ from train.step import LossFn, Metrics, Params, TrainState, init_state, make_ste
 OptimizerOf = Callable[[Any], optax.GradientTransformation]
 
 
+class Probes(NamedTuple):
+    """What a probe saw on the way.
+
+    Attributes:
+        steps: Before which steps it looked, counted from 0.
+        values: What it returned, a tree of arrays [probes, seeds, ...].
+    """
+
+    steps: Int[np.ndarray, " probes"]
+    values: Any
+
+
 class Fitted(NamedTuple):
     """What training leaves.
 
     Attributes:
         params: The parameters, with the axis of seeds in front.
+        opt_state: The optimizer's state, likewise.
         seconds_per_step: Of one step of all seeds together, compilation left out: the
-            median over the calls of the program.
+            median over the calls of the program, those in which nothing was probed if
+            there are such.
+        probes: What the probe saw; None if there was none.
     """
 
     params: Params
+    opt_state: optax.OptState
     seconds_per_step: float
+    probes: Probes | None
 
 
 class NonFiniteError(ArithmeticError):
@@ -60,6 +77,8 @@ def fit(
     steps: int,
     batch_size: int,
     hyperparameters: PyTree[ArrayLike] = None,
+    probe: Callable[[Params], Any] | None = None,
+    probe_every: int = 1,
     stop_if_not_finite: bool = True,
     record: Callable[..., Any] = lambda **row: None,
     title: str = "",
@@ -82,6 +101,9 @@ def fit(
         batch_size: Examples a step, from 1 to all there are.
         hyperparameters: What `optimizer` makes each model's of, such as its learning
             rate: a tree of arrays [seeds, ...].
+        probe: A function of one model's parameters, to a tree of arrays: looks at it
+            while it trains, within the compiled loop, one model after another.
+        probe_every: Before how many-th steps it looks: 0, `probe_every`, twice that...
         stop_if_not_finite: Whether one loss that is not finite ends the training of
             all; otherwise the others go on, beside one whose parameters are not numbers
             any more.
@@ -107,6 +129,8 @@ def fit(
         [3.5, 3.5]
     """
     examples = _check((params, hyperparameters), data, seeds, steps, steps_per_call)
+    if probe_every < 1:
+        raise ValueError(f"expected probe_every of at least 1 step; got {probe_every}")
     keys = jnp.stack([jax.random.key(seed) for seed in seeds])
     order_keys, loss_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
     order = jax.vmap(lambda key: epochs(key, examples, batch_size, steps), out_axes=1)(
@@ -125,22 +149,32 @@ def fit(
     data = jax.tree.map(jnp.asarray, data)
     step = partial(jax.vmap(step_one, in_axes=(0, 0, 0, None)), hyperparameters)
 
+    probed = np.arange(steps) % probe_every == 0
+
     @jax.jit
-    def many_steps(states, order, data):
-        return jax.lax.scan(lambda s, i: step(s, i, data), states, order)
+    def many_steps(states, order, probed, data):
+        def one_step(states, now):
+            seen = None if probe is None else _look(probe, states.params, now[1])
+            states, metrics = step(states, now[0], data)
+            return states, (metrics, seen)
+
+        return jax.lax.scan(one_step, states, (order, probed))
 
     @functools.cache  # the last call may be shorter
     def program(length):
-        return many_steps.lower(states, order[:length], data).compile()
+        return many_steps.lower(states, order[:length], probed[:length], data).compile()
 
-    seconds = []
+    seconds, seen = [], []
     with tqdm(total=steps, desc=title, unit="step", disable=None) as bar:
         for start in range(0, steps, steps_per_call):
-            now = order[start : start + steps_per_call]
+            now, looks = (a[start : start + steps_per_call] for a in (order, probed))
             run = program(len(now))
             began = time.perf_counter()
-            after, metrics = jax.block_until_ready(run(states, now, data))
+            after, (metrics, values) = jax.block_until_ready(
+                run(states, now, looks, data)
+            )
             seconds.append((time.perf_counter() - began) / len(now))
+            seen.append(jax.tree.map(lambda v, at=looks: np.asarray(v)[at], values))
             good = _record(record, seeds, start, metrics, stop_if_not_finite)
             if good < len(now):
                 raise _blame(step, loss_fn, states, now, data, good, seeds)
@@ -153,7 +187,27 @@ def fit(
         last = jax.tree.map(operator.itemgetter(i), states.params)
         if name := _not_finite("the parameter", last):
             raise NonFiniteError(steps, seed, name)
-    return Fitted(states.params, float(np.median(seconds)))
+    probes = None
+    if probe is not None:
+        values = jax.tree.map(lambda *parts: np.concatenate(parts), *seen)
+        probes = Probes(np.flatnonzero(probed), values)
+    calls = [
+        probed[i : i + steps_per_call].any() for i in range(0, steps, steps_per_call)
+    ]
+    plain = [s for s, looked in zip(seconds, calls, strict=True) if not looked]
+    typical = float(np.median(plain if probe is not None and plain else seconds))
+    return Fitted(states.params, states.opt_state, typical, probes)
+
+
+def _look(probe, params, now):
+    """What the probe sees of every model, one after another; zeros if not now."""
+    like = jax.eval_shape(lambda p: jax.lax.map(probe, p), params)
+    return jax.lax.cond(
+        now,
+        lambda p: jax.lax.map(probe, p),
+        lambda p: jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), like),
+        params,
+    )
 
 
 def _record(record, seeds, start: int, metrics: Metrics, stop: bool) -> int:

@@ -3,6 +3,8 @@
 import optax
 from jaxtyping import Array, Float
 
+from train.clipping import reported_clip
+
 OPTIMIZERS = {
     "adam": optax.adam,
     "adamw": optax.adamw,
@@ -25,7 +27,7 @@ def make_optimizer(
         clip_norm: The largest norm that passes unchanged; 0 clips nothing.
 
     Returns:
-        An optax optimizer.
+        An optax optimizer; `clip_report` reads off its state what was clipped.
 
     Raises:
         ValueError: The name is not in `OPTIMIZERS`.
@@ -49,4 +51,4 @@ def make_optimizer(
     optimizer = OPTIMIZERS[name](learning_rate)
     if clip_norm == 0:
         return optimizer
-    return optax.chain(optax.clip_by_global_norm(clip_norm), optimizer)
+    return optax.chain(reported_clip(clip_norm), optimizer)

@@ -9,7 +9,14 @@ import numpy as np
 import optax
 import pytest
 
-from train import NonFiniteError, fit, init_state, make_step
+from train import (
+    NonFiniteError,
+    clip_report,
+    fit,
+    init_state,
+    make_optimizer,
+    make_step,
+)
 from train.data.batches import epochs
 
 XS = jax.random.normal(jax.random.key(7), (20, 3))
@@ -203,3 +210,57 @@ def test_data_must_be_of_one_length():
             steps=1,
             batch_size=2,
         )
+
+
+def test_a_probe_looks_before_every_nth_step():
+    """It sees what a training that ends there leaves."""
+
+    def probe(params):
+        return {"first": params["w"][0], "norm": (params["w"] ** 2).sum()}
+
+    fitted = train([3, 4], probe=probe, probe_every=4)
+    chex.assert_trees_all_close(fitted.params, train([3, 4]).params, atol=1e-6)
+    assert fitted.probes is not None
+    steps, values = fitted.probes
+    assert steps.tolist() == [0, 4, 8, 12, 16, 20]
+    assert values["first"].shape == (6, 2)
+    np.testing.assert_allclose(values["first"][0], [0.3, 0.4], rtol=1e-6)
+    for row, step in enumerate(steps[1:], start=1):
+        there = train([3, 4], steps=int(step)).params["w"]
+        np.testing.assert_allclose(values["first"][row], there[:, 0], atol=1e-6)
+        np.testing.assert_allclose(
+            values["norm"][row], (there**2).sum(axis=1), rtol=1e-5
+        )
+
+
+def test_without_a_probe_there_are_none():
+    assert train([3]).probes is None
+    with pytest.raises(ValueError, match="at least 1 step; got 0"):
+        train([3], probe_every=0)
+
+
+def test_the_clip_report_counts_what_was_clipped():
+    """Against the norms that are recorded step by step."""
+    limit, rows = 1.5, []
+    fitted = train(
+        [1, 2],
+        optimizer=make_optimizer("sgd", 0.05, clip_norm=limit),
+        steps_per_call=1,
+        record=lambda **row: rows.append(row),
+    )
+    report = clip_report(fitted.opt_state)
+    assert report is not None
+    for i, seed in enumerate((1, 2)):
+        norms = np.array([r["gradient_norm"] for r in rows if r["seed"] == seed])
+        assert 0 < (norms > limit).mean() < 1
+        np.testing.assert_allclose(report.rate[i], (norms > limit).mean(), rtol=1e-6)
+        np.testing.assert_allclose(report.norm[i], norms[-1], rtol=1e-6)
+
+
+def test_a_reported_clip_clips_as_optax_does():
+    for gradient in (jnp.array([3.0, 4.0]), jnp.array([0.3, 0.4])):
+        ours = make_optimizer("adam", 0.1, clip_norm=1.0)
+        theirs = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(0.1))
+        updates, _ = ours.update(gradient, ours.init(gradient))
+        expected, _ = theirs.update(gradient, theirs.init(gradient))
+        chex.assert_trees_all_equal(updates, expected)

@@ -1,0 +1,87 @@
+"""Clipping of the gradient's norm, which tells how often it clips."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float
+
+
+class ClipReport(NamedTuple):
+    """What clipping did so far.
+
+    Attributes:
+        norm: Of the last gradient, before it was clipped.
+        rate: The share of steps whose gradient was clipped, from 0 to 1.
+    """
+
+    norm: Float[Array, "*models"]
+    rate: Float[Array, "*models"]
+
+
+class _ClipState(NamedTuple):
+    norm_before_clip: Array
+    steps_clipped: Array
+    steps_seen: Array
+
+
+def reported_clip(max_norm: float) -> optax.GradientTransformation:
+    """optax's `clip_by_global_norm`, keeping a report in its state.
+
+        g' = g min(1, max_norm / |g|)
+
+    Args:
+        max_norm: The largest norm that passes unchanged.
+
+    Returns:
+        An optax transformation; `clip_report` reads its state.
+
+    Example:
+        >>> clip = reported_clip(1.0)
+        >>> state = clip.init(jnp.array(0.0))
+        >>> for gradient in (0.5, 10.0):
+        ...     updates, state = clip.update(jnp.array(gradient), state)
+        >>> updates.item(), [leaf.item() for leaf in clip_report(state)]
+        (1.0, [10.0, 0.5])
+
+    References:
+        Pascanu, Mikolov and Bengio 2013, On the difficulty of training recurrent neural
+        networks, https://arxiv.org/abs/1211.5063
+    """
+    clip = optax.clip_by_global_norm(max_norm)
+
+    def init(params):
+        return _ClipState(jnp.zeros(()), jnp.zeros((), int), jnp.zeros((), int))
+
+    def update(updates, state, params=None):
+        norm = optax.tree.norm(updates)
+        state = _ClipState(
+            norm, state.steps_clipped + (norm > max_norm), state.steps_seen + 1
+        )
+        updates, _ = clip.update(updates, optax.EmptyState(), params)
+        return updates, state
+
+    return optax.GradientTransformation(init, update)
+
+
+def clip_report(opt_state: Any) -> ClipReport | None:
+    """What the clipping within an optimizer did.
+
+    Args:
+        opt_state: The state of an optimizer that has a `reported_clip` in it, as
+            `make_optimizer` makes them; it may be stacked over models.
+
+    Returns:
+        A `ClipReport`; None if nothing in it clips.
+
+    Example:
+        >>> clip_report(optax.sgd(0.1).init(jnp.zeros(2))) is None
+        True
+    """
+    nodes = jax.tree.leaves(opt_state, is_leaf=lambda n: isinstance(n, _ClipState))
+    states = [node for node in nodes if isinstance(node, _ClipState)]
+    if not states:
+        return None
+    norm, clipped, seen = states[0]
+    return ClipReport(norm, clipped / jnp.maximum(seen, 1))
