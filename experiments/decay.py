@@ -38,7 +38,7 @@ def rate(log_norms: Array | np.ndarray) -> np.ndarray:
     return np.asarray(flow.decay_rate(jnp.asarray(log_norms).T))
 
 
-def table(studies: list[Study]) -> str:
+def table(studies: list[Study]) -> report.Table:
     """What was found, a line a study."""
     header = [
         "cell",
@@ -48,6 +48,8 @@ def table(studies: list[Study]) -> str:
         "decay after, nats/step",
         "half-life before, steps",
         "half-life after, steps",
+        "reach before, steps",
+        "reach after, steps",
         "ms/step, all seeds",
     ]
     rows = [
@@ -59,11 +61,19 @@ def table(studies: list[Study]) -> str:
             report.mean_and_deviation(rate(study.after), "{:+.3f}"),
             halving(study.before),
             halving(study.after),
+            reach(study.before),
+            reach(study.after),
             f"{1e3 * study.seconds_per_step:.1f}",
         ]
         for study in studies
     ]
-    return report.text_table(header, rows)
+    return report.Table(header, rows)
+
+
+def reach(log_norms: np.ndarray) -> str:
+    """Steps until the gradient has fallen to 1e-3, the median over seeds, as words."""
+    steps = np.median(flow.reach(jnp.asarray(log_norms).T))
+    return f"{steps:.0f}" if np.isfinite(steps) else f"over {log_norms.shape[-1] - 1}"
 
 
 def halving(log_norms: np.ndarray) -> str:

@@ -4,28 +4,28 @@
 
 Each cell learns to tell handwritten digits, read pixel by pixel or row by row, and the
 norm of dL/ds_t, the gradient of the loss with respect to the whole state after step t,
-is measured on held-out digits at initialisation and after training.
+is measured on held-out digits at initialisation and after training. On the way probes
+look at how it changes, at the gates, and at the largest Lyapunov exponents.
 """
 
 import dataclasses
-from typing import cast
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from experiments import cells, decay, launch, training
+from experiments import cells, decay, launch, learning_figures, page, probing, training
 from experiments.cells import OWN
+from experiments.learning_figures import Course
 from experiments.training import losses
-from nets import Cell, flow
 from nets.models import SequenceClassifier
-from nets.recurrent import batch_first, time_first, unroll
-from train import Run
+from train import Fitted, Run
 from train.data import digits
 
 CLASSES = 10
-DIRECTIONS = ("forward", "backward")
+PROBED = 64  # held-out digits that the probes look at
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,38 +48,107 @@ class Config(training.Config):
     features: int = launch.flag(64, "Hidden units of each direction.", lower_bound=1)
     batch_size: int = launch.flag(64, "Digits a step.", lower_bound=1)
     steps: int = launch.flag(840, "Training steps (14 are an epoch).", lower_bound=1)
+    probes: list[str] = launch.flag(
+        list(probing.PROBES),
+        f"What to look at while it learns: {', '.join(probing.PROBES)}; or none.",
+    )
+    probe_every: int = launch.flag(
+        40, "Training steps from one look to the next.", lower_bound=1
+    )
 
 
 def run(config: Config, results: Run) -> None:
     """Train and measure every cell; log, draw and print what was found."""
     halves = digits.load()
     training.check(config, len(halves[0].labels), "digits")
+    names = probing.chosen(config.probes)
     train, test = (
-        (digits.as_sequences(half.images, config.order), half.labels) for half in halves
+        (
+            jnp.asarray(digits.as_sequences(half.images, config.order)),
+            jnp.asarray(half.labels),
+        )
+        for half in halves
     )
     time, inputs = train[0].shape[-2:]
     scheme = cells.scheme(config.init, time)
-    compared = {
-        name: cells.named(name, inputs, config.features, scheme)
-        for name in config.cells
-    }
-    studies = []
-    for name, cell in compared.items():
+    models, probes = {}, {}
+    for name in config.cells:
+        cell = cells.named(name, inputs, config.features, scheme)
+        models[name] = SequenceClassifier(
+            cell, config.features, CLASSES, config.bidirectional
+        )
+        few = test[0][:PROBED], test[1][:PROBED]
+        probes[name] = probing.make(names, models[name], few, name)
+    studies, courses = [], []
+    for name, model in models.items():
         start = cells.scheme_name(name, config.init, time)
         results.log(kind="cell", cell=name, init=start)
-        studies += compare_before_and_after(name, cell, config, train, test, results)
-    text = caption(config, len(test[1]), time)
-    figure = decay.draw(studies, config.order, text, config.bidirectional)
-    figure.savefig(results.path / "gradient_flow.png")
-    print(decay.table(studies))
+        probe = probes[name] if names else None
+        found, fitted = compare(name, model, config, train, test, probe, results)
+        studies += found
+        if probe is not None:
+            courses += follow(name, model, fitted, probe, config, results)
+    publish(studies, courses, config, len(test[1]), time, results)
 
 
-def compare_before_and_after(
-    name: str, cell: Cell, config: Config, train, test, results: Run
-) -> list[decay.Study]:
+def publish(
+    studies: list[decay.Study],
+    courses: list[Course],
+    config: Config,
+    examples: int,
+    time: int,
+    results: Run,
+) -> None:
+    """Figures, the table, and the page that has them all."""
+    text = caption(config, examples, time)
+    figures = {
+        "gradient_flow.png": (
+            decay.draw(studies, config.order, text, config.bidirectional),
+            decay.title(studies),
+        )
+    }
+    if courses:
+        seen = (
+            f"Measured on {min(PROBED, examples)} held-out digits every "
+            f"{config.probe_every} training steps; mean and range of "
+            f"{len(config.seeds)} seeds. {trained(config, time)}"
+        )
+        figures |= learning_figures.draw(courses, seen)
+    for name, (figure, _) in figures.items():
+        figure.savefig(results.path / name)
+    table = decay.table(studies)
+    print(table.text())
+    sentences = {
+        name: " ".join(title.split("\n")) for name, (_, title) in figures.items()
+    }
+    page.write(
+        results,
+        question=__doc__,
+        findings=list(sentences.values()),
+        figures={name: CAPTIONS[name] for name in sentences},
+        tables={"What was measured": table},
+    )
+
+
+CAPTIONS = {
+    "gradient_flow.png": "The norm of the state's gradient against the reading step.",
+    "learning.png": "The same while the cells learn: time across, training step up.",
+    "gates.png": "The mean of every gate that a cell names, while it learns.",
+    "lyapunov.png": "The largest Lyapunov exponents along held-out digits.",
+}
+
+
+def compare(
+    name: str,
+    model: SequenceClassifier,
+    config: Config,
+    train: probing.Sequences,
+    test: probing.Sequences,
+    probe: Any,
+    results: Run,
+) -> tuple[list[decay.Study], Fitted]:
     """Train a cell from every seed; measure its gradient before and after."""
-    model = SequenceClassifier(cell, config.features, CLASSES, config.bidirectional)
-    params = training.start(model, jnp.asarray(train[0][:1]), config.seeds)
+    params = training.start(model, train[0][:1], config.seeds)
 
     def loss_fn(params, batch, key):
         xs, labels = batch
@@ -101,7 +170,15 @@ def compare_before_and_after(
     _, before = measure_all(params, *test)
     log("before", before)
     fitted = training.train(
-        loss_fn, params, train, config, results, title=name, labels={"cell": name}
+        loss_fn,
+        params,
+        train,
+        config,
+        results,
+        title=name,
+        labels={"cell": name},
+        probe=probe,
+        probe_every=config.probe_every,
     )
     accuracy, after = measure_all(fitted.params, *test)
     log("after", after)
@@ -109,15 +186,57 @@ def compare_before_and_after(
         results.log(kind="accuracy", cell=name, seed=seed, test_accuracy=value)
     return [
         decay.Study(
-            f"{name} {direction}" if config.bidirectional else name,
+            label(name, direction, config),
             sum(leaf[0].size for leaf in jax.tree.leaves(params)),
             np.asarray(accuracy),
             np.asarray(before[direction]),
             np.asarray(after[direction]),
             fitted.seconds_per_step,
         )
-        for direction in DIRECTIONS[: len(before)]
-    ]
+        for direction in before
+    ], fitted
+
+
+def label(name: str, direction: str, config: Config) -> str:
+    """What a cell is called in one direction."""
+    return f"{name} {direction}" if config.bidirectional else name
+
+
+def follow(
+    name: str,
+    model: SequenceClassifier,
+    fitted: Fitted,
+    probe: Any,
+    config: Config,
+    results: Run,
+) -> list[Course]:
+    """What the probes saw of a cell, and see at the end of training."""
+    assert fitted.probes is not None
+    last = jax.jit(lambda params: jax.lax.map(probe, params))(fitted.params)
+    steps = np.append(fitted.probes.steps, config.steps)
+    seen = jax.tree.map(
+        lambda on_the_way, end: np.concatenate([on_the_way, np.asarray(end)[None]]),
+        fitted.probes.values,
+        last,
+    )
+    courses = []
+    for direction in ("forward", "backward")[: 1 + config.bidirectional]:
+        found = {what: values[direction] for what, values in seen.items()}
+        for i, step in enumerate(steps):
+            for j, seed in enumerate(config.seeds):
+                here = jax.tree.map(lambda v, i=i, j=j: v[i, j], found)
+                where = {"cell": name, "direction": direction, "seed": seed}
+                results.log(kind="probe", step=int(step), **where, **here)
+        courses.append(
+            Course(
+                label(name, direction, config),
+                steps,
+                found.get("state_gradients"),
+                found.get("gates"),
+                found.get("lyapunov"),
+            )
+        )
+    return courses
 
 
 def logits(model: SequenceClassifier, params: dict, xs: Array) -> Array:
@@ -128,41 +247,21 @@ def logits(model: SequenceClassifier, params: dict, xs: Array) -> Array:
 def measure(
     model: SequenceClassifier, params: dict, xs: Array, labels: Array
 ) -> tuple[Array, dict[str, Array]]:
-    """Accuracy, and the gradient's log norm at every step, of one seed.
-
-    Each sequence has the gradient of its own loss; of their norms the median counts. A
-    backward cell's steps are numbered in the order in which it reads.
-    Returns the accuracy, and ln |dL/ds_t|, [time], by direction.
-    """
+    """Accuracy, and the gradient's log norm at every step by direction, of one seed."""
     accuracy = (logits(model, params, xs).argmax(axis=-1) == labels).mean()
-    sequences = time_first(xs)
-
-    def loss(*ys):
-        ys = batch_first(ys if model.bidirectional else ys[0])
-        said = model.apply({"params": params}, ys, method="read")
-        return losses(cast(Array, said), labels).sum()
-
-    def profile(params, loss, reverse=False):
-        _, gradients = flow.state_gradients(
-            model.cell, params, sequences, loss, reverse=reverse
-        )
-        norms = jnp.median(flow.log_norms(gradients), axis=1)
-        return norms[::-1] if reverse else norms
-
-    if not model.bidirectional:
-        cell = params["recurrent"]["cell"]
-        return accuracy, {"forward": profile(cell, lambda _, ys: loss(ys))}
-    pair = params["recurrent"]["cells"]
-    _, right = unroll(model.cell, pair.forward, sequences)
-    _, left = unroll(model.cell, pair.backward, sequences, reverse=True)
-    return accuracy, {
-        "forward": profile(pair.forward, lambda _, ys: loss(ys, left)),
-        "backward": profile(pair.backward, lambda _, ys: loss(right, ys), reverse=True),
-    }
+    return accuracy, probing.state_gradients(model, params, (xs, labels))
 
 
 def caption(config: Config, examples: int, time: int) -> str:
-    """What was done, so that the figure can stand alone."""
+    """What was measured, so that the figure can stand alone."""
+    return (
+        f"Lines: geometric mean over {len(config.seeds)} seeds of the median over "
+        f"{examples} held-out digits; bands: their range. {trained(config, time)}"
+    )
+
+
+def trained(config: Config, time: int) -> str:
+    """What was trained, and how it began."""
     starts = {name: cells.scheme_name(name, config.init, time) for name in config.cells}
     schemes = "; ".join(
         f"{', '.join(n for n in starts if starts[n] == scheme)}: "
@@ -172,9 +271,7 @@ def caption(config: Config, examples: int, time: int) -> str:
     return (
         f"Digits as {config.order}; {config.features} units; {config.optimizer}, rate "
         f"{config.learning_rate:g}, {config.steps} steps of {config.batch_size}, clip "
-        f"norm {config.clip_norm:g}. "
-        f"Lines: geometric mean over {len(config.seeds)} seeds of the median over "
-        f"{examples} held-out digits; bands: their range. Initialisation: {schemes}."
+        f"norm {config.clip_norm:g}. Initialisation: {schemes}."
     )
 
 

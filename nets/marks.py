@@ -102,6 +102,30 @@ def with_marks(
     return marking
 
 
+def gate_names(step: Callable[..., Any], *args: Any) -> list[str]:
+    """What a step's gates are called.
+
+    Args:
+        step: Any function of arrays.
+        *args: What it takes, or the shapes of that.
+
+    Returns:
+        Names, in the order in which the gates are computed; none if it marks none.
+
+    Example:
+        >>> gate_names(lambda x: 2 * gate(x, "forget"), jax.numpy.ones(3))
+        ['forget']
+    """
+    names = []
+
+    def look(*args):
+        _, marked = with_marks(step)(*args)
+        names.extend(mark.name for mark, _ in marked if mark.kind != CANDIDATE)
+
+    jax.eval_shape(look, *args)
+    return names
+
+
 def _run(program: ClosedJaxpr, inputs: list, change, marked: list) -> list:
     """Evaluate a closed jaxpr, collecting what is marked."""
     jaxpr = program.jaxpr

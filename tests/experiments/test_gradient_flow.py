@@ -12,7 +12,8 @@ import pytest
 
 from experiments import gradient_flow, launch
 
-TINY = ["--steps=3", "--features=4", "--seeds=0,1", "--order=rows"]
+SMALL = ["--steps=3", "--features=4", "--seeds=0,1", "--order=rows"]
+TINY = [*SMALL, "--probes=none"]
 
 CELLS = """
 import jax, jax.numpy as jnp, nets
@@ -143,6 +144,7 @@ def test_it_compares_cells_before_and_after_training(command, folder):
         "config.json",
         "metrics.jsonl",
         "gradient_flow.png",
+        "report.html",
     }
     assert (out / "gradient_flow.png").read_bytes().startswith(b"\x89PNG")
     config = json.loads((out / "config.json").read_text())
@@ -158,6 +160,53 @@ def test_it_compares_cells_before_and_after_training(command, folder):
         np.testing.assert_allclose(row["decay"], slope, rtol=1e-3, atol=1e-5)
     assert len(rows(out, "training")) == 4 * 2
     assert all(0 <= row["test_accuracy"] <= 1 for row in rows(out, "accuracy"))
+
+
+def test_probes_look_while_the_cells_learn(run, folder):
+    flags = *SMALL, "--cells=elman,gru,mycells:make", "--probe_every=2"
+    done = run(*flags, "--results=out")
+    assert done.returncode == 0, done.stderr
+    out = folder / "out"
+    pictures = {"gradient_flow", "learning", "gates", "lyapunov"}
+    assert {path.stem for path in out.glob("*.png")} == pictures
+    page = (out / "report.html").read_text()
+    assert page.count("<img") == len(pictures)
+    probes = rows(out, "probe")
+    assert [row["step"] for row in probes if row["cell"] == "gru"] == [0, 0, 2, 2, 3, 3]
+    gates = {row["cell"]: row["gates"].keys() for row in probes}
+    assert gates == {"elman": set(), "gru": {"reset", "update"}, "mycells:make": set()}
+    for row in probes:
+        assert len(row["state_gradients"]) == 8
+        assert all(0 < mean < 1 for mean in row["gates"].values())
+        # One multiplies the old state by 0.9, whatever it learns.
+        if row["cell"] == "mycells:make":
+            np.testing.assert_allclose(row["lyapunov"], np.log(0.9), rtol=1e-5)
+    # The first and the last look are at what is measured before and after, if on fewer.
+    before, after = (
+        [r["decay"] for r in rows(out, "gradient") if r["when"] == when]
+        for when in ("before", "after")
+    )
+    seen = {(r["cell"], r["seed"], r["step"]): r["state_gradients"] for r in probes}
+    for i, (cell, seed) in enumerate(
+        (c, s) for c in ("elman", "gru", "mycells:make") for s in (0, 1)
+    ):
+        for step, rates in ((0, before), (3, after)):
+            slope = np.polyfit(range(8), seen[cell, seed, step], 1)[0]
+            np.testing.assert_allclose(slope, rates[i], atol=0.05)
+
+
+def test_a_probe_in_both_directions(run, folder):
+    flags = *SMALL, "--seeds=0", "--cells=lstm", "--bidirectional", "--probe_every=9"
+    done = run(*flags, "--results=out")
+    assert done.returncode == 0, done.stderr
+    probes = rows(folder / "out", "probe")
+    assert [(row["direction"], row["step"]) for row in probes] == [
+        (direction, step) for direction in ("forward", "backward") for step in (0, 3)
+    ]
+    for row in probes:
+        assert row["gates"].keys() == {"input", "forget", "output"}
+        assert len(row["lyapunov"]) == 8
+        assert row["lyapunov"] == sorted(row["lyapunov"], reverse=True)
 
 
 def test_both_directions_are_measured_each_against_its_own_order(run, folder):
@@ -226,6 +275,9 @@ MISTAKES = [
     ("--cells=mycells:counts", "expected parameters to be arrays of real numbers"),
     ("--cells=mycells:exits", "cannot be imported: SystemExit: 5"),
     ("--cells=conv_lstm", "it reads images (space = 2): run it from Python, with"),
+    ("--probes=spectra", "expected some of state_gradients, gates, lyapunov, or none"),
+    ("--probes=gates,none", "or none; got 'none'"),
+    ("--probe_every=0", "flag --probe_every=0: 0 is not a positive integer"),
     ("--init=xavier", "flag --init: "),
     ("--init=chrono(1)", "flag --init: "),
     ("--init=chrono", "cell 'elman': "),

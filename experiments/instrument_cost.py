@@ -1,0 +1,188 @@
+"""What do the instruments cost?
+
+    python -m experiments.instrument_cost --cells=elman,lstm,gru
+
+A training step (forward, backward, Adam) is timed in turn plain and with the gradient
+of every state recorded, and the ratio of the two told. The same program then times the
+Lyapunov spectrum of a tanh network, in seconds, as there is no plain run to hold it to.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from tqdm import tqdm
+
+from experiments import cells, launch, page, report
+from nets import Cell, ElmanState, elman, flow, unroll
+from train import Run
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """The flags."""
+
+    cells: list[str] = launch.flag(
+        ["elman", "lstm", "gru"],
+        "Cells to train: names in nets.CELLS, or package.module:name of your own.",
+    )
+    inputs: int = launch.flag(128, "Features of the input.", lower_bound=1)
+    features: int = launch.flag(128, "Hidden units.", lower_bound=1)
+    batch_size: int = launch.flag(32, "Sequences at once.", lower_bound=1)
+    time: int = launch.flag(100, "Steps of a sequence.", lower_bound=1)
+    repeats: int = launch.flag(30, "How often each is timed.", lower_bound=1)
+    spectrum_features: int = launch.flag(
+        100, "Units of the network whose spectrum is timed.", lower_bound=1
+    )
+    spectrum_time: int = launch.flag(2000, "Steps of its run.", lower_bound=2)
+
+
+class Pair(NamedTuple):
+    """Seconds of two programs, run in turn.
+
+    Attributes:
+        name: What was trained.
+        plain: Of the training step, [repeats].
+        recorded: Of the same with the states' gradients, [repeats].
+    """
+
+    name: str
+    plain: np.ndarray
+    recorded: np.ndarray
+
+    @property
+    def ratio(self) -> float:
+        """Of the least times, which are those least disturbed."""
+        return float(self.recorded.min() / self.plain.min())
+
+
+def run(config: Config, results: Run) -> None:
+    """Time everything; log and print ratios."""
+    named = {
+        name: cells.named(name, config.inputs, config.features) for name in config.cells
+    }
+    pairs = []
+    for name, cell in named.items():
+        pairs.append(Pair(name, *time_step(name, cell, config)))
+        results.log(
+            kind="training step",
+            cell=name,
+            plain=pairs[-1].plain,
+            recorded=pairs[-1].recorded,
+            ratio=pairs[-1].ratio,
+        )
+    seconds = time_spectrum(config)
+    results.log(kind="spectrum", seconds=seconds)
+    table = report.Table(
+        [
+            "cell",
+            "plain step, ms (least, median)",
+            "with states' gradients, ms",
+            "ratio of the least",
+        ],
+        [
+            [p.name, milliseconds(p.plain), milliseconds(p.recorded), f"{p.ratio:.2f}"]
+            for p in pairs
+        ],
+    )
+    ratios = ", ".join(f"{p.ratio:.2f} ({p.name})" for p in pairs)
+    findings = [
+        f"A training step that records every state's gradient costs {ratios} times a "
+        "plain one.",
+        f"The Lyapunov spectrum of {config.spectrum_features} units over "
+        f"{config.spectrum_time:,} steps takes {seconds.min():.2f} s.",
+    ]
+    print(table.text())
+    print(findings[1])
+    page.write(
+        results,
+        question=__doc__,
+        findings=findings,
+        figures={},
+        tables={"A training step": table},
+    )
+
+
+def milliseconds(seconds: np.ndarray) -> str:
+    """The least and the median."""
+    return f"{1e3 * seconds.min():.1f}, {1e3 * np.median(seconds):.1f}"
+
+
+def time_step(name: str, cell: Cell, config: Config) -> tuple[np.ndarray, np.ndarray]:
+    """Seconds of a training step, plain and recorded."""
+    key = jax.random.key(0)
+    params = cell.init(key, config.inputs, config.features)
+    shape = config.time, config.batch_size, config.inputs
+    xs = jax.random.normal(key, shape)
+    optimizer = optax.adam(1e-3)
+
+    def loss(params, xs, deltas):
+        _, ys = unroll(cell, params, xs, deltas=deltas)
+        return (ys**2).mean()
+
+    def update(params, opt_state, gradient):
+        updates, opt_state = optimizer.update(gradient, opt_state, params)
+        return optax.apply_updates(params, updates), opt_state
+
+    @jax.jit
+    def plain(params, opt_state, xs):
+        return update(params, opt_state, jax.grad(loss)(params, xs, None))
+
+    @jax.jit
+    def recorded(params, opt_state, xs):
+        zeros = flow.zero_deltas(cell, params, xs)
+        gradient, states = jax.grad(loss, argnums=(0, 2))(params, xs, zeros)
+        return update(params, opt_state, gradient), flow.log_norms(states)
+
+    args = params, optimizer.init(params), xs
+    return alternately(plain, recorded, args, config.repeats, name)
+
+
+def alternately(
+    one: Callable[..., Any],
+    other: Callable[..., Any],
+    args: tuple,
+    repeats: int,
+    title: str,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Seconds of two functions, run in turn after a first call that compiles."""
+    for function in (one, other):
+        jax.block_until_ready(function(*args))
+    seconds = np.zeros((2, repeats))
+    for i in tqdm(range(repeats), desc=title, disable=None):
+        for j, function in enumerate((one, other)):
+            began = time.perf_counter()
+            jax.block_until_ready(function(*args))
+            seconds[j, i] = time.perf_counter() - began
+    return seconds[0], seconds[1]
+
+
+def time_spectrum(config: Config) -> np.ndarray:
+    """Seconds of all exponents of an autonomous tanh network, three times."""
+    size = config.spectrum_features
+    cell, key = elman(), jax.random.key(0)
+    params = cell.init(key, 1, size)
+    params = params._replace(w_h=1.5 * jax.random.normal(key, (size, size)) / size**0.5)
+    start = ElmanState(jax.random.normal(key, (size,)))
+
+    @jax.jit
+    def spectrum(params, xs):
+        return flow.lyapunov_spectrum(cell, params, xs, start).exponents
+
+    xs = jnp.zeros((config.spectrum_time, 1))
+    jax.block_until_ready(spectrum(params, xs))
+    seconds = []
+    for _ in tqdm(range(3), desc="spectrum", disable=None):
+        began = time.perf_counter()
+        jax.block_until_ready(spectrum(params, xs))
+        seconds.append(time.perf_counter() - began)
+    return np.array(seconds)
+
+
+if __name__ == "__main__":
+    launch.main(Config, run)

@@ -1,0 +1,209 @@
+"""Pictures of learning: what the instruments see, training step by training step."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import matplotlib
+import numpy as np
+from jaxtyping import Float, Int
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from experiments import report
+
+DECADES = 8  # below its largest value, what is shown of a gradient
+COLUMNS = 3
+
+
+class Course(NamedTuple):
+    """What was seen of one cell in one direction while it learned.
+
+    Attributes:
+        label: The cell, and the direction if there are two.
+        steps: Training steps, [probes].
+        log_norms: ln |dL/ds_t| by reading step, [probes, seeds, time], or None.
+        gates: The mean of each gate, [probes, seeds]; empty if it names none, or None.
+        exponents: Lyapunov exponents, [probes, seeds, exponents], or None.
+    """
+
+    label: str
+    steps: Int[np.ndarray, " probes"]
+    log_norms: Float[np.ndarray, "probes seeds time"] | None
+    gates: Mapping[str, Float[np.ndarray, "probes seeds"]] | None
+    exponents: Float[np.ndarray, "probes seeds exponents"] | None
+
+
+def draw(courses: Sequence[Course], caption: str) -> dict[str, tuple[Figure, str]]:
+    """A figure of everything that was probed.
+
+    Args:
+        courses: One a cell and direction.
+        caption: What was done.
+
+    Returns:
+        By file name, the figure and its title.
+    """
+    figures: dict[str, Any] = {}
+    if courses[0].log_norms is not None:
+        figures["learning.png"] = _heat_maps(courses)
+    if any(course.gates for course in courses):
+        figures["gates.png"] = _gates([c for c in courses if c.gates])
+    if courses[0].exponents is not None:
+        figures["lyapunov.png"] = _exponents(courses)
+    for figure, _ in figures.values():
+        report.caption(figure, caption)
+    return figures
+
+
+def _grid(title: str, count: int, share_y: bool) -> tuple[Figure, list[Axes]]:
+    """Panels in rows of at most three."""
+    columns = min(COLUMNS, count)
+    rows = -(-count // columns)
+    with matplotlib.rc_context({"font.size": 10}):
+        size = max(3.9 * columns, 6.4), 3.5 * rows + 1.1
+        figure = Figure(figsize=size, dpi=110, layout="constrained")
+        figure.suptitle(title, fontweight="bold", fontsize=12)
+        axes = figure.subplots(
+            rows, columns, squeeze=False, sharey=share_y, sharex=share_y
+        ).flat
+    axes = list(axes)
+    for axis in axes:
+        axis.tick_params(labelbottom=True)
+    for axis in axes[count:]:
+        axis.axis("off")
+    return figure, axes[:count]
+
+
+def _heat_maps(courses: Sequence[Course]) -> tuple[Figure, str]:
+    """The log norm of the state's gradient: time across, training step up."""
+    norms = [np.mean(c.log_norms, axis=1) / np.log(10) for c in courses]  # type: ignore
+    highest = max(
+        n[np.isfinite(n)].max() if np.isfinite(n).any() else 0.0 for n in norms
+    )
+    lowest = min(n[np.isfinite(n)].min(initial=highest) for n in norms)
+    lowest = np.floor(max(lowest, highest - DECADES))
+    title = _carried_title(courses)
+    figure, axes = _grid(title, len(courses), share_y=True)
+    mesh = None
+    for axis, course, norm in zip(axes, courses, norms, strict=True):
+        time = np.arange(norm.shape[1] + 1) - 0.5
+        mesh = axis.pcolormesh(
+            time,
+            _edges(course.steps),
+            np.maximum(norm, lowest),
+            cmap="cividis",
+            vmin=lowest,
+            vmax=highest,
+            rasterized=True,
+        )
+        axis.set(title=course.label, xlabel="step t of the sequence (loss at the end)")
+    for axis in axes[::COLUMNS]:
+        axis.set_ylabel("training step")
+    assert mesh is not None
+    bar = figure.colorbar(mesh, ax=axes, extend="min", shrink=0.9)
+    bar.set_label(r"$\log_{10} \|\partial L/\partial s_t\|$, mean over seeds")
+    return figure, title
+
+
+def _edges(steps):
+    """Where the rows of a heat map begin and end, for rows at `steps`."""
+    between = (steps[1:] + steps[:-1]) / 2
+    return np.concatenate([steps[:1], between, steps[-1:]])
+
+
+def _carried_title(courses: Sequence[Course]) -> str:
+    """How much of the last step's gradient comes to the first, before and after."""
+    said = []
+    for course in courses:
+        assert course.log_norms is not None
+        carried = (course.log_norms[..., 0] - course.log_norms[..., -1]).mean(axis=1)
+        first, last = (carried[i] / np.log(10) for i in (0, -1))
+        said.append(f"{course.label} $10^{{{first:.1f}}}$ to $10^{{{last:.1f}}}$")
+    return _wrapped(
+        "Gradient at the first step over that at the last, while learning",
+        said,
+        len(courses),
+    )
+
+
+def _wrapped(start: str, parts: Sequence[str], panels: int) -> str:
+    """A title that breaks between its parts."""
+    limit, lines = 50 * min(panels, COLUMNS) // 2 + 20, [start + ":"]
+    for i, part in enumerate(parts):
+        text = part + (", " if i < len(parts) - 1 else "")
+        if len(lines[-1]) + len(text) > limit:
+            lines.append(text)
+        else:
+            lines[-1] += (" " if lines[-1].endswith(":") else "") + text
+    return "\n".join(line.strip() for line in lines)
+
+
+def _gates(courses: Sequence[Course]) -> tuple[Figure, str]:
+    """The mean of every gate against the training step."""
+    moved = []
+    for course in courses:
+        gates = course.gates or {}
+        change = {name: g[-1].mean() - g[0].mean() for name, g in gates.items()}
+        name = max(change, key=lambda n: abs(change[n]))
+        first, last = (gates[name][i].mean() for i in (0, -1))
+        moved.append(f"{course.label}'s {name} {first:.2f} to {last:.2f}")
+    title = _wrapped("The gate that learning moves most", moved, len(courses))
+    figure, axes = _grid(title, len(courses), share_y=True)
+    for axis, course in zip(axes, courses, strict=True):
+        for colour, (name, values) in enumerate((course.gates or {}).items()):
+            _band(axis, course.steps, values.T, name, colour)
+        axis.set(title=course.label, xlabel="training step", ylim=(0, 1))
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize=8)
+    for axis in axes[::COLUMNS]:
+        axis.set_ylabel("mean of the gate (0 closed, 1 open)")
+    return figure, title
+
+
+def _exponents(courses: Sequence[Course]) -> tuple[Figure, str]:
+    """Lyapunov exponents against the training step."""
+    moved = []
+    for course in courses:
+        assert course.exponents is not None
+        first, last = (course.exponents[i, :, 0].mean() for i in (0, -1))
+        moved.append(f"{course.label} {first:+.3f} to {last:+.3f}")
+    title = _wrapped("Largest Lyapunov exponent, nats/step", moved, len(courses))
+    figure, axes = _grid(title, len(courses), share_y=True)
+    for axis, course in zip(axes, courses, strict=True):
+        assert course.exponents is not None
+        for i in reversed(range(course.exponents.shape[-1])):
+            values = course.exponents[..., i].T
+            shade = report.COLOURS[0] if i == 0 else report.COLOURS[6]
+            axis.plot(
+                course.steps,
+                values.mean(axis=0),
+                color=shade,
+                linewidth=2 if i == 0 else 1,
+                label={0: "largest", 1: f"next {course.exponents.shape[-1] - 1}"}.get(
+                    i
+                ),
+            )
+            axis.fill_between(
+                course.steps,
+                values.min(axis=0),
+                values.max(axis=0),
+                color=shade,
+                alpha=0.2 if i == 0 else 0.08,
+                linewidth=0,
+            )
+        axis.axhline(0, color="0.3", linewidth=1)
+        axis.set(title=course.label, xlabel="training step")
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize=8)
+    for axis in axes[::COLUMNS]:
+        axis.set_ylabel("Lyapunov exponent, nats/step")
+    return figure, title
+
+
+def _band(axis, steps, values, label, colour):
+    """The mean over seeds as a line, their range as a band."""
+    shade = report.COLOURS[colour % len(report.COLOURS)]
+    style = report.STYLES[colour % len(report.STYLES)]
+    axis.plot(steps, values.mean(axis=0), style, color=shade, label=label, linewidth=2)
+    low, high = values.min(axis=0), values.max(axis=0)
+    axis.fill_between(steps, low, high, color=shade, alpha=0.2, linewidth=0)

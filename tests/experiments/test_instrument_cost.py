@@ -1,0 +1,59 @@
+"""What the instruments cost: that it is measured, not how much it is."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from experiments import instrument_cost, launch
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """`code, out, err = run("--flag=value", ...)`."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*flags):
+        monkeypatch.setattr(sys, "argv", ["instrument_cost", *flags])
+        code = 0
+        try:
+            launch.main(instrument_cost.Config, instrument_cost.run)
+        except SystemExit as stop:
+            code = stop.code
+        return (code, *capsys.readouterr())
+
+    return run
+
+
+TINY = [
+    "--cells=elman",
+    "--inputs=2",
+    "--features=3",
+    "--batch_size=2",
+    "--time=5",
+    "--repeats=3",
+    "--spectrum_features=4",
+    "--spectrum_time=20",
+]
+
+
+def test_it_tells_ratios_of_one_run(run, tmp_path):
+    code, out, err = run(*TINY, "--results=out")
+    assert (code, err) == (0, "")
+    lines = (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()
+    step, spectrum = map(json.loads, lines)
+    assert len(step["plain"]) == len(step["recorded"]) == 3
+    ratio = min(step["recorded"]) / min(step["plain"])
+    np.testing.assert_allclose(step["ratio"], ratio)
+    assert f"{ratio:.2f}" in out
+    assert min(spectrum["seconds"]) > 0
+    assert (tmp_path / "out" / "report.html").exists()
+
+
+def test_a_mistake_is_one_sentence(run, tmp_path):
+    code, _, err = run("--cells=lsmt")
+    assert code == 2
+    assert err.startswith("instrument_cost: unknown cell 'lsmt'")
+    assert err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
