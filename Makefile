@@ -35,4 +35,4 @@ lock: ## Rewrite requirements.lock with the newest releases that pyproject.toml 
 	  --custom-compile-command "make lock" --output-file requirements.lock
 
 clean:
-	rm -rf .venv .cache
+	rm -rf .venv

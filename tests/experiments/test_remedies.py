@@ -1,0 +1,157 @@
+"""The remedies, run through their command line and against what is exact."""
+
+import json
+import sys
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import nets
+from experiments import launch, remedies
+from experiments.remedy_figures import Outcome, counted, title
+
+TINY = [
+    "--features=4",
+    "--length=6",
+    "--examples=40",
+    "--batch_size=8",
+    "--steps=8",
+    "--seeds=0,1",
+    "--exponents=2",
+    "--clip_norm=2.6",
+]
+
+
+class Done(NamedTuple):
+    """What a command leaves, its files apart."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """`done = run("--flag=value", ...)`, in an empty folder and in this process."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*flags):
+        monkeypatch.setattr(sys, "argv", ["remedies", *flags])
+        code: Any = 0
+        try:
+            launch.main(remedies.Config, remedies.run)
+        except SystemExit as stop:
+            code = stop.code
+        return Done(code, *capsys.readouterr())
+
+    return run
+
+
+def rows(folder, kind):
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    return [row for row in map(json.loads, lines) if row["kind"] == kind]
+
+
+def test_every_remedy_is_held_against_its_claim(run, tmp_path):
+    done = run(*TINY, "--results=out")
+    assert done.returncode == 0, done.stderr
+    out = tmp_path / "out"
+    names = {"config.json", "metrics.jsonl", "remedies.png", "report.html"}
+    assert {path.name for path in out.iterdir()} == names
+    assert (out / "remedies.png").read_bytes().startswith(b"\x89PNG")
+    page = (out / "report.html").read_text()
+    assert "<h1>Does each remedy for vanishing and exploding gradients" in page
+    assert "remedies change what they claim to" in page
+    claims = rows(out, "claim")
+    assert [row["remedy"] for row in claims[::2]] == list(remedies.REMEDIES)
+    for name in remedies.REMEDIES:
+        assert f"{name} claims that " in page and f"\n{name} " in done.stdout
+    less = [row for row in claims if row["remedy"] not in ("clip", "h_detach")]
+    assert all(row["held"] == (row["with_it"] < row["without"]) for row in less)
+    for row in claims:
+        if row["remedy"] == "h_detach":
+            assert 0 < row["without"] < row["with_it"] <= 1 and row["held"]
+        if row["remedy"] == "identity":
+            assert row["with_it"] < row["without"] / 2 and row["held"]
+
+    # The share of clipped steps, counted from the norms of all steps.
+    training = [row for row in rows(out, "training") if row["network"] == "clip"]
+    rates = []
+    for row in rows(out, "clip"):
+        norms = [r["gradient_norm"] for r in training if r["seed"] == row["seed"]]
+        assert len(norms) == 8
+        assert row["rate"] == pytest.approx(np.mean(np.array(norms) > 2.6))
+        assert row["before"] == pytest.approx(max(norms), rel=1e-5)
+        assert row["after"] == pytest.approx(min(max(norms), 2.6), rel=1e-5)
+        rates.append(row["rate"])
+    assert any(0 < rate < 1 for rate in rates)  # or the count above says little
+
+
+def test_what_does_nothing_does_not_hold(run, tmp_path):
+    flags = "--pascanu_weight=0", "--detach_rate=0"
+    names = "--remedies=pascanu,h_detach"
+    done = run(*TINY, *flags, names, "--results=out")
+    assert done.returncode == 0, done.stderr
+    for row in rows(tmp_path / "out", "claim"):
+        assert row["with_it"] == pytest.approx(row["without"], rel=1e-5)
+        assert row["error_with"] == pytest.approx(row["error_without"], rel=1e-5)
+    claims = [r for r in rows(tmp_path / "out", "claim") if r["remedy"] != "h_detach"]
+    assert not any(row["held"] for row in claims)
+
+
+def test_a_known_decay_is_found():
+    config = remedies.Config(features=3, length=12, examples=8, seeds=[0, 5])
+    bench: Any = remedies.Bench(config, results=None)  # type: ignore[arg-type]
+    cell = nets.elman(activation=lambda x: x)
+    models = bench.start(cell)
+    halving = jnp.broadcast_to(jnp.eye(3) / 2, (2, 3, 3))
+    models = models._replace(cell=models.cell._replace(w_h=halving))
+    decay = bench.decay(cell, models)
+    np.testing.assert_allclose(decay.rate, np.log(2), rtol=1e-5)
+    np.testing.assert_allclose(decay.half_life, 1, rtol=1e-5)
+
+
+def test_the_error_is_that_of_what_is_said():
+    config = remedies.Config(features=3, length=12, examples=8, seeds=[0, 5])
+    bench: Any = remedies.Bench(config, results=None)  # type: ignore[arg-type]
+    cell = nets.elman()
+    models = bench.start(cell)
+    says_1 = models._replace(w=jnp.zeros((2, 3)), b=jnp.ones(2))
+    expected = ((bench.targets - 1) ** 2).mean()
+    np.testing.assert_allclose(bench.error(cell, says_1), [expected] * 2, rtol=1e-5)
+
+
+def test_a_claim_that_holds_in_part_is_not_counted():
+    ones = np.ones(2)
+    held, half = np.array([True, True]), np.array([True, False])
+    outcome = Outcome("a", "b", "c", ones, ones, held, ones, ones / 2, "d")
+    partly = outcome._replace(remedy="z", held=half, error_with=ones * [0.5, 1])
+    assert counted(outcome) == "held, 2 of 2 seeds"
+    assert counted(partly) == "held in part, 1 of 2 seeds"
+    said = title([outcome, partly])
+    assert said.startswith("1 of 2 remedies") and said.endswith("in all seeds, with a")
+
+
+MISTAKES = [
+    ("--remedies=prayer", "--remedies: expected some of clip, pascanu, flossing, "),
+    ("--remedies=clip,clip", "clip stands there twice"),
+    ("--remedies=", "--remedies: expected values separated by commas"),
+    ("--exponents=5", "--exponents: expected at most 4, the units; got 5"),
+    ("--detach_rate=1", "--detach_rate: expected a rate below 1; got 1"),
+    ("--clip_norm=0", "flag --clip_norm=0: "),
+    ("--length=2", "flag --length=2: "),
+    ("--batch_size=41", "--batch_size: expected at most 40, the training sequences"),
+    ("--seeds=-1", "expected integers from 0 to 2^32 - 1; got [-1]"),
+]
+
+
+@pytest.mark.parametrize(("flag", "sentence"), MISTAKES)
+def test_a_mistake_is_one_sentence(flag, sentence, run, tmp_path):
+    done = run(*TINY, flag)
+    assert done.returncode == 2
+    assert done.stderr.startswith("remedies: ")
+    assert sentence in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.glob("results/*/*"))
