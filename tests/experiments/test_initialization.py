@@ -1,0 +1,176 @@
+"""Schemes of initialisation: against NumPy, and the command from end to end."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+import nets
+from experiments import initialization, initialization_figures, launch
+from experiments.initialization_figures import Reach
+from nets import flow, initializers
+
+TINY = ["--features=4", "--inputs=3", "--steps=30", "--seeds=0,1"]
+
+CELLS = """
+import jax, jax.numpy as jnp, nets
+
+def _step(params, state, x):
+    state = 0.01 * state + x @ params
+    return state, jnp.tanh(state)
+
+leaky = nets.Cell(
+    init=lambda key, inputs, features: jax.random.normal(key, (inputs, features)),
+    initial_state=lambda w, x: jnp.zeros((*x.shape[:-1], w.shape[-1])),
+    step=_step,
+)
+"""
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Run the command in this process; its exit code (0 if it returns), and words."""
+    (tmp_path / "mycells.py").write_text(CELLS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "mycells", raising=False)
+
+    def run(*flags):
+        monkeypatch.setattr(sys, "argv", ["initialization", *flags])
+        code = 0
+        try:
+            launch.main(initialization.Config, initialization.run)
+        except SystemExit as stop:
+            code = stop.code
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+def rows(folder, kind):
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    return [row for row in map(json.loads, lines) if row["kind"] == kind]
+
+
+def test_it_finds_the_norms_of_all_schemes(run, tmp_path):
+    flags = ["--cells=lstm,elman,mycells:leaky", "--schemes=linen,keras,chrono"]
+    code, out, err = run(*TINY, *flags, "--results=out")
+    assert (code, err) == (0, "")  # no bar where there is no terminal
+    folder = tmp_path / "out"
+    names = {"config.json", "metrics.jsonl", "initialization.png", "report.html"}
+    assert {path.name for path in folder.iterdir()} == names
+    assert (folder / "initialization.png").read_bytes().startswith(b"\x89PNG")
+    page = (folder / "report.html").read_text()
+    assert "<h1>How far does a cell&#x27;s gradient reach at the start" in page
+    assert "Left out: chrono(30) of cell 'elman': " in out
+    assert page.count("Left out: ") == 1 and page.count("<img ") == 1
+
+    drawn = {(r["cell"], r["init"]): r for r in rows(folder, "scheme")}
+    starts = ["lstm linen", "lstm keras", "lstm chrono(30)", "elman linen"]
+    starts += ["elman keras", "mycells:leaky own"]
+    assert list(drawn) == [tuple(start.split()) for start in starts]
+    for cell in ("lstm", "elman"):  # orthogonal gate by gate
+        values = [drawn[cell, "linen"][f"singular_{name}"] for name in ("mean", "max")]
+        np.testing.assert_allclose(values, 1, atol=1e-5)
+    assert drawn["lstm", "keras"]["singular_max"] < 1  # orthogonal as one
+    assert [drawn["lstm", one]["bias"] for one in ("linen", "keras")] == [0, 1]
+    assert drawn["elman", "keras"]["bias"] is None
+    assert drawn["mycells:leaky", "own"]["singular_mean"] is None
+    assert all(row["known"] is None for row in drawn.values())  # of other sizes
+
+    norms = {(r["cell"], r["init"], r["seed"]): r for r in rows(folder, "norm")}
+    config = initialization.Config(features=4, inputs=3, steps=30)
+    cell = nets.lstm(scheme=initializers.keras)
+    for seed in (0, 1):
+        row = norms["lstm", "keras", seed]
+        params, xs = initialization.draw_start(cell, seed, config)
+        jacobians = np.asarray(flow.step_jacobians(cell, params, xs), float)
+        product, expected = np.eye(8), []
+        for jacobian in jacobians:
+            product = jacobian @ product
+            expected.append(np.log10(np.linalg.svd(product, compute_uv=False)[0]))
+        at = np.array(row["times"]) - 1
+        assert at[-1] == 29
+        np.testing.assert_allclose(
+            row["log10_norms"], np.array(expected)[at], atol=1e-4
+        )
+        # One's own cell keeps a hundredth a step: soon less than float32 can say.
+        own = norms["mycells:leaky", "own", seed]
+        np.testing.assert_allclose(own["log10_norms"], -2.0 * (at + 1), atol=1e-4)
+
+
+def test_norms_below_float32_are_found_as_transport_finds_them():
+    config = initialization.Config(features=4, inputs=3, steps=200)
+    cell = nets.elman(scheme=initializers.torch)
+    params, xs = initialization.draw_start(cell, 0, config)
+    found = initialization.log10_norms(cell, np.array([1, 200]))(params, xs)
+    expected = flow.transport(cell, params, xs)[np.array([0, 199]), 0] / np.log(10)
+    assert expected[-1] < -40
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_what_was_measured_before_stands_beside_it(run, tmp_path, monkeypatch):
+    sizes = {"features": 4, "inputs": 3, "steps": 5}
+    monkeypatch.setattr(initialization, "KNOWN_FOR", sizes)
+    flags = ["--cells=lstm,gru", "--schemes=haiku,nnx", "--steps=5", "--results=out"]
+    code, out, _ = run(*TINY, *flags)
+    assert code == 0
+    known = [row["known"] for row in rows(tmp_path / "out", "scheme")]
+    assert known == [-4.9, -23.2, None, None]  # of the lstm only
+    assert "Mean over seeds minus that seed, in log10: haiku +" in out
+
+
+def of(init, known, *last):
+    norms = np.array(last)[:, None] * [0.5, 1.0]
+    return Reach("lstm", init, np.array([50, 100]), norms, (1.0, 1.0), 1.0, known)
+
+
+VERDICTS = [
+    ([of("a", -5.0, -4.0, -6.0), of("b", -9.0, -8.0, -9.0)], "agrees with that of one"),
+    ([of("b", -9.0, -8.0, -9.0), of("a", -5.0, -4.0, -6.0)], "one seed, a > b."),
+    ([of("a", -5.0, -8.0, -9.0), of("b", -9.0, -4.0, -6.0)], "turned round: a and b."),
+    ([of("a", -5.0, -4.0, -9.0), of("b", -9.0, -8.0, -9.0)], "open between seeds: a "),
+    ([of("a", -5.0, -4.0, -9.0)], "that seed, in log10: a -1.5."),
+]
+
+
+@pytest.mark.parametrize(("known", "words"), VERDICTS)
+def test_the_verdict_holds_for_every_seed(known, words):
+    assert words in " ".join(initialization_figures.verdict(known))
+
+
+TITLES = [
+    ([of("a", None, -4.0, -6.0), of("b", None, -8.0, -9.0)], "1e-8.5 from b, of 1e-5"),
+    ([of("a", None, -4.0, -6.0), of("b", None, -5.0, -9.0)], "seed decides as much"),
+    ([of("a", None, -4.0, -6.0), of("b", None, -8.0, -np.inf)], "a norm of 0 from b"),
+    ([of("a", None, -4.0)], "has a norm of 1e-4.0"),
+]
+
+
+@pytest.mark.parametrize(("found", "words"), TITLES)
+def test_the_title_claims_what_holds_for_every_seed(found, words):
+    assert words in initialization_figures.title(found)
+    initialization_figures.table(found).text()
+    initialization_figures.draw(found, "caption")
+
+
+MISTAKES = [
+    ("--cells=lsmt", "unknown cell 'lsmt'; expected one of elman, irnn, "),
+    ("--cells=mycells:nothing", "has no attribute 'nothing'"),
+    ("--schemes=xavier", "flag --schemes: unknown scheme 'xavier'"),
+    ("--schemes=chrono(1)", "'chrono(1)' has no number of steps above 2"),
+    ("--schemes=chrono", "of cell 'elman': expected a cell with a forget gate"),
+    ("--steps=0", "flag --steps=0: 0 is not a positive integer"),
+    ("--seeds=0,-1", "flag --seeds: expected integers from 0 to 2^32 - 1; got [0, -1]"),
+]
+
+
+@pytest.mark.parametrize(("flag", "sentence"), MISTAKES)
+def test_a_mistake_is_one_sentence(flag, sentence, run, tmp_path):
+    code, out, err = run(*TINY, "--cells=elman", flag, "--results=out")
+    assert (code, out) == (2, "")
+    assert err.startswith("initialization: ") and sentence in err
+    assert err.count("\n") == 1
+    assert {path.name for path in tmp_path.iterdir()} <= {"mycells.py", "__pycache__"}

@@ -1,0 +1,176 @@
+"""Spectra of cells and schemes: against NumPy, and the command from end to end."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+import nets
+from experiments import launch, spectra, spectra_figures
+from experiments.spectra_figures import Spectra
+from nets import flow, initializers
+
+TINY = ["--features=4", "--inputs=3", "--steps=30", "--warmup=10", "--seeds=0,1"]
+
+CELLS = """
+import jax, jax.numpy as jnp, nets
+
+def _step(params, state, x):
+    state = 0.9 * state + x @ params
+    return state, jnp.tanh(state)
+
+leaky = nets.Cell(
+    init=lambda key, inputs, features: jax.random.normal(key, (inputs, features)),
+    initial_state=lambda w, x: jnp.zeros((*x.shape[:-1], w.shape[-1])),
+    step=_step,
+)
+"""
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Run the command in this process; its exit code (0 if it returns), and words."""
+    (tmp_path / "mycells.py").write_text(CELLS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "mycells", raising=False)
+
+    def run(*flags):
+        monkeypatch.setattr(sys, "argv", ["spectra", *flags])
+        code = 0
+        try:
+            launch.main(spectra.Config, spectra.run)
+        except SystemExit as stop:
+            code = stop.code
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+def rows(folder, kind):
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    return [row for row in map(json.loads, lines) if row["kind"] == kind]
+
+
+def measured(seed):
+    """A GRU of the TINY sizes that starts as Keras's: its J_t, and its errors."""
+    config = spectra.Config(features=4, inputs=3, steps=30, warmup=10)
+    cell = nets.gru(scheme=initializers.keras)
+    params, xs = spectra.draw_start(cell, seed, config)
+    jacobians = flow.step_jacobians(cell, params, xs)[10:]
+    errors = flow.lyapunov_spectrum(cell, params, xs, warmup=10).errors
+    return np.asarray(jacobians, float), np.asarray(errors)
+
+
+def test_it_finds_the_spectra_of_all_starts(run, tmp_path):
+    flags = ["--cells=elman,gru,mycells:leaky", "--inits=own,keras,chrono"]
+    code, out, err = run(*TINY, *flags, "--results=out")
+    assert (code, err) == (0, "")  # no bar where there is no terminal
+    folder = tmp_path / "out"
+    names = {"config.json", "metrics.jsonl", "spectra.png", "report.html"}
+    assert {path.name for path in folder.iterdir()} == names
+    assert (folder / "spectra.png").read_bytes().startswith(b"\x89PNG")
+    found = {(r["cell"], r["init"], r["seed"]): r for r in rows(folder, "spectrum")}
+    starts = ["elman orthogonal", "elman keras", "gru orthogonal", "gru keras"]
+    starts += ["gru chrono(30)", "mycells:leaky own"]
+    assert list(found) == [(*s.split(), seed) for s in starts for seed in (0, 1)]
+
+    refused = "Left out: chrono(30) of cell 'elman': expected a cell with a forget gate"
+    assert out.splitlines()[-2].startswith(refused)
+    page = (folder / "report.html").read_text()
+    assert "<h1>Which cells keep a difference of the state" in page
+    assert page.count("Left out: ") == 1 and page.count("<img ") == 1
+
+    for seed in (0, 1):
+        row = found["gru", "keras", seed]
+        jacobians, errors = measured(seed)
+        total = np.linalg.slogdet(jacobians).logabsdet.mean()
+        np.testing.assert_allclose(sum(row["exponents"]), total, rtol=1e-4)
+        of_mean = np.sqrt((errors**2).sum(axis=0)) / 2  # over two sequences
+        np.testing.assert_allclose(row["errors"], of_mean, rtol=1e-2)
+        sigmas = []
+        for sequence in range(2):
+            product = np.linalg.multi_dot(jacobians[::-1, sequence])
+            sigmas.append(np.log(np.linalg.svd(product, compute_uv=False)) / 20)
+        np.testing.assert_allclose(
+            row["log_singular_values"], np.mean(sigmas, axis=0), atol=1e-4
+        )
+        assert row["exponents"] == sorted(row["exponents"], reverse=True)
+        # The state of one's own cell shrinks by 0.9 in every direction.
+        own = found["mycells:leaky", "own", seed]
+        np.testing.assert_allclose(own["exponents"], np.log(0.9), atol=1e-5)
+        np.testing.assert_allclose(own["log_singular_values"], np.log(0.9), atol=1e-5)
+    line = next(line for line in out.splitlines() if line.startswith("mycells:leaky"))
+    assert " ".join(line.split()[2:]) == (
+        "4 -0.1054 ± 0.0000 0.0000 0 -0.105 ± 0.000 0 6.6"
+    )
+
+
+def test_all_is_every_cell_of_vectors():
+    names = spectra.every(["gru", "all", "mycells:leaky"])
+    assert names[0] == "gru" and names[-1] == "mycells:leaky"
+    assert set(names[:-1]) == set(nets.CELLS) - {"conv_lstm", "conv_gru"}
+
+
+def of(cell, init, *largest):
+    exponents = np.array(largest)[:, None] - [0.0, 1.0]
+    return Spectra(cell, init, exponents, np.zeros_like(exponents), exponents)
+
+
+CLAIMS = [
+    # Which is the closest to zero, for every seed.
+    ([("lstm", "keras", -0.1, -0.2), ("gru", "own", -0.3, -0.4)], "of lstm (keras): "),
+    ([("lstm", "keras", -0.1, -0.35), ("gru", "own", -0.3, -0.4)], "hangs on the seed"),
+    ([("gru", "own", 0.3, 0.4), ("lstm", "own", -0.1, -0.2)], "lstm: -0.1500 nats"),
+    (
+        [("gru", "own", 1e-6, -1e-6), ("lstm", "own", -0.1, -0.2)],
+        "kept for good by gru",
+    ),
+    ([("gru", "own", np.nan, 0.0), ("lstm", "own", -0.1, -0.2)], "hangs on the seed"),
+    (
+        [("gru", "own", -np.inf, -0.3), ("lstm", "own", -0.1, -0.2)],
+        "lstm: -0.1500 nats",
+    ),
+]
+
+
+@pytest.mark.parametrize(("found", "claim"), CLAIMS)
+def test_what_is_claimed_holds_for_every_seed(found, claim):
+    found = [of(*one) for one in found]
+    assert claim in spectra_figures.closest(found)
+    spectra_figures.table(found).text()
+    spectra_figures.draw(found, "caption")
+
+
+def test_the_scheme_decides_where_the_seeds_do_not_overlap():
+    found = [of("gru", "keras", -0.5, -0.6), of("gru", "chrono(9)", -0.1, -0.05)]
+    assert "gru's slowest direction halves in 1.3 steps from keras, in 9.2 from" in (
+        spectra_figures.widest(found) or ""
+    )
+    found[1] = of("gru", "chrono(9)", -0.55, -0.05)
+    assert spectra_figures.widest(found) is None
+
+
+MISTAKES = [
+    ("--cells=lsmt", "unknown cell 'lsmt'; expected one of elman, irnn, "),
+    ("--cells=mycells:nothing", "has no attribute 'nothing'"),
+    ("--cells=conv_lstm", "it reads images (space = 2)"),
+    ("--inits=xavier", "flag --inits: unknown scheme 'xavier'"),
+    ("--inits=chrono", "of cell 'elman': expected a cell with a forget gate"),
+    ("--warmup=30", "flag --warmup: expected at most 29, below the steps; got 30"),
+    ("--warmup=-1", "flag --warmup=-1: -1 is not a non-negative integer"),
+    ("--seeds=0,-1", "flag --seeds: expected integers from 0 to 2^32 - 1; got [0, -1]"),
+    ("--features=0", "flag --features=0: 0 is not a positive integer"),
+    ("--batch_size=0", "flag --batch_size=0: 0 is not a positive integer"),
+]
+
+
+@pytest.mark.parametrize(("flag", "sentence"), MISTAKES)
+def test_a_mistake_is_one_sentence(flag, sentence, run, tmp_path):
+    code, out, err = run(*TINY, "--cells=elman", flag, "--results=out")
+    assert (code, out) == (2, "")
+    assert err.startswith("spectra: ") and sentence in err
+    assert err.count("\n") == 1
+    assert {path.name for path in tmp_path.iterdir()} <= {"mycells.py", "__pycache__"}
