@@ -118,7 +118,7 @@ def _carried_title(courses: Sequence[Course]) -> str:
         assert course.log_norms is not None
         carried = (course.log_norms[..., 0] - course.log_norms[..., -1]).mean(axis=1)
         first, last = (carried[i] / np.log(10) for i in (0, -1))
-        said.append(f"{course.label} $10^{{{first:.1f}}}$ to $10^{{{last:.1f}}}$")
+        said.append(f"{course.label} 1e{first:.1f} to 1e{last:.1f}")
     return _wrapped(
         "Gradient at the first step over that at the last, while learning",
         said,
