@@ -1,45 +1,44 @@
-"""Products of many matrices, kept as factors whose sizes stand in logarithms.
+"""Products of many matrices, kept as factors whose sizes are powers of two.
 
 A product of a hundred Jacobians has singular values from 1e-1 to 1e-60: too far apart
 for one array of float32, or of float64. So it is kept as
 
-    P = Q diag(exp(l)) W,   Q orthonormal,  l descending,  W of rows near to 1 in size
+    P = Q diag(2^k) W,   Q orthonormal,   W of rows near to 1 in size
 
-(the "UDT" of quantum Monte Carlo), and its singular values are found in this form.
+(the "UDT" of quantum Monte Carlo), and its singular values are found in this form. The
+k are whole numbers, so that over thousands of steps no rounding of theirs adds up.
 """
 
-import os
+import math
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-PR = os.environ.get("PR")
-ROUNDS = int(os.environ.get("ROUNDS", "2"))
 SWEEPS = 30  # at most; a handful is what it takes
 
 
 class Graded(NamedTuple):
-    """The product q diag(exp(log_scale)) w.
+    """The product q diag(2^k) w.
 
     Attributes:
         q: Orthonormal columns, [*batch, n, n].
-        log_scale: Descending, [*batch, n]; -inf where rank was lost.
+        k: Whole numbers, [*batch, n]; -inf where rank was lost.
         w: [*batch, n, n].
     """
 
     q: Float[Array, "*batch n n"]
-    log_scale: Float[Array, "*batch n"]
+    k: Float[Array, "*batch n"]
     w: Float[Array, "*batch n n"]
 
 
 def times(moved: Float[Array, "*batch n n"], product: Graded) -> Graded:
     """J P, given J Q.
 
-    The columns of J Q diag(exp(l)) are put in descending order of size, so that the
-    triangle of their QR decomposition is graded as they are: exp(-l') R exp(l) then has
-    no entry that is much above 1.
+    The columns of J Q diag(2^k) are put in descending order of size, so that the
+    triangle of their QR decomposition is graded as they are, row by row: 2^-k' R 2^k
+    has no entry above 1.
 
     Args:
         moved: J q, [*batch, n, n].
@@ -49,32 +48,40 @@ def times(moved: Float[Array, "*batch n n"], product: Graded) -> Graded:
         The same form of J P.
 
     Example:
-        >>> eye, half = jnp.eye(2), 0.5 * jnp.eye(2)
-        >>> times(half, Graded(eye, jnp.zeros(2), eye)).log_scale.round(3).tolist()
-        [-0.6930000185966492, -0.6930000185966492]
+        >>> eye, eighth = jnp.eye(2), 0.125 * jnp.eye(2)
+        >>> found = times(eighth, Graded(eye, jnp.zeros(2), eye))
+        >>> found.k.tolist(), jnp.abs(found.w).tolist()
+        ([-2.0, -2.0], [[0.5, 0.0], [0.0, 0.5]])
     """
-    sizes = product.log_scale + jnp.log(jnp.linalg.norm(moved, axis=-2))
+    sizes = product.k + jnp.log2(jnp.linalg.norm(moved, axis=-2))
     order = jnp.argsort(-sizes, axis=-1)
-    before = jnp.take_along_axis(product.log_scale, order, axis=-1)
+    before = jnp.take_along_axis(product.k, order, axis=-1)
     w = jnp.take_along_axis(product.w, order[..., :, None], axis=-2)
     q, upper = jnp.linalg.qr(jnp.take_along_axis(moved, order[..., None, :], axis=-1))
-    diagonal = jnp.diagonal(upper, axis1=-2, axis2=-1)
-    after = before + jnp.log(jnp.abs(diagonal))
-    # Entry (i, j) of R exp(l) becomes one of exp(l') (...): R_ij / R_ii exp(l_j - l_i).
+    # Rows are measured whole, not by R_ii, which is 0 where a column depends on those
+    # before it, though others after it may not.
+    digits, powers = jnp.frexp(upper)
+    powers = jnp.where(digits == 0, -jnp.inf, powers + before[..., None, :])
+    after = powers.max(axis=-1)
     known = jnp.isfinite(after)
-    shift = jnp.where(known[..., None, :], before[..., None, :], -jnp.inf)
-    shift -= jnp.where(known, before, 0.0)[..., :, None]
-    safe = jnp.where(known, jnp.abs(diagonal), 1.0)[..., :, None]
-    scaled = jnp.triu(upper / safe * jnp.exp(jnp.minimum(shift, 80.0)))
+    scaled = _shifted(digits, powers - jnp.where(known, after, 0)[..., None])
     eye = jnp.eye(scaled.shape[-1], dtype=scaled.dtype)
-    scaled = jnp.where(known[..., :, None], scaled, eye)
-    return Graded(q, after, scaled @ w)
+    w = jnp.where(known[..., None], scaled, eye) @ w
+    _, powers = jnp.frexp(jnp.abs(w).max(axis=-1))
+    w = _shifted(w, jnp.broadcast_to(-powers[..., None].astype(w.dtype), w.shape))
+    return Graded(q, after + powers, w)
+
+
+def _shifted(values, powers):
+    """values 2^powers, exactly, but for 0 where that is next to nothing."""
+    powers = jnp.clip(powers, -200, 200)
+    return jnp.where(powers == -200, 0, jnp.ldexp(values, powers.astype(jnp.int32)))
 
 
 def log_singular_values(product: Graded) -> Float[Array, "*batch n"]:
-    """ln of the singular values of q diag(exp(l)) w, descending.
+    """ln of the singular values of q diag(2^k) w, descending.
 
-    By one-sided Jacobi rotations of the rows of diag(exp(l)) w. A row is a unit vector
+    By one-sided Jacobi rotations of the rows of diag(2^k) w. A row is a unit vector
     and the logarithm of its length, so a rotation of two rows of lengths 1 and 1e-30
     neither loses nor underflows the shorter one: small singular values are as accurate,
     relative to themselves, as large ones.
@@ -88,7 +95,7 @@ def log_singular_values(product: Graded) -> Float[Array, "*batch n"]:
     Example:
         >>> eye = jnp.eye(3)
         >>> deep = Graded(eye, jnp.array([-900.0, 0.0, -2000.0]), eye)
-        >>> log_singular_values(deep).tolist()
+        >>> (log_singular_values(deep) / jnp.log(2)).round(2).tolist()
         [0.0, -900.0, -2000.0]
 
     References:
@@ -101,9 +108,12 @@ def log_singular_values(product: Graded) -> Float[Array, "*batch n"]:
     eye = jnp.broadcast_to(jnp.eye(size, dtype=product.w.dtype), product.w.shape)
     # Those of D W are those of W^T D, which in graded form has rows that are closer to
     # orthogonal: half the rotations are saved.
-    turned = Graded(eye, product.log_scale, eye)
+    turned = Graded(eye, product.k, eye)
     product = times(jnp.swapaxes(product.w, -1, -2), turned)
-    rows, logs = _unit(product.w, product.log_scale)
+    # Small numbers are rounded less: the largest is added last.
+    largest = product.k.max(axis=-1, keepdims=True)
+    largest = jnp.where(jnp.isneginf(largest), 0, largest)
+    rows, logs = _unit(product.w, (product.k - largest) * math.log(2))
     if size % 2:  # a row of nothing, so that all have a partner
         rows = jnp.concatenate([rows, jnp.zeros_like(rows[..., :1, :])], axis=-2)
         nothing = jnp.full_like(logs[..., :1], -jnp.inf)
@@ -134,9 +144,7 @@ def log_singular_values(product: Graded) -> Float[Array, "*batch n"]:
 
     start = rows, logs, jnp.ones((), rows.dtype), 0
     _, logs, _, _ = jax.lax.while_loop(unfinished, sweep, start)
-    if PR:
-        jax.debug.print("{}", n)
-    return -jnp.sort(-logs, axis=-1)[..., :size]
+    return largest * math.log(2) - jnp.sort(-logs, axis=-1)[..., :size]
 
 
 def _unit(rows, logs):

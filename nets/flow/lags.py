@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from nets.flow.layers import by_cell, zero_deltas
 from nets.flow.profile import log_norms
-from nets.recurrent import as_layer
+from nets.recurrent import as_layer, unroll
 from nets.types import Cell, Layer, Params, State
 
 
@@ -34,7 +34,7 @@ def lag_matrix(
         xs: The inputs, [time, *batch, inputs].
         losses: From all outputs to the loss of each step and sequence, [time, *batch].
         state: The state before the first step.
-        reverse: As in `nets.unroll`.
+        reverse: As in `nets.unroll`; of a layer each cell has its own direction.
         **options: What else `nets.unroll` takes; padded steps have no gradient.
 
     Returns:
@@ -59,7 +59,8 @@ def lag_matrix(
         Bengio, Simard and Frasconi 1994, Learning long-term dependencies with gradient
         descent is difficult, IEEE Transactions on Neural Networks 5(2).
     """
-    layer = as_layer(cell, reverse) if isinstance(cell, Cell) else cell
+    layer = as_layer(cell) if isinstance(cell, Cell) else cell
+    options |= {"reverse": True} if reverse else {}
     time = len(jax.tree.leaves(xs)[0])
 
     def all_losses(deltas):
@@ -74,7 +75,7 @@ def lag_matrix(
 
     zeros = zero_deltas(layer, params, xs, state, **options)
     each, pull = jax.vjp(all_losses, zeros)
-    backward = _backward(layer, params, xs)
+    backward = _backward(layer, params, xs, reverse)
 
     def of_step(t):
         (gradients,) = pull(jnp.zeros_like(each).at[t].set(1.0))
@@ -85,7 +86,9 @@ def lag_matrix(
         }
 
     found = jax.lax.map(of_step, jnp.arange(time))
-    return found[""] if isinstance(cell, Cell) else found
+    if isinstance(cell, Cell):
+        return found[""]
+    return {name: found[name] for name in backward}  # from the bottom to the top
 
 
 def _by_lag(norms, t, backward):
@@ -97,13 +100,14 @@ def _by_lag(norms, t, backward):
     return jnp.where(inside.reshape(-1, *(1,) * (norms.ndim - 1)), norms, -jnp.inf)
 
 
-def _backward(layer, params, xs) -> dict[str, bool]:
+def _backward(layer, params, xs, reverse) -> dict[str, bool]:
     """Which cells of a layer read from the last step to the first."""
-    directions = []
 
     def run(cell, params, xs, state, *, reverse=False, key=None, deltas=None, **how):
-        directions.append(reverse)
-        return as_layer(cell, reverse).apply(params, xs, state, **how)
+        _, ys = unroll(cell, params, xs, state, reverse=reverse, **how)
+        return jnp.zeros(int(reverse)), ys  # its length says it
 
-    states, _ = jax.eval_shape(lambda: layer.apply(params, xs, run=run))
-    return dict(zip(by_cell(layer, params, xs, states), directions, strict=True))
+    options = {"reverse": True} if reverse else {}
+    found, _ = jax.eval_shape(lambda: layer.apply(params, xs, run=run, **options))
+    places = by_cell(layer, params, xs, found)
+    return {name: length.shape == (1,) for name, length in places.items()}

@@ -42,8 +42,8 @@ def in_every_cell(instrument: Callable[..., Any]) -> Callable[..., Any]:
     def measure(cell, params, xs, state=None, **options):
         if isinstance(cell, Cell):
             return instrument(cell, params, xs, state, **options)
-        seen = {"lengths": options.pop("lengths", None)}
-        seen["mask"] = options.pop("mask", None)
+        for_unroll = ("lengths", "mask", "reverse")
+        seen = {name: options.pop(name) for name in for_unroll if name in options}
 
         def run(cell, params, xs, state, *, reverse, key=None, deltas=None, **how):
             found = instrument(

@@ -61,14 +61,18 @@ def trajectory(
     """
     real = real_steps(xs, lengths, mask, cell.space)
     xs = where_real(real, xs, 0.0)
-    x = jax.tree.map(lambda x: x[0], xs)
-    state = cell.initial_state(params, x) if state is None else state
+    x = jax.tree.map(lambda x: jnp.zeros(x.shape[1:], x.dtype), xs)
+    if state is None:
+        state = cell.initial_state(params, x)
+    state = jax.tree.map(jnp.asarray, state)
     options = {"lengths": lengths, "mask": mask, "reverse": reverse}
     states, _ = unroll(cell, params, xs, state, all_states=True, **options)
     if reverse:
         states, xs, real = jax.tree.map(lambda leaf: leaf[::-1], (states, xs, real))
     before = jax.tree.map(
-        lambda first, after: jnp.concatenate([first[None], after[:-1]]), state, states
+        lambda first, after: jnp.concatenate([first[None], after])[: len(after)],
+        state,
+        states,
     )
     # Integers may be tokens, which have no axis of features.
     first = jax.tree.leaves(x)[0]
@@ -200,7 +204,9 @@ def identity(walk: Trajectory) -> Float[Array, "*batch n n"]:
         >>> identity(walk).shape
         (5, 2, 2)
     """
-    first = jax.tree.map(lambda leaf: leaf[0], walk.before)
+    first = jax.tree.map(
+        lambda leaf: jnp.zeros(leaf.shape[1:], leaf.dtype), walk.before
+    )
     vector = as_vector(first, len(walk.batch))
     eye = jnp.eye(vector.shape[-1], dtype=vector.dtype)
     return jnp.broadcast_to(eye, (*walk.batch, *eye.shape))

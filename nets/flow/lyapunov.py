@@ -19,7 +19,7 @@ class LyapunovSpectrum(NamedTuple):
     Attributes:
         exponents: Nats a step, descending, [*batch, count].
         errors: The standard error of each, from the means over ten blocks of time,
-            [*batch, count]; nan where there are fewer than twenty steps.
+            [*batch, count]; nan where fewer than twenty steps count.
     """
 
     exponents: Float[Array, "*batch count"]
@@ -55,14 +55,15 @@ def lyapunov_spectrum(
         state: The state before the first step.
         count: How many of the largest exponents, by default all: as many as the state
             has coordinates.
-        warmup: How many steps pass before the mean begins, in which the state settles
-            and the columns turn to their directions.
+        warmup: How many steps, padding not counted, pass before the mean begins, in
+            which the state settles and the columns turn to their directions.
         lengths: As in `nets.unroll`; padding does not count.
         mask: As in `nets.unroll`, likewise.
         reverse: As in `nets.unroll`.
 
     Returns:
-        A `LyapunovSpectrum`; -inf where a direction is lost altogether.
+        A `LyapunovSpectrum`; -inf where a direction is lost altogether, nan for a
+        sequence that is all padding and warmup.
 
     Raises:
         ValueError: `count` or `warmup` is out of range, or as in `nets.unroll`.
@@ -110,32 +111,28 @@ def lyapunov_spectrum(
 
     steps = walk.before, walk.xs, walk.real
     _, growth = jax.lax.scan(turn, start[..., :count], steps)
-    return _averaged(growth[warmup:], None if walk.real is None else walk.real[warmup:])
+    if walk.real is None:
+        return _averaged(growth[warmup:], jnp.ones(time - warmup, bool))
+    settled = jnp.cumsum(walk.real, axis=0) > warmup
+    return _averaged(growth, walk.real & settled)
 
 
-def _averaged(growth, real) -> LyapunovSpectrum:
+def _averaged(growth, weight) -> LyapunovSpectrum:
     """The mean over steps, and its error by the means over blocks of them."""
-    time = len(growth)
-    weight = jnp.ones(growth.shape[:1], bool) if real is None else real
     weight = weight.reshape(*weight.shape, *(1,) * (growth.ndim - weight.ndim))
     growth = jnp.where(weight, growth, 0.0)
-    steps = jnp.maximum(weight.sum(axis=0), 1)
-    exponents = growth.sum(axis=0) / steps
-    length = time // BLOCKS
-    if length < 2:
-        errors = jnp.full_like(exponents, jnp.nan)
-    else:
-
-        def blocks(values):
-            cut = values[time - BLOCKS * length :]
-            return cut.reshape(BLOCKS, length, *cut.shape[1:]).sum(axis=1)
-
-        inside = blocks(jnp.broadcast_to(weight, growth.shape))
-        means = blocks(growth) / jnp.maximum(inside, 1)
-        filled = (inside > 0).sum(axis=0)
-        spread = jnp.where(inside > 0, (means - exponents) ** 2, 0.0).sum(axis=0)
-        errors = jnp.sqrt(spread / jnp.maximum(filled * (filled - 1), 1))
-        errors = jnp.where(filled < 2, jnp.nan, errors)
+    steps = weight.sum(axis=0)
+    exponents = growth.sum(axis=0) / jnp.maximum(steps, 1)
+    exponents = jnp.where(steps == 0, jnp.nan, exponents)
+    block = (jnp.cumsum(weight, axis=0) - 1) * BLOCKS // jnp.maximum(steps, 1)[None]
+    spread = jnp.zeros_like(exponents)
+    for i in range(BLOCKS):
+        inside = weight & (block == i)
+        total = jnp.where(inside, growth, 0.0).sum(axis=0)
+        mean = total / jnp.maximum(inside.sum(axis=0), 1)
+        spread += (mean - exponents) ** 2
+    errors = jnp.sqrt(spread / (BLOCKS * (BLOCKS - 1)))
+    errors = jnp.where(steps < 2 * BLOCKS, jnp.nan, errors)
     order = jnp.argsort(-exponents, axis=-1)
     return LyapunovSpectrum(
         jnp.take_along_axis(exponents, order, axis=-1),

@@ -38,14 +38,14 @@ def parameter_gradients_by_time(
         xs: The inputs, [time, *batch, inputs].
         loss: From the final state and all outputs to one number.
         state: The state before the first step.
-        reverse: As in `nets.unroll`.
+        reverse: As in `nets.unroll`; of a layer each cell has its own direction.
         **options: `lengths` or `mask`, as in `nets.unroll`; padded steps have no share.
 
     Returns:
         The loss, and a tree like the parameters, time in front.
 
     Raises:
-        ValueError: The loss is not one number, or as in `nets.unroll`.
+        ValueError: The loss is not one number, a key is given, or as in `nets.unroll`.
 
     Example:
         >>> import nets
@@ -62,7 +62,8 @@ def parameter_gradients_by_time(
         Pascanu, Mikolov and Bengio 2013, On the difficulty of training recurrent neural
         networks, https://arxiv.org/abs/1211.5063 (the sum over temporal components).
     """
-    layer = as_layer(cell, reverse) if isinstance(cell, Cell) else cell
+    layer = as_layer(cell) if isinstance(cell, Cell) else cell
+    options |= {"reverse": True} if reverse else {}
     time = len(jax.tree.leaves(xs)[0])
     each = jax.tree.map(lambda p: jnp.broadcast_to(p, (time, *jnp.shape(p))), params)
 
@@ -85,6 +86,8 @@ def _run(
     deltas=None,
 ):
     """`nets.unroll`, with parameters for each step."""
+    if key is not None or deltas is not None:
+        raise ValueError("expected neither a key nor deltas: steps without noise")
     real = real_steps(xs, lengths, mask, cell.space)
     xs = where_real(real, xs, 0.0)
     if state is None:
@@ -108,7 +111,7 @@ class Cancellation(NamedTuple):
     """
 
     log_norms: Float[Array, " time"]
-    index: Float[Array, ""]
+    index: Float[Array, ""]  # pyright: ignore[reportIncompatibleMethodOverride]
 
 
 def cancellation(shares: Params) -> Cancellation:

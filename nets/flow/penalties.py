@@ -38,13 +38,13 @@ def pascanu_penalty(
         xs: The inputs, [time, *batch, inputs].
         loss: The loss of whose gradient it speaks, as in `state_gradients`.
         state: The state before the first step.
-        **options: As in `state_gradients`.
+        **options: As in `state_gradients`, but without a key.
 
     Returns:
         One number, at least 0.
 
     Raises:
-        ValueError: As in `state_gradients`.
+        ValueError: A key is given, or as in `state_gradients`.
 
     Example:
         A linear network of orthogonal weights keeps the norm:
@@ -74,11 +74,18 @@ def pascanu_penalty(
 
 def _run_omega(cell, params, xs, state, *, deltas, key=None, reverse=False, **padding):
     """A cell's Omega in place of its state, and its outputs."""
+    if key is not None:
+        raise ValueError("expected no key: the Jacobians are those without noise")
     fixed, xs, state = jax.lax.stop_gradient((params, xs, state))
     walk = trajectory(cell, fixed, xs, state, reverse=reverse, **padding)
     batch_axes = len(walk.batch)
-    # By a complex z = a + ib, JAX's gradient is dL/da - i dL/db.
-    upstream = as_vector(jax.tree.map(jnp.conj, deltas), batch_axes + 1)
+
+    def gradient(delta, like):
+        if not jnp.issubdtype(like.dtype, jnp.inexact):
+            return jnp.zeros(delta.shape, like.dtype)  # which is no coordinate
+        return jnp.conj(delta)  # by z = a + ib, JAX's gradient is dL/da - i dL/db
+
+    upstream = as_vector(jax.tree.map(gradient, deltas, walk.before), batch_axes + 1)
     upstream = upstream[::-1] if reverse else upstream
 
     def ratio(before, x, real, g):
@@ -87,14 +94,17 @@ def _run_omega(cell, params, xs, state, *, deltas, key=None, reverse=False, **pa
             return as_vector(after, batch_axes)
 
         _, pull = jax.vjp(vector_step, as_vector(before, batch_axes))
-        norm = jnp.linalg.norm(g, axis=-1)
-        known = norm > 0
         # Scaled first, or the norms of small gradients underflow.
-        (carried,) = pull(g / jnp.where(known, norm, 1)[..., None])
+        largest = jnp.abs(g).max(axis=-1, keepdims=True)
+        known = largest[..., 0] > 0
+        g /= jnp.where(largest > 0, largest, 1)
+        (carried,) = pull(
+            g / jnp.where(known, jnp.linalg.norm(g, axis=-1), 1)[..., None]
+        )
         square = (carried**2).sum(axis=-1)
+        lost = known & (square == 0)  # nothing comes through: a ratio of 0
         known &= square > 0
         off = jnp.sqrt(jnp.where(known, square, 1)) - 1
-        lost = (norm > 0) & (square == 0)  # nothing comes through: a ratio of 0
         off = jnp.where(lost, -1.0, off) ** 2
         return where_real(real, off, 0.0)
 
@@ -117,7 +127,8 @@ def flossing_penalty(
 
         penalty = mean over i = 1 ... count of (lambda_i - target)^2
 
-    over the batch and the cells of a layer too. Where an exponent is zero, there is a
+    over the batch and the cells of a layer too; sequences without a step that counts
+    are left out. Where an exponent is zero, there is a
     direction along which gradients neither vanish nor explode.
 
     Args:
@@ -151,4 +162,11 @@ def flossing_penalty(
     found = lyapunov_spectrum(cell, params, xs, state, count=count, **options)
     # Exponents and their errors stand in turn: the errors are no part of the penalty.
     exponents = jax.tree.leaves(found)[::2]
-    return jnp.stack([((each - target) ** 2).mean() for each in exponents]).mean()
+    return jnp.stack([_off(each, target) for each in exponents]).mean()
+
+
+def _off(exponents, target):
+    """The mean of their squared distances, of those that are known."""
+    known = ~jnp.isnan(exponents)
+    squares = jnp.where(known, exponents - target, 0.0) ** 2
+    return squares.sum() / jnp.maximum(known.sum(), 1)

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 from scipy import stats
 
@@ -36,7 +37,8 @@ def log_norms(gradients: State, batch_axes: int = 1) -> Float[Array, "time *batc
         [[-68.38400268554688], [-68.38400268554688]]
     """
     leaves = jax.tree.leaves(gradients)
-    if any(leaf.ndim < 2 + batch_axes for leaf in leaves):
+    # One number a sequence, such as a counter, has no axis of its own.
+    if all(leaf.ndim < 2 + batch_axes for leaf in leaves):
         raise ValueError(
             f"expected gradients [time, *batch, ...] with {batch_axes} axes of batch "
             f"and some of the state; got {[list(leaf.shape) for leaf in leaves]}; "
@@ -114,7 +116,8 @@ def reach(
         fall: The share.
 
     Returns:
-        Steps, [...]; inf where it does not fall so far within the sequence.
+        Steps, [...]; inf where it does not fall so far within the sequence, nan where
+        there is no gradient at all.
 
     Raises:
         ValueError: The share is not between 0 and 1.
@@ -126,12 +129,13 @@ def reach(
     if not 0 < fall < 1:
         raise ValueError(f"expected a share between 0 and 1; got {fall}")
     back = log_norms[::-1]
-    start = jnp.argmax(jnp.isfinite(back), axis=0)
-    level = jnp.take_along_axis(back, start[None], axis=0) + jnp.log(fall)
-    steps = jnp.arange(len(back)).reshape(-1, *(1,) * start.ndim)
+    start = jnp.argmax(jnp.isfinite(back), axis=0, keepdims=True)
+    level = jnp.take_along_axis(back, start, axis=0) + jnp.log(fall)
+    steps = jnp.arange(len(back)).reshape(-1, *(1,) * (back.ndim - 1))
     fallen = (back <= level) & (steps > start)
-    first = (jnp.argmax(fallen, axis=0) - start).astype(log_norms.dtype)
-    return jnp.where(fallen.any(axis=0), first, jnp.inf)
+    first = (jnp.argmax(fallen, axis=0) - start[0]).astype(log_norms.dtype)
+    steps = jnp.where(fallen.any(axis=0), first, jnp.inf)
+    return jnp.where(jnp.isfinite(back).any(axis=0), steps, jnp.nan)
 
 
 class Profile(NamedTuple):
@@ -164,25 +168,29 @@ def profile(
 
     Args:
         log_norms: Nats, [time, *samples], as by `log_norms`. Where it is not finite, in
-            padding say, is left out of the slopes and means.
+            padding say, is left out of the slopes and means; so is a sample with fewer
+            than two finite steps.
         reverse: Whether the cell read from the last step to the first.
 
     Returns:
         A `Profile`.
 
     Example:
-        >>> slopes = jnp.array([0.1, 0.2, 0.3])
+        >>> slopes = jnp.array([[0.1, 0.2, 0.3]])
         >>> found = profile(jnp.arange(50.0)[:, None] * slopes)
-        >>> found.rate.round(3).item(), found.low.round(3).item()
-        (0.20000000298023224, -0.04800000041723251)
+        >>> round(float(found.rate), 3), round(float(found.low), 3)
+        (0.2, -0.048)
     """
     flat = log_norms.reshape(len(log_norms), -1)
     flat = flat[::-1] if reverse else flat
     rates = decay_rate(flat)
-    count = rates.shape[0]
-    rate = rates.mean()
-    if count > 1:
-        width = stats.t.ppf(0.975, count - 1) * rates.std(ddof=1) / count**0.5
+    rate = jnp.nanmean(rates)
+    if len(rates) > 1:
+        # Of how many samples are known, only the most can be told under jit.
+        known = jnp.isfinite(rates).sum()
+        students = jnp.asarray(stats.t.ppf(0.975, np.arange(1, len(rates))), rate.dtype)
+        error = jnp.nanstd(rates, ddof=1) / jnp.sqrt(known.astype(rate.dtype))
+        width = jnp.where(known > 1, students[known - 2] * error, jnp.nan)
     else:
         width = jnp.full_like(rate, jnp.nan)
     back = flat[::-1]
@@ -195,5 +203,5 @@ def profile(
         rate - width,
         rate + width,
         half_life(rate),
-        jnp.median(reach(flat)),
+        jnp.nanmedian(reach(flat)),
     )

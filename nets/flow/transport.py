@@ -31,9 +31,12 @@ def transport(
     The product is never multiplied out: it is brought to a graded form anew in every
     step, and its singular values are found in that form, all of them to an accuracy
     that is relative to themselves. So there is no under- or overflow over any number of
-    steps; in float32 the error of ln sigma is about 1e-6 sqrt(t) times what the spread
-    of the Jacobians' own singular values makes of it, in our tests below 1e-3 over
-    10,000 steps.
+    steps. Against 200 digits, over 40 steps, ln sigma is right to 1e-10 in float64, and
+    in float32 to 1e-4, but for Jacobians with singular values far apart: the smallest
+    of a product is as uncertain as those of its Jacobians are, which a condition of 1e5
+    makes 1e-3, and of 1e6 0.1. The norm, sigma_1, is right to 1e-5 even then. Over
+    10,000 steps float32 is within 1e-4 of float64 for the norm, and within 1e-6 to 3e-5
+    of its size for the smallest.
 
     Args:
         cell: Any `Cell` whose step can be differentiated forward, or a recurrent
@@ -83,12 +86,12 @@ def transport(
             walk._replace(before=step[0], xs=step[1], real=step[2]), so_far.q
         )
         so_far = times(moved, so_far)
-        return so_far, (so_far.log_scale, so_far.w)
+        return so_far, (so_far.k, so_far.w)
 
     start = Graded(eye, jnp.zeros(eye.shape[:-1], eye.dtype), eye)
     _, factors = jax.lax.scan(carry, start, (walk.before, walk.xs, walk.real))
     sigmas = jax.lax.map(
-        lambda lw: log_singular_values(Graded(eye, *lw))[..., :count],
+        lambda kw: log_singular_values(Graded(eye, *kw))[..., :count],
         factors,
         batch_size=16,
     )

@@ -1,0 +1,176 @@
+"""The loss of each step by each state before it."""
+
+from functools import partial
+
+import cases
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from cases import FEATURES, INPUTS, TIME, example
+
+import nets
+from nets.flow import lag_matrix, state_gradients, zero_deltas
+
+exactly = partial(chex.assert_trees_all_close, rtol=1e-9, atol=1e-9)
+LENGTHS = (0, 3, TIME)
+
+
+def losses(ys):
+    return jnp.sin(ys).sum(axis=-1)
+
+
+lags = jax.jit(partial(lag_matrix, losses=losses), static_argnames=("cell", "reverse"))
+
+
+def whole(layer, params, xs, state=None, **options):
+    """dL_t/ds_u of one sequence's or a batch's summed losses, a tree [t, u, ...]."""
+    options["deltas"] = zero_deltas(layer, params, xs, state, **options)
+
+    def each(deltas):
+        _, ys = layer.apply(params, xs, state, **{**options, "deltas": deltas})
+        return losses(ys).reshape(TIME, -1).sum(axis=1)
+
+    return jax.jit(jax.jacobian(each))(options["deltas"])
+
+
+def by_lag(tensor, back=False):
+    """ln of the norms of [t, u, batch, ...], at [t, k, batch]."""
+    squares = sum(
+        (np.abs(leaf) ** 2).reshape(TIME, TIME, leaf.shape[2], -1).sum(axis=-1)
+        for leaf in jax.tree.leaves(tensor)
+    )
+    with np.errstate(divide="ignore"):
+        norms = np.log(squares) / 2
+    found = np.full(norms.shape, -np.inf)
+    for t in range(TIME):
+        for k in range(TIME):
+            u = t + k if back else t - k
+            if 0 <= u < TIME:
+                found[t, k] = norms[t, u]
+    return found
+
+
+@cases.both_ways
+@pytest.mark.parametrize("name", [*cases.CORE, "lru"])
+def test_it_is_the_whole_jacobian_put_in_order(name, reverse, x64):
+    cell = cases.CASES[name].cell
+    params, xs, state = example(cell, 2)
+    found = lags(cell, params, xs, state=state, reverse=reverse)
+    tensor = whole(nets.as_layer(cell, reverse), params, xs, state)
+    exactly(found, by_lag(tensor, reverse))
+    for t in range(TIME):
+        reachable = TIME - t if reverse else t + 1
+        assert jnp.isneginf(found[t, reachable:]).all()
+        assert jnp.isfinite(found[t, :reachable]).all()
+
+
+def test_over_all_steps_they_sum_to_the_state_gradients(x64):
+    cell = nets.lstm()
+    params, xs, state = example(cell, 2)
+    tensor = whole(nets.as_layer(cell), params, xs, state)
+    _, gradients = state_gradients(
+        cell, params, xs, lambda state, ys: losses(ys).sum(), state
+    )
+    exactly(jax.tree.map(lambda leaf: leaf.sum(axis=0), tensor), gradients)
+
+
+def test_lag_zero_is_the_steps_own_output_alone(x64):
+    params, xs, state = example(nets.lstm(), 2)
+    _, ys = nets.unroll(nets.lstm(), params, xs, state)
+    own = np.log(np.linalg.norm(np.cos(ys), axis=-1))
+    exactly(lags(nets.lstm(), params, xs, state=state)[:, 0], own)
+
+
+def test_a_known_decay(x64):
+    """s' = s / 2 + x, y = s: every lag halves."""
+    cell = nets.Cell(
+        lambda key, inputs, features: (),
+        lambda params, x: jnp.zeros(x.shape, x.dtype),
+        lambda params, state, x: (0.5 * state + x,) * 2,
+    )
+    found = lag_matrix(cell, (), jnp.ones((4, 1)), lambda ys: ys[:, 0])
+    t, k = np.indices((4, 4))
+    exactly(found, np.where(k <= t, -k * np.log(2), -np.inf))
+
+
+def draw_layer(layer):
+    like = jax.eval_shape(lambda k: layer.init(k, INPUTS, FEATURES), jax.random.key(0))
+    return cases.draw(like, dtype=jnp.float64)
+
+
+def test_layers_by_their_cells_names(x64):
+    layer = nets.stack(nets.bidirectional(nets.gru()), nets.lstm())
+    params, xs = draw_layer(layer), cases.normal(TIME, 2, INPUTS)
+    found = lag_matrix(layer, params, xs, losses)
+    assert list(found) == ["0.forward", "0.backward", "1"]
+    (forward, backward), above = whole(layer, params, xs)
+    exactly(found["0.forward"], by_lag(forward))
+    exactly(found["0.backward"], by_lag(backward, back=True))
+    exactly(found["1"], by_lag(above))
+
+
+def test_directions_are_those_of_the_places_not_of_the_order_of_calls(x64):
+    """A layer that calls "b" first, whose states stand as "a", "b"."""
+    gru = nets.gru()
+
+    def apply(params, xs, state=None, *, deltas=None, run=nets.unroll, **options):
+        moves = {"a": None, "b": None} if deltas is None else deltas
+        state = None, None
+        b, back = run(
+            gru, params["b"], xs, state[0], reverse=True, deltas=moves["b"], **options
+        )
+        a, ys = run(
+            gru, params["a"], xs, state[1], reverse=False, deltas=moves["a"], **options
+        )
+        return {"a": a, "b": b}, ys + back
+
+    both = nets.bidirectional(gru, merge=nets.recurrent.add)
+    params, xs = draw_layer(both), cases.normal(TIME, 2, INPUTS)
+    layer = nets.Layer(gru.init, apply)
+    found = lags(layer, {"a": params.forward, "b": params.backward}, xs)
+    expected = lags(both, params, xs)
+    exactly(found, {"a": expected["forward"], "b": expected["backward"]})
+
+
+@cases.both_ways
+def test_padding_has_no_lags(reverse, x64):
+    cell = nets.gru()
+    params, xs, state = example(cell, 3)
+    filled = cases.fill_padding(xs, LENGTHS, np.nan)
+    lengths = jnp.array(LENGTHS)
+    found = lags(cell, params, filled, state=state, reverse=reverse, lengths=lengths)
+    layer = nets.as_layer(cell, reverse)
+    exactly(found, by_lag(whole(layer, params, xs, state, lengths=lengths), reverse))
+    assert jnp.isneginf(found[:, :, 0]).all() and jnp.isneginf(found[3:, :, 1]).all()
+    assert jnp.isfinite(found[:, 0, 2]).all()
+
+
+def test_without_a_batch_and_without_jit(x64):
+    params, xs, state = example(nets.gru(), 1)
+    alone = lag_matrix(
+        nets.gru(), params, xs[:, 0], losses, jax.tree.map(lambda s: s[0], state)
+    )
+    assert isinstance(alone, jax.Array) and alone.shape == (TIME, TIME)
+    exactly(alone, lags(nets.gru(), params, xs, state=state)[..., 0])
+
+
+def test_images(x64):
+    cell = nets.conv_gru(kernel_size=(2,))
+    params, xs, state = example(cell, 2)
+    found = jax.jit(
+        lambda: lag_matrix(
+            cell, params, xs, lambda ys: jnp.sin(ys).sum(axis=(-2, -1)), state
+        )
+    )()
+    exactly(found, by_lag(whole(nets.as_layer(cell), params, xs, state)))
+
+
+def test_refusals():
+    params, xs, _ = example(nets.gru(), 2)
+    with pytest.raises(ValueError, match=rf"\[time, \*batch\] of {TIME} steps"):
+        lag_matrix(nets.gru(), params, xs, lambda ys: ys[-1].sum(axis=-1))
+    layer = nets.stack(nets.gru())
+    with pytest.raises(ValueError, match="no `reverse` for a layer"):
+        lag_matrix(layer, (params,), xs, losses, reverse=True)

@@ -1,0 +1,128 @@
+"""How a gradient decays, as numbers, over samples."""
+
+from functools import partial
+
+import cases
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+from nets.flow import decay_rate, half_life, profile, reach
+
+close = partial(np.testing.assert_allclose, rtol=1e-10)
+
+
+def lines(*rates, time=50):
+    """ln |g_t| that grow by a rate a step."""
+    return jnp.arange(float(time))[:, None] * jnp.array(rates)[None]
+
+
+def test_the_interval_is_students(x64):
+    norms = lines(*(0.3 + 0.1 * cases.normal(12))) + cases.normal(50, 12, seed=1)
+    found, slopes = profile(norms), np.polyfit(np.arange(50), norms, deg=1)[0]
+    test = stats.ttest_1samp(slopes, 0).confidence_interval(0.95)
+    close((found.low, found.high), test)
+    close(found.rate, slopes.mean())
+    close(found.half_life, half_life(jnp.asarray(slopes.mean())))
+    close(found.log_norm, norms[::-1].mean(axis=1))
+    close(found.reach, np.median(reach(norms)))
+
+
+def test_about_95_of_100_intervals_have_the_true_rate(x64):
+    drawn = np.random.default_rng(0)
+    rates = 0.2 + 0.05 * drawn.standard_normal((5, 1000))
+    noise = 0.1 * drawn.standard_normal((20, 5, 1000))
+    norms = np.arange(20.0)[:, None, None] * rates + noise
+    found = jax.jit(jax.vmap(profile, in_axes=-1))(jnp.asarray(norms))
+    inside = (found.low < 0.2) & (found.high > 0.2)
+    assert abs(inside.mean() - 0.95) < 4 * (0.95 * 0.05 / 1000) ** 0.5
+
+
+def test_one_sample_has_no_interval():
+    found = profile(lines(0.25))
+    assert jnp.isnan(found.low) and jnp.isnan(found.high)
+    np.testing.assert_allclose(found.rate, 0.25, rtol=1e-5)
+
+
+def test_any_number_of_axes_of_samples(x64):
+    norms = cases.normal(20, 6)
+    for shape in ((20, 2, 3), (20, 6)):
+        for one, other in zip(
+            profile(norms.reshape(shape)), profile(norms), strict=True
+        ):
+            close(one, other)
+    single = profile(norms[:, 0])
+    close(single.rate, decay_rate(norms[:, 0]))
+
+
+def test_a_cell_in_reverse_is_flipped(x64):
+    norms = lines(0.1, 0.2, 0.4) + cases.normal(50, 3)
+    for there, back in zip(
+        profile(norms), profile(norms[::-1], reverse=True), strict=True
+    ):
+        close(there, back)
+    assert profile(norms).rate > 0
+
+
+def test_padding_is_left_out(x64):
+    """Of four samples one has no gradient at all, another at one step only."""
+    norms = lines(0.1, 0.3, 0.2, 0.2).at[30:, 1].set(-jnp.inf).at[:, 2].set(-jnp.inf)
+    norms = norms.at[1:, 3].set(-jnp.inf)
+    found, pair = profile(norms), profile(norms[:, :2])
+    close(found.rate, 0.2)
+    close((found.low, found.high), (pair.low, pair.high))
+    width = 0.2 / 2 * stats.t.ppf(0.975, 1)
+    close(found.high - found.rate, width)
+    close(found.log_norm[:20], norms[::-1][:20, 0])
+    close(found.log_norm[20:49], norms[::-1][20:49, :2].mean(axis=1))
+
+
+def test_nothing_at_all():
+    found = profile(jnp.full((5, 3), -jnp.inf))
+    assert all(jnp.isnan(number) for number in found[1:])
+    assert jnp.isneginf(found.log_norm).all()
+
+
+def test_under_jit(x64):
+    norms = lines(0.1, 0.3, 0.2).at[30:, 1].set(-jnp.inf)
+    for one, other in zip(jax.jit(profile)(norms), profile(norms), strict=True):
+        close(one, other)
+
+
+@pytest.mark.parametrize("rate", [0.05, 1.0, 30.0])
+def test_the_reach_of_a_known_decay(rate, x64):
+    found = reach(lines(rate, time=200))[0]
+    assert found == np.ceil(np.log(1e3) / rate)
+
+
+def test_the_reach_by_its_definition(x64):
+    norms = jnp.log(jnp.abs(cases.normal(60, 20)))
+    found = reach(norms, fall=0.05)
+    for row, norm in enumerate(np.asarray(norms).T):
+        back = np.exp(norm[::-1])
+        steps = [k for k in range(60) if back[k] <= 0.05 * back[0]]
+        assert found[row] == (steps[0] if steps else np.inf)
+    assert jnp.isfinite(found).any() and jnp.isinf(found).any()
+
+
+def test_where_it_does_not_fall_so_far_the_reach_is_infinite():
+    assert jnp.isinf(reach(lines(0.0, -0.1, 0.1))).all()
+
+
+def test_the_reach_begins_at_each_sequences_end():
+    norms = lines(1.0, 1.0, 1.0).at[20:, 1].set(-jnp.inf).at[:, 2].set(-jnp.inf)
+    np.testing.assert_array_equal(reach(norms), [7, 7, np.nan])
+
+
+def test_a_gradient_that_is_cut_off_has_fallen():
+    """As by truncation: zeros before some step."""
+    norms = jnp.full((10, 1), 2.0).at[:6].set(-jnp.inf)
+    assert reach(norms)[0] == 4
+
+
+@pytest.mark.parametrize("fall", [0.0, 1.0, -1.0, 2.0])
+def test_a_share_out_of_range(fall):
+    with pytest.raises(ValueError, match="a share between 0 and 1"):
+        reach(jnp.zeros((3, 1)), fall)
