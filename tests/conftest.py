@@ -7,8 +7,14 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 
 # Most of the time goes into compiling: what was compiled once is kept for the user, as
 # the experiments keep it, so that a new clone is tested in a fraction of the time.
-cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache / "backflow" / "tests"))
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR",
+    str(
+        pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+        / "backflow"
+        / "tests"
+    ),
+)
 
 # Tests compile much and compute little: machine code is made in the quickest way, and
 # runs slowly. The commands that tests start inherit this.
