@@ -82,6 +82,9 @@ each_case = pytest.mark.parametrize("case", READABLE.values(), ids=READABLE)
 each_cell = pytest.mark.parametrize("cell", [c.cell for c in CASES.values()], ids=CASES)
 CORE = ["elman", "lstm", "gru", "fast weights"]  # for what is slow, and alike for all
 each_core = pytest.mark.parametrize("cell", [CASES[c].cell for c in CORE], ids=CORE)
+# One of each kind of state: vectors, gates, a matrix, complex numbers, an image, depth.
+KINDS = [*CORE, "orthogonal_rnn", "rhn", "mlstm", "lru", "s5", "qrnn", "conv_gru 1-D"]
+each_kind = pytest.mark.parametrize("cell", [CASES[c].cell for c in KINDS], ids=KINDS)
 both_ways = pytest.mark.parametrize("reverse", [False, True], ids=["forward", "back"])
 
 

@@ -56,7 +56,7 @@ def by_reverse_mode(cell, params, xs, state):
     return jnp.stack(found)
 
 
-@each_cell
+@cases.each_kind
 def test_they_are_those_of_reverse_mode(cell, x64):
     params, xs, state = example(cell, time=2)
     found = jacobians(cell, params, xs, state)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cases import FEATURES, INPUTS, TIME, each_cell, example
+from cases import FEATURES, INPUTS, TIME, example
 
 import nets
 from nets.flow import cancellation, parameter_gradients_by_time, state_gradients
@@ -25,7 +25,7 @@ def summed(shares):
     return jax.tree.map(lambda g: g.sum(axis=0), shares)
 
 
-@each_cell
+@cases.each_kind
 def test_they_sum_to_the_gradient(cell, x64):
     params, xs, state = example(cell, 2, time=3)
     loss, shares = shares_of(cell, params, xs, state=state)
