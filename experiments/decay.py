@@ -140,9 +140,12 @@ def slowest(studies: list[Study], when: str) -> str:
     label, log_norms = studies[best].label, getattr(studies[best], when)
     if len(studies) == 1:
         return f"{label}'s gradient has a half-life of {halving(log_norms)} steps"
+    one = " in the one seed" if len(log_norms) == 1 else ""
     if rates[best].max() < others.min():
         steps = halving(log_norms).split()[0]
         if rates[best].mean() < 0:
-            return f"{label}'s gradient grows fastest (doubling every {steps} steps)"
-        return f"{label}'s gradient decays slowest (half-life {steps} steps)"
+            return (
+                f"{label}'s gradient grows fastest (doubling every {steps} steps{one})"
+            )
+        return f"{label}'s gradient decays slowest (half-life {steps} steps{one})"
     return "the gradients' rates of decay overlap over the seeds"

@@ -179,10 +179,6 @@ def whole_spectra(config: Config, results: Run) -> dict[float, np.ndarray]:
     return spectra
 
 
-if __name__ == "__main__":
-    launch.main(Config, run)
-
-
 def caption(config: Config) -> str:
     """What was done, so that the figure can stand alone."""
     return (

@@ -111,20 +111,24 @@ def publish(
         seen = (
             f"Measured on {min(PROBED, examples)} held-out digits every "
             f"{config.probe_every} training steps; mean and range of "
-            f"{len(config.seeds)} seeds. {trained(config, time)}"
+            f"{seeds(config)}. {trained(config, time)}"
         )
         figures |= learning_figures.draw(courses, seen)
     for name, (figure, _) in figures.items():
         figure.savefig(results.path / name)
     table = decay.table(studies)
     print(table.text())
+    gateless = [c.label for c in courses if c.gates is not None and not c.gates]
+    unmarked = [f"{name} names no gates (see nets.gate)." for name in gateless]
+    if unmarked:
+        print("\n".join(unmarked))
     sentences = {
         name: " ".join(title.split("\n")) for name, (_, title) in figures.items()
     }
     page.write(
         results,
         question=__doc__,
-        findings=list(sentences.values()),
+        findings=[*sentences.values(), *unmarked],
         figures={name: CAPTIONS[name] for name in sentences},
         tables={"What was measured": table},
     )
@@ -193,7 +197,7 @@ def compare(
             np.asarray(after[direction]),
             fitted.seconds_per_step,
         )
-        for direction in before
+        for direction in probing.DIRECTIONS[: len(before)]
     ], fitted
 
 
@@ -220,7 +224,7 @@ def follow(
         last,
     )
     courses = []
-    for direction in ("forward", "backward")[: 1 + config.bidirectional]:
+    for direction in probing.DIRECTIONS[: 1 + config.bidirectional]:
         found = {what: values[direction] for what, values in seen.items()}
         for i, step in enumerate(steps):
             for j, seed in enumerate(config.seeds):
@@ -255,9 +259,15 @@ def measure(
 def caption(config: Config, examples: int, time: int) -> str:
     """What was measured, so that the figure can stand alone."""
     return (
-        f"Lines: geometric mean over {len(config.seeds)} seeds of the median over "
+        f"Lines: geometric mean over {seeds(config)} of the median over "
         f"{examples} held-out digits; bands: their range. {trained(config, time)}"
     )
+
+
+def seeds(config: Config) -> str:
+    """How many there are, in words."""
+    count = len(config.seeds)
+    return f"{count} seeds" if count > 1 else "one seed"
 
 
 def trained(config: Config, time: int) -> str:

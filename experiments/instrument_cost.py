@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from experiments import cells, launch, page, report
 from nets import Cell, ElmanState, elman, flow, unroll
+from nets.flow.profile import norms_of
 from train import Run
 
 
@@ -137,7 +138,7 @@ def time_step(name: str, cell: Cell, config: Config) -> tuple[np.ndarray, np.nda
     def recorded(params, opt_state, xs):
         zeros = flow.zero_deltas(cell, params, xs)
         gradient, states = jax.grad(loss, argnums=(0, 2))(params, xs, zeros)
-        return update(params, opt_state, gradient), flow.log_norms(states)
+        return update(params, opt_state, gradient), norms_of(states)
 
     args = params, optimizer.init(params), xs
     return alternately(plain, recorded, args, config.repeats, name)

@@ -112,15 +112,18 @@ def _edges(steps):
 
 
 def _carried_title(courses: Sequence[Course]) -> str:
-    """How much of the last step's gradient comes to the first, before and after."""
+    """How many powers of ten the gradient loses from the last step to the first."""
     said = []
     for course in courses:
         assert course.log_norms is not None
-        carried = (course.log_norms[..., 0] - course.log_norms[..., -1]).mean(axis=1)
-        first, last = (carried[i] / np.log(10) for i in (0, -1))
-        said.append(f"{course.label} 1e{first:.1f} to 1e{last:.1f}")
+        lost = course.log_norms[..., -1] - course.log_norms[..., 0]
+        first, last = (lost[i].mean() / np.log(10) for i in (0, -1))
+        if np.isfinite([first, last]).all():
+            said.append(f"{course.label} {first:.1f} to {last:.1f}")
+    if not said:
+        return "The state's gradient while learning"
     return _wrapped(
-        "Gradient at the first step over that at the last, while learning",
+        "Decades that the gradient loses on its way to the first step, while learning",
         said,
         len(courses),
     )

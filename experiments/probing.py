@@ -10,10 +10,12 @@ from jaxtyping import Array
 from experiments import launch
 from experiments.training import losses
 from nets import Layer, apart, as_layer, bidirectional, flow
+from nets.flow.profile import norms_of
 from nets.marks import gate_names
 from nets.models import SequenceClassifier
 from nets.recurrent import batch_first, time_first
 
+DIRECTIONS = ("forward", "backward")
 EXPONENTS = 8  # the largest
 FEW = 4  # sequences along which they are measured
 
@@ -105,7 +107,7 @@ def state_gradients(
     )
     found = {}
     for direction, part in by_direction(model, gradients).items():
-        norms = jnp.median(flow.log_norms(part), axis=1)
+        norms = jnp.median(norms_of(part), axis=1)
         found[direction] = norms[::-1] if direction == "backward" else norms
     return found
 

@@ -163,4 +163,4 @@ def draw_errors(axis: Axes, outcomes: Sequence[Outcome]) -> None:
     axis.set_xlim(left=0)
     axis.set(title="error on the adding problem", xlabel="test MSE after training")
     axis.grid(alpha=0.3)
-    axis.legend(fontsize=7, loc="center left", bbox_to_anchor=(0, 0.3))
+    axis.legend(fontsize=7, loc="best")

@@ -154,7 +154,7 @@ def widest(found: Sequence[Spectra]) -> str | None:
         if fast / slow > most:
             most = fast / slow
             sentence = (
-                f"The scheme decides: {cell}'s slowest direction halves in "
+                f"Where schemes differ most, {cell}'s slowest direction halves in "
                 f"{half_life(fast)} steps from {ours[0].init}, in {half_life(slow)} "
                 f"from {ours[-1].init}"
             )

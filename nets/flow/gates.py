@@ -77,7 +77,8 @@ def gates(
         states do.
 
     Raises:
-        ValueError: The cell marks no gate, or as in `nets.unroll`.
+        ValueError: The cell marks no gate, a quantile is out of range, there is no
+            step, or as in `nets.unroll`.
 
     Example:
         >>> import nets
@@ -97,6 +98,10 @@ def gates(
         Tallec and Ollivier 2018, Can recurrent neural networks warp time?,
         https://arxiv.org/abs/1804.11188 (a gate as a time of memory)
     """
+    if not all(0 <= q <= 1 for q in quantiles):
+        raise ValueError(f"expected quantiles from 0 to 1; got {tuple(quantiles)}")
+    if not len(jax.tree.leaves(xs)[0]):
+        raise ValueError("expected at least one step; got a sequence of none")
     options = {"lengths": lengths, "mask": mask, "reverse": reverse}
     walk = trajectory(cell, params, xs, state, **options)
     marks: list[Mark] = []

@@ -27,9 +27,8 @@ def step_jacobians(
     entries count as two coordinates each, real and imaginary; integers as none.
 
     Args:
-        cell: Any `Cell` whose step can be differentiated forward (a `custom_vjp`
-            cannot), or a recurrent `Layer`, each of whose cells is then measured with
-            the inputs that it sees there.
+        cell: Any `Cell`, or a recurrent `Layer`, each of whose cells is then measured
+            with the inputs that it sees there.
         params: Its parameters.
         xs: The inputs, [time, *batch, inputs].
         state: The state before the first step.

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets.flow.layers import by_cell, zero_deltas
-from nets.flow.profile import log_norms
+from nets.flow.profile import norms_of
 from nets.recurrent import as_layer, unroll
 from nets.types import Cell, Layer, Params, State
 
@@ -81,7 +81,7 @@ def lag_matrix(
         (gradients,) = pull(jnp.zeros_like(each).at[t].set(1.0))
         found = by_cell(layer, params, xs, gradients)
         return {
-            name: _by_lag(log_norms(g, each.ndim - 1), t, backward[name])
+            name: _by_lag(norms_of(g, each.ndim - 1), t, backward[name])
             for name, g in found.items()
         }
 

@@ -154,12 +154,12 @@ def jacobian_product(
 ) -> Callable[[Trajectory, Float[Array, "*batch n k"]], Float[Array, "*batch n k"]]:
     """J_t V, for one step of a trajectory and any number of columns V.
 
-        J_t = ds_t/ds_{t-1} of the whole state, by forward-mode differentiation
+        J_t = ds_t/ds_{t-1} of the whole state, differentiated forward where it can be
 
     In padding the state waits, and J_t = I.
 
     Args:
-        cell: Any `Cell` whose step can be differentiated forward.
+        cell: Any `Cell`.
         params: Its parameters.
 
     Returns:
@@ -183,11 +183,26 @@ def jacobian_product(
             state, _ = cell.step(params, as_state(vector, step.before), step.xs)
             return as_vector(state, batch_axes)
 
-        _, push = jax.linearize(vector_step, as_vector(step.before, batch_axes))
-        pushed = jax.vmap(push, in_axes=-1, out_axes=-1)(columns)
+        vector = as_vector(step.before, batch_axes)
+        try:
+            _, push = jax.linearize(vector_step, vector)
+            pushed = jax.vmap(push, in_axes=-1, out_axes=-1)(columns)
+        except TypeError:  # a step with a backward pass of its own (`custom_vjp`)
+            pushed = _by_reverse_mode(vector_step, vector) @ columns
         return where_real(step.real, pushed, columns)
 
     return product
+
+
+def _by_reverse_mode(vector_step, vector):
+    """The whole Jacobian, [*batch, n, n], a row at a time."""
+    after, pull = jax.vjp(vector_step, vector)
+    rows = jnp.eye(after.shape[-1], dtype=after.dtype)
+
+    def row(e):
+        return pull(jnp.broadcast_to(e, after.shape))[0]
+
+    return jax.vmap(row, out_axes=-2)(rows)
 
 
 def identity(walk: Trajectory) -> Float[Array, "*batch n n"]:

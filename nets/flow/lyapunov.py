@@ -48,7 +48,7 @@ def lyapunov_spectrum(
     whatever the steps. The exponents can be differentiated by the parameters.
 
     Args:
-        cell: Any `Cell` whose step can be differentiated forward, or a recurrent
+        cell: Any `Cell`, or a recurrent
             `Layer`, each of whose cells is then measured.
         params: Its parameters.
         xs: The inputs, [time, *batch, inputs]: zeros for an autonomous system.
@@ -89,11 +89,13 @@ def lyapunov_spectrum(
     product, eye = jacobian_product(cell, params), identity(walk)
     time, size = len(jax.tree.leaves(walk.xs)[0]), eye.shape[-1]
     count = size if count is None else count
-    if not 1 <= count <= size:
+    if type(count) is not int or not 1 <= count <= size:
         raise ValueError(
-            f"expected a count from 1 to {size}, the coordinates of the state; got "
-            f"{count}"
+            f"expected an integer count from 1 to {size}, the coordinates of the "
+            f"state; got {count}"
         )
+    if not time:
+        raise ValueError("expected at least one step; got a sequence of none")
     if not 0 <= warmup < time:
         raise ValueError(
             f"expected a warmup from 0 to {time - 1}, below the number of steps; got "

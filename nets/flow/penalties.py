@@ -27,10 +27,11 @@ def pascanu_penalty(
 
         Omega = sum over t of (|g_t J_t| / |g_t| - 1)^2,   g_t = dL/ds_t
 
-    averaged over the batch, summed over the cells of a layer. Its gradient by the
-    parameters is the "immediate" one of the paper: by those in J_t, with g_t and the
-    states as constants. The ratio is of norms, as in the paper (the authors' code has
-    squared norms). Steps without a gradient, and padding, do not count.
+    averaged over the sequences that are not all padding, summed over the cells of a
+    layer. Its gradient by the parameters is the "immediate" one of the paper: by those
+    in J_t, with g_t and the states as constants. The ratio is of norms, as in the paper
+    (the authors' code has squared norms). Steps without a gradient, and padding, do not
+    count.
 
     Args:
         cell: Any `Cell`, or a recurrent `Layer`.
@@ -110,7 +111,8 @@ def _run_omega(cell, params, xs, state, *, deltas, key=None, reverse=False, **pa
 
     each = jax.vmap(ratio)(walk.before, walk.xs, walk.real, upstream)
     _, ys = unroll(cell, fixed, xs, state, reverse=reverse, **padding)
-    return each.sum(axis=0).mean(), ys
+    filled = where_real(walk.real, jnp.ones(each.shape), 0.0).any(axis=0)
+    return each.sum() / jnp.maximum(filled.sum(), 1), ys
 
 
 def flossing_penalty(

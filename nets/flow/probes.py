@@ -73,7 +73,7 @@ def memory_probe(
 
 def label_probe(
     states: PyTree[Shaped[Array, "..."]],
-    labels: Shaped[Array, "..."],
+    labels: ArrayLike,
     classes: int,
     *,
     folds: int = 5,
@@ -110,6 +110,7 @@ def label_probe(
         Alain and Bengio 2016, Understanding intermediate layers using linear classifier
         probes, https://arxiv.org/abs/1610.01644
     """
+    labels = jnp.asarray(labels)
     if labels.ndim != 1 or not jnp.issubdtype(labels.dtype, jnp.integer):
         raise ValueError(
             "expected integer labels of shape [examples]; got "

@@ -52,6 +52,23 @@ def log_norms(gradients: State, batch_axes: int = 1) -> Float[Array, "time *batc
     return jnp.where(jnp.isposinf(largest[..., 0]), jnp.inf, log_norms)
 
 
+def norms_of(gradients: State, batch_axes: int = 1) -> Float[Array, "time *batch"]:
+    """`log_norms` of gradients that are known to have so many axes of batch.
+
+    Args:
+        gradients: Arrays [time, *batch, ...]; a state may be one number a sequence.
+        batch_axes: How many axes are batch.
+
+    Returns:
+        Nats, [time, *batch].
+
+    Example:
+        >>> norms_of(jnp.ones((2, 1))).tolist()
+        [[0.0], [0.0]]
+    """
+    return log_norms(jax.tree.map(lambda g: g[..., None], gradients), batch_axes)
+
+
 def decay_rate(log_norms: Float[Array, "time *batch"]) -> Float[Array, "*batch"]:
     """The slope of ln |g_t| against t, by least squares.
 

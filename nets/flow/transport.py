@@ -39,7 +39,7 @@ def transport(
     of its size for the smallest.
 
     Args:
-        cell: Any `Cell` whose step can be differentiated forward, or a recurrent
+        cell: Any `Cell`, or a recurrent
             `Layer`, each of whose cells is then measured.
         params: Its parameters.
         xs: The inputs, [time, *batch, inputs].
@@ -75,10 +75,10 @@ def transport(
     product, eye = jacobian_product(cell, params), identity(walk)
     size = eye.shape[-1]
     count = size if count is None else count
-    if not 1 <= count <= size:
+    if type(count) is not int or not 1 <= count <= size:
         raise ValueError(
-            f"expected a count from 1 to {size}, the coordinates of the state; got "
-            f"{count}"
+            f"expected an integer count from 1 to {size}, the coordinates of the "
+            f"state; got {count}"
         )
 
     def carry(so_far, step):

@@ -169,7 +169,9 @@ def test_probes_look_while_the_cells_learn(run, folder):
     out = folder / "out"
     pictures = {"gradient_flow", "learning", "gates", "lyapunov"}
     assert {path.stem for path in out.glob("*.png")} == pictures
+    assert "elman names no gates (see nets.gate)." in done.stdout
     page = (out / "report.html").read_text()
+    assert "mycells:make names no gates" in page
     assert page.count("<img") == len(pictures)
     probes = rows(out, "probe")
     assert [row["step"] for row in probes if row["cell"] == "gru"] == [0, 0, 2, 2, 3, 3]
@@ -212,8 +214,9 @@ def test_a_probe_in_both_directions(run, folder):
 def test_both_directions_are_measured_each_against_its_own_order(run, folder):
     done = run(*TINY, "--cells=gru", "--bidirectional", "--results=out")
     assert done.returncode == 0, done.stderr
-    assert "gru forward" in done.stdout
-    assert "gru backward" in done.stdout
+    lines = [line.split()[:2] for line in done.stdout.splitlines()]
+    at = lines.index(["gru", "forward"])
+    assert lines[at + 1] == ["gru", "backward"]
     for row in rows(folder / "out", "gradient"):
         # What a direction read last lies nearest to the loss, be it x_7 or x_0.
         assert row["log_norm"][-1] > row["log_norm"][0], row["direction"]

@@ -310,3 +310,27 @@ def test_a_state_of_integers_alone_has_no_jacobian():
     )
     with pytest.raises(ValueError, match="real numbers in it"):
         step_jacobians(cell, (), jnp.ones((3, 2)))
+
+
+def test_a_step_with_a_backward_pass_of_its_own(x64):
+    """A `custom_vjp` cannot be differentiated forward: then row by row."""
+    cell = nets.lstm()
+    params, xs, state = example(cell, 2, time=3)
+
+    @jax.custom_vjp
+    def own(params, state, x):
+        return cell.step(params, state, x)
+
+    def forward(*args):
+        return jax.vjp(cell.step, *args)
+
+    own.defvjp(forward, lambda pull, upstream: pull(upstream))
+    hidden = cell._replace(step=own)
+    exactly(
+        step_jacobians(hidden, params, xs, state),
+        step_jacobians(cell, params, xs, state),
+    )
+    exactly(
+        nets.flow.lyapunov_spectrum(hidden, params, xs, state, count=2).exponents,
+        nets.flow.lyapunov_spectrum(cell, params, xs, state, count=2).exponents,
+    )

@@ -1,6 +1,7 @@
 """The loss of each step by each state before it."""
 
 from functools import partial
+from typing import Any
 
 import cases
 import chex
@@ -174,3 +175,15 @@ def test_refusals():
     layer = nets.stack(nets.gru())
     with pytest.raises(ValueError, match="no `reverse` for a layer"):
         lag_matrix(layer, (params,), xs, losses, reverse=True)
+
+
+def test_a_state_of_one_number_a_sequence():
+    """s' = s / 2 + x: each lag halves what is left."""
+    cell = nets.Cell(
+        lambda key, inputs, features: (),
+        lambda params, x: jnp.zeros(x.shape[:-1]),
+        lambda params, s, x: (0.5 * s + x[..., 0],) * 2,
+    )
+    lags: Any = lag_matrix(cell, (), jnp.ones((4, 3, 1)), lambda ys: ys)
+    halves = np.log(0.5) * np.arange(4)
+    np.testing.assert_allclose(lags[3], np.stack([halves] * 3, axis=1), rtol=1e-6)

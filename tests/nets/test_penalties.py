@@ -278,3 +278,17 @@ def test_h_detach_wants_a_rate(rate):
 def test_h_detach_wants_a_cell_that_drops(cell):
     with pytest.raises(ValueError, match="calls drop on the h"):
         nets.h_detach(cell)
+
+
+def test_an_empty_sequence_is_not_in_the_mean():
+    cell = nets.gru()
+    params, xs, _ = example(cell, 3)
+
+    def omega(xs, lengths):
+        return nets.flow.pascanu_penalty(
+            cell, params, xs, lambda _, ys: ys.sum(), lengths=jnp.array(lengths)
+        )
+
+    both = omega(xs[:, :2], [5, 3])
+    np.testing.assert_allclose(omega(xs, [5, 3, 0]), both, rtol=1e-5)
+    assert both > 0
