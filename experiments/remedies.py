@@ -270,8 +270,9 @@ def caption(config: Config) -> str:
         "network with tanh, but identity: with ReLU, h_detach and chrono: an LSTM. "
         f"{config.optimizer}, rate {config.learning_rate:g}, {config.steps} steps of "
         f"{config.batch_size}, not clipped but by clip. A line is a seed, a bar the "
-        f"mean. Less is by {100 * (1 - LESS):.0f} % or more. clip: before and after the "
-        "clip, over all steps; pascanu, flossing: after training; others: at the start, identity, orthogonal and chrono "
+        f"mean. Less is by {100 * (1 - LESS):.0f} % or more. clip: before and after "
+        "the clip, over all steps; pascanu, flossing: after training; others: at the "
+        "start, identity, orthogonal and chrono "
         f"against torch's scheme. Gradients of {MEASURED} held-out sequences, the "
         f"error over {HELD_OUT:,}."
     )
