@@ -80,6 +80,13 @@ def test_no_room_without_a_name():
     assert not [file for file in FILES if vague & set(re.split(r"[/.]", file))]
 
 
+@pytest.mark.parametrize("file", [f for f in FILES if f.startswith("experiments/")])
+def test_a_command_starts_where_all_is_defined(file):
+    body = ast.parse((ROOT / file).read_text()).body
+    starts = [node for node in body if "__main__" in ast.unparse(node)]
+    assert all(node is body[-1] for node in starts if isinstance(node, ast.If))
+
+
 def test_readme_code_runs(capsys):
     readme = (ROOT / "README.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
