@@ -56,4 +56,4 @@ def test_a_mistake_is_one_sentence(run, tmp_path):
     assert code == 2
     assert err.startswith("instrument_cost: unknown cell 'lsmt'")
     assert err.count("\n") == 1
-    assert not list(tmp_path.iterdir())
+    assert not list(tmp_path.glob("results/*/*"))

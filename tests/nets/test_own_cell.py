@@ -96,6 +96,8 @@ def test_it_goes_through_every_instrument(name):
     params, xs = example(STACK)
     found = jax.jit(partial(INSTRUMENTS[name], STACK))(params, xs)
     leaves = jax.tree.leaves(found)
+    if name == "lyapunov":  # so few steps tell no errors, which come second
+        leaves = leaves[::2]
     assert leaves
     for leaf in leaves:
         assert not bool(jnp.isnan(leaf).all()), name
@@ -104,7 +106,7 @@ def test_it_goes_through_every_instrument(name):
         assert shapes == {(TIME, BATCH, SIZE, SIZE)}
         assert len(leaves) == 3
     if name == "flossing":
-        gradient = jax.grad(partial(INSTRUMENTS[name], STACK))(params, xs)
+        gradient = jax.jit(jax.grad(partial(INSTRUMENTS[name], STACK)))(params, xs)
         assert all(bool(jnp.isfinite(g).all()) for g in jax.tree.leaves(gradient))
 
 

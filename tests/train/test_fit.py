@@ -225,8 +225,8 @@ def test_a_probe_looks_before_every_nth_step():
     assert steps.tolist() == [0, 4, 8, 12, 16, 20]
     assert values["first"].shape == (6, 2)
     np.testing.assert_allclose(values["first"][0], [0.3, 0.4], rtol=1e-6)
-    for row, step in enumerate(steps[1:], start=1):
-        there = train([3, 4], steps=int(step)).params["w"]
+    for row in (1, 5):
+        there = train([3, 4], steps=int(steps[row])).params["w"]
         np.testing.assert_allclose(values["first"][row], there[:, 0], atol=1e-6)
         np.testing.assert_allclose(
             values["norm"][row], (there**2).sum(axis=1), rtol=1e-5
