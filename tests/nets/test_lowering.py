@@ -49,6 +49,21 @@ def test_state_gradients(cell):
     )
 
 
+INSTRUMENTS = {
+    "lyapunov": nets.flow.lyapunov_spectrum,
+    "transport": partial(nets.flow.transport, count=2),
+    "memory": partial(nets.flow.memory_curve, folds=2),
+    "gates": nets.flow.gates,
+}
+
+
+@pytest.mark.parametrize("name", INSTRUMENTS)
+def test_instruments(name):
+    """Their linear algebra, above all."""
+    params, xs, _ = cases.example(nets.lstm(), 4)
+    assert_lowers(partial(INSTRUMENTS[name], nets.lstm()), params, xs)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_init(name):
     cell = CASES[name].cell
