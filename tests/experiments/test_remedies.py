@@ -69,7 +69,7 @@ def test_every_remedy_is_held_against_its_claim(run, tmp_path):
     for name in remedies.REMEDIES:
         assert f"{name} claims that " in page and f"\n{name} " in done.stdout
     less = [row for row in claims if row["remedy"] not in ("clip", "h_detach")]
-    assert all(row["held"] == (row["with_it"] < row["without"]) for row in less)
+    assert all(row["held"] == (row["with_it"] < 0.95 * row["without"]) for row in less)
     for row in claims:
         if row["remedy"] == "h_detach":
             assert 0 < row["without"] < row["with_it"] <= 1 and row["held"]

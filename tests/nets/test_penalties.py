@@ -29,12 +29,12 @@ omega = jax.jit(
 
 
 def formula(gradients, jacobians):
-    """The sum over t of (|g_t J_t| / |g_t| - 1)^2, the mean over the batch."""
+    """The sum over t of (|g_t J_t| / |g_t| - 1)^2, the mean over filled sequences."""
     g = np.asarray(as_vector(jax.tree.map(jnp.conj, gradients), 2))
     norms = np.linalg.norm(g, axis=-1)
     carried = np.linalg.norm(np.einsum("tbi,tbij->tbj", g, jacobians), axis=-1)
     ratio = np.divide(carried, norms, out=np.ones_like(norms), where=norms > 0)
-    return ((ratio - 1) ** 2).sum(axis=0).mean()
+    return ((ratio - 1) ** 2).sum() / (norms > 0).any(axis=0).sum()
 
 
 @cases.both_ways
