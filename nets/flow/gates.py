@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
 from nets.flow.layers import in_every_cell
-from nets.flow.linearised import trajectory
+from nets.flow.linearised import batch_shape, trajectory
 from nets.marks import CANDIDATE, KEEPER, Mark, with_marks
 from nets.recurrent.padding import where_real
 from nets.types import Cell, Params, State
@@ -104,6 +104,7 @@ def gates(
         raise ValueError("expected at least one step; got a sequence of none")
     options = {"lengths": lengths, "mask": mask, "reverse": reverse}
     walk = trajectory(cell, params, xs, state, **options)
+    batch = batch_shape(cell, xs)
     marks: list[Mark] = []
 
     def values(state, x):
@@ -116,7 +117,7 @@ def gates(
     # Sequence by sequence: then a gate that does not see the input has all the same a
     # value for each of them.
     of_step = values
-    for _ in walk.batch:
+    for _ in batch:
         of_step = jax.vmap(of_step)
     found = jax.lax.map(lambda step: of_step(*step), (walk.before, walk.xs))
     if not found:
@@ -124,7 +125,7 @@ def gates(
             "expected a cell whose step marks its gates; got one without any: mark "
             "them by nets.gate(value, name)"
         )
-    shape = jax.tree.leaves(found)[0].shape[: 1 + len(walk.batch)]
+    shape = jax.tree.leaves(found)[0].shape[: 1 + len(batch)]
     real = where_real(walk.real, jnp.ones(shape, bool), jnp.zeros(shape, bool))
     if reverse:
         found, real = jax.tree.map(lambda leaf: leaf[::-1], (found, real))

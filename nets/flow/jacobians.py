@@ -6,7 +6,12 @@ import jax
 from jaxtyping import Array, ArrayLike, Float
 
 from nets.flow.layers import in_every_cell
-from nets.flow.linearised import identity, jacobian_product, trajectory
+from nets.flow.linearised import (
+    batch_shape,
+    identity,
+    jacobian_product,
+    trajectory,
+)
 from nets.types import Cell, Params, State
 
 
@@ -56,10 +61,7 @@ def step_jacobians(
     """
     options = {"lengths": lengths, "mask": mask, "reverse": reverse}
     walk = trajectory(cell, params, xs, state, **options)
-    product, eye = jacobian_product(cell, params), identity(walk)
+    product, eye = jacobian_product(cell, params), identity(walk, batch_shape(cell, xs))
 
-    def of_step(step):
-        return product(walk._replace(before=step[0], xs=step[1], real=step[2]), eye)
-
-    jacobians = jax.lax.map(of_step, (walk.before, walk.xs, walk.real))
+    jacobians = jax.lax.map(lambda step: product(step, eye), walk)
     return jacobians[::-1] if reverse else jacobians

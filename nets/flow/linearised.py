@@ -19,13 +19,11 @@ class Trajectory(NamedTuple):
         before: s_{t-1}, the state that comes to each step, [time, *batch, ...].
         xs: x_t, [time, *batch, inputs].
         real: Which steps are real, [time, *leading batch axes]; None if all are.
-        batch: The shape of the batch.
     """
 
     before: State
     xs: Any
     real: Bool[Array, "time *batch"] | None
-    batch: tuple[int, ...]
 
 
 def trajectory(
@@ -74,10 +72,28 @@ def trajectory(
         state,
         states,
     )
+    return Trajectory(before, xs, real)
+
+
+def batch_shape(cell: Cell, xs: Any) -> tuple[int, ...]:
+    """The axes of a cell's inputs that are batch.
+
+    Args:
+        cell: Any `Cell`.
+        xs: Its inputs, [time, *batch, *space, inputs].
+
+    Returns:
+        Their sizes.
+
+    Example:
+        >>> import nets
+        >>> batch_shape(nets.gru(), jnp.ones((10, 5, 3)))
+        (5,)
+    """
+    first = jax.tree.leaves(xs)[0]
     # Integers may be tokens, which have no axis of features.
-    first = jax.tree.leaves(x)[0]
     features = cell.space + (1 if jnp.issubdtype(first.dtype, jnp.inexact) else 0)
-    return Trajectory(before, xs, real, first.shape[: first.ndim - features])
+    return first.shape[1 : first.ndim - features]
 
 
 def as_vector(state: State, batch_axes: int) -> Float[Array, "*batch n"]:
@@ -171,7 +187,7 @@ def jacobian_product(
         >>> params = cell.init(jax.random.key(0), 3, 2)
         >>> walk = trajectory(cell, params, jnp.ones((4, 3)))
         >>> product = jacobian_product(cell, params)
-        >>> step = walk._replace(before=nets.ElmanState(jnp.zeros(2)), xs=walk.xs[0])
+        >>> step = jax.tree.map(lambda leaf: leaf[0], walk)
         >>> bool(jnp.allclose(product(step, jnp.eye(2)), params.w_h.T, atol=1e-6))
         True
     """
@@ -205,23 +221,24 @@ def _by_reverse_mode(vector_step, vector):
     return jax.vmap(row, out_axes=-2)(rows)
 
 
-def identity(walk: Trajectory) -> Float[Array, "*batch n n"]:
+def identity(walk: Trajectory, batch: tuple[int, ...]) -> Float[Array, "*batch n n"]:
     """The identity matrix of a trajectory's state, for every sequence.
 
     Args:
         walk: A `Trajectory`.
+        batch: Of `batch_shape`.
 
     Returns:
         [*batch, n, n].
 
     Example:
-        >>> walk = Trajectory(jnp.zeros((10, 5, 2)), jnp.zeros((10, 5, 3)), None, (5,))
-        >>> identity(walk).shape
+        >>> walk = Trajectory(jnp.zeros((10, 5, 2)), jnp.zeros((10, 5, 3)), None)
+        >>> identity(walk, (5,)).shape
         (5, 2, 2)
     """
     first = jax.tree.map(
         lambda leaf: jnp.zeros(leaf.shape[1:], leaf.dtype), walk.before
     )
-    vector = as_vector(first, len(walk.batch))
+    vector = as_vector(first, len(batch))
     eye = jnp.eye(vector.shape[-1], dtype=vector.dtype)
-    return jnp.broadcast_to(eye, (*walk.batch, *eye.shape))
+    return jnp.broadcast_to(eye, (*batch, *eye.shape))

@@ -7,7 +7,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
 from nets.flow.layers import in_every_cell
-from nets.flow.linearised import identity, jacobian_product, trajectory
+from nets.flow.linearised import (
+    batch_shape,
+    identity,
+    jacobian_product,
+    trajectory,
+)
 from nets.types import Cell, Params, State
 
 BLOCKS = 10  # of time, over which the exponents' error is estimated
@@ -86,7 +91,7 @@ def lyapunov_spectrum(
     """
     options = {"lengths": lengths, "mask": mask, "reverse": reverse}
     walk = trajectory(cell, params, xs, state, **options)
-    product, eye = jacobian_product(cell, params), identity(walk)
+    product, eye = jacobian_product(cell, params), identity(walk, batch_shape(cell, xs))
     time, size = len(jax.tree.leaves(walk.xs)[0]), eye.shape[-1]
     count = size if count is None else count
     if type(count) is not int or not 1 <= count <= size:
@@ -104,15 +109,11 @@ def lyapunov_spectrum(
     start, _ = jnp.linalg.qr(jax.random.normal(jax.random.key(0), eye.shape, eye.dtype))
 
     def turn(columns, step):
-        moved = product(
-            walk._replace(before=step[0], xs=step[1], real=step[2]), columns
-        )
-        columns, upper = jnp.linalg.qr(moved)
+        columns, upper = jnp.linalg.qr(product(step, columns))
         growth = jnp.abs(jnp.diagonal(upper, axis1=-2, axis2=-1))
         return columns, jnp.log(growth)
 
-    steps = walk.before, walk.xs, walk.real
-    _, growth = jax.lax.scan(turn, start[..., :count], steps)
+    _, growth = jax.lax.scan(turn, start[..., :count], walk)
     if walk.real is None:
         return _averaged(growth[warmup:], jnp.ones(time - warmup, bool))
     settled = jnp.cumsum(walk.real, axis=0) > warmup

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from nets.flow.linearised import as_state, as_vector, trajectory
+from nets.flow.linearised import as_state, as_vector, batch_shape, trajectory
 from nets.flow.lyapunov import lyapunov_spectrum
 from nets.flow.state_gradients import state_gradients
 from nets.recurrent import as_layer, unroll
@@ -79,7 +79,7 @@ def _run_omega(cell, params, xs, state, *, deltas, key=None, reverse=False, **pa
         raise ValueError("expected no key: the Jacobians are those without noise")
     fixed, xs, state = jax.lax.stop_gradient((params, xs, state))
     walk = trajectory(cell, fixed, xs, state, reverse=reverse, **padding)
-    batch_axes = len(walk.batch)
+    batch_axes = len(batch_shape(cell, xs))
 
     def gradient(delta, like):
         if not jnp.issubdtype(like.dtype, jnp.inexact):

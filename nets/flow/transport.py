@@ -8,7 +8,12 @@ from jaxtyping import Array, ArrayLike, Float
 
 from nets.flow.graded import Graded, log_singular_values, times
 from nets.flow.layers import in_every_cell
-from nets.flow.linearised import identity, jacobian_product, trajectory
+from nets.flow.linearised import (
+    batch_shape,
+    identity,
+    jacobian_product,
+    trajectory,
+)
 from nets.types import Cell, Params, State
 
 
@@ -72,7 +77,7 @@ def transport(
     """
     options = {"lengths": lengths, "mask": mask, "reverse": reverse}
     walk = trajectory(cell, params, xs, state, **options)
-    product, eye = jacobian_product(cell, params), identity(walk)
+    product, eye = jacobian_product(cell, params), identity(walk, batch_shape(cell, xs))
     size = eye.shape[-1]
     count = size if count is None else count
     if type(count) is not int or not 1 <= count <= size:
@@ -82,14 +87,11 @@ def transport(
         )
 
     def carry(so_far, step):
-        moved = product(
-            walk._replace(before=step[0], xs=step[1], real=step[2]), so_far.q
-        )
-        so_far = times(moved, so_far)
+        so_far = times(product(step, so_far.q), so_far)
         return so_far, (so_far.k, so_far.w)
 
     start = Graded(eye, jnp.zeros(eye.shape[:-1], eye.dtype), eye)
-    _, factors = jax.lax.scan(carry, start, (walk.before, walk.xs, walk.real))
+    _, factors = jax.lax.scan(carry, start, walk)
     sigmas = jax.lax.map(
         lambda kw: log_singular_values(Graded(eye, *kw))[..., :count],
         factors,
