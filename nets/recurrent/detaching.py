@@ -1,11 +1,9 @@
 """Stopping some of the gradient that goes through the recurrent weights."""
 
-import inspect
-
 import jax
 import jax.numpy as jnp
 
-from nets.recurrent.regularisers import check_rate
+from nets.recurrent.regularisers import check_rate, check_takes_drop
 from nets.types import Cell, factory
 
 
@@ -45,11 +43,7 @@ def h_detach(cell: Cell, rate: float = 0.5) -> Cell:
         optimization, https://arxiv.org/abs/1810.03023
     """
     check_rate("rate", rate)
-    if "drop" not in inspect.signature(cell.step).parameters or cell.noisy:
-        raise ValueError(
-            "expected a cell whose step(params, state, x, drop) calls drop on the h "
-            "that its recurrent weights read, with no other noise inside; got another"
-        )
+    check_takes_drop(cell)
 
     def noisy(key, params, x):
         def step(state, x, key):

@@ -91,11 +91,7 @@ def recurrent_dropout(cell: Cell, rate: float) -> Cell:
         recurrent neural networks, https://arxiv.org/abs/1512.05287
     """
     check_rate("rate", rate)
-    if "drop" not in inspect.signature(cell.step).parameters or cell.noisy:
-        raise ValueError(
-            "expected a cell whose step(params, state, x, drop) calls drop on the h "
-            "that its recurrent weights read, with no other noise inside; got another"
-        )
+    check_takes_drop(cell)
 
     def noisy(key, params, x):
         scales = []
@@ -269,6 +265,26 @@ def _dropped(rate: float) -> Callable[[KeyArray, Array], Array]:
         return jnp.where(kept, x / (1 - rate), 0)
 
     return one
+
+
+def check_takes_drop(cell: Cell) -> None:
+    """Refuse a cell that does not say what its recurrent weights read.
+
+    Args:
+        cell: A `Cell`.
+
+    Raises:
+        ValueError: Its step has no argument `drop`, or it is random already.
+
+    Example:
+        >>> import nets
+        >>> check_takes_drop(nets.lstm())
+    """
+    if "drop" not in inspect.signature(cell.step).parameters or cell.noisy:
+        raise ValueError(
+            "expected a cell whose step(params, state, x, drop) calls drop on the h "
+            "that its recurrent weights read, with no other noise inside; got another"
+        )
 
 
 def check_rate(name: str, rate: float) -> None:
