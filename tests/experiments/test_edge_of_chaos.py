@@ -1,48 +1,22 @@
 """The edge of chaos, run through its command line and against what is exact."""
 
-import json
-import sys
-from typing import Any, NamedTuple
+from functools import partial
 
 import numpy as np
 import pytest
+from commands import rows
 from scipy import integrate
 
-from experiments import edge_of_chaos, launch
+from experiments import edge_of_chaos
 from experiments.chaos_figures import CHAOS
 from experiments.mean_field import mean_field, stationary_variance
 
 TINY = ["--features=20", "--gains=0.5,0.6,3", "--spectra=0.5,3", "--seeds=0,3"]
 
 
-class Done(NamedTuple):
-    """What a command leaves, its files apart."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
-    """`done = run("--flag=value", ...)`, in an empty folder and in this process."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*flags):
-        monkeypatch.setattr(sys, "argv", ["edge_of_chaos", *flags])
-        code: Any = 0
-        try:
-            launch.main(edge_of_chaos.Config, edge_of_chaos.run)
-        except SystemExit as stop:
-            code = stop.code
-        return Done(code, *capsys.readouterr())
-
-    return run
-
-
-def rows(folder, kind):
-    lines = (folder / "metrics.jsonl").read_text().splitlines()
-    return [row for row in map(json.loads, lines) if row["kind"] == kind]
+def run(launched):
+    return partial(launched, edge_of_chaos)
 
 
 def test_it_measures_networks_against_theory(run, tmp_path):

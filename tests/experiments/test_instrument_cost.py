@@ -1,29 +1,17 @@
 """What the instruments cost: that it is measured, not how much it is."""
 
 import json
-import sys
+from functools import partial
 
 import numpy as np
 import pytest
 
-from experiments import instrument_cost, launch
+from experiments import instrument_cost
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
-    """`code, out, err = run("--flag=value", ...)`."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*flags):
-        monkeypatch.setattr(sys, "argv", ["instrument_cost", *flags])
-        code = 0
-        try:
-            launch.main(instrument_cost.Config, instrument_cost.run)
-        except SystemExit as stop:
-            code = stop.code
-        return (code, *capsys.readouterr())
-
-    return run
+def run(launched):
+    return partial(launched, instrument_cost)
 
 
 TINY = [

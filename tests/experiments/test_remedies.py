@@ -1,15 +1,15 @@
 """The remedies, run through their command line and against what is exact."""
 
-import json
-import sys
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from commands import rows
 
 import nets
-from experiments import launch, remedies
+from experiments import remedies
 from experiments.remedy_figures import Outcome, counted, title
 
 TINY = [
@@ -24,34 +24,9 @@ TINY = [
 ]
 
 
-class Done(NamedTuple):
-    """What a command leaves, its files apart."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
-    """`done = run("--flag=value", ...)`, in an empty folder and in this process."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*flags):
-        monkeypatch.setattr(sys, "argv", ["remedies", *flags])
-        code: Any = 0
-        try:
-            launch.main(remedies.Config, remedies.run)
-        except SystemExit as stop:
-            code = stop.code
-        return Done(code, *capsys.readouterr())
-
-    return run
-
-
-def rows(folder, kind):
-    lines = (folder / "metrics.jsonl").read_text().splitlines()
-    return [row for row in map(json.loads, lines) if row["kind"] == kind]
+def run(launched):
+    return partial(launched, remedies)
 
 
 def test_every_remedy_is_held_against_its_claim(run, tmp_path):

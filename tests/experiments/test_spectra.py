@@ -1,57 +1,23 @@
 """Spectra of cells and schemes: against NumPy, and the command from end to end."""
 
-import json
-import sys
+from functools import partial
 
 import numpy as np
 import pytest
+from commands import LEAKY, rows
 
 import nets
-from experiments import launch, spectra, spectra_figures
+from experiments import spectra, spectra_figures
 from experiments.spectra_figures import Spectra
 from nets import flow, initializers
 
 TINY = ["--features=4", "--inputs=3", "--steps=30", "--warmup=10", "--seeds=0,1"]
 
-CELLS = """
-import jax, jax.numpy as jnp, nets
-
-def _step(params, state, x):
-    state = 0.9 * state + x @ params
-    return state, jnp.tanh(state)
-
-leaky = nets.Cell(
-    init=lambda key, inputs, features: jax.random.normal(key, (inputs, features)),
-    initial_state=lambda w, x: jnp.zeros((*x.shape[:-1], w.shape[-1])),
-    step=_step,
-)
-"""
-
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
-    """Run the command in this process; its exit code (0 if it returns), and words."""
-    (tmp_path / "mycells.py").write_text(CELLS)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "mycells", raising=False)
-
-    def run(*flags):
-        monkeypatch.setattr(sys, "argv", ["spectra", *flags])
-        code = 0
-        try:
-            launch.main(spectra.Config, spectra.run)
-        except SystemExit as stop:
-            code = stop.code
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return run
-
-
-def rows(folder, kind):
-    lines = (folder / "metrics.jsonl").read_text().splitlines()
-    return [row for row in map(json.loads, lines) if row["kind"] == kind]
+def run(launched, tmp_path):
+    (tmp_path / "mycells.py").write_text(LEAKY.format(keep=0.9))
+    return partial(launched, spectra)
 
 
 def measured(seed):

@@ -1,0 +1,29 @@
+"""Commands, run in the process of the test: their own would take seconds."""
+
+import sys
+from typing import Any
+
+import pytest
+from commands import Done
+
+from experiments import launch
+
+
+@pytest.fixture
+def launched(tmp_path, monkeypatch, capsys):
+    """`done = launched(experiment, "--flag=value", ...)`, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "mycells", raising=False)
+
+    def launched(experiment, *flags):
+        name = experiment.__name__.rpartition(".")[2]
+        monkeypatch.setattr(sys, "argv", [name, *flags])
+        code: Any = 0
+        try:
+            launch.main(experiment.Config, experiment.run)
+        except SystemExit as stop:
+            code = stop.code
+        return Done(code, *capsys.readouterr())
+
+    return launched
