@@ -21,6 +21,7 @@ from html import escape
 from typing import Any
 
 from experiments.report import Table
+from experiments.verdicts import Verdict
 from train import Run
 
 STYLE = """
@@ -102,8 +103,11 @@ def write(
     findings: Sequence[str],
     figures: Mapping[str, str],
     tables: Mapping[str, Table],
+    verdicts: Sequence[Verdict] = (),
 ) -> None:
     """Write report.html into a results folder.
+
+    What it says is logged too: a row of the kind "report", and one "verdict" a verdict.
 
     Args:
         results: Of the run; what `launch.main` wrote to its config.json is shown too.
@@ -112,6 +116,8 @@ def write(
         findings: Sentences, the first the most telling.
         figures: A PNG in the folder to its caption.
         tables: A title to a table, numbers in all columns but the first.
+        verdicts: On the claims that the experiment tests; they stand before the
+            findings.
 
     Raises:
         FileNotFoundError: There is no such figure.
@@ -134,6 +140,7 @@ def write(
     """
     made = json.loads((results.path / "config.json").read_text(encoding="utf-8"))
     title, introduction = _read(question or made["experiment"])
+    findings = [*(verdict.text() for verdict in verdicts), *findings]
     body = [
         f'<p class="kind">backflow · {escape(made["experiment"])}</p>',
         f"<h1>{_inline(title)}</h1>",
@@ -166,6 +173,9 @@ def write(
     draft = results.path / "report.html.draft"
     draft.write_text(text, encoding="utf-8", errors="replace")
     draft.replace(results.path / "report.html")
+    for verdict in verdicts:
+        results.log(kind="verdict", **verdict._asdict())
+    results.log(kind="report", title=title, findings=findings, figures=dict(figures))
 
 
 def _read(question: str) -> tuple[str, list[str]]:

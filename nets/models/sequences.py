@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Int, Shaped
 
 from nets.linen import Bidirectional, Recurrent
 from nets.recurrent import apart
-from nets.types import Cell
+from nets.types import Cell, State
 
 
 class SequenceClassifier(nn.Module):
@@ -43,12 +43,7 @@ class SequenceClassifier(nn.Module):
     bidirectional: bool = False
 
     def setup(self):
-        if self.cell.space:
-            raise ValueError(
-                "expected a cell that reads vectors; got one that reads images (space "
-                f"= {self.cell.space}): run it as nets.linen.Recurrent, and pool its "
-                "outputs over space"
-            )
+        _expect_vectors(self.cell)
         if self.bidirectional:
             self.recurrent = Bidirectional(self.cell, self.features, merge=apart)
         else:
@@ -80,6 +75,80 @@ class SequenceClassifier(nn.Module):
         forward, backward = ys
         ends = [_last(forward, lengths), backward[..., 0, :]]
         return self.dense(jnp.concatenate(ends, axis=-1))
+
+
+class SequenceTagger(nn.Module):
+    """Many to many, aligned: a recurrent layer, and a dense layer at every step.
+
+        logits_t = W y_t + b
+
+    Read forward, y_t knows x_0 ... x_t: so the model predicts, as a language model does
+    whose labels are the next inputs. Read both ways it knows all of them.
+
+    Attributes:
+        cell: Any `Cell`.
+        features: Hidden units of each direction.
+        classes: How many labels.
+        vocabulary: How many symbols there are, if the inputs are symbols: each has a
+            vector of `features` numbers, which is learned; None for inputs of numbers.
+        bidirectional: Read from both ends.
+        reverse: Read from the last step to the first, if not from both.
+
+    Call with `xs` [*batch, time, inputs], or symbols [*batch, time], and what else
+    `nets.linen.Recurrent` takes. Returns the final state and the logits, [*batch, time,
+    classes]. Its parameters have the names "embed" (if there are symbols), "recurrent"
+    and "dense".
+
+    Example:
+        >>> import jax, nets
+        >>> from nets.models import SequenceTagger
+        >>> model = SequenceTagger(nets.gru(), features=8, classes=30, vocabulary=30)
+        >>> symbols = jnp.zeros((5, 20), int)
+        >>> variables = model.init(jax.random.key(0), symbols)
+        >>> state, logits = model.apply(variables, symbols)
+        >>> logits.shape
+        (5, 20, 30)
+    """
+
+    cell: Cell
+    features: int
+    classes: int
+    vocabulary: int | None = None
+    bidirectional: bool = False
+    reverse: bool = False
+
+    def setup(self):
+        _expect_vectors(self.cell)
+        if self.bidirectional and self.reverse:
+            raise ValueError("expected bidirectional or reverse; got both")
+        if self.vocabulary is not None:
+            self.embed = nn.Embed(self.vocabulary, self.features)
+        if self.bidirectional:
+            self.recurrent = Bidirectional(self.cell, self.features)
+        else:
+            self.recurrent = Recurrent(self.cell, self.features, self.reverse)
+        self.dense = nn.Dense(self.classes)
+
+    def __call__(
+        self,
+        xs: Shaped[Array, "..."],
+        state: State | None = None,
+        lengths: Int[Array, "*batch"] | None = None,
+        **options: Any,
+    ) -> tuple[State, Float[Array, "*batch time classes"]]:
+        if self.vocabulary is not None:
+            xs = self.embed(xs)
+        state, ys = self.recurrent(xs, state, lengths=lengths, **options)
+        return state, self.dense(ys)
+
+
+def _expect_vectors(cell: Cell) -> None:
+    if cell.space:
+        raise ValueError(
+            "expected a cell that reads vectors; got one that reads images (space "
+            f"= {cell.space}): run it as nets.linen.Recurrent, and pool its "
+            "outputs over space"
+        )
 
 
 def _last(
