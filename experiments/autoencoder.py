@@ -24,7 +24,7 @@ from jaxtyping import Array
 from sklearn.decomposition import PCA
 
 from experiments import autoencoder_figures as figures
-from experiments import launch, report, training
+from experiments import launch, page, report, training
 from experiments.autoencoder_figures import (
     Images,
     Linear,
@@ -35,6 +35,7 @@ from experiments.autoencoder_figures import (
     project,
     same_error,
 )
+from experiments.verdicts import Verdict, interval, positive, together
 from nets import blocks
 from nets.models import Autoencoder
 from nets.models.autoencoder import UPSAMPLING
@@ -92,13 +93,50 @@ def run(config: Config, results: Run) -> None:
             pca_mse=theirs,
         )
     said = caption(config)
-    for name, figure in {
+    drawn = {
         "reconstructions": figures.reconstructions(studies, linear, halves[1], said),
         "walk": figures.walk(walker, halves[1], figures.walk_title(ours, theirs), said),
         "errors": figures.errors(studies, linear, said),
-    }.items():
+    }
+    for name, figure in drawn.items():
         figure.savefig(results.path / f"{name}.png")
-    print(table(studies, linear))
+    found, notes = table(studies, linear), remarks(studies, linear)
+    page.write(
+        results,
+        question=__doc__,
+        findings=[*map(report.finding, drawn.values()), *notes],
+        figures={f"{name}.png": text for name, text in CAPTIONS.items()},
+        tables={"Mean squared errors": found},
+        verdicts=[verdict(studies, linear)],
+    )
+    print(found.text())
+    print("\n".join(notes))
+
+
+CAPTIONS = {
+    "reconstructions": "Held-out digits, and what is left of them after z.",
+    "walk": "Walks through z, from digit to digit and along its axes.",
+    "errors": "The mean squared error against the size of z.",
+}
+
+
+def verdict(studies: Sequence[Study], linear: Linear) -> Verdict:
+    """Whether what passes through z alone says more than as many components."""
+    parts, numbers = [], []
+    for s in studies:
+        if not s.switches:
+            known = linear.test_mse[s.model.latent]
+            parts.append(positive(interval(known - s.test_mse)))
+            numbers.append(
+                f"{s.model.latent} numbers, {s.label}: held-out MSE "
+                f"{interval(s.test_mse).text('{:.4f}')}, PCA's {known:.4f}"
+            )
+    return Verdict(
+        "A convolutional autoencoder says more of a digit it has not seen than PCA of "
+        "its size",
+        together(parts),
+        "; ".join(numbers) + ".",
+    )
 
 
 def build(config: Config, shape: Sequence[int]) -> list[Autoencoder]:
@@ -252,7 +290,16 @@ def nearest(xs: Any, train: Images) -> float:
     return float(distances.min(axis=1).mean())
 
 
-def table(studies: Sequence[Study], linear: Linear) -> str:
+def remarks(studies: Sequence[Study], linear: Linear) -> list[str]:
+    """What stands below the table."""
+    mean = (
+        f"The mean digit alone: train {linear.train_mse[0]:.4f}, "
+        f"test {linear.test_mse[0]:.4f}."
+    )
+    return [text for text in (mean, note(studies)) if text]
+
+
+def table(studies: Sequence[Study], linear: Linear) -> report.Table:
     """What was found, a line an autoencoder, and what it is held against."""
     header = ["latent", "upsample", "parameters", "train MSE", "test MSE"]
     header += ["PCA train", "PCA test", "train ratio", "test ratio"]
@@ -274,12 +321,7 @@ def table(studies: Sequence[Study], linear: Linear) -> str:
                 same_error(s, linear),
             ]
         )
-    said = (
-        f"The mean digit alone: train {linear.train_mse[0]:.4f}, "
-        f"test {linear.test_mse[0]:.4f}."
-    )
-    lines = [report.text_table(header, rows), said, note(studies)]
-    return "\n".join(filter(None, lines))
+    return report.Table(header, rows)
 
 
 if __name__ == "__main__":

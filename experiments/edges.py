@@ -10,6 +10,7 @@ gives.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import cast
 
 import jax
@@ -18,10 +19,11 @@ import numpy as np
 from jaxtyping import Array, Float
 
 import nets
-from experiments import edge_figures, launch, report, training
-from experiments.edge_figures import Learnt, Maps, Picture
+from experiments import edge_figures, launch, page, report, training
+from experiments.edge_figures import EDGES, Learnt, Likeness, Maps, Picture
 from experiments.likeness import FIXED, closest, cosines, likenesses, table
 from experiments.training import losses
+from experiments.verdicts import FAILS, HOLDS, IN_PART, Verdict
 from nets import blocks
 from nets.linen import Sequential
 from train import Run
@@ -82,8 +84,38 @@ def run(config: Config, results: Run) -> None:
     }
     for name, figure in figures.items():
         figure.savefig(results.path / f"{name}.png")
-    print(table(found))
-    print(summary(learnt, len(test.labels)))
+    accuracy = summary(learnt, len(test.labels))
+    page.write(
+        results,
+        question=__doc__,
+        findings=[*map(report.finding, figures.values()), accuracy],
+        figures={f"{name}.png": text for name, text in CAPTIONS.items()},
+        tables={"How alike kernels are to fixed ones": table(found)},
+        verdicts=[verdict(found)],
+    )
+    print(table(found).text())
+    print(accuracy)
+
+
+CAPTIONS = {
+    "kernels": "What networks found, beside the kernels that people made.",
+    "photograph": "What Sobel's kernels, ReLU and a pool leave of a photograph.",
+    "digits": "The same of digits, with zeros around them and without.",
+}
+
+
+def verdict(found: Sequence[Likeness]) -> Verdict:
+    """Whether all seeds' kernels are more alike to edge kernels than chance's are."""
+    above = [one.above for one in found if one.of == "all" and one.to in EDGES]
+    seeds = len(found[0].after)
+    said = HOLDS if min(above) == seeds else IN_PART if max(above) else FAILS
+    _, _, numbers = edge_figures.finding(found).partition("\n")
+    return Verdict(
+        "A network that is shown pixels and labels alone finds edge kernels by itself",
+        said,
+        f"In {min(above)} of {seeds} seeds its kernels are more alike to them than 95 "
+        f"% of random ones; {numbers}.",
+    )
 
 
 def check(config: Config, examples: int, count: int) -> None:

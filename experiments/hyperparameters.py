@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments import grid_figures, launch, report
+from experiments import grid_figures, launch, page, report
 from train import NonFiniteError, Run, new_run, read_rows
 
 GOALS = {"max": max, "min": min}
@@ -89,7 +89,15 @@ def run(config: Config, results: Run) -> None:
     best = best_of(scores, config.goal)
     figure = grid_figures.draw(values, scores, best, config.metric, caption(config))
     figure.savefig(results.path / "grid.png")
-    print(table(values, scores, config))
+    found = table(values, scores, config)
+    page.write(
+        results,
+        question=__doc__,
+        findings=[report.finding(figure)],
+        figures={"grid.png": caption(config)},
+        tables={"All combinations, the best first": found},
+    )
+    print(found.text())
 
 
 def find(name: str) -> Any:
@@ -333,7 +341,7 @@ def best_of(scores: Sequence[np.ndarray], goal: str) -> int | None:
 
 def table(
     values: Sequence[dict[str, str]], scores: Sequence[np.ndarray], config: Config
-) -> str:
+) -> report.Table:
     """All combinations, the best first."""
     sign = -1 if config.goal == "max" else 1
     means = [np.nan_to_num(sign * one.mean(), nan=np.inf) for one in scores]
@@ -342,7 +350,7 @@ def table(
     for i in np.argsort(means, kind="stable"):
         said = grid_figures.said(scores[i])
         rows.append([*values[i].values(), said, str(len(scores[i]))])
-    return report.text_table(header, rows)
+    return report.Table(header, rows)
 
 
 def caption(config: Config) -> str:

@@ -21,10 +21,11 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
-from experiments import image_figures, launch, report, training
+from experiments import image_figures, launch, page, report, training
 from experiments.image_figures import Findings
 from experiments.networks import AUTO, CLASSES, MODELS, REFERENCES, UNSAID, network
 from experiments.training import losses
+from experiments.verdicts import Verdict, interval, positive
 from nets.initializers import kernels
 from nets.linen import Sequential
 from nets.models.images import POOLS
@@ -47,6 +48,9 @@ def by_data(name: str) -> str:
         for data, value in values.items()
     ]
     return f"0 for the reference's: {'; '.join(said)}."
+
+
+MARGIN = 1.0  # percentage points that a network may lack to what is known
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,7 +161,30 @@ def run(config: Config, results: Run) -> None:
     figures = image_figures.draw(found, rows, caption(config, found))
     for name, figure in figures.items():
         figure.savefig(results.path / f"{name}.png")
-    print(table(found, sum(row.parameters for row in rows), fitted, config))
+    line = table(found, sum(row.parameters for row in rows), fitted, config)
+    reference = f"Reference: {REFERENCES[config.data].source}."
+    page.write(
+        results,
+        question=__doc__,
+        findings=[*map(report.finding, figures.values()), reference],
+        figures={f"{name}.png": image_figures.MEANINGS[name] for name in figures},
+        tables={"Accuracy": line},
+        verdicts=[verdict(found, config)],
+    )
+    print(line.text())
+    print(reference)
+
+
+def verdict(found: Findings, config: Config) -> Verdict:
+    """Whether the network is as good as the reference, to a point."""
+    known = float(REFERENCES[config.data].accuracy.split("-")[0])
+    accuracy = interval(100 * found.test_accuracy)
+    return Verdict(
+        f"{which(config)} reads what the reference reads, but for {MARGIN:g} point",
+        positive(interval(100 * found.test_accuracy - known + MARGIN)),
+        f"Test accuracy {accuracy.text('{:.1f}')} %, reference "
+        f"{REFERENCES[config.data].accuracy} %.",
+    )
 
 
 def scores(configs: Sequence[Config]) -> list[dict[str, list[float]]]:
@@ -342,7 +369,9 @@ def log(found: Findings, config: Config, examples: int, results: Run) -> None:
     results.log(kind="confusion", counts=found.confusion)
 
 
-def table(found: Findings, parameters: int, fitted: Fitted, config: Config) -> str:
+def table(
+    found: Findings, parameters: int, fitted: Fitted, config: Config
+) -> report.Table:
     """What was found, beside what the reference reaches."""
     reference = REFERENCES[config.data]
     header = [
@@ -361,7 +390,7 @@ def table(found: Findings, parameters: int, fitted: Fitted, config: Config) -> s
         reference.accuracy,
         f"{1e3 * fitted.seconds_per_step:.3g}",
     ]
-    return f"{report.text_table(header, [line])}\nReference: {reference.source}."
+    return report.Table(header, [line])
 
 
 def which(config: Config) -> str:

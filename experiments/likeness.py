@@ -71,7 +71,7 @@ def likenesses(learnt: Learnt) -> list[Likeness]:
     return found
 
 
-def table(found: list[Likeness]) -> str:
+def table(found: list[Likeness]) -> report.Table:
     """|cosine| of the kernels and the fixed ones, a line for each of these."""
     header = [
         "|cosine| with",
@@ -94,4 +94,4 @@ def table(found: list[Likeness]) -> str:
         ]
         for one in found
     ]
-    return report.text_table(header, rows)
+    return report.Table(header, rows)

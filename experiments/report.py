@@ -168,6 +168,22 @@ def figure(title: str, columns: int) -> tuple[Figure, Sequence[Axes]]:
     return figure, axes
 
 
+def finding(figure: Figure) -> str:
+    r"""What a figure's title says, in one line.
+
+    Args:
+        figure: Any figure.
+
+    Returns:
+        Its title; "" if it has none.
+
+    Example:
+        >>> finding(figure("LSTMs remember;\\nothers do not", columns=1)[0])
+        'LSTMs remember; others do not'
+    """
+    return " ".join(figure.get_suptitle().split())
+
+
 def band(
     axis: Axes,
     values: Float[np.ndarray, "seeds x"],

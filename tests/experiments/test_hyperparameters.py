@@ -1,10 +1,10 @@
 """Grid search, over toy experiments that count how often they run."""
 
-import json
 import sys
 
 import numpy as np
 import pytest
+from commands import rows
 
 from experiments import hyperparameters, launch
 from train import new_run
@@ -75,9 +75,8 @@ def command(tmp_path, monkeypatch, capsys):
     return call
 
 
-def rows(folder):
-    lines = (folder / "metrics.jsonl").read_text().splitlines()
-    return [json.loads(line) for line in lines]
+def trials(folder):
+    return rows(folder, "trial")
 
 
 GRID = ["--grid=rate=0.1,0.2,0.4;sizes=4|2,3", "--set=steps=2"]
@@ -90,7 +89,7 @@ def test_every_combination_is_run_in_turn(command, tmp_path):
     assert [(c.rate, c.sizes, c.steps) for c in calls] == [
         (rate, sizes, 2) for rate in (0.1, 0.2, 0.4) for sizes in ([4], [2, 3])
     ]
-    logged = rows(tmp_path / "out")
+    logged = trials(tmp_path / "out")
     assert [row["scores"] for row in logged][2] == pytest.approx([4.0, 4.01])
     best = out.split("--\n")[1].split()
     assert best[:2] == ["0.2", "2,3"] and best[2] == "5.0050"
@@ -104,9 +103,11 @@ def test_what_leaves_shapes_alone_is_one_program(command, tmp_path):
     calls = sys.modules["mine.together"].CALLS
     assert code == 0
     assert [[c.rate for c in group] for group in calls] == [[0.1, 0.2, 0.4]] * 2
-    together = {row["trial"]: row["scores"] for row in rows(tmp_path / "out")}
+    together = {row["trial"]: row["scores"] for row in trials(tmp_path / "out")}
     command("--experiment=mine.toy", *GRID, "--results=turns")
-    assert together == {row["trial"]: row["scores"] for row in rows(tmp_path / "turns")}
+    assert together == {
+        row["trial"]: row["scores"] for row in trials(tmp_path / "turns")
+    }
 
 
 def test_an_interrupted_search_goes_on(command, tmp_path):
@@ -124,16 +125,21 @@ def test_an_interrupted_search_goes_on(command, tmp_path):
     code, out, _ = command(*flags, "--resume")
     assert code == 0, out
     assert [config.steps for config in toy.CALLS] == [13, 3]
-    assert [row["steps"] for row in rows(tmp_path / "out")] == ["1", "2", "13", "3"]
+    assert [row["steps"] for row in trials(tmp_path / "out")] == [
+        "1",
+        "2",
+        "13",
+        "3",
+    ]
 
 
 def test_other_flags_cannot_be_resumed(command, tmp_path):
     flags = ["--experiment=mine.toy", "--set=", "--results=out"]
     command(*flags, "--grid=steps=1,13")
-    before = rows(tmp_path / "out.unfinished")
+    before = trials(tmp_path / "out.unfinished")
     code, _, err = command(*flags, "--grid=steps=1,2", "--resume")
     assert code == 2 and "is of a run with other flags" in err
-    assert rows(tmp_path / "out.unfinished") == before
+    assert trials(tmp_path / "out.unfinished") == before
 
 
 @pytest.mark.parametrize("file", ["config.json", "metrics.jsonl"])

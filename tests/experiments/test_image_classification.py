@@ -96,7 +96,7 @@ def test_it_trains_and_shows_what_was_learned(data, run, here):
     folder = here / "out"
     pictures = {path.stem for path in folder.glob("*.png")}
     assert pictures == FIGURES
-    assert len(list(folder.iterdir())) == len(FIGURES) + 2
+    assert len(list(folder.iterdir())) == len(FIGURES) + 3
     for name in FIGURES:
         with Image.open(folder / f"{name}.png") as picture:
             assert 500 <= picture.width <= 1500 and 200 <= picture.height <= 1500
