@@ -22,11 +22,15 @@ body { margin: 0 auto; max-width: 60rem; padding: 2rem 1rem 3rem;
   color: var(--ink); background: var(--paper); overflow-wrap: break-word;
   font: 1.0625rem/1.6 Charter, "Bitstream Charter", "Sitka Text", Cambria, Georgia,
   serif; -webkit-text-size-adjust: 100%; text-size-adjust: 100%; }
-h1, h2, table, figcaption, .kind { font-family: system-ui, "Segoe UI", sans-serif; }
+h1, h2, h3, table, figcaption, .kind { font-family: system-ui, "Segoe UI", sans-serif; }
 .kind { margin: 0; color: var(--soft); font-size: .875rem; }
 h1 { margin: .25rem 0 1.5rem; max-width: 46rem; line-height: 1.2; text-wrap: balance;
   font-size: clamp(1.5rem, 1.2rem + 1.6vw, 2.125rem); }
 h2 { margin: 2.75rem 0 1rem; font-size: 1.25rem; line-height: 1.3; }
+h3 { margin: 2.25rem 0 .5rem; font-size: 1.125rem; line-height: 1.3; }
+a { color: var(--mark); }
+.said { font-weight: 700; white-space: nowrap; }
+.claims th, .claims th:first-child { max-width: 40rem; }
 p, ul { margin: 0 0 1rem; max-width: 42rem; }
 .found { margin: 0 0 1.75rem; padding: .125rem 0 .125rem 1.125rem;
   border-left: .25rem solid var(--mark); font-size: 1.1875rem; line-height: 1.45; }
@@ -69,7 +73,7 @@ pre span { display: inline-block; max-width: 100%; vertical-align: top; }
     --line: #bbb; --tint: #fff; --mark: #000; }
   body { max-width: none; padding: 0; font-size: 10.5pt; line-height: 1.45; }
   h1 { font-size: 18pt; }
-  h2 { font-size: 13pt; break-after: avoid; }
+  h2, h3 { font-size: 13pt; break-after: avoid; }
   .found { font-size: 12pt; }
   .found, figure, pre, table, tr { break-inside: avoid; }
   img { max-height: 21cm; padding: 0; border: 0; }

@@ -16,12 +16,12 @@ def launched(tmp_path, monkeypatch, capsys):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "mycells", raising=False)
 
-    def launched(experiment, *flags):
+    def launched(experiment, *flags, **options):
         name = experiment.__name__.rpartition(".")[2]
         monkeypatch.setattr(sys, "argv", [name, *flags])
         code: Any = 0
         try:
-            launch.main(experiment.Config, experiment.run)
+            launch.main(experiment.Config, experiment.run, **options)
         except SystemExit as stop:
             code = stop.code
         return Done(code, *capsys.readouterr())
