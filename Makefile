@@ -1,9 +1,10 @@
-# backflow. `make` installs it into .venv and runs the main job; `make test` checks it.
+# backflow. `make` installs it into .venv and runs the main job; `make test` checks it,
+# `make course` runs every lesson of the course (DATA_DIR=FOLDER, with JSB_Chorales.mat, for the one on music).
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test install lock clean
+.PHONY: run test course install lock clean
 .DEFAULT_GOAL := run
 
 run: install ## The main job: where does each cell's gradient die?
@@ -14,6 +15,12 @@ test: install ## Format, lint, types, tests.
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	$(BIN)/pytest
+
+course: install results/course/index.html ## Every claim, tested: one page.
+	@echo "Open results/course/index.html; to run it all again, remove results/course."
+
+results/course/index.html:
+	$(BIN)/python -m experiments.course --data_dir=$(DATA_DIR) --results=results/course --resume
 
 install: .venv/installed
 
