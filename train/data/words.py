@@ -1,0 +1,96 @@
+"""Words run together: English letters without spaces, to be cut into words again."""
+
+import re
+from pydoc_data import topics
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+HELD_OUT = 0.1  # the last share of the windows
+
+
+class Words(NamedTuple):
+    """Windows of letters, and where words begin in them."""
+
+    letters: Int[np.ndarray, "*examples time"]
+    starts: Int[np.ndarray, "*examples time"]
+
+
+def load(length: int = 64) -> tuple[Words, Words]:
+    """Windows of a text of Python's own documentation, without its spaces.
+
+    The text is that of the standard library's `pydoc_data.topics`, which differs a
+    little from one Python to the next. Its last tenth is held out.
+
+    Args:
+        length: Letters of a window, from 1 to all there are in a tenth.
+
+    Returns:
+        `train, test`: letters as numbers from 0 to 25, [examples, length], and 1 where
+        a word begins, else 0.
+
+    Raises:
+        ValueError: The length is out of range.
+
+    Example:
+        >>> train, test = load(length=64)
+        >>> train.letters.shape[1], set(np.unique(test.starts).tolist())
+        (64, {0, 1})
+    """
+    words = re.findall("[a-z]+", " ".join(topics.topics.values()).lower())
+    every = of(words)
+    count = len(every.letters) // max(length, 1)
+    held_out = int(count * HELD_OUT)
+    if length < 1 or held_out < 1:
+        most = int(len(every.letters) * HELD_OUT)
+        raise ValueError(
+            f"expected windows of 1 to {most} letters, a tenth of the text; got "
+            f"{length}"
+        )
+    windows = [array[: count * length].reshape(count, length) for array in every]
+    cut = count - held_out
+    return Words(*(w[:cut] for w in windows)), Words(*(w[cut:] for w in windows))
+
+
+def of(words: list[str]) -> Words:
+    """Words run together.
+
+    Args:
+        words: Of letters from a to z alone.
+
+    Returns:
+        One row, without an axis of examples: letters and starts, [time].
+
+    Example:
+        >>> letters, starts = of(["the", "cat"])
+        >>> letters.tolist(), starts.tolist()
+        ([19, 7, 4, 2, 0, 19], [1, 0, 0, 1, 0, 0])
+    """
+    letters = np.frombuffer("".join(words).encode(), np.uint8).astype(np.int32)
+    starts = np.zeros(len(letters), np.int32)
+    ends = np.cumsum([len(word) for word in words])
+    starts[[0, *ends[:-1]]] = 1
+    return Words(letters - ord("a"), starts)
+
+
+def cut(letters: Int[np.ndarray, " time"], starts: Int[np.ndarray, " time"]) -> str:
+    """Letters with a space before every start but the first.
+
+    Args:
+        letters: Numbers from 0 to 25.
+        starts: 1 where a word begins.
+
+    Returns:
+        Text.
+
+    Example:
+        >>> cut(*of(["the", "cat"]))
+        'the cat'
+    """
+    pieces = (
+        " " * bool(start) + LETTERS[letter]
+        for letter, start in zip(letters, starts, strict=True)
+    )
+    return "".join(pieces).strip()
