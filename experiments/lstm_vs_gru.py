@@ -1,0 +1,264 @@
+"""Is the GRU simpler and faster than the LSTM, and no worse?
+
+    python -m experiments.lstm_vs_gru --features=32
+
+Both learn three tasks, from the same seeds: to tell handwritten digits read row by row,
+to tell the digits of MNIST-1D read number by number, and to say of running letters
+where words begin. The GRU is held against the LSTM with as many units, and with as many
+more as give it as many parameters. Steps are timed one after the other in turn, a GRU's
+and an LSTM's under the same load.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+import nets
+from experiments import launch, lstm_vs_gru_figures, page, training
+from experiments.lstm_vs_gru_figures import EQUAL_PARAMETERS, EQUAL_UNITS, Duel
+from nets import Cell
+from nets.models import SequenceClassifier, SequenceTagger
+from train import Run, init_state, make_optimizer, make_step
+from train.data import digits, mnist1d, words
+
+STEPS_PER_ROUND = 10  # that are timed together
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(training.Config):
+    """The flags."""
+
+    tasks: list[str] = launch.flag(
+        ["digits", "mnist1d", "words"], "What to learn: digits, mnist1d, words."
+    )
+    seeds: list[int] = launch.flag(
+        [0, 1, 2, 3, 4], "Seeds, each a model and an order of the data of its own."
+    )
+    features: int = launch.flag(32, "Hidden units of the LSTM.", lower_bound=1)
+    learning_rate: float = launch.flag(1e-2, "Its step size.", lower_bound=0.0)
+    batch_size: int = launch.flag(32, "Examples a step.", lower_bound=1)
+    steps: int = launch.flag(700, "Training steps.", lower_bound=1)
+    rounds: int = launch.flag(
+        20, f"Times that {STEPS_PER_ROUND} steps of each are timed.", lower_bound=1
+    )
+
+
+class Task(NamedTuple):
+    """Something to learn.
+
+    Attributes:
+        name: In a word.
+        train: Inputs and labels, [examples, ...].
+        test: Likewise, held out.
+        make: The model, from a cell and its units.
+    """
+
+    name: str
+    train: tuple[Array, Array]
+    test: tuple[Array, Array]
+    make: Callable[[Cell, int], Any]
+
+
+def tell_digits() -> Task:
+    """Handwritten digits, a row a step."""
+    train, test = (
+        (jnp.asarray(half.images), jnp.asarray(half.labels)) for half in digits.load()
+    )
+    return Task("digits", train, test, partial(SequenceClassifier, classes=10))
+
+
+def tell_mnist1d() -> Task:
+    """MNIST-1D, a number a step."""
+    train, test = (
+        (jnp.asarray(half.sequences)[..., None], jnp.asarray(half.labels))
+        for half in mnist1d.load()
+    )
+    return Task("mnist1d", train, test, partial(SequenceClassifier, classes=10))
+
+
+def cut_words() -> Task:
+    """Where words begin, a letter a step, read forward."""
+    train, test = (
+        (jnp.asarray(half.letters), jnp.asarray(half.starts)) for half in words.load()
+    )
+    make = partial(SequenceTagger, classes=2, vocabulary=len(words.LETTERS))
+    return Task("words", train, test, make)
+
+
+TASKS = {"digits": tell_digits, "mnist1d": tell_mnist1d, "words": cut_words}
+
+
+def run(config: Config, results: Run) -> None:
+    """Let both learn every task; log, draw and print what was found."""
+    for name in config.tasks:
+        if name not in TASKS:
+            raise launch.UsageError(
+                f"flag --tasks: expected some of {', '.join(TASKS)}; got {name!r}"
+            )
+    tasks = [TASKS[name]() for name in config.tasks]
+    for task in tasks:
+        training.check(config, len(task.train[1]), f"examples of {task.name}")
+    duels = [duel for task in tasks for duel in compare(task, config, results)]
+    text = caption(config)
+    figure = lstm_vs_gru_figures.draw(duels, text)
+    figure.savefig(results.path / "lstm_vs_gru.png")
+    table = lstm_vs_gru_figures.table(duels)
+    verdicts = lstm_vs_gru_figures.verdicts(duels)
+    page.write(
+        results,
+        question=__doc__,
+        findings=[],
+        figures={"lstm_vs_gru.png": text},
+        tables={"GRU against LSTM": table},
+        verdicts=verdicts,
+    )
+    print(table.text())
+    print("\n".join(verdict.text() for verdict in verdicts))
+
+
+def compare(task: Task, config: Config, results: Run) -> list[Duel]:
+    """The GRU against the LSTM in one task, at equal units and at equal parameters."""
+    lstm = task.make(nets.lstm(), config.features)
+    more = units(task, count(lstm, task))
+    models = {
+        "lstm": lstm,
+        "gru": task.make(nets.gru(), config.features),
+        "gru, more units": task.make(nets.gru(), more),
+    }
+    accuracy = {
+        name: learn(model, f"{task.name}, {name}", task, config, results)
+        for name, model in models.items()
+    }
+    seconds = timed(list(models.values()), task, config)
+    for i, (name, model) in enumerate(models.items()):
+        where = {"task": task.name, "model": name}
+        results.log(
+            kind="model",
+            **where,
+            features=model.features,
+            parameters=count(model, task),
+            milliseconds=1e3 * seconds[:, i],
+        )
+        for seed, value in zip(config.seeds, accuracy[name], strict=True):
+            results.log(kind="accuracy", **where, seed=seed, test_accuracy=value)
+    return [
+        Duel(
+            task.name,
+            setting,
+            (lstm.features, models[name].features),
+            (count(lstm, task), count(models[name], task)),
+            (accuracy["lstm"], accuracy[name]),
+            1e3 * seconds[:, [0, i]],
+        )
+        for i, setting, name in (
+            (1, EQUAL_UNITS, "gru"),
+            (2, EQUAL_PARAMETERS, "gru, more units"),
+        )
+    ]
+
+
+def units(task: Task, parameters: int) -> int:
+    """With how many units a GRU's model has as many parameters, or nearly."""
+    features = 1
+    while count(task.make(nets.gru(), features + 1), task) <= parameters:
+        features += 1
+    nearest = [features, features + 1]
+    sizes = [abs(count(task.make(nets.gru(), n), task) - parameters) for n in nearest]
+    return nearest[int(np.argmin(sizes))]
+
+
+def count(model: Any, task: Task) -> int:
+    """The parameters of a model."""
+    shapes = jax.eval_shape(model.init, jax.random.key(0), task.train[0][:1])
+    return sum(leaf.size for leaf in jax.tree.leaves(shapes))
+
+
+def learn(
+    model: Any, title: str, task: Task, config: Config, results: Run
+) -> Float[np.ndarray, " seeds"]:
+    """Train a model from every seed; its accuracy on what is held out."""
+    params = training.start(model, task.train[0][:1], config.seeds)
+    fitted = training.train(
+        loss_of(model),
+        params,
+        task.train,
+        config,
+        results,
+        title=title,
+        labels={"model": title},
+    )
+
+    def accuracy(params):
+        xs, labels = task.test
+        return (logits(model, params, xs).argmax(axis=-1) == labels).mean()
+
+    return np.asarray(jax.jit(lambda p: jax.lax.map(accuracy, p))(fitted.params))
+
+
+def loss_of(model: Any) -> Callable[[Any, Any, Array], Array]:
+    """The mean cross-entropy, over all steps that have a label."""
+
+    def loss_fn(params, batch, key):
+        xs, labels = batch
+        return training.losses(logits(model, params, xs), labels).mean()
+
+    return loss_fn
+
+
+def logits(model: Any, params: Any, xs: Array) -> Array:
+    """What a model says, without the state that a tagger returns beside it."""
+    said = model.apply({"params": params}, xs)
+    return cast(Array, said[1] if isinstance(model, SequenceTagger) else said)
+
+
+def timed(
+    models: Sequence[Any], task: Task, config: Config
+) -> Float[np.ndarray, "rounds models"]:
+    """Seconds that a training step of one seed takes, the models in turn."""
+    batch = jax.tree.map(lambda leaf: leaf[: config.batch_size], task.train)
+    args = config.optimizer, config.learning_rate, config.clip_norm
+    optimizer = make_optimizer(*args)
+    programs, states = [], []
+    for model in models:
+        params = training.start(model, task.train[0][:1], config.seeds[:1])
+        params = jax.tree.map(lambda leaf: leaf[0], params)
+        state = init_state(optimizer, params, jax.random.key(config.seeds[0]))
+        step = make_step(loss_of(model), optimizer)
+
+        def many(state, step=step):
+            return jax.lax.scan(
+                lambda s, _: step(s, batch), state, length=STEPS_PER_ROUND
+            )
+
+        programs.append(jax.jit(many).lower(state).compile())
+        states.append(state)
+    seconds = np.zeros((config.rounds + 1, len(models)))
+    for one_round in seconds:
+        for i, (program, state) in enumerate(zip(programs, states, strict=True)):
+            began = time.perf_counter()
+            jax.block_until_ready(program(state))
+            one_round[i] = (time.perf_counter() - began) / STEPS_PER_ROUND
+    return seconds[1:]  # the first round warms up
+
+
+def caption(config: Config) -> str:
+    """What was done, so that the figure can stand alone."""
+    return (
+        f"LSTM: {config.features} units; {config.optimizer}, rate "
+        f"{config.learning_rate:g}, {config.steps} steps of {config.batch_size}, clip "
+        f"norm {config.clip_norm:g}. Left: held-out accuracy, GRU minus LSTM, mean "
+        f"over {len(config.seeds)} seeds and its 95 % interval, seed by seed; the "
+        f"dotted line is the margin. Right: the median of {config.rounds} rounds of "
+        f"{STEPS_PER_ROUND} steps of one seed, and the middle half of them."
+    )
+
+
+if __name__ == "__main__":
+    launch.main(Config, run)

@@ -1,0 +1,120 @@
+"""The gates of an LSTM, through the command line and against what is exact."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from commands import rows
+
+import nets
+from experiments import gate_figures, gates
+from experiments.gate_figures import ALONG, Clamped, near, title, verdicts
+from experiments.verdicts import FAILS, HOLDS, IN_PART, OPEN, Interval
+from nets import flow
+
+TINY = ["--features=4", "--steps=2", "--seeds=0,1", "--order=rows"]
+
+
+@pytest.fixture
+def run(launched):
+    return partial(launched, gates)
+
+
+def test_it_clamps_and_measures(run, tmp_path):
+    code, out, err = run(*TINY, "--biases=-1,2", "--results=out")
+    assert (code, err) == (0, "")
+    folder = tmp_path / "out"
+    assert {path.name for path in folder.iterdir()} == {
+        *("config.json", "metrics.jsonl", "report.html", "gates.png")
+    }
+    found = rows(folder, "clamp")
+    assert [(row["bias"], row["seed"]) for row in found] == [
+        (bias, seed) for bias in (None, -1, 2) for seed in (0, 1)
+    ]
+    for row in found[2:]:  # along the cell state it is exact
+        exact = -np.log(1 / (1 + np.exp(-row["bias"])))
+        for when in ("before", "after"):
+            assert row[f"highway_{when}"] == pytest.approx(exact, abs=1e-4)
+            assert abs(row[f"decay_{when}"] - exact) > 1e-3  # the whole is not
+    assert len({row["test_accuracy"] for row in found}) > 1
+    for row in rows(folder, "gate"):
+        assert len(row["mean"]) == 8 and all(0 < mean < 1 for mean in row["mean"])
+    assert {row["gate"] for row in rows(folder, "gate")} == {
+        *("input", "forget", "output")
+    }
+    for row in rows(folder, "exact"):
+        assert row["relative_error"] < 1e-12
+    said = rows(folder, "verdict")
+    assert len(said) == 4 and said[0]["said"] == HOLDS
+    assert all(row["why"] in out for row in said)
+
+
+def test_a_clamped_gate_is_what_it_is_said_to_be():
+    cell = gates.clamped(nets.lstm(), 2.0)
+    params = cell.init(jax.random.key(0), 3, 4)
+    xs = jax.random.normal(jax.random.key(1), (5, 2, 3))
+    found = flow.gates(cell, params, xs)
+    np.testing.assert_allclose(found["forget"].mean, 1 / (1 + np.exp(-2)), rtol=1e-6)
+    free = flow.gates(nets.lstm(), params, xs)
+    assert np.abs(free["forget"].mean - found["forget"].mean).max() > 0.01
+    # All else is as it was: without weights, and with a bias of 2, both are the same.
+    columns = jnp.arange(16) // 4 == 1
+    same = nets.LSTMParams(
+        w_i=jnp.where(columns[None], 0, params.w_i),
+        w_h=jnp.where(columns[None], 0, params.w_h),
+        b=jnp.where(columns, 2.0, params.b),
+    )
+    _, ours = nets.unroll(cell, params, xs)
+    _, theirs = nets.unroll(nets.lstm(), same, xs)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+def of(bias, accuracy, off=0.0, whole=0.0):
+    exact = np.log1p(np.exp(-(bias or 0)))
+    spread = np.array([-1e-5, 0, 1e-5])
+    along, all_of_it = exact + off + spread, exact + whole + spread
+    name = "learnt" if bias is None else f"b = {bias}"
+    ours = all_of_it, all_of_it, along, along
+    return Clamped(name, bias, np.array(accuracy) + 10 * spread, *ours)
+
+
+CASES = [
+    ([of(None, 0.9), of(-5, 0.3), of(5, 0.8)], [HOLDS] * 4),
+    ([of(None, 0.7), of(-5, 0.9, 1, -4), of(5, 0.8)], [IN_PART, IN_PART, FAILS, FAILS]),
+    ([of(None, 0.7), of(-5, 0.9, 1, 1), of(5, 0.8, 1, 1)], [FAILS] * 4),
+]
+
+
+@pytest.mark.parametrize(("found", "said"), CASES)
+def test_the_verdicts(found, said):
+    assert [verdict.said for verdict in verdicts(found)] == said
+    words = {HOLDS: "decays as", IN_PART: "for some b", FAILS: "does not decay"}
+    assert all(words[one] in title(found) for one in said[:2])
+    assert "-5" in gate_figures.table(found).text()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [(-1, 1, HOLDS), (2, 3, OPEN), (3.5, 4, FAILS), (-4, -3.5, FAILS)],
+)
+def test_near_is_within_the_tolerance(low, high, said):
+    ends = low * ALONG, high * ALONG
+    assert near(Interval(sum(ends) / 2, *ends), 2.5 * ALONG) == said
+
+
+MISTAKES = [
+    ("--biases=big", "flag --biases: expected numbers separated by commas; got 'big'"),
+    ("--biases=20", "flag --biases: expected numbers from -15 to 15"),
+    ("--digit=899", "flag --digit: expected a number from 0 to 898; got 899"),
+    ("--order=columns", "--order=columns"),
+    ("--batch_size=899", "flag --batch_size: expected at most 898"),
+]
+
+
+@pytest.mark.parametrize(("flag", "sentence"), MISTAKES)
+def test_a_mistake_is_one_sentence(flag, sentence, run, tmp_path):
+    code, out, err = run(*TINY, flag, "--results=out")
+    assert (code, out) == (2, "") and sentence in err and err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
