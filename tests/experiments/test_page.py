@@ -16,7 +16,8 @@ from PIL import Image
 
 from experiments import page
 from experiments.report import Table, text_table
-from train import new_run
+from experiments.verdicts import HOLDS, Verdict
+from train import new_run, read_rows
 
 NASTY = '<script>alert("1 & 2")</script>'
 COLOUR = (0, 114, 178)
@@ -109,6 +110,18 @@ def test_the_page_is_well_formed_and_says_what_it_was_given(report):
     for said in (made["machine"], made["commit"] or "none", made["versions"]["jax"]):
         assert said in read.text
     assert not list(report.parent.glob("*.draft"))
+
+
+def test_verdicts_stand_before_findings_and_all_is_logged(tmp_path):
+    verdict = Verdict("A < B", HOLDS, "1 < 2.")
+    report = make(tmp_path / "out", verdicts=[verdict])
+    text = Reader(report.read_text(encoding="utf-8")).text
+    assert text.index("A < B: holds. 1 < 2.") < text.index("It does.")
+    logged = read_rows(report.parent)
+    assert [row["kind"] for row in logged] == ["verdict", "report"]
+    assert logged[0] == {"kind": "verdict", **verdict._asdict()}
+    assert logged[1]["findings"][:2] == [verdict.text(), "It does."]
+    assert logged[1]["figures"] == FIGURES
 
 
 def test_what_a_user_writes_is_never_markup(report):
