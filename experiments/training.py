@@ -70,7 +70,13 @@ def start(model: nn.Module, example: Array, seeds: list[int]) -> Any:
         A tree of arrays [seeds, ...].
     """
     keys = jnp.stack([jax.random.fold_in(jax.random.key(s), 0) for s in seeds])
-    return jax.jit(jax.vmap(lambda key: model.init(key, example)["params"]))(keys)
+
+    def start_one(key):
+        return model.init(key, example)["params"]
+
+    # One after another: QR decompositions of several seeds at once, in several cells,
+    # may wait for each other for ever on a CPU of two cores.
+    return jax.jit(lambda keys: jax.lax.map(start_one, keys))(keys)
 
 
 def train(

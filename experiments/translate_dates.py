@@ -1,0 +1,360 @@
+"""Does a network learn to translate dates, of any format, into ISO 8601?
+
+    python -m experiments.translate_dates --date="5 mars 2024; March 5, 2024"
+
+Dates in nine languages and 26 formats are read character by character by one recurrent
+cell, and written as "2024-03-05" by another. One day in five of two centuries is held
+out, in every format. An encoder-decoder whose decoder looks back at the source is held
+against one that is told the encoder's last state only, and beam search against greedy.
+"""
+
+import dataclasses
+import datetime
+from functools import partial
+from typing import Any, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float
+
+from experiments import cells, launch, page, report, training, translation_figures
+from experiments import translation_verdicts as judged
+from experiments.translation_verdicts import PARTS, READS, Looks, Study, Written
+from nets.models import Beam, EncoderDecoder, beam_search
+from train import Run
+from train.data import dates
+from train.data.date_formats import FORMATS, parts, written
+from train.data.dates import Dates
+
+ATTENTION = {"with": True, "without": False}
+PROBED = 10 * len(FORMATS)  # held-out dates that are translated while it learns
+SHOWN = 4, 10, 17, 20  # formats whose attention is drawn
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(training.Config):
+    """The flags."""
+
+    cell: str = launch.flag(
+        "lstm", "Reads and writes: a name in nets.CELLS, or package.module:name."
+    )
+    attention: list[str] = launch.flag(
+        ["with", "without"], "Models to train: with, without."
+    )
+    bidirectional: bool = launch.flag(True, "Read the source from both ends.")
+    features: int = launch.flag(64, "Hidden units of each direction.", lower_bound=1)
+    embedding: int = launch.flag(32, "Numbers in a character's vector.", lower_bound=1)
+    beam: int = launch.flag(4, "Sequences that beam search keeps.", lower_bound=1)
+    examples: int = launch.flag(50_000, "Dates to train on.", lower_bound=1)
+    held_out: int = launch.flag(2600, "Dates to test on.", lower_bound=1)
+    date: str = launch.flag(
+        "", "Dates of your own to translate, separated by semicolons."
+    )
+    learning_rate: float = launch.flag(
+        1e-2,
+        "The highest, after a twelfth of the steps; it ends at 0.",
+        lower_bound=0.0,
+    )
+    batch_size: int = launch.flag(32, "Dates a step.", lower_bound=1)
+    steps: int = launch.flag(1200, "Training steps.", lower_bound=1)
+
+
+def run(config: Config, results: Run) -> None:
+    """Train every model; log, draw and print what was found."""
+    training.check(config, config.examples, "dates")
+    models = build(config)
+    own = [text.strip() for text in config.date.split(";") if text.strip()]
+    # What it cannot read it says before it trains.
+    sources, lengths = map(jnp.asarray, dates.encode(own))
+    train = dates.load(0, config.examples)
+    test = dates.load(1, config.held_out, held_out=True)
+    studies, looks, answers = [], None, {}
+    for name, model in models.items():
+        found, params = study(name, model, config, train, test, results)
+        studies.append(found)
+        if model.attention:
+            looks = look(model, params, found, test)
+        if own:
+            first = jax.tree.map(lambda leaf: leaf[0], params)
+            beam = translate(model, first, sources, lengths, config.beam)
+            answers[name] = dates.iso(np.asarray(beam.sequences[:, 0]))
+    log(studies, looks, config.seeds, test, results)
+    for i, text in enumerate(own):
+        said = {name: texts[i] for name, texts in answers.items()}
+        results.log(kind="translation", date=text, **said)
+    publish(studies, looks, own, answers, config, test, results)
+
+
+def build(config: Config) -> dict[str, EncoderDecoder]:
+    """The models that the flags ask for, by their names."""
+    wrong = [name for name in config.attention if name not in ATTENTION]
+    if wrong:
+        raise launch.UsageError(
+            f"flag --attention: expected some of {', '.join(ATTENTION)}; got "
+            f"{wrong[0]!r}"
+        )
+    cell = cells.named(config.cell, config.embedding, config.features)
+    models = {
+        f"{name} attention": EncoderDecoder(
+            cell,
+            config.features,
+            dates.VOCABULARY,
+            len(dates.OUTPUT),
+            config.embedding,
+            config.bidirectional,
+            ATTENTION[name],
+        )
+        for name in config.attention
+    }
+    for model in models.values():
+        jax.eval_shape(partial(start, model), jax.random.key(0))
+    return models
+
+
+def start(model: EncoderDecoder, key: Array) -> Any:
+    """The parameters of one model."""
+    symbols = jnp.zeros((1, dates.LENGTH), int)
+    lengths, targets = jnp.ones(1, int), jnp.zeros((1, dates.OUTPUT_LENGTH), int)
+    return model.init(key, symbols, lengths, targets)["params"]
+
+
+def study(
+    name: str,
+    model: EncoderDecoder,
+    config: Config,
+    train: Dates,
+    test: Dates,
+    results: Run,
+) -> tuple[Study, Any]:
+    """Train a model from every seed, and translate the held-out dates with it."""
+
+    def loss_fn(params, batch, key):
+        logits = cast(Array, model.apply({"params": params}, *batch))
+        return training.losses(logits, batch[-1]).mean()
+
+    def probe(params):
+        sources, lengths, targets = (jnp.asarray(a[:PROBED]) for a in test[:3])
+        said = translate(model, params, sources, lengths, 1).sequences[:, 0]
+        return (said == targets).all(axis=-1).mean()
+
+    @jax.jit
+    def translate_all(params, sources, lengths):  # one seed after another
+        def one(p):
+            return [translate(model, p, sources, lengths, w) for w in (1, config.beam)]
+
+        return jax.lax.map(one, params)
+
+    keys = [jax.random.fold_in(jax.random.key(seed), 0) for seed in config.seeds]
+    # One after another: QR decompositions of several seeds at once, in as many cells,
+    # may wait for each other for ever on a CPU of two cores.
+    start_all = jax.jit(lambda keys: jax.lax.map(partial(start, model), keys))
+    params = start_all(jnp.stack(keys))
+    fitted = training.train(
+        loss_fn,
+        params,
+        train[:3],
+        config,
+        results,
+        title=name,
+        labels={"model": name},
+        schedule=optax.warmup_cosine_decay_schedule(
+            0.0, 1.0, config.steps // 12, config.steps
+        ),
+        probe=probe,
+        probe_every=max(1, config.steps // 24),
+    )
+    greedy, beam = (
+        Written(np.asarray(found.sequences[..., 0, :]), np.asarray(likely))
+        for found in translate_all(fitted.params, test.sources, test.lengths)
+        for likely in [found.log_probabilities[..., 0]]
+    )
+    assert fitted.probes is not None
+    last = (greedy.symbols == test.targets).all(axis=-1)[:, :PROBED].mean(axis=1)
+    return (
+        Study(
+            name,
+            sum(leaf[0].size for leaf in jax.tree.leaves(params)),
+            np.append(fitted.probes.steps, config.steps),
+            np.concatenate([fitted.probes.values, last[None]]).T,
+            greedy,
+            beam,
+            test.targets,
+            fitted.seconds_per_step,
+        ),
+        fitted.params,
+    )
+
+
+def translate(
+    model: EncoderDecoder, params: Any, sources: Array, lengths: Array, width: int
+) -> Beam:
+    """What a model writes for each source, the likeliest first."""
+    apply = partial(model.apply, {"params": params})
+    state, memory = cast(Any, apply(sources, lengths, method="encode"))
+    step = partial(apply, memory, method="decode_step")
+    first = jnp.full(len(sources), model.start)
+    return beam_search(cast(Any, step), state, first, dates.OUTPUT_LENGTH, width)
+
+
+def look(model: EncoderDecoder, params: Any, found: Study, test: Dates) -> Looks:
+    """Where a model looks as it writes what it writes."""
+
+    @jax.jit
+    def weights(p, sources, lengths, symbols):
+        args = sources, lengths, symbols
+        return model.apply({"params": p}, *args, method="attention_weights")
+
+    shares = []
+    says = jnp.asarray(reads(test))
+    for i in range(len(found.exact)):
+        p = jax.tree.map(lambda leaf, i=i: leaf[i], params)
+        all_weights = weights(p, test.sources, test.lengths, found.greedy.symbols[i])
+        shares.append(
+            [
+                jnp.einsum("nts,nsp->p", all_weights[:, where], says)
+                / (len(says) * (where.stop - where.start))
+                for where in PARTS.values()
+            ]
+        )
+    day = dates.FIRST + datetime.timedelta(int(dates.split()[1][0]))
+    texts = [written(day, FORMATS[i]) for i in SHOWN]
+    sources, lengths = map(jnp.asarray, dates.encode(texts))
+    first = jax.tree.map(lambda leaf: leaf[0], params)
+    said = translate(model, first, sources, lengths, 1).sequences[:, 0]
+    maps = weights(first, sources, lengths, said)
+    return Looks(
+        np.asarray(shares),
+        [FORMATS[i].language for i in SHOWN],
+        texts,
+        dates.iso(np.asarray(said)),
+        [np.asarray(m)[:, :n] for m, n in zip(maps, lengths.tolist(), strict=True)],
+    )
+
+
+def reads(test: Dates) -> Float[np.ndarray, "examples length parts"]:
+    """Which part of a source each character belongs to, as ones in `READS`."""
+    found = np.zeros((*test.sources.shape, len(READS)))
+    pairs = zip(dates.iso(test.targets), test.formats, strict=True)
+    for i, (text, form) in enumerate(pairs):
+        for says, where in parts(datetime.date.fromisoformat(text), FORMATS[form]):
+            found[i, where, READS.index(says)] = 1
+    found[..., -1] = 1 - found.sum(axis=-1)
+    return found
+
+
+def log(
+    studies: list[Study],
+    looks: Looks | None,
+    seeds: list[int],
+    test: Dates,
+    results: Run,
+) -> None:
+    """A row a seed of every model, and one for each of its mistakes."""
+    sources, right = dates.decode(test.sources), dates.iso(test.targets)
+    for one in studies:
+        for i, seed in enumerate(seeds):
+            where = {"model": one.name, "seed": seed}
+            for step, exact in zip(one.steps, one.curve[i], strict=True):
+                results.log(kind="curve", **where, step=int(step), exact=exact)
+            results.log(
+                kind="exact",
+                **where,
+                greedy=one.exact[i],
+                beam=one.beam_exact[i],
+                characters=one.characters[i],
+            )
+            said = dates.iso(one.greedy.symbols[i]), dates.iso(one.beam.symbols[i])
+            for source, true, form, greedy, beam in zip(
+                sources, right, test.formats, *said, strict=True
+            ):
+                if {greedy, beam} != {true}:
+                    results.log(
+                        kind="mistake",
+                        **where,
+                        format=FORMATS[form].pattern,
+                        source=source,
+                        date=true,
+                        greedy=greedy,
+                        beam=beam,
+                    )
+    for seed, share in zip(seeds, () if looks is None else looks.shares, strict=False):
+        results.log(
+            kind="attention", seed=seed, writes=list(PARTS), reads=READS, share=share
+        )
+
+
+def publish(
+    studies: list[Study],
+    looks: Looks | None,
+    own: list[str],
+    answers: dict[str, list[str]],
+    config: Config,
+    test: Dates,
+    results: Run,
+) -> None:
+    """Figures, tables, verdicts, and the page that has them all."""
+    text = caption(config)
+    figures = {"translate_dates.png": text}
+    translation_figures.draw(studies, test, text).savefig(
+        results.path / "translate_dates.png"
+    )
+    findings = [translation_figures.title(studies)]
+    if looks is not None:
+        seen = looks_caption(config)
+        figures["attention.png"] = seen
+        drawn = translation_figures.draw_looks(looks, seen)
+        drawn.savefig(results.path / "attention.png")
+        findings.append(translation_figures.looks_title(looks))
+    tables = {
+        "Held-out dates": judged.table(studies, config.beam),
+        "What is wrong in wrong dates": judged.mistakes(studies),
+    }
+    if own:
+        header = ["your dates", *answers]
+        rows = [[t, *row] for t, *row in zip(own, *answers.values(), strict=True)]
+        tables["Your dates"] = report.Table(header, rows)
+    verdicts = judged.verdicts(studies, config.beam)
+    page.write(
+        results,
+        question=__doc__,
+        findings=findings,
+        figures=figures,
+        tables=tables,
+        verdicts=verdicts,
+    )
+    print("\n\n".join(table.text() for table in tables.values()))
+    print("\n".join(["", *(verdict.text() for verdict in verdicts)]))
+
+
+def caption(config: Config) -> str:
+    """What was done, so that the figure can stand alone."""
+    ways = "both ways" if config.bidirectional else "one way"
+    return (
+        f"{config.cell}, {config.features} units, reading {ways}; {config.optimizer}, "
+        f"rate {config.learning_rate:g}, rising for a twelfth of the steps and then "
+        f"falling as a cosine to 0, {config.steps} steps of {config.batch_size} out of "
+        f"{config.examples:,} dates, clip norm {config.clip_norm:g}. Left: "
+        f"{min(PROBED, config.held_out)} held-out dates, greedy. Right: "
+        f"{config.held_out:,}, greedy. Lines and dots: means over "
+        f"{len(config.seeds)} seeds; bands and bars: their range. Held out are days, "
+        "in every format: one in five from 1900 to 2099."
+    )
+
+
+def looks_caption(config: Config) -> str:
+    """What the maps of the attention show."""
+    return (
+        "Maps: one held-out day in four formats; each row is a character that seed "
+        f"{config.seeds[0]} writes, each column one that it reads, white 0, blue 1 (a "
+        "row adds up to 1). Characters of East Asia are drawn as they sound. Below: of "
+        "the attention while a part is written, the share on each part of the source, "
+        f"over {config.held_out:,} held-out dates and all seeds. An encoder's output "
+        "knows its neighbours too: where it looks is where it finds out, not always "
+        "where it is written."
+    )
+
+
+if __name__ == "__main__":
+    launch.main(Config, run)

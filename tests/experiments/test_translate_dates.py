@@ -1,0 +1,178 @@
+"""Dates to ISO 8601: the command from end to end, and what is said of numbers."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+from commands import LEAKY, rows
+
+from experiments import translate_dates, translation_figures
+from experiments import translation_verdicts as judged
+from experiments.translation_verdicts import Looks, Study, Written
+from experiments.verdicts import FAILS, HOLDS, IN_PART, OPEN
+from train.data import dates
+from train.data.date_formats import FORMATS
+
+TINY = ["--features=4", "--embedding=3", "--steps=5", "--batch_size=4", "--seeds=0,1"]
+TINY += ["--examples=40", "--held_out=26", "--beam=2", "--cell=gru"]
+
+
+@pytest.fixture
+def run(launched, tmp_path):
+    (tmp_path / "mycells.py").write_text(LEAKY.format(keep=0.01))
+    return partial(launched, translate_dates)
+
+
+def test_it_trains_and_translates(run, tmp_path):
+    own = "--date=5 mars 2024; March 5, 2024;"
+    code, out, err = run(*TINY, own, "--results=out")
+    assert (code, err) == (0, "")
+    folder = tmp_path / "out"
+    names = {"config.json", "metrics.jsonl", "report.html"}
+    names |= {"translate_dates.png", "attention.png"}
+    assert {path.name for path in folder.iterdir()} == names
+    assert (folder / "report.html").read_text().count("<img ") == 2
+
+    found = {(r["model"], r["seed"]): r for r in rows(folder, "exact")}
+    models = ["with attention", "without attention"]
+    assert list(found) == [(model, seed) for model in models for seed in (0, 1)]
+    test = dates.load(1, 26, held_out=True)
+    sources, true = dates.decode(test.sources), dates.iso(test.targets)
+    mistakes = rows(folder, "mistake")
+    for (model, seed), row in found.items():
+        ours = [m for m in mistakes if (m["model"], m["seed"]) == (model, seed)]
+        said = {m["source"]: m for m in ours}
+        texts = list(zip(sources, true, strict=True))
+        greedy = [said[s]["greedy"] if s in said else t for s, t in texts]
+        beam = [said[s]["beam"] if s in said else t for s, t in texts]
+        pairs = list(zip(greedy, true, strict=True))
+        assert row["greedy"] == np.mean([g == t for g, t in pairs])
+        assert row["beam"] == np.mean([b == t for b, t in zip(beam, true, strict=True)])
+        right = [a == b for g, t in pairs for a, b in zip(g, t, strict=True)]
+        np.testing.assert_allclose(row["characters"], np.mean(right))
+        assert all(m["date"] == true[sources.index(m["source"])] for m in ours)
+        assert all(len(m["greedy"]) == len(m["beam"]) == 10 for m in ours)
+    curve = rows(folder, "curve")
+    steps = [r["step"] for r in curve if (r["model"], r["seed"]) == (models[0], 1)]
+    assert steps == [0, 1, 2, 3, 4, 5]  # before each step, and at the end
+    for seed, row in enumerate(rows(folder, "attention")):
+        assert row["seed"] == seed
+        np.testing.assert_allclose(np.sum(row["share"], axis=1), 1, atol=1e-5)
+    answers = rows(folder, "translation")
+    assert [row["date"] for row in answers] == ["5 mars 2024", "March 5, 2024"]
+    for row in answers:
+        assert f"{row['date']}" in out and row["with attention"] in out
+    claims = [row["claim"] for row in rows(folder, "verdict")]
+    assert len(claims) == 4 and "at least 95% of held-out dates" in claims[0]
+
+
+def test_a_model_of_its_own_kind_and_cell(run, tmp_path):
+    flags = ["--attention=without", "--cell=mycells:leaky", "--nobidirectional"]
+    code, out, err = run(*TINY, *flags, "--steps=1", "--seeds=3", "--results=out")
+    assert (code, err) == (0, "")
+    assert not (tmp_path / "out" / "attention.png").exists()
+    assert len(rows(tmp_path / "out", "verdict")) == 2
+    assert "with attention" not in out.replace("without", "")
+    assert out.count("stays open") == 2  # one seed
+
+
+def test_what_characters_say():
+    test = dates.load(1, 26, held_out=True)
+    says = translate_dates.reads(test)
+    assert (says.sum(axis=-1) == 1).all()
+    place = [form.pattern for form in FORMATS].index("{dd}.{mm}.{y}")
+    letters = [judged.READS[i][0] for i in says[place].argmax(axis=-1)]
+    assert "".join(letters) == "ddrmmryyyy" + 20 * "r"
+
+
+def made(name, right, curve, beam=None, steps=100):
+    """A study of ten dates of which so many are right, a number a seed."""
+    targets = dates.load(1, 10, held_out=True).targets
+
+    def wrote(counts):
+        symbols = np.stack([targets] * len(counts))
+        for said, count in zip(symbols, counts, strict=True):
+            said[count:, 6] = 10
+        return Written(symbols, np.zeros(symbols.shape[:2]))
+
+    probes = np.linspace(0, steps, len(curve[0])).astype(int)
+    beam = wrote(right if beam is None else beam)
+    return Study(name, 7, probes, np.array(curve), wrote(right), beam, targets, 0.01)
+
+
+FAST, SLOW = [0.0, 0.96, 1.0], [0.0, 0.5, 0.96]
+VERDICTS = [  # right with attention, without; their curves; beam of the second; said
+    ([10, 10], [10, 10], FAST, SLOW, None, [HOLDS, HOLDS, HOLDS, HOLDS]),
+    ([9, 9], [9, 10], FAST, FAST, None, [FAILS, OPEN, OPEN, HOLDS]),
+    ([10, 10], [5, 5], SLOW, FAST, [4, 4], [HOLDS, FAILS, FAILS, IN_PART]),
+    ([10], [10], FAST, SLOW, None, [OPEN] * 4),
+]
+
+
+@pytest.mark.parametrize(
+    ("attentive", "plain", "first", "second", "beam", "said"), VERDICTS
+)
+def test_verdicts_follow_the_numbers(attentive, plain, first, second, beam, said):
+    seeds = len(plain)
+    studies = [
+        made("with attention", attentive, [first] * seeds),
+        made("without attention", plain, [second] * seeds, beam),
+    ]
+    found = judged.verdicts(studies, 4)
+    assert [verdict.said for verdict in found] == said
+    judged.table(studies, 4).text()
+
+
+def test_a_beam_that_is_better_is_no_worse():
+    one = made("with attention", [7, 8, 6], [FAST] * 3, beam=[8, 9, 7])
+    assert judged.no_worse([one], 4).said == HOLDS
+    assert "+10.00 [+10.00, +10.00] points" in judged.no_worse([one], 4).why
+
+
+def test_who_never_gets_there_is_counted_at_the_last_step():
+    never = made("without attention", [5, 5], [[0.0, 0.5, 0.94], SLOW])
+    soon = made("with attention", [10, 10], [FAST, FAST])
+    assert never.steps_to_goal.tolist() == [100, 100]
+    assert soon.steps_to_goal.tolist() == [50, 50]
+    why = judged.faster(soon, never).why
+    assert "1 of 2 seeds without attention never got there" in why
+
+
+def test_what_is_wrong_is_counted():
+    one = made("with attention", [10, 7], [FAST] * 2)
+    header, (row,) = judged.mistakes([one])
+    assert row[1:6] == ["3", "0", "100", "0", "100"]  # "2024-0--05" is no day
+    assert row[6].startswith("month ") and row[6].split()[3].endswith("-")
+    assert len(header) == len(row)
+    _, (row,) = judged.mistakes([made("with attention", [10], [FAST])])
+    assert row[1:] == ["0", "-", "-", "-", "-", "-"]
+
+
+def test_the_title_of_the_maps_claims_what_holds():
+    own = np.eye(3, 5)[None] * 0.6 + 0.08
+    maps = ["English"], ["5"], ["2"], [np.ones((1, 1))]
+    said = translation_figures.looks_title(Looks(own, *maps))
+    assert said.startswith("Each part is written with an eye on the same part")
+    assert "68 % on the year" in said
+    other = translation_figures.looks_title(Looks(np.roll(own, 1, axis=2), *maps))
+    assert other.startswith("Of the attention") and "8 % on the year" in other
+
+
+MISTAKES = [
+    ("--attention=always", "flag --attention: expected some of with, without; got 'al"),
+    ("--cell=lsmt", "unknown cell 'lsmt'; expected one of elman, irnn, "),
+    ("--cell=conv_lstm", "cell 'conv_lstm': expected one that reads vectors"),
+    ("--batch_size=41", "flag --batch_size: expected at most 40, the training dates"),
+    ("--date=5 mars 2024 à midi", "got 'à' in '5 mars 2024 à midi'"),
+    ("--date=" + "1" * 31, "expected dates of 1 to 30 characters; got 31"),
+    ("--beam=0", "flag --beam=0: 0 is not a positive integer"),
+]
+
+
+@pytest.mark.parametrize(("flag", "sentence"), MISTAKES)
+def test_a_mistake_is_one_sentence(flag, sentence, run, tmp_path):
+    code, out, err = run(*TINY, flag, "--results=out")
+    assert (code, out) == (2, "")
+    assert err.startswith("translate_dates: ") and sentence in err
+    assert err.count("\n") == 1
+    assert {path.name for path in tmp_path.iterdir()} <= {"mycells.py", "__pycache__"}

@@ -1,0 +1,187 @@
+"""Dates as people write them, and the same in ISO 8601."""
+
+import datetime
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int
+
+from train.data.date_formats import FORMATS, written
+from train.data.errors import DataError
+
+FIRST, LAST = datetime.date(1900, 1, 1), datetime.date(2099, 12, 31)
+DAYS = (LAST - FIRST).days + 1
+HELD_OUT = 5  # one day in so many is kept for testing, whatever the format
+LENGTH = 30  # characters of a source, padding included
+OUTPUT = "0123456789-"  # what targets are made of, by their numbers
+OUTPUT_LENGTH = len("2024-03-05")
+
+
+class Dates(NamedTuple):
+    """Dates as people write them, and in ISO 8601.
+
+    Attributes:
+        sources: Numbers of characters, see `encode`; zeros are padding.
+        lengths: Characters of each source.
+        targets: Numbers of characters in `OUTPUT`: "2024-03-05".
+        formats: Which of `FORMATS` each source is written in.
+    """
+
+    sources: Int[np.ndarray, "examples length"]
+    lengths: Int[np.ndarray, " examples"]
+    targets: Int[np.ndarray, "examples 10"]
+    formats: Int[np.ndarray, " examples"]
+
+
+# All that any format writes: the days of 2024 have every digit and every name.
+_SHOWN = [datetime.date(2024, 1, 1) + datetime.timedelta(n) for n in range(366)]
+CHARACTERS = "".join(
+    sorted({c for f in FORMATS for d in _SHOWN for c in written(d, f)})
+)
+VOCABULARY = 1 + len(CHARACTERS)  # the number 0 is padding
+_NUMBERS = {character: number for number, character in enumerate(CHARACTERS, start=1)}
+
+
+def load(seed: int, examples: int, held_out: bool = False) -> Dates:
+    """As many dates as wanted, of the years from 1900 to 2099.
+
+    Each is a day and a format, drawn evenly and independently. One day in five is held
+    out: it is in no training example, whatever the format.
+
+    Args:
+        seed: Of the draw; which days are held out does not depend on it.
+        examples: At least 1.
+        held_out: Draw from the days that are held out, rather than from the others.
+            Their formats go round, so that all are there equally often.
+
+    Returns:
+        A `Dates`.
+
+    Raises:
+        ValueError: `examples` is too small.
+
+    Example:
+        >>> dates = load(seed=0, examples=100)
+        >>> dates.sources.shape, dates.targets.shape
+        ((100, 30), (100, 10))
+        >>> decode(dates.sources[:2])
+        ['lundi 4 août 2036', '二〇六三年十月三日']
+        >>> iso(dates.targets[:2])
+        ['2036-08-04', '2063-10-03']
+    """
+    if examples < 1:
+        raise ValueError(f"expected at least 1 example; got {examples}")
+    rng = np.random.default_rng(seed)
+    days = rng.choice(split()[int(held_out)], examples)
+    if held_out:
+        formats = np.arange(examples) % len(FORMATS)
+    else:
+        formats = rng.integers(len(FORMATS), size=examples)
+    dates = [FIRST + datetime.timedelta(int(day)) for day in days]
+    pairs = zip(dates, formats, strict=True)
+    sources, lengths = encode([written(date, FORMATS[form]) for date, form in pairs])
+    return Dates(sources, lengths, targets(dates), formats.astype(np.int32))
+
+
+def split() -> tuple[Int[np.ndarray, " training"], Int[np.ndarray, " held_out"]]:
+    """Which days train, and which are held out: always the same ones.
+
+    Returns:
+        Days since 1 January 1900, in no order.
+
+    Example:
+        >>> train, test = split()
+        >>> len(train), len(test)
+        (58440, 14609)
+    """
+    order = np.random.default_rng(0).permutation(DAYS)
+    count = DAYS // HELD_OUT
+    return order[count:], order[:count]
+
+
+def encode(
+    texts: Sequence[str],
+) -> tuple[Int[np.ndarray, "examples length"], Int[np.ndarray, " examples"]]:
+    """Texts as numbers: the place in `CHARACTERS`, from 1 on, and zeros as padding.
+
+    Args:
+        texts: Each of 1 to 30 characters.
+
+    Returns:
+        The numbers, and how many characters each text has.
+
+    Raises:
+        DataError: A text is empty or too long, or has a character that no format has.
+
+    Example:
+        >>> sources, lengths = encode(["5 mars 2024"])
+        >>> decode(sources), lengths.tolist()
+        (['5 mars 2024'], [11])
+    """
+    for text in texts:
+        if not 1 <= len(text) <= LENGTH:
+            raise DataError(
+                f"expected dates of 1 to {LENGTH} characters; got {len(text)}: {text!r}"
+            )
+        unknown = [character for character in text if character not in _NUMBERS]
+        if unknown:
+            raise DataError(
+                f"expected dates of the characters {CHARACTERS!r}; got {unknown[0]!r} "
+                f"in {text!r}"
+            )
+    sources = np.zeros((len(texts), LENGTH), np.int32)
+    for row, text in zip(sources, texts, strict=True):
+        row[: len(text)] = [_NUMBERS[character] for character in text]
+    return sources, np.array([len(text) for text in texts], np.int32)
+
+
+def decode(sources: Int[np.ndarray, "examples length"]) -> list[str]:
+    """Numbers as texts, the padding left out.
+
+    Args:
+        sources: Of `encode`.
+
+    Returns:
+        The texts.
+
+    Example:
+        >>> decode(encode(["2024년 3월 5일"])[0])
+        ['2024년 3월 5일']
+    """
+    return ["".join(CHARACTERS[n - 1] for n in row if n) for row in sources]
+
+
+def targets(
+    dates: Sequence[datetime.date],
+) -> Int[np.ndarray, "examples 10"]:
+    """Days in ISO 8601, as the numbers of characters in `OUTPUT`.
+
+    Args:
+        dates: Days.
+
+    Returns:
+        Ten numbers a day.
+
+    Example:
+        >>> targets([datetime.date(2024, 3, 5)]).tolist()
+        [[2, 0, 2, 4, 10, 0, 3, 10, 0, 5]]
+    """
+    rows = [[OUTPUT.index(c) for c in date.isoformat()] for date in dates]
+    return np.array(rows, np.int32).reshape(-1, OUTPUT_LENGTH)
+
+
+def iso(targets: Int[np.ndarray, "examples 10"]) -> list[str]:
+    """Numbers of characters in `OUTPUT` as texts.
+
+    Args:
+        targets: Of `targets`, or what a model says in their place.
+
+    Returns:
+        The texts.
+
+    Example:
+        >>> iso(targets([datetime.date(2024, 3, 5)]))
+        ['2024-03-05']
+    """
+    return ["".join(OUTPUT[n] for n in row) for row in targets]
