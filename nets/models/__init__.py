@@ -3,6 +3,7 @@
 from nets.models.autoencoder import Autoencoder
 from nets.models.beam import Beam, beam_search
 from nets.models.encoder_decoder import EncoderDecoder, Memory
+from nets.models.generator import Mixture, SequenceGenerator, draw, log_density
 from nets.models.images import cnn, cnn_1d, feed_forward, lenet5
 from nets.models.sequences import SequenceClassifier, SequenceTagger
 
@@ -11,11 +12,15 @@ __all__ = [
     "Beam",
     "EncoderDecoder",
     "Memory",
+    "Mixture",
     "SequenceClassifier",
+    "SequenceGenerator",
     "SequenceTagger",
     "beam_search",
     "cnn",
     "cnn_1d",
+    "draw",
     "feed_forward",
     "lenet5",
+    "log_density",
 ]

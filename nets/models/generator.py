@@ -1,0 +1,215 @@
+"""The generator: from a label to a sequence."""
+
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key
+
+from nets.linen import Recurrent
+from nets.types import Cell, Params, State
+
+
+class Mixture(NamedTuple):
+    """Mixtures of Gaussians over vectors, of independent coordinates in each component.
+
+    Attributes:
+        logits: Of the components, [*batch, components].
+        means: [*batch, components, outputs].
+        deviations: Likewise, above zero.
+    """
+
+    logits: Float[Array, "*batch components"]
+    means: Float[Array, "*batch components outputs"]
+    deviations: Float[Array, "*batch components outputs"]
+
+
+class SequenceGenerator(nn.Module):
+    """One to many: a label, and a sequence out of it, one vector after another.
+
+        s_t, h_t = cell(s_{t-1}, [y_{t-1}, one-hot label]),   y_{-1} = 0
+        p(y_t | y_0 ... y_{t-1}, label) = sum_k pi_k N(y_t; mu_k, diag sigma_k^2)
+
+    with pi, mu and sigma from a dense layer on h_t: a mixture density network, so that
+    one label leads to many sequences. In training it is given the true y_{t-1},
+    whatever it would have drawn (teacher forcing); `draw` gives it its own.
+
+    Attributes:
+        cell: Any `Cell`.
+        features: Hidden units.
+        classes: How many labels.
+        outputs: Numbers in each vector.
+        components: Gaussians in a mixture.
+        floor: The least deviation: without one a coordinate that is constant has a
+            density without bounds.
+
+    Call with `labels` [*batch] and `ys` [*batch, time, outputs]. Returns a `Mixture`
+    for each step, [*batch, time, ...], made from the steps before it. Its parameters
+    have the names "recurrent" and "dense".
+
+    Example:
+        >>> import nets
+        >>> from nets.models import SequenceGenerator, draw
+        >>> model = SequenceGenerator(nets.gru(), features=8, classes=3, outputs=4)
+        >>> labels, ys = jnp.array([0, 2]), jnp.ones((2, 5, 4))
+        >>> variables = model.init(jax.random.key(0), labels, ys)
+        >>> log_density(model.apply(variables, labels, ys), ys).shape
+        (2, 5)
+        >>> draw(model, variables["params"], labels, jax.random.key(1), 5).shape
+        (2, 5, 4)
+
+    References:
+        Bishop 1994, Mixture density networks, Aston University, NCRG/94/004.
+        Graves 2013, Generating sequences with recurrent neural networks,
+        https://arxiv.org/abs/1308.0850
+        Ha and Eck 2017, A neural representation of sketch drawings,
+        https://arxiv.org/abs/1704.03477
+    """
+
+    cell: Cell
+    features: int
+    classes: int
+    outputs: int
+    components: int = 10
+    floor: float = 0.05
+
+    def setup(self):
+        if self.cell.space:
+            raise ValueError(
+                "expected a cell that reads vectors; got one that reads images (space "
+                f"= {self.cell.space})"
+            )
+        self.recurrent = Recurrent(self.cell, self.features)
+        self.dense = nn.Dense(self.components * (1 + 2 * self.outputs))
+
+    def __call__(
+        self, labels: Int[Array, "*batch"], ys: Float[Array, "*batch time outputs"]
+    ) -> Mixture:
+        before = jnp.concatenate(
+            [jnp.zeros_like(ys[..., :1, :]), ys[..., :-1, :]], axis=-2
+        )
+        return self.follow(labels, before)[1]
+
+    def follow(
+        self,
+        labels: Int[Array, "*batch"],
+        before: Float[Array, "*batch time outputs"],
+        state: State | None = None,
+    ) -> tuple[State, Mixture]:
+        """Say what comes next, after each of some steps.
+
+        Args:
+            labels: [*batch].
+            before: The vector before each step, [*batch, time, outputs].
+            state: Before the first; by default that of a new sequence.
+
+        Returns:
+            The state after the last, and the mixtures.
+        """
+        told = jax.nn.one_hot(labels, self.classes, dtype=before.dtype)[..., None, :]
+        told = jnp.broadcast_to(told, (*before.shape[:-1], self.classes))
+        state, hidden = self.recurrent(jnp.concatenate([before, told], -1), state)
+        said = self.dense(hidden)
+        k = self.components
+        shape = *said.shape[:-1], k, self.outputs
+        means, raw = jnp.split(said[..., k:], 2, axis=-1)
+        deviations = self.floor + jax.nn.softplus(raw.reshape(shape))
+        return state, Mixture(said[..., :k], means.reshape(shape), deviations)
+
+
+def log_density(
+    mixture: Mixture, ys: Float[Array, "*batch outputs"]
+) -> Float[Array, "*batch"]:
+    """ln p(y) of vectors by mixtures, in nats.
+
+        ln sum_k pi_k prod_j N(y_j; mu_kj, sigma_kj^2)
+
+    Args:
+        mixture: One a vector.
+        ys: [*batch, outputs].
+
+    Returns:
+        [*batch].
+
+    Example:
+        >>> standard = Mixture(jnp.zeros(1), jnp.zeros((1, 2)), jnp.ones((1, 2)))
+        >>> float(log_density(standard, jnp.zeros(2)).round(3))  # -ln(2 pi)
+        -1.8380000591278076
+    """
+    each = jax.scipy.stats.norm.logpdf(
+        ys[..., None, :], mixture.means, mixture.deviations
+    ).sum(axis=-1)
+    return jax.nn.logsumexp(each + jax.nn.log_softmax(mixture.logits), axis=-1)
+
+
+def draw(
+    model: SequenceGenerator,
+    params: Params,
+    labels: Int[Array, "*batch"],
+    key: Key[Array, ""],
+    steps: int,
+    temperature: float = 1.0,
+) -> Float[Array, "*batch steps outputs"]:
+    """Sequences by themselves: each step goes on from what was drawn before it.
+
+        k ~ softmax(logits / temperature),   y_t ~ N(mu_k, temperature sigma_k^2)
+
+    Args:
+        model: A `SequenceGenerator`.
+        params: Of it.
+        labels: [*batch].
+        key: From which each step derives its own.
+        steps: How many.
+        temperature: 1 for the model's own distribution, less for what is likelier,
+            0 for the means of the likeliest components.
+
+    Returns:
+        [*batch, steps, outputs].
+
+    Raises:
+        ValueError: The temperature is negative.
+
+    Example:
+        >>> import nets
+        >>> model = SequenceGenerator(nets.gru(), features=8, classes=3, outputs=4)
+        >>> params = model.init(
+        ...     jax.random.key(0), jnp.array([0]), jnp.ones((1, 5, 4))
+        ... )["params"]
+        >>> draw(model, params, jnp.array([0]), jax.random.key(1), steps=7).shape
+        (1, 7, 4)
+    """
+    if temperature < 0:
+        raise ValueError(f"expected a temperature of at least 0; got {temperature}")
+
+    def step(carry, key):
+        state, y = carry
+        state, mixture = model.apply(
+            {"params": params}, labels, y[..., None, :], state, method="follow"
+        )
+        mixture = jax.tree.map(lambda leaf: jnp.squeeze(leaf, labels.ndim), mixture)
+        y = _sample(mixture, key, temperature)
+        return (state, y), y
+
+    first = jnp.zeros((*labels.shape, model.outputs))
+    keys = jax.random.split(key, steps)
+    # The first step makes the state, whatever it is made of.
+    carry, y = step((None, first), keys[0])
+    _, ys = jax.lax.scan(step, carry, keys[1:])
+    return jnp.moveaxis(jnp.concatenate([y[None], ys]), 0, -2)
+
+
+def _sample(mixture, key, temperature):
+    """A vector of each mixture."""
+    component_key, value_key = jax.random.split(key)
+    if temperature == 0:
+        chosen = mixture.logits.argmax(axis=-1)
+    else:
+        chosen = jax.random.categorical(component_key, mixture.logits / temperature)
+    index = chosen[..., None, None]
+    means, deviations = (
+        jnp.take_along_axis(part, index, axis=-2)[..., 0, :]
+        for part in (mixture.means, mixture.deviations)
+    )
+    noise = jax.random.normal(value_key, means.shape, means.dtype)
+    return means + jnp.sqrt(temperature) * deviations * noise
