@@ -168,7 +168,8 @@ def draw(
     blocks = [("as written", REAL, test.images, test.labels)]
     blocks += [(one.name, SHOWN, one.images[0], labels) for one in drawn]
     columns = sum(count for _, count, _, _ in blocks) + len(drawn)
-    figure, axes = pictures.panels(title(drawn, judged), 10, columns, side=0.55)
+    room = title(drawn, judged) + "\n"  # for the words above the columns
+    figure, axes = pictures.panels(room, 10, columns, side=0.55)
     for label, row in enumerate(axes):
         pictures.row_label(row[0], str(label))
         place = 0

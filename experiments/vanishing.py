@@ -1,0 +1,232 @@
+"""Do gradients vanish faster in a recurrent net than in a feed-forward one?
+
+    python -m experiments.vanishing --depth=64 --widths=16,64
+
+Depth and time stand on one axis: how many layers, or steps, the gradient has come from
+the loss. All nets read handwritten digits: the recurrent ones a pixel a step, the
+feed-forward ones, with as many square layers as there are steps, all pixels at once. A
+layer's matrix is drawn by the very law by which a cell's one matrix is drawn, and both
+have one width; measured is the norm of dL/da_l and of dL/ds_t on held-out digits,
+untrained and trained. Two more nets tell what makes the difference: a feed-forward one
+with one matrix in all layers, and a recurrent one with a matrix of its own in each
+step.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from experiments import (
+    launch,
+    page,
+    report,
+    training,
+    vanishing_figures,
+    vanishing_verdicts,
+)
+from experiments.training import losses
+from experiments.vanishing_nets import PIXELS, SCHEMES, Net, all_of
+from experiments.vanishing_verdicts import Decay
+from train import Run
+from train.data import digits
+
+NONE = "none"
+PROBED = 128  # held-out digits on which gradients are measured
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(training.Config):
+    """The flags."""
+
+    depth: int = launch.flag(
+        64, "Layers, or steps; each step reads 64 / depth pixels.", lower_bound=2
+    )
+    widths: list[int] = launch.flag(
+        [16, 32, 64], "Units of a layer, or of the state.", lower_bound=1
+    )
+    schemes: list[str] = launch.flag(
+        list(SCHEMES), f"How matrices are drawn: {', '.join(SCHEMES)}."
+    )
+    trained_width: int = launch.flag(
+        32, "Which of the widths is trained too.", lower_bound=1
+    )
+    trained_schemes: list[str] = launch.flag(
+        ["orthogonal", "torch"], "Which of the schemes are trained too; or none."
+    )
+    seeds: list[int] = launch.flag(
+        [0, 1, 2, 3, 4], "Seeds, each a model and an order of the data of its own."
+    )
+    steps: int = launch.flag(420, "Training steps (14 are an epoch).", lower_bound=1)
+
+
+def run(config: Config, results: Run) -> None:
+    """Measure all nets, train some; log, draw and print what was found."""
+    halves = digits.load()
+    trained = check(config, len(halves[0].labels))
+    train, test = (
+        (jnp.asarray(half.images.reshape(-1, PIXELS)), jnp.asarray(half.labels))
+        for half in halves
+    )
+    found = []
+    for net in all_of(config.depth):
+        measure = measured(net, test)
+        for scheme in config.schemes:
+            for width in config.widths:
+                params = start(net, scheme, width, config.seeds)
+                what = net.name, scheme, width
+                found.append(Decay(*what, "before", np.asarray(measure(params))))
+                chosen = scheme in trained and width == config.trained_width
+                if net.logits is None or not chosen:
+                    continue
+                params, accuracy = fit(
+                    net, params, scheme, config, train, test, results
+                )
+                lines = np.asarray(measure(params))
+                found.append(Decay(*what, "after", lines, accuracy))
+    log(found, config.seeds, results)
+    show(found, config, results)
+
+
+def check(config: Config, examples: int) -> list[str]:
+    """Refuse what flags alone cannot tell; the schemes that are trained."""
+    training.check(config, examples, "digits")
+    if PIXELS % config.depth:
+        raise launch.UsageError(
+            f"flag --depth: expected a divisor of {PIXELS}, the pixels of a digit; got "
+            f"{config.depth}"
+        )
+    trained = [] if config.trained_schemes == [NONE] else config.trained_schemes
+    for flag, names, known in (
+        ("schemes", config.schemes, list(SCHEMES)),
+        ("trained_schemes", trained, config.schemes),
+    ):
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise launch.UsageError(
+                f"flag --{flag}: expected some of {', '.join(known)}; got "
+                f"{unknown[0]!r}"
+            )
+    if trained and config.trained_width not in config.widths:
+        raise launch.UsageError(
+            f"flag --trained_width: expected one of --widths, "
+            f"{', '.join(map(str, config.widths))}; got {config.trained_width}"
+        )
+    return trained
+
+
+def start(net: Net, scheme: str, width: int, seeds: Sequence[int]) -> Any:
+    """The parameters of one net a seed, stacked: [seeds, ...]."""
+    keys = [jax.random.fold_in(jax.random.key(seed), 0) for seed in seeds]
+    drawn = [net.init(key, SCHEMES[scheme], width) for key in keys]
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *drawn)
+
+
+def measured(net: Net, test: tuple[Array, Array]):
+    """A function of the parameters of all seeds: their log norms, [seeds, depth].
+
+    It compiles once a width: schemes differ in numbers only.
+    """
+    xs, labels = (part[:PROBED] for part in test)
+    return jax.jit(lambda p: jax.lax.map(lambda one: net.log_norms(one, xs, labels), p))
+
+
+def fit(
+    net: Net,
+    params: Any,
+    scheme: str,
+    config: Config,
+    train: tuple[Array, Array],
+    test: tuple[Array, Array],
+    results: Run,
+) -> tuple[Any, np.ndarray]:
+    """The parameters after training, and the accuracy on all held-out digits."""
+    logits = net.logits
+    assert logits is not None
+
+    def loss_fn(params, batch, key):
+        xs, labels = batch
+        return losses(logits(params, xs), labels).mean()
+
+    def accuracy(params):
+        return (logits(params, test[0]).argmax(axis=-1) == test[1]).mean()
+
+    fitted = training.train(
+        loss_fn,
+        params,
+        train,
+        config,
+        results,
+        title=f"{net.name}, {scheme}",
+        labels={"net": net.name, "scheme": scheme},
+    )
+    reached = jax.jit(lambda p: jax.lax.map(accuracy, p))(fitted.params)
+    return fitted.params, np.asarray(reached)
+
+
+def log(found: Sequence[Decay], seeds: Sequence[int], results: Run) -> None:
+    """A row a seed of everything that was measured."""
+    for one in found:
+        where = {
+            "net": one.net,
+            "scheme": one.scheme,
+            "width": one.width,
+            "when": one.when,
+        }
+        for i, seed in enumerate(seeds):
+            rate, line = one.rates[i], one.log_norms[i]
+            results.log(kind="gradient", **where, seed=seed, decay=rate, log_norm=line)
+            if one.accuracy is not None:
+                reached = one.accuracy[i]
+                results.log(kind="accuracy", **where, seed=seed, test_accuracy=reached)
+
+
+def show(found: Sequence[Decay], config: Config, results: Run) -> None:
+    """Draw and print what was found."""
+    text = caption(config)
+    figures = {
+        "vanishing.png": vanishing_figures.draw(found, config.trained_width, text),
+        "rates.png": vanishing_figures.draw_rates(found, text),
+    }
+    for name, figure in figures.items():
+        figure.savefig(results.path / name)
+    tables = vanishing_figures.tables(found)
+    said = vanishing_verdicts.of(found)
+    page.write(
+        results,
+        question=__doc__,
+        findings=[report.finding(figure) for figure in figures.values()],
+        figures={name: CAPTIONS[name] for name in figures},
+        tables=tables,
+        verdicts=said,
+    )
+    print("\n\n".join(table.text() for table in tables.values()))
+    print("\n".join(["", *(verdict.text() for verdict in said)]))
+
+
+CAPTIONS = {
+    "vanishing.png": "The norm of the gradient of a layer, or of a state, over that of "
+    "the last one, against how far it has come from the loss.",
+    "rates.png": "Its decay rate at initialisation, by scheme and width.",
+}
+
+
+def caption(config: Config) -> str:
+    """What was done, so that the figure can stand alone."""
+    count = len(config.seeds)
+    seeds = f"{count} seeds" if count > 1 else "one seed"
+    return (
+        f"Handwritten digits of {PIXELS} pixels: recurrent nets read "
+        f"{PIXELS // config.depth} in each of {config.depth} steps, feed-forward nets "
+        f"of {config.depth} layers all at once. Median over {PROBED} held-out digits; "
+        f"{seeds}. Training: {config.optimizer}, rate {config.learning_rate:g}, {config.steps} steps of "
+        f"{config.batch_size}, clip norm {config.clip_norm:g}."
+    )
+
+
+if __name__ == "__main__":
+    launch.main(Config, run)

@@ -1,0 +1,221 @@
+"""What is said of gradients that vanish over depth and over time."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from experiments import decay, verdicts
+from experiments.vanishing_nets import (
+    ELMAN,
+    FEED_FORWARD,
+    GRU,
+    LSTM,
+    ONE_MATRIX,
+    OWN_MATRICES,
+)
+from experiments.verdicts import FAILS, HOLDS, OPEN, Interval, Verdict
+
+TANH = "tanh"
+SHARED = ((ONE_MATRIX, FEED_FORWARD[TANH]), (ELMAN[TANH], OWN_MATRICES))
+
+
+class Decay(NamedTuple):
+    """What was found of one net.
+
+    Attributes:
+        net: Its name.
+        scheme: How its matrices are drawn.
+        width: Units of a layer, or of the state.
+        when: "before" training or "after".
+        log_norms: ln of the gradient's norm by layer or step, the one next to the loss
+            last.
+        accuracy: On held-out digits after training, from 0 to 1.
+    """
+
+    net: str
+    scheme: str
+    width: int
+    when: str
+    log_norms: Float[np.ndarray, "seeds depth"]
+    accuracy: Float[np.ndarray, " seeds"] | None = None
+
+    @property
+    def rates(self) -> Float[np.ndarray, " seeds"]:
+        """Nats a layer or step, positive where the gradient vanishes."""
+        return decay.rate(self.log_norms)
+
+
+class Pair(NamedTuple):
+    """Two nets that differ in one thing, and are drawn alike.
+
+    Attributes:
+        case: The first net, its scheme, and whether it is trained.
+        width: Units of both.
+        first: Of which a claim says that its gradient vanishes faster.
+        second: Of which it says that it vanishes more slowly.
+    """
+
+    case: str
+    width: int
+    first: Decay
+    second: Decay
+
+    @property
+    def difference(self) -> Interval:
+        """Of the decay rates, nats a step, seed by seed."""
+        return verdicts.interval(self.first.rates - self.second.rates)
+
+    @property
+    def said(self) -> str:
+        """Whether the first vanishes faster; not so if it does not vanish at all."""
+        if verdicts.interval(self.first.rates).high <= 0:
+            return FAILS
+        return verdicts.positive(self.difference)
+
+
+def pairs(
+    found: Sequence[Decay], when: str, names: Sequence[tuple[str, str]]
+) -> list[Pair]:
+    """All pairs of nets of these names that were drawn alike.
+
+    Args:
+        found: What was found.
+        when: "before" or "after".
+        names: Two nets each, of which the claim is that the first vanishes faster.
+
+    Returns:
+        Pairs, by the names, then as they were found.
+    """
+    by_place = {
+        (one.net, one.scheme, one.width): one for one in found if one.when == when
+    }
+    return [
+        Pair(case(one), width, one, by_place[second, scheme, width])
+        for first, second in names
+        for (net, scheme, width), one in by_place.items()
+        if net == first and (second, scheme, width) in by_place
+    ]
+
+
+def case(one: Decay) -> str:
+    """A net and its scheme, in words."""
+    return f"{one.net} from {one.scheme}" + ", trained" * (one.when == "after")
+
+
+def of(found: Sequence[Decay]) -> list[Verdict]:
+    """The verdicts.
+
+    Args:
+        found: What was found.
+
+    Returns:
+        One a claim that was tested.
+    """
+    matched = [(ELMAN[kind], FEED_FORWARD[kind]) for kind in ELMAN]
+    claims = [
+        (
+            f"{time}, vanishing gradients are worse in a recurrent net than in a "
+            "feed-forward one",
+            pairs(found, when, matched),
+        )
+        for time, when in (("Before training", "before"), ("After training", "after"))
+    ]
+    claims.append(
+        (
+            "They are worse because one matrix is multiplied by itself, as a matrix of "
+            "its own in each layer or step would vanish more slowly",
+            pairs(found, "before", SHARED),
+        )
+    )
+    claims += [
+        (
+            f"The {gated} mends it: its gradient vanishes more slowly than Elman's",
+            [
+                pair
+                for when in ("before", "after")
+                for pair in pairs(found, when, [(ELMAN[TANH], gated)])
+            ],
+        )
+        for gated in (LSTM, GRU)
+    ]
+    said = [
+        Verdict(claim, verdicts.together([pair.said for pair in some]), why(some))
+        for claim, some in claims
+        if some
+    ]
+    return [*said, spread(pairs(found, "before", SHARED))]
+
+
+def why(some: Sequence[Pair]) -> str:
+    """Where a claim holds and where not, and by how much the rates differ.
+
+    Args:
+        some: The pairs that it is about.
+
+    Returns:
+        Sentences.
+    """
+    parts = []
+    for said, word in ((HOLDS, "so in"), (FAILS, "not so in"), (OPEN, "open in")):
+        these = [pair for pair in some if pair.said == said]
+        if not these:
+            continue
+        cases = {}
+        for pair in these:
+            cases.setdefault(pair.case, []).append(pair.difference.mean)
+        listed = "; ".join(
+            f"{case} ({ends(differences)})" for case, differences in cases.items()
+        )
+        parts.append(f"{word} {len(these)} of {len(some)} cases: {listed}")
+    text = ". ".join(part[0].upper() + part[1:] for part in parts)
+    return f"{text}. In brackets the difference of the decay rates, nats a step."
+
+
+def ends(values: Sequence[float]) -> str:
+    """The least and the greatest of some differences, those left out that are none.
+
+    Args:
+        values: At least one number, or nan.
+
+    Returns:
+        Such as "+0.010 to +0.200".
+
+    Example:
+        >>> ends([0.2, 0.01]), ends([0.2])
+        ('+0.010 to +0.200', '+0.200')
+    """
+    known = [value for value in values if np.isfinite(value)]
+    if not known:
+        return "no gradient"
+    texts = (f"{value:+.3f}" for value in (min(known), max(known)))
+    return " to ".join(dict.fromkeys(texts))
+
+
+def spread(some: Sequence[Pair]) -> Verdict:
+    """Whether seeds lie further apart where one matrix serves in all steps.
+
+        ln (s_first / s_second),   s the standard deviation of the rates over seeds
+
+    with each case, of draws of its own, as one sample.
+
+    Args:
+        some: Pairs of one matrix and many.
+
+    Returns:
+        A verdict.
+    """
+    claim = "One matrix for all steps sets seeds further apart than a matrix a step"
+    if len(some[0].first.rates) < 2:
+        return Verdict(claim, OPEN, "One seed says nothing of others.")
+    found = verdicts.interval([log_ratio(pair) for pair in some])
+    ratio = Interval(*np.exp(found)).text("{:.1f}")
+    text = f"Standard deviations of the decay rates stand as {ratio} to 1 over "
+    return Verdict(claim, verdicts.positive(found), f"{text}{len(some)} cases.")
+
+
+def log_ratio(pair: Pair) -> float:
+    """ln of the ratio of the standard deviations of a pair's rates over seeds."""
+    first, second = (np.std(one.rates, ddof=1) for one in (pair.first, pair.second))
+    return float(np.log(first / second))
