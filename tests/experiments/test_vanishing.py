@@ -195,9 +195,9 @@ def test_a_dead_net_is_said_to_have_no_gradient():
     live = of("feed-forward ReLU", 0.1, 0.2, when="after")
     verdict = vanishing_verdicts.of([dead, live, *SHARED])[0]
     assert verdict.said == "stays open" and "(no gradient)" in verdict.why
-    assert [
-        vanishing_figures.matched([dead, live]).rows[0][i] for i in (2, 4)
-    ] == ["none"] * 2
+    assert [vanishing_figures.matched([dead, live]).rows[0][i] for i in (2, 4)] == [
+        "none"
+    ] * 2
 
 
 SHARED = [of("feed-forward tanh", 1.0, 2.0), of("feed-forward tanh, one matrix", 1, 3)]
