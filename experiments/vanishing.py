@@ -223,8 +223,8 @@ def caption(config: Config) -> str:
         f"Handwritten digits of {PIXELS} pixels: recurrent nets read "
         f"{PIXELS // config.depth} in each of {config.depth} steps, feed-forward nets "
         f"of {config.depth} layers all at once. Median over {PROBED} held-out digits; "
-        f"{seeds}. Training: {config.optimizer}, rate {config.learning_rate:g}, {config.steps} steps of "
-        f"{config.batch_size}, clip norm {config.clip_norm:g}."
+        f"{seeds}. Training: {config.optimizer}, rate {config.learning_rate:g}, "
+        f"{config.steps} steps of {config.batch_size}, clip norm {config.clip_norm:g}."
     )
 
 
