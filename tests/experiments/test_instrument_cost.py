@@ -1,10 +1,10 @@
 """What the instruments cost: that it is measured, not how much it is."""
 
-import json
 from functools import partial
 
 import numpy as np
 import pytest
+from commands import rows
 
 from experiments import instrument_cost
 
@@ -29,8 +29,9 @@ TINY = [
 def test_it_tells_ratios_of_one_run(run, tmp_path):
     code, out, err = run(*TINY, "--results=out")
     assert (code, err) == (0, "")
-    lines = (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()
-    step, spectrum = map(json.loads, lines)
+    (step,), (spectrum,) = (
+        rows(tmp_path / "out", kind) for kind in ("training step", "spectrum")
+    )
     assert len(step["plain"]) == len(step["recorded"]) == 3
     ratio = min(step["recorded"]) / min(step["plain"])
     np.testing.assert_allclose(step["ratio"], ratio)

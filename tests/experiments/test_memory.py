@@ -1,9 +1,10 @@
 """The memory experiment, run through its command line."""
 
-import json
 import os
 import subprocess
 import sys
+
+from commands import rows
 
 
 def test_it_compares_with_and_without_remat(tmp_path):
@@ -27,7 +28,7 @@ def test_it_compares_with_and_without_remat(tmp_path):
     assert "Memory of back-propagation grows as T^" in page
     assert page.count("<img ") == 1
     assert "gru with remat" in page and "--most=1024" in page
-    rows = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
-    sizes = {(row["time"], row["remat"]): row["bytes"] for row in rows}
+    found = rows(folder, "memory")
+    sizes = {(row["time"], row["remat"]): row["bytes"] for row in found}
     assert len(sizes) == 6
     assert all(sizes[time, True] < sizes[time, False] for time in (256, 512, 1024))
