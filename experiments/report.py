@@ -178,7 +178,7 @@ def finding(figure: Figure) -> str:
         Its title; "" if it has none.
 
     Example:
-        >>> finding(figure("LSTMs remember;\\nothers do not", columns=1)[0])
+        >>> finding(figure("LSTMs remember;\nothers do not", columns=1)[0])
         'LSTMs remember; others do not'
     """
     return " ".join(figure.get_suptitle().split())
