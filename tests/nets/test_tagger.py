@@ -1,5 +1,7 @@
 """A label at every step: what the model reads, and what each label knows."""
 
+from typing import Any
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -20,7 +22,7 @@ WAYS = {
 every_way = pytest.mark.parametrize("way", WAYS)
 
 
-def tagger(way, cell=None):
+def tagger(way, cell=None) -> tuple[Any, Any]:
     model = SequenceTagger(
         cell or nets.gru(), FEATURES, CLASSES, vocabulary=SYMBOLS, **WAYS[way]
     )
