@@ -49,6 +49,8 @@ LESSONS = {
         Lesson("gradient_flow", "Cells differ in how far back their gradient reaches"),
         Lesson("gates", "An LSTM's gates hold on to what it has read"),
         Lesson("lstm_vs_gru", "The GRU is simpler, faster, and no worse"),
+        Lesson("classify_sequences", "Many to one: a class for a sequence"),
+        Lesson("language_model", "Many to many, aligned: the next character"),
         Lesson("draw_digits", "One to many: a picture from a label"),
         Lesson("translate_dates", "Many to many, unaligned: encoder and decoder"),
         Lesson("tag_sequences", "Both directions: a label that needs both sides"),

@@ -5,6 +5,7 @@ from nets.models.beam import Beam, beam_search
 from nets.models.encoder_decoder import EncoderDecoder, Memory
 from nets.models.generator import Mixture, SequenceGenerator, draw, log_density
 from nets.models.images import cnn, cnn_1d, feed_forward, lenet5
+from nets.models.sampling import sample
 from nets.models.sequences import SequenceClassifier, SequenceTagger
 
 __all__ = [
@@ -23,4 +24,5 @@ __all__ = [
     "feed_forward",
     "lenet5",
     "log_density",
+    "sample",
 ]

@@ -1,0 +1,295 @@
+"""Is one vector at the end enough to tell a sequence's class (many to one)?
+
+    python -m experiments.classify_sequences --cells=elman,lstm,gru
+    python -m experiments.classify_sequences --data=mnist1d --bidirectional
+
+Recurrent nets read handwritten digits row by row or pixel by pixel, or the digits of
+MNIST-1D number by number, and tell from their last output which digit it was. Against
+them stand the most frequent class, a linear model that sees the whole sequence at once,
+and nets whose last layer sees the outputs of all steps. With --bidirectional more nets
+read from both ends, with as many units a direction, and with no more parameters.
+"""
+
+import dataclasses
+from typing import Any, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from experiments import cells, classify_figures, launch, page, training
+from experiments.classify_figures import ALL, BOTH, END, INPUTS, LINEAR, SMALL, Read
+from nets import Cell
+from nets.models import SequenceClassifier
+from train import Run
+from train.data import digits, mnist1d
+
+CLASSES = 10
+
+Sequences = tuple[Array, Array]  # xs [examples, time, inputs], labels [examples]
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(training.Config):
+    """The flags."""
+
+    data: str = launch.flag(
+        "digits", "What is read.", choices=tuple(classify_figures.DATA)
+    )
+    order: str = launch.flag(
+        "rows",
+        "How one of the digits is read: 64 pixels or 8 rows (MNIST-1D has no order).",
+        choices=digits.ORDERS,
+    )
+    bidirectional: bool = launch.flag(False, "Compare with reading from both ends.")
+    cells: list[str] = launch.flag(
+        ["elman", "lstm", "gru"],
+        "Cells to compare: names in nets.CELLS, or package.module:name of your own.",
+    )
+    seeds: list[int] = launch.flag(
+        [0, 1, 2, 3, 4], "Seeds, each a model and an order of the data of its own."
+    )
+    features: int = launch.flag(64, "Hidden units of each direction.", lower_bound=2)
+    learning_rate: float = launch.flag(3e-3, "Its step size.", lower_bound=0.0)
+    batch_size: int = launch.flag(64, "Sequences a step.", lower_bound=1)
+    steps: int = launch.flag(840, "Training steps.", lower_bound=1)
+    probe_every: int = launch.flag(
+        40, "Training steps from one look at the held-out to the next.", lower_bound=1
+    )
+
+
+class AllOutputs(SequenceClassifier):
+    """A classifier whose dense layer sees the outputs of all steps, not of the last."""
+
+    def read(
+        self, ys: Any, lengths: Array | None = None
+    ) -> Float[Array, "*batch classes"]:
+        """The logits, from the outputs of every step in a row."""
+        if self.bidirectional:
+            ys = jnp.concatenate(ys, axis=-1)
+        return self.dense(ys.reshape(*ys.shape[:-2], -1))
+
+
+class Linear(nn.Module):
+    """Sees all steps at once."""
+
+    classes: int
+
+    @nn.compact
+    def __call__(
+        self, xs: Float[Array, "*batch time inputs"]
+    ) -> Float[Array, "*batch classes"]:
+        """The logits of whole sequences."""
+        return nn.Dense(self.classes)(xs.reshape(*xs.shape[:-2], -1))
+
+
+def run(config: Config, results: Run) -> None:
+    """Train every cell in every way of reading; log, draw and print what was found."""
+    train, test = load(config)
+    training.check(config, len(train[1]), "sequences")
+    models: dict[tuple[str, str], Any] = {(LINEAR, INPUTS): Linear(CLASSES)}
+    for name in config.cells:
+        cell = cells.named(name, train[0].shape[-1], config.features)
+        found = ways(cell, train[0][:1], config)
+        models |= {(name, way): model for way, model in found.items()}
+    reads = [
+        learn(model, cell, way, train, test, config, results)
+        for (cell, way), model in models.items()
+    ]
+    majority = most_frequent(np.asarray(train[1]), np.asarray(test[1]))
+    results.log(kind="majority", test_accuracy=majority)
+    show(reads, majority, len(test[1]), config, results)
+
+
+def load(config: Config) -> tuple[Sequences, Sequences]:
+    """What is learnt and what is held out."""
+    if config.data == "mnist1d":
+        halves = [(half.sequences[..., None], half.labels) for half in mnist1d.load()]
+    else:
+        halves = [
+            (digits.as_sequences(half.images, config.order), half.labels)
+            for half in digits.load()
+        ]
+    train, test = ((jnp.asarray(xs), jnp.asarray(labels)) for xs, labels in halves)
+    return train, test
+
+
+def ways(cell: Cell, example: Array, config: Config) -> dict[str, SequenceClassifier]:
+    """A model of a cell for every way of reading."""
+    units, both = config.features, config.bidirectional
+    found = {END: SequenceClassifier(cell, units, CLASSES)}
+    if both:
+        found[BOTH] = SequenceClassifier(cell, units, CLASSES, bidirectional=True)
+        found[SMALL] = no_larger(cell, found[END], example)
+    return {**found, ALL: AllOutputs(cell, units, CLASSES, both)}
+
+
+def no_larger(
+    cell: Cell, model: SequenceClassifier, example: Array
+) -> SequenceClassifier:
+    """One that reads both ways and has no more parameters, if one unit allows."""
+    units, most = model.features - 1, count(model, example)
+    while True:
+        small = SequenceClassifier(cell, units, CLASSES, bidirectional=True)
+        if units == 1 or count(small, example) <= most:
+            return small
+        units -= 1
+
+
+def count(model: nn.Module, example: Array) -> int:
+    """The parameters of a model."""
+    shapes = jax.eval_shape(model.init, jax.random.key(0), example)
+    return sum(leaf.size for leaf in jax.tree.leaves(shapes))
+
+
+def most_frequent(train: np.ndarray, test: np.ndarray) -> float:
+    """The accuracy of who always says what is most frequent in training.
+
+    Args:
+        train: Labels, [examples].
+        test: Likewise.
+
+    Returns:
+        A share of `test`.
+
+    Example:
+        >>> most_frequent(np.array([1, 1, 0]), np.array([0, 1, 0, 0]))
+        0.25
+    """
+    return float((test == np.bincount(train).argmax()).mean())
+
+
+def learn(
+    model: Any,
+    cell: str,
+    way: str,
+    train: Sequences,
+    test: Sequences,
+    config: Config,
+    results: Run,
+) -> Read:
+    """Train a model from every seed; see how it does on what is held out."""
+    params = training.start(model, train[0][:1], config.seeds)
+
+    def loss_fn(params, batch, key):
+        xs, labels = batch
+        return training.losses(logits(model, params, xs), labels).mean()
+
+    def accuracy(params):
+        return (logits(model, params, test[0]).argmax(axis=-1) == test[1]).mean()
+
+    where = {"cell": cell, "way": way}
+    fitted = training.train(
+        loss_fn,
+        params,
+        train,
+        config,
+        results,
+        title=f"{cell}, {way}",
+        labels=where,
+        probe=accuracy,
+        probe_every=config.probe_every,
+    )
+    assert fitted.probes is not None
+    tables = jax.jit(lambda p: jax.lax.map(lambda one: confusions(model, one, test), p))
+    confusion = np.asarray(tables(fitted.params))
+    final = np.trace(confusion, axis1=1, axis2=2) / len(test[1])
+    sizes = getattr(model, "features", 0), getattr(model, "bidirectional", False)
+    found = Read(
+        cell,
+        way,
+        *sizes,
+        count(model, train[0][:1]),
+        final,
+        np.append(fitted.probes.steps, config.steps),
+        np.concatenate([fitted.probes.values, final[None]]).T,
+        confusion,
+        1e3 * fitted.seconds_per_step,
+        classify_figures.known(config.data, config.order, cell, way, *sizes),
+    )
+    log(found, config.seeds, results)
+    return found
+
+
+def logits(model: nn.Module, params: Any, xs: Array) -> Array:
+    """What the model says of every sequence, [examples, classes]."""
+    return cast(Array, model.apply({"params": params}, xs))
+
+
+def confusions(model: nn.Module, params: Any, data: Sequences) -> Array:
+    """How many sequences of a class (a row) are taken for another (a column)."""
+    xs, labels = data
+    said = logits(model, params, xs).argmax(axis=-1)
+    return jnp.zeros((CLASSES, CLASSES), int).at[labels, said].add(1)
+
+
+def log(found: Read, seeds: list[int], results: Run) -> None:
+    """A row a model, and a row a seed."""
+    where = {"cell": found.cell, "way": found.way}
+    results.log(
+        kind="model",
+        **where,
+        features=found.features,
+        parameters=found.parameters,
+        milliseconds=found.milliseconds,
+        known=found.known,
+    )
+    for i, seed in enumerate(seeds):
+        results.log(
+            kind="accuracy",
+            **where,
+            seed=seed,
+            test_accuracy=found.accuracy[i],
+            steps=found.steps,
+            curve=found.curve[i],
+            confusion=found.confusion[i],
+        )
+
+
+def show(
+    reads: list[Read], majority: float, examples: int, config: Config, results: Run
+) -> None:
+    """Draw and print what was found."""
+    text, seen = caption(reads, examples, config), f"{examples} held-out sequences"
+    figures = {
+        "classify_sequences.png": classify_figures.draw(reads, majority, text),
+        "confusions.png": classify_figures.draw_confusions(reads, seen),
+    }
+    for name, figure in figures.items():
+        figure.savefig(results.path / name)
+    table = classify_figures.table(reads, majority)
+    verdicts = classify_figures.verdicts(reads, majority)
+    page.write(
+        results,
+        question=__doc__,
+        findings=[classify_figures.confused(reads)],
+        figures={
+            "classify_sequences.png": text,
+            "confusions.png": "Which digit is taken for which, where it is mistaken.",
+        },
+        tables={"Accuracy on what is held out": table},
+        verdicts=verdicts,
+    )
+    print(table.text())
+    print("\n".join(verdict.text() for verdict in verdicts))
+
+
+def caption(reads: list[Read], examples: int, config: Config) -> str:
+    """What was done, so that the figure can stand alone."""
+    elsewhere = any(one.known is not None for one in reads)
+    order = f" as {config.order}" if config.data == "digits" else ""
+    return (
+        f"{classify_figures.DATA[config.data]}{order}, {examples} held out; "
+        f"{config.features} units a direction; {config.optimizer}, rate "
+        f"{config.learning_rate:g}, {config.steps} steps of {config.batch_size}, clip "
+        f"norm {config.clip_norm:g}. Left: mean over {len(config.seeds)} seeds of nets "
+        "that read forward and tell from their last output; bands: range of seeds. "
+        "Right: mean over them and its 95 % interval"
+        + ("; hollow: what is known from elsewhere." if elsewhere else ".")
+    )
+
+
+if __name__ == "__main__":
+    launch.main(Config, run)

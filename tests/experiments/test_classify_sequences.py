@@ -1,0 +1,234 @@
+"""Many to one: through the command line, and on made-up numbers."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from commands import LEAKY, rows
+
+import nets
+from experiments import classify_figures, classify_sequences, training
+from experiments.classify_figures import (
+    ALL,
+    BOTH,
+    END,
+    INPUTS,
+    LINEAR,
+    SMALL,
+    Read,
+)
+from experiments.classify_sequences import AllOutputs, logits
+from experiments.verdicts import FAILS, HOLDS, IN_PART, OPEN
+from nets.models import SequenceClassifier
+from train.data import digits
+
+TINY = ["--features=4", "--steps=3", "--batch_size=4", "--probe_every=2"]
+
+
+@pytest.fixture
+def run(launched, tmp_path):
+    (tmp_path / "mycells.py").write_text(LEAKY.format(keep=0.9))
+    return partial(launched, classify_sequences)
+
+
+def test_digits_are_read_from_both_ends(run, tmp_path):
+    flags = ["--cells=elman", "--bidirectional", "--seeds=0,1", "--results=out"]
+    code, out, err = run(*TINY, *flags)
+    assert (code, err) == (0, "")
+    folder = tmp_path / "out"
+    pictures = {"classify_sequences.png", "confusions.png"}
+    assert {path.name for path in folder.iterdir()} == {
+        *("config.json", "metrics.jsonl", "report.html"),
+        *pictures,
+    }
+    page = (folder / "report.html").read_text()
+    assert page.count("<img ") == 2 and "<h1>Is one vector at the end enough" in page
+
+    models = {row["way"]: row for row in rows(folder, "model")}
+    assert list(models) == [INPUTS, END, BOTH, SMALL, ALL]
+    cell, dense = (8 + 4 + 1) * 4, 10
+    assert models[INPUTS]["parameters"] == (64 + 1) * 10
+    assert models[END]["parameters"] == cell + (4 + 1) * dense
+    assert models[BOTH]["parameters"] == 2 * cell + (2 * 4 + 1) * dense
+    assert models[ALL]["parameters"] == 2 * cell + (8 * 2 * 4 + 1) * dense
+    assert models[SMALL]["parameters"] <= models[END]["parameters"]
+    assert [models[way]["known"] for way in models] == [None, 92.2, None, None, None]
+
+    train, test = digits.load()
+    found = rows(folder, "accuracy")
+    assert len(found) == 5 * 2
+    for row in found:
+        table = np.array(row["confusion"])
+        assert (table.sum(axis=1) == np.bincount(test.labels)).all()
+        assert row["test_accuracy"] == pytest.approx(np.trace(table) / 899)
+        assert row["steps"] == [0, 2, 3] and row["curve"][-1] == row["test_accuracy"]
+    (majority,) = rows(folder, "majority")
+    most = np.bincount(train.labels).argmax()
+    assert majority["test_accuracy"] == np.mean(test.labels == most)
+    assert f"{100 * majority['test_accuracy']:.1f}" in out
+
+    # The curve begins where the net does.
+    model = SequenceClassifier(nets.elman(), 4, 10)
+    params = training.start(model, jnp.asarray(train.images[:1]), [0, 1])
+    for seed in (0, 1):
+        one = jax.tree.map(lambda leaf, seed=seed: leaf[seed], params)
+        said = jax.jit(logits, static_argnums=0)(model, one, test.images)
+        (row,) = (r for r in found if (r["way"], r["seed"]) == (END, seed))
+        right = np.argmax(np.asarray(said), axis=1) == test.labels
+        assert row["curve"][0] == pytest.approx(right.mean(), abs=2 / 899)
+
+    said = rows(folder, "verdict")
+    assert len(said) == 4 and all(row["claim"] in out for row in said)
+
+
+def test_a_cell_of_ones_own_reads_mnist1d(run, tmp_path):
+    flags = ["--data=mnist1d", "--cells=mycells:leaky", "--seeds=0", "--results=out"]
+    code, _, err = run(*TINY, *flags)
+    assert (code, err) == (0, "")
+    models = {(r["cell"], r["way"]): r for r in rows(tmp_path / "out", "model")}
+    own = "mycells:leaky"
+    assert list(models) == [(LINEAR, INPUTS), (own, END), (own, ALL)]
+    assert models[LINEAR, INPUTS]["known"] == 32  # as published
+    assert models[LINEAR, INPUTS]["parameters"] == 410
+    assert models[own, ALL]["parameters"] == 4 + (40 * 4 + 1) * 10
+    assert rows(tmp_path / "out", "majority")[0]["test_accuracy"] < 0.2
+    said = [row["said"] for row in rows(tmp_path / "out", "verdict")]
+    assert said == [OPEN] * 3  # one seed tells nothing of others
+    assert "elsewhere" in (tmp_path / "out" / "report.html").read_text()
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_all_outputs_hold_the_last(bidirectional):
+    time, units = 5, 3
+    last = SequenceClassifier(nets.gru(), units, 10, bidirectional)
+    xs = jax.random.normal(jax.random.key(0), (4, time, 2))
+    params = last.init(jax.random.key(1), xs)["params"]
+    kernel = params["dense"]["kernel"]
+    wide = jnp.zeros((time, (1 + bidirectional) * units, 10))
+    wide = wide.at[-1, :units].set(kernel[:units])  # the end of who reads forward
+    wide = wide.at[0, units:].set(kernel[units:])  # and of who reads backward
+    dense = {**params["dense"], "kernel": wide.reshape(-1, 10)}
+    every = AllOutputs(nets.gru(), units, 10, bidirectional)
+    said = logits(every, {**params, "dense": dense}, xs)
+    np.testing.assert_allclose(said, logits(last, params, xs), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["elman", "gru"])
+def test_the_small_net_has_as_many_units_as_it_may(name):
+    cell, example = nets.CELLS[name](), jnp.zeros((1, 8, 8))
+    count = partial(classify_sequences.count, example=example)
+    end = SequenceClassifier(cell, 9, 10)
+    small = classify_sequences.no_larger(cell, end, example)
+    one_more = SequenceClassifier(cell, small.features + 1, 10, bidirectional=True)
+    assert small.bidirectional and count(small) <= count(end) < count(one_more)
+
+
+KNOWN = [
+    (("digits", "pixels", "lstm", END, 64, False), 78.6),
+    (("digits", "rows", "lstm", BOTH, 64, True), None),
+    (("digits", "rows", "mgu", END, 64, False), None),
+    (("mnist1d", "rows", "gru", ALL, 6, True), 91),
+    (("mnist1d", "rows", "gru", ALL, 64, True), None),
+    (("mnist1d", "rows", "gru", END, 6, False), None),
+]
+
+
+@pytest.mark.parametrize(("setting", "number"), KNOWN)
+def test_what_is_known_stands_beside_the_same_setting_only(setting, number):
+    assert classify_figures.known(*setting) == number
+
+
+def read(cell, way, *accuracy, mistakes=0):
+    confusion = np.stack([np.diag([10] * 3)] * len(accuracy))
+    confusion[:, 2] += np.array([0, mistakes, -mistakes])
+    final = np.array(accuracy)
+    curve = np.stack([np.full(len(final), 0.1), final], axis=1)
+    steps = np.array([0, 5])
+    both = way in (BOTH, SMALL)
+    return Read(cell, way, 4, both, 9, final, steps, curve, confusion, 1.0, None)
+
+
+BASE = read(LINEAR, INPUTS, 0.80, 0.81, 0.80)
+GOOD = read("gru", END, 0.90, 0.91, 0.90)
+POOR = read("elman", END, 0.70, 0.71, 0.70)
+SPLIT = read("elman", END, 0.70, 0.91, 0.80)
+SAME = read("gru", ALL, 0.90, 0.911, 0.901)
+BETTER = read("gru", ALL, 0.95, 0.96, 0.951)
+ENDS = [read("gru", way, 0.93, 0.94, 0.931) for way in (BOTH, SMALL)]
+TINIER = read("gru", SMALL, 0.85, 0.86, 0.851)
+
+CASES = [
+    ([BASE, GOOD, SAME], [HOLDS, HOLDS, HOLDS]),
+    ([BASE, GOOD, BETTER], [HOLDS, HOLDS, FAILS]),
+    ([BASE, GOOD, *ENDS, BETTER], [HOLDS, HOLDS, FAILS, HOLDS]),  # all of both
+    ([BASE, GOOD, ENDS[0], TINIER, SAME], [HOLDS, HOLDS, HOLDS, IN_PART]),
+    ([BASE, read("gru", END, 0.9), read("gru", ALL, 0.9)], [OPEN, OPEN, OPEN]),
+]
+
+
+@pytest.mark.parametrize(("reads", "said"), CASES)
+def test_each_claim_is_judged_by_its_interval(reads, said):
+    if len(reads[1].accuracy) == 1:
+        reads = [read(LINEAR, INPUTS, 0.8), *reads[1:]]
+    found = classify_figures.verdicts(reads, majority=0.1)
+    assert [verdict.said for verdict in found] == said
+    if classify_figures.of(reads, SMALL):
+        assert "(parameters of the small ones: 9 against 9)" in found[-1].why
+
+
+def test_cells_may_differ():
+    last = [GOOD, POOR]
+    every = [SAME, read("elman", ALL, 0.70, 0.711, 0.701)]
+    found = classify_figures.verdicts([BASE, *last, *every], majority=0.1)
+    assert [verdict.said for verdict in found] == [HOLDS, IN_PART, HOLDS]
+    assert "gru +10.0 [+10.0, +10.0]" in found[1].why
+    low = classify_figures.verdicts([BASE, GOOD, SAME], majority=0.95)
+    assert low[0].said == FAILS
+
+
+TITLES = [
+    ([BASE, GOOD, SAME], "more than a linear model of it all: gru 90; linear 80 %"),
+    ([BASE, POOR], "less than a linear model of it all: elman 70; linear 80 %"),
+    ([BASE, SPLIT], "In each cell some seed tells no more than a linear model of"),
+    ([BASE, GOOD, SPLIT], "Only the last output of gru tells more than a linear mod"),
+]
+
+
+@pytest.mark.parametrize(("reads", "words"), TITLES)
+def test_the_title_claims_what_holds_for_every_seed(reads, words):
+    assert words in classify_figures.title(reads)
+    classify_figures.draw(reads, 0.1, "caption")
+    classify_figures.table(reads, 0.1).text()
+
+
+def test_the_commonest_mistake_is_that_of_the_last_output():
+    reads = [
+        read("gru", END, 0.9, 0.9, mistakes=3),
+        read("elman", END, 0.9, 0.9, mistakes=1),
+        read("gru", ALL, 0.9, 0.9, mistakes=9),
+    ]
+    words = classify_figures.confused(reads)
+    assert words.endswith("20 % of the 2s are taken for 1")
+    classify_figures.draw_confusions(reads, "seen")
+
+
+MISTAKES = [
+    ("--cells=lsmt", "unknown cell 'lsmt'; expected one of elman, irnn, "),
+    ("--cells=mycells:nothing", "has no attribute 'nothing'"),
+    ("--data=cifar", "flag --data=cifar: "),
+    ("--order=columns", "flag --order=columns: "),
+    ("--features=1", "flag --features=1: "),
+    ("--probe_every=0", "flag --probe_every=0: "),
+    ("--batch_size=899", "flag --batch_size: expected at most 898, the training seq"),
+]
+
+
+@pytest.mark.parametrize(("flag", "sentence"), MISTAKES)
+def test_a_mistake_is_one_sentence(flag, sentence, run, tmp_path):
+    code, out, err = run(*TINY, flag, "--results=out")
+    assert (code, out) == (2, "")
+    assert err.startswith("classify_sequences: ") and sentence in err
+    assert err.count("\n") == 1
+    assert {path.name for path in tmp_path.iterdir()} <= {"mycells.py", "__pycache__"}

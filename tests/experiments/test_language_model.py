@@ -1,0 +1,301 @@
+"""Language models: what is measured, the baselines, and the command."""
+
+import math
+from functools import partial
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from commands import rows
+
+import nets
+from experiments import characters, language_figures, language_model, ngrams
+from experiments.language_figures import Counted, Learned, Sample
+from nets.models import SequenceTagger
+from train.data import text
+
+TINY = ["--features=4", "--length=8", "--batch_size=4", "--steps=60", "--seeds=0,1"]
+TINY += ["--learning_rate=0.1", "--cells=gru", "--text_file=cycle.txt"]
+CYCLE = "ab\ncd "  # each character leads to the next, nine times in ten
+
+
+def cycle(count):
+    rng = np.random.default_rng(0)
+    steps = np.where(rng.random(count) < 0.9, 1, rng.integers(0, len(CYCLE), count))
+    return "".join(CYCLE[place] for place in np.cumsum(steps) % len(CYCLE))
+
+
+@pytest.fixture
+def run(launched, tmp_path):
+    (tmp_path / "cycle.txt").write_text(cycle(3000))
+    (tmp_path / "short.txt").write_text("ab" * 40)
+    (tmp_path / "one.txt").write_text("a" * 3000)
+    (tmp_path / "latin.txt").write_bytes(b"caf\xe9" * 1000)
+    (tmp_path / "folder").mkdir()
+    return partial(launched, language_model)
+
+
+def test_it_counts_learns_and_writes(run, tmp_path):
+    flags = ["--temperatures=0,1", "--sample_length=20", "--prompt=ab", "--results=out"]
+    code, out, err = run(*TINY, *flags)
+    assert (code, err) == (0, "")  # no bar where there is no terminal
+    folder = tmp_path / "out"
+    names = {"config.json", "metrics.jsonl", "language_model.png", "report.html"}
+    assert {path.name for path in folder.iterdir()} == names
+    assert (folder / "language_model.png").read_bytes().startswith(b"\x89PNG")
+    page = (folder / "report.html").read_text()
+    assert "<h1>How much of the next character does what came before tell" in page
+    assert page.count("<img ") == 1 and "tells the next character" in page
+    assert "cycle.txt: 3,000 characters, 6 different ones" in page
+
+    counted = {row["order"]: row["nats"] for row in rows(folder, "counted")}
+    assert list(counted) == [1, 2, 3, 4, 5, 6]
+    train, test = cycle(3000)[:2700], cycle(3000)[2701:]
+    kinds = len(CYCLE)
+    share = {c: (train.count(c) + kinds / kinds) / (2700 + kinds) for c in CYCLE}
+    by_hand = -sum(math.log(share[c]) for c in test) / len(test)
+    assert counted[1] == pytest.approx(by_hand, rel=1e-6)
+
+    held_out = rows(folder, "held_out")
+    assert [row["seed"] for row in held_out] == [0, 1]
+    for row in held_out:
+        # A step is told right with 0.917: it has an entropy of 0.42 nats.
+        assert 0.3 < row["nats"] < 1 < counted[1]
+        assert row["bits"] == pytest.approx(row["nats"] / math.log(2))
+        assert row["perplexity"] == pytest.approx(math.exp(row["nats"]))
+        assert len(row["nats_by_context"]) == 16  # twice as far as in training
+        mean = np.mean(row["nats_by_context"])  # nearly all of it, from fresh starts
+        assert row["nats"] == pytest.approx(mean, abs=0.1)
+    learning = rows(folder, "learning")
+    assert learning[0]["steps"] == [*range(0, 60, 3), 60]
+    assert learning[0]["nats"][0] > counted[1] > learning[0]["nats"][-1]
+    training = [row["loss"] for row in rows(folder, "training") if row["seed"] == 0]
+    assert training[-1] == pytest.approx(held_out[0]["nats"], abs=0.2)
+
+    greedy, drawn = rows(folder, "sample")
+    assert (greedy["temperature"], drawn["temperature"]) == (0, 1)
+    assert greedy["prompt"] == "ab"
+    assert greedy["text"] == (CYCLE * 4)[2:22] != drawn["text"]
+    assert len(drawn["text"]) == 20 and set(drawn["text"]) <= set(CYCLE)
+    assert "gru at temperature 0\nafter 'ab'" in out
+    verdicts = {row["claim"]: row["said"] for row in rows(folder, "verdict")}
+    assert [claim.split(":")[0] for claim in verdicts] == [
+        "What came before tells the next character",
+        "A net remembers more than the last character",
+        "A net is better than all that counting n-grams tells, of up to 6 characters",
+        "A net makes use of what is more than eight characters back",
+    ]
+
+
+def tagger(symbols=4, cell=None):
+    cell = cell or nets.lstm()
+    model: Any = SequenceTagger(cell, 3, classes=symbols, vocabulary=symbols)
+    params = characters.start(model, [5])
+    return model, jax.tree.map(lambda leaf: 3 * leaf[0], params)
+
+
+TEXT = jax.random.randint(jax.random.key(0), (14,), 0, 4)
+
+
+@pytest.mark.parametrize("segment", [5, 13, 50])
+def test_the_state_is_carried_through_all_of_the_text(segment, monkeypatch):
+    monkeypatch.setattr(characters, "SEGMENT", segment)
+    model, params = tagger()
+    _, logits = model.apply({"params": params}, TEXT[:-1])
+    expected = -jax.nn.log_softmax(logits)[jnp.arange(13), TEXT[1:]]
+    found = characters.carried_losses(model, params, TEXT)
+    chex.assert_trees_all_close(found, expected, rtol=1e-5)
+    # A window that begins where the text begins has the same state; another has not.
+    read = characters.windows(TEXT, jnp.array([0, 4]), 6)
+    fresh = characters.window_losses(model, params, read)
+    chex.assert_trees_all_close(fresh[0], expected[:6], rtol=1e-5)
+    assert np.abs(fresh[1] - expected[4:10]).min() > 1e-5
+
+
+def test_what_is_near_and_all_before_tell_the_same_characters():
+    model, params = tagger(cell=nets.gru())  # such a one forgets slowly
+    whole = jnp.concatenate([TEXT, TEXT[3:11]])  # 22 characters
+    _, measure = characters.measures(model, whole, length=10)
+    found = measure(jax.tree.map(lambda leaf: leaf[None], params))
+    _, carried, by_place, further = jax.tree.map(lambda leaf: leaf[0], found)
+    each = characters.carried_losses(model, params, whole)
+    assert carried == pytest.approx(float(each.mean()), rel=1e-5)
+    assert by_place.shape == (20,)  # twice as long as in training
+    near = []
+    for told in range(5, 21):  # from fresh starts at 0, 4, 8 and 12
+        start = (told - 5) // 4 * 4
+        _, logits = model.apply({"params": params}, whole[start:told])
+        near.append(-jax.nn.log_softmax(logits[-1])[whole[told]])
+    expected = float(np.mean(near) - each[4:20].mean())
+    assert abs(expected) > 1e-2
+    assert further == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_net_goes_on_from_the_whole_prompt():
+    model, params = tagger()
+    key, cold = jax.random.key(0), jnp.zeros(1)
+    for prompt in (TEXT[:1], TEXT[:6]):
+        (found,) = characters.go_on(model, params, prompt, 5, key, cold)
+        read = prompt
+        for _ in range(5):
+            _, logits = model.apply({"params": params}, read)
+            read = jnp.append(read, logits[-1].argmax())
+        assert found.tolist() == read[len(prompt) :].tolist()
+
+
+def test_symbols_begin_with_variance_1_and_seeds_do_not_meet():
+    model, _ = tagger(symbols=700)
+    vectors = characters.start(model, [5, 6])["embed"]["embedding"]
+    assert vectors.shape == (2, 700, 3)
+    # The deviation of the variance of 2,100 normal numbers is 0.03.
+    np.testing.assert_allclose(np.var(vectors, axis=(1, 2)), 1, atol=0.15)
+    alone = characters.start(model, [6])["embed"]["embedding"]
+    chex.assert_trees_all_close(vectors[1], alone[0], rtol=1e-6)
+
+
+def smoothed(train, context, symbol, symbols):
+    """p(symbol | context), as the recursion has it."""
+    if context is None:
+        return 1 / symbols
+    n = len(context)
+    follow = [
+        train[i + n]
+        for i in range(len(train) - n)
+        if tuple(train[i : i + n]) == tuple(context)
+    ]
+    lower = smoothed(train, context[1:] if n else None, symbol, symbols)
+    if not follow:
+        return lower
+    kinds = len(set(follow))
+    return (follow.count(symbol) + kinds * lower) / (len(follow) + kinds)
+
+
+def test_ngrams_are_what_the_recursion_says():
+    whole = np.random.default_rng(1).integers(0, 3, 60)
+    whole[-3] = 3  # a symbol that the training text does not have
+    found = ngrams.losses(whole[:45], whole[45:], symbols=4, most=4)
+    assert found.shape == (4, 14)
+    for n in range(1, 5):
+        for i, nats in enumerate(found[n - 1]):
+            at = 46 + i
+            context = tuple(whole[at - n + 1 : at])
+            p = smoothed(whole[:45].tolist(), context, whole[at], 4)
+            assert nats == pytest.approx(-math.log(p))
+            total = [smoothed(whole[:45].tolist(), context, b, 4) for b in range(4)]
+            assert sum(total) == pytest.approx(1)
+
+
+def learned(cell, nats, further=0.1):
+    by_context = np.full((len(nats), 128), 1.0)
+    by_context[:, :10] = 1.5
+    by_context += 0.001 * np.arange(len(nats))[:, None]
+    more = further + 0.01 * np.arange(len(nats))
+    curve, steps = np.array([[4.0, 2.0]] * len(nats)), np.array([0, 10])
+    return Learned(cell, 100, np.array(nats), by_context, more, steps, curve, 0.001)
+
+
+COUNTED = [Counted(1, 3.0), Counted(2, 2.0), Counted(3, 1.5), Counted(4, 1.6)]
+GOOD, FAIR = [1.0, 1.01, 1.02], [1.8, 1.81, 1.82]
+YES, PART, NO, OPEN = "holds", "holds in part", "does not hold", "stays open"
+VERDICTS = [
+    ([learned("gru", GOOD)], [YES] * 4),
+    ([learned("gru", FAIR)], [YES, YES, NO, YES]),
+    ([learned("gru", GOOD, further=-0.01)], [YES, YES, YES, OPEN]),
+    ([learned("gru", GOOD[:1])], [OPEN] * 4),
+    ([learned("elman", FAIR, -0.1), learned("gru", GOOD)], [YES, YES, PART, YES, PART]),
+    ([learned("elman", GOOD), learned("lstm", FAIR)], [YES, YES, PART, NO, YES]),
+]
+
+
+@pytest.mark.parametrize(("found", "said"), VERDICTS)
+def test_the_verdicts_are_drawn_from_the_numbers(found, said):
+    verdicts = language_figures.verdicts(COUNTED, found)
+    assert [verdict.said for verdict in verdicts] == said
+
+
+def test_a_verdict_says_bits():
+    first = language_figures.verdicts(COUNTED, [learned("gru", [1.0])])[0]
+    assert (
+        first.why == "Bits a character, unigram minus the net: gru +2.89."
+    )  # 2 / ln 2
+
+
+TITLES = [
+    (
+        [learned("gru", GOOD)],
+        "2.9 of 4.3 bits a character to gru:\nmore than any n-gram",
+    ),
+    ([learned("gru", FAIR)], "more than a bigram tells, not more than a 4-gram"),
+    ([learned("gru", [1.0, 1.99])], "more than a bigram tells, not more than a 4-gram"),
+    ([learned("gru", FAIR), learned("lstm", GOOD)], "bits a character to lstm"),
+    ([learned("gru", [1.0, 3.1])], "no net tells more than the frequencies do"),
+]
+
+
+@pytest.mark.parametrize(("found", "words"), TITLES)
+def test_the_title_claims_what_holds_for_every_seed(found, words):
+    assert words in language_figures.title(COUNTED, found)
+    language_figures.draw(COUNTED, found, 64, "caption")
+
+
+def test_the_table_has_a_line_a_model():
+    table = language_figures.table(COUNTED, [learned("gru", GOOD)], 64)
+    names = ["unigram", "bigram", "trigram", "4-gram", "gru"]
+    assert [row[0] for row in table.rows] == names
+    assert table.rows[0][1:4] == ["3.000", "4.328", "20.086"]
+    # Ten places of 1.5 and 54 of 1.0, and a thousandth more from seed to seed.
+    assert table.rows[-1][4] == "1.079 ± 0.001"
+
+
+def test_samples_keep_their_lines():
+    drawn = [Sample("gru", 0.5, "a", "b\n  c " + "d" * 90), Sample("gru", 1.0, "a", "")]
+    tables = language_figures.sample_tables(drawn)
+    assert list(tables) == ["gru at temperature 0.5", "gru at temperature 1"]
+    first = [row[0] for row in tables["gru at temperature 0.5"].rows]
+    assert first == ["b", "\xa0\xa0c " + "d" * 78, "d" * 12]
+
+
+def test_the_flags_of_the_docstring_are_flags():
+    config = language_model.Config()
+    doc = language_model.__doc__ or ""
+    flags = [word for word in doc.split() if word.startswith("--")]
+    assert flags and all(hasattr(config, f[2:].split("=")[0]) for f in flags)
+
+
+MISTAKES = [
+    ("--text_file=none.txt", "none.txt: there is no such file; name a text file in"),
+    ("--text_file=folder", "folder: expected a file; got a folder"),
+    ("--text_file=latin.txt", "latin.txt: expected text in UTF-8; got the byte 233 at"),
+    ("--text_file=one.txt", "at least 2 different characters; got 1"),
+    ("--text_file=short.txt", "at most 7, as the held-out tenth of the text has 8"),
+    ("--length=300", "flag --length: expected at most 299, as the held-out tenth"),
+    ("--batch_size=2693", "flag --batch_size: expected at most 2692, the training"),
+    ("--prompt=abxy", "flag --prompt: expected characters of the text alone; got 'xy'"),
+    ("--temperatures=1,-1", "finite numbers of at least 0; got [1.0, -1.0]"),
+    ("--temperatures=nan", "finite numbers of at least 0; got [nan]"),
+    ("--temperatures=hot", "flag --temperatures: expected numbers separated by commas"),
+    ("--cells=lsmt", "unknown cell 'lsmt'; expected one of elman, irnn, "),
+    ("--steps=0", "flag --steps=0: 0 is not a positive integer"),
+    ("--seeds=-1", "flag --seeds: expected integers from 0 to 2^32 - 1; got [-1]"),
+]
+
+
+@pytest.mark.parametrize(("flag", "sentence"), MISTAKES)
+def test_a_mistake_is_one_sentence(flag, sentence, run, tmp_path):
+    before = set(tmp_path.iterdir())
+    code, out, err = run(*TINY, flag, "--results=out")
+    assert (code, out) == (2, "")
+    assert err.startswith("language_model: ") and sentence in err
+    assert err.count("\n") == 1
+    assert set(tmp_path.iterdir()) <= before | {tmp_path / "__pycache__"}
+
+
+def test_a_prompt_may_be_the_shortest(tmp_path):
+    config = language_model.Config(prompt="b")
+    assert language_model.prompt_of(config, np.arange(3), "ab").tolist() == [1]
+    first = language_model.prompt_of(language_model.Config(), np.arange(99), "ab")
+    assert first.tolist() == list(range(32))
+    assert text.decode(np.array([1, 0]), "ab") == "ba"

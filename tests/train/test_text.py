@@ -1,0 +1,76 @@
+"""Texts: what a file becomes, and which files are refused."""
+
+import numpy as np
+import pytest
+
+from train import DataError
+from train.data import text
+
+
+def test_a_file_is_its_characters(tmp_path):
+    written = "Größe ≥ 3\nzwei 𝄞𝄞\r\nEnde"
+    path = tmp_path / "text"
+    path.write_bytes(b"\xef\xbb\xbf" + written.encode())
+    loaded = text.load(path)
+    assert loaded.tokens.dtype == np.int32
+    assert "".join(loaded.vocabulary[t] for t in loaded.tokens) == written.replace(
+        "\r\n", "\n"
+    )
+    assert loaded.vocabulary == "".join(sorted(set(written) - {"\r"}))
+    assert text.load(str(path)).vocabulary == loaded.vocabulary
+
+
+def test_without_a_file_it_is_the_documentation_of_python():
+    from pydoc_data import topics
+
+    loaded = text.load()
+    whole = text.decode(loaded.tokens, loaded.vocabulary)
+    assert all(topic in whole for topic in topics.topics.values())
+    assert len(whole) < 1.01 * sum(map(len, topics.topics.values()))
+    assert set(loaded.tokens.tolist()) == set(range(len(loaded.vocabulary)))
+
+
+@pytest.mark.parametrize(
+    "vocabulary", ["ab", "\n !az", "aß≥𝄞", "".join(map(chr, range(300)))]
+)
+def test_decode_turns_encode_round(vocabulary):
+    tokens = np.random.default_rng(0).integers(0, len(vocabulary), 200)
+    written = text.decode(tokens, vocabulary)
+    np.testing.assert_array_equal(text.encode(written, vocabulary), tokens)
+
+
+def test_a_character_that_the_text_does_not_have():
+    with pytest.raises(ValueError, match="of the text alone; got 'xé'"):
+        text.encode("baéxx", "ab")
+
+
+@pytest.mark.parametrize(("count", "train"), [(10, 9), (11, 9), (1_115_394, 1_003_854)])
+def test_the_last_tenth_is_held_out(count, train):
+    whole = np.arange(count)
+    first, last = text.split(whole)
+    assert len(first) == train
+    np.testing.assert_array_equal(np.concatenate([first, last]), whole)
+
+
+MISTAKES = [
+    (None, "there is no such file; name a text file in UTF-8"),
+    ("folder", "expected a file; got a folder; name a text file"),
+    (b"", "at least 2 different characters; got 0"),
+    (b"aaaa", "at least 2 different characters; got 1"),
+    (b"caf\xe9 noir", "in UTF-8; got the byte 233 at 3, which is none; save it as"),
+    (b"\xff\xfea\x00b\x00", "got the byte 255 at 0"),
+]
+
+
+@pytest.mark.parametrize(("content", "sentence"), MISTAKES)
+def test_what_is_no_text_is_refused(content, sentence, tmp_path):
+    path = tmp_path / "text"
+    if content == "folder":
+        path.mkdir()
+    elif content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DataError) as refused:
+        text.load(path)
+    message = str(refused.value)
+    assert message.startswith(f"{path}: ") and sentence in message
+    assert "\n" not in message

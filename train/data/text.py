@@ -1,0 +1,149 @@
+"""A text as a sequence of symbols, its last tenth held out."""
+
+import pathlib
+from pydoc_data import topics
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int
+
+from train.data.errors import DataError
+
+HELD_OUT = 0.1  # the last share of a text
+HINT = "name a text file in UTF-8"
+
+
+class Text(NamedTuple):
+    """A text, character by character.
+
+    Attributes:
+        tokens: Of each character its place in the vocabulary, [characters].
+        vocabulary: All characters that occur, each once, sorted.
+    """
+
+    tokens: Int[np.ndarray, " characters"]
+    vocabulary: str
+
+
+def load(path: str | pathlib.Path | None = None) -> Text:
+    """The text in a file, or one that every Python has.
+
+    Without a file it is Python's own documentation, from `pydoc_data.topics` of the
+    standard library, which differs a little from one Python to the next. Whichever way
+    a file ends its lines, in the text they end in a line feed.
+
+    Args:
+        path: A file in UTF-8; None for the documentation.
+
+    Returns:
+        A `Text`.
+
+    Raises:
+        DataError: The file cannot be read, is not in UTF-8, or has fewer than two
+            different characters.
+
+    Example:
+        >>> import tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "word.txt"
+        >>> _ = path.write_text("banana", encoding="utf-8")
+        >>> text = load(path)
+        >>> text.vocabulary, text.tokens.tolist()
+        ('abn', [1, 0, 2, 0, 2, 0])
+        >>> len(load().tokens) > 100_000
+        True
+    """
+    written = "\n".join(topics.topics.values()) if path is None else _read(path)
+    vocabulary = "".join(sorted(set(written)))
+    if len(vocabulary) < 2:
+        raise DataError(
+            f"{path}: expected a text of at least 2 different characters; got "
+            f"{len(vocabulary)}; there is nothing to foretell"
+        )
+    return Text(encode(written, vocabulary), vocabulary)
+
+
+def encode(written: str, vocabulary: str) -> Int[np.ndarray, " characters"]:
+    """Characters as their places in a vocabulary.
+
+    Args:
+        written: Any text.
+        vocabulary: Different characters, sorted.
+
+    Returns:
+        Integers below `len(vocabulary)`, [characters].
+
+    Raises:
+        ValueError: A character is not in the vocabulary.
+
+    Example:
+        >>> encode("banana", "abn").tolist()
+        [1, 0, 2, 0, 2, 0]
+    """
+    strange = sorted(set(written) - set(vocabulary))
+    if strange:
+        raise ValueError(
+            f"expected characters of the text alone; got {''.join(strange)!r}, which "
+            "it does not have"
+        )
+    return np.searchsorted(_codes(vocabulary), _codes(written)).astype(np.int32)
+
+
+def decode(tokens: Int[np.ndarray, " characters"], vocabulary: str) -> str:
+    """The text that `encode` made numbers of.
+
+    Args:
+        tokens: Integers below `len(vocabulary)`, [characters].
+        vocabulary: Different characters.
+
+    Returns:
+        As many characters.
+
+    Example:
+        >>> decode(encode("banana", "abn"), "abn")
+        'banana'
+    """
+    return "".join(vocabulary[token] for token in tokens)
+
+
+def split(
+    tokens: Int[np.ndarray, " characters"], held_out: float = HELD_OUT
+) -> tuple[Int[np.ndarray, " train"], Int[np.ndarray, " test"]]:
+    """A text in two: the beginning to learn from, the end to judge by.
+
+    Args:
+        tokens: The characters, [characters].
+        held_out: The share of the end.
+
+    Returns:
+        `train, test`; of `train` there are floor((1 - held_out) characters).
+
+    Example:
+        >>> train, test = split(np.arange(30))
+        >>> len(train), test.tolist()
+        (27, [27, 28, 29])
+    """
+    cut = int(len(tokens) * (1 - held_out))
+    return tokens[:cut], tokens[cut:]
+
+
+def _codes(written: str) -> np.ndarray:
+    """The number of every character in Unicode."""
+    return np.frombuffer(written.encode("utf-32-le", "surrogatepass"), np.uint32)
+
+
+def _read(path: str | pathlib.Path) -> str:
+    path = pathlib.Path(path)
+    try:
+        # A mark of the byte order, which some editors write, is no part of the text.
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path}: expected text in UTF-8; got the byte {error.object[error.start]} "
+            f"at {error.start}, which is none; save it as UTF-8"
+        ) from None
+    except FileNotFoundError:
+        raise DataError(f"{path}: there is no such file; {HINT}") from None
+    except IsADirectoryError:
+        raise DataError(f"{path}: expected a file; got a folder; {HINT}") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path!s}: cannot be read ({error}); {HINT}") from None
