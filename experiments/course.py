@@ -54,6 +54,7 @@ LESSONS = {
         Lesson("draw_digits", "One to many: a picture from a label"),
         Lesson("translate_dates", "Many to many, unaligned: encoder and decoder"),
         Lesson("tag_sequences", "Both directions: a label that needs both sides"),
+        Lesson("information", "What each step knows, forward, backward, and both"),
         Lesson("music", "Polyphonic music: many keys at a time", data=True),
     ),
     "Images": (

@@ -3,6 +3,7 @@
 from nets.flow.depth import depth_gradients, depth_log_norms
 from nets.flow.gates import GateStatistics, gates
 from nets.flow.jacobians import step_jacobians
+from nets.flow.label_information import label_information
 from nets.flow.lags import lag_matrix
 from nets.flow.layers import by_cell, zero_deltas
 from nets.flow.lyapunov import LyapunovSpectrum, lyapunov_spectrum
@@ -36,6 +37,7 @@ __all__ = [
     "highway",
     "input_saliency",
     "integrated_gradients",
+    "label_information",
     "label_probe",
     "lag_matrix",
     "log_norms",

@@ -1,0 +1,183 @@
+"""What does each step know, read forward, read backward, and by both together?
+
+    python -m experiments.information --cell=gru
+
+A cell reads handwritten digits from both ends, and learns to tell them. What its state
+knows after each step is read out by linear probes, on held-out digits: the label, in
+bits, and the whole image, as a share of its variance. Beside it stands which steps the
+loss hangs on: the gradient by the state, and by the input. The same is measured of the
+untrained network, as a random state knows things too.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from experiments import (
+    cells,
+    information_figures,
+    information_verdicts,
+    launch,
+    page,
+    training,
+)
+from experiments.information_probes import (
+    CLASSES,
+    TRAINED,
+    UNTRAINED,
+    WAYS,
+    Data,
+    Known,
+    logits,
+    look,
+)
+from experiments.training import losses
+from nets import flow
+from nets.models import SequenceClassifier
+from train import Run
+from train.data import digits
+
+POINTS = 16  # steps at the most after which a state is read out
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(training.Config):
+    """The flags."""
+
+    seeds: list[int] = launch.flag(
+        [0, 1, 2, 3, 4], "Seeds, each a model and an order of the data of its own."
+    )
+    cell: str = launch.flag(
+        "gru", "A name in nets.CELLS, or package.module:name of your own."
+    )
+    order: str = launch.flag(
+        "rows", "How a digit is read: 8 rows or 64 pixels.", choices=digits.ORDERS
+    )
+    features: int = launch.flag(64, "Hidden units of each direction.", lower_bound=1)
+    steps: int = launch.flag(420, "Training steps (14 are an epoch).", lower_bound=1)
+    ridge: float = launch.flag(
+        1e-2, "The penalty on the probes' weights.", lower_bound=1e-6
+    )
+
+
+def run(config: Config, results: Run) -> None:
+    """Train a network a seed, look at what its states know; log, draw and print it."""
+    halves = digits.load()
+    training.check(config, len(halves[0].labels), "digits")
+    train, test = (
+        Data(
+            jnp.asarray(digits.as_sequences(half.images, config.order)),
+            jnp.asarray(half.images),
+            jnp.asarray(half.labels),
+        )
+        for half in halves
+    )
+    cell = cells.named(config.cell, train.xs.shape[-1], config.features)
+    model = SequenceClassifier(cell, config.features, CLASSES, bidirectional=True)
+    start = training.start(model, train.xs[:1], config.seeds)
+
+    def loss_fn(params, batch, key):
+        return losses(logits(model, params, batch.xs), batch.labels).mean()
+
+    fitted = training.train(loss_fn, start, train, config, results, title=config.cell)
+    times = read_out_after(train.xs.shape[1])
+    looked = jax.jit(lambda params: look(model, params, test, times, config.ridge))
+    found = {}
+    # Of so small matrices threads only wait for each other, where others work too.
+    with (
+        threadpool_limits(1, "blas"),
+        tqdm(total=2 * len(config.seeds), unit="net", disable=None) as bar,
+    ):
+        image = jax.jit(
+            lambda all_pixels: flow.label_information(
+                all_pixels, test.labels, CLASSES, ridge=config.ridge
+            )
+        )(test.images)
+        for when, params in ((UNTRAINED, start), (TRAINED, fitted.params)):
+            seen = []
+            for i, seed in enumerate(config.seeds):
+                bar.set_description(f"{when}, seed {seed}")
+                one = jax.tree.map(lambda leaf, i=i: leaf[i], params)
+                seen.append(jax.tree.map(np.asarray, looked(one)))
+                log(seen[-1], when, seed, times, results)
+                bar.update()
+            found[when] = jax.tree.map(lambda *parts: np.stack(parts), *seen)
+    results.log(kind="image", bits=float(image))
+    show(found, times, float(image), len(test.labels), config, results)
+
+
+def read_out_after(time: int) -> np.ndarray:
+    """After which steps a state is read out, the first and the last among them.
+
+    Example:
+        >>> read_out_after(8).tolist(), len(read_out_after(64))
+        ([0, 1, 2, 3, 4, 5, 6, 7], 16)
+    """
+    return np.unique(np.linspace(0, time - 1, POINTS).round().astype(int))
+
+
+def log(one: Known, when: str, seed: int, times: np.ndarray, results: Run) -> None:
+    """A row a network, and a row each way of reading it."""
+    results.log(kind="accuracy", when=when, seed=seed, test_accuracy=one.accuracy)
+    for i, way in enumerate(WAYS):
+        curves = {name: curve[i] for name, curve in one.curves().items()}
+        where = {"when": when, "seed": seed, "way": way, "times": times}
+        results.log(kind="known", **where, **curves, rows=one.rows[i])
+
+
+def show(
+    found: dict[str, Known],
+    times: np.ndarray,
+    image: float,
+    examples: int,
+    config: Config,
+    results: Run,
+) -> None:
+    """Draw and print what was found."""
+    text = caption(found, examples, config)
+    captions = {
+        "information.png": text,
+        "information_rows.png": "Which rows of the digit each state has in it, as a "
+        f"share of their variance that a linear probe reads. {text}",
+    }
+    figures = (
+        information_figures.draw(found, times, image, config.order, text),
+        information_figures.draw_rows(found[TRAINED], times, config.order, text),
+    )
+    for name, figure in zip(captions, figures, strict=True):
+        figure.savefig(results.path / name)
+    table = information_figures.table(found)
+    said = information_verdicts.verdicts(found)
+    findings = information_verdicts.findings(found)
+    page.write(
+        results,
+        question=__doc__,
+        findings=findings,
+        figures=captions,
+        tables={"What each step knows": table},
+        verdicts=said,
+    )
+    print(table.text())
+    print("\n".join([*(verdict.text() for verdict in said), *findings]))
+
+
+def caption(found: dict[str, Known], examples: int, config: Config) -> str:
+    """What was done, so that the figures can stand alone."""
+    seeds, right = len(config.seeds), 100 * found[TRAINED].accuracy.mean()
+    return (
+        f"Mean and range of {seeds} {'seeds' if seeds > 1 else 'seed'}; {examples} "
+        f"held-out digits, read as {config.order}; {config.cell}, {config.features} "
+        f"units a direction, {config.optimizer}, rate {config.learning_rate:g}, "
+        f"{config.steps} steps of {config.batch_size}: {right:.1f} % right. Probes of "
+        "the whole state: multinomial logistic regression (bits, a lower bound), "
+        "linear regression (image, without pixels that are always blank), 5 folds, "
+        f"ridge {config.ridge:g}; below 0 counts as 0. Gradients: median over digits."
+    )
+
+
+if __name__ == "__main__":
+    launch.main(Config, run)
