@@ -6,7 +6,8 @@ One recurrent cell is told a label and draws a digit row by row: each row comes 
 mixture of Gaussians that the rows before it lead to. It learns with the true rows
 before its eyes, and draws with its own. A convolutional network, trained on the same
 digits as people wrote them, judges which digit it is; it also judges digits that
-nobody trained on, and drawings that should fail.
+nobody trained on, digits whose rows do not fit each other, drawings of a network that
+does not see the rows before, and drawings that should fail.
 """
 
 import dataclasses
@@ -18,16 +19,24 @@ import numpy as np
 from jaxtyping import Float
 
 from experiments import cells, drawing_figures, launch, page, training
-from experiments.drawing_figures import Drawn, Judged
+from experiments.drawing_controls import CLASSES, Blind, likeness, mixed, shuffled
+from experiments.drawing_figures import (
+    BLIND,
+    MIXED,
+    REAL,
+    SHUFFLED,
+    UNTRAINED,
+    Drawn,
+)
 from nets import models
 from nets.models import SequenceGenerator
 from train import Run
 from train.data import digits
 from train.data.digits import Digits
 
-CLASSES = 10
 JUDGE_STEPS = 560  # 40 epochs: then it reads 19 of 20 digits of other writers
-DRAWS, CONTROLS = 1, 2  # folded into a seed's key
+DRAWS = 1  # folded into a seed's key
+FIELDS = "cell", "features", "classes", "outputs", "components"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,27 +69,37 @@ def run(config: Config, results: Run) -> None:
     cell = cells.named(config.cell, side + CLASSES, config.features)
     model = SequenceGenerator(cell, config.features, CLASSES, side, config.components)
     judge = judges(train, config, results)
-    read = judge(test.images[None].repeat(len(config.seeds), axis=0), test.labels)
-    start, fitted, costs = learn(model, train, test, config, results)
+    start, params, costs = learn(model, train, test, config, results)
+    blind = Blind(*(getattr(model, name) for name in FIELDS))
+    _, blind_params, blind_costs = learn(blind, train, test, config, results)
     labels = np.repeat(np.arange(CLASSES, dtype=np.int32), config.copies)
-    drawn = []
-    for temperature in config.temperatures:
-        images = draw(model, fitted, labels, temperature, config)
-        right = judge(images, labels)
-        drawn.append(
-            Drawn(temperature, images, right, *likeness(images, labels, train, test))
-        )
-    best = drawn[0]
-    judged = Judged(
-        read,
-        judge(draw(model, start, labels, 1.0, config), labels),
-        judge(shuffled(best.images, config.seeds), labels),
-        likeness(test.images[None], test.labels, train, test)[1],
-        *costs,
-        usual(train, test),
-    )
-    log(drawn, judged, config, results)
-    publish(drawn, judged, labels, test, config, results)
+
+    def judged(name, images, of=labels, temperature=None, costs=None):
+        found = likeness(images, of, train, test)
+        return Drawn(name, temperature, images, judge(images, of), *found, costs)
+
+    def drawn(model, params, temperature):
+        return draw(model, params, labels, temperature, config)
+
+    ours = [
+        judged(f"drawn, temperature {t:g}", drawn(model, params, t), labels, t, costs)
+        for t in config.temperatures
+    ]
+    free, seeds = config.temperatures[0], config.seeds
+    as_written = test.images[None].repeat(len(seeds), axis=0)
+    controls = {
+        REAL: judged("as written", as_written, test.labels),
+        BLIND: judged(
+            f"drawn without sight of rows, temperature {free:g}",
+            drawn(blind, blind_params, free),
+            costs=blind_costs,
+        ),
+        MIXED: judged("rows of different digits", mixed(test, seeds), test.labels),
+        SHUFFLED: judged("drawn, rows shuffled", shuffled(ours[0].images, seeds)),
+        UNTRAINED: judged("drawn untrained", drawn(model, start, free)),
+    }
+    log([*ours, *controls.values()], seeds, results)
+    publish(ours, controls, labels, test, config, results)
 
 
 def judges(train: Digits, config: Config, results: Run) -> Any:
@@ -131,12 +150,11 @@ def learn(
     test: Digits,
     config: Config,
     results: Run,
-) -> tuple[Any, Any, tuple[np.ndarray, np.ndarray]]:
+) -> tuple[Any, Any, Float[np.ndarray, " seeds"]]:
     """Train the generator: its parameters before and after, and what a row costs.
 
     Returns:
-        Parameters [seeds, ...] twice; nats a row, of training and of held-out digits,
-        [seeds] each.
+        Parameters [seeds, ...] twice; what a held-out row costs, in nats, [seeds].
     """
     halves = [(jnp.asarray(h.labels), jnp.asarray(h.images)) for h in (train, test)]
     labels, rows = halves[0]
@@ -155,12 +173,11 @@ def learn(
         halves[0],
         config,
         results,
-        title=f"{config.cell} generator",
-        labels={"model": "generator"},
+        title=f"{config.cell} {type(model).__name__}",
+        labels={"model": type(model).__name__},
     )
     measure = jax.jit(jax.vmap(cost, (0, None, None)))
-    seen, unseen = (np.asarray(measure(fitted.params, *half)) for half in halves)
-    return start, fitted.params, (seen, unseen)
+    return start, fitted.params, np.asarray(measure(fitted.params, *halves[1]))
 
 
 def draw(
@@ -185,116 +202,49 @@ def draw(
     return np.clip(np.asarray(free(params, jnp.stack(keys))), 0, 1)
 
 
-def shuffled(
-    images: Float[np.ndarray, "seeds examples 8 8"], seeds: list[int]
-) -> Float[np.ndarray, "seeds examples 8 8"]:
-    """The same, the rows of each in another order: what a judge must not read."""
-    changed = images.copy()
-    for seed, some in zip(seeds, changed, strict=True):
-        rng = np.random.default_rng([seed, CONTROLS])
-        for image in some:
-            image[:] = image[rng.permutation(len(image))]
-    return changed
-
-
-def likeness(
-    images: Float[np.ndarray, "seeds examples 8 8"],
-    labels: np.ndarray,
-    train: Digits,
-    test: Digits,
-) -> tuple[np.ndarray, np.ndarray]:
-    """How varied images of a label are, and how near to the nearest training digit.
-
-    Returns:
-        The deviation of pixels within a label, over that of held-out digits; the root
-        mean square distance a pixel to the nearest training digit of the label, the
-        median over images. [seeds] each.
-    """
-    varied, near = [], []
-    real = spread(test.images, test.labels)
-    flat = train.images.reshape(len(train.images), -1)
-    for some in images:
-        varied.append(spread(some, labels) / real)
-        distances = []
-        for label in range(CLASSES):
-            ours = some[labels == label].reshape(-1, 1, flat.shape[1])
-            theirs = flat[train.labels == label][None]
-            square = np.square(ours - theirs).mean(axis=2)
-            distances.append(np.sqrt(square.min(axis=1)))
-        near.append(np.median(np.concatenate(distances)))
-    return np.array(varied), np.array(near)
-
-
-def spread(images: Float[np.ndarray, "examples 8 8"], labels: np.ndarray) -> float:
-    """The root of the pixels' mean variance within a label."""
-    within = [images[labels == label].var(axis=0).mean() for label in range(CLASSES)]
-    return float(np.sqrt(np.mean(within)))
-
-
-def usual(train: Digits, test: Digits) -> float:
-    """What a row costs whoever knows the label, and no row: nats.
-
-    A Gaussian for each label and pixel, of the training digits' mean and deviation, but
-    no narrower than the generator's may be.
-    """
-    floor = SequenceGenerator.floor
-    total = 0.0
-    for label in range(CLASSES):
-        seen = train.images[train.labels == label]
-        deviation = np.maximum(seen.std(axis=0), floor)
-        z = (test.images[test.labels == label] - seen.mean(axis=0)) / deviation
-        total += (z**2 / 2 + np.log(deviation) + np.log(2 * np.pi) / 2).sum()
-    return float(total / (len(test.labels) * 8))
-
-
-def log(drawn: list[Drawn], judged: Judged, config: Config, results: Run) -> None:
-    """A row a seed of each temperature, and of what it is held against."""
-    for i, seed in enumerate(config.seeds):
-        for one in drawn:
+def log(found: list[Drawn], seeds: list[int], results: Run) -> None:
+    """A row a seed of every kind of digit."""
+    for one in found:
+        for i, seed in enumerate(seeds):
+            nll = None if one.test_nll is None else one.test_nll[i]
             results.log(
                 kind="drawn",
-                seed=seed,
+                digits=one.name,
                 temperature=one.temperature,
-                read_as_asked=one.right[i],
+                seed=seed,
+                read_as_label=one.right[i],
                 variety=one.variety[i],
                 distance=one.distance[i],
+                test_nll=nll,
             )
-        results.log(
-            kind="judge",
-            seed=seed,
-            real=judged.real[i],
-            untrained=judged.untrained[i],
-            shuffled=judged.shuffled[i],
-            train_nll=judged.train_nll[i],
-            test_nll=judged.test_nll[i],
-        )
-    results.log(kind="usual", test_nll=judged.usual_nll, distance=judged.distance[0])
 
 
 def publish(
     drawn: list[Drawn],
-    judged: Judged,
+    controls: dict[str, Drawn],
     labels: np.ndarray,
     test: Digits,
     config: Config,
     results: Run,
 ) -> None:
-    """The figure, the tables, the verdicts, and the page that has them all."""
+    """The figure, the table, the verdicts, and the page that has them all."""
     text = caption(config)
-    figure = drawing_figures.draw(drawn, judged, labels, test, text)
+    figure = drawing_figures.draw(drawn, controls, labels, test, text)
     figure.savefig(results.path / "draw_digits.png")
-    table = drawing_figures.table(drawn, judged)
-    verdicts = drawing_figures.verdicts(drawn, judged)
+    table = drawing_figures.table(
+        [controls[REAL], *drawn, *list(controls.values())[1:]]
+    )
+    verdicts = drawing_figures.verdicts(drawn, controls)
     page.write(
         results,
         question=__doc__,
-        findings=[drawing_figures.costs(judged)],
+        findings=[],
         figures={"draw_digits.png": text},
         tables={"What the judge reads": table},
         verdicts=verdicts,
     )
     print(table.text())
-    print("\n".join([*(v.text() for v in verdicts), drawing_figures.costs(judged)]))
+    print("\n".join(verdict.text() for verdict in verdicts))
 
 
 def caption(config: Config) -> str:

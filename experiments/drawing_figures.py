@@ -1,6 +1,6 @@
 """The figure, the table and the verdicts of drawings that a judge reads."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,133 +8,128 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from experiments import pictures, report
-from experiments.verdicts import Interval, Verdict, interval, positive
+from experiments.verdicts import Interval, Verdict, interval, positive, together
 from train.data.digits import Digits
 
-GOAL = 0.8  # of the drawings, set before any was judged
-REAL, SHOWN = 4, 5  # of each label, in the figure
+GOAL = 0.8  # of the drawings
+WRITTEN, SHOWN = 4, 5  # of each label, in the figure
+REAL, BLIND, MIXED, SHUFFLED, UNTRAINED = (
+    "real",
+    "blind",
+    "mixed",
+    "shuffled",
+    "untrained",
+)
 
 
 class Drawn(NamedTuple):
-    """Drawings at one temperature.
+    """Digits of one kind.
 
     Attributes:
-        temperature: How freely they are drawn.
+        name: Of the kind.
+        temperature: How freely they are drawn; None for controls.
         images: Of every seed.
-        right: The share that its judge reads as the label asked for, [seeds].
+        right: The share that its judge reads as the label, [seeds].
         variety: Deviation of pixels within a label, over that of held-out digits.
         distance: To the nearest training digit of the label, a pixel, [seeds].
+        test_nll: What a held-out row costs the generator, in nats, or None.
     """
 
-    temperature: float
+    name: str
+    temperature: float | None
     images: Float[np.ndarray, "seeds examples 8 8"]
     right: Float[np.ndarray, " seeds"]
     variety: Float[np.ndarray, " seeds"]
     distance: Float[np.ndarray, " seeds"]
-
-    @property
-    def name(self) -> str:
-        """Such as "drawn, temperature 0.5"."""
-        return f"drawn, temperature {self.temperature:g}"
+    test_nll: Float[np.ndarray, " seeds"] | None
 
 
-class Judged(NamedTuple):
-    """What drawings are held against.
-
-    Attributes:
-        real: The share of held-out digits that each judge reads right, [seeds].
-        untrained: Of drawings of generators that have learned nothing.
-        shuffled: Of drawings whose rows stand in another order.
-        distance: Of held-out digits to the nearest training digit, [1].
-        train_nll: What a row costs the generator, in nats, of training digits, [seeds].
-        test_nll: The same of held-out digits.
-        usual_nll: What a row of these costs whoever knows no row before it.
-    """
-
-    real: Float[np.ndarray, " seeds"]
-    untrained: Float[np.ndarray, " seeds"]
-    shuffled: Float[np.ndarray, " seeds"]
-    distance: Float[np.ndarray, " 1"]
-    train_nll: Float[np.ndarray, " seeds"]
-    test_nll: Float[np.ndarray, " seeds"]
-    usual_nll: float
-
-
-def table(drawn: Sequence[Drawn], judged: Judged) -> report.Table:
+def table(found: Sequence[Drawn]) -> report.Table:
     """What the judges read, a line a kind of digit."""
     header = [
         "digits",
         "read as the label, %",
         "variety, held-out = 1",
         "distance to the nearest training digit",
+        "a held-out row, nats",
     ]
-    near = f"{judged.distance[0]:.3f}"
-    rows = [["held out, as written", percent(judged.real), "1", near]]
-    rows += [
+    rows = [
         [
             one.name,
-            percent(one.right),
+            report.mean_and_deviation(100 * one.right, "{:.1f}"),
             report.mean_and_deviation(one.variety, "{:.2f}"),
             report.mean_and_deviation(one.distance, "{:.3f}"),
+            "-"
+            if one.test_nll is None
+            else report.mean_and_deviation(one.test_nll, "{:.2f}"),
         ]
-        for one in drawn
+        for one in found
     ]
-    rows.append([f"{drawn[0].name}, rows shuffled", percent(judged.shuffled), "", ""])
-    rows.append(["drawn untrained", percent(judged.untrained), "", ""])
     return report.Table(header, rows)
 
 
-def percent(shares: Float[np.ndarray, " seeds"]) -> str:
-    """Mean and deviation over seeds."""
-    return report.mean_and_deviation(100 * shares, "{:.1f}")
-
-
-def verdicts(drawn: Sequence[Drawn], judged: Judged) -> list[Verdict]:
-    """On whether drawings are read, and whether they are more than copies."""
-    likeliest = min(drawn, key=lambda one: one.temperature)
-    freest = max(drawn, key=lambda one: one.temperature)
-    said = [
-        goal(one, judged) for one in ((freest, likeliest) if len(drawn) > 1 else drawn)
+def verdicts(drawn: Sequence[Drawn], controls: Mapping[str, Drawn]) -> list[Verdict]:
+    """On whether drawings are read, what sight of the rows adds, and on copies."""
+    by_freedom = sorted(drawn, key=lambda one: -(one.temperature or 0.0))
+    ends = dict.fromkeys((0, len(drawn) - 1))
+    return [
+        *(goal(by_freedom[i], controls) for i in ends),
+        sight(drawn[0], controls[BLIND]),
+        copies(drawn, controls[REAL]),
     ]
-    further = interval(freest.distance - judged.distance[0])
-    said.append(
-        Verdict(
-            "Drawings are no copies: they are as far from the nearest training digit "
-            "as digits of other writers are",
-            positive(further),
-            f"Root mean square a pixel, temperature {freest.temperature:g}: "
-            f"{interval(freest.distance).text('{:.3f}')}, of held-out digits "
-            f"{judged.distance[0]:.3f}.",
-        )
-    )
-    return said
 
 
-def goal(one: Drawn, judged: Judged) -> Verdict:
+def goal(one: Drawn, controls: Mapping[str, Drawn]) -> Verdict:
     """Whether drawings at a temperature are read as the label asked for."""
     share = interval(100 * one.right)
     over = Interval(*(value - 100 * GOAL for value in share))
+    others = ", ".join(
+        f"{other.name} {100 * other.right.mean():.1f} %" for other in controls.values()
+    )
     return Verdict(
         f"From a label alone a recurrent net draws digits that a CNN reads as that "
         f"label, {GOAL:.0%} of them, at temperature {one.temperature:g}",
         positive(over),
-        f"{share.text('{:.1f}')} %; of digits as people wrote them "
-        f"{interval(100 * judged.real).text('{:.1f}')} %, with rows shuffled "
-        f"{100 * judged.shuffled.mean():.1f} %, untrained "
-        f"{100 * judged.untrained.mean():.1f} %.",
+        f"{share.text('{:.1f}')} %; {others}.",
     )
 
 
-def costs(judged: Judged) -> str:
-    """What a row costs, in a sentence."""
-    return (
-        f"A held-out row costs {interval(judged.test_nll).text('{:.2f}')} nats, a "
-        f"training row {judged.train_nll.mean():.2f}; by the label's mean and "
-        f"deviation of each pixel alone a held-out row costs {judged.usual_nll:.2f}."
+def sight(seeing: Drawn, blind: Drawn) -> Verdict:
+    """Whether a net draws better for seeing the rows before."""
+    assert seeing.test_nll is not None and blind.test_nll is not None
+    gains = {
+        "read as the label, in points": interval(100 * (seeing.right - blind.right)),
+        "nearer to training digits, a pixel": interval(
+            blind.distance - seeing.distance
+        ),
+        "a held-out row cheaper, in nats": interval(blind.test_nll - seeing.test_nll),
+    }
+    numbers = "; ".join(
+        f"{name} {gain.text('{:+.3f}')}" for name, gain in gains.items()
+    )
+    return Verdict(
+        "Each row is drawn to fit the rows before: a net that does not see them draws "
+        "worse",
+        together([positive(gain) for gain in gains.values()]),
+        f"Seeing minus blind, seed by seed: {numbers}.",
     )
 
 
-def title(drawn: Sequence[Drawn], judged: Judged) -> str:
+def copies(drawn: Sequence[Drawn], real: Drawn) -> Verdict:
+    """Whether drawings are as far from what was learned as digits of others."""
+    further = [interval(one.distance - real.distance) for one in drawn]
+    numbers = ", ".join(
+        f"{one.name} {interval(one.distance).text('{:.3f}')}" for one in drawn
+    )
+    return Verdict(
+        "Drawings are no copies: they are as far from the nearest training digit as "
+        "digits of other writers are, at every temperature",
+        together([positive(one) for one in further]),
+        f"Root mean square a pixel: {numbers}; as written {real.distance[0]:.3f}.",
+    )
+
+
+def title(drawn: Sequence[Drawn], real: Drawn) -> str:
     """The finding: the share that is read, at each temperature."""
     shares = ", ".join(
         f"{100 * one.right.mean():.0f} % at temperature {one.temperature:g}"
@@ -142,13 +137,13 @@ def title(drawn: Sequence[Drawn], judged: Judged) -> str:
     )
     return (
         f"A CNN reads drawn digits as the label asked for: {shares};\n"
-        f"it reads {100 * judged.real.mean():.0f} % of digits as people wrote them"
+        f"it reads {100 * real.right.mean():.0f} % of digits as people wrote them"
     )
 
 
 def draw(
     drawn: Sequence[Drawn],
-    judged: Judged,
+    controls: Mapping[str, Drawn],
     labels: np.ndarray,
     test: Digits,
     caption: str,
@@ -157,7 +152,7 @@ def draw(
 
     Args:
         drawn: At each temperature.
-        judged: What they are held against.
+        controls: What they are held against.
         labels: Of the drawings.
         test: Held-out digits.
         caption: What was done, so that the figure can stand alone.
@@ -165,10 +160,10 @@ def draw(
     Returns:
         The figure.
     """
-    blocks = [("as written", REAL, test.images, test.labels)]
+    blocks = [("as written", WRITTEN, test.images, test.labels)]
     blocks += [(one.name, SHOWN, one.images[0], labels) for one in drawn]
     columns = sum(count for _, count, _, _ in blocks) + len(drawn)
-    room = title(drawn, judged) + "\n"  # for the words above the columns
+    room = title(drawn, controls[REAL]) + "\n"  # for the words above the columns
     figure, axes = pictures.panels(room, 10, columns, side=0.55)
     for label, row in enumerate(axes):
         pictures.row_label(row[0], str(label))

@@ -1,14 +1,20 @@
 """Digits from labels, through the command line and on made-up numbers."""
 
 from functools import partial
+from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from commands import rows
 
-from experiments import draw_digits, drawing_figures
-from experiments.drawing_figures import Drawn, Judged
-from experiments.verdicts import FAILS, HOLDS, OPEN
+import nets
+from experiments import draw_digits, drawing_controls, drawing_figures
+from experiments.drawing_controls import Blind
+from experiments.drawing_figures import Drawn
+from experiments.verdicts import FAILS, HOLDS, IN_PART, OPEN
+from nets.models import SequenceGenerator
 from train.data import digits
 
 TINY = ["--features=4", "--components=2", "--steps=2", "--seeds=0,1", "--copies=3"]
@@ -27,66 +33,85 @@ def test_it_draws_and_judges(run, tmp_path):
     assert {path.name for path in folder.iterdir()} == {
         *("config.json", "metrics.jsonl", "report.html", "draw_digits.png")
     }
-    drawn = rows(folder, "drawn")
-    assert [(row["seed"], row["temperature"]) for row in drawn] == [
-        (seed, temperature) for seed in (0, 1) for temperature in (1, 0)
-    ]
-    for row in drawn:
-        assert 0 <= row["read_as_asked"] <= 1 and row["distance"] > 0
-    assert drawn[1]["variety"] < drawn[0]["variety"]  # without chance all are alike
-    assert len(rows(folder, "judge")) == 2
+    found = rows(folder, "drawn")
+    assert [row["seed"] for row in found] == [0, 1] * 7
+    assert [row["temperature"] for row in found[::2]] == [1, 0, *[None] * 5]
+    for row in found:
+        assert 0 <= row["read_as_label"] <= 1 and row["distance"] > 0
+    assert found[2]["variety"] < found[0]["variety"]  # without chance all are alike
     said = rows(folder, "verdict")
-    assert len(said) == 3 and all(row["claim"] in out for row in said)
+    assert len(said) == 4 and all(row["claim"] in out for row in said)
+
+
+def test_the_blind_net_sees_no_row():
+    rows = jax.random.uniform(jax.random.key(0), (2, 8, 8))
+    labels = jnp.array([3, 7])
+    costs = {}
+    for kind in (Blind, SequenceGenerator):
+        model: Any = kind(nets.gru(), 4, 10, 8, 2)
+        params = model.init(jax.random.key(1), labels, rows)
+        before = model.apply(params, labels, rows)
+        after = model.apply(params, labels, rows.at[:, 2].add(1.0))
+        costs[kind] = np.abs(np.asarray(after.means - before.means)).max(axis=(0, 2, 3))
+    assert (costs[Blind] == 0).all()
+    assert (costs[SequenceGenerator] > 0).tolist() == [False] * 3 + [True] * 5
+
+
+def test_mixed_rows_are_of_the_label():
+    _, test = digits.load()
+    (images,) = drawing_controls.mixed(test, [4])
+    assert not np.array_equal(images, test.images)
+    for label in range(10):
+        ours, theirs = (some[test.labels == label] for some in (images, test.images))
+        for row in range(8):
+            np.testing.assert_array_equal(
+                np.unique(ours[:, row], axis=0), np.unique(theirs[:, row], axis=0)
+            )
 
 
 def test_copies_are_found_to_be_copies():
     train, test = digits.load()
-    varied, near = draw_digits.likeness(train.images[None], train.labels, train, test)
+    varied, near = drawing_controls.likeness(
+        train.images[None], train.labels, train, test
+    )
     assert near.tolist() == [0] and varied[0] == pytest.approx(1, abs=0.1)
     constant = np.zeros_like(train.images)
-    varied, near = draw_digits.likeness(constant[None], train.labels, train, test)
+    varied, near = drawing_controls.likeness(constant[None], train.labels, train, test)
     assert varied.tolist() == [0] and near[0] > 0.2
 
 
 def test_rows_are_shuffled_within_their_digit():
     images = np.arange(2 * 3 * 64, dtype=float).reshape(2, 3, 8, 8)
-    changed = draw_digits.shuffled(images, [0, 1])
+    changed = drawing_controls.shuffled(images, [0, 1])
     assert not np.array_equal(changed, images)
     np.testing.assert_array_equal(np.sort(changed, axis=2), images)
-    again = draw_digits.shuffled(images[1:], [1])
+    again = drawing_controls.shuffled(images[1:], [1])
     np.testing.assert_array_equal(again, changed[1:])  # whoever else is there
 
 
-def test_the_usual_cost_is_that_of_gaussians():
-    train, test = digits.load()
-    total = 0.0
-    for image, label in zip(test.images[:5], test.labels[:5], strict=True):
-        seen = train.images[train.labels == label]
-        scale = np.maximum(seen.std(axis=0), 0.05)
-        p = np.exp(-(((image - seen.mean(axis=0)) / scale) ** 2) / 2)
-        total -= np.log(p / scale / np.sqrt(2 * np.pi)).sum()
-    few = digits.Digits(test.images[:5], test.labels[:5])
-    assert draw_digits.usual(train, few) == pytest.approx(total / 40, rel=1e-4)
-
-
-def of(right, distance):
+def of(right, distance, nll=-7.0, temperature=1.0):
     wide = np.array([right - 0.01, right, right + 0.01])
-    drawn = Drawn(1.0, np.zeros((3, 50, 8, 8)), wide, wide, wide * 0 + distance)
-    ones = np.ones(3)
-    judged = Judged(ones, ones / 10, ones / 5, np.array([0.15]), ones, ones, 2.0)
-    return [drawn], judged
+    costs = np.full(3, nll)
+    images = np.zeros((3, 50, 8, 8))
+    return Drawn("it", temperature, images, wide, wide, wide * 0 + distance, costs)
 
 
-@pytest.mark.parametrize(
-    ("right", "distance", "said"),
-    [(0.9, 0.2, [HOLDS, HOLDS]), (0.8, 0.2, [OPEN, HOLDS]), (0.5, 0.1, [FAILS, FAILS])],
-)
-def test_the_verdicts(right, distance, said):
-    drawn, judged = of(right, distance)
-    assert [v.said for v in drawing_figures.verdicts(drawn, judged)] == said
-    assert f"{100 * right:.0f} % at temperature 1" in drawing_figures.title(
-        drawn, judged
-    )
+BLIND = of(0.7, 0.21, -6.0)
+CASES = [
+    ([of(0.9, 0.2)], [HOLDS, HOLDS, HOLDS]),
+    ([of(0.8, 0.2)], [OPEN, HOLDS, HOLDS]),
+    ([of(0.5, 0.1)], [FAILS, IN_PART, FAILS]),
+    ([of(0.9, 0.2), of(0.95, 0.1, temperature=0)], [HOLDS, HOLDS, HOLDS, IN_PART]),
+]
+
+
+@pytest.mark.parametrize(("drawn", "said"), CASES)
+def test_the_verdicts(drawn, said):
+    controls = {"real": of(0.95, 0.15), "blind": BLIND}
+    found = drawing_figures.verdicts(drawn, controls)
+    assert [verdict.said for verdict in found] == said
+    title = drawing_figures.title(drawn, controls["real"])
+    assert f"{100 * drawn[0].right[1]:.0f} % at temperature 1" in title
 
 
 MISTAKES = [
