@@ -45,7 +45,7 @@ class Lesson(NamedTuple):
 
 LESSONS = {
     "Sequences": (
-        Lesson("vanishing", "Gradients vanish, and more so in a recurrent net"),
+        Lesson("vanishing", "Gradients vanish, in a recurrent net and in a deep one"),
         Lesson("gradient_flow", "Cells differ in how far back their gradient reaches"),
         Lesson("gates", "An LSTM's gates hold on to what it has read"),
         Lesson("lstm_vs_gru", "The GRU is simpler, faster, and no worse"),

@@ -16,8 +16,8 @@ from experiments.vanishing_nets import (
     ONE_MATRIX,
     OWN_MATRICES,
 )
-from experiments.vanishing_verdicts import TANH, Decay, Pair, pairs
-from experiments.verdicts import FAILS, HOLDS, Interval
+from experiments.vanishing_verdicts import TANH, Decay, pairs
+from experiments.verdicts import FAILS, HOLDS, OPEN, Interval
 
 TIMES = {"before": "untrained", "after": "trained"}
 MATCHED = [(ELMAN[kind], FEED_FORWARD[kind]) for kind in ELMAN]
@@ -65,8 +65,8 @@ def draw(found: Sequence[Decay], width: int, caption: str) -> Figure:
     figure.legend(*handles, loc="outside right upper", fontsize=9, handlelength=3)
     report.caption(
         figure,
-        f"{width} units. Lines: geometric mean over seeds; bands: their range. "
-        f"{caption}",
+        f"{width} units. Lines: geometric mean over seeds, dotted of nets that learnt "
+        f"nothing; bands: their range. {caption}",
     )
     return figure
 
@@ -92,6 +92,7 @@ def line(axis: Axes, one: Decay) -> None:
         share = back - back[:, :1]
     share = np.where(np.isfinite(share), share, np.nan)
     colour, style, _ = LOOKS[one.net]
+    style = style if one.learnt else ":"
     x = np.arange(share.shape[1])
     axis.plot(x, np.exp(share.mean(axis=0)), style, color=colour, label=one.net)
     low, high = np.exp(share.min(axis=0)), np.exp(share.max(axis=0))
@@ -100,25 +101,27 @@ def line(axis: Axes, one: Decay) -> None:
 
 def title(found: Sequence[Decay], width: int, schemes: Sequence[str]) -> str:
     """Whether Elman's gradient vanishes faster than that of as many tanh layers."""
-    lines = []
-    for when, word in TIMES.items():
-        parts = {}
-        for pair in pairs(found, when, MATCHED[:1]):
-            if pair.width == width and pair.first.scheme in schemes:
-                parts.setdefault(how(pair), []).append(pair.first.scheme)
-        if parts:
-            said = ", ".join(
-                f"{how} from {' and '.join(s)}" for how, s in parts.items()
-            )
-            lines.append(f"{word} {said}")
-    start = "Elman's gradient against that of as many tanh layers vanishes"
-    return start + ":\n" + ";\n".join(lines)
-
-
-def how(pair: Pair) -> str:
-    """In a word, how the first of two vanishes beside the second."""
-    words = {HOLDS: "faster", FAILS: "more slowly"}
-    return words.get(verdicts.positive(pair.difference), "as fast, for all seeds tell,")
+    words = {HOLDS: "yes from", FAILS: "no from", OPEN: "open from"}
+    lines = ["Does Elman's gradient vanish faster than that of as many tanh layers?"]
+    for when, time in TIMES.items():
+        parts = {word: [] for word in words.values()}
+        for pair in pairs(found, when, MATCHED):  # as the table judges them
+            shown = pair.width == width and pair.first.scheme in schemes
+            if shown and pair.first.net == ELMAN[TANH]:
+                parts[words[pair.said]].append(pair.first.scheme)
+        said = [
+            f"{word} {' and '.join(names)}" for word, names in parts.items() if names
+        ]
+        dead = [
+            one.scheme
+            for one in found
+            if one.when == when and one.net == FEED_FORWARD[TANH] and not one.learnt
+        ]
+        if dead:
+            said.append(f"from {' and '.join(dead)} the layers learn nothing")
+        if said:
+            lines.append(f"{time.capitalize()}: {'; '.join(said)}")
+    return "\n".join(lines)
 
 
 def draw_rates(found: Sequence[Decay], caption: str) -> Figure:
@@ -163,7 +166,7 @@ def draw_rates(found: Sequence[Decay], caption: str) -> Figure:
 
 def beside(net: str, nets: Sequence[str]) -> float:
     """Where a net stands among those drawn around one tick."""
-    return 0.12 * (nets.index(net) - (len(nets) - 1) / 2)
+    return 0.13 * (nets.index(net) - (len(nets) - 1) / 2)
 
 
 def dots(axis: Axes, one: Decay, x: float) -> None:
@@ -208,7 +211,7 @@ def matched(found: Sequence[Decay]) -> report.Table:
         "units",
         "recurrent, nats/step",
         "feed-forward, nats/layer",
-        "difference",
+        "difference [95 % jointly]",
         "recurrent is worse",
     ]
     rows = []
@@ -239,7 +242,11 @@ def rates(
             if one.when == when:
                 by_place.setdefault((one.scheme, one.width), {})[one.net] = one
         rows += [
-            [f"{TIMES[when]}, {scheme}", str(width), *(rate(nets[n]) for n in names)]
+            [
+                f"{TIMES[when]}, {scheme}",
+                str(width),
+                *(rate(nets.get(n)) for n in names),
+            ]
             for (scheme, width), nets in by_place.items()
         ]
     return report.Table(["nats a layer or step", "units", *names], rows)
@@ -261,9 +268,9 @@ def accuracies(found: Sequence[Decay]) -> report.Table:
     return report.Table(header, rows)
 
 
-def rate(one: Decay) -> str:
-    """The mean decay rate and its interval."""
-    return text(verdicts.interval(one.rates))
+def rate(one: Decay | None) -> str:
+    """The mean decay rate and its interval, of a net that was measured."""
+    return "-" if one is None else text(verdicts.interval(one.rates))
 
 
 def text(found: Interval) -> str:
