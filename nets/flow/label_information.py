@@ -6,11 +6,16 @@ from typing import NamedTuple
 import jax
 import jax.core
 import jax.numpy as jnp
-import numpy as np
 from jax.scipy.linalg import cho_factor, cho_solve
-from jaxtyping import Array, ArrayLike, Bool, Float, Int, PyTree, Shaped
+from jaxtyping import Array, ArrayLike, Bool, Float, PyTree, Shaped
 
-from nets.flow.probes import _ROUNDING, _examples, _folds, _standardised
+from nets.flow.folds import (
+    ROUNDING,
+    examples_of,
+    folds_of,
+    labels_of,
+    standardised,
+)
 
 _STEPS = 2000  # at most; a tenth will do where the ridge is not tiny
 _TOLERANCE = 3e-3  # of the gradient, in ridges: bits are then good to three places
@@ -69,16 +74,16 @@ def label_information(
         Xu et al. 2020, A theory of usable information under computational constraints,
         https://arxiv.org/abs/2002.10689
     """
-    labels = _labels(labels, classes)
-    features = _examples(states)
+    labels = labels_of(labels, classes)
+    features = examples_of(states)
     wanted = jax.nn.one_hot(labels, classes, dtype=features.dtype)
     if ridge <= 0:
         raise ValueError(f"expected a ridge above 0; got {ridge}")
-    fold = _folds(features, wanted, folds, ridge)
+    fold = folds_of(features, wanted, folds, ridge)
 
     def miss(missed, k):
         train = fold != k
-        z = _standardised(features, train[:, None], train.sum())
+        z = standardised(features, train[:, None], train.sum())
         log_p = jax.nn.log_softmax(_fit(z, wanted, train, ridge).logits(z))
         return jnp.where(train, missed, -(wanted * log_p).sum(axis=-1)), None
 
@@ -141,28 +146,10 @@ def _fit(
         *_, taken, steep = carry
         return (taken < _STEPS) & (steep > enough)
 
-    enough = max(_TOLERANCE * ridge, _ROUNDING * float(jnp.finfo(z.dtype).eps))
+    enough = max(_TOLERANCE * ridge, ROUNDING * float(jnp.finfo(z.dtype).eps))
     zero = _Reader(
         jnp.zeros((z.shape[1], wanted.shape[1]), z.dtype),
         jnp.zeros(wanted.shape[1], z.dtype),
     )
     start = zero, zero, jnp.zeros((), z.dtype), 0, jnp.full((), jnp.inf, z.dtype)
     return jax.lax.while_loop(goes_on, step, start)[0]
-
-
-def _labels(labels, classes) -> Int[Array, " examples"]:
-    """The labels as an array, if they are labels of so many classes."""
-    labels = jnp.asarray(labels)
-    if labels.ndim != 1 or not jnp.issubdtype(labels.dtype, jnp.integer):
-        raise ValueError(
-            "expected integer labels of shape [examples]; got "
-            f"{labels.dtype}{list(labels.shape)}"
-        )
-    if not isinstance(labels, jax.core.Tracer) and labels.size:
-        known = np.asarray(labels)
-        if known.min() < 0 or known.max() >= classes:
-            raise ValueError(
-                f"expected labels from 0 to {classes - 1}, of {classes} classes; got "
-                f"labels from {known.min()} to {known.max()}"
-            )
-    return labels

@@ -5,14 +5,19 @@ import math
 import jax
 import jax.core
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, ArrayLike, Float, Int, PyTree, Shaped
+from jaxtyping import Array, ArrayLike, Float, PyTree, Shaped
 
+from nets.flow.folds import (
+    ROUNDING,
+    examples_of,
+    folds_of,
+    labels_of,
+    numbers_of,
+    standardised,
+)
 from nets.flow.layers import in_every_cell
 from nets.recurrent import unroll
 from nets.types import Cell, Params, State
-
-_ROUNDING = 10  # so many eps of its size: what varies by less is constant
 
 
 def memory_probe(
@@ -66,8 +71,8 @@ def memory_probe(
             f"{targets.dtype}{list(targets.shape)}: give them one row an example, or "
             "use `label_probe` for labels"
         )
-    values = _numbers(targets, len(targets))
-    predictions = _held_out(_examples(states), values, folds, ridge)
+    values = numbers_of(targets, len(targets))
+    predictions = _held_out(examples_of(states), values, folds, ridge)
     return _explained(*_squares(values, predictions))
 
 
@@ -110,20 +115,8 @@ def label_probe(
         Alain and Bengio 2016, Understanding intermediate layers using linear classifier
         probes, https://arxiv.org/abs/1610.01644
     """
-    labels = jnp.asarray(labels)
-    if labels.ndim != 1 or not jnp.issubdtype(labels.dtype, jnp.integer):
-        raise ValueError(
-            "expected integer labels of shape [examples]; got "
-            f"{labels.dtype}{list(labels.shape)}"
-        )
-    if not isinstance(labels, jax.core.Tracer) and labels.size:
-        known = np.asarray(labels)
-        if known.min() < 0 or known.max() >= classes:
-            raise ValueError(
-                f"expected labels from 0 to {classes - 1}, of {classes} classes; got "
-                f"labels from {known.min()} to {known.max()}"
-            )
-    features = _examples(states)
+    labels = labels_of(labels, classes)
+    features = examples_of(states)
     wanted = jax.nn.one_hot(labels, classes, dtype=features.dtype)
     read = _held_out(features, wanted, folds, ridge).argmax(axis=-1)
     return (read == labels).mean(dtype=features.dtype)
@@ -198,10 +191,10 @@ def memory_curve(
     end, _ = unroll(cell, params, xs, state, reverse=reverse)
     targets = [(x if reverse else x[::-1])[:lags] for x in read]
     lags, examples = len(targets[0]), math.prod(targets[0].shape[1 : 1 + batch_axes])
-    values = _numbers(targets, lags, examples)
+    values = numbers_of(targets, lags, examples)
     # One column for each lag and feature: all of them share a factorisation.
     columns = jnp.moveaxis(values, 0, 1).reshape(examples, -1)
-    predictions = _held_out(_numbers(end, examples), columns, folds, ridge)
+    predictions = _held_out(numbers_of(end, examples), columns, folds, ridge)
     missed, total = _squares(columns, predictions)
     return _explained(*(s.reshape(lags, -1).sum(axis=-1) for s in (missed, total)))
 
@@ -229,45 +222,19 @@ def _read_out(xs, batch_axes, lags):
     return read
 
 
-def _examples(states):
-    """A tree of states as vectors, [examples, n]."""
-    shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(states)]
-    if not shapes or () in shapes or len({shape[0] for shape in shapes}) != 1:
-        raise ValueError(
-            "expected states [examples, ...], of the same examples in all arrays; got "
-            f"shapes {[list(shape) for shape in shapes]}"
-        )
-    return _numbers(states, shapes[0][0])
-
-
-def _numbers(tree, *axes):
-    """All numbers of a tree as vectors, [*axes, n], in float32 or above.
-
-    Of complex numbers both parts.
-    """
-    leaves = [jnp.asarray(a) for a in jax.tree.leaves(tree)]
-    parts = [
-        part.reshape(*axes, math.prod(part.shape) // max(math.prod(axes), 1))
-        for a in leaves
-        for part in ((a.real, a.imag) if jnp.iscomplexobj(a) else (a,))
-    ]
-    dtype = jnp.result_type(jnp.float32, *parts)
-    return jnp.concatenate([part.astype(dtype) for part in parts], axis=-1)
-
-
 def _held_out(states, targets, folds, ridge):
     """What is read of each example by the map that is fitted on the other folds.
 
     By the singular values of the states, whose squares, as in the normal equations,
     float32 could not hold.
     """
-    fold = _folds(states, targets, folds, ridge)
+    fold = folds_of(states, targets, folds, ridge)
     tiny = max(states.shape) * jnp.finfo(states.dtype).eps
 
     def read(predictions, k):
         train = (fold != k)[:, None]
         count = train.sum()
-        z = _standardised(states, train, count)
+        z = standardised(states, train, count)
         mean = jnp.where(train, targets, 0).sum(axis=0, keepdims=True) / count
         u, sizes, vt = jnp.linalg.svd(jnp.where(train, z, 0), full_matrices=False)
         gain = sizes / (sizes**2 + ridge * count)
@@ -279,47 +246,13 @@ def _held_out(states, targets, folds, ridge):
         return jax.lax.scan(read, jnp.zeros_like(targets), jnp.arange(folds))[0]
 
 
-def _folds(states, targets, folds, ridge) -> Int[Array, " examples"]:
-    """The fold of each example: contiguous, the first ones larger if need be."""
-    count = len(targets)
-    if len(states) != count:
-        raise ValueError(
-            f"expected a target for each of {len(states)} states; got {count}"
-        )
-    if type(folds) is not int or not 2 <= folds <= count:
-        raise ValueError(
-            f"expected folds from 2 to {count}, the number of examples; got {folds!r}"
-        )
-    if ridge < 0:
-        raise ValueError(f"expected a ridge of 0 or above; got {ridge}")
-    parts = np.array_split(np.arange(count), folds)
-    return jnp.repeat(
-        jnp.arange(folds),
-        jnp.array([len(part) for part in parts]),
-        total_repeat_length=count,
-    )
-
-
-def _standardised(states, train, count):
-    """The states with mean 0 and variance 1 in training; 0 where they are constant."""
-    # Scaled by its largest entry, no column can overflow when it is squared.
-    largest = jnp.where(train, jnp.abs(states), 0).max(axis=0, keepdims=True)
-    scaled = states / jnp.where(largest == 0, 1, largest)
-    mean = jnp.where(train, scaled, 0).sum(axis=0, keepdims=True) / count
-    centred = scaled - mean
-    squares = jnp.where(train, centred**2, 0).sum(axis=0, keepdims=True)
-    deviation = jnp.sqrt(squares / count)
-    varies = deviation > _ROUNDING * jnp.finfo(states.dtype).eps
-    return jnp.where(varies, centred / jnp.where(varies, deviation, 1), 0)
-
-
 def _squares(targets, predictions):
     """Sums of squares over the examples: what was missed, and what there was.
 
     Both are 0 for a column that is constant but for rounding.
     """
     centred = targets - targets.mean(axis=0, keepdims=True)
-    rounding = _ROUNDING * jnp.finfo(targets.dtype).eps
+    rounding = ROUNDING * jnp.finfo(targets.dtype).eps
     varies = jnp.abs(centred).max(axis=0) > rounding * jnp.abs(targets).max(axis=0)
     missed = ((targets - predictions) ** 2).sum(axis=0)
     return tuple(jnp.where(varies, s, 0) for s in (missed, (centred**2).sum(axis=0)))

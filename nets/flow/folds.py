@@ -1,0 +1,89 @@
+"""Examples as vectors, cut into folds: what every linear reader of states asks for."""
+
+import math
+
+import jax
+import jax.core
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Int
+
+ROUNDING = 10  # so many eps of its size: what varies by less is constant
+
+
+def examples_of(states):
+    """A tree of states as vectors, [examples, n]."""
+    shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(states)]
+    if not shapes or () in shapes or len({shape[0] for shape in shapes}) != 1:
+        raise ValueError(
+            "expected states [examples, ...], of the same examples in all arrays; got "
+            f"shapes {[list(shape) for shape in shapes]}"
+        )
+    return numbers_of(states, shapes[0][0])
+
+
+def numbers_of(tree, *axes):
+    """All numbers of a tree as vectors, [*axes, n], in float32 or above.
+
+    Of complex numbers both parts.
+    """
+    leaves = [jnp.asarray(a) for a in jax.tree.leaves(tree)]
+    parts = [
+        part.reshape(*axes, math.prod(part.shape) // max(math.prod(axes), 1))
+        for a in leaves
+        for part in ((a.real, a.imag) if jnp.iscomplexobj(a) else (a,))
+    ]
+    dtype = jnp.result_type(jnp.float32, *parts)
+    return jnp.concatenate([part.astype(dtype) for part in parts], axis=-1)
+
+
+def labels_of(labels, classes) -> Int[Array, " examples"]:
+    """The labels as an array, if they are labels of so many classes."""
+    labels = jnp.asarray(labels)
+    if labels.ndim != 1 or not jnp.issubdtype(labels.dtype, jnp.integer):
+        raise ValueError(
+            "expected integer labels of shape [examples]; got "
+            f"{labels.dtype}{list(labels.shape)}"
+        )
+    if not isinstance(labels, jax.core.Tracer) and labels.size:
+        known = np.asarray(labels)
+        if known.min() < 0 or known.max() >= classes:
+            raise ValueError(
+                f"expected labels from 0 to {classes - 1}, of {classes} classes; got "
+                f"labels from {known.min()} to {known.max()}"
+            )
+    return labels
+
+
+def folds_of(states, targets, folds, ridge) -> Int[Array, " examples"]:
+    """The fold of each example: contiguous, the first ones larger if need be."""
+    count = len(targets)
+    if len(states) != count:
+        raise ValueError(
+            f"expected a target for each of {len(states)} states; got {count}"
+        )
+    if type(folds) is not int or not 2 <= folds <= count:
+        raise ValueError(
+            f"expected folds from 2 to {count}, the number of examples; got {folds!r}"
+        )
+    if ridge < 0:
+        raise ValueError(f"expected a ridge of 0 or above; got {ridge}")
+    parts = np.array_split(np.arange(count), folds)
+    return jnp.repeat(
+        jnp.arange(folds),
+        jnp.array([len(part) for part in parts]),
+        total_repeat_length=count,
+    )
+
+
+def standardised(states, train, count):
+    """The states with mean 0 and variance 1 in training; 0 where they are constant."""
+    # Scaled by its largest entry, no column can overflow when it is squared.
+    largest = jnp.where(train, jnp.abs(states), 0).max(axis=0, keepdims=True)
+    scaled = states / jnp.where(largest == 0, 1, largest)
+    mean = jnp.where(train, scaled, 0).sum(axis=0, keepdims=True) / count
+    centred = scaled - mean
+    squares = jnp.where(train, centred**2, 0).sum(axis=0, keepdims=True)
+    deviation = jnp.sqrt(squares / count)
+    varies = deviation > ROUNDING * jnp.finfo(states.dtype).eps
+    return jnp.where(varies, centred / jnp.where(varies, deviation, 1), 0)
