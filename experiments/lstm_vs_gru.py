@@ -44,7 +44,7 @@ class Config(training.Config):
     features: int = launch.flag(32, "Hidden units of the LSTM.", lower_bound=1)
     learning_rate: float = launch.flag(1e-2, "Its step size.", lower_bound=0.0)
     batch_size: int = launch.flag(32, "Examples a step.", lower_bound=1)
-    steps: int = launch.flag(700, "Training steps.", lower_bound=1)
+    steps: int = launch.flag(550, "Training steps.", lower_bound=1)
     rounds: int = launch.flag(
         20, f"Times that {STEPS_PER_ROUND} steps of each are timed.", lower_bound=1
     )
