@@ -169,7 +169,7 @@ def factory(make: Callable[P, T]) -> Callable[P, T]:
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
         bound.arguments = {k: _hashable(v) for k, v in bound.arguments.items()}
-        key = (bound.args, tuple(bound.kwargs.items()))
+        key = _typed((bound.args, tuple(bound.kwargs.items())))
         if key not in made:
             made[key] = make(*bound.args, **bound.kwargs)
         return made[key]
@@ -182,3 +182,10 @@ def _hashable(value: Any) -> Any:
     if type(value) in (list, tuple):  # and no NamedTuple, which is what it is
         return tuple(map(_hashable, value))
     return value
+
+
+def _typed(value: Any) -> Any:
+    """What tells 1 from True, which Python calls equal."""
+    if type(value) is tuple:
+        return tuple(map(_typed, value))
+    return type(value), value

@@ -446,3 +446,10 @@ def test_the_summary_says_which_layer_does_not_fit():
     layers = [blocks.conv(4, (3, 3)), blocks.conv(4, (9, 9))]
     with pytest.raises(ValueError, match=r"layer 1 \(conv 9x9, 4\) of 2, for inputs"):
         blocks.summary(layers, (8, 8, 1))
+
+
+def test_a_call_that_was_made_excuses_no_other():
+    blocks.dense(1)
+    with pytest.raises(ValueError, match="got True"):
+        blocks.dense(True)
+    assert blocks.dense(2) is blocks.dense(2)

@@ -64,7 +64,8 @@ def saturated():
 
 CLUSTERS = orthogonal(40, 6, 6) * np.repeat([1.0, 0.1], 3)
 TWINS = normal(40, 6, 6)[..., [0, 1, 2, 3, 4, 1]]
-PRODUCTS = {  # and how far float32 is from the truth, in nats
+# And how far float32 may be from the truth, in nats, on any processor.
+PRODUCTS = {
     "n = 1": (normal(40, 1, 1), 1e-6),
     "n = 2": (normal(40, 2, 2), 1e-4),
     "n = 5": (normal(40, 5, 5), 1e-4),
@@ -72,8 +73,8 @@ PRODUCTS = {  # and how far float32 is from the truth, in nats
     "the same again": (np.repeat(0.3 * normal(1, 6, 6), 40, axis=0), 1e-4),
     "equal singular values": (0.9 * orthogonal(40, 6, 6), 1e-5),
     "two clusters": (CLUSTERS, 1e-4),
-    "saturated": (saturated(), 5e-3),
-    "a column that is another's": (TWINS, 1e-4),
+    "saturated": (saturated(), 0.05),
+    "a column that is another's": (TWINS, 5e-4),
 }
 
 
