@@ -169,7 +169,7 @@ def factory(make: Callable[P, T]) -> Callable[P, T]:
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
         bound.arguments = {k: _hashable(v) for k, v in bound.arguments.items()}
-        key = _typed((bound.args, tuple(bound.kwargs.items())))
+        key = _told_apart((bound.args, tuple(bound.kwargs.items())))
         if key not in made:
             made[key] = make(*bound.args, **bound.kwargs)
         return made[key]
@@ -184,8 +184,8 @@ def _hashable(value: Any) -> Any:
     return value
 
 
-def _typed(value: Any) -> Any:
-    """What tells 1 from True, which Python calls equal."""
+def _told_apart(value: Any) -> Any:
+    """1 from True, which Python calls equal; 1 and 1.0 stay so."""
     if type(value) is tuple:
-        return tuple(map(_typed, value))
-    return type(value), value
+        return tuple(map(_told_apart, value))
+    return type(value) is bool, value
