@@ -21,21 +21,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
-from sklearn.decomposition import PCA
 
 from experiments import autoencoder_figures as figures
 from experiments import launch, page, report, training
-from experiments.autoencoder_figures import (
+from experiments.autoencoder_findings import (
     Images,
-    Linear,
     Study,
-    decode,
-    half_pairs,
-    note,
-    project,
-    same_error,
+    halfway,
+    pca,
+    remarks,
+    table,
+    verdict,
 )
-from experiments.verdicts import Verdict, interval, positive, together
 from nets import blocks
 from nets.models import Autoencoder
 from nets.models.autoencoder import UPSAMPLING
@@ -118,25 +115,6 @@ CAPTIONS = {
     "walk": "Walks through z, from digit to digit and along its axes.",
     "errors": "The mean squared error against the size of z.",
 }
-
-
-def verdict(studies: Sequence[Study], linear: Linear) -> Verdict:
-    """Whether what passes through z alone says more than as many components."""
-    parts, numbers = [], []
-    for s in studies:
-        if not s.switches:
-            known = linear.test_mse[s.model.latent]
-            parts.append(positive(interval(known - s.test_mse)))
-            numbers.append(
-                f"{s.model.latent} numbers, {s.label}: held-out MSE "
-                f"{interval(s.test_mse).text('{:.4f}')}, PCA's {known:.4f}"
-            )
-    return Verdict(
-        "A convolutional autoencoder says more of a digit it has not seen than PCA of "
-        "its size",
-        together(parts),
-        "; ".join(numbers) + ".",
-    )
 
 
 def build(config: Config, shape: Sequence[int]) -> list[Autoencoder]:
@@ -248,80 +226,6 @@ def reconstruct(model: Autoencoder, params: Any, xs: Images) -> tuple[Array, ...
         return z, *found
 
     return jax.lax.map(one, {"params": params})
-
-
-def pca(train: Images, test: Images, count: int) -> Linear:
-    """PCA of the training digits, and its errors with up to so many components."""
-    train, test = (xs.reshape(len(xs), -1).astype(np.float64) for xs in (train, test))
-    fitted = PCA(count, svd_solver="full").fit(train)
-    mean, components = map(np.asarray, (fitted.mean_, fitted.components_))
-    linear = Linear(mean, components, np.empty(0), np.empty(0))
-    errors = [
-        np.array(
-            [np.square(project(linear, xs, k) - xs).mean() for k in range(count + 1)]
-        )
-        for xs in (train, test)
-    ]
-    return linear._replace(train_mse=errors[0], test_mse=errors[1])
-
-
-def halfway(
-    study: Study, linear: Linear, train: Images, test: digits.Digits
-) -> tuple[np.ndarray, float]:
-    """How far the middle between two digits is from any real digit.
-
-    Returns the mean squared difference to the nearest training digit, in the mean over
-    pairs of held-out digits: by the autoencoder of each seed, and by PCA of its size,
-    for which the middle is a blend of both.
-    """
-    a, b = half_pairs(test)
-    middles = jnp.asarray(study.z[:, a] + study.z[:, b]) / 2
-    found = decode(study.model, study.params, middles)
-    blends = (test.images[a] + test.images[b]) / 2
-    blends = project(linear, blends, study.model.latent)
-    return np.array([nearest(xs, train) for xs in found]), nearest(blends, train)
-
-
-def nearest(xs: Any, train: Images) -> float:
-    """The mean squared difference to the nearest training digit, in the mean."""
-    xs, train = (np.asarray(ys).reshape(len(ys), -1) for ys in (xs, train))
-    squares = np.square(xs).sum(axis=1)[:, None] + np.square(train).sum(axis=1)
-    distances = (squares - 2 * xs @ train.T) / xs.shape[1]
-    return float(distances.min(axis=1).mean())
-
-
-def remarks(studies: Sequence[Study], linear: Linear) -> list[str]:
-    """What stands below the table."""
-    mean = (
-        f"The mean digit alone: train {linear.train_mse[0]:.4f}, "
-        f"test {linear.test_mse[0]:.4f}."
-    )
-    return [text for text in (mean, note(studies)) if text]
-
-
-def table(studies: Sequence[Study], linear: Linear) -> report.Table:
-    """What was found, a line an autoencoder, and what it is held against."""
-    header = ["latent", "upsample", "parameters", "train MSE", "test MSE"]
-    header += ["PCA train", "PCA test", "train ratio", "test ratio"]
-    header += ["PCA's size for that test MSE"]
-    rows = []
-    for s in studies:
-        count = sum(leaf[0].size for leaf in jax.tree.leaves(s.params))
-        floor = linear.train_mse[s.model.latent], linear.test_mse[s.model.latent]
-        rows.append(
-            [
-                str(s.model.latent),
-                s.label,
-                f"{count:,}",
-                report.mean_and_deviation(s.train_mse, "{:.4f}"),
-                report.mean_and_deviation(s.test_mse, "{:.4f}"),
-                *(f"{error:.4f}" for error in floor),
-                f"{s.train_mse.mean() / floor[0]:.3g}",
-                f"{s.test_mse.mean() / floor[1]:.3g}",
-                same_error(s, linear),
-            ]
-        )
-    return report.Table(header, rows)
 
 
 if __name__ == "__main__":

@@ -1,87 +1,32 @@
 """The figures of autoencoders: what they keep, where they lead, how much they err."""
 
-import functools
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple, cast
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from experiments import pictures, report
-from nets.models import Autoencoder
+from experiments.autoencoder_findings import (
+    Images,
+    Linear,
+    Study,
+    decode,
+    half_pairs,
+    note,
+    project,
+    same_error,
+)
 from train.data import digits
 
-Images = Float[np.ndarray, "examples pixels"]
 PAIRS = ((1, 7), (3, 8), (4, 9), (0, 6), (2, 5))  # each digit once
 PLACES = 9  # on a walk
 AXES = 8  # as many of z's are walked along
 REACH = 2.0  # standard deviations, to both sides of the mean
-
-
-class Study(NamedTuple):
-    """What was found of one autoencoder, over seeds.
-
-    Attributes:
-        model: The autoencoder.
-        params: Of all seeds, stacked.
-        switches: Whether its decoder was told where the encoder's maxima were.
-        z: Of the digits held out, [seeds, examples, latent].
-        images: What it makes of these, [seeds, examples, height, width, 1].
-        train_mse: On the digits it was trained with, [seeds].
-        test_mse: On those held out, [seeds].
-    """
-
-    model: Autoencoder
-    params: Any
-    switches: bool
-    z: Float[np.ndarray, "seeds examples latent"]
-    images: Float[np.ndarray, "seeds examples height width 1"]
-    train_mse: Float[np.ndarray, " seeds"]
-    test_mse: Float[np.ndarray, " seeds"]
-
-    @property
-    def label(self) -> str:
-        """How it doubles sizes, in words."""
-        if self.model.upsample != "unpool":
-            return self.model.upsample
-        return "unpool, told switches*" if self.switches else "unpool, not told"
-
-
-class Linear(NamedTuple):
-    """What PCA makes of the digits: the mean digit, and directions from it.
-
-    Attributes:
-        mean: [pixels].
-        components: Orthonormal, the most important first, [count, pixels].
-        train_mse: With 0, 1, ... of them, [count + 1].
-        test_mse: Likewise, on digits held out.
-    """
-
-    mean: Float[np.ndarray, " pixels"]
-    components: Float[np.ndarray, "count pixels"]
-    train_mse: Float[np.ndarray, " counts"]
-    test_mse: Float[np.ndarray, " counts"]
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def decode(model: Autoencoder, params: Any, z: Array) -> Array:
-    """The images of latents [seeds, examples, latent], without any switches."""
-
-    def one(params, z):
-        return cast(Array, model.apply({"params": params}, z, method="decode"))
-
-    return jax.vmap(one)(params, z)
-
-
-def project(linear: Linear, xs: Images, count: int) -> Images:
-    """What PCA with so many components makes of images, [examples, pixels]."""
-    off, axes = xs.reshape(len(xs), -1) - linear.mean, linear.components[:count]
-    return linear.mean + off @ axes.T @ axes
 
 
 def best(studies: Sequence[Study]) -> list[Study]:
@@ -98,35 +43,6 @@ def best(studies: Sequence[Study]) -> list[Study]:
         )
         for latent in sizes
     ]
-
-
-def half_pairs(test: digits.Digits) -> tuple[np.ndarray, np.ndarray]:
-    """Held-out digits in pairs of different classes: one of each half."""
-    half = len(test.labels) // 2
-    (a,) = np.nonzero(test.labels[:half] != test.labels[half : 2 * half])
-    return a, a + half
-
-
-def same_error(study: Study, linear: Linear) -> str:
-    """How many components PCA needs to err no more on held-out digits."""
-    enough = np.flatnonzero(linear.test_mse <= study.test_mse.mean())
-    return str(enough[0]) if len(enough) else f"over {len(linear.test_mse) - 1}"
-
-
-def note(studies: Sequence[Study]) -> str:
-    """What the star of a label means, if there is one."""
-    model = next((s.model for s in studies if s.switches), None)
-    if model is None:
-        return ""
-    space, total = int(np.prod(model.shape[:-1])), 0
-    for i, count in enumerate(model.filters):
-        total += count * space // 4 ** (i + 1)
-    return (
-        f"* Beside z, this decoder is told {total} switches: which of 4 places each of "
-        f"the encoder's maxima came from. These {2 * total} bits do not pass through "
-        "z, so PCA of z's size is no match for it. Not told: the same decoder without "
-        "the switches that it was trained with."
-    )
 
 
 def reconstructions(

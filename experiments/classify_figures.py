@@ -1,10 +1,8 @@
-"""The figures, the table and the verdicts of telling sequences from one vector."""
+"""The figures of telling sequences from one vector."""
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
@@ -12,182 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from experiments import report
-from experiments.verdicts import Interval, Verdict, interval, positive, together
+from experiments.classify_verdicts import END, LINEAR, WAYS, Read, linear, mistakes, of
+from experiments.verdicts import interval
 
-END, BOTH, SMALL, ALL = WAYS = (
-    "last output",
-    "both ends",
-    "both ends, small",
-    "all outputs",
-)
-INPUTS = "all inputs"  # what the linear model tells from
 MARKERS: dict[str, str] = dict(zip(WAYS, "osdv", strict=True))
-LINEAR = "linear"  # stands where the others have the name of their cell
-MARGIN = 1.0  # percentage points that all outputs may tell more, and be no better
 DATA = {"digits": "Handwritten digits", "mnist1d": "MNIST-1D"}
-# %, from the last output of PyTorch's cells, on the same halves.
-DIGITS = {
-    "rows": {"elman": 92.2, "lstm": 89.5, "gru": 91.8},
-    "pixels": {"elman": 77.8, "lstm": 78.6, "gru": 88.5},
-}
-# %, as published; the GRU reads both ways, has 6 units, and tells from all outputs.
-MNIST1D_LINEAR, MNIST1D_GRU = 32.0, 91.0
-
-
-class Read(NamedTuple):
-    """What a model tells of sequences that it has not seen.
-
-    Attributes:
-        cell: Its name, or `LINEAR`.
-        way: What it tells from: one of `WAYS`, or `INPUTS`.
-        features: Hidden units of each direction; 0 of the linear model.
-        bidirectional: Whether it reads from both ends.
-        parameters: How many.
-        accuracy: After training, a share, [seeds].
-        steps: Training steps at which it was looked at.
-        curve: Its accuracy at these, [seeds, looks].
-        confusion: How many of a class (a row) are taken for which, for every seed.
-        milliseconds: A training step of all seeds takes.
-        known: The accuracy that the same has elsewhere, in %, or None.
-    """
-
-    cell: str
-    way: str
-    features: int
-    bidirectional: bool
-    parameters: int
-    accuracy: Float[np.ndarray, " seeds"]
-    steps: Int[np.ndarray, " looks"]
-    curve: Float[np.ndarray, "seeds looks"]
-    confusion: Int[np.ndarray, "seeds classes classes"]
-    milliseconds: float
-    known: float | None
-
-    @property
-    def name(self) -> str:
-        """Such as "gru, last output"."""
-        return f"{self.cell}, {self.way}"
-
-
-def known(
-    data: str, order: str, cell: str, way: str, features: int, bidirectional: bool
-) -> float | None:
-    """The accuracy that a model has elsewhere, in %, or None.
-
-    Example:
-        >>> known("digits", "rows", "gru", END, 64, False)
-        91.8
-    """
-    if data == "digits":
-        return DIGITS[order].get(cell) if way == END else None
-    if cell == LINEAR:
-        return MNIST1D_LINEAR
-    published = ("gru", ALL, 6, True)
-    return MNIST1D_GRU if (cell, way, features, bidirectional) == published else None
-
-
-def table(reads: Sequence[Read], majority: float) -> report.Table:
-    """What was found, a line a model; first what needs no reading."""
-    header = ["model, told from", "units", "parameters", "accuracy, %"]
-    header += ["mean [95 % interval]", "elsewhere, %", "ms/step, all seeds"]
-    rows = [["most frequent class", "-", "0", f"{100 * majority:.1f}", "-", "-", "-"]]
-    for one in reads:
-        units = f"{1 + one.bidirectional} x {one.features}" if one.features else "-"
-        rows.append(
-            [
-                one.name,
-                units,
-                f"{one.parameters:,}",
-                report.mean_and_deviation(100 * one.accuracy, "{:.1f}"),
-                interval(100 * one.accuracy).text("{:.1f}"),
-                "-" if one.known is None else f"{one.known:.1f}",
-                f"{one.milliseconds:.1f}",
-            ]
-        )
-    return report.Table(header, rows)
-
-
-def of(reads: Sequence[Read], way: str) -> dict[str, Read]:
-    """The models that tell from these outputs, by the names of their cells."""
-    return {one.cell: one for one in reads if one.way == way}
-
-
-def linear(reads: Sequence[Read]) -> Read:
-    """The linear model."""
-    return next(one for one in reads if one.cell == LINEAR)
-
-
-def more(one: Read, other: Read) -> Interval:
-    """By how many points one is more accurate than the other, from seed to seed."""
-    return interval(100 * (one.accuracy - other.accuracy))
-
-
-def verdicts(reads: Sequence[Read], majority: float) -> list[Verdict]:
-    """Many to one; recurrent or linear; one output or all; from both ends or one."""
-    end, base = of(reads, END), linear(reads)
-    chance = {
-        cell: interval(100 * (one.accuracy - majority)) for cell, one in end.items()
-    }
-    found = [
-        Verdict(
-            "Many to one: a recurrent net tells a sequence's class from its last "
-            "output alone",
-            _together(chance.values()),
-            "Accuracy above that of the most frequent class, in points: "
-            f"{_numbers(chance)}.",
-        )
-    ]
-    gains = {cell: more(one, base) for cell, one in end.items()}
-    mean = 100 * base.accuracy.mean()
-    found.append(
-        Verdict(
-            "The last output tells more than a linear model that sees the whole "
-            "sequence at once",
-            _together(gains.values()),
-            f"Accuracy above that of the linear model ({mean:.1f} %), in points: "
-            f"{_numbers(gains)}.",
-        )
-    )
-    return [*found, enough(reads), *([both_ends(reads)] if of(reads, BOTH) else [])]
-
-
-def enough(reads: Sequence[Read]) -> Verdict:
-    """Whether all outputs tell no more than the last, by the margin."""
-    last = of(reads, BOTH) or of(reads, END)
-    lost = {cell: more(one, last[cell]) for cell, one in of(reads, ALL).items()}
-    return Verdict(
-        f"One vector at the end is enough: the outputs of all steps tell no more than "
-        f"{MARGIN:g} percentage point more",
-        _together(
-            Interval(MARGIN - gain.mean, MARGIN - gain.high, MARGIN - gain.low)
-            for gain in lost.values()
-        ),
-        f"All outputs minus the last, in points: {_numbers(lost)}.",
-    )
-
-
-def both_ends(reads: Sequence[Read]) -> Verdict:
-    """Whether reading both ways tells more, with no more parameters too."""
-    end, gains, sizes = of(reads, END), {}, []
-    for way, label in ((BOTH, "as many units a direction"), (SMALL, "small")):
-        for cell, one in of(reads, way).items():
-            gains[f"{cell}, {label}"] = more(one, end[cell])
-            if way == SMALL:
-                sizes.append(f"{one.parameters:,} against {end[cell].parameters:,}")
-    return Verdict(
-        "Reading from both ends tells more than reading forward",
-        _together(gains.values()),
-        f"Both minus forward, in points: {_numbers(gains)} (parameters of the small "
-        f"ones: {', '.join(sizes)}).",
-    )
-
-
-def _together(gains: Iterable[Interval]) -> str:
-    return together([positive(gain) for gain in gains])
-
-
-def _numbers(gains: dict[str, Interval]) -> str:
-    return ", ".join(f"{what} {gain.text('{:+.1f}')}" for what, gain in gains.items())
 
 
 def title(reads: Sequence[Read]) -> str:
@@ -304,14 +131,6 @@ def draw_confusions(reads: Sequence[Read], seen: str) -> Figure:
     figure.colorbar(scale, ax=list(axes), label="share of the digit, %")
     report.caption(figure, f"{seen}, told from the last output; mean over seeds.")
     return figure
-
-
-def mistakes(one: Read) -> Float[np.ndarray, "classes classes"]:
-    """Of each class, how many % are taken for each other, mean over seeds."""
-    counts = one.confusion.sum(axis=0)
-    shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    np.fill_diagonal(shares, 0)
-    return shares
 
 
 def confused(reads: Sequence[Read]) -> str:

@@ -19,8 +19,15 @@ import numpy as np
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from experiments import cells, classify_figures, launch, page, training
-from experiments.classify_figures import ALL, BOTH, END, INPUTS, LINEAR, SMALL, Read
+from experiments import (
+    cells,
+    classify_figures,
+    classify_verdicts,
+    launch,
+    page,
+    training,
+)
+from experiments.classify_verdicts import ALL, BOTH, END, INPUTS, LINEAR, SMALL, Read
 from nets import Cell
 from nets.models import SequenceClassifier
 from train import Run
@@ -207,7 +214,7 @@ def learn(
         np.concatenate([fitted.probes.values, final[None]]).T,
         confusion,
         1e3 * fitted.seconds_per_step,
-        classify_figures.known(config.data, config.order, cell, way, *sizes),
+        classify_verdicts.known(config.data, config.order, cell, way, *sizes),
     )
     log(found, config.seeds, results)
     return found
@@ -259,8 +266,8 @@ def show(
     }
     for name, figure in figures.items():
         figure.savefig(results.path / name)
-    table = classify_figures.table(reads, majority)
-    verdicts = classify_figures.verdicts(reads, majority)
+    table = classify_verdicts.table(reads, majority)
+    verdicts = classify_verdicts.verdicts(reads, majority)
     page.write(
         results,
         question=__doc__,

@@ -10,7 +10,6 @@ images, the filters, and the feature maps of one image from the first layer to t
 """
 
 import dataclasses
-import pathlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple, cast
@@ -23,13 +22,21 @@ from jaxtyping import Array, Float, Int
 
 from experiments import image_figures, launch, page, report, training
 from experiments.image_figures import Findings
-from experiments.networks import AUTO, CLASSES, MODELS, REFERENCES, UNSAID, network
+from experiments.image_references import (
+    AUTO,
+    MODELS,
+    REFERENCES,
+    by_data,
+    named,
+    scheduled,
+)
+from experiments.image_verdicts import caption, table, verdict
+from experiments.networks import CLASSES, network
 from experiments.training import losses
-from experiments.verdicts import Verdict, interval, positive
 from nets.initializers import kernels
 from nets.linen import Sequential
 from nets.models.images import POOLS
-from train import Fitted, Run
+from train import Run
 from train.data import digits, idx, mnist1d
 
 CHUNK = 100  # examples at once, where there is nothing to learn
@@ -38,19 +45,6 @@ TOGETHER = ("learning_rate",)  # networks that differ in no more train as one pr
 
 # What references settle, beside the network, which has rows of its own.
 SETTLED = "data", "model", "learning_rate", "schedule", "batch_size", "steps"
-
-
-def by_data(name: str) -> str:
-    """What stands in each reference, for --help."""
-    values = {data: getattr(reference, name) for data, reference in REFERENCES.items()}
-    said = [
-        f"{data} {','.join(map(str, value)) if isinstance(value, tuple) else value}"
-        for data, value in values.items()
-    ]
-    return f"0 for the reference's: {'; '.join(said)}."
-
-
-MARGIN = 1.0  # percentage points that a network may lack to what is known
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,18 +169,6 @@ def run(config: Config, results: Run) -> None:
     print(reference)
 
 
-def verdict(found: Findings, config: Config) -> Verdict:
-    """Whether the network is as good as the reference, to a point."""
-    known = float(REFERENCES[config.data].accuracy.split("-")[0])
-    accuracy = interval(100 * found.test_accuracy)
-    return Verdict(
-        f"{which(config)} reads what the reference reads, but for {MARGIN:g} point",
-        positive(interval(100 * found.test_accuracy - known + MARGIN)),
-        f"Test accuracy {accuracy.text('{:.1f}')} %, reference "
-        f"{REFERENCES[config.data].accuracy} %.",
-    )
-
-
 def scores(configs: Sequence[Config]) -> list[dict[str, list[float]]]:
     """The accuracies of networks that differ in `TOGETHER` alone, as one program.
 
@@ -226,35 +208,6 @@ def scores(configs: Sequence[Config]) -> list[dict[str, list[float]]]:
     ]
 
 
-def named(config: Config) -> Config:
-    """The flags, with the data set and the model by their names.
-
-    Raises:
-        launch.UsageError: Flags contradict each other.
-    """
-    data = config.data
-    if data == AUTO:
-        data = "idx" if config.data_dir else "digits"
-    if data == "idx" and not config.data_dir:
-        raise launch.UsageError(
-            f"flag --data_dir: expected a folder, as --data=idx reads files; {idx.HINT}"
-        )
-    if data != "idx" and config.data_dir:
-        raise launch.UsageError(
-            f"flag --data_dir: {data} are not read from files; leave it out, or take "
-            "--data=idx"
-        )
-    model = REFERENCES[data].model if config.model == AUTO else config.model
-    for name in set().union(*MODELS.values()) - set(MODELS[model]):
-        if getattr(config, name) not in UNSAID:
-            others = [other for other in MODELS if name in MODELS[other]]
-            raise launch.UsageError(
-                f"flag --{name}: {model} leaves no choice; leave it out, or take "
-                f"--model={' or '.join(others)}"
-            )
-    return dataclasses.replace(config, data=data, model=model)
-
-
 def load(config: Config) -> tuple[Images, Images]:
     """The training and the test set, with an axis of channels."""
     if config.data == "digits":
@@ -265,35 +218,6 @@ def load(config: Config) -> tuple[Images, Images]:
         parts = idx.load(config.data_dir, CLASSES)
     train, test = (Images(images[..., None], labels) for images, labels in parts)
     return train, test
-
-
-def scheduled(config: Config, examples: int) -> Config:
-    """The flags, with the numbers of the training.
-
-    Args:
-        config: Of `named`.
-        examples: How many there are to train on.
-
-    Raises:
-        launch.UsageError: They are out of range.
-    """
-    if config.steps and config.epochs:
-        raise launch.UsageError(
-            "flag --steps: leave it or --epochs out; both say how long"
-        )
-    reference = REFERENCES[config.data]
-    batch_size = config.batch_size or reference.batch_size
-    schedule = reference.schedule if config.schedule == AUTO else config.schedule
-    epochs = config.epochs or reference.epochs
-    config = dataclasses.replace(
-        config,
-        learning_rate=config.learning_rate or reference.learning_rate,
-        schedule=schedule,
-        batch_size=batch_size,
-        steps=config.steps or epochs * max(1, examples // batch_size),
-    )
-    training.check(config, examples, "images")
-    return config
 
 
 def loss_of(model: Sequential) -> Callable[..., Array]:
@@ -367,46 +291,6 @@ def log(found: Findings, config: Config, examples: int, results: Run) -> None:
         )
     # A row of counts a class: how often it is taken for each, over all seeds.
     results.log(kind="confusion", counts=found.confusion)
-
-
-def table(
-    found: Findings, parameters: int, fitted: Fitted, config: Config
-) -> report.Table:
-    """What was found, beside what the reference reaches."""
-    reference = REFERENCES[config.data]
-    header = [
-        "model",
-        "parameters",
-        "training accuracy, %",
-        "test accuracy, %",
-        "reference, %",
-        "ms/step, all seeds",
-    ]
-    line = [
-        which(config),
-        f"{parameters:,}",
-        report.mean_and_deviation(100 * found.train_accuracy, "{:.1f}"),
-        report.mean_and_deviation(100 * found.test_accuracy, "{:.1f}"),
-        reference.accuracy,
-        f"{1e3 * fitted.seconds_per_step:.3g}",
-    ]
-    return report.Table(header, [line])
-
-
-def which(config: Config) -> str:
-    """The model and the data set, in words."""
-    folder = pathlib.Path(config.data_dir).absolute()
-    return f"{config.model} on {folder.name if config.data_dir else config.data}"
-
-
-def caption(config: Config, found: Findings) -> str:
-    """What was done, so that a figure can stand alone."""
-    return (
-        f"{which(config)}; {config.optimizer}, rate {config.learning_rate:g} "
-        f"({config.schedule}), {config.steps} steps of {config.batch_size}; "
-        f"seeds: {len(config.seeds)}; {len(found.labels)} test images; test accuracy "
-        f"{report.mean_and_deviation(100 * found.test_accuracy, '{:.1f}')} %."
-    )
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ against one that is told the encoder's last state only, and beam search against 
 """
 
 import dataclasses
-import datetime
 from functools import partial
 from typing import Any, cast
 
@@ -17,20 +16,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from experiments import cells, launch, page, report, training, translation_figures
 from experiments import translation_verdicts as judged
-from experiments.translation_verdicts import PARTS, READS, Looks, Study, Written
-from nets.models import Beam, EncoderDecoder, beam_search
+from experiments.translation_looks import READS, Looks, look, translate
+from experiments.translation_verdicts import PARTS, Study, Written
+from nets.models import EncoderDecoder
 from train import Run
 from train.data import dates
-from train.data.date_formats import FORMATS, parts, written
+from train.data.date_formats import FORMATS
 from train.data.dates import Dates
 
 ATTENTION = {"with": True, "without": False}
 PROBED = 10 * len(FORMATS)  # held-out dates that are translated while it learns
-SHOWN = 4, 10, 17, 20  # formats whose attention is drawn
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,63 +184,6 @@ def study(
         ),
         fitted.params,
     )
-
-
-def translate(
-    model: EncoderDecoder, params: Any, sources: Array, lengths: Array, width: int
-) -> Beam:
-    """What a model writes for each source, the likeliest first."""
-    apply = partial(model.apply, {"params": params})
-    state, memory = cast(Any, apply(sources, lengths, method="encode"))
-    step = partial(apply, memory, method="decode_step")
-    first = jnp.full(len(sources), model.start)
-    return beam_search(cast(Any, step), state, first, dates.OUTPUT_LENGTH, width)
-
-
-def look(model: EncoderDecoder, params: Any, found: Study, test: Dates) -> Looks:
-    """Where a model looks as it writes what it writes."""
-
-    @jax.jit
-    def weights(p, sources, lengths, symbols):
-        args = sources, lengths, symbols
-        return model.apply({"params": p}, *args, method="attention_weights")
-
-    shares = []
-    says = jnp.asarray(reads(test))
-    for i in range(len(found.exact)):
-        p = jax.tree.map(lambda leaf, i=i: leaf[i], params)
-        all_weights = weights(p, test.sources, test.lengths, found.greedy.symbols[i])
-        shares.append(
-            [
-                jnp.einsum("nts,nsp->p", all_weights[:, where], says)
-                / (len(says) * (where.stop - where.start))
-                for where in PARTS.values()
-            ]
-        )
-    day = dates.FIRST + datetime.timedelta(int(dates.split()[1][0]))
-    texts = [written(day, FORMATS[i]) for i in SHOWN]
-    sources, lengths = map(jnp.asarray, dates.encode(texts))
-    first = jax.tree.map(lambda leaf: leaf[0], params)
-    said = translate(model, first, sources, lengths, 1).sequences[:, 0]
-    maps = weights(first, sources, lengths, said)
-    return Looks(
-        np.asarray(shares),
-        [FORMATS[i].language for i in SHOWN],
-        texts,
-        dates.iso(np.asarray(said)),
-        [np.asarray(m)[:, :n] for m, n in zip(maps, lengths.tolist(), strict=True)],
-    )
-
-
-def reads(test: Dates) -> Float[np.ndarray, "examples length parts"]:
-    """Which part of a source each character belongs to, as ones in `READS`."""
-    found = np.zeros((*test.sources.shape, len(READS)))
-    pairs = zip(dates.iso(test.targets), test.formats, strict=True)
-    for i, (text, form) in enumerate(pairs):
-        for says, where in parts(datetime.date.fromisoformat(text), FORMATS[form]):
-            found[i, where, READS.index(says)] = 1
-    found[..., -1] = 1 - found.sum(axis=-1)
-    return found
 
 
 def log(

@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments import report
-from experiments.translation_verdicts import GOAL, PARTS, READS, Looks, Study
+from experiments.translation_looks import READS, Looks
+from experiments.translation_verdicts import GOAL, PARTS, Study
 from train.data.date_formats import FORMATS, written
 from train.data.dates import Dates
 

@@ -15,7 +15,6 @@ from train.data import dates
 GOAL = 0.95  # of the dates exactly right
 MARGIN = 0.005  # by which beam search may be below greedy, and be called no worse
 PARTS = {"year": slice(0, 4), "month": slice(5, 7), "day": slice(8, 10)}  # written
-READS = "year", "month", "day", "weekday", "rest"  # the parts of a source
 
 
 class Written(NamedTuple):
@@ -79,25 +78,6 @@ class Study(NamedTuple):
         reached = self.curve >= GOAL
         first = np.where(reached.any(axis=1), reached.argmax(axis=1), -1)
         return self.steps[first].astype(float)
-
-
-class Looks(NamedTuple):
-    """Where a model with attention looks.
-
-    Attributes:
-        shares: Of its attention while it writes each of `PARTS`, on each of `READS`:
-            means over all dates, [seeds, writes, reads].
-        languages: Of dates to be shown.
-        sources: These dates.
-        written: What the first seed's model writes.
-        weights: Of it, by characters written and read.
-    """
-
-    shares: Float[np.ndarray, "seeds writes reads"]
-    languages: Sequence[str]
-    sources: Sequence[str]
-    written: Sequence[str]
-    weights: Sequence[Float[np.ndarray, "time source"]]
 
 
 def table(studies: Sequence[Study], width: int) -> report.Table:

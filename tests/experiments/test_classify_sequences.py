@@ -9,8 +9,14 @@ import pytest
 from commands import LEAKY, rows
 
 import nets
-from experiments import classify_figures, classify_sequences, training
-from experiments.classify_figures import (
+from experiments import (
+    classify_figures,
+    classify_sequences,
+    classify_verdicts,
+    training,
+)
+from experiments.classify_sequences import AllOutputs, logits
+from experiments.classify_verdicts import (
     ALL,
     BOTH,
     END,
@@ -19,7 +25,6 @@ from experiments.classify_figures import (
     SMALL,
     Read,
 )
-from experiments.classify_sequences import AllOutputs, logits
 from experiments.verdicts import FAILS, HOLDS, IN_PART, OPEN
 from nets.models import SequenceClassifier
 from train.data import digits
@@ -137,7 +142,7 @@ KNOWN = [
 
 @pytest.mark.parametrize(("setting", "number"), KNOWN)
 def test_what_is_known_stands_beside_the_same_setting_only(setting, number):
-    assert classify_figures.known(*setting) == number
+    assert classify_verdicts.known(*setting) == number
 
 
 def read(cell, way, *accuracy, mistakes=0):
@@ -172,19 +177,19 @@ CASES = [
 def test_each_claim_is_judged_by_its_interval(reads, said):
     if len(reads[1].accuracy) == 1:
         reads = [read(LINEAR, INPUTS, 0.8), *reads[1:]]
-    found = classify_figures.verdicts(reads, majority=0.1)
+    found = classify_verdicts.verdicts(reads, majority=0.1)
     assert [verdict.said for verdict in found] == said
-    if classify_figures.of(reads, SMALL):
+    if classify_verdicts.of(reads, SMALL):
         assert "(parameters of the small ones: 9 against 9)" in found[-1].why
 
 
 def test_cells_may_differ():
     last = [GOOD, POOR]
     every = [SAME, read("elman", ALL, 0.70, 0.711, 0.701)]
-    found = classify_figures.verdicts([BASE, *last, *every], majority=0.1)
+    found = classify_verdicts.verdicts([BASE, *last, *every], majority=0.1)
     assert [verdict.said for verdict in found] == [HOLDS, IN_PART, HOLDS]
     assert "gru +10.0 [+10.0, +10.0]" in found[1].why
-    low = classify_figures.verdicts([BASE, GOOD, SAME], majority=0.95)
+    low = classify_verdicts.verdicts([BASE, GOOD, SAME], majority=0.95)
     assert low[0].said == FAILS
 
 
@@ -200,7 +205,7 @@ TITLES = [
 def test_the_title_claims_what_holds_for_every_seed(reads, words):
     assert words in classify_figures.title(reads)
     classify_figures.draw(reads, 0.1, "caption")
-    classify_figures.table(reads, 0.1).text()
+    classify_verdicts.table(reads, 0.1).text()
 
 
 def test_the_commonest_mistake_is_that_of_the_last_output():

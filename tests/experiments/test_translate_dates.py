@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from commands import LEAKY, rows
 
-from experiments import translate_dates, translation_figures
+from experiments import translate_dates, translation_figures, translation_looks
 from experiments import translation_verdicts as judged
-from experiments.translation_verdicts import Looks, Study, Written
+from experiments.translation_looks import Looks
+from experiments.translation_verdicts import Study, Written
 from experiments.verdicts import FAILS, HOLDS, IN_PART, OPEN
 from train.data import dates
 from train.data.date_formats import FORMATS
@@ -78,10 +79,10 @@ def test_a_model_of_its_own_kind_and_cell(run, tmp_path):
 
 def test_what_characters_say():
     test = dates.load(1, 26, held_out=True)
-    says = translate_dates.reads(test)
+    says = translation_looks.reads(test)
     assert (says.sum(axis=-1) == 1).all()
     place = [form.pattern for form in FORMATS].index("{dd}.{mm}.{y}")
-    letters = [judged.READS[i][0] for i in says[place].argmax(axis=-1)]
+    letters = [translation_looks.READS[i][0] for i in says[place].argmax(axis=-1)]
     assert "".join(letters) == "ddrmmryyyy" + 20 * "r"
 
 
