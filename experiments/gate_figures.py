@@ -240,7 +240,9 @@ def _cell_state(
         interpolation="nearest",
     )
     figure.colorbar(shown, ax=above, label="cell state c", pad=0.01)
-    above.set(title=f"the cell state as it reads a {traces.label}", ylabel="unit")
+    above.set(
+        title=f"the cell state as it reads the digit {traces.label}", ylabel="unit"
+    )
     above.set_xticks([])
     below.imshow(traces.xs.T, aspect="auto", cmap="Greys", interpolation="nearest")
     below.set(xlabel=f"step t, reading {order}", ylabel="input")

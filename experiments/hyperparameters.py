@@ -39,7 +39,8 @@ class Config:
         "them the values may be lists.",
     )
     set: str = launch.flag(
-        "steps=140", 'What other flags of the experiment are set to, "NAME=VALUE;...".'
+        "steps=140;seeds=0,1,2",
+        'What other flags of the experiment are set to, "NAME=VALUE;...".',
     )
     metric: str = launch.flag(
         "test_accuracy", "What to search by: a number that the experiment logs."

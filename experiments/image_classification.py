@@ -101,6 +101,9 @@ class Config(training.Config):
         "reference's: constant, for idx cosine.",
         choices=(AUTO, "constant", "cosine"),
     )
+    seeds: list[int] = launch.flag(
+        [0, 1, 2, 3, 4], "Seeds, each a model and an order of the data of its own."
+    )
     clip_norm: float = launch.flag(
         0.0, "Largest norm of the gradient, 0 to clip nothing.", lower_bound=0.0
     )
