@@ -126,10 +126,14 @@ def no_worse(duels: Sequence[Duel]) -> Verdict:
     said = [
         positive(Interval(*(value + MARGIN for value in one.gain))) for one in duels
     ]
-    numbers = ", ".join(f"{one.name} {one.gain.text('{:+.1f}')}" for one in duels)
+    numbers = ", ".join(
+        f"{one.name} {one.gain.text('{:+.1f}')} (LSTM "
+        f"{100 * one.accuracy[0].mean():.1f} %)"
+        for one in duels
+    )
     return Verdict(
-        f"The GRU is no worse: it lacks no more than {MARGIN:g} percentage point of "
-        "accuracy",
+        "The GRU is no worse: after as many training steps it lacks no more than "
+        f"{MARGIN:g} percentage point of accuracy",
         together(said),
         f"GRU minus LSTM, in points: {numbers}.",
     )
@@ -142,8 +146,8 @@ def title(duels: Sequence[Duel]) -> str:
     worse = sum(one.gain.high < 0 for one in duels)
     better = sum(one.gain.low > 0 for one in duels)
     return (
-        f"In {count} comparisons the GRU is more accurate in {better}, less in "
-        f"{worse}, and faster in {quicker}"
+        f"In {count} comparisons after as many steps the GRU is more accurate in "
+        f"{better}, less in {worse}, and faster in {quicker}"
     )
 
 
