@@ -75,7 +75,7 @@ def claims(every: Sequence[Told]) -> str:
     """All claims in a table, each with a way to where it is shown."""
     rows = "\n".join(
         f'<tr><th scope="row"><a href="#{told.experiment}">{html.inline(one.claim)}</a>'
-        f'</th><td class="said">{MARKS[one.said]} {escape(one.said)}</td></tr>'
+        f'</th><td class="said">{MARKS[one.said]} {escape(one.all_said)}</td></tr>'
         for told in every
         for one in told.verdicts
     )
@@ -90,7 +90,7 @@ def lesson(told: Told, folder: pathlib.Path) -> list[str]:
     """A lesson: its question, its verdicts, and its figures."""
     name = told.experiment
     verdicts = "".join(
-        f'<li><span class="said">{MARKS[one.said]} {escape(one.said)}:</span> '
+        f'<li><span class="said">{MARKS[one.said]} {escape(one.all_said)}:</span> '
         f"{html.inline(one.claim)}. {html.inline(one.why)}</li>"
         for one in told.verdicts
     )

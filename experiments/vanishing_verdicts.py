@@ -18,7 +18,6 @@ from experiments.vanishing_nets import (
 from experiments.verdicts import FAILS, HOLDS, OPEN, Interval, Verdict
 
 TANH = "tanh"
-LEVEL = 0.95  # of all intervals of a claim together, by Bonferroni's bound
 LEARNT = 0.2  # of held-out digits, twice what chance tells right
 IN_TURN = ((ELMAN[TANH], ONE_MATRIX), (OWN_MATRICES, FEED_FORWARD[TANH]))
 SHARED = ((ONE_MATRIX, FEED_FORWARD[TANH]), (ELMAN[TANH], OWN_MATRICES))
@@ -63,24 +62,24 @@ class Pair(NamedTuple):
         width: Units of both.
         first: Of which a claim says that its gradient vanishes faster.
         second: Of which it says that it vanishes more slowly.
-        level: Of the interval of their difference.
+        cases: How many pairs a claim is on; so wide are the intervals.
     """
 
     case: str
     width: int
     first: Decay
     second: Decay
-    level: float = LEVEL
+    cases: int = 1
 
     @property
     def difference(self) -> Interval:
         """Of the decay rates, nats a step, seed by seed."""
-        return verdicts.interval(self.first.rates - self.second.rates, self.level)
+        return verdicts.interval(self.first.rates - self.second.rates, self.cases)
 
     @property
     def said(self) -> str:
         """Whether the first vanishes faster; not so if it does not vanish at all."""
-        if verdicts.interval(self.first.rates, self.level).high <= 0:
+        if verdicts.interval(self.first.rates, self.cases).high <= 0:
             return FAILS
         return verdicts.positive(self.difference)
 
@@ -108,8 +107,7 @@ def pairs(
         for (net, scheme, width), one in by_place.items()
         if net == first and (second, scheme, width) in by_place
     ]
-    level = 1 - (1 - LEVEL) / max(len(alike), 1)
-    return [pair._replace(level=level) for pair in alike]
+    return [pair._replace(cases=len(alike)) for pair in alike]
 
 
 def case(one: Decay) -> str:
@@ -161,7 +159,7 @@ def of(found: Sequence[Decay]) -> list[Verdict]:
         for gated in (LSTM, GRU)
     ]
     said = [
-        Verdict(claim, verdicts.together([pair.said for pair in some]), why(some))
+        verdicts.judged(claim, [pair.said for pair in some], why(some))
         for claim, some in claims
         if some
     ]

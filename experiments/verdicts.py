@@ -1,6 +1,6 @@
 """What is said of a claim, from numbers over seeds."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ HOLDS = "holds"
 IN_PART = "holds in part"
 OPEN = "stays open"
 FAILS = "does not hold"
+LEVEL = 0.95  # how often all intervals of a claim hold their true means
 
 
 class Interval(NamedTuple):
@@ -40,7 +41,7 @@ class Interval(NamedTuple):
 
 
 def interval(
-    values: Float[np.ndarray, " seeds"] | Sequence[float], level: float = 0.95
+    values: Float[np.ndarray, " seeds"] | Sequence[float], cases: int = 1
 ) -> Interval:
     """The confidence interval of a mean over seeds, by Student's t.
 
@@ -51,7 +52,9 @@ def interval(
 
     Args:
         values: One number a seed.
-        level: How often such intervals hold the true mean.
+        cases: How many intervals there are of which nothing may be said wrongly: so
+            wide that all of them hold their true means 95 times of 100, by
+            Bonferroni's bound.
 
     Returns:
         An `Interval`.
@@ -64,7 +67,7 @@ def interval(
     count, mean = len(values), float(values.mean())
     if count < 2:
         return Interval(mean, -np.inf, np.inf)
-    t = stats.t.ppf((1 + level) / 2, count - 1)
+    t = stats.t.ppf(1 - (1 - LEVEL) / 2 / cases, count - 1)
     half = float(t * values.std(ddof=1) / np.sqrt(count))
     return Interval(mean, mean - half, mean + half)
 
@@ -88,23 +91,123 @@ def positive(difference: Interval) -> str:
     return FAILS if difference.high < 0 else OPEN
 
 
+def within(difference: Interval, tolerance: float) -> str:
+    """Whether a difference is nothing, but for a tolerance of either sign.
+
+    Args:
+        difference: Its interval.
+        tolerance: Above zero.
+
+    Returns:
+        `HOLDS` if all of the interval is within, `FAILS` if all of it is without.
+
+    Example:
+        >>> within(Interval(0, -0.1, 0.1), 0.2), within(Interval(1, 0.9, 1.1), 0.2)
+        ('holds', 'does not hold')
+    """
+    if -tolerance < difference.low and difference.high < tolerance:
+        return HOLDS
+    outside = difference.low > tolerance or difference.high < -tolerance
+    return FAILS if outside else OPEN
+
+
 def together(parts: Sequence[str]) -> str:
-    """What is said of a claim whose parts are judged one by one.
+    """What is said of a claim that is one on several cases, judged one by one.
 
     Args:
         parts: What is said of each.
 
     Returns:
-        What is said of all, if that is the same; else that the claim holds in part.
+        That it holds if it does in all, and in part if in some; that it does not hold
+        if it does in none, and not so in some; else that it stays open.
 
     Example:
         >>> together([HOLDS, HOLDS]), together([HOLDS, OPEN]), together([FAILS, OPEN])
-        ('holds', 'holds in part', 'stays open')
+        ('holds', 'holds in part', 'does not hold')
     """
     kinds = set(parts)
     if len(kinds) == 1:
         return parts[0]
-    return IN_PART if kinds & {HOLDS, IN_PART} else OPEN
+    if kinds & {HOLDS, IN_PART}:
+        return IN_PART
+    return FAILS if FAILS in kinds else OPEN
+
+
+class Judged(NamedTuple):
+    """What is said of several cases.
+
+    Attributes:
+        parts: Of each, `HOLDS`, `OPEN` or `FAILS`.
+        intervals: From which that is seen.
+    """
+
+    parts: list[str]
+    intervals: list[Interval]
+
+    def verdict(self, claim: str, why: str) -> "Verdict":
+        """On a claim that says that it is so in all cases.
+
+        Args:
+            claim: One sentence without its full stop.
+            why: The numbers, in a sentence or two.
+
+        Returns:
+            A `Verdict`.
+        """
+        return judged(claim, self.parts, why)
+
+
+def judge(
+    cases: Sequence[Float[np.ndarray, " seeds"]],
+    say: Callable[[Interval], str] = positive,
+) -> Judged:
+    """Judge a claim of which each case is a number that the seeds have measured.
+
+    Where every case holds by its own 95 % interval, all are said to: for that to be
+    wrong one of them must be. Else, that it is so in some of many cases may be chance,
+    and the intervals are widened until all of them hold together.
+
+    Args:
+        cases: One number a seed, of every case.
+        say: What is said of a case, by its interval.
+
+    Returns:
+        What is said, and the intervals it is seen from.
+
+    Example:
+        >>> judge([np.array([1.0, 1.1, 1.2]), np.array([0.1, 0.2, 0.3])]).parts
+        ['holds', 'stays open']
+
+    References:
+        Berger 1982, Multiparameter hypothesis testing and acceptance sampling,
+        https://doi.org/10.1080/00401706.1982.10487790
+    """
+    for count in (1, len(cases)):
+        intervals = [interval(values, count) for values in cases]
+        parts = [say(one) for one in intervals]
+        if set(parts) == {HOLDS}:
+            break
+    return Judged(parts, intervals)
+
+
+def judged(claim: str, parts: Sequence[str], why: str) -> "Verdict":
+    """The verdict on a claim from what is said of its cases.
+
+    Args:
+        claim: One sentence without its full stop.
+        parts: What is said of each case.
+        why: The numbers, in a sentence or two.
+
+    Returns:
+        A `Verdict`, which counts the cases where it holds in part.
+
+    Example:
+        >>> judged("Large is better", [HOLDS, OPEN, FAILS], "Twice as good.").text()
+        'Large is better: holds in part (1 of 3 cases). Twice as good.'
+    """
+    said = together(parts)
+    cases = f"{parts.count(HOLDS)} of {len(parts)} cases" if said == IN_PART else ""
+    return Verdict(claim, said, why, cases)
 
 
 class Verdict(NamedTuple):
@@ -114,11 +217,18 @@ class Verdict(NamedTuple):
         claim: One sentence without its full stop.
         said: One of `HOLDS`, `IN_PART`, `OPEN`, `FAILS`.
         why: The numbers, in a sentence or two.
+        cases: In how many cases it holds, if in part and if that was counted.
     """
 
     claim: str
     said: str
     why: str
+    cases: str = ""
+
+    @property
+    def all_said(self) -> str:
+        """What is said of it, with the cases."""
+        return f"{self.said} ({self.cases})" if self.cases else self.said
 
     def text(self) -> str:
         """All in one.
@@ -126,4 +236,4 @@ class Verdict(NamedTuple):
         Returns:
             Such as "Large is better: holds. Large 2.0, small 1.0."
         """
-        return f"{self.claim}: {self.said}. {self.why}"
+        return f"{self.claim}: {self.all_said}. {self.why}"

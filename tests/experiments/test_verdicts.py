@@ -12,15 +12,17 @@ from experiments.verdicts import (
     Interval,
     Verdict,
     interval,
+    judge,
     positive,
     together,
 )
 
 
-def test_an_interval_is_scipys():
+@pytest.mark.parametrize(("cases", "level"), [(1, 0.95), (5, 0.99)])
+def test_an_interval_is_scipys(cases, level):
     values = np.array([0.3, 0.5, 0.1, 0.7])
-    found = interval(values, level=0.9)
-    low, high = stats.ttest_1samp(values, 0).confidence_interval(0.9)
+    found = interval(values, cases)
+    low, high = stats.ttest_1samp(values, 0).confidence_interval(level)
     np.testing.assert_allclose(found, [values.mean(), low, high])
 
 
@@ -50,7 +52,8 @@ PARTS = [
     ([HOLDS, FAILS], IN_PART),
     ([HOLDS, OPEN], IN_PART),
     ([IN_PART, FAILS], IN_PART),
-    ([FAILS, OPEN], OPEN),
+    ([FAILS, OPEN], FAILS),
+    ([OPEN, OPEN], OPEN),
 ]
 
 
@@ -62,3 +65,26 @@ def test_parts_together(parts, said):
 def test_a_verdict_in_one_sentence():
     verdict = Verdict("Large is better", IN_PART, "Large 2.0, small 1.0.")
     assert verdict.text() == "Large is better: holds in part. Large 2.0, small 1.0."
+
+
+def test_what_some_cases_show_must_hold_together():
+    sure, near = np.array([1.0, 1.1, 1.2]), np.array([0.1, 0.3, 0.4])
+    alone = [interval(near).low > 0, interval(near, 2).low > 0]
+    assert alone == [False, False] and judge([sure, near]).parts == [HOLDS, OPEN]
+    likely = np.array([0.2, 0.3, 0.4])
+    assert [interval(likely).low > 0, interval(likely, 2).low > 0] == [True, False]
+    assert judge([sure, likely]).parts == [HOLDS, HOLDS]  # all, by their own
+    assert judge([sure, likely, near]).parts == [HOLDS, OPEN, OPEN]
+    assert judge([-sure, -likely]).parts == [FAILS, OPEN]
+
+
+def test_false_claims_that_hold_in_part_are_as_rare_as_they_should_be():
+    draws = np.random.default_rng(0).normal(0, 1, (2000, 4, 3))
+    told = [HOLDS in judge(list(cases)).parts for cases in draws]
+    assert np.mean(told) < 0.05 + 0.015  # three deviations
+
+
+def test_a_verdict_counts_the_cases_that_it_holds_in():
+    verdict = judge([np.array([1.0, 1.01]), np.array([-1.0, 1])]).verdict("A", "B.")
+    assert verdict.text() == "A: holds in part (1 of 2 cases). B."
+    assert judge([np.array([1.0, 1.01])] * 2).verdict("A", "B.").cases == ""
