@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from sklearn.decomposition import PCA
 
 from experiments import report
-from experiments.verdicts import Verdict, interval, positive, together
+from experiments.verdicts import Verdict, interval, judge
 from nets.models import Autoencoder
 from train.data import digits
 
@@ -128,20 +128,18 @@ def nearest(xs: Any, train: Images) -> float:
 
 def verdict(studies: Sequence[Study], linear: Linear) -> Verdict:
     """Whether what passes through z alone says more than as many components."""
-    parts, numbers = [], []
-    for s in studies:
-        if not s.switches:
-            known = linear.test_mse[s.model.latent]
-            parts.append(positive(interval(known - s.test_mse)))
-            numbers.append(
-                f"{s.model.latent} numbers, {s.label}: held-out MSE "
-                f"{interval(s.test_mse).text('{:.4f}')}, PCA's {known:.4f}"
-            )
-    return Verdict(
+    alone = [s for s in studies if not s.switches]
+    known = [linear.test_mse[s.model.latent] for s in alone]
+    found = judge([pca - s.test_mse for s, pca in zip(alone, known, strict=True)])
+    numbers = "; ".join(
+        f"{s.model.latent} numbers, {s.label}: held-out MSE "
+        f"{interval(s.test_mse).text('{:.4f}')}, PCA's {pca:.4f}"
+        for s, pca in zip(alone, known, strict=True)
+    )
+    return found.verdict(
         "A convolutional autoencoder says more of a digit it has not seen than PCA of "
         "its size",
-        together(parts),
-        "; ".join(numbers) + ".",
+        f"{numbers}.",
     )
 
 

@@ -50,16 +50,14 @@ def measures(
         * this loss;
         * that of the whole text, the state carried;
         * the loss by the place in a window, up to twice as long, [seeds, places];
-        * the loss of characters told from the last 5 to 8, the state being fresh before
+        * the loss of characters told from the last `NEAR`, the state being fresh before
           them, minus that of the same characters told from all before.
     """
     few = windows(test, spread(len(test) - length, FEW), length)
     longest = min(2 * length, len(test) - 1)
     many = windows(test, spread(len(test) - longest, MANY), longest)
-    half = NEAR // 2
-    # The second halves of windows that overlap by half tell each character once.
-    count = (min(len(test) - 1, COMPARED) - half) // half
-    short = windows(test, half * jnp.arange(count), NEAR)
+    count = min(len(test) - NEAR, COMPARED)
+    short = windows(test, jnp.arange(count), NEAR)
 
     def look(params):
         return window_losses(model, params, few).mean()
@@ -67,9 +65,8 @@ def measures(
     def measure_one(params):
         carried = carried_losses(model, params, test)
         by_place = window_losses(model, params, many).mean(axis=0)
-        near = window_losses(model, params, short)[:, half:]
-        all_before = carried[half:][: near.size]
-        further = (near.ravel() - all_before).mean()
+        near = window_losses(model, params, short)[:, -1]
+        further = (near - carried[NEAR - 1 :][:count]).mean()
         return look(params), carried.mean(), by_place, further
 
     # One seed after another, to save memory.

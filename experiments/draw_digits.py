@@ -43,6 +43,9 @@ FIELDS = "cell", "features", "classes", "outputs", "components"
 class Config(training.Config):
     """The flags."""
 
+    seeds: list[int] = launch.flag(
+        [0, 1, 2, 3, 4], "Seeds, each a model and an order of the data of its own."
+    )
     cell: str = launch.flag(
         "gru", "A name in nets.CELLS, or package.module:name of your own."
     )

@@ -1,4 +1,4 @@
-"""The figure, the table and the verdicts of an LSTM's gates."""
+"""The figure of an LSTM's gates."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -9,48 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments import report
-from experiments.verdicts import (
-    FAILS,
-    HOLDS,
-    IN_PART,
-    OPEN,
-    Interval,
-    Verdict,
-    interval,
-    positive,
-    together,
-)
-
-LEARNT = "learnt"
-ALONG, WHOLE = 1e-3, 0.05  # nats a step that a decay may be off what is predicted
-MARGIN = 1.0  # percentage points
-
-
-class Clamped(NamedTuple):
-    """What was found of an LSTM.
-
-    Attributes:
-        name: Of its forget gate.
-        bias: b of a gate clamped at sigmoid(b); None for one that is learnt.
-        accuracy: On held-out digits, [seeds].
-        before: Decay of the whole gradient before training, nats a step, [seeds].
-        after: The same after training.
-        highway_before: Along the cell state alone, before training.
-        highway_after: The same after training.
-    """
-
-    name: str
-    bias: float | None
-    accuracy: Float[np.ndarray, " seeds"]
-    before: Float[np.ndarray, " seeds"]
-    after: Float[np.ndarray, " seeds"]
-    highway_before: Float[np.ndarray, " seeds"]
-    highway_after: Float[np.ndarray, " seeds"]
-
-    @property
-    def predicted(self) -> float | None:
-        """-ln sigmoid(b), nats a step."""
-        return None if self.bias is None else float(np.log1p(np.exp(-self.bias)))
+from experiments.gate_verdicts import Clamped, bias_of, verdicts
+from experiments.verdicts import FAILS, HOLDS, IN_PART, OPEN, interval
 
 
 class Traces(NamedTuple):
@@ -67,113 +27,6 @@ class Traces(NamedTuple):
     cell: Float[np.ndarray, "time features"]
     xs: Float[np.ndarray, "time inputs"]
     label: int
-
-
-def table(found: Sequence[Clamped]) -> report.Table:
-    """What was found, a line an LSTM."""
-    header = [
-        "forget gate",
-        "test accuracy, %",
-        "-ln sigmoid(b), nats/step",
-        "decay along c, before",
-        "along c, after",
-        "whole gradient, before",
-        "whole, after",
-    ]
-    rows = []
-    for one in found:
-        known = "-" if one.predicted is None else f"{one.predicted:.4f}"
-        decays = one.highway_before, one.highway_after, one.before, one.after
-        rows.append(
-            [
-                one.name,
-                report.mean_and_deviation(100 * one.accuracy, "{:.1f}"),
-                known,
-                *(report.mean_and_deviation(values, "{:+.4f}") for values in decays),
-            ]
-        )
-    return report.Table(header, rows)
-
-
-def near(difference: Interval, tolerance: float) -> str:
-    """Whether a difference is nothing, but for a tolerance.
-
-    Example:
-        >>> near(Interval(0.0, -0.1, 0.1), 0.2), near(Interval(1.0, 0.9, 1.1), 0.2)
-        ('holds', 'does not hold')
-    """
-    if difference.low > -tolerance and difference.high < tolerance:
-        return HOLDS
-    outside = difference.low > tolerance or difference.high < -tolerance
-    return FAILS if outside else OPEN
-
-
-def verdicts(found: Sequence[Clamped]) -> list[Verdict]:
-    """On how far the gradient reaches, and on what is learnt."""
-    said = [
-        reaches(
-            found, "along the cell state", ("highway_before", "highway_after"), ALONG
-        ),
-        reaches(found, "as a whole", ("before", "after"), WHOLE),
-    ]
-    return [*said, *learns(found)]
-
-
-def reaches(
-    found: Sequence[Clamped], where: str, fields: tuple[str, str], tolerance: float
-) -> Verdict:
-    """Whether the gradient decays as the clamped gate says."""
-    parts, numbers = [], []
-    for one in found:
-        if one.predicted is None:
-            continue
-        off = [interval(getattr(one, field) - one.predicted) for field in fields]
-        parts += [near(difference, tolerance) for difference in off]
-        numbers.append(
-            f"{one.name}: {one.predicted:.4f} predicted, off by "
-            + " and ".join(difference.text("{:+.4f}") for difference in off)
-        )
-    return Verdict(
-        f"With the forget gate clamped the gradient {where} reaches as far as "
-        "sigmoid(b)^T says",
-        together(parts),
-        f"Decay in nats a step, before and after training, with a tolerance of "
-        f"{tolerance:g}: {'; '.join(numbers)}.",
-    )
-
-
-def learns(found: Sequence[Clamped]) -> list[Verdict]:
-    """Whether an open gate is worth more than a shut one, and a learnt one most."""
-    known = sorted((one for one in found if one.bias is not None), key=_bias)
-    learnt = next(one for one in found if one.bias is None)
-    shut, opened = known[0], known[-1]
-    best = max(known, key=lambda one: one.accuracy.mean())
-    said = []
-    if len(known) > 1:
-        gain = interval(100 * (opened.accuracy - shut.accuracy))
-        said.append(
-            Verdict(
-                "An LSTM learns more with its forget gate open than shut",
-                positive(gain),
-                f"Test accuracy at {opened.name} minus {shut.name}: "
-                f"{gain.text('{:+.1f}')} points.",
-            )
-        )
-    lead = interval(100 * (learnt.accuracy - best.accuracy))
-    lacks = Interval(*(value + MARGIN for value in lead))
-    said.append(
-        Verdict(
-            "A forget gate that is learnt is no worse than the best that is clamped, "
-            f"but for {MARGIN:g} point",
-            positive(lacks),
-            f"Learnt minus {best.name}: {lead.text('{:+.1f}')} points.",
-        )
-    )
-    return said
-
-
-def _bias(one: Clamped) -> float:
-    return 0.0 if one.bias is None else one.bias
 
 
 def title(found: Sequence[Clamped]) -> str:
@@ -218,7 +71,7 @@ def draw(found: Sequence[Clamped], traces: Traces, order: str, caption: str) -> 
     over_time.legend()
     inner = grid[0, 1].subgridspec(2, 1, height_ratios=(8, 1), hspace=0.02)
     _cell_state(figure, [figure.add_subplot(part) for part in inner], traces, order)
-    _decays(figure.add_subplot(grid[1, 0]), found)
+    _decays(figure.add_subplot(grid[1, 0]), found, traces)
     _accuracies(figure.add_subplot(grid[1, 1]), found)
     report.caption(figure, caption)
     return figure
@@ -249,10 +102,13 @@ def _cell_state(
     below.set_yticks([])
 
 
-def _decays(axis: Axes, found: Sequence[Clamped]) -> None:
-    """Decay against b, beside what sigmoid(b) says."""
-    known = sorted((one for one in found if one.bias is not None), key=_bias)
-    biases = np.array([_bias(one) for one in known])
+def _decays(axis: Axes, found: Sequence[Clamped], traces: Traces) -> None:
+    """Decay against b, beside what sigmoid(b) says; of a learnt gate, against its mean.
+
+    A mean f counts as the b of which it is the sigmoid.
+    """
+    known = sorted((one for one in found if one.bias is not None), key=bias_of)
+    biases = np.array([bias_of(one) for one in known])
     line = np.linspace(biases.min() - 0.5, biases.max() + 0.5, 200)
     axis.plot(line, np.log1p(np.exp(-line)), color="0.3", label=r"$-\ln\sigma(b)$")
     kinds = {
@@ -275,7 +131,16 @@ def _decays(axis: Axes, found: Sequence[Clamped]) -> None:
             mfc="white",
             markersize=7,
         )
-    axis.set_yscale("symlog", linthresh=0.01)
+    mean = float(traces.gates["forget"].mean())
+    learnt = next(one for one in found if one.bias is None)
+    for field, marker in (("highway_after", "o"), ("after", "^")):
+        value = getattr(learnt, field).mean()
+        axis.plot(np.log(mean / (1 - mean)), value, marker, color=report.COLOURS[3])
+    axis.plot(
+        [], [], "o", color=report.COLOURS[3], label=f"learnt, mean f = {mean:.2f}"
+    )
+    # Linear where the curve does not go, which would have a kink.
+    axis.set_yscale("symlog", linthresh=float(np.log1p(np.exp(-line[-1]))) / 2)
     axis.axhline(0, color="0.3", linewidth=0.8, linestyle=":")
     axis.set(
         title="how fast the gradient decays, by the clamped forget gate",

@@ -18,8 +18,9 @@ import numpy as np
 from jaxtyping import Array
 
 import nets
-from experiments import gate_figures, launch, page, probing, training
-from experiments.gate_figures import LEARNT, Clamped, Traces
+from experiments import gate_figures, gate_verdicts, launch, page, probing, training
+from experiments.gate_figures import Traces
+from experiments.gate_verdicts import LEARNT, Clamped
 from nets import Cell, flow
 from nets.marks import CANDIDATE, KEEPER, with_marks
 from nets.models import SequenceClassifier
@@ -44,6 +45,9 @@ class Config(training.Config):
     order: str = launch.flag(
         "pixels", "How a digit is read: 64 pixels or 8 rows.", choices=digits.ORDERS
     )
+    seeds: list[int] = launch.flag(
+        [0, 1, 2, 3, 4], "Seeds, each a model and an order of the data of its own."
+    )
     features: int = launch.flag(32, "Hidden units.", lower_bound=1)
     learning_rate: float = launch.flag(1e-2, "Its step size.", lower_bound=0.0)
     steps: int = launch.flag(700, "Training steps (14 are an epoch).", lower_bound=1)
@@ -66,6 +70,11 @@ def run(config: Config, results: Run) -> None:
             f"flag --biases: expected numbers from {-MOST} to {MOST}, beyond which the "
             f"gate is 0 or 1 to all digits; got {config.biases}"
         )
+    names = [f"b = {b:g}" for b in config.biases]
+    if len(set(names)) < len(names):
+        raise launch.UsageError(
+            f"flag --biases: expected numbers that differ; got {config.biases}"
+        )
     halves = tuple(
         (
             jnp.asarray(digits.as_sequences(half.images, config.order)),
@@ -77,9 +86,9 @@ def run(config: Config, results: Run) -> None:
     learnt, params = study(LEARNT, None, model, halves, config, results)
     traces = trace(model, params, halves[1], config)
     found = [learnt]
-    for b in config.biases:
+    for name, b in zip(names, config.biases, strict=True):
         held = model.clone(cell=clamped(nets.lstm(), b))
-        found.append(study(f"b = {b:g}", b, held, halves, config, results)[0])
+        found.append(study(name, b, held, halves, config, results)[0])
     log(found, traces, config, results)
     errors = {b: exact_error(b) for b in config.biases}
     for b, error in errors.items():
@@ -245,8 +254,8 @@ def publish(
     text = caption(config)
     figure = gate_figures.draw(found, traces, config.order, text)
     figure.savefig(results.path / "gates.png")
-    table = gate_figures.table(found)
-    verdicts = gate_figures.verdicts(found)
+    table = gate_verdicts.table(found)
+    verdicts = gate_verdicts.verdicts(found)
     exact = (
         f"With all weights 0 dc_T/dc_0 is sigmoid(b)^T over {EXACT_STEPS} steps, to "
         f"{max(errors.values()):.1e} of it."
@@ -265,15 +274,16 @@ def publish(
 
 def caption(config: Config) -> str:
     """What was done, so that the figure can stand alone."""
+    count = len(config.seeds)
+    over = f"mean and range of {count} seeds" if count > 1 else "one seed"
     return (
         f"Digits as {config.order}; {config.features} units; {config.optimizer}, rate "
         f"{config.learning_rate:g}, {config.steps} steps of {config.batch_size}, clip "
         f"norm {config.clip_norm:g}. Top, of the LSTM as it is: mean of each gate over "
-        f"units and held-out digits, mean and range of {len(config.seeds)} seeds; the "
-        "cell state of one held-out digit, first seed, the units in the order of when "
-        "they are largest. Bottom: decay of the "
-        f"median norm of the gradient over the last {NEAR} steps, and test accuracy; "
-        "means over seeds and 95 % intervals."
+        f"units and held-out digits, {over}; the cell state of one held-out digit, "
+        "first seed, the units in the order of when they are largest. Bottom: decay of "
+        f"the median norm of the gradient over the last {NEAR} steps, and test accuracy"
+        + ("; means over seeds and 95 % intervals." if count > 1 else ".")
     )
 
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
 
 from experiments.information_probes import (
     BACKWARD,
@@ -13,7 +12,7 @@ from experiments.information_probes import (
     WAYS,
     Known,
 )
-from experiments.verdicts import Verdict, interval, positive, together
+from experiments.verdicts import Verdict, interval, judge
 
 EVEN = 0.1  # the spread up to which a curve passes for even: chosen beforehand
 
@@ -39,18 +38,14 @@ def rise(curve: Float[np.ndarray, "*seeds time"]) -> Float[np.ndarray, " *seeds"
     return curve[..., -1] - curve[..., 0]
 
 
-def order(curve: Float[np.ndarray, "seeds time"]) -> Float[np.ndarray, " seeds"]:
-    """How well a curve keeps to rising: Spearman's rank correlation with time.
+def last(curve: Float[np.ndarray, "*seeds time"]) -> Float[np.ndarray, " *seeds"]:
+    """By how much a curve ends higher than it ever was before.
 
     Example:
-        >>> order(np.array([[1.0, 2.0, 5.0], [5.0, 2.0, 1.0]])).tolist()
-        [1.0, -1.0]
+        >>> last(np.array([[1.0, 5.0, 3.0], [1.0, 2.0, 3.0]])).tolist()
+        [-2.0, 1.0]
     """
-    ranks = stats.rankdata(curve, axis=-1)
-    steps = np.arange(curve.shape[-1]) + 1.0
-    ranks, steps = ranks - steps.mean(), steps - steps.mean()
-    sizes = np.sqrt((ranks**2).sum(axis=-1) * (steps**2).sum())
-    return (ranks * steps[None]).sum(axis=-1) / np.where(sizes == 0, 1, sizes)
+    return curve[..., -1] - curve[..., :-1].max(axis=-1)
 
 
 def verdicts(found: dict[str, Known]) -> list[Verdict]:
@@ -76,35 +71,29 @@ def later(known: Known, way: str) -> Verdict:
         curve = of(curves, way)
         return curve if way == FORWARD else curve[:, ::-1]
 
-    parts, numbers = [], []
-    for name, form, curves in (
-        ("the label, bits", "{:+.2f}", known.bits),
-        ("the image, % of its variance", "{:+.0f}", 100 * known.image),
-    ):
-        curve = as_read(curves)
-        gain, kept = interval(rise(curve)), interval(order(curve))
-        parts += [positive(gain), positive(kept)]
-        numbers.append(
-            f"of {name}: {gain.text(form)}, rank correlation {kept.text('{:+.2f}')}"
-        )
+    curves = as_read(known.bits), as_read(100 * known.image)
+    found = judge([part(curve) for curve in curves for part in (rise, last)])
+    bits, image = (
+        tuple(gain.text(form) for gain in found.intervals[i : i + 2])
+        for i, form in ((0, "{:+.2f}"), (2, "{:+.0f}"))
+    )
     said = "the later" if way == FORWARD else "the earlier in the digit"
-    return Verdict(
-        f"Read {way}, a state knows more {said} it stands",
-        together(parts),
-        f"From the first step read to the last, {'; '.join(numbers)}.",
+    return found.verdict(
+        f"Read {way}, a state knows more {said} it stands, and most when it has read "
+        "all",
+        f"From the first step read to the last {bits[0]} bits of the label and "
+        f"{image[0]} % of the image's variance; from the best step before the last "
+        f"{bits[1]} bits and {image[1]} %.",
     )
 
 
 def even(known: Known) -> Verdict:
     """Whether both states together know the same at every step, within `EVEN`."""
-    parts, numbers = [], []
-    for name, curves in (("label", known.bits), ("image", known.image)):
-        both = spread(of(curves, BOTH))
-        parts.append(positive(interval(EVEN - both)))
-        numbers.append(f"{name} {spreads(curves)}")
-    return Verdict(
+    curves = {"label": known.bits, "image": known.image}
+    found = judge([EVEN - spread(of(curve, BOTH)) for curve in curves.values()])
+    numbers = (f"{name} {spreads(curve)}" for name, curve in curves.items())
+    return found.verdict(
         f"Both states together know the same at every step, to {100 * EVEN:.0f} %",
-        together(parts),
         f"(max - min) / max over the steps, in %: {'; '.join(numbers)}.",
     )
 
@@ -114,16 +103,15 @@ def more_even(found: dict[str, Known]) -> Verdict:
 
     Before training and after. Of gradients the norms count, not their logarithms.
     """
-    parts, numbers = [], []
-    for when in (UNTRAINED, TRAINED):
-        norms = np.exp(found[when].by_input)
-        both = spread(of(norms, BOTH))
-        alone = [spread(of(norms, way)) for way in (FORWARD, BACKWARD)]
-        parts += [positive(interval(one - both)) for one in alone]
-        numbers.append(f"{when} {spreads(norms)}")
-    return Verdict(
+    norms = {when: np.exp(found[when].by_input) for when in (UNTRAINED, TRAINED)}
+    gains = [
+        spread(of(one, way)) - spread(of(one, BOTH))
+        for one in norms.values()
+        for way in (FORWARD, BACKWARD)
+    ]
+    numbers = (f"{when} {spreads(one)}" for when, one in norms.items())
+    return judge(gains).verdict(
         "Read both ways, the loss hangs more evenly on the inputs than read one way",
-        together(parts),
         "Norm of dL/dx_t, (max - min) / max over the steps, in %: "
         f"{'; '.join(numbers)}.",
     )

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from experiments import report
-from experiments.verdicts import Verdict, interval, positive, together
+from experiments.verdicts import Verdict, judge
 
 NAMES = {1: "unigram", 2: "bigram", 3: "trigram"}
 GATED = ("lstm", "gru")
@@ -46,7 +46,7 @@ class Learned(NamedTuple):
         parameters: Of the whole model.
         nats: -ln p of a held-out character, the state carried, [seeds].
         by_context: The same by the characters read since a fresh start, from 1 on.
-        further: By how much that of a character told from the last 5 to 8 is more.
+        further: By how much that of a character told from the last 8 is more.
         steps: When it was looked at while it learned, the last at the end.
         curve: -ln p in a few held-out windows then.
         seconds_per_step: Of all seeds together.
@@ -155,7 +155,7 @@ def verdicts(counted: Sequence[Counted], found: Sequence[Learned]) -> list[Verdi
         )
     claim = "A net makes use of what is more than eight characters back"
     gains = {one.cell: one.further for one in found}
-    what = "told from the last 5 to 8 characters minus told from all before"
+    what = "told from the last 8 characters minus told from all before"
     said.append(verdict(claim, gains, what))
     return said
 
@@ -164,14 +164,13 @@ def verdict(
     claim: str, gains: dict[str, Float[np.ndarray, " seeds"]], minus: str
 ) -> Verdict:
     """Whether by all cells something is gained, in nats."""
-    found = {name: interval(gain * BITS) for name, gain in gains.items()}
-    numbers = ", ".join(f"{n} {gain.text('{:+.2f}')}" for n, gain in found.items())
-    what = minus if " minus " in minus else f"{minus} minus the net"
-    return Verdict(
-        claim,
-        together([positive(gain) for gain in found.values()]),
-        f"Bits a character, {what}: {numbers}.",
+    found = judge([gain * BITS for gain in gains.values()])
+    numbers = ", ".join(
+        f"{name} {gain.text('{:+.3f}')}"
+        for name, gain in zip(gains, found.intervals, strict=True)
     )
+    what = minus if " minus " in minus else f"{minus} minus the net"
+    return found.verdict(claim, f"Bits a character, {what}: {numbers}.")
 
 
 def title(counted: Sequence[Counted], found: Sequence[Learned]) -> str:

@@ -258,16 +258,22 @@ def caption(written: Text, config: Config) -> str:
     named = pathlib.Path(config.text_file).name or "Python's own documentation"
     count = len(written.tokens)
     seen = config.steps * config.batch_size * config.length
-    few = len(config.seeds)
-    seeds = f"mean over {few} seeds; bands: their range" if few > 1 else "one seed"
+    _, test = text.split(written.tokens)
+    few, many = (
+        min(most, len(test) - length)
+        for most, length in ((FEW, config.length), (MANY, 2 * config.length))
+    )
+    seeds = "one seed"
+    if len(config.seeds) > 1:
+        seeds = f"mean over {len(config.seeds)} seeds; bands: their range"
     return (
         f"{named}: {count:,} characters, {len(written.vocabulary)} different ones, the "
         f"last tenth held out. {config.features} units; {config.optimizer}, rate "
         f"{config.learning_rate:g} falling to a tenth of it, {config.steps} steps of "
         f"{config.batch_size} windows of {config.length}, {seen:,} characters in all; "
-        f"clip norm {config.clip_norm:g}. Lines: {seeds}. Left: {FEW} held-out "
-        f"windows. Right: {MANY}, twice as long as in training, neighbouring places "
-        "taken together; n-grams by the n - 1 characters that they know."
+        f"clip norm {config.clip_norm:g}. Lines: {seeds}. Left: {few} held-out "
+        f"windows. Right: {max(many, 1)}, twice as long as in training, neighbouring "
+        "places taken together; n-grams by the n - 1 characters that they know."
     )
 
 

@@ -233,13 +233,16 @@ def caption(config: Config) -> str:
     """What was done, so that the figure can stand alone."""
     count = len(config.seeds)
     seeds = f"{count} seeds" if count > 1 else "one seed"
+    training = (
+        f" Training: {config.optimizer}, rates {config.learning_rate:g} and "
+        f"{config.feed_forward_rate:g}, {config.steps} steps of {config.batch_size}, "
+        f"clip norm {config.clip_norm:g}."
+    )
     return (
         f"Handwritten digits of {PIXELS} pixels: recurrent nets read "
         f"{PIXELS // config.depth} in each of {config.depth} steps, feed-forward nets "
         f"of {config.depth} layers all at once. Median over {PROBED} held-out digits; "
-        f"{seeds}. Training: {config.optimizer}, rates "
-        f"{config.learning_rate:g} and {config.feed_forward_rate:g}, "
-        f"{config.steps} steps of {config.batch_size}, clip norm {config.clip_norm:g}."
+        f"{seeds}." + training * (config.trained_schemes != [NONE])
     )
 
 

@@ -62,10 +62,11 @@ def draw(found: Sequence[Decay], width: int, caption: str) -> Figure:
             axis.set_xlabel("layers or steps away from the loss")
         row[0].set_ylabel("norm of the gradient,\nover that next to the loss")
     handles = axes[0][0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside right upper", fontsize=9, handlelength=3)
+    figure.legend(*handles, loc="outside right center", fontsize=9, handlelength=3)
+    units = f"{width} units" if width > 1 else "One unit"
     report.caption(
         figure,
-        f"{width} units. Lines: geometric mean over seeds, dotted of nets that learnt "
+        f"{units}. Lines: geometric mean over seeds, dotted of nets that learnt "
         f"nothing; bands: their range. {caption}",
     )
     return figure

@@ -77,6 +77,14 @@ class Pair(NamedTuple):
         return verdicts.interval(self.first.rates - self.second.rates, self.cases)
 
     @property
+    def text(self) -> str:
+        """Both rates, and the interval of their difference."""
+        if not np.isfinite(self.difference.mean):
+            return "no gradient"
+        rates = (f"{one.rates.mean():.3f}" for one in (self.first, self.second))
+        return f"{' against '.join(rates)}, {self.difference.text('{:+.3f}')} apart"
+
+    @property
     def said(self) -> str:
         """Whether the first vanishes faster; not so if it does not vanish at all."""
         if verdicts.interval(self.first.rates, self.cases).high <= 0:
@@ -96,10 +104,13 @@ def pairs(
 
     Returns:
         Pairs, by the names, then as they were found; their intervals are so wide that
-        all of them hold what they say as often as one would.
+        all of them hold what they say as often as one would. A net that training has
+        taught nothing is in no pair: its gradient is as it was before.
     """
     by_place = {
-        (one.net, one.scheme, one.width): one for one in found if one.when == when
+        (one.net, one.scheme, one.width): one
+        for one in found
+        if one.when == when and one.learnt
     }
     alike = [
         Pair(case(one), width, one, by_place[second, scheme, width])
@@ -128,10 +139,13 @@ def of(found: Sequence[Decay]) -> list[Verdict]:
     claims = [
         (
             f"{time}, vanishing gradients are worse in a recurrent net than in a "
-            "feed-forward one",
+            f"feed-forward one{learnt}",
             pairs(found, when, matched),
         )
-        for time, when in (("Before training", "before"), ("After training", "after"))
+        for time, when, learnt in (
+            ("Before training", "before", ""),
+            ("After training", "after", ", where both have learnt anything"),
+        )
     ]
     claims.append(
         (
@@ -158,11 +172,11 @@ def of(found: Sequence[Decay]) -> list[Verdict]:
         )
         for gated in (LSTM, GRU)
     ]
-    said = [
-        verdicts.judged(claim, [pair.said for pair in some], why(some))
-        for claim, some in claims
-        if some
-    ]
+    said = []
+    for claim, some in claims:
+        some = [pair._replace(cases=len(some)) for pair in some]
+        if some:
+            said.append(verdicts.judged(claim, [p.said for p in some], why(some)))
     return [*said, spread(pairs(found, "before", SHARED))]
 
 
@@ -188,7 +202,7 @@ def unlearnt(found: Sequence[Decay]) -> list[str]:
 
 
 def why(some: Sequence[Pair]) -> str:
-    """Where a claim holds and where not, and by how much the rates differ.
+    """Where a claim holds and where not, and by how much the rates differ most.
 
     Args:
         some: The pairs that it is about.
@@ -201,35 +215,15 @@ def why(some: Sequence[Pair]) -> str:
         these = [pair for pair in some if pair.said == said]
         if not these:
             continue
-        cases = {}
-        for pair in these:
-            cases.setdefault(pair.case, []).append(pair.difference.mean)
-        listed = "; ".join(
-            f"{case} ({ends(differences)})" for case, differences in cases.items()
+        most = max(these, key=lambda pair: abs(np.nan_to_num(pair.difference.mean)))
+        others = [pair.case for pair in these if pair.case != most.case]
+        also = f"; else {', '.join(dict.fromkeys(others))}" if others else ""
+        parts.append(
+            f"{word} {len(these)} of {len(some)} cases, most in {most.case}, "
+            f"{most.width} units: {most.text}{also}"
         )
-        parts.append(f"{word} {len(these)} of {len(some)} cases: {listed}")
     text = ". ".join(part[0].upper() + part[1:] for part in parts)
-    return f"{text}. In brackets the difference of the decay rates, nats a step."
-
-
-def ends(values: Sequence[float]) -> str:
-    """The least and the greatest of some differences, those left out that are none.
-
-    Args:
-        values: At least one number, or nan.
-
-    Returns:
-        Such as "+0.010 to +0.200".
-
-    Example:
-        >>> ends([0.2, 0.01]), ends([0.2])
-        ('+0.010 to +0.200', '+0.200')
-    """
-    known = [value for value in values if np.isfinite(value)]
-    if not known:
-        return "no gradient"
-    texts = (f"{value:+.3f}" for value in (min(known), max(known)))
-    return " to ".join(dict.fromkeys(texts))
+    return f"{text}. Decay rates in nats a layer or step."
 
 
 def spread(some: Sequence[Pair]) -> Verdict:

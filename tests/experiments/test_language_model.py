@@ -115,7 +115,8 @@ def test_the_state_is_carried_through_all_of_the_text(segment, monkeypatch):
     assert np.abs(fresh[1] - expected[4:10]).min() > 1e-5
 
 
-def test_what_is_near_and_all_before_tell_the_same_characters():
+def test_what_is_near_and_all_before_tell_the_same_characters(monkeypatch):
+    monkeypatch.setattr(characters, "NEAR", 3)
     model, params = tagger(cell=nets.gru())  # such a one forgets slowly
     whole = jnp.concatenate([TEXT, TEXT[3:11]])  # 22 characters
     _, measure = characters.measures(model, whole, length=10)
@@ -125,11 +126,10 @@ def test_what_is_near_and_all_before_tell_the_same_characters():
     assert carried == pytest.approx(float(each.mean()), rel=1e-5)
     assert by_place.shape == (20,)  # twice as long as in training
     near = []
-    for told in range(5, 21):  # from fresh starts at 0, 4, 8 and 12
-        start = (told - 5) // 4 * 4
-        _, logits = model.apply({"params": params}, whole[start:told])
+    for told in range(3, 22):  # each from a fresh start three characters before
+        _, logits = model.apply({"params": params}, whole[told - 3 : told])
         near.append(-jax.nn.log_softmax(logits[-1])[whole[told]])
-    expected = float(np.mean(near) - each[4:20].mean())
+    expected = float(np.mean(near) - each[2:21].mean())
     assert abs(expected) > 1e-2
     assert further == pytest.approx(expected, abs=1e-5)
 
@@ -219,7 +219,7 @@ def test_the_verdicts_are_drawn_from_the_numbers(found, said):
 def test_a_verdict_says_bits():
     first = language_figures.verdicts(COUNTED, [learned("gru", [1.0])])[0]
     assert (
-        first.why == "Bits a character, unigram minus the net: gru +2.89."
+        first.why == "Bits a character, unigram minus the net: gru +2.885."
     )  # 2 / ln 2
 
 
