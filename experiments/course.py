@@ -5,12 +5,14 @@
 Each lesson is an experiment at its defaults, run by a command of its own, which leaves
 its folder beside the others. `index.html` shows every claim, what the seeds say of it,
 and the figures; it opens offline. An interrupted course goes on where it stopped if its
-command is given again with --resume. The chorales of the lesson on music have to be
-had first: `--data_dir` names their folder.
+command is given again with --resume, and a complete one takes more lessons so. The
+chorales of the lesson on music have to be had first: `--data_dir` names their folder.
 """
 
 import dataclasses
 import importlib
+import itertools
+import json
 import os
 import pathlib
 import shlex
@@ -35,7 +37,8 @@ class Lesson(NamedTuple):
     Attributes:
         experiment: Its module.
         teaches: The claim of the course, in a few words.
-        data: Whether its data are files, in the folder that `--data_dir` names.
+        data: Whether its data are files, in the folder that `--data_dir` names; its
+            `load(config)` refuses others.
     """
 
     experiment: str
@@ -72,10 +75,15 @@ class Config:
     """The flags."""
 
     lessons: list[str] = launch.flag(
-        [lesson.experiment for lesson in ALL], "Experiments to run, in this order."
+        [lesson.experiment for lesson in ALL],
+        "Experiments to run, in this order; more of them may be added with --resume.",
+        extends=True,
     )
     data_dir: str = launch.flag(
-        "", "A folder with JSB_Chorales.mat; without it there is no lesson on music."
+        "",
+        "A folder with JSB_Chorales.mat; without it there is no lesson on music, which "
+        "may be added with --resume.",
+        extends=True,
     )
     flags: str = launch.flag(
         "", 'Flags for all of them, such as "--seeds=0 --steps=10", for a trial.'
@@ -84,52 +92,64 @@ class Config:
 
 def run(config: Config, results: Run) -> None:
     """Run every lesson that has not been; write the page of all."""
+    seconds = learnt(results)
+    left = [lesson for lesson in chosen(config) if lesson.experiment not in seconds]
+    left_out = [lesson for lesson in left if lesson.data and not config.data_dir]
+    # A mistake is said before hours are spent.
+    flags = {one.experiment: check(one, config) for one in left if one not in left_out}
+    count = len(seconds)
+    with tqdm(
+        total=count + len(flags), initial=count, unit="lesson", disable=None
+    ) as bar:
+        for name, given in flags.items():
+            bar.set_description(name)
+            seconds[name] = learn(name, given, results)
+            bar.update()
+    parts = {
+        part: [
+            tell(one, results.path, seconds[one.experiment])
+            for one in some
+            if one.experiment in seconds
+        ]
+        for part, some in LESSONS.items()
+    }
+    missing = [f"{one.teaches}: {why_not(one)}" for one in left_out]
+    course_page.write(results.path / "index.html", parts, missing)
+    for told in itertools.chain(*parts.values()):
+        print(f"{told.experiment} ({told.seconds:.0f} s)")
+        for sentence in [v.text() for v in told.verdicts] or told.findings[:1]:
+            print(f"  {sentence}")
+    for one in left_out:
+        print(f"{one.experiment}: {why_not(one)}")
+
+
+def chosen(config: Config) -> list[Lesson]:
+    """The lessons that the flags name.
+
+    Raises:
+        launch.UsageError: There is none of that name.
+    """
     known = {lesson.experiment: lesson for lesson in ALL}
     for name in config.lessons:
         if name not in known:
             raise launch.UsageError(
                 f"flag --lessons: expected some of {', '.join(known)}; got {name!r}"
             )
-    chosen = [known[name] for name in config.lessons]
-    runs = {one.experiment: flags_of(one, config) for one in chosen if has(one, config)}
-    for name, flags in runs.items():  # a mistake is said before hours are spent
-        check(name, flags)
-    seconds = {
+    return [known[name] for name in config.lessons]
+
+
+def learnt(results: Run) -> dict[str, float]:
+    """How long each lesson took, in seconds, of which all that it left is there."""
+    return {
         row["lesson"]: row["seconds"]
         for row in results.logged()
-        if row["kind"] == "lesson"
+        if row["kind"] == "lesson" and is_complete(results.path / row["lesson"])
     }
-    with tqdm(total=len(runs), unit="lesson", disable=None) as bar:
-        for name, flags in runs.items():
-            bar.set_description(name)
-            if name not in seconds:
-                seconds[name] = learn(name, flags, results)
-            bar.update()
-    told = {
-        name: tell(known[name], results.path, seconds[name], flags)
-        for name, flags in runs.items()
-    }
-    parts = {
-        part: [told[one.experiment] for one in some if one.experiment in told]
-        for part, some in LESSONS.items()
-    }
-    left_out = [one for one in chosen if one.experiment not in told]
-    course_page.write(
-        results.path / "index.html",
-        parts,
-        [f"{one.teaches}: {why_not(one)}" for one in left_out],
-    )
-    for name, one in told.items():
-        print(f"{name} ({one.seconds:.0f} s)")
-        for sentence in [v.text() for v in one.verdicts] or one.findings[:1]:
-            print(f"  {sentence}")
-    for one in left_out:
-        print(f"{one.experiment}: {why_not(one)}")
 
 
-def has(lesson: Lesson, config: Config) -> bool:
-    """Whether there are data for it."""
-    return not lesson.data or bool(config.data_dir)
+def is_complete(folder: pathlib.Path) -> bool:
+    """Whether a lesson has come to its end, and so left a report."""
+    return any(row["kind"] == "report" for row in read_rows(folder))
 
 
 def why_not(lesson: Lesson) -> str:
@@ -137,22 +157,34 @@ def why_not(lesson: Lesson) -> str:
     return f"not run, as `--data_dir` names no folder for {lesson.experiment}."
 
 
-def flags_of(lesson: Lesson, config: Config) -> list[str]:
-    """What a lesson's command says."""
-    place = [f"--data_dir={config.data_dir}"] if lesson.data else []
-    return [*place, *shlex.split(config.flags)]
-
-
-def check(name: str, flags: Sequence[str]) -> None:
-    """Refuse flags that an experiment does not take.
+def check(lesson: Lesson, config: Config) -> list[str]:
+    """What a lesson's command says.
 
     Raises:
-        launch.UsageError: With its name.
+        launch.UsageError: It would be refused, or run nothing, or elsewhere.
+        train.DataError: Its data are not where the flags say.
     """
     try:
-        launch.parse(importlib.import_module(f"experiments.{name}").Config, flags)
+        words = shlex.split(config.flags)
+    except ValueError as error:
+        raise launch.UsageError(
+            f"flag --flags: expected words as a shell reads them; got "
+            f"{config.flags!r} ({error})"
+        ) from None
+    flags = [*([f"--data_dir={config.data_dir}"] if lesson.data else []), *words]
+    module = importlib.import_module(f"experiments.{lesson.experiment}")
+    try:
+        read, folder = launch.parse(module.Config, flags)
+        if lesson.data and read is not None:
+            module.load(read)
     except launch.UsageError as error:
-        raise launch.UsageError(f"lesson {name}: {error}") from None
+        raise launch.UsageError(f"lesson {lesson.experiment}: {error}") from None
+    if read is None or folder is not None:
+        raise launch.UsageError(
+            f"flag --flags: expected flags other than --help and --results; got "
+            f"{config.flags!r}"
+        )
+    return flags
 
 
 def learn(name: str, flags: Sequence[str], results: Run) -> float:
@@ -167,8 +199,9 @@ def learn(name: str, flags: Sequence[str], results: Run) -> float:
     """
     command = [sys.executable, "-m", f"experiments.{name}"]
     folder = results.path / name
-    # Of a course that was interrupted in the midst of it.
-    shutil.rmtree(folder.with_name(folder.name + ".unfinished"), ignore_errors=True)
+    # Of a course that was interrupted in the midst of it, or before it was logged.
+    for old in (folder, folder.with_name(folder.name + ".unfinished")):
+        shutil.rmtree(old, ignore_errors=True)
     began = time.perf_counter()
     done = subprocess.run(
         [*command, *flags, f"--results={os.path.relpath(folder)}"],
@@ -180,27 +213,29 @@ def learn(name: str, flags: Sequence[str], results: Run) -> float:
         raise launch.UsageError(f"the lesson {name} was refused, as it says above")
     if done.returncode:
         raise ChildProcessError(f"the lesson {name} failed, as it says above")
+    if not is_complete(folder):
+        raise ChildProcessError(f"the lesson {name} left no report in {folder}")
     results.log(kind="lesson", lesson=name, seconds=seconds)
     return seconds
 
 
-def tell(
-    lesson: Lesson, course: pathlib.Path, seconds: float, flags: Sequence[str]
-) -> Told:
-    """What a lesson found, read from the rows that it left."""
-    rows = read_rows(course / lesson.experiment)
+def tell(lesson: Lesson, course: pathlib.Path, seconds: float) -> Told:
+    """What a lesson found, read from what it left."""
+    folder = course / lesson.experiment
+    rows = read_rows(folder)
     reports = [row for row in rows if row["kind"] == "report"]
     verdicts = [
-        Verdict(**{name: row[name] for name in Verdict._fields})
+        Verdict(**{name: row[name] for name in Verdict._fields if name in row})
         for row in rows
         if row["kind"] == "verdict"
     ]
     sentences = [verdict.text() for verdict in verdicts]
+    made = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     return Told(
         lesson.experiment,
         lesson.teaches,
         reports[-1]["title"],
-        shlex.join(["python", "-m", f"experiments.{lesson.experiment}", *flags]),
+        made["command"],
         verdicts,
         [text for text in reports[-1]["findings"] if text not in sentences],
         reports[-1]["figures"],

@@ -10,6 +10,17 @@ from experiments import html
 from experiments.verdicts import FAILS, HOLDS, IN_PART, OPEN, Verdict
 
 TITLE = "What is true of what the course teaches?"
+PLURAL = {
+    HOLDS: "hold",
+    IN_PART: "hold in part",
+    OPEN: "stay open",
+    FAILS: "do not hold",
+}
+INTERVALS = (
+    "Numbers in square brackets are 95 % confidence intervals over seeds. Where a "
+    "claim is on several cases and does not hold in all, they are so wide that all of "
+    "them hold together (Bonferroni)."
+)
 MARKS = {HOLDS: "✓", IN_PART: "◐", OPEN: "?", FAILS: "✗"}
 
 
@@ -52,6 +63,7 @@ def write(
         '<p class="kind">backflow · the course</p>',
         f"<h1>{TITLE}</h1>",
         html.found([counted(every), *left_out]),
+        f"<p>{INTERVALS}</p>",
         claims(every),
     ]
     for part, some in parts.items():
@@ -63,12 +75,21 @@ def write(
 def counted(every: Sequence[Told]) -> str:
     """How many claims hold, in one sentence."""
     said = Counter(verdict.said for told in every for verdict in told.verdicts)
-    minutes = sum(told.seconds for told in every) / 60
-    words = ", ".join(f"{said[one]} {one}" for one in MARKS if said[one])
+    words = [
+        f"{said[one]} {one if said[one] == 1 else PLURAL[one]}"
+        for one in MARKS
+        if said[one]
+    ]
     return (
-        f"{sum(said.values())} claims in {len(every)} experiments, {minutes:.0f} "
-        f"minutes: {words or 'none was judged'}."
+        f"{number(said.total(), 'claim')} in {number(len(every), 'experiment')}, "
+        f"{number(round(sum(told.seconds for told in every) / 60), 'minute')}: "
+        f"{', '.join(words) or 'none was judged'}."
     )
+
+
+def number(count: int, of: str) -> str:
+    """A number of things, such as "1 claim" and "2 claims"."""
+    return f"{count} {of}{'' if count == 1 else 's'}"
 
 
 def claims(every: Sequence[Told]) -> str:

@@ -30,7 +30,7 @@ h2 { margin: 2.75rem 0 1rem; font-size: 1.25rem; line-height: 1.3; }
 h3 { margin: 2.25rem 0 .5rem; font-size: 1.125rem; line-height: 1.3; }
 a { color: var(--mark); }
 .said { font-weight: 700; white-space: nowrap; }
-.claims th, .claims th:first-child { max-width: 40rem; }
+.claims th { max-width: 40rem; }
 p, ul { margin: 0 0 1rem; max-width: 42rem; }
 .found { margin: 0 0 1.75rem; padding: .125rem 0 .125rem 1.125rem;
   border-left: .25rem solid var(--mark); font-size: 1.1875rem; line-height: 1.45; }
@@ -66,7 +66,8 @@ pre { margin: 0 0 2rem; padding: .75rem 1rem; white-space: pre-wrap; line-height
   overflow-wrap: anywhere; background: var(--tint); border-radius: .375rem; }
 pre span { display: inline-block; max-width: 100%; vertical-align: top; }
 @media (max-width: 40rem) { img { padding: 0; } th, td { padding-left: 1rem; }
-  .wide th:first-child { max-width: 8rem; } }
+  .wide:not(.claims) th:first-child { max-width: 8rem; }
+  .claims td { white-space: normal; } }
 @page { margin: 16mm 15mm; }
 @media print {
   :root { color-scheme: light; --paper: #fff; --ink: #000; --soft: #333;

@@ -10,6 +10,7 @@ import inspect
 import math
 import os
 import pathlib
+import re
 import shlex
 import sys
 import typing
@@ -35,15 +36,18 @@ def flag(
     lower_bound: float | None = None,
     choices: Sequence[str] | None = None,
     repeats: bool = False,
+    extends: bool = False,
 ) -> Any:
     """A field of a `Config` that is a flag of the same name.
 
     Args:
         default: Its default: a bool, an int, a float, a string, or a list of these.
         help: One sentence.
-        lower_bound: The least number allowed.
+        lower_bound: The least number allowed, in a list too.
         choices: The only strings allowed.
         repeats: Whether a list may hold a value twice, as sizes of layers do.
+        extends: Whether it may be another when a run is gone on with, as that adds to
+            what is there, even to a complete run.
 
     Returns:
         A dataclass field.
@@ -62,6 +66,7 @@ def flag(
             "lower_bound": lower_bound,
             "choices": choices,
             "repeats": repeats,
+            "extends": extends,
         },
     )
 
@@ -153,6 +158,14 @@ def _checked(field: dataclasses.Field, kind: Any, value: Any) -> Any:
             f"flag --{name}: expected values separated by commas; got "
             f"{','.join(value)!r}"
         )
+    low = field.metadata["lower_bound"]
+    for one in items:
+        if item is float and not math.isfinite(one):
+            raise UsageError(f"flag --{name}: expected finite numbers; got {one}")
+        if low is not None and one < low:
+            raise UsageError(
+                f"flag --{name}: expected {NAMES[item]} of at least {low}; got {one}"
+            )
     twice = [item for item in items if items.count(item) > 1]
     if twice and not field.metadata["repeats"]:
         raise UsageError(f"flag --{name}: {twice[0]} stands there twice")
@@ -174,7 +187,7 @@ def main(
         config_class: The experiment's `Config`.
         run: `run(config, results)`.
         resumable: Whether `run` goes on from what an interrupted run has logged, which
-            the flag `--resume` asks for.
+            the flag `--resume` asks for; from a complete one if some flag `extends` it.
     """
     module = sys.modules[config_class.__module__]
     spec = module.__spec__
@@ -196,13 +209,14 @@ def main(
         if resume and folder is None:
             raise UsageError("flag --resume: name by --results the run to go on with")
         folder = _fresh_folder(short) if folder is None else folder
-        command = shlex.join(["python", "-m", name, *sys.argv[1:]])
         settings = {
             "experiment": short,
-            "command": command,
+            "command": shlex.join(["python", "-m", name, *_repeatable(sys.argv[1:])]),
             "config": dataclasses.asdict(config),
         }
-        with train.new_run(folder, settings, resume=resume) as results:
+        fields = dataclasses.fields(config_class)
+        extends = [field.name for field in fields if field.metadata["extends"]]
+        with train.new_run(folder, settings, resume=resume, extends=extends) as results:
             run(config, results)
         print(f"Results: {_shown(results.folder)}")
     except (UsageError, train.DataError, train.ResultsError) as error:
@@ -211,6 +225,16 @@ def main(
         _stop(short, f"the run failed: {error}{_left(results)}", 1)
     except KeyboardInterrupt:
         _stop(short, f"interrupted{_left(results)}", 130)
+
+
+def _repeatable(arguments: Sequence[str]) -> list[str]:
+    """The arguments without the folder, which is there when they are given again."""
+    kept, place = [], False
+    for argument in arguments:
+        if not place and not re.fullmatch("--?results(=.*)?|--resume", argument, re.S):
+            kept.append(argument)
+        place = not place and argument in ("--results", "-results")
+    return kept
 
 
 def _fresh_folder(name: str) -> pathlib.Path:

@@ -9,7 +9,7 @@ import pathlib
 import platform
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -74,7 +74,11 @@ def read_rows(folder: str | pathlib.Path) -> list[dict[str, Any]]:
 
 @contextlib.contextmanager
 def new_run(
-    folder: str | pathlib.Path, config: Mapping[str, Any], *, resume: bool = False
+    folder: str | pathlib.Path,
+    config: Mapping[str, Any],
+    *,
+    resume: bool = False,
+    extends: Collection[str] = (),
 ) -> Iterator[Run]:
     """A results folder that bears its name only once it is complete.
 
@@ -87,6 +91,9 @@ def new_run(
             packages, the device and the time.
         resume: Go on in "FOLDER.unfinished" if it is there, from a run of the same
             `config["config"]`; what it logged is in `Run.logged`.
+        extends: Names in `config["config"]` that may differ from before, as a run that
+            is gone on with adds to what is there. A complete folder is then gone on
+            with too, as "FOLDER.unfinished"; if nothing is added, it stays as it was.
 
     Yields:
         A `Run`, to log to and to write figures into.
@@ -107,24 +114,42 @@ def new_run(
     if not folder.name:
         raise ResultsError(f"expected a folder for the results; got {str(folder)!r}")
     run = Run(folder)
-    ours = not run.path.exists()  # and so may be removed, if nothing comes of it
-    _claim(run, resume)
+    again = bool(resume and extends and (folder / "config.json").is_file())
+    new = not again and not run.path.exists()  # may go, if nothing comes of it
+    _claim(run, resume, again)
+    before = _sizes(run.path) if again else {}
+    made = (run.path / "config.json").read_bytes() if again else b""
     try:
         if resume:
-            _resume(run, config)
+            _resume(run, config, extends, run.folder if again else run.path)
         text = json.dumps(_plain({**config, **_surroundings()}), indent=2)
         _write(run.path / "config.json", text + "\n")
         yield run
         run.path.replace(run.folder)
     except BaseException:
-        if ours and {file.name for file in run.path.glob("*")} <= {"config.json"}:
+        if new and not _sizes(run.path):
             shutil.rmtree(run.path, ignore_errors=True)
+        elif again and _sizes(run.path) == before:
+            (run.path / "config.json").write_bytes(made)
+            run.path.replace(run.folder)
         raise
 
 
-def _claim(run: Run, resume: bool) -> None:
-    """Make the unfinished folder, or say why there can be none."""
+def _sizes(folder: pathlib.Path) -> dict[str, int]:
+    """What is in a folder beside config.json: each name, and how many bytes."""
+    files = {file.name: file.stat().st_size for file in folder.glob("*")}
+    files.pop("config.json", None)
+    return files
+
+
+def _claim(run: Run, resume: bool, again: bool) -> None:
+    """Make the unfinished folder, or say why there can be none.
+
+    If `again`, it is made of the complete one.
+    """
     try:
+        if again and not run.path.exists():
+            run.folder.replace(run.path)
         if run.folder.exists() and (
             not run.folder.is_dir() or any(run.folder.iterdir())
         ):
@@ -145,26 +170,36 @@ def _claim(run: Run, resume: bool) -> None:
         ) from None
 
 
-def _resume(run: Run, config: Mapping[str, Any]) -> None:
-    """Take over what an interrupted run of the same config has logged."""
+def _resume(
+    run: Run, config: Mapping[str, Any], extends: Collection[str], called: pathlib.Path
+) -> None:
+    """Take over what a run of the same config, save what `extends` it, has logged."""
     file = run.path / "config.json"
     try:
         before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
         rows = run.logged()
     except ValueError as error:
         raise ResultsError(
-            f"results folder {run.path} cannot be gone on with, as a file in it is "
+            f"results folder {called} cannot be gone on with, as a file in it is "
             f"damaged: {error}; remove it, or name another"
         ) from None
-    if before is not None and before.get("config") != _plain(config).get("config"):
+    if before is not None and _fixed(before, extends) != _fixed(config, extends):
         raise ResultsError(
-            f"results folder {run.path} is of a run with other flags; give the same, "
+            f"results folder {called} is of a run with other flags; give the same, "
             "or name another folder"
         )
     if rows:
         text = "".join(json.dumps(row) + "\n" for row in rows)
         _write(run.path / "metrics.jsonl", text)
     run.rows = len(rows)
+
+
+def _fixed(config: Mapping[str, Any], extends: Collection[str]) -> Any:
+    """The settings that stay as they are when a run is gone on with."""
+    settings = _plain(config).get("config")
+    if not isinstance(settings, dict):
+        return settings
+    return {name: value for name, value in settings.items() if name not in extends}
 
 
 def _write(file: pathlib.Path, text: str) -> None:

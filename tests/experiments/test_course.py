@@ -1,16 +1,25 @@
 """The course: its lessons are run, and one page tells what was found."""
 
 import importlib
+import json
+import pathlib
 import re
+import shlex
+import shutil
+import subprocess
 from functools import partial
 
+import numpy as np
 import pytest
 from commands import rows
 from PIL import Image
+from scipy.io import savemat
 
 from experiments import course, course_page
 from experiments.course_page import Told
-from experiments.verdicts import FAILS, HOLDS, OPEN, Verdict
+from experiments.verdicts import FAILS, HOLDS, IN_PART, OPEN, Verdict
+from train import new_run
+from train.data.chorales import FILE, KEYS, PARTS
 
 TINY = "--flags=--seeds=0,1 --steps=2"
 
@@ -42,18 +51,123 @@ def test_a_course_is_run_and_gone_on_with(run, tmp_path):
     assert (folder / re.findall('href="(edges/[^"]+)"', page)[0]).is_file()
     assert not re.search(r'(src|href)="(?!data:|#|edges/report)', page)  # opens offline
 
-    # What was done is not done again.
+    assert json.loads((folder / "edges" / "config.json").read_text())["command"] == (
+        "python -m experiments.edges --seeds=0,1 --steps=2"
+    )
+
+    # What was done is not done again, in a course that was interrupted or is complete.
+    (folder / "edges" / "report.html").unlink()
     folder.rename(half)
-    (half / "edges" / "report.html").unlink()
-    assert run(*flags)[0] == 0
-    assert not (folder / "edges" / "report.html").exists()
-    assert (folder / "index.html").read_text() == page
+    for _ in range(2):
+        code, again, err = run(*flags)
+        assert (code, again) == (0, out), err
+        assert not (folder / "edges" / "report.html").exists()
+        assert (folder / "index.html").read_text() == page
 
 
 def test_every_lesson_is_an_experiment_that_the_house_has():
     for lesson in course.ALL:
         module = importlib.import_module(f"experiments.{lesson.experiment}")
         assert hasattr(module, "Config") and hasattr(module, "run")
+        assert hasattr(module, "load") or not lesson.data
+
+
+@pytest.fixture
+def learn(monkeypatch):
+    """Lessons that take no time: the names and flags of those that were run."""
+    calls = []
+
+    def learn(name, flags, results):
+        calls.append((name, *flags))
+        folder = results.path / name
+        with new_run(folder, {"command": f"python -m {name}", "config": {}}) as lesson:
+            verdict = Verdict(f"The claim of {name}", HOLDS, "1 > 0.")
+            lesson.log(kind="verdict", **verdict._asdict())
+            lesson.log(kind="report", title="Is it?", findings=[], figures={})
+        results.log(kind="lesson", lesson=name, seconds=1.0)
+        return 1.0
+
+    monkeypatch.setattr(course, "learn", learn)
+    return calls
+
+
+@pytest.fixture
+def chorales_here(tmp_path):
+    """A folder, its name with a space, that holds piano rolls."""
+    pieces = np.empty((1, 8), object)
+    pieces[0, :] = [np.eye(20, KEYS) for _ in range(8)]
+    folder = tmp_path / "my data"
+    folder.mkdir()
+    savemat(folder / FILE, dict.fromkeys(PARTS, pieces))
+    return f"--data_dir={folder.name}"
+
+
+@pytest.mark.parametrize("complete", [True, False], ids=["complete", "interrupted"])
+def test_music_and_other_lessons_are_added(
+    complete, run, learn, chorales_here, tmp_path
+):
+    flags = "--flags=--batch_size=2", "--results=out", "--resume"
+    assert run("--lessons=edges,music", *flags)[0] == 0
+    folder, half = tmp_path / "out", tmp_path / "out.unfinished"
+    if not complete:
+        folder.rename(half)
+    code, _, err = run("--lessons=edges,music", chorales_here, *flags)
+    assert code == 0, err
+    assert learn == [
+        ("edges", "--batch_size=2"),
+        ("music", chorales_here, "--batch_size=2"),
+    ]
+    page = (folder / "index.html").read_text()
+    assert "2 claims in 2 experiments" in page and "not run, as" not in page
+    # Music stays, without the data too, when a third lesson comes.
+    assert run("--lessons=music,gates", *flags)[0] == 0
+    assert [name for name, *_ in learn] == ["edges", "music", "gates"]
+    assert "3 claims in 3 experiments" in (folder / "index.html").read_text()
+    assert not half.exists()
+
+
+def test_a_complete_course_is_as_it_was_if_nothing_is_added(run, learn, tmp_path):
+    flags = "--lessons=edges,music", "--results=out", "--resume"
+    assert run(*flags)[0] == 0
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
+    for mistake, sentence in (
+        ("--data_dir=nowhere", "JSB_Chorales.mat: expected a file that can be read"),
+        ("--flags=--steps=3", "out is of a run with other flags"),
+    ):
+        code, _, err = run(*flags, mistake)
+        assert code == 2 and sentence in err and err.count("\n") == 1
+        assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == before
+    assert run(*flags[:2])[0] == 2  # not without being asked to
+    assert len(learn) == 1
+
+
+def test_wrong_data_are_said_before_any_lesson_runs(run, learn, tmp_path):
+    code, _, err = run("--lessons=edges,music", "--data_dir=no", "--results=out")
+    assert code == 2 and "JSB_Chorales.mat: expected a file that can be read" in err
+    assert err.count("\n") == 1
+    assert not learn and not list(tmp_path.iterdir())
+
+
+def test_a_lesson_that_was_not_logged_or_is_gone_is_run_again(run, tmp_path):
+    half = tmp_path / "out.unfinished"
+    with new_run(half / "edges", {"config": {}}) as lesson:  # a crash came here
+        lesson.log(kind="report", title="An old run", findings=[], figures={})
+    flags = "--lessons=edges", TINY, "--results=out", "--resume"
+    code, _, err = run(*flags)
+    assert code == 0, err
+    folder = tmp_path / "out"
+    assert len(rows(folder, "lesson")) == 1
+    assert "An old run" not in (folder / "index.html").read_text()
+    shutil.rmtree(folder / "edges")
+    assert run(*flags)[0] == 0
+    assert (folder / "edges" / "report.html").exists()
+
+
+def test_a_lesson_that_leaves_nothing_is_not_logged(run, monkeypatch, tmp_path):
+    monkeypatch.setattr(course, "check", lambda lesson, config: ["--help"])
+    code, _, err = run("--lessons=edges", "--results=out")
+    assert code == 1 and "the lesson edges left no report in" in err
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_page_counts_and_shows(tmp_path):
@@ -68,11 +182,40 @@ def test_the_page_counts_and_shows(tmp_path):
     course_page.write(tmp_path / "index.html", {"Part": [told], "None": []}, ["G."])
     page = (tmp_path / "index.html").read_text()
     counts = "1 holds, 1 stays open, 1 does not hold"
-    assert f"3 claims in 1 experiments, 2 minutes: {counts}." in page
+    assert f"3 claims in 1 experiment, 2 minutes: {counts}." in page
+    assert page.count("95 % confidence intervals over seeds") == 1
     assert '<a href="#one">A &lt; B</a>' in page and 'id="one"' in page
     for text in ("✓ holds:", "✗ does not hold:", "? stays open:", "E.", "G.", ">F<"):
         assert text in page
     assert "<h2>Part</h2>" in page and "<h2>None</h2>" not in page
+
+
+def test_verbs_agree_with_their_numbers():
+    counts = {HOLDS: 24, IN_PART: 12, OPEN: 4, FAILS: 2}
+    said = [
+        Verdict("C", one, "") for one, count in counts.items() for _ in range(count)
+    ]
+    told = Told("one", "Less", "Is it?", "python", said, [], {}, 60)
+    assert course_page.counted([told, told._replace(verdicts=[])]) == (
+        "42 claims in 2 experiments, 2 minutes: 24 hold, 12 hold in part, 4 stay open, "
+        "2 do not hold."
+    )
+    assert course_page.counted([told._replace(verdicts=said[:1])]) == (
+        "1 claim in 1 experiment, 1 minute: 1 holds."
+    )
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="no make")
+def test_make_quotes_the_folder_of_the_data():
+    said = subprocess.run(
+        ["make", "--dry-run", "course", "DATA_DIR=my data"],
+        cwd=pathlib.Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+    ).stdout
+    (command,) = re.findall(".*experiments.course.*", said)
+    assert shlex.split(command)[3] == "--data_dir=my data"
+    assert command.endswith("--resume")
 
 
 MISTAKES = [
@@ -82,11 +225,15 @@ MISTAKES = [
     ),
     ("--flags=--stepz=2", "lesson edges: Unknown command line flag 'stepz'"),
     ("--flags=--digits=99999", "the lesson edges was refused"),
+    ("--flags=--seeds='0", "flag --flags: expected words as a shell reads them; got"),
+    ("--flags=--help", "flag --flags: expected flags other than --help and --results"),
+    ("--flags=--seeds=0 --helpfull", "flags other than --help and --results; got '--s"),
+    ("--flags=--results=there", "flags other than --help and --results; got '--resul"),
 ]
 
 
 @pytest.mark.parametrize(("flag", "sentence"), MISTAKES)
 def test_a_mistake_is_one_sentence(flag, sentence, run, tmp_path):
     code, _, err = run("--lessons=edges", flag, "--results=out")
-    assert code == 2 and sentence in err
+    assert code == 2 and sentence in err and "Traceback" not in err
     assert not list(tmp_path.iterdir())

@@ -275,7 +275,7 @@ MISTAKES = [
     ("--batch_size=2693", "flag --batch_size: expected at most 2692, the training"),
     ("--prompt=abxy", "flag --prompt: expected characters of the text alone; got 'xy'"),
     ("--temperatures=1,-1", "finite numbers of at least 0; got [1.0, -1.0]"),
-    ("--temperatures=nan", "finite numbers of at least 0; got [nan]"),
+    ("--temperatures=nan", "flag --temperatures: expected finite numbers; got nan"),
     ("--temperatures=hot", "flag --temperatures: expected numbers separated by commas"),
     ("--cells=lsmt", "unknown cell 'lsmt'; expected one of elman, irnn, "),
     ("--steps=0", "flag --steps=0: 0 is not a positive integer"),

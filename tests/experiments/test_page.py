@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments import page
+from experiments import course_page, page
 from experiments.report import Table, text_table
-from experiments.verdicts import HOLDS, Verdict
+from experiments.verdicts import HOLDS, IN_PART, Verdict
 from train import new_run, read_rows
 
 NASTY = '<script>alert("1 & 2")</script>'
@@ -241,6 +241,35 @@ def test_a_browser_shows_it_on_a_phone_and_on_a_desk(report, tmp_path, chromium)
         assert all(width <= seen["width"] for *_, width in seen["images"])
         # The wide one scrolls in its box, and those of flags and versions need not.
         assert seen["tables"][1:] == [True, False, False]
+
+
+ASK_CLAIMS = """<!DOCTYPE html>
+<iframe src="index.html" style="border: 0; width: 360px; height: 800px"></iframe>
+<iframe src="index.html" style="border: 0; width: 500px; height: 800px"></iframe>
+<pre></pre>
+<script>
+addEventListener("load", () => {
+  const seen = [...document.querySelectorAll("iframe")].map(frame => {
+    const box = frame.contentDocument.querySelector(".claims");
+    const claim = box.querySelector("tbody th").getBoundingClientRect();
+    return [claim.width / box.clientWidth, box.scrollWidth <= box.clientWidth];
+  });
+  document.querySelector("pre").textContent = JSON.stringify(seen);
+});
+</script>
+"""
+
+
+def test_claims_have_most_of_the_width_on_a_phone(tmp_path, chromium):
+    claim = "Read forward, a state knows more the later it stands, and most at the end"
+    said = [Verdict(claim, IN_PART, "Why.", "12 of 24 cases")]
+    told = course_page.Told("one", "Less", "Is it?", "python", said, [], {}, 60)
+    course_page.write(tmp_path / "index.html", {"Part": [told]}, [])
+    (tmp_path / "ask.html").write_text(ASK_CLAIMS)
+    shown = chromium("--dump-dom", (tmp_path / "ask.html").as_uri())
+    found = re.search(r"<pre>(\[.+?\])</pre>", shown)
+    assert found, shown
+    assert all(share > 0.5 and fits for share, fits in json.loads(found[1])), found[1]
 
 
 def test_a_browser_prints_it(report, tmp_path, chromium):
