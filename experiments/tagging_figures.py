@@ -6,17 +6,18 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from experiments import report
-from experiments.verdicts import Interval, Verdict, interval, positive, together
+from experiments.verdicts import Verdict, interval, judge
 from train.data import words
 from train.data.words import Words
 
-FORWARD, BACKWARD, BOTH, SMALL = WAYS = (
+FORWARD, BACKWARD, BOTH, EQUAL = WAYS = (
     "forward",
     "backward",
     "both",
-    "both, small",
+    "both, equal parameters",
 )
 
 
@@ -47,7 +48,7 @@ def table(found: Sequence[Tagged], majority: float) -> report.Table:
     header = ["reads", "units", "parameters", "F1 of starts, %", "accuracy, %"]
     rows = [["no word begins", "-", "0", "0", f"{100 * majority:.1f}"]]
     for one in found:
-        directions = 2 if one.way in (BOTH, SMALL) else 1
+        directions = 2 if one.way in (BOTH, EQUAL) else 1
         rows.append(
             [
                 one.way,
@@ -82,12 +83,14 @@ def examples(found: Sequence[Tagged], test: Words) -> report.Table:
     return report.Table(["window", "words"], rows)
 
 
-def gains(found: Sequence[Tagged]) -> dict[tuple[str, str], Interval]:
-    """By how much F1 is better, in percentage points, from seed to seed."""
+def gains(
+    found: Sequence[Tagged],
+) -> dict[tuple[str, str], Float[np.ndarray, " seeds"]]:
+    """By how much F1 is better, in percentage points, seed by seed."""
     f1 = {one.way: 100 * one.f1 for one in found}
     return {
-        (two, one): interval(f1[two] - f1[one])
-        for two in (BOTH, SMALL)
+        (two, one): f1[two] - f1[one]
+        for two in (BOTH, EQUAL)
         for one in (FORWARD, BACKWARD)
     }
 
@@ -95,17 +98,17 @@ def gains(found: Sequence[Tagged]) -> dict[tuple[str, str], Interval]:
 def verdict(found: Sequence[Tagged]) -> Verdict:
     """Whether reading both ways is better than either, at equal parameters too."""
     differences = gains(found)
-    numbers = ", ".join(
+    judged = judge(list(differences.values()))
+    numbers = "; ".join(
         f"{two} minus {one} {gain.text('{:+.1f}')}"
-        for (two, one), gain in differences.items()
+        for (two, one), gain in zip(differences, judged.intervals, strict=True)
     )
-    small = {one.way: one.parameters for one in found}
-    return Verdict(
+    size = {one.way: one.parameters for one in found}
+    return judged.verdict(
         "A label that hangs on both sides is told better by a network that reads both "
         "ways",
-        together([positive(gain) for gain in differences.values()]),
-        f"F1 of the starts of words, in percentage points: {numbers} (the small one "
-        f"has {small[SMALL]:,} parameters, forward {small[FORWARD]:,}).",
+        f"F1 of the starts of words, in percentage points: {numbers} ({EQUAL}: "
+        f"{size[EQUAL]:,}; {FORWARD}: {size[FORWARD]:,}).",
     )
 
 
@@ -114,9 +117,9 @@ def title(found: Sequence[Tagged]) -> str:
     f1 = {one.way: one.f1 for one in found}
     best = np.maximum(f1[FORWARD], f1[BACKWARD])
     means = " against ".join(
-        f"{100 * values.mean():.0f} %" for values in (f1[SMALL], best)
+        f"{100 * values.mean():.0f} %" for values in (f1[EQUAL], best)
     )
-    if (f1[SMALL] > best).all():
+    if (f1[EQUAL] > best).all():
         return f"Both sides tell more than one, with no more parameters: F1 {means}"
     if (f1[BOTH] > best).all():
         return "Both sides tell more than one, with more parameters"
@@ -158,6 +161,9 @@ def draw(found: Sequence[Tagged], caption: str) -> Figure:
         ylabel=r"$-\log_2 p$(label), bits a letter",
         yscale="log",
     )
+    right.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+    right.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    right.yaxis.set_minor_formatter(NullFormatter())
     right.legend(ncols=2)
     for axis in (left, right):
         axis.grid(alpha=0.3, which="both")

@@ -18,10 +18,10 @@ import numpy as np
 import optax
 from jaxtyping import Array
 
-from experiments import cells, launch, page, report, training, translation_figures
+from experiments import cells, launch, page, training, translation_figures
 from experiments import translation_verdicts as judged
 from experiments.translation_looks import READS, Looks, look, translate
-from experiments.translation_verdicts import PARTS, Study, Written
+from experiments.translation_verdicts import PARTS, PROBED, Study, Written
 from nets.models import EncoderDecoder
 from train import Run
 from train.data import dates
@@ -29,7 +29,8 @@ from train.data.date_formats import FORMATS
 from train.data.dates import Dates
 
 ATTENTION = {"with": True, "without": False}
-PROBED = 10 * len(FORMATS)  # held-out dates that are translated while it learns
+SOUNDED = "Characters of East Asia are drawn as they sound."
+WIDEST = 100  # sequences of a beam: 2,600 dates then take 1.6 GB
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +46,9 @@ class Config(training.Config):
     bidirectional: bool = launch.flag(True, "Read the source from both ends.")
     features: int = launch.flag(64, "Hidden units of each direction.", lower_bound=1)
     embedding: int = launch.flag(32, "Numbers in a character's vector.", lower_bound=1)
-    beam: int = launch.flag(4, "Sequences that beam search keeps.", lower_bound=1)
+    beam: int = launch.flag(
+        4, "Sequences that beam search keeps, at most 100.", lower_bound=1
+    )
     examples: int = launch.flag(50_000, "Dates to train on.", lower_bound=1)
     held_out: int = launch.flag(2600, "Dates to test on.", lower_bound=1)
     date: str = launch.flag(
@@ -63,6 +66,10 @@ class Config(training.Config):
 def run(config: Config, results: Run) -> None:
     """Train every model; log, draw and print what was found."""
     training.check(config, config.examples, "dates")
+    if config.beam > WIDEST:
+        raise launch.UsageError(
+            f"flag --beam: expected at most {WIDEST} sequences; got {config.beam}"
+        )
     models = build(config)
     own = [text.strip() for text in config.date.split(";") if text.strip()]
     # What it cannot read it says before it trains.
@@ -254,9 +261,7 @@ def publish(
         "What is wrong in wrong dates": judged.mistakes(studies),
     }
     if own:
-        header = ["your dates", *answers]
-        rows = [[t, *row] for t, *row in zip(own, *answers.values(), strict=True)]
-        tables["Your dates"] = report.Table(header, rows)
+        tables["Your dates"] = judged.own_dates(own, answers)
     verdicts = judged.verdicts(studies, config.beam)
     page.write(
         results,
@@ -281,7 +286,7 @@ def caption(config: Config) -> str:
         f"{min(PROBED, config.held_out)} held-out dates, greedy. Right: "
         f"{config.held_out:,}, greedy. Lines and dots: means over "
         f"{len(config.seeds)} seeds; bands and bars: their range. Held out are days, "
-        "in every format: one in five from 1900 to 2099."
+        f"in every format: one in five from 1900 to 2099. {SOUNDED}"
     )
 
 
@@ -290,11 +295,11 @@ def looks_caption(config: Config) -> str:
     return (
         "Maps: one held-out day in four formats; each row is a character that seed "
         f"{config.seeds[0]} writes, each column one that it reads, white 0, blue 1 (a "
-        "row adds up to 1). Characters of East Asia are drawn as they sound. Below: of "
-        "the attention while a part is written, the share on each part of the source, "
-        f"over {config.held_out:,} held-out dates and all seeds. An encoder's output "
-        "knows its neighbours too: where it looks is where it finds out, not always "
-        "where it is written."
+        f"row adds up to 1). {SOUNDED} Below: of the attention while a part is "
+        "written, the share on each part of the source, over "
+        f"{config.held_out:,} held-out dates and all seeds. An encoder's output knows "
+        "its neighbours too: where it looks is where it finds out, not always where it "
+        "is written."
     )
 
 

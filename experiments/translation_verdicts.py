@@ -2,16 +2,18 @@
 
 import datetime
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from experiments import report
-from experiments.verdicts import Verdict, interval, positive, together
+from experiments.verdicts import Interval, Verdict, interval, judge, positive
 from train.data import dates
+from train.data.date_formats import FORMATS
 
+PROBED = 10 * len(FORMATS)  # held-out dates that are translated while it learns
 GOAL = 0.95  # of the dates exactly right
 MARGIN = 0.005  # by which beam search may be below greedy, and be called no worse
 PARTS = {"year": slice(0, 4), "month": slice(5, 7), "day": slice(8, 10)}  # written
@@ -160,6 +162,29 @@ def is_day(text: str) -> bool:
         return False
 
 
+def own_dates(
+    texts: Sequence[str], answers: Mapping[str, Sequence[str]]
+) -> report.Table:
+    """What each model makes of a user's dates.
+
+    Args:
+        texts: The dates.
+        answers: What is written for each, by the names of the models.
+
+    Returns:
+        A line a date; what is no day of the calendar is marked.
+
+    Example:
+        >>> own_dates(["30 Feb 2024"], {"with": ["2024-02-30"]}).rows
+        [['30 Feb 2024', '2024-02-30 (no day)']]
+    """
+    rows = [
+        [text, *(one if is_day(one) else f"{one} (no day)" for one in said)]
+        for text, *said in zip(texts, *answers.values(), strict=True)
+    ]
+    return report.Table(["your dates", *answers], rows)
+
+
 def confusion(wrong: Sequence[tuple[str, str]]) -> str:
     """The most frequent mistake in a part.
 
@@ -222,15 +247,18 @@ def faster(attentive: Study, plain: Study) -> Verdict:
     """Whether attention shortens learning."""
     saved = interval(plain.steps_to_goal - attentive.steps_to_goal)
     means = [one.steps_to_goal.mean() for one in (attentive, plain)]
-    never = (plain.curve < GOAL).all(axis=1).sum()
+    never = [int((s.curve < GOAL).all(axis=1).sum()) for s in (attentive, plain)]
     why = (
-        f"{GOAL:.0%} right after {means[0]:,.0f} steps with attention, "
-        f"{means[1]:,.0f} without: {saved.text('{:,.0f}')} saved, seed by seed."
+        f"{GOAL:.0%} of {min(PROBED, len(plain.targets))} held-out dates right after "
+        f"{means[0]:,.0f} steps with attention, {means[1]:,.0f} without, looked at "
+        f"every {plain.steps[1] - plain.steps[0]} steps: {saved.text('{:,.0f}')} "
+        "saved, seed by seed."
     )
-    if never:
+    if any(never):
         why += (
-            f" ({never} of {len(plain.curve)} seeds without attention never got there, "
-            "and are counted as if at the last step.)"
+            f" (Of {len(plain.curve)} seeds each, {never[0]} with attention and "
+            f"{never[1]} without never got there, and are counted as if at the last "
+            "step.)"
         )
     return Verdict(
         f"Attention shortens learning: {GOAL:.0%} of the dates are right earlier",
@@ -241,18 +269,22 @@ def faster(attentive: Study, plain: Study) -> Verdict:
 
 def no_worse(studies: Sequence[Study], width: int) -> Verdict:
     """Whether beam search is as good as greedy, within the margin."""
-    gains = [one.beam_exact - one.exact for one in studies]
+
+    def above_margin(gain: Interval) -> str:
+        return positive(Interval(*(points + 100 * MARGIN for points in gain)))
+
+    gains = [100 * (one.beam_exact - one.exact) for one in studies]
+    judged = judge(gains, above_margin)
     parts = []
-    for one, gain in zip(studies, gains, strict=True):
+    for one, gain in zip(studies, judged.intervals, strict=True):
         likelier = (
             one.beam.log_probabilities > one.greedy.log_probabilities + 1e-4
         ).mean()
         parts.append(
-            f"{one.name} {interval(100 * gain).text('{:+.2f}')} points, a likelier "
+            f"{one.name} {gain.text('{:+.2f}')} points, a likelier "
             f"date found in {100 * likelier:.2f} %"
         )
-    return Verdict(
+    return judged.verdict(
         f"Beam search is no worse than greedy (margin: {100 * MARGIN:g} points)",
-        together([positive(interval(gain + MARGIN)) for gain in gains]),
         f"A beam of {width} minus greedy: {'; '.join(parts)}.",
     )

@@ -8,8 +8,8 @@ import pytest
 from commands import rows
 
 from experiments import cells, tag_sequences, tagging_figures
-from experiments.tagging_figures import WAYS, Tagged
-from experiments.verdicts import FAILS, HOLDS, IN_PART, OPEN
+from experiments.tagging_figures import EQUAL, WAYS, Tagged
+from experiments.verdicts import FAILS, HOLDS, IN_PART, OPEN, interval
 from train.data import words
 from train.data.words import Words
 
@@ -45,14 +45,16 @@ def test_it_trains_and_compares_four_ways(run, tmp_path):
     assert all(way in out for way in WAYS)
 
 
-def test_the_small_network_has_no_more_parameters():
+@pytest.mark.parametrize("name", ["elman", "gru", "lstm"])
+def test_equal_parameters_are_the_most_that_are_no_more(name):
     train, _ = words.load(12)
-    for name in ("elman", "gru", "lstm"):
-        config = tag_sequences.Config(features=16)
-        made = tag_sequences.models(cells.named(name, 16, 16), train, config)
-        counts = {way: tag_sequences.count(model, train) for way, model in made.items()}
-        assert counts["both, small"] <= counts["forward"] == counts["backward"]
-        assert counts["forward"] < counts["both"]
+    config = tag_sequences.Config(features=16)
+    made = tag_sequences.models(cells.named(name, 16, 16), train, config)
+    counts = {way: tag_sequences.count(model, train) for way, model in made.items()}
+    equal = made[EQUAL]
+    assert counts[EQUAL] <= counts["forward"] == counts["backward"] < counts["both"]
+    larger = equal.clone(features=equal.features + 1)
+    assert tag_sequences.count(larger, train) > counts["forward"]
 
 
 def test_scores_are_what_numpy_counts(monkeypatch):
@@ -91,6 +93,29 @@ CASES = [
 def test_the_verdict_is_of_all_comparisons(found, said, title):
     assert tagging_figures.verdict(found).said == said
     assert title in tagging_figures.title(found)
+
+
+def test_intervals_are_those_that_it_is_judged_by():
+    both, (low, high) = np.array([0.6, 0.64, 0.62]), (np.full(3, 0.5), np.full(3, 0.7))
+    all_hold = tagging_figures.verdict(of(low, low, both, both))
+    gain = interval(100 * (both - low))
+    assert gain.text("{:+.1f}") in all_hold.why
+    some = tagging_figures.verdict(of(low, high, both, both))
+    assert some.all_said == "holds in part (2 of 4 cases)"
+    assert interval(100 * (both - low), 4).text("{:+.1f}") in some.why
+
+
+def test_bits_are_read_in_plain_decimals():
+    found = of(LOW, LOW, HIGH, MIDDLE)
+    bits = [one._replace(bits=one.bits * [1.2, 0.2, 0.4, 0.6]) for one in found]
+    figure = tagging_figures.draw(bits, "")
+    figure.draw_without_rendering()
+    axis = figure.axes[1]
+    ticks = [*axis.yaxis.get_major_ticks(), *axis.yaxis.get_minor_ticks()]
+    low, high = axis.get_ylim()
+    said = [t.label1.get_text() for t in ticks if low < t.get_loc() < high]
+    assert {"0.1", "0.2", "0.5"} <= set(said)
+    assert all(text == "" or float(text) for text in said)
 
 
 MISTAKES = [

@@ -10,7 +10,7 @@ from experiments import translate_dates, translation_figures, translation_looks
 from experiments import translation_verdicts as judged
 from experiments.translation_looks import Looks
 from experiments.translation_verdicts import Study, Written
-from experiments.verdicts import FAILS, HOLDS, IN_PART, OPEN
+from experiments.verdicts import FAILS, HOLDS, IN_PART, OPEN, interval
 from train.data import dates
 from train.data.date_formats import FORMATS
 
@@ -136,7 +136,40 @@ def test_who_never_gets_there_is_counted_at_the_last_step():
     assert never.steps_to_goal.tolist() == [100, 100]
     assert soon.steps_to_goal.tolist() == [50, 50]
     why = judged.faster(soon, never).why
-    assert "1 of 2 seeds without attention never got there" in why
+    assert "Of 2 seeds each, 0 with attention and 1 without never got there" in why
+    assert "95% of 10 held-out dates right after 50 steps with attention, 100" in why
+    assert "looked at every 50 steps" in why
+    late = made("with attention", [5, 5], [[0.0, 0.5, 0.94]] * 2)
+    assert "2 with attention and 1 without never" in judged.faster(late, never).why
+    assert "never" not in judged.faster(soon, soon).why
+
+
+def test_no_worse_is_judged_on_all_models_together():
+    seeds = [[FAST] * 3] * 2
+    better = made("with attention", [7, 8, 6], seeds[0], beam=[8, 9, 8])
+    worse = made("without attention", [7, 8, 6], seeds[1], beam=[6, 7, 4])
+    found = judged.no_worse([better, worse], 4)
+    assert found.said == OPEN
+    gain = interval(100 * (better.beam_exact - better.exact), 2).text("{:+.2f}")
+    assert gain in found.why
+    alone = judged.no_worse([better], 4).why
+    assert interval([10, 10, 20]).text("{:+.2f}") in alone and gain not in alone
+
+
+def test_what_is_no_day_is_marked():
+    answers = {"with": ["2024-02-31", "2024-02-29"], "without": ["0000000000", "2024-"]}
+    header, rows = judged.own_dates(["31. Februar 2024", "0"], answers)
+    assert header == ["your dates", "with", "without"]
+    assert rows == [
+        ["31. Februar 2024", "2024-02-31 (no day)", "0000000000 (no day)"],
+        ["0", "2024-02-29", "2024- (no day)"],
+    ]
+
+
+def test_both_figures_say_that_characters_are_drawn_as_they_sound():
+    config = translate_dates.Config()
+    for caption in (translate_dates.caption, translate_dates.looks_caption):
+        assert "Characters of East Asia are drawn as they sound." in caption(config)
 
 
 def test_what_is_wrong_is_counted():
@@ -166,6 +199,8 @@ MISTAKES = [
     ("--batch_size=41", "flag --batch_size: expected at most 40, the training dates"),
     ("--date=5 mars 2024 à midi", "got 'à' in '5 mars 2024 à midi'"),
     ("--date=" + "1" * 31, "expected dates of 1 to 30 characters; got 31"),
+    ("--date=" + "1" * 1000, "got 1000: '111111111111...1111111111111'"),
+    ("--beam=1000000", "flag --beam: expected at most 100 sequences; got 1000000"),
     ("--beam=0", "flag --beam=0: 0 is not a positive integer"),
 ]
 

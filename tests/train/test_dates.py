@@ -1,6 +1,7 @@
 """Dates: as they are written, what they mean, and which are held out."""
 
 import datetime
+import unicodedata
 
 import numpy as np
 import pytest
@@ -168,11 +169,30 @@ def test_parts_are_where_they_are_said_to_be():
         ("5 mars 2024\n", r"got '\\n' in '5 mars 2024\\n'"),
         ("", "expected dates of 1 to 30 characters; got 0: ''"),
         ("1" * 31, "expected dates of 1 to 30 characters; got 31"),
+        ("1" * 1000, r"got 1000: '1{12}\.\.\.1{13}'$"),
+        ("MARCHE 5, 2024", "got 'R' in 'MARCHE 5, 2024'"),
     ],
 )
 def test_what_cannot_be_encoded_is_said(text, sentence):
     with pytest.raises(DataError, match=sentence):
         dates.encode(["5 mars 2024", text])
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("case", [str, str.upper, str.lower])
+def test_decomposed_characters_and_either_case_are_read(form, case):
+    day = datetime.date(1987, 1, 23)
+    texts = [written(day, each) for each in FORMATS]
+    typed = [unicodedata.normalize(form, case(text)) for text in texts]
+    sources, lengths = dates.encode(typed)
+    assert dates.decode(sources) == texts
+    assert lengths.tolist() == [len(text) for text in texts]
+
+
+def test_what_formats_write_is_read_as_it_stands():
+    texts = ["5 mai 2024", "5. Mai 2024", "Mar 5, 2024", "martes 5 mar 2024"]
+    assert dates.decode(dates.encode(texts)[0]) == texts
+    assert dates.decode(dates.encode(["MAI 5"])[0]) == ["Mai 5"]
 
 
 def test_too_few_are_refused():

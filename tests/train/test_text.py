@@ -1,5 +1,7 @@
 """Texts: what a file becomes, and which files are refused."""
 
+from pydoc_data import topics
+
 import numpy as np
 import pytest
 
@@ -21,13 +23,46 @@ def test_a_file_is_its_characters(tmp_path):
 
 
 def test_without_a_file_it_is_the_documentation_of_python():
-    from pydoc_data import topics
-
     loaded = text.load()
     whole = text.decode(loaded.tokens, loaded.vocabulary)
-    assert all(topic in whole for topic in topics.topics.values())
-    assert len(whole) < 1.01 * sum(map(len, topics.topics.values()))
+    paragraphs = whole.split("\n\n")
+    assert len(paragraphs) == len(set(paragraphs)) > 1000
+    written = "\n".join(topics.topics.values())
+    assert all(paragraph in written for paragraph in paragraphs)
+    assert 0.5 * len(written) < len(whole) < 0.8 * len(written)
     assert set(loaded.tokens.tolist()) == set(range(len(loaded.vocabulary)))
+
+
+def test_a_paragraph_that_was_there_before_is_left_out(monkeypatch):
+    long = "It is a long paragraph, of more than forty characters."
+    again = f"See here:\n   it is a LONG\n   {long[13:]}"
+    paragraphs = ["  One.", long, again, " one.", "Two."]
+    monkeypatch.setattr(topics, "topics", {"a": "\n\n".join(paragraphs), "b": long})
+    text.documentation.cache_clear()
+    try:
+        assert text.documentation() == f"  One.\n\n{long}\n\nTwo."
+    finally:
+        text.documentation.cache_clear()
+
+
+def test_nothing_held_out_is_learnt_by_heart():
+    loaded = text.load()
+    train, test = (
+        text.decode(half, loaded.vocabulary) for half in text.split(loaded.tokens)
+    )
+    assert not windows(train, 64) & windows(test, 64)
+
+
+def windows(written, width):
+    return {written[i : i + width] for i in range(len(written) - width + 1)}
+
+
+def test_a_text_of_the_users_own_is_left_as_it_is(tmp_path):
+    written = "\n\n".join(["the same paragraph, again and again and again"] * 3)
+    path = tmp_path / "text"
+    path.write_text(written)
+    loaded = text.load(path)
+    assert text.decode(loaded.tokens, loaded.vocabulary) == written
 
 
 @pytest.mark.parametrize(

@@ -1,22 +1,31 @@
 """Words run together, and cut again."""
 
 import re
-from pydoc_data import topics
 
 import numpy as np
 import pytest
 
 from train.data import words
+from train.data.text import documentation
 
 
 def test_the_text_comes_back():
     train, test = words.load(length=50)
     letters = np.concatenate([train.letters, test.letters]).ravel()
     starts = np.concatenate([train.starts, test.starts]).ravel()
-    text = " ".join(re.findall("[a-z]+", " ".join(topics.topics.values()).lower()))
+    text = " ".join(re.findall("[a-z]+", documentation().lower()))
     cut = words.cut(letters, starts)
     assert text.startswith(cut) and len(text) - len(cut) < 100
     assert 0.08 < len(test.letters) / (len(train.letters) + len(test.letters)) <= 0.1
+
+
+def test_nothing_held_out_is_learnt_by_heart():
+    train, test = (
+        "".join(words.LETTERS[letter] for letter in half.letters.ravel())
+        for half in words.load(length=64)
+    )
+    seen = {train[i : i + 64] for i in range(len(train) - 63)}
+    assert seen.isdisjoint(test[i : i + 64] for i in range(len(test) - 63))
 
 
 def test_a_word_begins_where_it_is_said_to():

@@ -1,6 +1,9 @@
 """Dates as people write them, and the same in ISO 8601."""
 
 import datetime
+import re
+import reprlib
+import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -35,12 +38,15 @@ class Dates(NamedTuple):
 
 
 # All that any format writes: the days of 2024 have every digit and every name.
-_SHOWN = [datetime.date(2024, 1, 1) + datetime.timedelta(n) for n in range(366)]
-CHARACTERS = "".join(
-    sorted({c for f in FORMATS for d in _SHOWN for c in written(d, f)})
-)
+_DAYS = [datetime.date(2024, 1, 1) + datetime.timedelta(n) for n in range(366)]
+_SHOWN = " ".join(written(day, form) for form in FORMATS for day in _DAYS)
+CHARACTERS = "".join(sorted(set(_SHOWN)))
 VOCABULARY = 1 + len(CHARACTERS)  # the number 0 is padding
 _NUMBERS = {character: number for number, character in enumerate(CHARACTERS, start=1)}
+_LETTERS = re.compile(r"[^\W\d]+")
+_WORDS = set(_LETTERS.findall(_SHOWN))
+# Of two that differ by case, as "Mai" and "mai", the one with the capital.
+_BY_CASE = {word.casefold(): word for word in sorted(_WORDS, reverse=True)}
 
 
 def load(seed: int, examples: int, held_out: bool = False) -> Dates:
@@ -106,7 +112,7 @@ def encode(
     """Texts as numbers: the place in `CHARACTERS`, from 1 on, and zeros as padding.
 
     Args:
-        texts: Each of 1 to 30 characters.
+        texts: Each of 1 to 30 characters. Words are read in either case.
 
     Returns:
         The numbers, and how many characters each text has.
@@ -118,22 +124,39 @@ def encode(
         >>> sources, lengths = encode(["5 mars 2024"])
         >>> decode(sources), lengths.tolist()
         (['5 mars 2024'], [11])
+        >>> decode(encode(["MARCH 5, 2024"])[0])
+        ['March 5, 2024']
     """
+    texts = [_as_formats(text) for text in texts]
     for text in texts:
         if not 1 <= len(text) <= LENGTH:
             raise DataError(
-                f"expected dates of 1 to {LENGTH} characters; got {len(text)}: {text!r}"
+                f"expected dates of 1 to {LENGTH} characters; got {len(text)}: "
+                f"{reprlib.repr(text)}"
             )
         unknown = [character for character in text if character not in _NUMBERS]
         if unknown:
             raise DataError(
                 f"expected dates of the characters {CHARACTERS!r}; got {unknown[0]!r} "
-                f"in {text!r}"
+                f"in {reprlib.repr(text)}"
             )
     sources = np.zeros((len(texts), LENGTH), np.int32)
     for row, text in zip(sources, texts, strict=True):
         row[: len(text)] = [_NUMBERS[character] for character in text]
     return sources, np.array([len(text) for text in texts], np.int32)
+
+
+def _as_formats(text: str) -> str:
+    """A text in composed characters, its words in the case in which formats have them.
+
+    On some systems "ä" is two characters, and "월" three.
+    """
+
+    def known(match):
+        word = match[0]
+        return word if word in _WORDS else _BY_CASE.get(word.casefold(), word)
+
+    return _LETTERS.sub(known, unicodedata.normalize("NFC", text))
 
 
 def decode(sources: Int[np.ndarray, "examples length"]) -> list[str]:

@@ -1,11 +1,12 @@
 """Words run together: English letters without spaces, to be cut into words again."""
 
 import re
-from pydoc_data import topics
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int
+
+from train.data import text
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 HELD_OUT = 0.1  # the last share of the windows
@@ -21,8 +22,7 @@ class Words(NamedTuple):
 def load(length: int = 64) -> tuple[Words, Words]:
     """Windows of a text of Python's own documentation, without its spaces.
 
-    The text is that of the standard library's `pydoc_data.topics`, which differs a
-    little from one Python to the next. Its last tenth is held out.
+    The text is that of `train.data.text.documentation`. Its last tenth is held out.
 
     Args:
         length: Letters of a window, from 1 to all there are in a tenth.
@@ -39,7 +39,7 @@ def load(length: int = 64) -> tuple[Words, Words]:
         >>> train.letters.shape[1], set(np.unique(test.starts).tolist())
         (64, {0, 1})
     """
-    words = re.findall("[a-z]+", " ".join(topics.topics.values()).lower())
+    words = re.findall("[a-z]+", text.documentation().lower())
     every = of(words)
     count = len(every.letters) // max(length, 1)
     held_out = int(count * HELD_OUT)
