@@ -60,6 +60,12 @@ class Config(training.Config):
     )
     features: int = launch.flag(64, "Hidden units of each direction.", lower_bound=2)
     learning_rate: float = launch.flag(3e-3, "Its step size.", lower_bound=0.0)
+    linear_rate: float = launch.flag(
+        1e-2,
+        "The linear model's step size: at that of the nets it would not be trained out "
+        "after as many steps, and no fair baseline.",
+        lower_bound=0.0,
+    )
     batch_size: int = launch.flag(64, "Sequences a step.", lower_bound=1)
     steps: int = launch.flag(840, "Training steps.", lower_bound=1)
     probe_every: int = launch.flag(
@@ -188,11 +194,12 @@ def learn(
         return (logits(model, params, test[0]).argmax(axis=-1) == test[1]).mean()
 
     where = {"cell": cell, "way": way}
+    rate = config.linear_rate if cell == LINEAR else config.learning_rate
     fitted = training.train(
         loss_fn,
         params,
         train,
-        config,
+        dataclasses.replace(config, learning_rate=rate),
         results,
         title=f"{cell}, {way}",
         labels=where,
@@ -286,15 +293,22 @@ def show(
 def caption(reads: list[Read], examples: int, config: Config) -> str:
     """What was done, so that the figure can stand alone."""
     elsewhere = any(one.known is not None for one in reads)
+    source = f"; hollow: {classify_figures.SOURCES[config.data]}" if elsewhere else ""
     order = f" as {config.order}" if config.data == "digits" else ""
+    count = len(config.seeds)
+    left, right = (
+        (f"mean over {count} seeds of nets", "mean over them and its 95 % interval")
+        if count > 1
+        else ("nets of one seed", "the same seed")
+    )
+    bands = "; bands: range of seeds" if count > 1 else ""
     return (
         f"{classify_figures.DATA[config.data]}{order}, {examples} held out; "
         f"{config.features} units a direction; {config.optimizer}, rate "
-        f"{config.learning_rate:g}, {config.steps} steps of {config.batch_size}, clip "
-        f"norm {config.clip_norm:g}. Left: mean over {len(config.seeds)} seeds of nets "
-        "that read forward and tell from their last output; bands: range of seeds. "
-        "Right: mean over them and its 95 % interval"
-        + ("; hollow: what is known from elsewhere." if elsewhere else ".")
+        f"{config.learning_rate:g} (of the linear model {config.linear_rate:g}), "
+        f"{config.steps} steps of {config.batch_size}, clip norm "
+        f"{config.clip_norm:g}. Left: {left} that read forward and tell from their "
+        f"last output{bands}. Right: {right}{source}."
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from experiments import report
-from experiments.verdicts import Interval, Verdict, interval, positive, together
+from experiments.verdicts import Interval, Judged, Verdict, interval, judge, positive
 
 END, BOTH, SMALL, ALL = WAYS = (
     "last output",
@@ -18,7 +18,8 @@ END, BOTH, SMALL, ALL = WAYS = (
 INPUTS = "all inputs"  # what the linear model tells from
 LINEAR = "linear"  # stands where the others have the name of their cell
 MARGIN = 1.0  # percentage points that all outputs may tell more, and be no better
-# %, from the last output of PyTorch's cells, on the same halves.
+UNITS = 64  # that the cells have of which numbers are known
+# %, from the last output of PyTorch's cells with as many, on the same halves.
 DIGITS = {
     "rows": {"elman": 92.2, "lstm": 89.5, "gru": 91.8},
     "pixels": {"elman": 77.8, "lstm": 78.6, "gru": 88.5},
@@ -72,7 +73,8 @@ def known(
         91.8
     """
     if data == "digits":
-        return DIGITS[order].get(cell) if way == END else None
+        same = (way, features, bidirectional) == (END, UNITS, False)
+        return DIGITS[order].get(cell) if same else None
     if cell == LINEAR:
         return MNIST1D_LINEAR
     published = ("gru", ALL, 6, True)
@@ -110,35 +112,36 @@ def linear(reads: Sequence[Read]) -> Read:
     return next(one for one in reads if one.cell == LINEAR)
 
 
-def more(one: Read, other: Read) -> Interval:
-    """By how many points one is more accurate than the other, from seed to seed."""
-    return interval(100 * (one.accuracy - other.accuracy))
+def gain(one: Read, other: Read) -> Float[np.ndarray, " seeds"]:
+    """By how many points one is more accurate than the other, seed by seed."""
+    return 100 * (one.accuracy - other.accuracy)
+
+
+def against_linear(reads: Sequence[Read]) -> Judged:
+    """Of each cell, whether its last output tells more than the linear model."""
+    base = linear(reads)
+    return judge([gain(one, base) for one in of(reads, END).values()])
 
 
 def verdicts(reads: Sequence[Read], majority: float) -> list[Verdict]:
     """Many to one; recurrent or linear; one output or all; from both ends or one."""
-    end, base = of(reads, END), linear(reads)
-    chance = {
-        cell: interval(100 * (one.accuracy - majority)) for cell, one in end.items()
-    }
+    end = of(reads, END)
+    chance = judge([100 * (one.accuracy - majority) for one in end.values()])
     found = [
-        Verdict(
+        chance.verdict(
             "Many to one: a recurrent net tells a sequence's class from its last "
             "output alone",
-            _together(chance.values()),
             "Accuracy above that of the most frequent class, in points: "
-            f"{_numbers(chance)}.",
+            f"{_numbers(end, chance)}.",
         )
     ]
-    gains = {cell: more(one, base) for cell, one in end.items()}
-    mean = 100 * base.accuracy.mean()
+    gains, mean = against_linear(reads), 100 * linear(reads).accuracy.mean()
     found.append(
-        Verdict(
+        gains.verdict(
             "The last output tells more than a linear model that sees the whole "
             "sequence at once",
-            _together(gains.values()),
             f"Accuracy above that of the linear model ({mean:.1f} %), in points: "
-            f"{_numbers(gains)}.",
+            f"{_numbers(end, gains)}.",
         )
     )
     return [*found, enough(reads), *([both_ends(reads)] if of(reads, BOTH) else [])]
@@ -146,41 +149,49 @@ def verdicts(reads: Sequence[Read], majority: float) -> list[Verdict]:
 
 def enough(reads: Sequence[Read]) -> Verdict:
     """Whether all outputs tell no more than the last, by the margin."""
-    last = of(reads, BOTH) or of(reads, END)
-    lost = {cell: more(one, last[cell]) for cell, one in of(reads, ALL).items()}
-    return Verdict(
+    last, every = of(reads, BOTH) or of(reads, END), of(reads, ALL)
+    found = judge(
+        [gain(one, last[cell]) for cell, one in every.items()],
+        lambda more: positive(
+            Interval(MARGIN - more.mean, MARGIN - more.high, MARGIN - more.low)
+        ),
+    )
+    return found.verdict(
         f"One vector at the end is enough: the outputs of all steps tell no more than "
         f"{MARGIN:g} percentage point more",
-        _together(
-            Interval(MARGIN - gain.mean, MARGIN - gain.high, MARGIN - gain.low)
-            for gain in lost.values()
-        ),
-        f"All outputs minus the last, in points: {_numbers(lost)}.",
+        f"All outputs minus the last, in points: {_numbers(every, found)} (parameters, "
+        f"as their last layer is larger: {_sizes(every, last)}).",
     )
 
 
 def both_ends(reads: Sequence[Read]) -> Verdict:
     """Whether reading both ways tells more, with no more parameters too."""
-    end, gains, sizes = of(reads, END), {}, []
+    end, gains = of(reads, END), {}
     for way, label in ((BOTH, "as many units a direction"), (SMALL, "small")):
         for cell, one in of(reads, way).items():
-            gains[f"{cell}, {label}"] = more(one, end[cell])
-            if way == SMALL:
-                sizes.append(f"{one.parameters:,} against {end[cell].parameters:,}")
-    return Verdict(
+            gains[f"{cell}, {label}"] = gain(one, end[cell])
+    found = judge(list(gains.values()))
+    return found.verdict(
         "Reading from both ends tells more than reading forward",
-        _together(gains.values()),
-        f"Both minus forward, in points: {_numbers(gains)} (parameters of the small "
-        f"ones: {', '.join(sizes)}).",
+        f"Both minus forward, in points: {_numbers(gains, found)} (parameters of the "
+        f"small ones: {_sizes(of(reads, SMALL), end)}).",
     )
 
 
-def _together(gains: Iterable[Interval]) -> str:
-    return together([positive(gain) for gain in gains])
+def _numbers(names: Iterable[str], found: Judged) -> str:
+    """What was judged, each with its name."""
+    return ", ".join(
+        f"{name} {gain.text('{:+.1f}')}"
+        for name, gain in zip(names, found.intervals, strict=True)
+    )
 
 
-def _numbers(gains: dict[str, Interval]) -> str:
-    return ", ".join(f"{what} {gain.text('{:+.1f}')}" for what, gain in gains.items())
+def _sizes(some: dict[str, Read], others: dict[str, Read]) -> str:
+    """The parameters of some, cell by cell, against those of others."""
+    return ", ".join(
+        f"{cell} {one.parameters:,} against {others[cell].parameters:,}"
+        for cell, one in some.items()
+    )
 
 
 def mistakes(one: Read) -> Float[np.ndarray, "classes classes"]:

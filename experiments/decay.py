@@ -1,5 +1,6 @@
 """The table and the figure of how gradients decay over time."""
 
+import itertools
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -8,9 +9,11 @@ from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 
 from experiments import report
+from experiments.verdicts import FAILS, HOLDS, OPEN, Interval, Verdict, judge, within
 from nets import flow
 
 NEVER = 1000  # times the sequence: what halves or doubles so slowly does neither
+SAME = np.log(2)  # nats, over a whole sequence, by which decays may differ and be alike
 
 
 class Study(NamedTuple):
@@ -83,6 +86,54 @@ def halving(log_norms: np.ndarray) -> str:
     if not steps < NEVER * log_norms.shape[-1]:
         return "none"
     return f"{steps:.1f}" if mean > 0 else f"{steps:.1f} (grows)"
+
+
+def verdicts(studies: list[Study], directions: int = 1) -> list[Verdict]:
+    """Whether every two cells differ in how fast their gradients decay.
+
+    Args:
+        studies: What was found, the directions of a cell in turn.
+        directions: How many a cell has; a cell is held against others in the same.
+
+    Returns:
+        Two verdicts on all pairs, before and after training; none if there is no pair.
+    """
+    pairs = [
+        pair
+        for i in range(directions)
+        for pair in itertools.combinations(studies[i::directions], 2)
+    ]
+    if not pairs:
+        return []
+    return [differ(pairs, when) for when in ("before", "after")]
+
+
+def differ(pairs: list[tuple[Study, Study]], when: str) -> Verdict:
+    """Whether the cells of each pair differ, before or after training."""
+    tolerance = float(SAME / (pairs[0][0].before.shape[-1] - 1))
+    cases = [rate(getattr(a, when)) - rate(getattr(b, when)) for a, b in pairs]
+    found = judge(cases, lambda apart: unlike(apart, tolerance))
+    numbers = ", ".join(
+        f"{one.label} - {other.label} {apart.text('{:+.3f}')}"
+        for (one, other), apart in zip(pairs, found.intervals, strict=True)
+    )
+    return found.verdict(
+        f"{when.capitalize()} training, every two cells differ in how far back their "
+        "gradient reaches, by more than a factor of two over the sequence",
+        f"Rates of decay, one minus the other's, in nats a step (a factor of two is "
+        f"{tolerance:.3f}): {numbers}.",
+    )
+
+
+def unlike(difference: Interval, tolerance: float) -> str:
+    """Whether a difference of either sign is more than a tolerance.
+
+    Example:
+        >>> unlike(Interval(-1, -1.1, -0.9), 0.2), unlike(Interval(0, -0.1, 0.1), 0.2)
+        ('holds', 'does not hold')
+    """
+    alike = within(difference, tolerance)
+    return {HOLDS: FAILS, FAILS: HOLDS}.get(alike, OPEN)
 
 
 def draw(

@@ -117,6 +117,7 @@ def publish(
     for name, (figure, _) in figures.items():
         figure.savefig(results.path / name)
     table = decay.table(studies)
+    verdicts = decay.verdicts(studies, 1 + config.bidirectional)
     print(table.text())
     gateless = [c.label for c in courses if c.gates is not None and not c.gates]
     unmarked = [f"{name} names no gates (see nets.gate)." for name in gateless]
@@ -131,7 +132,10 @@ def publish(
         findings=[*sentences.values(), *unmarked],
         figures={name: CAPTIONS[name] for name in sentences},
         tables={"What was measured": table},
+        verdicts=verdicts,
     )
+    for verdict in verdicts:
+        print(verdict.text())
 
 
 CAPTIONS = {

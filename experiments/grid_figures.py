@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments import report
+from experiments.verdicts import HOLDS, Interval, Judged, Verdict, judge
 
 MOST_PANELS = 4
 
@@ -18,6 +19,7 @@ def draw(
     scores: Sequence[np.ndarray],
     best: int | None,
     metric: str,
+    goal: str,
     caption: str,
 ) -> Figure:
     """What every combination reached.
@@ -27,6 +29,7 @@ def draw(
         scores: [seeds] of each combination, nan where it diverged.
         best: Which is best, if one is.
         metric: What was measured.
+        goal: "max" or "min", which of it is best.
         caption: What was done.
 
     Returns:
@@ -34,7 +37,7 @@ def draw(
     """
     names = list(values[0])
     axes_values = {name: list(dict.fromkeys(v[name] for v in values)) for name in names}
-    title = headline(values, scores, best, metric)
+    title = headline(values, scores, best, metric, goal)
     if len(names) == 1:
         figure, (axis,) = report.figure(title, columns=1)
         _line(axis, names[0], axes_values[names[0]], scores, metric)
@@ -50,19 +53,97 @@ def headline(
     scores: Sequence[np.ndarray],
     best: int | None,
     metric: str,
+    goal: str,
 ) -> str:
-    """The finding: which is best, and whether another may be as good."""
+    """The finding: which is best, and than how many others it is better for sure."""
     if best is None:
         return "All combinations diverged"
-    flags = ", ".join(f"{name} {value}" for name, value in values[best].items())
-    reached = said(scores[best])
-    ranges = [(s.min(), s.max()) for s in scores if np.isfinite(s).all()]
-    low, high = scores[best].min(), scores[best].max()
-    as_good = sum(a <= high and b >= low for a, b in ranges) - 1
+    found = verdicts(values, scores, best, goal)
+    parts = against(scores, best, goal).parts if found else []
     rest = (
-        f";\n{as_good} of {len(scores) - 1} others overlap with it" if as_good else ""
+        f";\nsurely better than {parts.count(HOLDS)} of {len(parts)} others"
+        if parts
+        else ""
     )
-    return f"Best: {textwrap.fill(flags, 50)}\n{metric} {reached}{rest}"
+    flags = textwrap.fill(named(values[best]), 50)
+    return f"Best: {flags}\n{metric} {said(scores[best])}{rest}"
+
+
+def named(values: dict[str, str]) -> str:
+    """A combination in words."""
+    return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def against(scores: Sequence[np.ndarray], best: int, goal: str) -> Judged:
+    """The best combination against each other, in turn.
+
+    Args:
+        scores: [seeds] of each combination, as many seeds in all but where it
+            diverged, which is nan and worse than any number.
+        best: Which is best.
+        goal: "max" or "min".
+
+    Returns:
+        What is said of each of the others, and by how much the best is better.
+
+    Example:
+        >>> scores = [np.array([0.9, 0.91]), np.array([np.nan] * 2)]
+        >>> against(scores, 0, "max").parts
+        ['holds']
+    """
+    sign = 1 if goal == "max" else -1
+    others = [one for i, one in enumerate(scores) if i != best]
+    found = judge([sign * (scores[best] - one) for one in others if finite(one)])
+    seen = iter(zip(found.parts, found.intervals, strict=True))
+    diverged = HOLDS, Interval(np.inf, np.inf, np.inf)
+    every = [next(seen) if finite(one) else diverged for one in others]
+    return Judged([part for part, _ in every], [gain for _, gain in every])
+
+
+def finite(scores: np.ndarray) -> bool:
+    """Whether no seed has diverged."""
+    return bool(np.isfinite(scores).all())
+
+
+def verdicts(
+    values: Sequence[dict[str, str]],
+    scores: Sequence[np.ndarray],
+    best: int | None,
+    goal: str,
+) -> list[Verdict]:
+    """Whether the choice matters.
+
+    Args:
+        values: Each flag's value, of each combination.
+        scores: [seeds] of each combination, nan where it diverged.
+        best: Which is best, if one is.
+        goal: "max" or "min".
+
+    Returns:
+        One verdict, on the best against each other; none if it has no others, or
+        others of as many seeds.
+    """
+    seeds = {len(one) for one in scores if finite(one)}
+    if best is None or len(scores) < 2 or len(seeds) > 1:
+        return []
+    found = against(scores, best, goal)
+    others = [one for i, one in enumerate(values) if i != best]
+    nearest = int(np.argmin([gain.mean for gain in found.intervals]))
+    least = found.intervals[nearest]
+    why = (
+        f"{named(values[best])} is best, next is {named(others[nearest])}; better by "
+        f"{gained(least)} (all others are in the table)."
+    )
+    claim = (
+        f"The choice of {' and '.join(values[best])} matters: the best combination is "
+        "better than each of the others"
+    )
+    return [found.verdict(claim, why)]
+
+
+def gained(gain: Interval) -> str:
+    """By how much the best is better, in words."""
+    return gain.text("{:+.4g}") if np.isfinite(gain.mean) else "all, as it diverged"
 
 
 def said(scores: np.ndarray) -> str:

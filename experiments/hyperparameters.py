@@ -69,17 +69,22 @@ def run(config: Config, results: Run) -> None:
     scores = [np.array(found[trial.name], float) for trial in trials]
     values = [trial.values for trial in trials]
     best = best_of(scores, config.goal)
-    figure = grid_figures.draw(values, scores, best, config.metric, caption(config))
+    text = caption(config)
+    figure = grid_figures.draw(values, scores, best, config.metric, config.goal, text)
     figure.savefig(results.path / "grid.png")
-    found = table(values, scores, config)
+    found = table(values, scores, best, config)
+    verdicts = grid_figures.verdicts(values, scores, best, config.goal)
     page.write(
         results,
         question=__doc__,
         findings=[report.finding(figure)],
-        figures={"grid.png": caption(config)},
+        figures={"grid.png": text},
         tables={"All combinations, the best first": found},
+        verdicts=verdicts,
     )
     print(found.text())
+    for verdict in verdicts:
+        print(verdict.text())
 
 
 def find(name: str) -> Any:
@@ -230,16 +235,26 @@ def best_of(scores: Sequence[np.ndarray], goal: str) -> int | None:
 
 
 def table(
-    values: Sequence[dict[str, str]], scores: Sequence[np.ndarray], config: Config
+    values: Sequence[dict[str, str]],
+    scores: Sequence[np.ndarray],
+    best: int | None,
+    config: Config,
 ) -> report.Table:
-    """All combinations, the best first."""
+    """All combinations, the best first, and by how much it is better than each."""
     sign = -1 if config.goal == "max" else 1
     means = [np.nan_to_num(sign * one.mean(), nan=np.inf) for one in scores]
     header = [*values[0], f"{config.metric}, mean ± deviation over seeds", "seeds"]
+    gains = {i: "-" for i in range(len(scores))}
+    if grid_figures.verdicts(values, scores, best, config.goal) and best is not None:
+        header.append("the best is better by [interval judged]")
+        others = [i for i in gains if i != best]
+        found = grid_figures.against(scores, best, config.goal).intervals
+        gains |= dict(zip(others, map(grid_figures.gained, found), strict=True))
     rows = []
     for i in np.argsort(means, kind="stable"):
         said = grid_figures.said(scores[i])
-        rows.append([*values[i].values(), said, str(len(scores[i]))])
+        row = [*values[i].values(), said, str(len(scores[i])), gains[int(i)]]
+        rows.append(row[: len(header)])
     return report.Table(header, rows)
 
 

@@ -59,7 +59,7 @@ def test_digits_are_read_from_both_ends(run, tmp_path):
     assert models[BOTH]["parameters"] == 2 * cell + (2 * 4 + 1) * dense
     assert models[ALL]["parameters"] == 2 * cell + (8 * 2 * 4 + 1) * dense
     assert models[SMALL]["parameters"] <= models[END]["parameters"]
-    assert [models[way]["known"] for way in models] == [None, 92.2, None, None, None]
+    assert all(models[way]["known"] is None for way in models)  # of 64 units
 
     train, test = digits.load()
     found = rows(folder, "accuracy")
@@ -101,7 +101,36 @@ def test_a_cell_of_ones_own_reads_mnist1d(run, tmp_path):
     assert rows(tmp_path / "out", "majority")[0]["test_accuracy"] < 0.2
     said = [row["said"] for row in rows(tmp_path / "out", "verdict")]
     assert said == [OPEN] * 3  # one seed tells nothing of others
-    assert "elsewhere" in (tmp_path / "out" / "report.html").read_text()
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "hollow: as published by Greydanus and Kobak" in page
+    assert "nets of one seed" in page and "1 seeds" not in page
+
+
+def test_the_linear_model_has_a_rate_of_its_own(run, tmp_path):
+    losses = {}
+    for rate in ("0", "1"):
+        flags = ["--cells=elman", "--seeds=0", f"--linear_rate={rate}", *TINY]
+        assert run(*flags, f"--results={rate}")[0] == 0
+        found = rows(tmp_path / rate, "accuracy")
+        losses[rate] = {row["way"]: np.round(row["curve"], 6).tolist() for row in found}
+    assert losses["0"][END] == losses["1"][END]
+    assert len(set(losses["0"][INPUTS])) == 1 < len(set(losses["1"][INPUTS]))
+    assert "of the linear model 1)" in (tmp_path / "1" / "report.html").read_text()
+    assert run("--help")[1].count("--linear_rate=0.01") == 1
+
+
+CAPTIONS = [
+    ("--features=64", "hollow: PyTorch&#x27;s cells of 64 units, measured on the same"),
+    ("--features=4", "95 % interval."),
+]
+
+
+@pytest.mark.parametrize(("flag", "words"), CAPTIONS)
+def test_the_caption_names_the_source_of_what_is_known(flag, words, run, tmp_path):
+    flags = [*TINY, "--cells=elman", "--seeds=0,1", "--steps=1", flag]
+    assert run(*flags, "--results=out")[0] == 0
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert words in page and ("hollow" in page) == (flag == "--features=64")
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
@@ -132,6 +161,8 @@ def test_the_small_net_has_as_many_units_as_it_may(name):
 
 KNOWN = [
     (("digits", "pixels", "lstm", END, 64, False), 78.6),
+    (("digits", "rows", "lstm", END, 63, False), None),
+    (("digits", "rows", "lstm", END, 64, True), None),
     (("digits", "rows", "lstm", BOTH, 64, True), None),
     (("digits", "rows", "mgu", END, 64, False), None),
     (("mnist1d", "rows", "gru", ALL, 6, True), 91),
@@ -179,8 +210,9 @@ def test_each_claim_is_judged_by_its_interval(reads, said):
         reads = [read(LINEAR, INPUTS, 0.8), *reads[1:]]
     found = classify_verdicts.verdicts(reads, majority=0.1)
     assert [verdict.said for verdict in found] == said
+    assert "larger: gru 9 against 9)" in found[2].why
     if classify_verdicts.of(reads, SMALL):
-        assert "(parameters of the small ones: 9 against 9)" in found[-1].why
+        assert "(parameters of the small ones: gru 9 against 9)" in found[-1].why
 
 
 def test_cells_may_differ():
@@ -196,14 +228,21 @@ def test_cells_may_differ():
 TITLES = [
     ([BASE, GOOD, SAME], "more than a linear model of it all: gru 90; linear 80 %"),
     ([BASE, POOR], "less than a linear model of it all: elman 70; linear 80 %"),
-    ([BASE, SPLIT], "In each cell some seed tells no more than a linear model of"),
+    ([BASE, SPLIT], "The last output of no cell surely tells more than a linear"),
+    ([BASE, SPLIT, POOR._replace(cell="lstm")], "The last output of no cell surely"),
+    ([BASE, read("gru", END, 0.81, 0.83, 0.811)], "of no cell surely tells more"),
     ([BASE, GOOD, SPLIT], "Only the last output of gru tells more than a linear mod"),
 ]
 
 
 @pytest.mark.parametrize(("reads", "words"), TITLES)
-def test_the_title_claims_what_holds_for_every_seed(reads, words):
-    assert words in classify_figures.title(reads)
+def test_the_title_claims_what_the_verdict_does(reads, words):
+    title = classify_figures.title(reads)
+    assert words in title
+    said = classify_verdicts.verdicts([*reads, SAME._replace(cell=reads[1].cell)], 0.1)
+    sure = {HOLDS: "The last output tells more", IN_PART: "Only the last output"}
+    assert title.startswith(sure.get(said[1].said, "The last output"))
+    assert (said[1].said in sure) == ("tells more" in title and "no cell" not in title)
     classify_figures.draw(reads, 0.1, "caption")
     classify_verdicts.table(reads, 0.1).text()
 

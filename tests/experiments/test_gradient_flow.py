@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from experiments import gradient_flow, launch
+from experiments import decay, gradient_flow, launch
+from experiments.verdicts import FAILS, HOLDS, OPEN
 
 SMALL = ["--steps=3", "--features=4", "--seeds=0,1", "--order=rows"]
 TINY = [*SMALL, "--probes=none"]
@@ -132,7 +133,7 @@ def test_it_compares_cells_before_and_after_training(command, folder):
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""  # no bar where there is no terminal
     lines = done.stdout.splitlines()
-    assert [line.split()[0] for line in lines[-5:-1]] == [
+    assert [line.split()[0] for line in lines[-7:-3]] == [
         "elman",
         "lstm",
         "gru",
@@ -159,7 +160,45 @@ def test_it_compares_cells_before_and_after_training(command, folder):
         slope = np.polyfit(range(8), row["log_norm"], 1)[0]
         np.testing.assert_allclose(row["decay"], slope, rtol=1e-3, atol=1e-5)
     assert len(rows(out, "training")) == 4 * 2
+    said = rows(out, "verdict")
+    assert [row["claim"].split()[0] for row in said] == ["Before", "After"]
+    assert all(row["why"] in done.stdout for row in said)
+    assert said[0]["why"].count(" - ") == 4 * 3 / 2  # all pairs
     assert all(0 <= row["test_accuracy"] <= 1 for row in rows(out, "accuracy"))
+
+
+def study(label, before, after):
+    """A study whose gradients decay at these rates, in nats a step, seed by seed."""
+    time = np.arange(11)
+    before, after = (np.array(rates)[:, None] * time for rates in (before, after))
+    return decay.Study(label, 1, np.ones(len(before)), before, after, 1.0)
+
+
+ELMAN = study("elman", [0.3, 0.31, 0.3], [0.0, 0.3, -0.3])
+LSTM = study("lstm", [0.1, 0.1, 0.101], [0.1, 0.1, 0.1])
+TWIN = study("twin", [0.1, 0.11, 0.101], [0.1, 0.1, 0.1])
+DIFFER = [
+    ([ELMAN, LSTM], [HOLDS, OPEN]),
+    ([LSTM, ELMAN], [HOLDS, OPEN]),  # of either sign
+    ([LSTM, TWIN], [FAILS, FAILS]),  # by less than a factor of two over ten steps
+    ([LSTM], []),
+]
+
+
+@pytest.mark.parametrize(("studies", "said"), DIFFER)
+def test_cells_differ_by_more_than_a_factor_of_two(studies, said):
+    assert [verdict.said for verdict in decay.verdicts(studies)] == said
+
+
+def test_some_pairs_may_differ():
+    before, _ = decay.verdicts([ELMAN, LSTM, TWIN])
+    assert before.cases == "2 of 3 cases" and "lstm - twin" in before.why
+
+
+def test_each_direction_is_held_against_its_own():
+    found = decay.verdicts([ELMAN, LSTM, LSTM, TWIN], directions=2)
+    assert "elman - lstm" in found[0].why and "lstm - twin" in found[0].why
+    assert found[0].why.count(" - ") == 2
 
 
 def test_probes_look_while_the_cells_learn(run, folder):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from commands import rows
 
-from experiments import hyperparameters, launch
+from experiments import grid_figures, hyperparameters, launch
+from experiments.verdicts import HOLDS, IN_PART, OPEN
 from train import new_run
 
 TOYS = """
@@ -173,7 +174,9 @@ def test_a_combination_that_diverges_is_said_to(command):
         "--experiment=mine.toy", "--grid=rate=0.1,9", "--set=", "--results=out"
     )
     assert code == 0
-    assert out.splitlines()[-2].split() == ["9", "diverged", "1"]
+    table, verdict, _ = out.splitlines()[-3:]
+    assert table.split()[:3] == ["9", "diverged", "1"]
+    assert "The choice of rate matters" in verdict
 
 
 @pytest.mark.parametrize("grid", ["rate=0.1,0.2", "rate=0.1;sizes=1,2;steps=1,2,3"])
@@ -190,6 +193,34 @@ def test_the_best_is_the_largest_or_the_smallest():
     assert hyperparameters.best_of(scores, "max") == 0
     assert hyperparameters.best_of(scores, "min") == 2
     assert hyperparameters.best_of(scores[1:2], "min") is None
+
+
+GRIDS = [
+    ([[0.9, 0.91, 0.9], [0.8, 0.81, 0.801]], HOLDS, "1 of 1"),
+    ([[0.9, 0.91, 0.9], [0.8, 0.92, 0.9]], OPEN, "0 of 1"),
+    ([[0.9, 0.91, 0.9], [0.8, 0.81, 0.801], [0.8, 0.92, 0.9]], IN_PART, "1 of 2"),
+    ([[0.9, 0.91, 0.9], [np.nan, 0.5, 0.5]], HOLDS, "1 of 1"),
+]
+
+
+@pytest.mark.parametrize(("scores", "said", "count"), GRIDS)
+@pytest.mark.parametrize("goal", ["max", "min"])
+def test_the_choice_matters_if_the_best_is_better(scores, said, count, goal):
+    sign = 1 if goal == "max" else -1
+    scores = [sign * np.array(one) for one in scores]
+    values = [{"rate": str(i)} for i in range(len(scores))]
+    (verdict,) = grid_figures.verdicts(values, scores, 0, goal)
+    assert verdict.said == said and "rate 0 is best" in verdict.why
+    title = grid_figures.headline(values, scores, 0, "accuracy", goal)
+    assert f"surely better than {count} others" in title
+
+
+def test_one_combination_is_no_choice():
+    one, other = np.array([0.9, 0.8]), np.array([0.7])
+    assert grid_figures.verdicts([{"rate": "1"}], [one], 0, "max") == []
+    values = [{"seeds": "0,1"}, {"seeds": "0"}]
+    assert grid_figures.verdicts(values, [one, other], 0, "max") == []
+    assert grid_figures.verdicts(values, [one * np.nan] * 2, None, "max") == []
 
 
 MISTAKES = [

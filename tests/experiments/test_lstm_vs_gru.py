@@ -8,7 +8,7 @@ from commands import rows
 
 import nets
 from experiments import lstm_vs_gru
-from experiments.lstm_vs_gru_figures import SETTINGS, Duel, draw, verdicts
+from experiments.lstm_vs_gru_figures import SETTINGS, Duel, draw, title, verdicts
 from experiments.verdicts import FAILS, HOLDS, IN_PART, OPEN
 
 TINY = ["--features=8", "--steps=2", "--rounds=2", "--batch_size=4"]
@@ -43,6 +43,10 @@ def test_both_learn_every_task(run, tmp_path):
         assert apart <= lstm["parameters"] - same["parameters"]
         assert all(len(row["milliseconds"]) == 2 for row in (lstm, same, more))
     assert len(rows(folder, "accuracy")) == 3 * 3 * 2
+    steps = {(r["model"], r["step"]) for r in rows(folder, "training")}
+    assert {step for name, step in steps if name.startswith("digits")} == {4}
+    assert {step for name, step in steps if name.startswith("mnist1d")} == {8}
+    assert {step for name, step in steps if name.startswith("words")} == {2}
     said = rows(folder, "verdict")
     assert len(said) == 3 and all(row["claim"] in out for row in said)
 
@@ -56,6 +60,25 @@ def test_the_units_are_those_that_come_nearest():
         for n in range(1, 16)
     ]
     assert found == 1 + int(np.argmin(apart))
+
+
+def test_the_step_size_falls_to_nothing(run, monkeypatch):
+    seen = []
+
+    def train(*args, schedule, **kwargs):
+        config = args[3]
+        seen.append((float(schedule(0)), float(schedule(config.steps))))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(lstm_vs_gru.training, "train", train)
+    run(*TINY, "--tasks=mnist1d", "--seeds=0")
+    assert seen == [(1, 0)]
+
+
+def test_one_seed_is_said_to_be_one():
+    config = lstm_vs_gru.Config(seeds=[3])
+    words = lstm_vs_gru.caption([lstm_vs_gru.cut_words()], config)
+    assert "GRU minus LSTM, of one seed." in words and "words 400" in words
 
 
 def duels(gru, parameters, ms):
@@ -77,7 +100,33 @@ CASES = [
 @pytest.mark.parametrize(("found", "said"), CASES)
 def test_each_claim_is_judged_by_itself(found, said):
     assert [verdict.said for verdict in verdicts(found)] == said
-    draw(found, "caption")
+    figure = draw(found, "caption")
+    words = {text.get_text() for axis in figure.axes for text in axis.texts}
+    assert f"{found[0].parameters[1]} of 100" in words
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == list(SETTINGS)
+    assert "dotted: 1 less" in figure.axes[0].get_xlabel()
+    assert not any(line.get_visible() for line in figure.axes[1].get_xgridlines())
+
+
+SPEEDS = [(0.79, HOLDS), (0.81, OPEN), (1.2, OPEN), (1.3, FAILS)]
+
+
+@pytest.mark.parametrize(("ratio", "said"), SPEEDS)
+def test_a_ratio_counts_if_clear_of_what_runs_differ_by(ratio, said):
+    found = duels(np.zeros(3), 75, ratio)
+    rounds = np.stack([np.ones(4), np.full(4, ratio)], axis=1)
+    found = [duel._replace(milliseconds=rounds) for duel in found]
+    verdict = verdicts(found)[1]
+    assert verdict.said == said and "factor of 1.25" in verdict.why
+    counts = {HOLDS: (2, 0), OPEN: (0, 0), FAILS: (0, 2)}[said]
+    assert "faster in {} and slower in {}".format(*counts) in title(found)
+    assert "After as many steps" in title(found)
+
+
+def test_one_round_gives_no_interval():
+    found = [duel._replace(milliseconds=duel.milliseconds[:1]) for duel in CASES[0][0]]
+    assert verdicts(found)[1].said == OPEN and "inf" not in verdicts(found)[1].why
 
 
 def test_a_claim_of_two_settings_may_hold_in_one():
