@@ -1,9 +1,11 @@
 """What every test runs under."""
 
+import gc
 import os
 import pathlib
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
+
 
 # Most of the time goes into compiling: what was compiled once is kept for the user, as
 # the experiments keep it, so that a new clone is tested in a fraction of the time.
@@ -21,7 +23,8 @@ os.environ.setdefault(
 os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false "
-    "--xla_cpu_parallel_codegen_split_count=1",
+    "--xla_cpu_parallel_codegen_split_count=1 "
+    "--xla_llvm_disable_expensive_passes=true",
 )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 
@@ -29,6 +32,10 @@ import jax
 import pytest
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# Programs being traced make objects by the million, nearly none of which is in a cycle:
+# to look for cycles among them all, again and again, takes a tenth of the time.
+gc.set_threshold(200_000, 50, 1000)
 
 
 @pytest.fixture
