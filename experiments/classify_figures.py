@@ -45,8 +45,9 @@ def title(reads: Sequence[Read]) -> str:
             "The last output of no cell surely tells more than a linear model of it "
             f"all:\n{numbers}"
         )
-    who = "Only the last output of " if len(above) < len(end) else "The last output"
-    who += " and ".join(above) if len(above) < len(end) else ""
+    who = "The last output"
+    if len(above) < len(end):
+        who = f"Only the last output of {' and '.join(above)}"
     return f"{who} tells more than a linear model of it all: {numbers}"
 
 

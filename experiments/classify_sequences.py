@@ -143,18 +143,12 @@ def no_larger(
     cell: Cell, model: SequenceClassifier, example: Array
 ) -> SequenceClassifier:
     """One that reads both ways and has no more parameters, if one unit allows."""
-    units, most = model.features - 1, count(model, example)
+    units, most = model.features - 1, training.count(model, example)
     while True:
         small = SequenceClassifier(cell, units, CLASSES, bidirectional=True)
-        if units == 1 or count(small, example) <= most:
+        if units == 1 or training.count(small, example) <= most:
             return small
         units -= 1
-
-
-def count(model: nn.Module, example: Array) -> int:
-    """The parameters of a model."""
-    shapes = jax.eval_shape(model.init, jax.random.key(0), example)
-    return sum(leaf.size for leaf in jax.tree.leaves(shapes))
 
 
 def most_frequent(train: np.ndarray, test: np.ndarray) -> float:
@@ -215,7 +209,7 @@ def learn(
         cell,
         way,
         *sizes,
-        count(model, train[0][:1]),
+        training.count(model, train[0][:1]),
         final,
         np.append(fitted.probes.steps, config.steps),
         np.concatenate([fitted.probes.values, final[None]]).T,

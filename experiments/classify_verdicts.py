@@ -1,13 +1,14 @@
 """The table and the verdicts of telling sequences from one vector."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from experiments import report
-from experiments.verdicts import Interval, Judged, Verdict, interval, judge, positive
+from experiments.verdicts import Judged, Verdict, interval, judge, positive
 
 END, BOTH, SMALL, ALL = WAYS = (
     "last output",
@@ -17,6 +18,7 @@ END, BOTH, SMALL, ALL = WAYS = (
 )
 INPUTS = "all inputs"  # what the linear model tells from
 LINEAR = "linear"  # stands where the others have the name of their cell
+POINTS = "{:+.1f}"
 MARGIN = 1.0  # percentage points that all outputs may tell more, and be no better
 UNITS = 64  # that the cells have of which numbers are known
 # %, from the last output of PyTorch's cells with as many, on the same halves.
@@ -132,7 +134,7 @@ def verdicts(reads: Sequence[Read], majority: float) -> list[Verdict]:
             "Many to one: a recurrent net tells a sequence's class from its last "
             "output alone",
             "Accuracy above that of the most frequent class, in points: "
-            f"{_numbers(end, chance)}.",
+            f"{chance.text(end, POINTS)}.",
         )
     ]
     gains, mean = against_linear(reads), 100 * linear(reads).accuracy.mean()
@@ -141,7 +143,7 @@ def verdicts(reads: Sequence[Read], majority: float) -> list[Verdict]:
             "The last output tells more than a linear model that sees the whole "
             "sequence at once",
             f"Accuracy above that of the linear model ({mean:.1f} %), in points: "
-            f"{_numbers(end, gains)}.",
+            f"{gains.text(end, POINTS)}.",
         )
     )
     return [*found, enough(reads), *([both_ends(reads)] if of(reads, BOTH) else [])]
@@ -151,16 +153,15 @@ def enough(reads: Sequence[Read]) -> Verdict:
     """Whether all outputs tell no more than the last, by the margin."""
     last, every = of(reads, BOTH) or of(reads, END), of(reads, ALL)
     found = judge(
-        [gain(one, last[cell]) for cell, one in every.items()],
-        lambda more: positive(
-            Interval(MARGIN - more.mean, MARGIN - more.high, MARGIN - more.low)
-        ),
+        [gain(last[cell], one) for cell, one in every.items()],
+        partial(positive, least=-MARGIN),
     )
     return found.verdict(
         f"One vector at the end is enough: the outputs of all steps tell no more than "
         f"{MARGIN:g} percentage point more",
-        f"All outputs minus the last, in points: {_numbers(every, found)} (parameters, "
-        f"as their last layer is larger: {_sizes(every, last)}).",
+        f"The last minus all outputs, in points: {found.text(every, POINTS)} "
+        f"(parameters of the latter, as their last layer is larger: "
+        f"{_sizes(every, last)}).",
     )
 
 
@@ -173,16 +174,8 @@ def both_ends(reads: Sequence[Read]) -> Verdict:
     found = judge(list(gains.values()))
     return found.verdict(
         "Reading from both ends tells more than reading forward",
-        f"Both minus forward, in points: {_numbers(gains, found)} (parameters of the "
-        f"small ones: {_sizes(of(reads, SMALL), end)}).",
-    )
-
-
-def _numbers(names: Iterable[str], found: Judged) -> str:
-    """What was judged, each with its name."""
-    return ", ".join(
-        f"{name} {gain.text('{:+.1f}')}"
-        for name, gain in zip(names, found.intervals, strict=True)
+        f"Both minus forward, in points: {found.text(gains, POINTS)} (parameters of "
+        f"the small ones: {_sizes(of(reads, SMALL), end)}).",
     )
 
 

@@ -113,10 +113,8 @@ def differ(pairs: list[tuple[Study, Study]], when: str) -> Verdict:
     tolerance = float(SAME / (pairs[0][0].before.shape[-1] - 1))
     cases = [rate(getattr(a, when)) - rate(getattr(b, when)) for a, b in pairs]
     found = judge(cases, lambda apart: unlike(apart, tolerance))
-    numbers = ", ".join(
-        f"{one.label} - {other.label} {apart.text('{:+.3f}')}"
-        for (one, other), apart in zip(pairs, found.intervals, strict=True)
-    )
+    names = (f"{one.label} - {other.label}" for one, other in pairs)
+    numbers = found.text(names, "{:+.3f}")
     return found.verdict(
         f"{when.capitalize()} training, every two cells differ in how far back their "
         "gradient reaches, by more than a factor of two over the sequence",

@@ -1,6 +1,7 @@
 """The figure, the table and the verdicts of drawings that a judge reads."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +9,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from experiments import pictures, report
-from experiments.verdicts import Interval, Verdict, interval, judge
+from experiments.verdicts import Verdict, interval, judge, positive
 from train.data.digits import Digits
 
 GOAL = 0.8  # of the drawings
@@ -79,11 +80,13 @@ def verdicts(drawn: Sequence[Drawn], controls: Mapping[str, Drawn]) -> list[Verd
 
 def goal(drawn: Sequence[Drawn], controls: Mapping[str, Drawn]) -> Verdict:
     """Whether drawings at every temperature are read as the label asked for."""
-    found = judge([100 * (one.right - GOAL) for one in drawn])
+    found = judge(
+        [100 * one.right for one in drawn], partial(positive, least=100 * GOAL)
+    )
     shares = ", ".join(
-        f"{one.name} {Interval(*(100 * GOAL + end for end in over)).text('{:.1f}')} % "
-        f"(their variety {one.variety.mean():.2f} of held-out digits')"
-        for one, over in zip(drawn, found.intervals, strict=True)
+        f"{one.name} {share.text('{:.1f}')} % (their variety {one.variety.mean():.2f} "
+        "of held-out digits')"
+        for one, share in zip(drawn, found.intervals, strict=True)
     )
     others = ", ".join(
         f"{other.name} {100 * other.right.mean():.1f} %" for other in controls.values()
@@ -91,8 +94,8 @@ def goal(drawn: Sequence[Drawn], controls: Mapping[str, Drawn]) -> Verdict:
     return found.verdict(
         "From a label alone a recurrent net draws digits that a CNN reads as that "
         f"label, {GOAL:.0%} of them, at every temperature",
-        f"{shares}; {others}. The CNN reads rows that do not fit as well as such that "
-        "do, so that this says nothing of how well they are drawn.",
+        f"{shares}; {others}. The CNN reads digits whose rows do not fit as well "
+        "as digits whose rows do, so this says nothing of how well they are drawn.",
     )
 
 

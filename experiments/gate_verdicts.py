@@ -129,20 +129,14 @@ def whole(found: Sequence[Clamped]) -> Verdict:
 
 def further(found: Sequence[Clamped]) -> Verdict:
     """Whether the way through the weights lets the gradient reach further."""
-    known = [one for one in found if one.predicted is not None]
-    judged = judge([-values for values in off(known, "before", "after")])
-    so = [
-        f"{one.name} ({' and '.join(times)})"
-        for i, one in enumerate(known)
-        for times in [
-            [
-                time
-                for time, part in zip(TIMES, judged.parts[2 * i :], strict=False)
-                if part == HOLDS
-            ]
-        ]
-        if times
+    names = [
+        f"{one.name} {time}"
+        for one in found
+        if one.predicted is not None
+        for time in TIMES
     ]
+    judged = judge([-values for values in off(found, "before", "after")])
+    so = [n for n, part in zip(names, judged.parts, strict=True) if part == HOLDS]
     return judged.verdict(
         "Through the weights it reaches further than sigmoid(b)^T says",
         f"So with {', '.join(so)}." if so else "So with no b.",
@@ -167,12 +161,11 @@ def learns(found: Sequence[Clamped]) -> list[Verdict]:
             )
         )
     lead = interval(100 * (learnt.accuracy - best.accuracy))
-    lacks = Interval(*(value + MARGIN for value in lead))
     said.append(
         Verdict(
             "A forget gate that is learnt is no worse than the best that is clamped, "
             f"but for {MARGIN:g} point",
-            positive(lacks),
+            positive(lead, -MARGIN),
             f"Learnt minus {best.name}: {lead.text('{:+.1f}')} points.",
         )
     )

@@ -58,13 +58,10 @@ def headline(
     """The finding: which is best, and than how many others it is better for sure."""
     if best is None:
         return "All combinations diverged"
-    found = verdicts(values, scores, best, goal)
-    parts = against(scores, best, goal).parts if found else []
-    rest = (
-        f";\nsurely better than {parts.count(HOLDS)} of {len(parts)} others"
-        if parts
-        else ""
-    )
+    found, rest = against(scores, best, goal), ""
+    if found:
+        sure, others = found.parts.count(HOLDS), len(found.parts)
+        rest = f";\nsurely better than {sure} of {others} others"
     flags = textwrap.fill(named(values[best]), 50)
     return f"Best: {flags}\n{metric} {said(scores[best])}{rest}"
 
@@ -74,23 +71,27 @@ def named(values: dict[str, str]) -> str:
     return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
-def against(scores: Sequence[np.ndarray], best: int, goal: str) -> Judged:
+def against(scores: Sequence[np.ndarray], best: int | None, goal: str) -> Judged | None:
     """The best combination against each other, in turn.
 
     Args:
         scores: [seeds] of each combination, as many seeds in all but where it
             diverged, which is nan and worse than any number.
-        best: Which is best.
+        best: Which is best, if one is.
         goal: "max" or "min".
 
     Returns:
-        What is said of each of the others, and by how much the best is better.
+        What is said of each of the others, and by how much the best is better; None if
+        it has no others, or others of as many seeds.
 
     Example:
         >>> scores = [np.array([0.9, 0.91]), np.array([np.nan] * 2)]
         >>> against(scores, 0, "max").parts
         ['holds']
     """
+    seeds = {len(one) for one in scores if finite(one)}
+    if best is None or len(scores) < 2 or len(seeds) > 1:
+        return None
     sign = 1 if goal == "max" else -1
     others = [one for i, one in enumerate(scores) if i != best]
     found = judge([sign * (scores[best] - one) for one in others if finite(one)])
@@ -120,13 +121,11 @@ def verdicts(
         goal: "max" or "min".
 
     Returns:
-        One verdict, on the best against each other; none if it has no others, or
-        others of as many seeds.
+        One verdict, on the best against each other, if they can be held against it.
     """
-    seeds = {len(one) for one in scores if finite(one)}
-    if best is None or len(scores) < 2 or len(seeds) > 1:
-        return []
     found = against(scores, best, goal)
+    if found is None or best is None:
+        return []
     others = [one for i, one in enumerate(values) if i != best]
     nearest = int(np.argmin([gain.mean for gain in found.intervals]))
     least = found.intervals[nearest]

@@ -245,11 +245,12 @@ def table(
     means = [np.nan_to_num(sign * one.mean(), nan=np.inf) for one in scores]
     header = [*values[0], f"{config.metric}, mean ± deviation over seeds", "seeds"]
     gains = {i: "-" for i in range(len(scores))}
-    if grid_figures.verdicts(values, scores, best, config.goal) and best is not None:
+    found = grid_figures.against(scores, best, config.goal)
+    if found:
         header.append("the best is better by [interval judged]")
         others = [i for i in gains if i != best]
-        found = grid_figures.against(scores, best, config.goal).intervals
-        gains |= dict(zip(others, map(grid_figures.gained, found), strict=True))
+        texts = map(grid_figures.gained, found.intervals)
+        gains |= dict(zip(others, texts, strict=True))
     rows = []
     for i in np.argsort(means, kind="stable"):
         said = grid_figures.said(scores[i])

@@ -18,7 +18,7 @@ def verdict(found: Findings, config: Any) -> Verdict:
     accuracy = interval(100 * found.test_accuracy)
     return Verdict(
         f"{which(config)} reads what the reference reads, but for {MARGIN:g} point",
-        positive(interval(100 * found.test_accuracy - known + MARGIN)),
+        positive(accuracy, known - MARGIN),
         f"Test accuracy {accuracy.text('{:.1f}')} %, reference "
         f"{REFERENCES[config.data].accuracy} %.",
     )

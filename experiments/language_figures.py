@@ -165,11 +165,8 @@ def verdict(
 ) -> Verdict:
     """Whether by all cells something is gained, in nats."""
     found = judge([gain * BITS for gain in gains.values()])
-    numbers = ", ".join(
-        f"{name} {gain.text('{:+.3f}')}"
-        for name, gain in zip(gains, found.intervals, strict=True)
-    )
     what = minus if " minus " in minus else f"{minus} minus the net"
+    numbers = found.text(gains, "{:+.3f}")
     return found.verdict(claim, f"Bits a character, {what}: {numbers}.")
 
 

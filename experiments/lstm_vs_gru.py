@@ -140,7 +140,8 @@ def run(config: Config, results: Run) -> None:
 def compare(task: Task, config: Config, results: Run) -> list[Duel]:
     """The GRU against the LSTM in one task, at equal units and at equal parameters."""
     lstm = task.make(nets.lstm(), config.features)
-    more = units(task, count(lstm, task))
+    example = task.train[0][:1]
+    more = units(task, training.count(lstm, example))
     models = {
         "lstm": lstm,
         "gru": task.make(nets.gru(), config.features),
@@ -157,7 +158,7 @@ def compare(task: Task, config: Config, results: Run) -> list[Duel]:
             kind="model",
             **where,
             features=model.features,
-            parameters=count(model, task),
+            parameters=training.count(model, example),
             milliseconds=1e3 * seconds[:, i],
         )
         for seed, value in zip(config.seeds, accuracy[name], strict=True):
@@ -167,7 +168,10 @@ def compare(task: Task, config: Config, results: Run) -> list[Duel]:
             task.name,
             setting,
             (lstm.features, models[name].features),
-            (count(lstm, task), count(models[name], task)),
+            (
+                training.count(lstm, example),
+                training.count(models[name], example),
+            ),
             (accuracy["lstm"], accuracy[name]),
             1e3 * seconds[:, [0, i]],
         )
@@ -180,18 +184,16 @@ def compare(task: Task, config: Config, results: Run) -> list[Duel]:
 
 def units(task: Task, parameters: int) -> int:
     """With how many units a GRU's model has as many parameters, or nearly."""
+
+    def size(features):
+        return training.count(task.make(nets.gru(), features), task.train[0][:1])
+
     features = 1
-    while count(task.make(nets.gru(), features + 1), task) <= parameters:
+    while size(features + 1) <= parameters:
         features += 1
     nearest = [features, features + 1]
-    sizes = [abs(count(task.make(nets.gru(), n), task) - parameters) for n in nearest]
+    sizes = [abs(size(n) - parameters) for n in nearest]
     return nearest[int(np.argmin(sizes))]
-
-
-def count(model: Any, task: Task) -> int:
-    """The parameters of a model."""
-    shapes = jax.eval_shape(model.init, jax.random.key(0), task.train[0][:1])
-    return sum(leaf.size for leaf in jax.tree.leaves(shapes))
 
 
 def learn(

@@ -1,6 +1,7 @@
 """The figure, the table and the verdicts of the GRU against the LSTM."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -150,10 +151,7 @@ def _ratio(gain: Interval) -> Interval:
 
 def accuracy(duels: Sequence[Duel]) -> Judged:
     """Whether the accuracy is not below the LSTM's by more than the margin."""
-    return judge(
-        [one.gain for one in duels],
-        lambda gain: positive(Interval(*(value + MARGIN for value in gain))),
-    )
+    return judge([one.gain for one in duels], partial(positive, least=-MARGIN))
 
 
 def no_worse(duels: Sequence[Duel]) -> Verdict:

@@ -84,11 +84,12 @@ def models(cell: Cell, train: Words, config: Config) -> dict[str, SequenceTagger
     """A model a way of reading, by the names of `WAYS`."""
     make = partial(SequenceTagger, cell, classes=2, vocabulary=len(LETTERS))
     forward = make(config.features)
-    most = count(forward, train)
+    example = jnp.asarray(train.letters[:1])
+    most = training.count(forward, example)
     fewer = bisect.bisect_right(
         range(1, config.features + 1),
         most,
-        key=lambda units: count(make(units, bidirectional=True), train),
+        key=lambda units: training.count(make(units, bidirectional=True), example),
     )
     ways = (
         forward,
@@ -97,13 +98,6 @@ def models(cell: Cell, train: Words, config: Config) -> dict[str, SequenceTagger
         make(max(fewer, 1), bidirectional=True),
     )
     return dict(zip(WAYS, ways, strict=True))
-
-
-def count(model: SequenceTagger, train: Words) -> int:
-    """Its parameters."""
-    example = jnp.asarray(train.letters[:1])
-    shapes = jax.eval_shape(model.init, jax.random.key(0), example)
-    return sum(leaf.size for leaf in jax.tree.leaves(shapes))
 
 
 def tag(
@@ -134,7 +128,7 @@ def tag(
     return Tagged(
         name,
         model.features,
-        count(model, train),
+        training.count(model, jnp.asarray(train.letters[:1])),
         np.nan_to_num(f1),  # who takes nothing for a start finds none
         np.asarray(found.accuracy),
         np.asarray(found.bits),

@@ -99,10 +99,8 @@ def verdict(found: Sequence[Tagged]) -> Verdict:
     """Whether reading both ways is better than either, at equal parameters too."""
     differences = gains(found)
     judged = judge(list(differences.values()))
-    numbers = "; ".join(
-        f"{two} minus {one} {gain.text('{:+.1f}')}"
-        for (two, one), gain in zip(differences, judged.intervals, strict=True)
-    )
+    names = (f"{two} minus {one}" for two, one in differences)
+    numbers = judged.text(names, "{:+.1f}")
     size = {one.way: one.parameters for one in found}
     return judged.verdict(
         "A label that hangs on both sides is told better by a network that reads both "

@@ -58,12 +58,12 @@ def check(config: Config, examples: int, of: str) -> None:
         )
 
 
-def start(model: nn.Module, example: Array, seeds: list[int]) -> Any:
+def start(model: nn.Module, example: Any, seeds: list[int]) -> Any:
     """The parameters of one model a seed, stacked.
 
     Args:
         model: A Linen module.
-        example: An input that it takes.
+        example: An input that it takes; several as a tuple.
         seeds: As in the flags.
 
     Returns:
@@ -71,12 +71,28 @@ def start(model: nn.Module, example: Array, seeds: list[int]) -> Any:
     """
     keys = jnp.stack([jax.random.fold_in(jax.random.key(s), 0) for s in seeds])
 
+    inputs = example if isinstance(example, tuple) else (example,)
+
     def start_one(key):
-        return model.init(key, example)["params"]
+        return model.init(key, *inputs)["params"]
 
     # One after another: QR decompositions of several seeds at once, in several cells,
     # may wait for each other for ever on a CPU of two cores.
     return jax.jit(lambda keys: jax.lax.map(start_one, keys))(keys)
+
+
+def count(model: nn.Module, example: Array) -> int:
+    """How many parameters a model has.
+
+    Args:
+        model: A Linen module.
+        example: An input that it takes.
+
+    Returns:
+        Their number, for which nothing is computed.
+    """
+    shapes = jax.eval_shape(model.init, jax.random.key(0), example)
+    return sum(leaf.size for leaf in jax.tree.leaves(shapes))
 
 
 def train(

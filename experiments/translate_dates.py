@@ -9,7 +9,6 @@ against one that is told the encoder's last state only, and beam search against 
 """
 
 import dataclasses
-from functools import partial
 from typing import Any, cast
 
 import jax
@@ -115,15 +114,16 @@ def build(config: Config) -> dict[str, EncoderDecoder]:
         for name in config.attention
     }
     for model in models.values():
-        jax.eval_shape(partial(start, model), jax.random.key(0))
+        jax.eval_shape(model.init, jax.random.key(0), *example())
     return models
 
 
-def start(model: EncoderDecoder, key: Array) -> Any:
-    """The parameters of one model."""
-    symbols = jnp.zeros((1, dates.LENGTH), int)
-    lengths, targets = jnp.ones(1, int), jnp.zeros((1, dates.OUTPUT_LENGTH), int)
-    return model.init(key, symbols, lengths, targets)["params"]
+def example() -> tuple[Array, Array, Array]:
+    """A source, its length, and a target."""
+    sources, targets = (
+        jnp.zeros((1, n), int) for n in (dates.LENGTH, dates.OUTPUT_LENGTH)
+    )
+    return sources, jnp.ones(1, int), targets
 
 
 def study(
@@ -145,18 +145,7 @@ def study(
         said = translate(model, params, sources, lengths, 1).sequences[:, 0]
         return (said == targets).all(axis=-1).mean()
 
-    @jax.jit
-    def translate_all(params, sources, lengths):  # one seed after another
-        def one(p):
-            return [translate(model, p, sources, lengths, w) for w in (1, config.beam)]
-
-        return jax.lax.map(one, params)
-
-    keys = [jax.random.fold_in(jax.random.key(seed), 0) for seed in config.seeds]
-    # One after another: QR decompositions of several seeds at once, in as many cells,
-    # may wait for each other for ever on a CPU of two cores.
-    start_all = jax.jit(lambda keys: jax.lax.map(partial(start, model), keys))
-    params = start_all(jnp.stack(keys))
+    params = training.start(model, example(), config.seeds)
     fitted = training.train(
         loss_fn,
         params,
@@ -171,11 +160,7 @@ def study(
         probe=probe,
         probe_every=max(1, config.steps // 24),
     )
-    greedy, beam = (
-        Written(np.asarray(found.sequences[..., 0, :]), np.asarray(likely))
-        for found in translate_all(fitted.params, test.sources, test.lengths)
-        for likely in [found.log_probabilities[..., 0]]
-    )
+    greedy, beam = write(model, fitted.params, test, config.beam)
     assert fitted.probes is not None
     last = (greedy.symbols == test.targets).all(axis=-1)[:, :PROBED].mean(axis=1)
     return (
@@ -191,6 +176,28 @@ def study(
         ),
         fitted.params,
     )
+
+
+def write(
+    model: EncoderDecoder, params: Any, test: Dates, width: int
+) -> tuple[Written, Written]:
+    """What the models of all seeds write for held-out dates, greedy and by a beam."""
+
+    @jax.jit
+    def translate_all(params, sources, lengths):  # one seed after another
+        def one(p):
+            return [translate(model, p, sources, lengths, w) for w in (1, width)]
+
+        return jax.lax.map(one, params)
+
+    greedy, beam = (
+        Written(
+            np.asarray(found.sequences[..., 0, :]),
+            np.asarray(found.log_probabilities[..., 0]),
+        )
+        for found in translate_all(params, test.sources, test.lengths)
+    )
+    return greedy, beam
 
 
 def log(

@@ -3,13 +3,14 @@
 import datetime
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from experiments import report
-from experiments.verdicts import Interval, Verdict, interval, judge, positive
+from experiments.verdicts import Verdict, interval, judge, positive
 from train.data import dates
 from train.data.date_formats import FORMATS
 
@@ -233,8 +234,8 @@ def verdicts(studies: Sequence[Study], width: int) -> list[Verdict]:
 
 def reaches(claim: str, one: Study) -> Verdict:
     """Whether a model gets as many dates right as is claimed."""
-    said = positive(interval(one.exact - GOAL))
     exact = interval(100 * one.exact)
+    said = positive(exact, 100 * GOAL)
     why = (
         f"Exactly right, greedy: {exact.text('{:.2f}')} % of {len(one.targets):,} "
         f"dates after {one.steps[-1]:,} steps; the least seed has "
@@ -269,12 +270,8 @@ def faster(attentive: Study, plain: Study) -> Verdict:
 
 def no_worse(studies: Sequence[Study], width: int) -> Verdict:
     """Whether beam search is as good as greedy, within the margin."""
-
-    def above_margin(gain: Interval) -> str:
-        return positive(Interval(*(points + 100 * MARGIN for points in gain)))
-
     gains = [100 * (one.beam_exact - one.exact) for one in studies]
-    judged = judge(gains, above_margin)
+    judged = judge(gains, partial(positive, least=-100 * MARGIN))
     parts = []
     for one, gain in zip(studies, judged.intervals, strict=True):
         likelier = (

@@ -1,6 +1,6 @@
 """What is said of a claim, from numbers over seeds."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -72,23 +72,24 @@ def interval(
     return Interval(mean, mean - half, mean + half)
 
 
-def positive(difference: Interval) -> str:
+def positive(difference: Interval, least: float = 0.0) -> str:
     """Whether a difference that a claim says is positive is so.
 
     Args:
         difference: Its interval.
+        least: What it has to be above, if not zero: minus what it may lack.
 
     Returns:
-        `HOLDS` if all of the interval is above zero, `FAILS` if all of it is below,
-        `OPEN` if zero is within.
+        `HOLDS` if all of the interval is above that, `FAILS` if all of it is below,
+        `OPEN` if that is within.
 
     Example:
         >>> positive(interval([1.0, 1.1, 1.2])), positive(interval([1.0]))
         ('holds', 'stays open')
     """
-    if difference.low > 0:
+    if difference.low > least:
         return HOLDS
-    return FAILS if difference.high < 0 else OPEN
+    return FAILS if difference.high < least else OPEN
 
 
 def within(difference: Interval, tolerance: float) -> str:
@@ -143,6 +144,21 @@ class Judged(NamedTuple):
 
     parts: list[str]
     intervals: list[Interval]
+
+    def text(self, names: Iterable[str], form: str = "{:+.2f}") -> str:
+        """The intervals, each behind its name.
+
+        Args:
+            names: Of the cases.
+            form: Of the numbers.
+
+        Returns:
+            Such as "lstm +1.00 [+0.50, +1.50], gru +0.10 [-0.20, +0.40]".
+        """
+        return ", ".join(
+            f"{name} {one.text(form)}"
+            for name, one in zip(names, self.intervals, strict=True)
+        )
 
     def verdict(self, claim: str, why: str) -> "Verdict":
         """On a claim that says that it is so in all cases.

@@ -152,7 +152,7 @@ def test_all_outputs_hold_the_last(bidirectional):
 @pytest.mark.parametrize("name", ["elman", "gru"])
 def test_the_small_net_has_as_many_units_as_it_may(name):
     cell, example = nets.CELLS[name](), jnp.zeros((1, 8, 8))
-    count = partial(classify_sequences.count, example=example)
+    count = partial(training.count, example=example)
     end = SequenceClassifier(cell, 9, 10)
     small = classify_sequences.no_larger(cell, end, example)
     one_more = SequenceClassifier(cell, small.features + 1, 10, bidirectional=True)

@@ -105,7 +105,7 @@ def test_the_verdicts(found, said):
 
 def test_where_the_gradient_reaches_further_is_named():
     found = [of(None, 0.7), of(-5, 0.9, 0, -4), of(5, 0.8)]
-    assert verdicts(found)[2].why == "So with b = -5 (untrained and trained)."
+    assert verdicts(found)[2].why == "So with b = -5 untrained, b = -5 trained."
     assert verdicts([of(None, 0.7), of(5, 0.8, 0, 1)])[2].why == "So with no b."
 
 

@@ -203,6 +203,15 @@ def chromium(tmp_path):
     return chromium
 
 
+def asked(page, folder, chromium):
+    """What a page's script finds and writes down as JSON."""
+    (folder / "ask.html").write_text(page)
+    shown = chromium("--dump-dom", (folder / "ask.html").as_uri())
+    found = re.search(r"<pre>(\[.+?\])</pre>", shown)
+    assert found, shown
+    return json.loads(found[1])
+
+
 # A window is at least 500 pixels wide; a frame has the width of a phone. The page lets
 # no script run, so this one asks from outside.
 ASK = """<!DOCTYPE html>
@@ -228,11 +237,7 @@ addEventListener("load", () => {
 
 
 def test_a_browser_shows_it_on_a_phone_and_on_a_desk(report, tmp_path, chromium):
-    (tmp_path / "ask.html").write_text(ASK)
-    shown = chromium("--dump-dom", (tmp_path / "ask.html").as_uri())
-    found = re.search(r"<pre>(\[.+?\])</pre>", shown)
-    assert found, shown
-    phone, desk = json.loads(found[1])
+    phone, desk = asked(ASK, tmp_path, chromium)
     assert (phone["width"], desk["width"]) == (360, 1280)
     for seen in (phone, desk):
         assert seen["needed"] <= seen["width"]
@@ -265,11 +270,8 @@ def test_claims_have_most_of_the_width_on_a_phone(tmp_path, chromium):
     said = [Verdict(claim, IN_PART, "Why.", "12 of 24 cases")]
     told = course_page.Told("one", "Less", "Is it?", "python", said, [], {}, 60)
     course_page.write(tmp_path / "index.html", {"Part": [told]}, [])
-    (tmp_path / "ask.html").write_text(ASK_CLAIMS)
-    shown = chromium("--dump-dom", (tmp_path / "ask.html").as_uri())
-    found = re.search(r"<pre>(\[.+?\])</pre>", shown)
-    assert found, shown
-    assert all(share > 0.5 and fits for share, fits in json.loads(found[1])), found[1]
+    found = asked(ASK_CLAIMS, tmp_path, chromium)
+    assert all(share > 0.5 and fits for share, fits in found), found
 
 
 def test_a_browser_prints_it(report, tmp_path, chromium):

@@ -25,7 +25,7 @@ LAYERS = {
     "stack": [nets.stack(nets.lstm(), nets.bidirectional(nets.gru()), residual=True)],
 }
 thorough = settings(
-    max_examples=20,
+    max_examples=30,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
