@@ -133,8 +133,8 @@ def level(studies: Sequence[Study]) -> Verdict:
     )
     told = found.text(study.cell for study in studies)
     return found.verdict(
-        f"So each cell comes up to what Bai 2018 published with some 300,000, or lacks "
-        f"less than {TOLERANCE} nats",
+        f"Each cell comes up to what Bai 2018 published, or lacks less than {TOLERANCE} "
+        "nats",
         f"Below the published loss, in nats: {told}.",
     )
 
