@@ -133,8 +133,8 @@ def level(studies: Sequence[Study]) -> Verdict:
     )
     told = found.text(study.cell for study in studies)
     return found.verdict(
-        f"Each cell comes up to what Bai 2018 published, or lacks less than {TOLERANCE} "
-        "nats",
+        f"Each cell comes up to what Bai 2018 published, or lacks less than "
+        f"{TOLERANCE} nats",
         f"Below the published loss, in nats: {told}.",
     )
 
