@@ -2,8 +2,12 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from types import FunctionType
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from jaxtyping import Array, Key
@@ -150,11 +154,16 @@ def factory(make: Callable[P, T]) -> Callable[P, T]:
     this, `nets.lstm()` would look new to jit and to Flax at each call, and compile
     again. An argument left out equals its default.
 
+    An object that was made from plain options (numbers, strings, functions of JAX and
+    of this library, and objects made from such) is kept for the next call. Any other is
+    forgotten, with its options, when nothing refers to it any more.
+
     Args:
-        make: A function of hashable arguments; lists reach it as tuples.
+        make: A function; lists reach it as tuples. Where an argument has no hash, each
+            call makes an object.
 
     Returns:
-        `make`, remembering what it made.
+        `make`, remembering what it made. It may be called from several threads.
 
     Example:
         >>> import nets
@@ -162,19 +171,97 @@ def factory(make: Callable[P, T]) -> Callable[P, T]:
         True
     """
     signature = inspect.signature(make)
-    made = {}
+    holders: dict[int, list[weakref.ref[Any]]] = {}
 
     @functools.wraps(make)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
         bound.arguments = {k: _hashable(v) for k, v in bound.arguments.items()}
-        key = _told_apart((bound.args, tuple(bound.kwargs.items())))
-        if key not in made:
-            made[key] = make(*bound.args, **bound.kwargs)
-        return made[key]
+        options = bound.args, tuple(bound.kwargs.items())
+        key = make, _told_apart(options)
+        try:
+            place = hash(key)
+        except TypeError:
+            return make(*bound.args, **bound.kwargs)
+        with _LOCK:
+            if key in _kept:
+                thing = _kept.pop(key)  # and behind all others
+            else:
+                for holder in [reference() for reference in holders.get(place, ())]:
+                    if holder is not None and key in holder.made:
+                        return holder.made[key]
+                thing = make(*bound.args, **bound.kwargs)
+                _hold(thing, options, key, holders, place)
+                if not _is_plain(options):
+                    return thing
+            _kept[key] = thing
+            for oldest in list(_kept)[:-KEPT]:
+                del _kept[oldest]
+            return thing
 
     return call
+
+
+LIBRARIES = "jax", __name__.split(".")[0]
+KEPT = 1000  # objects of all factories together
+_kept: dict[Any, Any] = {}  # made from plain options, the one asked for last at the end
+_LOCK = threading.RLock()  # a factory may call another
+
+
+def _hold(thing: Any, options: Any, key: Any, holders: dict, place: int) -> None:
+    """Let one of a thing's own functions hold it, and the options that it came from.
+
+    A tuple cannot be referred to weakly, a function can. Both are in a cycle, with all
+    that they are made of, which is freed as a whole.
+    """
+    given = {id(leaf) for leaf in _leaves(options)}
+    own = (leaf for leaf in _leaves(thing) if isinstance(leaf, FunctionType))
+    own = [leaf for leaf in own if leaf.__closure__ and id(leaf) not in given]
+    if not own:
+        return
+
+    def forget(reference):
+        with _LOCK:
+            holders[place].remove(reference)
+            if not holders[place]:
+                del holders[place]
+
+    vars(own[0]).setdefault("made", {})[key] = thing
+    holders.setdefault(place, []).append(weakref.ref(own[0], forget))
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """What is in a tuple, at any depth."""
+    if isinstance(value, tuple):
+        for part in value:
+            yield from _leaves(part)
+    else:
+        yield value
+
+
+def _is_plain(value: Any, seen: tuple[Any, ...] = ()) -> bool:
+    """Whether it keeps nothing alive that is not there in any case."""
+    if any(value is one for one in seen):
+        return True
+    if isinstance(value, tuple):
+        return all(_is_plain(part, (*seen, value)) for part in value)
+    if isinstance(value, (bool, int, float, complex, str, type(None))):
+        return True
+    module = getattr(value, "__module__", None) or ""
+    name = getattr(value, "__qualname__", "")
+    named = getattr(sys.modules.get(module), name, None) is value
+    if named and module.split(".")[0] in LIBRARIES:
+        return True
+    if not isinstance(value, FunctionType):
+        return False
+    if value.__globals__.get("__name__", "").split(".")[0] not in LIBRARIES:
+        return False
+    inside = [
+        value.__defaults__,
+        *(cell.cell_contents for cell in value.__closure__ or ()),
+    ]
+    return all(_is_plain(part, (*seen, value)) for part in inside)
 
 
 def _hashable(value: Any) -> Any:
@@ -185,7 +272,7 @@ def _hashable(value: Any) -> Any:
 
 
 def _told_apart(value: Any) -> Any:
-    """1 from True, which Python calls equal; 1 and 1.0 stay so."""
+    """1 from True and from NumPy's 1, which Python calls equal; 1 and 1.0 stay so."""
     if type(value) is tuple:
         return tuple(map(_told_apart, value))
-    return type(value) is bool, value
+    return float if type(value) is int else type(value), value

@@ -31,30 +31,75 @@ def real_steps(
         >>> real_steps(jnp.ones((3, 2, 1)), jnp.array([3, 1]), None).T.tolist()
         [[True, True, True], [True, False, False]]
     """
+    check_padding(xs, lengths, mask, space)
+    if mask is not None:
+        return jnp.asarray(mask)
+    if lengths is None:
+        return None
+    lengths = jnp.asarray(lengths).astype(int)  # the default one, as the steps' numbers
+    time = jax.tree.leaves(xs)[0].shape[0]
+    return jnp.arange(time).reshape(time, *(1,) * lengths.ndim) < lengths[None]
+
+
+def check_padding(
+    xs: PyTree, lengths: ArrayLike | None, mask: ArrayLike | None, space: int = 0
+) -> None:
+    """Refuse lengths and masks that do not fit the inputs.
+
+    Args:
+        xs: As in `real_steps`.
+        lengths: As in `real_steps`. Their values are checked if they are known.
+        mask: As in `real_steps`.
+        space: As in `real_steps`.
+
+    Raises:
+        ValueError: Both are given, or one does not fit the inputs.
+
+    Example:
+        >>> check_padding(jnp.ones((3, 2, 1)), jnp.array([3, 4]), None)
+        Traceback (most recent call last):
+        ValueError: expected lengths from 0 to 3, the number of steps; got lengths \
+from 3 to 4
+    """
     if lengths is not None and mask is not None:
         raise ValueError("expected lengths or a mask; got both")
     if mask is not None:
-        mask = jnp.asarray(mask)
-        if mask.dtype != bool:
-            raise ValueError(f"expected a mask of booleans; got {mask.dtype}")
-        _fit(xs, space, mask.shape, "a mask [time, *batch]", "the mask has")
-        return mask
+        given = array_like(mask)
+        if given.dtype != bool:
+            raise ValueError(f"expected a mask of booleans; got {given.dtype}")
+        _fit(xs, space, given.shape, "a mask [time, *batch]", "the mask has")
     if lengths is None:
-        return None
-    lengths = jnp.asarray(lengths)
-    if not jnp.issubdtype(lengths.dtype, jnp.integer):
-        raise ValueError(f"expected integer lengths; got {lengths.dtype}")
+        return
+    given = array_like(lengths)
+    shape = given.shape
+    if not jnp.issubdtype(given.dtype, jnp.integer):
+        raise ValueError(f"expected integer lengths; got {given.dtype}")
     time = jax.tree.leaves(xs)[0].shape[0]
     wanted = "lengths of the shape of the inputs' batch axes"
-    _fit(xs, space, (time, *lengths.shape), wanted, "lengths have", lengths.shape)
-    if not isinstance(lengths, jax.core.Tracer) and lengths.size:
-        known = np.asarray(lengths)
+    _fit(xs, space, (time, *shape), wanted, "lengths have", shape)
+    if not isinstance(given, jax.core.Tracer) and 0 not in shape:
+        known = np.asarray(given)
         if known.min() < 0 or known.max() > time:
             raise ValueError(
                 f"expected lengths from 0 to {time}, the number of steps; got lengths "
                 f"from {known.min()} to {known.max()}"
             )
-    return jnp.arange(time).reshape(time, *(1,) * lengths.ndim) < lengths[None]
+
+
+def array_like(given: Any) -> Any:
+    """What is given, if it is an array; of a list, or of a number, NumPy's.
+
+    Args:
+        given: What `np.asarray` takes.
+
+    Returns:
+        Something that has a shape and a dtype; still concrete if it was so.
+
+    Example:
+        >>> array_like([3, 1]).shape
+        (2,)
+    """
+    return given if hasattr(given, "dtype") else np.asarray(given)
 
 
 def _fit(xs, space, shape, wanted, got, given=None):

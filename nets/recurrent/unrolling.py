@@ -8,8 +8,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, PyTree, Shaped
 
+from nets.compiling import compiled
 from nets.linear_recurrence import linear_scan
-from nets.recurrent.padding import real_steps, together, where_real
+from nets.recurrent.padding import (
+    array_like,
+    check_padding,
+    real_steps,
+    together,
+    where_real,
+)
 from nets.recurrent.perturbed import perturbed
 from nets.types import Cell, KeyArray, Params, State
 
@@ -93,6 +100,34 @@ def unroll(
         Chen et al. 2016, Training deep nets with sublinear memory cost,
         https://arxiv.org/abs/1604.06174 (remat).
     """
+    _time(xs)
+    lengths = None if lengths is None else array_like(lengths)
+    mask = None if mask is None else array_like(mask)
+    check_padding(xs, lengths, mask, cell.space)
+    options = {"lengths": lengths, "mask": mask, "reverse": reverse}
+    options |= {"all_states": all_states, "key": key, "parallel": parallel}
+    options |= {"remat": remat, "truncate": truncate, "deltas": deltas}
+    return _unroll(cell, params, xs, state, **options)
+
+
+@compiled
+def _unroll(
+    cell,
+    params,
+    xs,
+    state,
+    *,
+    lengths,
+    mask,
+    reverse,
+    all_states,
+    key,
+    parallel,
+    remat,
+    truncate,
+    deltas,
+):
+    """`unroll`, but for what looks at the values of arrays."""
     time = _time(xs)
     first = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), xs)
     # Zeros stand for x_0, whose values no initial state may depend on: it may be
