@@ -58,7 +58,7 @@ def compiled(function: Callable[P, T]) -> Callable[P, T]:
         [2]
     """
     programs: dict[Any, tuple[Any, Callable[..., Any] | None]] = {}
-    lock = threading.Lock()
+    lock = threading.RLock()
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:

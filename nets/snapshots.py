@@ -85,7 +85,7 @@ def _of(value: Any, seen: dict[int, tuple[int, Any]]) -> Any:
         return type(value), repr(value)
     if id(value) in seen:
         return "again", seen[id(value)][0]
-    if isinstance(value, CONSTANTS):
+    if isinstance(value, CONSTANTS) or type(value) is object:
         return "constant", value
     if isinstance(value, jax.core.Tracer):
         raise UnknownError(value)

@@ -7,6 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from numbers import Number
 from types import FunctionType
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
@@ -204,6 +205,7 @@ def factory(make: Callable[P, T]) -> Callable[P, T]:
 
 
 LIBRARIES = "jax", __name__.split(".")[0]
+PLAIN = Number, str, type(None)  # True is a number
 KEPT = 1000  # objects of all factories together
 _kept: dict[Any, Any] = {}  # made from plain options, the one asked for last at the end
 _LOCK = threading.RLock()  # a factory may call another
@@ -216,8 +218,10 @@ def _hold(thing: Any, options: Any, key: Any, holders: dict, place: int) -> None
     that they are made of, which is freed as a whole.
     """
     given = {id(leaf) for leaf in _leaves(options)}
-    own = (leaf for leaf in _leaves(thing) if isinstance(leaf, FunctionType))
-    own = [leaf for leaf in own if leaf.__closure__ and id(leaf) not in given]
+    own = [
+        f for f in _leaves(thing) if isinstance(f, (FunctionType, functools.partial))
+    ]
+    own = [f for f in own if id(f) not in given and not _is_named(f)]
     if not own:
         return
 
@@ -242,26 +246,31 @@ def _leaves(value: Any) -> Iterator[Any]:
 
 def _is_plain(value: Any, seen: tuple[Any, ...] = ()) -> bool:
     """Whether it keeps nothing alive that is not there in any case."""
-    if any(value is one for one in seen):
+    if any(value is one for one in seen) or isinstance(value, PLAIN):
         return True
-    if isinstance(value, tuple):
-        return all(_is_plain(part, (*seen, value)) for part in value)
-    if isinstance(value, (bool, int, float, complex, str, type(None))):
-        return True
-    module = getattr(value, "__module__", None) or ""
-    name = getattr(value, "__qualname__", "")
-    named = getattr(sys.modules.get(module), name, None) is value
-    if named and module.split(".")[0] in LIBRARIES:
-        return True
-    if not isinstance(value, FunctionType):
+    if _is_named(value):
+        return value.__module__.split(".")[0] in LIBRARIES
+    if isinstance(value, (tuple, list)):
+        inside = value
+    elif isinstance(value, dict):
+        inside = value.items()
+    elif isinstance(value, functools.partial):
+        inside = value.func, value.args, value.keywords
+    elif isinstance(value, FunctionType):
+        home = value.__globals__.get("__name__", "").split(".")[0]
+        cells = [cell.cell_contents for cell in value.__closure__ or ()]
+        inside = value.__defaults__, *cells
+        if home not in LIBRARIES:
+            return False
+    else:
         return False
-    if value.__globals__.get("__name__", "").split(".")[0] not in LIBRARIES:
-        return False
-    inside = [
-        value.__defaults__,
-        *(cell.cell_contents for cell in value.__closure__ or ()),
-    ]
     return all(_is_plain(part, (*seen, value)) for part in inside)
+
+
+def _is_named(value: Any) -> bool:
+    """Whether its module has it by its name, as what no function made."""
+    module = sys.modules.get(getattr(value, "__module__", None) or "")
+    return getattr(module, getattr(value, "__qualname__", ""), None) is value
 
 
 def _hashable(value: Any) -> Any:
