@@ -1,15 +1,17 @@
 """The layers as Flax Linen modules: batch first, sizes from the input."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as nn
+import jax
 from jaxtyping import Array, ArrayLike, Shaped
 
 from nets.blocks import example_shape, no_params
 from nets.recurrent import as_layer, bidirectional, concatenate, stack
 from nets.recurrent.layout import apply_batch_first
-from nets.types import Cell, Layer, State
+from nets.recurrent.restoring import restored
+from nets.types import Cell, Layer, Params, State
 
 
 class Recurrent(nn.Module):
@@ -162,7 +164,7 @@ class Block(nn.Module):
         params = ()
         if self.layer.init is not no_params:
             shape = example_shape(self.layer, xs)
-            params = self.param("layer", self.layer.init, shape)
+            params = _params(self, "layer", self.layer.init, shape)
         return self.layer.apply(params, xs)
 
 
@@ -213,7 +215,16 @@ class Sequential(nn.Module):
 
 def _run(module: Any, name: str, layer: Layer, xs: Array, state: State, **options: Any):
     """A layer, its parameters being those of a module."""
-    params = module.param(name, layer.init, xs.shape[-1], module.features)
+    params = _params(module, name, layer.init, xs.shape[-1], module.features)
     if options.get("key") is None and module.has_rng("dropout"):
         options["key"] = module.make_rng("dropout")
     return apply_batch_first(layer, params, xs, state, **options)
+
+
+def _params(module: Any, name: str, init: Callable[..., Params], *args: Any) -> Params:
+    """A parameter that is a record, also where a checkpoint gives a dict for it."""
+    given = module.get_variable("params", name)
+    if isinstance(given, (Mapping, list)):
+        like = jax.eval_shape(lambda: init(jax.random.key(0), *args))
+        return restored(given, like, f'the parameter "{name}"')
+    return module.param(name, init, *args)

@@ -3,16 +3,75 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
 from flax import nnx
 from jaxtyping import Array, ArrayLike, Shaped
 
 from nets.blocks import outputs, sequential
 from nets.recurrent import as_layer, bidirectional, concatenate, stack
 from nets.recurrent.layout import apply_batch_first
-from nets.types import Cell, Layer, State
+from nets.types import Cell, Layer, Params, State
 
 
-class Recurrent(nnx.Module):
+class Held:
+    """The parameters of an NNX module as one tree, though each array is its own Param.
+
+    Args:
+        module: Its `weights` are a tree of `nnx.Param`.
+    """
+
+    def __init__(self, module: Any):
+        self._module = module
+
+    def get_value(self) -> Params:
+        """The parameters, as the pure functions take them.
+
+        Returns:
+            A tree of arrays.
+        """
+        return jax.tree.map(
+            lambda held: held.get_value(), self._module.weights, is_leaf=_is_held
+        )
+
+    def set_value(self, params: Params) -> None:
+        """Replace the parameters.
+
+        Args:
+            params: A tree of arrays, like the one that `get_value` returns.
+        """
+        jax.tree.map(
+            lambda held, array: held.set_value(array),
+            self._module.weights,
+            params,
+            is_leaf=_is_held,
+        )
+
+
+def _is_held(leaf: Any) -> bool:
+    return isinstance(leaf, nnx.Variable)
+
+
+class Parametrized(nnx.Module):
+    """An NNX module that holds a layer's parameters, an `nnx.Param` for each array.
+
+    Args:
+        params: A tree of arrays.
+
+    Attributes:
+        weights: The same tree of `nnx.Param`. (It is not called `params`, as Linen's
+            collection is, so that `nnx.bridge.to_linen` may take the module.)
+    """
+
+    def __init__(self, params: Params):
+        self.weights = nnx.data(jax.tree.map(nnx.Param, params))
+
+    @property
+    def params(self) -> Held:
+        """All parameters: `params.get_value()` is what the pure functions take."""
+        return Held(self)
+
+
+class Recurrent(Parametrized):
     """A cell over a batch of sequences: `nets.unroll` as an NNX module.
 
     Args:
@@ -47,7 +106,7 @@ class Recurrent(nnx.Module):
         rngs: nnx.Rngs,
     ):
         self.layer = as_layer(cell, reverse)
-        self.params = nnx.Param(self.layer.init(rngs.params(), inputs, features))
+        super().__init__(self.layer.init(rngs.params(), inputs, features))
 
     def __call__(
         self,
@@ -62,7 +121,7 @@ class Recurrent(nnx.Module):
         )
 
 
-class Bidirectional(nnx.Module):
+class Bidirectional(Parametrized):
     """Two cells over a batch of sequences: `nets.bidirectional` as an NNX module.
 
     Args:
@@ -95,7 +154,7 @@ class Bidirectional(nnx.Module):
         rngs: nnx.Rngs,
     ):
         self.layer = bidirectional(forward, backward, merge=merge)
-        self.params = nnx.Param(self.layer.init(rngs.params(), inputs, features))
+        super().__init__(self.layer.init(rngs.params(), inputs, features))
 
     def __call__(
         self,
@@ -110,7 +169,7 @@ class Bidirectional(nnx.Module):
         )
 
 
-class Stack(nnx.Module):
+class Stack(Parametrized):
     """Layers on top of each other: `nets.stack` as an NNX module.
 
     Args:
@@ -144,7 +203,7 @@ class Stack(nnx.Module):
         rngs: nnx.Rngs,
     ):
         self.layer = stack(*layers, dropout_rate=dropout_rate, residual=residual)
-        self.params = nnx.Param(self.layer.init(rngs.params(), inputs, features))
+        super().__init__(self.layer.init(rngs.params(), inputs, features))
 
     def __call__(
         self,
@@ -159,7 +218,7 @@ class Stack(nnx.Module):
         )
 
 
-class Block(nnx.Module):
+class Block(Parametrized):
     """A layer of images, of `nets.blocks`, as an NNX module.
 
     Args:
@@ -180,13 +239,13 @@ class Block(nnx.Module):
 
     def __init__(self, layer: Layer, shape: Sequence[int], *, rngs: nnx.Rngs):
         self.layer = layer
-        self.params = nnx.Param(layer.init(rngs.params(), shape))
+        super().__init__(layer.init(rngs.params(), shape))
 
     def __call__(self, xs: Shaped[Array, "..."]) -> Any:
         return self.layer.apply(self.params.get_value(), xs)
 
 
-class Sequential(nnx.Module):
+class Sequential(Parametrized):
     """Layers of images, one after the other: `nets.blocks.sequential` as an NNX module.
 
     Args:
@@ -211,7 +270,7 @@ class Sequential(nnx.Module):
         self, layers: Sequence[Layer], shape: Sequence[int], *, rngs: nnx.Rngs
     ):
         self.layers = tuple(layers)
-        self.params = nnx.Param(sequential(*layers).init(rngs.params(), shape))
+        super().__init__(sequential(*layers).init(rngs.params(), shape))
 
     def __call__(self, xs: Shaped[Array, "..."]) -> Any:
         return self.outputs(xs)[-1]

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import PyTree
 
 from nets.recurrent import as_layer, unroll
+from nets.recurrent.placing import split_like
 from nets.types import Cell, Layer, Params, State
 
 
@@ -140,8 +141,14 @@ def zero_deltas(
         lambda: layer.apply(params, xs, state, **options, all_states=True)
     )
     return jax.tree.map(
-        lambda s: jnp.zeros(
-            s.shape, s.dtype if jnp.issubdtype(s.dtype, jnp.inexact) else jnp.float32
+        # Split over devices as the states are: the gradient by zeros that are the same
+        # on all devices would be summed over them.
+        lambda s: split_like(
+            jnp.zeros(
+                s.shape,
+                s.dtype if jnp.issubdtype(s.dtype, jnp.inexact) else jnp.float32,
+            ),
+            s,
         ),
         states,
     )

@@ -39,7 +39,9 @@ def from_keras(weights: Sequence[Any], kind: type) -> Params:
         Parameters of `kind`, or `BidirectionalParams` of two.
 
     Raises:
-        ValueError: The number of arrays, a shape or the kind does not fit.
+        ValueError: The number of arrays, a shape or the kind does not fit; or two cells
+            may also stand on top of each other, as the second reads as many inputs as
+            the first has units.
 
     Example:
         >>> import nets
@@ -57,10 +59,20 @@ def from_keras(weights: Sequence[Any], kind: type) -> Params:
             f"bias, or twice as many of a Bidirectional one; got {len(weights)}"
         )
     half = len(weights) // 2
-    return BidirectionalParams(
-        _read_layer(weights[:half], kind, "forward "),
-        _read_layer(weights[half:], kind, "backward "),
-    )
+    forward = _read_layer(weights[:half], kind, "forward ")
+    backward = _read_layer(weights[half:], kind, "backward ")
+    inputs = [np.shape(weights[i])[-2] for i in (0, half)]
+    units = np.shape(weights[1])[-2]
+    if inputs[0] != inputs[1] or units == inputs[1]:
+        raise ValueError(
+            "expected the arrays of one layer, or of both directions of a "
+            "Bidirectional one, whose cells read the same inputs; got cells of "
+            f"{inputs[0]} and {inputs[1]} inputs, the first of {units} units, which "
+            "may be one on top of the other: give the arrays of each cell by "
+            "themselves, and join them as nets.BidirectionalParams(forward, backward) "
+            "or, for nets.stack, as a tuple"
+        )
+    return BidirectionalParams(forward, backward)
 
 
 def to_keras(params: Params) -> list[jax.Array]:

@@ -77,7 +77,8 @@ from 3 to 4
     time = jax.tree.leaves(xs)[0].shape[0]
     wanted = "lengths of the shape of the inputs' batch axes"
     _fit(xs, space, (time, *shape), wanted, "lengths have", shape)
-    if not isinstance(given, jax.core.Tracer) and 0 not in shape:
+    known = not isinstance(given, jax.core.Tracer) and isinstance(time, int)
+    if known and 0 not in shape:
         known = np.asarray(given)
         if known.min() < 0 or known.max() > time:
             raise ValueError(
@@ -100,6 +101,22 @@ def array_like(given: Any) -> Any:
         (2,)
     """
     return given if hasattr(given, "dtype") else np.asarray(given)
+
+
+def on_device(tree: PyTree) -> PyTree:
+    """NumPy's arrays in a tree as JAX's, of JAX's dtypes.
+
+    Args:
+        tree: Any tree.
+
+    Returns:
+        The same; float64 is float32 in it, but under `jax_enable_x64`.
+
+    Example:
+        >>> on_device(np.ones(2)).dtype.name
+        'float32'
+    """
+    return jax.tree.map(lambda a: jnp.asarray(a) if type(a) is np.ndarray else a, tree)
 
 
 def _fit(xs, space, shape, wanted, got, given=None):

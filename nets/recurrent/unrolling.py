@@ -1,6 +1,7 @@
 """Cells over time."""
 
 import math
+import operator
 from functools import partial
 from typing import Any
 
@@ -13,11 +14,14 @@ from nets.linear_recurrence import linear_scan
 from nets.recurrent.padding import (
     array_like,
     check_padding,
+    on_device,
     real_steps,
     together,
     where_real,
 )
 from nets.recurrent.perturbed import perturbed
+from nets.recurrent.placing import placed, split_as
+from nets.recurrent.restoring import restored_for
 from nets.types import Cell, KeyArray, Params, State
 
 
@@ -100,7 +104,15 @@ def unroll(
         Chen et al. 2016, Training deep nets with sublinear memory cost,
         https://arxiv.org/abs/1604.06174 (remat).
     """
-    _time(xs)
+    params = restored_for(cell, params)
+    params, xs = on_device((params, xs))
+    time = _time(xs)
+    if not isinstance(time, int) and (parallel or remat or truncate is not None):
+        raise ValueError(
+            "expected a known number of steps with parallel, remat or truncate; got "
+            f"{time}: export the sequence with a fixed time, or without these options"
+        )
+    truncate = None if truncate is None else _count(truncate)
     lengths = None if lengths is None else array_like(lengths)
     mask = None if mask is None else array_like(mask)
     check_padding(xs, lengths, mask, cell.space)
@@ -137,6 +149,7 @@ def _unroll(
         state = cell.initial_state(params, blank)
     else:
         state = _like(state, jax.eval_shape(cell.initial_state, params, first))
+    state = split_as(xs, state, cell.space)
     real = real_steps(xs, lengths, mask, cell.space)
     # A NaN in the padding would reach the gradient of the parameters as 0 * NaN: it
     # must not come to the cell at all.
@@ -166,14 +179,15 @@ def _unroll(
         return new, (new, y) if all_states else y
 
     inputs = xs, real, keys, deltas
+    run, state = placed(body, state, inputs)
     if remat or truncate:
-        end, out = _scan_in_chunks(body, state, inputs, reverse, remat, truncate)
+        end, out = _scan_in_chunks(run, state, inputs, reverse, remat, truncate)
     else:
-        end, out = jax.lax.scan(body, state, inputs, length=time, reverse=reverse)
+        end, out = jax.lax.scan(run, state, inputs, reverse=reverse)
     return out if all_states else (end, out)
 
 
-def _scan_in_chunks(body, state, inputs, reverse, remat, truncate):
+def _scan_in_chunks(run, state, inputs, reverse, remat, truncate):
     """A scan over chunks of steps, of which the one that is read last may be shorter.
 
     What is remembered is the state between chunks, and, while the backward pass is in
@@ -221,12 +235,21 @@ def _root(time: int) -> int:
     return max(near, default=root)
 
 
-def _check(cell, noisy, parallel, remat, truncate, deltas):
-    """Refuse options that do not go together."""
-    if truncate is not None and (type(truncate) is not int or truncate < 1):
+def _count(truncate: Any) -> int:
+    """Python's integer, of any that is one, as NumPy's are."""
+    try:
+        count = 0 if isinstance(truncate, bool) else operator.index(truncate)
+    except TypeError:
+        count = 0
+    if count < 1:
         raise ValueError(
             f"expected truncate to be an integer, at least 1 step; got {truncate}"
         )
+    return count
+
+
+def _check(cell, noisy, parallel, remat, truncate, deltas):
+    """Refuse options that do not go together."""
     if parallel and cell.linear is None:
         raise ValueError(
             "expected a cell that is linear in its state, as `nets.lru()` is, to run "
@@ -260,7 +283,7 @@ def _associate(cell, params, xs, state, real, reverse):
     if real is not None:
         moved, back = together(xs, real)
         states, ys = _associate(cell, params, moved, state, None, reverse=False)
-        nothing = jax.tree.map(lambda y: jnp.zeros(y.shape[1:], y.dtype), ys)
+        nothing = jax.tree.map(lambda y: jnp.zeros_like(y[0]), ys)
         ys = where_real(real, back(nothing, ys), 0.0)
         return flip(back(state, states)), flip(ys)
     a, b = cell.linear.coefficients(params, state, xs)

@@ -1,0 +1,118 @@
+"""The state where the step leaves it: on every device, or on some."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from jaxtyping import PyTree
+
+from nets.types import State
+
+
+def placed(
+    body: Callable[[State, Any], tuple[State, Any]], state: State, inputs: PyTree
+) -> tuple[Callable[[State, Any], tuple[State, Any]], State]:
+    """The body of a scan and its first state, which agree on where the state is.
+
+    A first state of zeros is the same on all devices of a mesh. Where the inputs are
+    split over them, by `jax.shard_map` or on a mesh of explicit axes, so is the state
+    that a step computes from them, and `jax.lax.scan` asks for one type of both.
+
+    Args:
+        body: Of a scan.
+        state: The first state.
+        inputs: Arrays [time, ...], as the scan takes them.
+
+    Returns:
+        Both, as they were where no mesh has such axes.
+
+    Example:
+        >>> body, state = placed(lambda s, x: (s + x, s), 0.0, jax.numpy.ones(3))
+        >>> state
+        0.0
+    """
+    if not _is_split((state, inputs)) or 0 in jax.tree.leaves(inputs)[0].shape[:1]:
+        return body, state
+    now = _types(state)
+    while True:  # what is split stays so: at the latest when all is
+        found = jax.eval_shape(
+            lambda s, i: body(s, jax.tree.map(lambda a: a[0], i))[0], state, inputs
+        )
+        state = jax.tree.map(split_like, state, found)
+        before, now = now, _types(state)
+        if now == before:
+            break
+
+    def moved(carry, x):
+        new, out = body(carry, x)
+        return jax.tree.map(split_like, new, carry), out
+
+    return moved, state
+
+
+def split_as(xs: PyTree, state: State, space: int = 0) -> State:
+    """A first state split over a mesh of explicit axes as the batch of the inputs is.
+
+    Args:
+        xs: The inputs, [time, *batch, *space, inputs].
+        state: Arrays [*batch, ...]; those of other shapes stay where they are.
+        space: How many spatial axes there are, as in `Cell`.
+
+    Returns:
+        The state.
+
+    Example:
+        >>> split_as(jax.numpy.ones((5, 2, 3)), jax.numpy.zeros((2, 4))).shape
+        (2, 4)
+    """
+    x = jax.tree.leaves(xs)[0]
+    sharding = jax.typeof(x).sharding
+    if AxisType.Explicit not in sharding.mesh.axis_types:
+        return state
+    features = 1 if jnp.issubdtype(x.dtype, jnp.inexact) else 0
+    axes = x.ndim - 1 - space - features
+
+    def leaf(s):
+        if s.shape[:axes] != x.shape[1 : 1 + axes]:
+            return s
+        spec = PartitionSpec(*sharding.spec[1 : 1 + axes])
+        return jax.sharding.reshard(s, NamedSharding(sharding.mesh, spec))
+
+    return jax.tree.map(leaf, state)
+
+
+def _is_split(tree: PyTree) -> bool:
+    meshes = [jax.typeof(leaf).sharding.mesh for leaf in jax.tree.leaves(tree)]
+    kinds = {kind for mesh in meshes for kind in mesh.axis_types}
+    return bool(kinds & {AxisType.Manual, AxisType.Explicit})
+
+
+def _types(tree: PyTree) -> list[Any]:
+    return [str(jax.typeof(leaf)) for leaf in jax.tree.leaves(tree)]
+
+
+def split_like(array: Any, like: Any) -> Any:
+    """An array split over the devices as another is.
+
+    Args:
+        array: Of any shape that the other's splitting allows.
+        like: An array, or the shape of one, as `jax.eval_shape` returns it.
+
+    Returns:
+        The same numbers.
+
+    Example:
+        >>> split_like(jnp.zeros(3), jnp.ones(3)).tolist()
+        [0.0, 0.0, 0.0]
+    """
+    like = like if isinstance(like, jax.ShapeDtypeStruct) else jax.typeof(like)
+    own, sharding = jax.typeof(array), like.sharding
+    varying = like.manual_axis_type.varying if like.manual_axis_type else frozenset()
+    missing = varying - own.manual_axis_type.varying
+    if missing:
+        array = jax.lax.pcast(array, tuple(sorted(missing)), to="varying")
+    if sharding is None or AxisType.Explicit not in sharding.mesh.axis_types:
+        return array
+    return array if own.sharding == sharding else jax.sharding.reshard(array, sharding)

@@ -1,0 +1,87 @@
+"""Parameters that were stored and come back as dicts and lists."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+
+from nets.types import Cell, Params
+
+
+def restored(given: Any, like: Any, place: str = "the parameters") -> Any:
+    """The records in whose place a checkpoint has dicts.
+
+    Restored without a target, Flax gives a dict for each NamedTuple and for each tuple
+    (with the keys "0", "1", ...), Orbax a dict and a list.
+
+    Args:
+        given: Parameters, or dicts and lists in their place.
+        like: A tree of the structure to come, of arrays or of their shapes.
+        place: Where they are, for messages.
+
+    Returns:
+        The arrays of `given` in the records of `like`.
+
+    Raises:
+        ValueError: The names or the number of the entries are others.
+
+    Example:
+        >>> import nets
+        >>> w = jax.numpy.ones((2, 3))
+        >>> like = nets.ElmanParams(w_i=w, w_h=w, b=w)
+        >>> restored({"b": 1, "w_h": 2, "w_i": 3}, like)
+        ElmanParams(w_i=3, w_h=2, b=1)
+    """
+    if isinstance(like, dict) and isinstance(given, Mapping):
+        names = list(like)
+    elif isinstance(like, tuple) and isinstance(given, Mapping):
+        names = getattr(like, "_fields", [str(i) for i in range(len(like))])
+    elif isinstance(like, (tuple, list)) and isinstance(given, (tuple, list)):
+        names = range(len(like))
+    else:
+        return given
+    found = given if isinstance(given, Mapping) else dict(enumerate(given))
+    old = like if isinstance(like, dict) else dict(zip(names, like, strict=True))
+    missing = [n for n in names if n not in found and old[n] is not None]
+    unknown = [n for n in found if n not in names]
+    if missing or unknown:
+        fields = f" ({', '.join(map(str, names))})"
+        raise ValueError(
+            f"expected {place} to be {type(like).__name__}{fields}; got a "
+            f"{type(given).__name__} with {', '.join(map(str, found)) or 'no entry'}"
+        )
+    parts = [restored(found.get(n), old[n], f"{place}[{n!r}]") for n in names]
+    if isinstance(like, dict):
+        return dict(zip(names, parts, strict=True))
+    return type(like)(*parts) if hasattr(like, "_fields") else type(like)(parts)
+
+
+def restored_for(cell: Cell, params: Params) -> Params:
+    """A cell's parameters, if they are a dict or a list that stands for a record.
+
+    Args:
+        cell: Any `Cell`. One whose own parameters are a dict, or that cannot be asked
+            for some, takes what is given.
+        params: What it is run with.
+
+    Returns:
+        The parameters, as `restored` gives them.
+
+    Raises:
+        ValueError: The names are others than those of the cell's own parameters.
+
+    Example:
+        >>> import nets
+        >>> params = nets.lstm().init(jax.random.key(0), 3, 8)
+        >>> type(restored_for(nets.lstm(), params._asdict())).__name__
+        'LSTMParams'
+    """
+    if not isinstance(params, (Mapping, list)):
+        return params
+    try:
+        like = jax.eval_shape(lambda: cell.init(jax.random.key(0), 8, 8))
+    except Exception:  # a cell of its own kind: it will say by itself what it takes
+        return params
+    if isinstance(like, (Mapping, list)):
+        return params
+    return restored(params, like)
