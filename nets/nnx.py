@@ -10,6 +10,7 @@ from jaxtyping import Array, ArrayLike, Shaped
 from nets.blocks import outputs, sequential
 from nets.recurrent import as_layer, bidirectional, concatenate, stack
 from nets.recurrent.layout import apply_batch_first
+from nets.recurrent.restoring import restored
 from nets.types import Cell, Layer, Params, State
 
 
@@ -42,7 +43,7 @@ class Held:
         jax.tree.map(
             lambda held, array: held.set_value(array),
             self._module.weights,
-            params,
+            restored(params, self.get_value()),
             is_leaf=_is_held,
         )
 

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from nets.recurrent.restoring import restored
 from nets.recurrent.unrolling import unroll
 from nets.types import Cell, Layer, Params, State, factory
 
@@ -215,6 +216,7 @@ def bidirectional(
 
     def apply(params, xs, state=None, *, key=None, deltas=None, run=unroll, **options):
         refuse_reverse(options)
+        params = restored(params, BidirectionalParams("forward", "backward"))
         firsts = (None, None) if state is None else state
         keys = (None, None) if key is None else jax.random.split(key)
         moves = (None, None) if deltas is None else deltas

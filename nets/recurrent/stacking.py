@@ -1,12 +1,15 @@
 """Layers on top of each other."""
 
+from collections.abc import Mapping
+
 import jax
 import jax.numpy as jnp
 
 from nets.recurrent.directions import as_layer, refuse_reverse
 from nets.recurrent.layout import any_image
-from nets.recurrent.padding import real_steps, where_real
+from nets.recurrent.padding import on_device, real_steps, where_real
 from nets.recurrent.regularisers import check_rate, dropped
+from nets.recurrent.restoring import restored
 from nets.types import Cell, Layer, factory
 
 
@@ -70,6 +73,9 @@ def stack(
 
     def apply(params, xs, state=None, *, key=None, deltas=None, **options):
         refuse_reverse(options)
+        if isinstance(params, Mapping):
+            params = restored(params, ("",) * len(parts))
+        xs = on_device(xs)
         firsts = [None] * len(parts) if state is None else state
         moves = [None] * len(parts) if deltas is None else deltas
         _check_count(params, "parameters", parts)

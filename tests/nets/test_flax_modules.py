@@ -36,6 +36,16 @@ def linen_apply(cell, both=False, reverse=False):
     return apply
 
 
+def in_order(state, params):
+    """The arrays of a tree of parameters, in the order of an NNX state of them."""
+    by_name = {
+        jax.tree_util.keystr(path, simple=True): leaf
+        for path, leaf in jax.tree_util.tree_leaves_with_path(params)
+    }
+    names = ["".join(map(str, path[1:])) for path, _ in nnx.to_flat_state(state)]
+    return [by_name[name] for name in names]
+
+
 def nnx_apply(cell, both=False, reverse=False):
     if both:
         module = nets.nnx.Bidirectional(cell, INPUTS, FEATURES, rngs=nnx.Rngs(0))
@@ -43,12 +53,11 @@ def nnx_apply(cell, both=False, reverse=False):
         module = nets.nnx.Recurrent(
             cell, INPUTS, FEATURES, reverse=reverse, rngs=nnx.Rngs(0)
         )
-    graph, _ = nnx.split(module)
+    graph, like = nnx.split(module)
 
     def apply(params, xs, state=None, lengths=None):
-        return nnx.merge(graph, nnx.State({"params": nnx.Param(params)}))(
-            xs, state, lengths
-        )
+        held = jax.tree.unflatten(jax.tree.structure(like), in_order(like, params))
+        return nnx.merge(graph, held)(xs, state, lengths)
 
     return apply
 
@@ -165,7 +174,8 @@ def test_nnx_jit_and_grad(both):
     _, (_, ys) = out_and_grads(pure_apply(cell, both), params, xs)
     grads, _ = out_and_grads(pure_apply(cell, both), params, xs)
     close(nnx.jit(lambda layer, xs: layer(xs)[1])(layer, xs), ys)
-    close(gradient(layer, xs)["params"].get_value(), grads[0])
+    found = gradient(layer, xs)["weights"]
+    close(jax.tree.leaves(found), in_order(nnx.state(layer), grads[0]))
 
 
 def test_merge_and_a_second_cell_reach_both_apis():
