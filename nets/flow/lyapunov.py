@@ -27,7 +27,8 @@ class LyapunovSpectrum(NamedTuple):
     Attributes:
         exponents: Nats a step, descending, [*batch, count].
         errors: The standard error of each, from the means over ten blocks of time,
-            [*batch, count]; nan where fewer than twenty steps count.
+            [*batch, count]; nan where fewer than twenty steps count, inf where the
+            exponent is -inf.
     """
 
     exponents: Float[Array, "*batch count"]
@@ -70,8 +71,10 @@ def lyapunov_spectrum(
         reverse: As in `nets.unroll`.
 
     Returns:
-        A `LyapunovSpectrum`; -inf where a direction is lost altogether, nan for a
-        sequence that is all padding and warmup.
+        A `LyapunovSpectrum`; nan for a sequence that is all padding and warmup. -inf
+        where a direction is lost altogether: where at any step that counts no more is
+        left of it than the rounding of that step, which float32 reaches sooner than
+        float64. What is lost in the warmup is replaced by another direction.
 
     Raises:
         ValueError: `count` or `warmup` is out of range, or as in `nets.unroll`.
@@ -105,6 +108,9 @@ def lyapunov_spectrum(
     )
     exponents = found.exponents()
     errors = found.errors(exponents)
+    some = found.counts.any(axis=0)
+    some = some.reshape(*some.shape, *(1,) * (exponents.ndim - some.ndim))
+    exponents = jnp.where(some, exponents, jnp.nan)
     order = jnp.argsort(-exponents, axis=-1)
     return LyapunovSpectrum(
         jnp.take_along_axis(exponents, order, axis=-1),
@@ -129,12 +135,10 @@ class Growths(NamedTuple):
         return self.counts.reshape(*self.counts.shape, *(1,) * extra)
 
     def exponents(self) -> Float[Array, "*batch count"]:
-        """The mean over steps; nan where none counts."""
+        """The mean over the steps that count; 0 where there is none."""
         inside = self._inside()
-        steps = inside.sum(axis=0)
         total = jnp.where(inside, self.logs, 0.0).sum(axis=0)
-        means = total / _count(jnp.maximum(steps, 1), total)
-        return jnp.where(steps == 0, jnp.nan, means)
+        return total / _count(jnp.maximum(inside.sum(axis=0), 1), total)
 
     def errors(self, exponents) -> Float[Array, "*batch count"]:
         """The standard errors, by the means over blocks of steps."""
