@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
-from nets.flow.ranks import HIGHEST, triangle
+from nets.flow.ranks import HIGHEST, LOST, triangle
 
 SWEEPS = 30  # at most; a handful is what it takes
 
@@ -28,11 +28,13 @@ class Graded(NamedTuple):
         q: Orthonormal columns, [*batch, n, n].
         k: Whole numbers, [*batch, n]; -inf where rank was lost.
         w: [*batch, n, n].
+        doubts: As in `ranks.triangle`, [*batch, n]; None for none.
     """
 
     q: Float[Array, "*batch n n"]
     k: Float[Array, "*batch n"]
     w: Float[Array, "*batch n n"]
+    doubts: Int[Array, "*batch n"] | None = None
 
 
 def times(
@@ -64,9 +66,12 @@ def times(
         ([-2.0, -2.0], [[0.5, 0.0], [0.0, 0.5]])
     """
     order = jnp.argsort(-(product.k + _log2(_norm(moved, -2))), axis=-1)
-    lost = jnp.isneginf(jnp.take_along_axis(product.k, order, axis=-1))
+    doubts = jnp.zeros_like(order) if product.doubts is None else product.doubts
+    doubts = jnp.where(jnp.isneginf(product.k), LOST, doubts)
+    doubts = jnp.take_along_axis(doubts, order, axis=-1)
     rows = _norm(moved, -1) if rows is None else rows
-    q, upper, _, order, lost = triangle(moved, rows, sizes, order, lost)
+    q, upper, _, order, doubts = triangle(moved, rows, sizes, order, doubts)
+    lost = doubts == LOST
     before = jnp.take_along_axis(product.k, order, axis=-1)
     w = jnp.take_along_axis(product.w, order[..., :, None], axis=-2)
     # Rows are measured whole, not by R_ii: others in the row may be larger.
@@ -82,7 +87,7 @@ def times(
     _, powers = jnp.frexp(jnp.abs(w).max(axis=-1))
     powers = powers.astype(w.dtype)
     w = _shifted(w, jnp.broadcast_to(-powers[..., None], w.shape))
-    return Graded(q, after + powers, w)
+    return Graded(q, after + powers, w, doubts)
 
 
 def _norm(a, axis):

@@ -14,7 +14,8 @@ from nets.flow.linearised import (
     jacobian_product,
     trajectory,
 )
-from nets.flow.ranks import row_sizes, triangle
+from nets.flow.ranks import LOST, row_sizes, triangle
+from nets.recurrent.padding import where_real
 from nets.types import Cell, Params, State
 
 BLOCKS = 10  # of time, over which the exponents' error is estimated
@@ -214,21 +215,22 @@ def growths(
     probes = start[..., count : count + PROBES]
 
     def turn(carry, inputs):
-        (columns, lost), (step, settled) = carry, inputs
+        (columns, doubts), (step, settled) = carry, inputs
         moved = product(step, jnp.concatenate([columns, probes], axis=-1))
         rows = row_sizes(jax.lax.stop_gradient(moved), count)
-        order = jnp.argsort(lost, axis=-1, stable=True)
-        gone = jnp.take_along_axis(lost, order, axis=-1)
-        found = triangle(moved[..., :count], rows, None, order, gone)
+        order = jnp.argsort(doubts == LOST, axis=-1, stable=True)
+        before = jnp.take_along_axis(doubts, order, axis=-1)
+        found = triangle(moved[..., :count], rows, None, order, before)
         place = jnp.argsort(found.order, axis=-1)
         columns = jnp.take_along_axis(found.q, place[..., None, :], axis=-1)
-        lost = jnp.take_along_axis(found.lost, place, axis=-1)
-        lost &= settled.reshape(*settled.shape, *(1,) * (lost.ndim - settled.ndim))
-        return (columns, lost), jnp.take_along_axis(found.growth, place, axis=-1)
+        after = jnp.take_along_axis(found.doubts, place, axis=-1)
+        after = where_real(settled, after, 0.0)
+        after = where_real(step.real, after, doubts)
+        return (columns, after), jnp.take_along_axis(found.growth, place, axis=-1)
 
     real = jnp.ones(time, bool) if walk.real is None else walk.real
     settled = jnp.cumsum(real, axis=0) > steps
     columns = start[..., :count]
-    none = jnp.zeros((*columns.shape[:-2], count), bool)
+    none = jnp.zeros((*columns.shape[:-2], count), int)
     _, logs = jax.lax.scan(turn, (columns, none), (walk, settled))
     return Growths(logs, real & settled)

@@ -13,15 +13,16 @@ that (Cox and Higham 1998). So what is graded along the axes is known although i
 below eps |J|: the R_jj of diag(1, 1e-20) are exact.
 """
 
+import math
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 HIGHEST = jax.lax.Precision.HIGHEST
-LEAST = 20  # eps that the rounding of J Q may be, or as many as it sums terms
+LOST = 16  # steps in doubt, more than those that are not, after which nothing is left
 PROBES = 8  # random signs, by which the column norms of z are estimated
 
 
@@ -33,15 +34,15 @@ class Triangle(NamedTuple):
         upper: R, [*batch, count, count]; noise in the rows of what is lost.
         growth: ln |R_jj|, [*batch, count]; -inf where lost.
         order: Which of the columns stands where, [*batch, count].
-        lost: Whether it is no more than rounding apart from those before it,
-            [*batch, count].
+        doubts: How many more steps have been in doubt than not, [*batch, count]; LOST
+            where nothing of it is left, apart from the columns before it.
     """
 
     q: Float[Array, "*batch n count"]
     upper: Float[Array, "*batch count count"]
     growth: Float[Array, "*batch count"]
     order: Int[Array, "*batch count"]
-    lost: Bool[Array, "*batch count"]
+    doubts: Int[Array, "*batch count"]
 
 
 def row_sizes(
@@ -76,19 +77,22 @@ def triangle(
     rows: Float[Array, "*batch n"],
     sizes: Float[Array, "*batch count"] | None,
     order: Int[Array, "*batch count"],
-    lost: Bool[Array, "*batch count"],
+    doubts: Int[Array, "*batch count"],
 ) -> Triangle:
     """The QR decomposition of J Q, without the directions that are lost.
 
-    A column that depends on those before it is moved behind the others: or the
-    direction that it is given, which is noise, would be taken from them.
+    A column of which no more than rounding is left is lost if those before it are far
+    above theirs. It is moved behind the others: or the direction that it is given,
+    which is noise, would be taken from them. Where the columns fall off gradually, one
+    that falls below rounding may come back: it is lost if that happens again and again.
 
     Args:
         columns: J Q.
         rows: |J_i|, to which the errors of each row of `columns` are relative.
         sizes: The same of each column, or None where it is not known.
         order: The columns in the order in which they are to be made orthogonal.
-        lost: Which of them, in that order, are lost already; they stand last.
+        doubts: Of each column in that order, from the step before; those that are LOST
+            come last.
 
     Returns:
         A `Triangle`. It can be differentiated by `columns`, those lost held fixed.
@@ -100,16 +104,18 @@ def triangle(
         ...     rows=jnp.full(2, 2.0),
         ...     sizes=None,
         ...     order=jnp.arange(2),
-        ...     lost=jnp.zeros(2, bool),
+        ...     doubts=jnp.zeros(2, int),
         ... )
-        >>> found.lost.tolist()
+        >>> (found.doubts == LOST).tolist()
         [False, True]
 
     References:
         Cox and Higham 1998, Stability of Householder QR factorization for weighted
         least squares problems, Numerical Analysis 1997.
     """
-    unit = max(columns.shape[-2], LEAST) * jnp.finfo(columns.dtype).eps
+    eps = float(jnp.finfo(columns.dtype).eps)
+    # Twice the largest error found in products of 2 to 128 coordinates.
+    unit = (4 + 2 * math.sqrt(columns.shape[-2])) * eps
     largest = jnp.abs(columns).max(axis=(-2, -1), initial=0.0)[..., None]
     largest = jnp.where(largest > 0, largest, 1)
     rows = unit * rows / largest
@@ -118,33 +124,39 @@ def triangle(
     back = jnp.argsort(fall, axis=-1)
     falling = jnp.take_along_axis(columns, fall[..., None], axis=-2)
 
-    def factor(order, lost):
+    def factor(order, doubts):
         taken = jnp.take_along_axis(falling, order[..., None, :], axis=-1)
         q, upper = jnp.linalg.qr(taken)
         q = jnp.take_along_axis(q, back[..., None], axis=-2)
         own = None if sizes is None else jnp.take_along_axis(sizes, order, axis=-1)
         errors = _Errors(upper / largest[..., None], _along(q, rows), own)
-        return q, upper, order, lost, errors, _doubtful(errors, lost)
+        lost = doubts == LOST
+        small, clear = _small(errors, lost, math.sqrt(eps) / unit)
+        return q, upper, order, doubts, small, _certain(errors, lost, small, clear)
 
     def drop(carry):
-        *_, order, lost, errors, doubtful = carry
-        lost |= _certain(errors, lost, doubtful)
-        place = jnp.argsort(lost, axis=-1, stable=True)
+        *_, order, doubts, _, certain = carry
+        doubts = jnp.where(certain, LOST, doubts)
+        place = jnp.argsort(doubts == LOST, axis=-1, stable=True)
         order = jnp.take_along_axis(order, place, axis=-1)
-        return factor(order, jnp.take_along_axis(lost, place, axis=-1))
+        return factor(order, jnp.take_along_axis(doubts, place, axis=-1))
 
-    start = factor(order, lost)
-    q, upper, order, lost, *_ = jax.lax.while_loop(lambda c: c[-1].any(), drop, start)
+    start = factor(order, doubts)
+    found = jax.lax.while_loop(lambda carry: carry[-1].any(), drop, start)
+    q, upper, order, doubts, small, _ = found
+    counted = jnp.maximum(doubts + jnp.where(small, 1, -1), 0)
+    doubts = jnp.where(doubts == LOST, LOST, counted)
     size = jnp.abs(jnp.diagonal(upper, axis1=-2, axis2=-1))
-    growth = jnp.where(lost, -jnp.inf, jnp.log(jnp.where(lost, 1, size)))
-    return Triangle(q, upper, growth, order, lost)
+    gone = (doubts == LOST) | (size == 0)
+    growth = jnp.where(gone, -jnp.inf, jnp.log(jnp.where(gone, 1, size)))
+    return Triangle(q, upper, growth, order, doubts)
 
 
 @triangle.defjvp
 def _derivative(primals, tangents):
     """With the lost columns as constants, orthogonal to the others."""
     found = triangle(*primals)
-    q, upper, order, lost = found.q, found.upper, found.order, found.lost
+    q, upper, order, lost = found.q, found.upper, found.order, found.doubts == LOST
     moved = jnp.take_along_axis(tangents[0], order[..., None, :], axis=-1)
     fixed = lost[..., None, :]
     moved = jnp.where(fixed, 0, moved)
@@ -159,7 +171,7 @@ def _derivative(primals, tangents):
         jnp.where(fixed, 0, jnp.matmul(-jnp.triu(turned), upper, precision=HIGHEST)),
         jnp.diagonal(inside, axis1=-2, axis2=-1),
         np.zeros(order.shape, jax.dtypes.float0),
-        np.zeros(lost.shape, jax.dtypes.float0),
+        np.zeros(order.shape, jax.dtypes.float0),
     )
     return found, tangent
 
@@ -207,29 +219,33 @@ def _along(q, rows):
     return jnp.sqrt(jnp.einsum("...ij,...i->...j", q**2, rows**2, precision=HIGHEST))
 
 
-def _doubtful(errors, lost):
-    """Which columns are no more than rounding apart from those before them."""
+def _small(errors, lost, above):
+    """Which columns no more than rounding is left of, and which are far above it."""
     least = errors.along
     if errors.sizes is not None:
         least = jnp.minimum(least, errors.sizes)
     nothing = errors.growth <= least
     error = errors.of(errors.along, lost | nothing)
-    return (nothing | (errors.growth <= error)) & ~lost
+    small = (nothing | (errors.growth <= error)) & ~lost
+    return small, errors.growth >= above * error
 
 
-def _certain(errors, lost, doubtful):
-    """Which of the doubtful columns are lost: the first, and those alike without it.
+def _certain(errors, lost, small, clear):
+    """Which of the small columns are lost: the first, and those alike without it.
 
-    After the first, q_j may be noise, and R_jj may lack what went to that.
+    After the first, q_j may be noise, and R_jj may lack what went to that. If a column
+    before the first is not clear of its rounding, none is certain but what is 0.
     """
-    first = doubtful & (jnp.cumsum(doubtful, axis=-1) == 1)
+    first = small & (jnp.cumsum(small, axis=-1) == 1)
+    clear = (clear | small | lost).all(axis=-1, keepdims=True)
+    clear |= (first & (errors.growth == 0)).any(axis=-1, keepdims=True)
 
     def with_noise(squares):
-        """Counting what went to the directions of doubtful columns before."""
-        before = jnp.where(doubtful, squares, 0)
+        """Counting what went to the directions of small columns before."""
+        before = jnp.where(small, squares, 0)
         return jnp.sqrt(squares + jnp.cumsum(before, axis=-1) - before)
 
-    taken = jnp.where(doubtful[..., None], jnp.triu(errors.upper, 1), 0)
+    taken = jnp.where(small[..., None], jnp.triu(errors.upper, 1), 0)
     rest = jnp.sqrt(errors.growth**2 + (taken**2).sum(axis=-2))
-    error = errors.of(with_noise(errors.along**2), lost | doubtful)
-    return first | (doubtful & (rest <= error))
+    error = errors.of(with_noise(errors.along**2), lost | small)
+    return (first | (small & (rest <= error))) & clear

@@ -16,6 +16,7 @@ from nets.flow.linearised import (
     trajectory,
 )
 from nets.flow.ranks import HIGHEST
+from nets.recurrent.padding import where_real
 from nets.types import Cell, Params, State
 
 TOGETHER = 16  # steps, whose factors are kept until their singular values are found
@@ -89,7 +90,8 @@ def transport(
 
     def carry(so_far, step):
         jacobian = product(step, eye)
-        so_far = _moved(jacobian, so_far)
+        moved = _moved(jacobian, so_far)
+        so_far = where_real(step.real, moved, so_far)
         return so_far, (so_far.k, so_far.w)
 
     def together(so_far, steps):
@@ -106,7 +108,8 @@ def transport(
     blocks = -(-time // few)
     # The last block is filled up with the last step.
     places = jnp.minimum(jnp.arange(blocks * few), time - 1).reshape(blocks, few)
-    start = Graded(eye, jnp.zeros(eye.shape[:-1], eye.dtype), eye)
+    none = jnp.zeros(eye.shape[:-1], eye.dtype)
+    start = Graded(eye, none, eye, none.astype(int))
     _, sigmas = jax.lax.scan(
         lambda so_far, at: together(so_far, jax.tree.map(lambda a: a[at], walk)),
         start,

@@ -1,4 +1,4 @@
-"""Every instrument under JAX's stricter settings, and with nothing or little to read."""
+"""Every instrument under JAX's stricter settings, and with no steps or sequences."""
 
 from functools import partial
 
