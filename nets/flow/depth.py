@@ -1,5 +1,7 @@
 """The gradient at every layer of a net: depth in the place of time."""
 
+import math
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -133,8 +135,8 @@ def depth_log_norms(
         >>> depth_log_norms(gradients, batch_axis=1).shape
         (4, 5)
     """
-    if isinstance(batch_axis, int):
-        batch_axis = [batch_axis] * len(gradients)
+    if not isinstance(batch_axis, Sequence):
+        batch_axis = [operator.index(batch_axis)] * len(gradients)
     if len(batch_axis) != len(gradients):
         raise ValueError(
             f"expected one batch axis, or one for each of {len(gradients)} gradients, "
@@ -148,7 +150,8 @@ def depth_log_norms(
                 f"shape {list(leaf.shape)}: give another batch_axis, and a single "
                 "example a batch of one"
             )
-        return jnp.moveaxis(leaf, axis, 0).reshape(1, leaf.shape[axis], -1)
+        rest = math.prod(leaf.shape[:axis] + leaf.shape[axis + 1 :])
+        return jnp.moveaxis(leaf, axis, 0).reshape(1, leaf.shape[axis], rest)
 
     norms = [
         log_norms([rows(leaf, axis) for leaf in jax.tree.leaves(one)])

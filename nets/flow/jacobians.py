@@ -61,7 +61,8 @@ def step_jacobians(
     """
     options = {"lengths": lengths, "mask": mask, "reverse": reverse}
     walk = trajectory(cell, params, xs, state, **options)
-    product, eye = jacobian_product(cell, params), identity(walk, batch_shape(cell, xs))
+    product = jacobian_product(cell, params)
+    eye = identity(walk, batch_shape(cell, params, walk))
 
     jacobians = jax.lax.map(lambda step: product(step, eye), walk)
     return jacobians[::-1] if reverse else jacobians

@@ -119,7 +119,7 @@ def zero_deltas(
         params: Its parameters.
         xs: Its inputs, [time, *batch, inputs].
         state: The state before the first step.
-        **options: What else it runs with, as in `nets.unroll`.
+        **options: Other arguments that it runs with, as in `nets.unroll`.
 
     Returns:
         A tree of zeros, [time, *batch, ...]; float32 where the state has integers.
@@ -138,7 +138,7 @@ def zero_deltas(
     """
     layer = as_layer(layer) if isinstance(layer, Cell) else layer
     states, _ = jax.eval_shape(
-        lambda: layer.apply(params, xs, state, **options, all_states=True)
+        lambda: layer.apply(params, xs, state, **{**options, "all_states": True})
     )
     return jax.tree.map(
         # Split over devices as the states are: the gradient by zeros that are the same

@@ -200,7 +200,8 @@ def growths(
         (10, 5, 2)
     """
     walk = trajectory(cell, params, xs, state, **options)
-    product, eye = jacobian_product(cell, params), identity(walk, batch_shape(cell, xs))
+    product = jacobian_product(cell, params)
+    eye = identity(walk, batch_shape(cell, params, walk))
     time, size = len(jax.tree.leaves(walk.before)[0]), eye.shape[-1]
     count = coordinates(count, size)
     if not time:

@@ -81,7 +81,7 @@ def _run_omega(cell, params, xs, state, *, deltas, key=None, reverse=False, **pa
         raise ValueError("expected no key: the Jacobians are those without noise")
     fixed, xs, state = jax.lax.stop_gradient((params, xs, state))
     walk = trajectory(cell, fixed, xs, state, reverse=reverse, **padding)
-    batch_axes = len(batch_shape(cell, xs))
+    batch_axes = len(batch_shape(cell, fixed, walk))
 
     def gradient(delta, like):
         if not jnp.issubdtype(like.dtype, jnp.inexact):
