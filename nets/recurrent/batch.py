@@ -176,7 +176,8 @@ def _evaluate(function: Callable[..., Any], *args: Any) -> Any:
 
 def _shapes(tree: Any) -> Any:
     def shape(leaf):
-        return jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf))
+        dtype = leaf.dtype if hasattr(leaf, "dtype") else jnp.result_type(leaf)
+        return jax.ShapeDtypeStruct(jnp.shape(leaf), dtype)
 
     return jax.tree.map(shape, tree)
 

@@ -1,6 +1,7 @@
 """The batch axes are those that state and inputs have in common."""
 
 from functools import partial
+from typing import Any
 
 import cases
 import chex
@@ -14,6 +15,7 @@ from nets import flow
 from nets.recurrent.batch import batch_shape
 
 UNITS = 4
+NOTHING: Any = None
 closely = partial(chex.assert_trees_all_close, rtol=1e-10, atol=1e-12)
 
 
@@ -38,8 +40,8 @@ BATCHES = (), (0,), (1,), (3,), (UNITS,), (3, 2), (UNITS, UNITS)
 def test_inputs_of_any_dtype_have_features(inputs, dtype):
     """Also where there are as many inputs, sequences and units."""
     params = weights(inputs)
-    for first in (zeros, None):  # the cell's, or only the one that is given
-        cell = nets.Cell(None, first, tanh_step)
+    for first in (zeros, NOTHING):  # the cell's, or only the one that is given
+        cell = nets.Cell(NOTHING, first, tanh_step)
         for batch in BATCHES:
             x, state = jnp.zeros((*batch, inputs), dtype), jnp.zeros((*batch, UNITS))
             assert batch_shape(cell, params, x, state) == batch
@@ -52,8 +54,8 @@ def test_the_names_of_inputs_do_not_matter(time):
     def step(p, h, x):
         return (h + x[time][..., None] * tanh_step(p, h, x["x"])[0],) * 2
 
-    for first in (lambda p, x: zeros(p, x["x"]), None):
-        cell = nets.Cell(None, first, step)
+    for first in (lambda p, x: zeros(p, x["x"]), NOTHING):
+        cell = nets.Cell(NOTHING, first, step)
         for batch in BATCHES:
             x = {time: jnp.zeros(batch), "x": jnp.zeros((*batch, 2))}
             found = batch_shape(cell, params, x, jnp.zeros((*batch, UNITS)))
@@ -64,7 +66,7 @@ def test_inputs_without_features():
     """Tokens, and a time between two steps."""
     table = cases.normal(7, UNITS)
     looks_up = nets.Cell(
-        None,
+        NOTHING,
         lambda p, x: jnp.zeros((*x.shape, UNITS)),
         lambda p, h, x: (jnp.tanh(p[x] + h),) * 2,
     )
@@ -79,7 +81,7 @@ def test_inputs_without_features():
 
 def test_one_number_per_sequence():
     cell = nets.Cell(
-        None,
+        NOTHING,
         lambda p, x: jnp.zeros(x.shape[:-1]),
         lambda p, h, x: (jnp.tanh(x.sum(axis=-1) + h),) * 2,
     )
@@ -92,7 +94,7 @@ def test_one_number_per_sequence():
 def test_features_that_do_not_meet_are_features(dtype):
     """Of `0.9 * state + x` each unit might be a sequence: by convention it is none."""
     cell = nets.Cell(
-        None,
+        NOTHING,
         lambda p, x: jnp.zeros(x.shape),
         lambda p, h, x: (0.9 * h + x.astype(h.dtype),) * 2,
     )
@@ -115,12 +117,15 @@ def test_entries_without_a_batch():
     for batch in ((), (3,), (2,)):
         x = jnp.zeros((*batch, 2))
         state = first((), x)
-        for cell in (nets.Cell(None, first, step), nets.Cell(None, None, step)):
+        for cell in (
+            nets.Cell(NOTHING, first, step),
+            nets.Cell(NOTHING, NOTHING, step),
+        ):
             assert batch_shape(cell, weights(2), x, state) == batch
 
 
 def test_a_state_without_a_batch():
-    still = nets.Cell(None, lambda p, x: jnp.ones(2), lambda p, s, x: (s, s))
+    still = nets.Cell(NOTHING, lambda p, x: jnp.ones(2), lambda p, s, x: (s, s))
     for rows in (2, 3):
         assert batch_shape(still, (), jnp.zeros((rows, 3)), jnp.ones(2)) == ()
     each = still._replace(initial_state=lambda p, x: jnp.ones((*x.shape[:-1], 2)))
@@ -130,8 +135,8 @@ def test_a_state_without_a_batch():
 def test_cells_of_one_size_of_the_batch():
     """They run with no other, so the convention has to do."""
     params = weights(2)
-    fixed = nets.Cell(None, lambda p, x: jnp.zeros((3, UNITS)), tanh_step)
-    shaped = nets.Cell(None, zeros, lambda p, h, x: tanh_step(p, h, x.reshape(3, 2)))
+    fixed = nets.Cell(NOTHING, lambda p, x: jnp.zeros((3, UNITS)), tanh_step)
+    shaped = nets.Cell(NOTHING, zeros, lambda p, h, x: tanh_step(p, h, x.reshape(3, 2)))
     for cell in (fixed, shaped):
         found = batch_shape(cell, params, jnp.zeros((3, 2)), jnp.zeros((3, UNITS)))
         assert found == (3,)
@@ -153,7 +158,9 @@ def test_floats_that_sequences_share_are_refused():
         h, y = tanh_step(p, s["h"], x)
         return {"h": h, "time": s["time"] + 0.1}, y
 
-    cell = nets.Cell(None, lambda p, x: {"h": zeros(p, x), "time": jnp.zeros(())}, step)
+    cell = nets.Cell(
+        NOTHING, lambda p, x: {"h": zeros(p, x), "time": jnp.zeros(())}, step
+    )
     with pytest.raises(ValueError, match="expected every entry of the state"):
         flow.step_jacobians(cell, weights(2), jnp.ones((2, 3, 2)))
     alone = flow.step_jacobians(cell, weights(2), jnp.ones((2, 2)))
@@ -177,9 +184,9 @@ def test_instruments_see_integers_and_names_as_floats(x64):
 
     params, dt = weights(3), cases.normal(FEATURES, 2, seed=5)
     roll = (cases.normal(FEATURES, 2, 3) > 0).astype(int)
-    plain = nets.Cell(None, lambda p, x: jnp.ones((*x.shape[:-1], UNITS)), step)
+    plain = nets.Cell(NOTHING, lambda p, x: jnp.ones((*x.shape[:-1], UNITS)), step)
     timed = nets.Cell(
-        None,
+        NOTHING,
         lambda p, x: jnp.ones((*x["x"].shape[:-1], UNITS)),
         lambda p, h, x: step(p, h, x["x"] * x["dt"][..., None]),
     )
