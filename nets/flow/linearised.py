@@ -10,6 +10,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float
 
 from nets.recurrent import batch as batches
 from nets.recurrent import unroll
+from nets.recurrent.beginning import first_state
 from nets.recurrent.padding import real_steps, where_real
 from nets.types import Cell, Params, State
 
@@ -62,11 +63,7 @@ def trajectory(
     real = real_steps(xs, lengths, mask, cell.space)
     xs = where_real(real, xs, 0.0)
     x = jax.tree.map(lambda x: jnp.zeros(x.shape[1:], x.dtype), xs)
-    if state is None and cell.initial_state is None:
-        raise ValueError("expected a state, as the cell has no initial_state; got None")
-    if state is None:
-        state = cell.initial_state(params, x)
-    state = jax.tree.map(jnp.asarray, state)
+    state = first_state(cell, params, x, state)
     options = {"lengths": lengths, "mask": mask, "reverse": reverse}
     states, _ = unroll(cell, params, xs, state, all_states=True, **options)
     if reverse:

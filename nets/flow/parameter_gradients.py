@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 from nets.flow.profile import log_norms
 from nets.flow.state_gradients import is_real, one_number
 from nets.recurrent import as_layer
+from nets.recurrent.beginning import first_state
 from nets.recurrent.padding import real_steps, where_real
 from nets.types import Cell, Layer, Params, State
 
@@ -133,10 +134,9 @@ def _run(
 
     real = real_steps(xs, lengths, mask, cell.space)
     xs = where_real(real, xs, 0.0)
-    if state is None:
-        first = at_step(jax.tree.map(lambda p: p[-1 if reverse else 0], moving))
-        blank = jax.tree.map(lambda x: jnp.zeros(x.shape[1:], x.dtype), xs)
-        state = cell.initial_state(first, blank)
+    first = at_step(jax.tree.map(lambda p: p[-1 if reverse else 0], moving))
+    blank = jax.tree.map(lambda x: jnp.zeros(x.shape[1:], x.dtype), xs)
+    state = first_state(cell, first, blank, state)
     read = jnp.arange(time)[:: -1 if reverse else 1]  # how many steps came before
     cuts = (read % truncate == 0) & (read > 0) if truncate else None
 

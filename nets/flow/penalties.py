@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from nets.flow.layers import in_every_cell
 from nets.flow.linearised import as_state, as_vector, batch_shape, trajectory
 from nets.flow.lyapunov import Growths, growths
-from nets.flow.state_gradients import state_gradients
+from nets.flow.state_gradients import is_real, state_gradients
 from nets.recurrent import as_layer, unroll
 from nets.recurrent.padding import where_real
 from nets.types import Cell, Layer, Params, State
@@ -65,7 +65,7 @@ def pascanu_penalty(
         networks, https://arxiv.org/abs/1211.5063
     """
     layer = as_layer(cell) if isinstance(cell, Cell) else cell
-    fixed = jax.lax.stop_gradient(params)
+    fixed = _constant(params)
     _, gradients = state_gradients(layer, fixed, xs, loss, state, **options)
     gradients = jax.lax.stop_gradient(gradients)
     # The gradients travel as deltas do: each cell is handed those by its own states.
@@ -75,11 +75,22 @@ def pascanu_penalty(
     return jnp.stack(jax.tree.leaves(omegas)).sum()
 
 
-def _run_omega(cell, params, xs, state, *, deltas, key=None, reverse=False, **padding):
-    """A cell's Omega in place of its state, and its outputs."""
+def _constant(tree):
+    """The tree without gradients; what is no array in it has none."""
+    return jax.tree.map(
+        lambda leaf: jax.lax.stop_gradient(leaf) if is_real(leaf) else leaf, tree
+    )
+
+
+def _run_omega(cell, params, xs, state, *, deltas, key=None, reverse=False, **options):
+    """A cell's Omega in place of its state, and its outputs.
+
+    Options that only say how `unroll` remembers what it does change nothing here.
+    """
+    padding: Any = {name: options.get(name) for name in ("lengths", "mask")}
     if key is not None:
         raise ValueError("expected no key: the Jacobians are those without noise")
-    fixed, xs, state = jax.lax.stop_gradient((params, xs, state))
+    fixed, xs, state = _constant((params, xs, state))
     walk = trajectory(cell, fixed, xs, state, reverse=reverse, **padding)
     batch_axes = len(batch_shape(cell, fixed, walk))
 

@@ -194,11 +194,15 @@ def memory_curve(
     read = _read_out(xs, batch_axes, lags)
     end, _ = unroll(cell, params, xs, state, reverse=reverse)
     targets = [(x if reverse else x[::-1])[:lags] for x in read]
-    lags, examples = len(targets[0]), math.prod(targets[0].shape[1 : 1 + batch_axes])
+    batch = targets[0].shape[1 : 1 + batch_axes]
+    lags, examples = len(targets[0]), math.prod(batch)
+    # Keys are no numbers, and an entry without a batch says nothing of one sequence.
+    numbers = [s for s in jax.tree.leaves(end) if jnp.issubdtype(s.dtype, jnp.number)]
+    own = [s for s in numbers if s.shape[:batch_axes] == batch]
     values = numbers_of(targets, lags, examples)
     # One column for each lag and feature: all of them share a factorisation.
     columns = jnp.moveaxis(values, 0, 1).reshape(examples, -1)
-    predictions = _held_out(numbers_of(end, examples), columns, folds, ridge)
+    predictions = _held_out(numbers_of(own, examples), columns, folds, ridge)
     missed, total = _squares(columns, predictions)
     return _explained(*(s.reshape(lags, -1).sum(axis=-1) for s in (missed, total)))
 

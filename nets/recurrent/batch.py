@@ -217,4 +217,4 @@ def _unused(*trees: Any) -> int:
     """A size that is none of those in use, nor broadcasts with them."""
     leaves = jax.tree.leaves(trees)
     sizes = [n for leaf in leaves for n in getattr(leaf, "shape", ())]
-    return 2 * max([1, *sizes]) + 1
+    return 2 * max([1, *(n for n in sizes if isinstance(n, int))]) + 1  # or symbolic
