@@ -3,7 +3,7 @@
 import math
 import operator
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
 import jax
 import jax.numpy as jnp
@@ -97,7 +97,7 @@ def _outputs(out):
 
 def depth_log_norms(
     gradients: Sequence[PyTree[Shaped[Array, "..."]]],
-    batch_axis: int | Sequence[int] = 0,
+    batch_axis: SupportsIndex | Sequence[SupportsIndex] = 0,
 ) -> Float[Array, "depth batch"]:
     """ln of the Euclidean norm of each layer's gradient, example by example.
 
@@ -136,7 +136,7 @@ def depth_log_norms(
         (4, 5)
     """
     if not isinstance(batch_axis, Sequence):
-        batch_axis = [operator.index(batch_axis)] * len(gradients)
+        batch_axis = [batch_axis] * len(gradients)
     if len(batch_axis) != len(gradients):
         raise ValueError(
             f"expected one batch axis, or one for each of {len(gradients)} gradients, "
@@ -144,6 +144,7 @@ def depth_log_norms(
         )
 
     def rows(leaf, axis):
+        axis = operator.index(axis)
         if not 0 <= axis < leaf.ndim:
             raise ValueError(
                 f"expected gradients with the batch on axis {axis}; got an array of "

@@ -1,7 +1,7 @@
 """What the gates of a cell do: how far open, how saturated, how long they remember."""
 
 import math
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -9,11 +9,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
+from nets.compiling import compiled
 from nets.flow.layers import in_every_cell
 from nets.flow.linearised import batch_shape, one_step, trajectory
 from nets.marks import CANDIDATE, KEEPER, Mark, with_marks
 from nets.recurrent.batch import with_larger_batch
-from nets.recurrent.padding import where_real
+from nets.recurrent.padding import check_padding, where_real
 from nets.types import Cell, Params, State
 
 
@@ -102,7 +103,16 @@ def gates(
     """
     if not all(0 <= q <= 1 for q in quantiles):
         raise ValueError(f"expected quantiles from 0 to 1; got {tuple(quantiles)}")
+    check_padding(xs, lengths, mask, cell.space)
     options = {"lengths": lengths, "mask": mask, "reverse": reverse}
+    bounds = tuple(map(float, quantiles)), float(closed), float(opened)
+    return dict(_gates(cell, params, xs, state, bounds, **options))
+
+
+@compiled
+def _gates(cell, params, xs, state, bounds, *, reverse, **options):
+    """The statistics by the gates' names, in an order that jit keeps."""
+    options["reverse"] = reverse
     walk = trajectory(cell, params, xs, state, **options)
     if not len(jax.tree.leaves(walk.xs)[0]):
         raise ValueError("expected at least one step; got a sequence of none")
@@ -135,11 +145,10 @@ def gates(
     real = where_real(walk.real, jnp.ones(shape, bool), jnp.zeros(shape, bool))
     if reverse:
         found, real = jax.tree.map(lambda leaf: leaf[::-1], (found, real))
-    bounds = tuple(quantiles), closed, opened
-    return {
-        name: _statistics(value, real, mark.kind == KEEPER, *bounds)
+    return OrderedDict(
+        (name, _statistics(value, real, mark.kind == KEEPER, *bounds))
         for name, mark, value in zip(_names(marks), marks, found, strict=True)
-    }
+    )
 
 
 def _batch_axes(cell, params, walk, values, batch) -> list[int | None]:

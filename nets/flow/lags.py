@@ -1,5 +1,6 @@
 """The gradient of each step's loss by each state before it."""
 
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -7,10 +8,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from nets.compiling import compiled
 from nets.flow.layers import by_cell, zero_deltas
 from nets.flow.profile import norms_of
 from nets.flow.state_gradients import is_real
 from nets.recurrent import as_layer, unroll
+from nets.recurrent.padding import check_padding
 from nets.types import Cell, Layer, Params, State
 
 
@@ -62,6 +65,14 @@ def lag_matrix(
         descent is difficult, IEEE Transactions on Neural Networks 5(2).
     """
     layer = as_layer(cell) if isinstance(cell, Cell) else cell
+    check_padding(xs, options.get("lengths"), options.get("mask"), layer.space)
+    found = _lag_matrix(layer, params, xs, losses, state, reverse=reverse, **options)
+    return found[""] if isinstance(cell, Cell) else dict(found)
+
+
+@compiled
+def _lag_matrix(layer, params, xs, losses, state, *, reverse, **options):
+    """The matrices of a layer by its cells' names, in an order that jit keeps."""
     options |= {"reverse": True} if reverse else {}
     deltas = options.pop("deltas", None)
     if deltas is None:
@@ -103,9 +114,8 @@ def lag_matrix(
         if time
         else dict.fromkeys(backward, none)
     )
-    if isinstance(cell, Cell):
-        return found[""]
-    return {name: found[name] for name in backward}  # from the bottom to the top
+    # From the bottom to the top.
+    return OrderedDict((name, found[name]) for name in backward)
 
 
 def _with_batch(gradients, states, shape):

@@ -8,11 +8,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from nets.compiling import compiled
 from nets.flow.profile import log_norms
 from nets.flow.state_gradients import is_real, one_number
 from nets.recurrent import as_layer
 from nets.recurrent.beginning import first_state
-from nets.recurrent.padding import real_steps, where_real
+from nets.recurrent.padding import check_padding, real_steps, where_real
 from nets.types import Cell, Layer, Params, State
 
 
@@ -76,6 +77,12 @@ def parameter_gradients_by_time(
                 "expected neither a key nor deltas nor parallel=True: steps one after "
                 f"the other, without noise; got {name}"
             )
+    check_padding(xs, options.get("lengths"), options.get("mask"), layer.space)
+    return _by_time(layer, params, xs, loss, state, **options)
+
+
+@compiled
+def _by_time(layer, params, xs, loss, state, **options):
     # Refuses what `nets.unroll` refuses.
     jax.eval_shape(lambda: layer.apply(params, xs, state, **options))
     time = len(jax.tree.leaves(xs)[0])

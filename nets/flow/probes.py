@@ -197,8 +197,12 @@ def memory_curve(
     batch = targets[0].shape[1 : 1 + batch_axes]
     lags, examples = len(targets[0]), math.prod(batch)
     # Keys are no numbers, and an entry without a batch says nothing of one sequence.
-    numbers = [s for s in jax.tree.leaves(end) if jnp.issubdtype(s.dtype, jnp.number)]
-    own = [s for s in numbers if s.shape[:batch_axes] == batch]
+    own = [
+        s
+        for s in jax.tree.leaves(end)
+        if s.shape[:batch_axes] == batch
+        and not jnp.issubdtype(s.dtype, jax.dtypes.prng_key)
+    ]
     values = numbers_of(targets, lags, examples)
     # One column for each lag and feature: all of them share a factorisation.
     columns = jnp.moveaxis(values, 0, 1).reshape(examples, -1)

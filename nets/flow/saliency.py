@@ -1,16 +1,18 @@
 """Which inputs a loss depends on: gradients by the inputs, and their integrals."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, SupportsIndex
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree, Shaped
 
+from nets.compiling import compiled
+from nets.flow.arguments import integer
 from nets.flow.state_gradients import is_real, one_number
 from nets.recurrent import as_layer
-from nets.recurrent.padding import real_steps, where_real
+from nets.recurrent.padding import check_padding, real_steps, where_real
 from nets.types import Cell, Layer, Params, State
 
 
@@ -66,7 +68,12 @@ def input_saliency(
     """
     layer = as_layer(layer) if isinstance(layer, Cell) else layer
     xs = _inputs(xs)
+    check_padding(xs, options.get("lengths"), options.get("mask"), layer.space)
+    return _input_saliency(layer, params, xs, loss, state, **options)
 
+
+@compiled
+def _input_saliency(layer, params, xs, loss, state, **options):
     def value(deltas):
         return one_number(
             loss(*layer.apply(params, plus(xs, deltas), state, **options))
@@ -83,7 +90,7 @@ def integrated_gradients(
     state: State | None = None,
     *,
     baseline: PyTree | None = None,
-    points: int = 32,
+    points: SupportsIndex = 32,
     **options: Any,
 ) -> PyTree[Shaped[Array, "..."]]:
     """What each input adds to the loss, on the straight way from a baseline.
@@ -136,8 +143,8 @@ def integrated_gradients(
         Sundararajan, Taly and Yan 2017, Axiomatic attribution for deep networks, ICML,
         https://arxiv.org/abs/1703.01365
     """
-    whole = isinstance(points, (int, np.integer)) and not isinstance(points, bool)
-    if not whole or points < 1:
+    count = integer(points) or 0
+    if count < 1:
         raise ValueError(
             f"expected points to be an integer, at least 1; got {points!r}"
         )
@@ -157,7 +164,7 @@ def integrated_gradients(
             lambda t, g: t + weight.astype(g.dtype) * g, total, gradients
         ), None
 
-    places, weights = np.polynomial.legendre.leggauss(points)  # on [-1, 1]
+    places, weights = np.polynomial.legendre.leggauss(count)  # on [-1, 1]
     steps = jnp.asarray((places + 1) / 2), jnp.asarray(weights / 2)
     mean, _ = jax.lax.scan(add, zeros_to_add(xs), steps)
     return jax.tree.map(lambda w, g: (w * g).real, way, mean)

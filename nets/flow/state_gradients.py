@@ -7,8 +7,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree, Shaped
 
+from nets.compiling import compiled
 from nets.flow.layers import zero_deltas
 from nets.recurrent import as_layer
+from nets.recurrent.padding import check_padding
 from nets.types import Cell, Layer, Params, State
 
 
@@ -75,7 +77,12 @@ def state_gradients(
         descent is difficult, IEEE Transactions on Neural Networks 5(2).
     """
     layer = as_layer(cell) if isinstance(cell, Cell) else cell
+    check_padding(xs, options.get("lengths"), options.get("mask"), layer.space)
+    return _state_gradients(layer, params, xs, loss, state, **options)
 
+
+@compiled
+def _state_gradients(layer, params, xs, loss, state, **options):
     deltas = options.pop("deltas", None)
     if deltas is None:
         deltas = zero_deltas(layer, params, xs, state, **options)
