@@ -103,7 +103,7 @@ def test_the_penalty_does_not_depend_on_how_a_run_is_remembered(x64):
 @pytest.mark.parametrize("name", ["key", "deltas", "parallel"])
 def test_shares_of_runs_that_have_none(name):
     params, xs, _ = example(nets.lru(), 2)
-    options = {name: jax.random.key(0) if name == "key" else True}
+    options: Any = {name: jax.random.key(0) if name == "key" else True}
     with pytest.raises(ValueError, match=f"neither a key nor deltas.*got {name}"):
         flow.parameter_gradients_by_time(nets.lru(), params, xs, loss, **options)
 
