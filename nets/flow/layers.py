@@ -10,6 +10,7 @@ from jaxtyping import PyTree
 
 from nets.recurrent import as_layer, unroll
 from nets.recurrent.placing import split_like
+from nets.recurrent.restoring import restored_for
 from nets.types import Cell, Layer, Params, State
 
 
@@ -42,11 +43,12 @@ def in_every_cell(instrument: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(instrument)
     def measure(cell, params, xs, state=None, **options):
         if isinstance(cell, Cell):
-            return instrument(cell, params, xs, state, **options)
+            return instrument(cell, restored_for(cell, params), xs, state, **options)
         for_unroll = ("lengths", "mask", "reverse")
         seen = {name: options.pop(name) for name in for_unroll if name in options}
 
         def run(cell, params, xs, state, *, reverse, key=None, deltas=None, **how):
+            params = restored_for(cell, params)
             found = instrument(
                 cell, params, xs, state, reverse=reverse, **how, **options
             )

@@ -11,7 +11,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float
 from nets.recurrent import batch as batches
 from nets.recurrent import unroll
 from nets.recurrent.beginning import first_state
-from nets.recurrent.padding import real_steps, where_real
+from nets.recurrent.padding import on_device, real_steps, where_real
 from nets.types import Cell, Params, State
 
 
@@ -60,6 +60,7 @@ def trajectory(
         >>> trajectory(cell, params, jnp.ones((10, 5, 3))).before.hidden.shape
         (10, 5, 8)
     """
+    xs = on_device(xs)
     real = real_steps(xs, lengths, mask, cell.space)
     xs = where_real(real, xs, 0.0)
     x = jax.tree.map(lambda x: jnp.zeros(x.shape[1:], x.dtype), xs)

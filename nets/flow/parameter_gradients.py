@@ -14,6 +14,7 @@ from nets.flow.state_gradients import is_real, one_number
 from nets.recurrent import as_layer
 from nets.recurrent.beginning import first_state
 from nets.recurrent.padding import check_padding, real_steps, where_real
+from nets.recurrent.restoring import restored_for
 from nets.types import Cell, Layer, Params, State
 
 
@@ -132,7 +133,7 @@ def _run(
 ):
     """`nets.unroll`, with parameters for each step where they are real numbers."""
     time = len(jax.tree.leaves(xs)[0])
-    leaves, tree = jax.tree.flatten(each)
+    leaves, tree = jax.tree.flatten(restored_for(cell, each))
     moving = [p if is_real(p) else None for p in leaves]
 
     def at_step(moving):

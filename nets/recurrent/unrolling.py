@@ -189,7 +189,7 @@ def _unroll(
     return out if all_states else (end, out)
 
 
-def _scan_in_chunks(run, state, inputs, reverse, remat, truncate):
+def _scan_in_chunks(body, state, inputs, reverse, remat, truncate):
     """A scan over chunks of steps, of which the one that is read last may be shorter.
 
     What is remembered is the state between chunks, and, while the backward pass is in
