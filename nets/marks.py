@@ -4,11 +4,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jax.ad_checkpoint import checkpoint_name
-from jax.extend.core import ClosedJaxpr
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 from jaxtyping import Array
 
-from nets.programs import evaluate, inside, is_variable
+from nets.programs import evaluate, inside, is_variable, programs_of, wrapped
 
 GATE, KEEPER, CANDIDATE = "gate", "keeper", "candidate"
 
@@ -73,8 +74,10 @@ def with_marks(
 ) -> Callable[..., tuple[Any, list[tuple[Mark, Array]]]]:
     """The same step, returning its marked values too.
 
-    Marks are found wherever the step's program stands in the open, `jax.jit` and
-    `jax.checkpoint` included, but not inside a `scan` or a `cond`.
+    Marks are found wherever they are in the step's program: in the open, inside
+    `jax.jit` and `jax.checkpoint`, and inside a `scan` (or a `fori_loop` of a fixed
+    number of steps), which is unrolled, so that each iteration has marks of its own.
+    Where the same is not possible, they are refused and not passed over.
 
     Args:
         step: Any function of arrays.
@@ -85,6 +88,10 @@ def with_marks(
         `out, marked = function(*args)`, with what `step` returns, and pairs of marks
         and values in the order in which they are computed.
 
+    Raises:
+        ValueError: When called: a value is marked inside another operation, such as a
+            `while_loop`, a `cond`, a `custom_jvp` or a `custom_vjp`.
+
     Example:
         >>> import jax.numpy as jnp
         >>> double = with_marks(lambda x: 2 * gate(x, "forget"))
@@ -94,7 +101,10 @@ def with_marks(
     """
 
     def marking(*args):
-        program, out = jax.make_jaxpr(step, return_shape=True)(*args)
+        def run(*args):  # a step need not be hashable, as JAX asks
+            return step(*args)
+
+        program, out = jax.make_jaxpr(run, return_shape=True)(*args)
         marked = []
         values = _run(program, jax.tree.leaves(args), change, marked)
         return jax.tree.unflatten(jax.tree.structure(out), values), marked
@@ -111,6 +121,9 @@ def gate_names(step: Callable[..., Any], *args: Any) -> list[str]:
 
     Returns:
         Names, in the order in which the gates are computed; none if it marks none.
+
+    Raises:
+        ValueError: As in `with_marks`.
 
     Example:
         >>> gate_names(lambda x: 2 * gate(x, "forget"), jax.numpy.ones(3))
@@ -137,16 +150,64 @@ def _run(program: ClosedJaxpr, inputs: list, change, marked: list) -> list:
 
     for equation in jaxpr.eqns:
         arguments = [read(atom) for atom in equation.invars]
-        inner = inside(equation)
-        if inner is not None:
-            results = _run(inner, arguments, change, marked)
-        elif mark := _mark(equation):
+        if mark := _mark(equation):
             results = [change(len(marked), arguments[0])]
             marked.append((mark, arguments[0]))
-        else:
+        elif equation.params.get("length") == 0 or not any(
+            map(_has_marks, programs_of(equation))
+        ):
             results = evaluate(jaxpr, equation, arguments)
+        elif inner := inside(equation):
+            results = _run_inside(equation, inner, arguments, change, marked)
+        elif equation.primitive.name == "scan":
+            results = _unroll(equation, arguments, change, marked)
+        else:
+            raise ValueError(
+                "expected gates and candidates to be marked outside of loops of an "
+                "unknown number of steps, of branches and of custom derivatives; got "
+                f"marks inside one {equation.primitive.name}: mark what it returns"
+            )
         values.update(zip(equation.outvars, results, strict=True))
     return [read(atom) for atom in jaxpr.outvars]
+
+
+def _has_marks(jaxpr: Jaxpr) -> bool:
+    """Whether anything is marked in a program, at any depth."""
+    return any(
+        _mark(equation) is not None or any(map(_has_marks, programs_of(equation)))
+        for equation in jaxpr.eqns
+    )
+
+
+def _run_inside(
+    equation: JaxprEqn, program: ClosedJaxpr, inputs: list, change, marked: list
+) -> list:
+    """`_run`, under the checkpoint that the program is in, if it is in one."""
+    marks = []
+
+    def run(inputs):
+        found = [*marked]  # so that indices are counted on
+        results = _run(program, inputs, change, found)
+        marks[:] = [mark for mark, _ in found[len(marked) :]]
+        return results, [value for _, value in found[len(marked) :]]
+
+    results, values = wrapped(equation, run)(inputs)
+    marked.extend(zip(marks, values, strict=True))
+    return results
+
+
+def _unroll(equation: JaxprEqn, inputs: list, change, marked: list) -> list:
+    """The outputs of a scan, one iteration after the other."""
+    length, program = equation.params["length"], equation.params["jaxpr"]
+    consts, carries = equation.params["num_consts"], equation.params["num_carry"]
+    fixed, xs = inputs[:consts], inputs[consts + carries :]
+    carry, ys = inputs[consts : consts + carries], {}
+    for i in range(length)[:: -1 if equation.params["reverse"] else 1]:
+        one = [x[i] for x in xs]
+        results = _run(program, [*fixed, *carry, *one], change, marked)
+        carry, ys[i] = results[:carries], results[carries:]
+    rows = zip(*(ys[i] for i in range(length)), strict=True)
+    return [*carry, *(jnp.stack(row) for row in rows)]
 
 
 def _mark(equation) -> Mark | None:

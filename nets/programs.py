@@ -1,8 +1,9 @@
 """A traced program, followed equation by equation."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import jax
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, jaxpr_as_fun
 
 TRANSPARENT = {"jit", "remat2"}  # the primitives of jax.jit and jax.checkpoint
@@ -27,6 +28,50 @@ def inside(equation: JaxprEqn) -> ClosedJaxpr | None:
         return None
     inner = equation.params["jaxpr"]
     return inner if isinstance(inner, ClosedJaxpr) else ClosedJaxpr(inner, ())
+
+
+def wrapped(equation: JaxprEqn, function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function under the `jax.checkpoint` of an equation, if the equation is one.
+
+    A program that is followed inside a checkpoint has to be checkpointed again, with
+    the same policy: otherwise the backward pass keeps what the user wanted recomputed.
+
+    Args:
+        equation: One whose program `inside` returns.
+        function: The function that evaluates this program.
+
+    Returns:
+        `jax.checkpoint(function)`, or the function itself for a `jax.jit`.
+
+    Example:
+        >>> program = jax.make_jaxpr(jax.jit(lambda x: x + 1))(1.0)
+        >>> wrapped(program.jaxpr.eqns[0], max) is max
+        True
+    """
+    if equation.primitive.name != "remat2":
+        return function
+    keep = {name: equation.params[name] for name in ("prevent_cse", "policy")}
+    return jax.checkpoint(function, **keep)
+
+
+def programs_of(equation: JaxprEqn) -> Iterator[Jaxpr]:
+    """All programs that an equation carries, such as the branches of a `cond`.
+
+    Args:
+        equation: Of a traced program.
+
+    Yields:
+        Each program, without its constants.
+
+    Example:
+        >>> program = jax.make_jaxpr(jax.nn.relu)(1.0)
+        >>> [len(inner.eqns) for inner in programs_of(program.jaxpr.eqns[0])]
+        [1]
+    """
+    for value in equation.params.values():
+        for part in value if isinstance(value, (tuple, list)) else [value]:
+            if isinstance(part, (Jaxpr, ClosedJaxpr)):
+                yield part.jaxpr if isinstance(part, ClosedJaxpr) else part
 
 
 def is_variable(atom: Any) -> bool:

@@ -1,7 +1,9 @@
 """The gradient at every layer of a net: depth in the place of time."""
 
+import math
+import operator
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
 import jax
 import jax.numpy as jnp
@@ -95,7 +97,7 @@ def _outputs(out):
 
 def depth_log_norms(
     gradients: Sequence[PyTree[Shaped[Array, "..."]]],
-    batch_axis: int | Sequence[int] = 0,
+    batch_axis: SupportsIndex | Sequence[SupportsIndex] = 0,
 ) -> Float[Array, "depth batch"]:
     """ln of the Euclidean norm of each layer's gradient, example by example.
 
@@ -133,7 +135,7 @@ def depth_log_norms(
         >>> depth_log_norms(gradients, batch_axis=1).shape
         (4, 5)
     """
-    if isinstance(batch_axis, int):
+    if not isinstance(batch_axis, Sequence):
         batch_axis = [batch_axis] * len(gradients)
     if len(batch_axis) != len(gradients):
         raise ValueError(
@@ -142,13 +144,15 @@ def depth_log_norms(
         )
 
     def rows(leaf, axis):
+        axis = operator.index(axis)
         if not 0 <= axis < leaf.ndim:
             raise ValueError(
                 f"expected gradients with the batch on axis {axis}; got an array of "
                 f"shape {list(leaf.shape)}: give another batch_axis, and a single "
                 "example a batch of one"
             )
-        return jnp.moveaxis(leaf, axis, 0).reshape(1, leaf.shape[axis], -1)
+        rest = math.prod(leaf.shape[:axis] + leaf.shape[axis + 1 :])
+        return jnp.moveaxis(leaf, axis, 0).reshape(1, leaf.shape[axis], rest)
 
     norms = [
         log_norms([rows(leaf, axis) for leaf in jax.tree.leaves(one)])

@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
+from nets.flow.arguments import integer
+
 ROUNDING = 10  # so many eps of its size: what varies by less is constant
 
 
@@ -39,6 +41,8 @@ def numbers_of(tree, *axes):
 
 def labels_of(labels, classes) -> Int[Array, " examples"]:
     """The labels as an array, if they are labels of so many classes."""
+    if (integer(classes) or 0) < 1:
+        raise ValueError(f"expected classes of at least 1; got {classes!r}")
     labels = jnp.asarray(labels)
     if labels.ndim != 1 or not jnp.issubdtype(labels.dtype, jnp.integer):
         raise ValueError(
@@ -62,28 +66,26 @@ def folds_of(states, targets, folds, ridge) -> Int[Array, " examples"]:
         raise ValueError(
             f"expected a target for each of {len(states)} states; got {count}"
         )
-    if type(folds) is not int or not 2 <= folds <= count:
+    parts = integer(folds)
+    if parts is None or not 2 <= parts <= count:
         raise ValueError(
             f"expected folds from 2 to {count}, the number of examples; got {folds!r}"
         )
     if ridge < 0:
         raise ValueError(f"expected a ridge of 0 or above; got {ridge}")
-    parts = np.array_split(np.arange(count), folds)
-    return jnp.repeat(
-        jnp.arange(folds),
-        jnp.array([len(part) for part in parts]),
-        total_repeat_length=count,
-    )
+    sizes = [len(part) for part in np.array_split(np.arange(count), parts)]
+    return jnp.asarray(np.repeat(np.arange(parts), sizes))
 
 
 def standardised(states, train, count):
     """The states with mean 0 and variance 1 in training; 0 where they are constant."""
     # Scaled by its largest entry, no column can overflow when it is squared.
+    count = count.astype(states.dtype)
     largest = jnp.where(train, jnp.abs(states), 0).max(axis=0, keepdims=True)
     scaled = states / jnp.where(largest == 0, 1, largest)
     mean = jnp.where(train, scaled, 0).sum(axis=0, keepdims=True) / count
     centred = scaled - mean
     squares = jnp.where(train, centred**2, 0).sum(axis=0, keepdims=True)
     deviation = jnp.sqrt(squares / count)
-    varies = deviation > ROUNDING * jnp.finfo(states.dtype).eps
+    varies = ~(deviation <= ROUNDING * jnp.finfo(states.dtype).eps)  # or it is nan
     return jnp.where(varies, centred / jnp.where(varies, deviation, 1), 0)

@@ -1,6 +1,7 @@
 """What the gates of a cell do: how far open, how saturated, how long they remember."""
 
-from collections import Counter
+import math
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -8,10 +9,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
+from nets.compiling import compiled
 from nets.flow.layers import in_every_cell
-from nets.flow.linearised import batch_shape, trajectory
+from nets.flow.linearised import batch_shape, one_step, trajectory
 from nets.marks import CANDIDATE, KEEPER, Mark, with_marks
-from nets.recurrent.padding import where_real
+from nets.recurrent.batch import with_larger_batch
+from nets.recurrent.padding import check_padding, where_real
 from nets.types import Cell, Params, State
 
 
@@ -100,51 +103,90 @@ def gates(
     """
     if not all(0 <= q <= 1 for q in quantiles):
         raise ValueError(f"expected quantiles from 0 to 1; got {tuple(quantiles)}")
-    if not len(jax.tree.leaves(xs)[0]):
-        raise ValueError("expected at least one step; got a sequence of none")
+    check_padding(xs, lengths, mask, cell.space)
     options = {"lengths": lengths, "mask": mask, "reverse": reverse}
+    bounds = tuple(map(float, quantiles)), float(closed), float(opened)
+    return dict(_gates(cell, params, xs, state, bounds, **options))
+
+
+@compiled
+def _gates(cell, params, xs, state, bounds, *, reverse, **options):
+    """The statistics by the gates' names, in an order that jit keeps."""
+    options["reverse"] = reverse
     walk = trajectory(cell, params, xs, state, **options)
-    batch = batch_shape(cell, xs)
+    if not len(jax.tree.leaves(walk.xs)[0]):
+        raise ValueError("expected at least one step; got a sequence of none")
+    batch = batch_shape(cell, params, walk)
     marks: list[Mark] = []
 
     def values(state, x):
-        """The gates of one step and one sequence, [*units] each."""
+        """The gates of one step."""
         _, marked = with_marks(cell.step)(params, state, x)
         marked = [(mark, value) for mark, value in marked if mark.kind != CANDIDATE]
         marks[:] = [mark for mark, _ in marked]
-        return [_units(cell, mark, value) for mark, value in marked]
+        return [value for _, value in marked]
 
-    # Sequence by sequence: then a gate that does not see the input has all the same a
-    # value for each of them.
-    of_step = values
-    for _ in batch:
-        of_step = jax.vmap(of_step)
-    found = jax.lax.map(lambda step: of_step(*step), (walk.before, walk.xs))
+    firsts = _batch_axes(cell, params, walk, values, batch)
+
+    def of_step(step):
+        """Those of every sequence, [*batch, *units] each."""
+        return [
+            _units(cell, mark, _by_sequence(value, first, batch), len(batch))
+            for mark, value, first in zip(marks, values(*step), firsts, strict=True)
+        ]
+
+    found = jax.lax.map(of_step, (walk.before, walk.xs))
     if not found:
         raise ValueError(
             "expected a cell whose step marks its gates; got one without any: mark "
             "them by nets.gate(value, name)"
         )
-    shape = jax.tree.leaves(found)[0].shape[: 1 + len(batch)]
+    shape = (len(found[0]), *batch)
     real = where_real(walk.real, jnp.ones(shape, bool), jnp.zeros(shape, bool))
     if reverse:
         found, real = jax.tree.map(lambda leaf: leaf[::-1], (found, real))
-    bounds = tuple(quantiles), closed, opened
-    return {
-        name: _statistics(value, real, mark.kind == KEEPER, *bounds)
+    return OrderedDict(
+        (name, _statistics(value, real, mark.kind == KEEPER, *bounds))
         for name, mark, value in zip(_names(marks), marks, found, strict=True)
-    }
+    )
 
 
-def _units(cell: Cell, mark: Mark, value: Array) -> Array:
-    """The value of a gate in one step, without an axis of time.
+def _batch_axes(cell, params, walk, values, batch) -> list[int | None]:
+    """The axis of each gate where the batch begins; None of one that has no batch.
+
+    A gate that sees neither input nor state may be of the batch's size by chance, so
+    the values are compared with those of a larger batch.
+    """
+    x, state = one_step(walk.xs), one_step(walk.before)
+    plain = jax.eval_shape(values, state, x)
+    larger = with_larger_batch(cell, params, x, state) if batch else None
+    if not batch or larger is None:  # a cell that runs with one size of it only
+        return [0 if value.shape[: len(batch)] == batch else None for value in plain]
+    x, state = larger
+    return [
+        next((i for i, n in enumerate(one.shape) if n != other.shape[i]), None)
+        for one, other in zip(plain, jax.eval_shape(values, state, x), strict=True)
+    ]
+
+
+def _by_sequence(value: Array, first: int | None, batch: tuple[int, ...]) -> Array:
+    """A gate with the batch in front: one that has none is that of every sequence."""
+    if first is None:
+        return jnp.broadcast_to(value, (*batch, *value.shape))
+    axes = range(len(batch))
+    return jnp.moveaxis(value, [first + axis for axis in axes], list(axes))
+
+
+def _units(cell: Cell, mark: Mark, value: Array, batch_axes: int) -> Array:
+    """The value of a gate in one step, [*batch, *units], without an axis of time.
 
     The coefficients of a linear cell are those of all steps, here of one: what is
     marked there has an axis of time in front. Only there the old state is multiplied.
     """
     if cell.linear is None or mark.kind != KEEPER:
         return value
-    return value[0] if value.ndim > 1 and value.shape[0] == 1 else value
+    units = value.shape[batch_axes:]
+    return value.squeeze(batch_axes) if len(units) > 1 and units[0] == 1 else value
 
 
 def _names(marks: list[Mark]) -> list[str]:
@@ -161,13 +203,14 @@ def _statistics(value, real, keeps, quantiles, closed, opened):
     """Of a gate's values [time, *batch, *units]."""
     value = value.astype(jnp.promote_types(value.dtype, jnp.float32))
     units = value.shape[real.ndim :]
-    value = value.reshape(len(value), -1, *units)
+    sequences = math.prod(value.shape[1 : real.ndim])
+    value = value.reshape(len(value), sequences, *units)
     real = real.reshape(*value.shape[:2], *(1,) * len(units))
     memory = None
     if keeps:
         rate = jnp.log(value).mean((0, 1), where=real)
         memory = jnp.where(rate == 0, jnp.inf, -1 / rate)  # and not -inf
-    value = value.reshape(len(value), -1)
+    value = value.reshape(len(value), sequences * math.prod(units))
     real = jnp.broadcast_to(real, (*real.shape[:2], *units)).reshape(value.shape)
 
     def share(where):
@@ -176,7 +219,9 @@ def _statistics(value, real, keeps, quantiles, closed, opened):
     # Of what is not padding; a NaN of the gate's own is not passed over.
     mean = value.mean(1, where=real)
     points = jnp.asarray(quantiles, value.dtype)
-    parts = jnp.nanquantile(jnp.where(real, value, jnp.nan), points, axis=1).T
+    known = jnp.where(real, value, jnp.nan)
+    known = known if known.size else jnp.full((len(value), 1), jnp.nan, value.dtype)
+    parts = jnp.nanquantile(known, points, axis=1).T
     parts = jnp.where(jnp.isnan(mean)[:, None], jnp.nan, parts)
     return GateStatistics(
         mean, parts, share(value < closed), share(value > opened), memory

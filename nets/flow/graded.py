@@ -14,7 +14,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
+
+from nets.flow.ranks import HIGHEST, LOST, triangle
 
 SWEEPS = 30  # at most; a handful is what it takes
 
@@ -26,23 +28,33 @@ class Graded(NamedTuple):
         q: Orthonormal columns, [*batch, n, n].
         k: Whole numbers, [*batch, n]; -inf where rank was lost.
         w: [*batch, n, n].
+        doubts: As in `ranks.triangle`, [*batch, n]; None for none.
     """
 
     q: Float[Array, "*batch n n"]
     k: Float[Array, "*batch n"]
     w: Float[Array, "*batch n n"]
+    doubts: Int[Array, "*batch n"] | None = None
 
 
-def times(moved: Float[Array, "*batch n n"], product: Graded) -> Graded:
+def times(
+    moved: Float[Array, "*batch n n"],
+    product: Graded,
+    rows: Float[Array, "*batch n"] | None = None,
+    sizes: Float[Array, "*batch n"] | None = None,
+) -> Graded:
     """J P, given J Q.
 
     The columns of J Q diag(2^k) are put in descending order of size, so that the
     triangle of their QR decomposition is graded as they are, row by row: 2^-k' R 2^k
-    has no entry above 1.
+    has no entry above 1. Rows of it that are no more than rounding are lost, for good.
 
     Args:
         moved: J q, [*batch, n, n].
         product: P.
+        rows: |J_i|, to which the errors of a row of J q are relative, by default the
+            size of that row.
+        sizes: The same of each column, if more is known of them.
 
     Returns:
         The same form of J P.
@@ -53,23 +65,40 @@ def times(moved: Float[Array, "*batch n n"], product: Graded) -> Graded:
         >>> found.k.tolist(), jnp.abs(found.w).tolist()
         ([-2.0, -2.0], [[0.5, 0.0], [0.0, 0.5]])
     """
-    sizes = product.k + jnp.log2(jnp.linalg.norm(moved, axis=-2))
-    order = jnp.argsort(-sizes, axis=-1)
+    order = jnp.argsort(-(product.k + _log2(_norm(moved, -2))), axis=-1)
+    doubts = jnp.zeros_like(order) if product.doubts is None else product.doubts
+    doubts = jnp.where(jnp.isneginf(product.k), LOST, doubts)
+    doubts = jnp.take_along_axis(doubts, order, axis=-1)
+    rows = _norm(moved, -1) if rows is None else rows
+    q, upper, _, order, doubts = triangle(moved, rows, sizes, order, doubts)
+    lost = doubts == LOST
     before = jnp.take_along_axis(product.k, order, axis=-1)
     w = jnp.take_along_axis(product.w, order[..., :, None], axis=-2)
-    q, upper = jnp.linalg.qr(jnp.take_along_axis(moved, order[..., None, :], axis=-1))
-    # Rows are measured whole, not by R_ii, which is 0 where a column depends on those
-    # before it, though others after it may not.
+    # Rows are measured whole, not by R_ii: others in the row may be larger.
     digits, powers = jnp.frexp(upper)
-    powers = jnp.where(digits == 0, -jnp.inf, powers + before[..., None, :])
+    nothing = (digits == 0) | lost[..., None]
+    powers = powers.astype(before.dtype) + before[..., None, :]
+    powers = jnp.where(nothing, -jnp.inf, powers)
     after = powers.max(axis=-1)
     known = jnp.isfinite(after)
     scaled = _shifted(digits, powers - jnp.where(known, after, 0)[..., None])
-    eye = jnp.eye(scaled.shape[-1], dtype=scaled.dtype)
-    w = jnp.where(known[..., None], scaled, eye) @ w
+    eye = jnp.broadcast_to(jnp.eye(scaled.shape[-1], dtype=scaled.dtype), scaled.shape)
+    w = jnp.matmul(jnp.where(known[..., None], scaled, eye), w, precision=HIGHEST)
     _, powers = jnp.frexp(jnp.abs(w).max(axis=-1))
-    w = _shifted(w, jnp.broadcast_to(-powers[..., None].astype(w.dtype), w.shape))
-    return Graded(q, after + powers, w)
+    powers = powers.astype(w.dtype)
+    w = _shifted(w, jnp.broadcast_to(-powers[..., None], w.shape))
+    return Graded(q, after + powers, w, doubts)
+
+
+def _norm(a, axis):
+    """Euclidean norms, of any numbers that the dtype holds."""
+    largest = jnp.abs(a).max(axis=axis, keepdims=True)
+    scaled = a / jnp.where(largest == 0, 1, largest)
+    return jnp.squeeze(largest, axis) * jnp.sqrt((scaled**2).sum(axis=axis))
+
+
+def _log2(size):
+    return jnp.where(size == 0, -jnp.inf, jnp.log2(jnp.where(size == 0, 1, size)))
 
 
 def _shifted(values, powers):
@@ -111,8 +140,7 @@ def log_singular_values(product: Graded) -> Float[Array, "*batch n"]:
     turned = Graded(eye, product.k, eye)
     product = times(jnp.swapaxes(product.w, -1, -2), turned)
     # Small numbers are rounded less: the largest is added last.
-    largest = product.k.max(axis=-1, keepdims=True)
-    largest = jnp.where(jnp.isneginf(largest), 0, largest)
+    largest = _largest(product.k)
     rows, logs = _unit(product.w, (product.k - largest) * math.log(2))
     if size % 2:  # a row of nothing, so that all have a partner
         rows = jnp.concatenate([rows, jnp.zeros_like(rows[..., :1, :])], axis=-2)
@@ -134,24 +162,66 @@ def log_singular_values(product: Graded) -> Float[Array, "*batch n"]:
         return (rows, logs, jnp.maximum(worst, cosine)), None
 
     def sweep(carry):
-        rows, logs, _, count = carry
-        start = rows, logs, jnp.zeros((), rows.dtype)
-        (rows, logs, worst), _ = jax.lax.scan(meet, start, length=2 * half - 1)
+        *before, count = carry
+        active = unfinished(before[-1])
+        start = *before[:2], jnp.zeros_like(before[-1])
+        after, _ = jax.lax.scan(meet, start, length=2 * half - 1)
+        # What is finished stays as it is, whatever else is in the batch.
+        rows, logs, worst = (
+            jnp.where(
+                active.reshape(*active.shape, *(1,) * (a.ndim - active.ndim)), a, b
+            )
+            for a, b in zip(after, before, strict=True)
+        )
         return rows, logs, worst, count + 1
 
-    def unfinished(carry):
-        return (carry[2] > enough) & (carry[3] < SWEEPS)
+    def unfinished(worst):
+        return worst > enough  # not where it is nan
 
-    start = rows, logs, jnp.ones((), rows.dtype), 0
-    _, logs, _, _ = jax.lax.while_loop(unfinished, sweep, start)
+    def goes_on(carry):
+        return unfinished(carry[2]).any() & (carry[3] < SWEEPS)
+
+    start = rows, logs, jnp.ones(logs.shape[:-1], rows.dtype), 0
+    _, logs, _, _ = jax.lax.while_loop(goes_on, sweep, start)
     return largest * math.log(2) - jnp.sort(-logs, axis=-1)[..., :size]
+
+
+def log_norm(product: Graded) -> Float[Array, "*batch 1"]:
+    """ln of the largest of the singular values alone, which costs a fraction of all.
+
+    Args:
+        product: A `Graded`.
+
+    Returns:
+        [*batch, 1]; -inf where nothing is left.
+
+    Example:
+        >>> eye = jnp.eye(2)
+        >>> deep = Graded(eye, jnp.array([-900.0, -901.0]), eye)
+        >>> (log_norm(deep) / jnp.log(2)).tolist()
+        [-900.0]
+    """
+    largest = _largest(product.k)
+    powers = jnp.broadcast_to((product.k - largest)[..., None], product.w.shape)
+    rows = _shifted(product.w, powers)
+    size = jnp.linalg.svd(rows, compute_uv=False)[..., :1]
+    log = jnp.where(size == 0, -jnp.inf, jnp.log(jnp.where(size == 0, 1, size)))
+    return largest * math.log(2) + log
+
+
+def _largest(k):
+    """The largest power, 0 where all is lost."""
+    largest = k.max(axis=-1, keepdims=True)
+    return jnp.where(jnp.isneginf(largest), 0, largest)
 
 
 def _unit(rows, logs):
     """Rows of length 1, and the logarithms of what they were."""
     length = jnp.linalg.norm(rows, axis=-1)
-    rows = rows / jnp.where(length == 0, 1, length)[..., None]
-    return rows, logs + jnp.log(length)
+    nothing = length == 0
+    length = jnp.where(nothing, 1, length)
+    logs = jnp.where(nothing, -jnp.inf, logs + jnp.log(length))
+    return rows / length[..., None], logs
 
 
 def _rotate(rows, logs, half):
@@ -184,4 +254,4 @@ def _rotate(rows, logs, half):
     )
     rows = jnp.concatenate([upper, lower], axis=-2)
     logs = jnp.concatenate([a, b], axis=-1)
-    return (rows, logs), jnp.abs(c).max()
+    return (rows, logs), jnp.abs(c).max(axis=-1, initial=0.0)

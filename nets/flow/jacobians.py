@@ -5,6 +5,7 @@ from typing import Any
 import jax
 from jaxtyping import Array, ArrayLike, Float
 
+from nets.compiling import compiled
 from nets.flow.layers import in_every_cell
 from nets.flow.linearised import (
     batch_shape,
@@ -12,6 +13,7 @@ from nets.flow.linearised import (
     jacobian_product,
     trajectory,
 )
+from nets.recurrent.padding import check_padding
 from nets.types import Cell, Params, State
 
 
@@ -59,9 +61,17 @@ def step_jacobians(
         Pascanu, Mikolov and Bengio 2013, On the difficulty of training recurrent neural
         networks, https://arxiv.org/abs/1211.5063
     """
+    check_padding(xs, lengths, mask, cell.space)
     options = {"lengths": lengths, "mask": mask, "reverse": reverse}
+    return _step_jacobians(cell, params, xs, state, **options)
+
+
+@compiled
+def _step_jacobians(cell, params, xs, state, *, reverse, **options):
+    options["reverse"] = reverse
     walk = trajectory(cell, params, xs, state, **options)
-    product, eye = jacobian_product(cell, params), identity(walk, batch_shape(cell, xs))
+    product = jacobian_product(cell, params)
+    eye = identity(walk, batch_shape(cell, params, walk))
 
     jacobians = jax.lax.map(lambda step: product(step, eye), walk)
     return jacobians[::-1] if reverse else jacobians

@@ -1,6 +1,7 @@
 """How many bits of a label a linear reader finds in a state."""
 
 import math
+import operator
 from typing import NamedTuple
 
 import jax
@@ -55,7 +56,7 @@ def label_information(
 
     Returns:
         Bits: at most H, and so at most log2(classes); about 0 if nothing can be read;
-        negative if what was read in training misleads.
+        negative if what was read in training misleads; nan if a state is.
 
     Raises:
         ValueError: As in `label_probe`, or the ridge is not above 0.
@@ -76,7 +77,7 @@ def label_information(
     """
     labels = labels_of(labels, classes)
     features = examples_of(states)
-    wanted = jax.nn.one_hot(labels, classes, dtype=features.dtype)
+    wanted = jax.nn.one_hot(labels, operator.index(classes), dtype=features.dtype)
     if ridge <= 0:
         raise ValueError(f"expected a ridge above 0; got {ridge}")
     fold = folds_of(features, wanted, folds, ridge)
@@ -119,7 +120,7 @@ def _fit(
     uphill (O'Donoghue and Candès 2015).
     """
     z = jnp.where(train[:, None], z, 0)
-    count = train.sum()
+    count = train.sum().astype(z.dtype)
     curvature = z.T @ z / (2 * count) + ridge * jnp.eye(z.shape[1], dtype=z.dtype)
     # Rounding in it costs steps, and moves no end.
     inverse = cho_solve(cho_factor(curvature), jnp.eye(len(curvature), dtype=z.dtype))

@@ -1,5 +1,6 @@
 """The gradient of each step's loss by each state before it."""
 
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -7,9 +8,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from nets.compiling import compiled
 from nets.flow.layers import by_cell, zero_deltas
 from nets.flow.profile import norms_of
+from nets.flow.state_gradients import is_real
 from nets.recurrent import as_layer, unroll
+from nets.recurrent.padding import check_padding
 from nets.types import Cell, Layer, Params, State
 
 
@@ -35,7 +39,8 @@ def lag_matrix(
         losses: From all outputs to the loss of each step and sequence, [time, *batch].
         state: The state before the first step.
         reverse: As in `nets.unroll`; of a layer each cell has its own direction.
-        **options: What else `nets.unroll` takes; padded steps have no gradient.
+        **options: Other arguments of `nets.unroll`, except `parallel`; padded steps
+            have no gradient.
 
     Returns:
         Nats, [time, lag, *batch], lags from 0 to time - 1 counted in the order in which
@@ -60,8 +65,22 @@ def lag_matrix(
         descent is difficult, IEEE Transactions on Neural Networks 5(2).
     """
     layer = as_layer(cell) if isinstance(cell, Cell) else cell
+    check_padding(xs, options.get("lengths"), options.get("mask"), layer.space)
+    found = _lag_matrix(layer, params, xs, losses, state, reverse=reverse, **options)
+    return found[""] if isinstance(cell, Cell) else dict(found)
+
+
+@compiled
+def _lag_matrix(layer, params, xs, losses, state, *, reverse, **options):
+    """The matrices of a layer by its cells' names, in an order that jit keeps."""
     options |= {"reverse": True} if reverse else {}
-    time = len(jax.tree.leaves(xs)[0])
+    deltas = options.pop("deltas", None)
+    if deltas is None:
+        deltas = zero_deltas(layer, params, xs, state, **options)
+    time = len(jax.tree.leaves(deltas)[0])
+    states, _ = jax.eval_shape(
+        lambda: layer.apply(params, xs, state, **{**options, "all_states": True})
+    )
 
     def all_losses(deltas):
         _, ys = layer.apply(params, xs, state, deltas=deltas, **options)
@@ -73,22 +92,43 @@ def lag_matrix(
             )
         return each
 
-    zeros = zero_deltas(layer, params, xs, state, **options)
-    each, pull = jax.vjp(all_losses, zeros)
+    each, pull = jax.vjp(all_losses, deltas)
     backward = _backward(layer, params, xs, reverse)
 
     def of_step(t):
         (gradients,) = pull(jnp.zeros_like(each).at[t].set(1.0))
         found = by_cell(layer, params, xs, gradients)
+        like = by_cell(layer, params, xs, states)
         return {
-            name: _by_lag(norms_of(g, each.ndim - 1), t, backward[name])
+            name: _by_lag(
+                norms_of(_with_batch(g, like[name], each.shape), each.ndim - 1),
+                t,
+                backward[name],
+            )
             for name, g in found.items()
         }
 
-    found = jax.lax.map(of_step, jnp.arange(time))
-    if isinstance(cell, Cell):
-        return found[""]
-    return {name: found[name] for name in backward}  # from the bottom to the top
+    none = jnp.zeros((0, *each.shape), each.dtype)
+    found = (
+        jax.lax.map(of_step, jnp.arange(time))
+        if time
+        else dict.fromkeys(backward, none)
+    )
+    # From the bottom to the top.
+    return OrderedDict((name, found[name]) for name in backward)
+
+
+def _with_batch(gradients, states, shape):
+    """The gradients by all entries of a state that have one, of each sequence."""
+    pairs = zip(jax.tree.leaves(gradients), jax.tree.leaves(states), strict=True)
+    real = [gradient for gradient, s in pairs if is_real(s)]
+    if not real or any(g.shape[: len(shape)] != shape for g in real):
+        raise ValueError(
+            "expected losses [time, *batch] of the batch that the state's floats have "
+            f"in front; got losses {list(shape)}, and states "
+            f"{[list(s.shape) for s in jax.tree.leaves(states)]}"
+        )
+    return real
 
 
 def _by_lag(norms, t, backward):

@@ -10,6 +10,7 @@ from jaxtyping import PyTree
 
 from nets.recurrent import as_layer, unroll
 from nets.recurrent.placing import split_like
+from nets.recurrent.restoring import restored_for
 from nets.types import Cell, Layer, Params, State
 
 
@@ -42,11 +43,12 @@ def in_every_cell(instrument: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(instrument)
     def measure(cell, params, xs, state=None, **options):
         if isinstance(cell, Cell):
-            return instrument(cell, params, xs, state, **options)
+            return instrument(cell, restored_for(cell, params), xs, state, **options)
         for_unroll = ("lengths", "mask", "reverse")
         seen = {name: options.pop(name) for name in for_unroll if name in options}
 
         def run(cell, params, xs, state, *, reverse, key=None, deltas=None, **how):
+            params = restored_for(cell, params)
             found = instrument(
                 cell, params, xs, state, reverse=reverse, **how, **options
             )
@@ -119,7 +121,7 @@ def zero_deltas(
         params: Its parameters.
         xs: Its inputs, [time, *batch, inputs].
         state: The state before the first step.
-        **options: What else it runs with, as in `nets.unroll`.
+        **options: Other arguments that it runs with, as in `nets.unroll`.
 
     Returns:
         A tree of zeros, [time, *batch, ...]; float32 where the state has integers.
@@ -138,7 +140,7 @@ def zero_deltas(
     """
     layer = as_layer(layer) if isinstance(layer, Cell) else layer
     states, _ = jax.eval_shape(
-        lambda: layer.apply(params, xs, state, **options, all_states=True)
+        lambda: layer.apply(params, xs, state, **{**options, "all_states": True})
     )
     return jax.tree.map(
         # Split over devices as the states are: the gradient by zeros that are the same

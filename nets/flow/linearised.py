@@ -1,5 +1,6 @@
 """A cell along a trajectory, as a map of one vector to the next, and its Jacobian."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -7,8 +8,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float
 
+from nets.recurrent import batch as batches
 from nets.recurrent import unroll
-from nets.recurrent.padding import real_steps, where_real
+from nets.recurrent.beginning import first_state
+from nets.recurrent.padding import on_device, real_steps, where_real
 from nets.types import Cell, Params, State
 
 
@@ -42,7 +45,7 @@ def trajectory(
         cell: Any `Cell`.
         params: Its parameters.
         xs: The inputs, [time, *batch, inputs].
-        state: The state before the first step.
+        state: The state before the first step, as in `nets.unroll`.
         lengths: As in `nets.unroll`.
         mask: As in `nets.unroll`.
         reverse: As in `nets.unroll`.
@@ -57,12 +60,11 @@ def trajectory(
         >>> trajectory(cell, params, jnp.ones((10, 5, 3))).before.hidden.shape
         (10, 5, 8)
     """
+    xs = on_device(xs)
     real = real_steps(xs, lengths, mask, cell.space)
     xs = where_real(real, xs, 0.0)
     x = jax.tree.map(lambda x: jnp.zeros(x.shape[1:], x.dtype), xs)
-    if state is None:
-        state = cell.initial_state(params, x)
-    state = jax.tree.map(jnp.asarray, state)
+    state = first_state(cell, params, x, state)
     options = {"lengths": lengths, "mask": mask, "reverse": reverse}
     states, _ = unroll(cell, params, xs, state, all_states=True, **options)
     if reverse:
@@ -75,25 +77,43 @@ def trajectory(
     return Trajectory(before, xs, real)
 
 
-def batch_shape(cell: Cell, xs: Any) -> tuple[int, ...]:
-    """The axes of a cell's inputs that are batch.
+def batch_shape(cell: Cell, params: Params, walk: Trajectory) -> tuple[int, ...]:
+    """The axes of a trajectory that are batch.
 
     Args:
         cell: Any `Cell`.
-        xs: Its inputs, [time, *batch, *space, inputs].
+        params: Its parameters.
+        walk: Its `Trajectory`.
 
     Returns:
-        Their sizes.
+        Their sizes: the leading axes that state and inputs have in common, as by
+        `nets.recurrent.batch.batch_shape`.
 
     Example:
         >>> import nets
-        >>> batch_shape(nets.gru(), jnp.ones((10, 5, 3)))
+        >>> cell = nets.gru()
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> batch_shape(cell, params, trajectory(cell, params, jnp.ones((10, 5, 3))))
         (5,)
     """
-    first = jax.tree.leaves(xs)[0]
-    # Integers may be tokens, which have no axis of features.
-    features = cell.space + (1 if jnp.issubdtype(first.dtype, jnp.inexact) else 0)
-    return first.shape[1 : first.ndim - features]
+    x, state = one_step(walk.xs), one_step(walk.before)
+    return batches.batch_shape(cell, params, x, state)
+
+
+def one_step(tree: Any) -> Any:
+    """Shapes and dtypes of one step of arrays [time, ...].
+
+    Args:
+        tree: Arrays, time in front.
+
+    Returns:
+        A tree of `jax.ShapeDtypeStruct`.
+
+    Example:
+        >>> one_step(jnp.ones((10, 5))).shape
+        (5,)
+    """
+    return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), tree)
 
 
 def as_vector(state: State, batch_axes: int) -> Float[Array, "*batch n"]:
@@ -108,6 +128,9 @@ def as_vector(state: State, batch_axes: int) -> Float[Array, "*batch n"]:
     Returns:
         [*batch, n], in the widest dtype of the state, float32 at the least.
 
+    Raises:
+        ValueError: The state has no real numbers, or some without the batch axes.
+
     Example:
         >>> state = {"h": jnp.ones((5, 8)), "count": jnp.ones(5, int)}
         >>> as_vector(state, batch_axes=1).shape
@@ -115,10 +138,17 @@ def as_vector(state: State, batch_axes: int) -> Float[Array, "*batch n"]:
     """
     parts = []
     for leaf in _moving(state):
-        flat = leaf.reshape(*leaf.shape[:batch_axes], -1)
+        rest = math.prod(leaf.shape[batch_axes:])
+        flat = leaf.reshape(*leaf.shape[:batch_axes], rest)
         parts += [flat.real, flat.imag] if jnp.iscomplexobj(leaf) else [flat]
     if not parts:
         raise ValueError("expected a state with real numbers in it; it has none")
+    if len({(part.ndim, part.shape[:batch_axes]) for part in parts}) > 1:
+        raise ValueError(
+            "expected every entry of the state that is a float to have the batch in "
+            f"front, {batch_axes} axes; got {[list(s.shape) for s in _moving(state)]}: "
+            "give each sequence an entry of its own, or make a counter an integer"
+        )
     dtype = jnp.promote_types(jnp.result_type(*parts), jnp.float32)
     return jnp.concatenate([part.astype(dtype) for part in parts], axis=-1)
 
@@ -141,9 +171,7 @@ def as_state(vector: Float[Array, "*batch n"], like: State) -> State:
 
     def take(shape):
         nonlocal taken
-        size = 1
-        for axis in shape[batch_axes:]:
-            size *= axis
+        size = math.prod(shape[batch_axes:])
         taken += size
         return vector[..., taken - size : taken].reshape(shape)
 
@@ -200,11 +228,13 @@ def jacobian_product(
             return as_vector(state, batch_axes)
 
         vector = as_vector(step.before, batch_axes)
-        try:
-            _, push = jax.linearize(vector_step, vector)
-            pushed = jax.vmap(push, in_axes=-1, out_axes=-1)(columns)
-        except TypeError:  # a step with a backward pass of its own (`custom_vjp`)
-            pushed = _by_reverse_mode(vector_step, vector) @ columns
+        # On GPUs a product of float32 has the precision of 10 bits if none is asked.
+        with jax.default_matmul_precision("highest"):
+            try:
+                _, push = jax.linearize(vector_step, vector)
+                pushed = jax.vmap(push, in_axes=-1, out_axes=-1)(columns)
+            except TypeError:  # a step with a backward pass of its own (`custom_vjp`)
+                pushed = _by_reverse_mode(vector_step, vector) @ columns
         return where_real(step.real, pushed, columns)
 
     return product
@@ -236,9 +266,8 @@ def identity(walk: Trajectory, batch: tuple[int, ...]) -> Float[Array, "*batch n
         >>> identity(walk, (5,)).shape
         (5, 2, 2)
     """
-    first = jax.tree.map(
-        lambda leaf: jnp.zeros(leaf.shape[1:], leaf.dtype), walk.before
+    vector = jax.eval_shape(
+        lambda state: as_vector(state, len(batch)), one_step(walk.before)
     )
-    vector = as_vector(first, len(batch))
     eye = jnp.eye(vector.shape[-1], dtype=vector.dtype)
     return jnp.broadcast_to(eye, (*batch, *eye.shape))

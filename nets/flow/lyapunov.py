@@ -4,8 +4,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, ArrayLike, Bool, Float
 
+from nets.flow.arguments import coordinates, integer
 from nets.flow.layers import in_every_cell
 from nets.flow.linearised import (
     batch_shape,
@@ -13,9 +14,12 @@ from nets.flow.linearised import (
     jacobian_product,
     trajectory,
 )
+from nets.flow.ranks import LOST, row_sizes, triangle
+from nets.recurrent.padding import where_real
 from nets.types import Cell, Params, State
 
 BLOCKS = 10  # of time, over which the exponents' error is estimated
+PROBES = 4  # directions by which the Jacobian's size is estimated, if not all are asked
 
 
 class LyapunovSpectrum(NamedTuple):
@@ -24,7 +28,8 @@ class LyapunovSpectrum(NamedTuple):
     Attributes:
         exponents: Nats a step, descending, [*batch, count].
         errors: The standard error of each, from the means over ten blocks of time,
-            [*batch, count]; nan where fewer than twenty steps count.
+            [*batch, count]; nan where fewer than twenty steps count, inf where the
+            exponent is -inf.
     """
 
     exponents: Float[Array, "*batch count"]
@@ -67,8 +72,10 @@ def lyapunov_spectrum(
         reverse: As in `nets.unroll`.
 
     Returns:
-        A `LyapunovSpectrum`; -inf where a direction is lost altogether, nan for a
-        sequence that is all padding and warmup.
+        A `LyapunovSpectrum`; nan for a sequence that is all padding and warmup. -inf
+        where a direction is lost altogether: where at any step that counts no more is
+        left of it than the rounding of that step, which float32 reaches sooner than
+        float64. What is lost in the warmup is replaced by another direction.
 
     Raises:
         ValueError: `count` or `warmup` is out of range, or as in `nets.unroll`.
@@ -89,55 +96,142 @@ def lyapunov_spectrum(
         Vogt et al. 2022, On Lyapunov exponents for RNNs,
         https://arxiv.org/abs/2006.14123
     """
-    options = {"lengths": lengths, "mask": mask, "reverse": reverse}
-    walk = trajectory(cell, params, xs, state, **options)
-    product, eye = jacobian_product(cell, params), identity(walk, batch_shape(cell, xs))
-    time, size = len(jax.tree.leaves(walk.xs)[0]), eye.shape[-1]
-    count = size if count is None else count
-    if type(count) is not int or not 1 <= count <= size:
-        raise ValueError(
-            f"expected an integer count from 1 to {size}, the coordinates of the "
-            f"state; got {count}"
-        )
-    if not time:
-        raise ValueError("expected at least one step; got a sequence of none")
-    if not 0 <= warmup < time:
-        raise ValueError(
-            f"expected a warmup from 0 to {time - 1}, below the number of steps; got "
-            f"{warmup}"
-        )
-    start, _ = jnp.linalg.qr(jax.random.normal(jax.random.key(0), eye.shape, eye.dtype))
-
-    def turn(columns, step):
-        columns, upper = jnp.linalg.qr(product(step, columns))
-        growth = jnp.abs(jnp.diagonal(upper, axis1=-2, axis2=-1))
-        return columns, jnp.log(growth)
-
-    _, growth = jax.lax.scan(turn, start[..., :count], walk)
-    if walk.real is None:
-        return _averaged(growth[warmup:], jnp.ones(time - warmup, bool))
-    settled = jnp.cumsum(walk.real, axis=0) > warmup
-    return _averaged(growth, walk.real & settled)
-
-
-def _averaged(growth, weight) -> LyapunovSpectrum:
-    """The mean over steps, and its error by the means over blocks of them."""
-    weight = weight.reshape(*weight.shape, *(1,) * (growth.ndim - weight.ndim))
-    growth = jnp.where(weight, growth, 0.0)
-    steps = weight.sum(axis=0)
-    exponents = growth.sum(axis=0) / jnp.maximum(steps, 1)
-    exponents = jnp.where(steps == 0, jnp.nan, exponents)
-    block = (jnp.cumsum(weight, axis=0) - 1) * BLOCKS // jnp.maximum(steps, 1)[None]
-    spread = jnp.zeros_like(exponents)
-    for i in range(BLOCKS):
-        inside = weight & (block == i)
-        total = jnp.where(inside, growth, 0.0).sum(axis=0)
-        mean = total / jnp.maximum(inside.sum(axis=0), 1)
-        spread += (mean - exponents) ** 2
-    errors = jnp.sqrt(spread / (BLOCKS * (BLOCKS - 1)))
-    errors = jnp.where(steps < 2 * BLOCKS, jnp.nan, errors)
+    found = growths(
+        cell,
+        params,
+        xs,
+        state,
+        count=count,
+        warmup=warmup,
+        lengths=lengths,
+        mask=mask,
+        reverse=reverse,
+    )
+    exponents = found.exponents()
+    errors = found.errors(exponents)
+    some = found.counts.any(axis=0)
+    some = some.reshape(*some.shape, *(1,) * (exponents.ndim - some.ndim))
+    exponents = jnp.where(some, exponents, jnp.nan)
     order = jnp.argsort(-exponents, axis=-1)
     return LyapunovSpectrum(
         jnp.take_along_axis(exponents, order, axis=-1),
         jnp.take_along_axis(errors, order, axis=-1),
     )
+
+
+class Growths(NamedTuple):
+    """How much each direction has grown in each step.
+
+    Attributes:
+        logs: ln |R_ii|, [time, *batch, count]; -inf from where it is lost.
+        counts: Which steps count, [time, *leading batch axes].
+    """
+
+    logs: Float[Array, "time *batch count"]
+    counts: Bool[Array, "time *batch"]
+
+    def _inside(self):
+        """Which steps count, with an axis for each of `logs`."""
+        extra = self.logs.ndim - self.counts.ndim
+        return self.counts.reshape(*self.counts.shape, *(1,) * extra)
+
+    def exponents(self) -> Float[Array, "*batch count"]:
+        """The mean over the steps that count; 0 where there is none."""
+        inside = self._inside()
+        total = jnp.where(inside, self.logs, 0.0).sum(axis=0)
+        return total / _count(jnp.maximum(inside.sum(axis=0), 1), total)
+
+    def errors(self, exponents) -> Float[Array, "*batch count"]:
+        """The standard errors, by the means over blocks of steps."""
+        inside = self._inside()
+        steps = inside.sum(axis=0)
+        block = (jnp.cumsum(inside, axis=0) - 1) * BLOCKS
+        block //= jnp.maximum(steps, 1)[None]
+        lost = jnp.isneginf(exponents)
+        centre = jnp.where(lost, 0, exponents)
+        spread = jnp.zeros_like(exponents)
+        for i in range(BLOCKS):
+            here = inside & (block == i)
+            total = jnp.where(here & ~lost[None], self.logs, 0.0).sum(axis=0)
+            mean = total / _count(jnp.maximum(here.sum(axis=0), 1), total)
+            spread += (mean - centre) ** 2
+        errors = jnp.sqrt(spread / (BLOCKS * (BLOCKS - 1)))
+        errors = jnp.where(lost, jnp.inf, errors)
+        return jnp.where(steps < 2 * BLOCKS, jnp.nan, errors)
+
+
+def _count(steps, like):
+    """A number of steps, in the dtype that is divided by it."""
+    return steps.astype(like.dtype)
+
+
+def growths(
+    cell: Cell,
+    params: Params,
+    xs: Any,
+    state: State | None = None,
+    *,
+    count: int | None,
+    warmup: int = 0,
+    **options: Any,
+) -> Growths:
+    """What `lyapunov_spectrum` takes the means of; the arguments are its own.
+
+    Args:
+        cell: Any `Cell`.
+        params: Its parameters.
+        xs: The inputs.
+        state: The state before the first step.
+        count: How many directions; None for all.
+        warmup: How many steps pass first. What is lost in them is not lost after them.
+        **options: `lengths`, `mask` and `reverse`.
+
+    Returns:
+        A `Growths`.
+
+    Raises:
+        ValueError: As in `lyapunov_spectrum`.
+
+    Example:
+        >>> import nets
+        >>> cell = nets.gru()
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> growths(cell, params, jnp.ones((10, 5, 3)), count=2).logs.shape
+        (10, 5, 2)
+    """
+    walk = trajectory(cell, params, xs, state, **options)
+    product = jacobian_product(cell, params)
+    eye = identity(walk, batch_shape(cell, params, walk))
+    time, size = len(jax.tree.leaves(walk.before)[0]), eye.shape[-1]
+    count = coordinates(count, size)
+    if not time:
+        raise ValueError("expected at least one step; got a sequence of none")
+    steps = integer(warmup)
+    if steps is None or not 0 <= steps < time:
+        raise ValueError(
+            f"expected a warmup from 0 to {time - 1}, below the number of steps; got "
+            f"{warmup}"
+        )
+    start, _ = jnp.linalg.qr(jax.random.normal(jax.random.key(0), eye.shape, eye.dtype))
+    probes = start[..., count : count + PROBES]
+
+    def turn(carry, inputs):
+        (columns, doubts), (step, settled) = carry, inputs
+        moved = product(step, jnp.concatenate([columns, probes], axis=-1))
+        rows = row_sizes(jax.lax.stop_gradient(moved), count)
+        order = jnp.argsort(doubts == LOST, axis=-1, stable=True)
+        before = jnp.take_along_axis(doubts, order, axis=-1)
+        found = triangle(moved[..., :count], rows, None, order, before)
+        place = jnp.argsort(found.order, axis=-1)
+        columns = jnp.take_along_axis(found.q, place[..., None, :], axis=-1)
+        after = jnp.take_along_axis(found.doubts, place, axis=-1)
+        after = where_real(settled, after, 0.0)
+        after = where_real(step.real, after, doubts)
+        return (columns, after), jnp.take_along_axis(found.growth, place, axis=-1)
+
+    real = jnp.ones(time, bool) if walk.real is None else walk.real
+    settled = jnp.cumsum(real, axis=0) > steps
+    columns = start[..., :count]
+    none = jnp.zeros((*columns.shape[:-2], count), int)
+    _, logs = jax.lax.scan(turn, (columns, none), (walk, settled))
+    return Growths(logs, real & settled)

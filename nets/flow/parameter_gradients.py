@@ -1,5 +1,6 @@
 """Each step's share in the gradient of the parameters."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -7,10 +8,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from nets.compiling import compiled
 from nets.flow.profile import log_norms
-from nets.flow.state_gradients import one_number
+from nets.flow.state_gradients import is_real, one_number
 from nets.recurrent import as_layer
-from nets.recurrent.padding import real_steps, where_real
+from nets.recurrent.beginning import first_state
+from nets.recurrent.padding import check_padding, real_steps, where_real
+from nets.recurrent.restoring import restored_for
 from nets.types import Cell, Layer, Params, State
 
 
@@ -39,13 +43,17 @@ def parameter_gradients_by_time(
         loss: From the final state and all outputs to one number.
         state: The state before the first step.
         reverse: As in `nets.unroll`; of a layer each cell has its own direction.
-        **options: `lengths` or `mask`, as in `nets.unroll`; padded steps have no share.
+        **options: `lengths`, `mask`, `all_states`, `remat` and `truncate`, as in
+            `nets.unroll`; padded steps have no share. With `remat` each step is
+            recomputed in the backward pass.
 
     Returns:
-        The loss, and a tree like the parameters, time in front.
+        The loss, and a tree like the parameters, time in front: zero for integers,
+        booleans and keys, None for what is no array, such as a function.
 
     Raises:
-        ValueError: The loss is not one number, a key is given, or as in `nets.unroll`.
+        ValueError: The loss is not one number, a key, deltas or `parallel` are given,
+            or as in `nets.unroll`.
 
     Example:
         >>> import nets
@@ -64,13 +72,49 @@ def parameter_gradients_by_time(
     """
     layer = as_layer(cell) if isinstance(cell, Cell) else cell
     options |= {"reverse": True} if reverse else {}
-    time = len(jax.tree.leaves(xs)[0])
-    each = jax.tree.map(lambda p: jnp.broadcast_to(p, (time, *jnp.shape(p))), params)
+    for name in ("key", "deltas", "parallel"):
+        if options.get(name) is not None and options[name] is not False:
+            raise ValueError(
+                "expected neither a key nor deltas nor parallel=True: steps one after "
+                f"the other, without noise; got {name}"
+            )
+    check_padding(xs, options.get("lengths"), options.get("mask"), layer.space)
+    return _by_time(layer, params, xs, loss, state, **options)
 
-    def value(each):
+
+@compiled
+def _by_time(layer, params, xs, loss, state, **options):
+    # Refuses what `nets.unroll` refuses.
+    jax.eval_shape(lambda: layer.apply(params, xs, state, **options))
+    time = len(jax.tree.leaves(xs)[0])
+    leaves, tree = jax.tree.flatten(params)
+    if not time:
+        value = one_number(loss(*layer.apply(params, xs, state, **options)))
+        return value, jax.tree.map(lambda p: _no_share(p, time), params)
+    moving = [
+        jnp.broadcast_to(p, (time, *jnp.shape(p))) if is_real(p) else None
+        for p in leaves
+    ]
+
+    def value_of(moving):
+        both = [p if m is None else m for p, m in zip(leaves, moving, strict=True)]
+        each = jax.tree.unflatten(tree, both)
         return one_number(loss(*layer.apply(each, xs, state, run=_run, **options)))
 
-    return jax.value_and_grad(value)(each)
+    value, shares = jax.value_and_grad(value_of)(moving)
+    shares = [
+        _no_share(p, time) if share is None else share
+        for p, share in zip(leaves, shares, strict=True)
+    ]
+    return value, jax.tree.unflatten(tree, shares)
+
+
+def _no_share(p: Any, time: int) -> Array | None:
+    """Zeros for an entry that has no gradient; None for one that is no array."""
+    if not isinstance(p, (bool, int, float, complex)) and not hasattr(p, "dtype"):
+        return None
+    dtype = jnp.result_type(p) if is_real(p) else jnp.float32
+    return jnp.zeros((time, *jnp.shape(p)), dtype)
 
 
 def _run(
@@ -82,24 +126,41 @@ def _run(
     reverse=False,
     lengths=None,
     mask=None,
-    key=None,
-    deltas=None,
+    all_states=False,
+    remat=False,
+    truncate=None,
+    **nothing,
 ):
-    """`nets.unroll`, with parameters for each step."""
-    if key is not None or deltas is not None:
-        raise ValueError("expected neither a key nor deltas: steps without noise")
+    """`nets.unroll`, with parameters for each step where they are real numbers."""
+    time = len(jax.tree.leaves(xs)[0])
+    leaves, tree = jax.tree.flatten(restored_for(cell, each))
+    moving = [p if is_real(p) else None for p in leaves]
+
+    def at_step(moving):
+        both = [p if m is None else m for p, m in zip(leaves, moving, strict=True)]
+        return jax.tree.unflatten(tree, both)
+
     real = real_steps(xs, lengths, mask, cell.space)
     xs = where_real(real, xs, 0.0)
-    if state is None:
-        first = jax.tree.map(lambda p: p[-1 if reverse else 0], each)
-        state = cell.initial_state(first, jax.tree.map(lambda x: x[0], xs))
+    first = at_step(jax.tree.map(lambda p: p[-1 if reverse else 0], moving))
+    blank = jax.tree.map(lambda x: jnp.zeros(x.shape[1:], x.dtype), xs)
+    state = first_state(cell, first, blank, state)
+    read = jnp.arange(time)[:: -1 if reverse else 1]  # how many steps came before
+    cuts = (read % truncate == 0) & (read > 0) if truncate else None
 
     def body(state, step):
-        params, x, real = step
-        new, y = cell.step(params, state, x)
-        return where_real(real, new, state), where_real(real, y, 0.0)
+        moving, x, real, cut = step
+        if cut is not None:
+            state = jax.tree.map(
+                lambda s: jnp.where(cut, jax.lax.stop_gradient(s), s), state
+            )
+        new, y = cell.step(at_step(moving), state, x)
+        new, y = where_real(real, new, state), where_real(real, y, 0.0)
+        return new, (new, y) if all_states else y
 
-    return jax.lax.scan(body, state, (each, xs, real), reverse=reverse)
+    body = jax.checkpoint(body, prevent_cse=False) if remat else body
+    end, out = jax.lax.scan(body, state, (moving, xs, real, cuts), reverse=reverse)
+    return out if all_states else (end, out)
 
 
 class Cancellation(NamedTuple):
@@ -129,7 +190,7 @@ def cancellation(shares: Params) -> Cancellation:
         >>> cancellation(jnp.array([[3.0], [-1.0]])).index.item()
         0.5
     """
-    flat = jax.tree.map(lambda g: g.reshape(len(g), -1), shares)
+    flat = jax.tree.map(lambda g: g.reshape(len(g), math.prod(g.shape[1:])), shares)
     norms = log_norms(flat, batch_axes=0)
     total = jax.tree.map(lambda g: g.sum(axis=0)[None], flat)
     whole = log_norms(total, batch_axes=0)[0]

@@ -90,6 +90,11 @@ def _held(step: Callable[..., Any]) -> Callable[..., Any]:
     return held
 
 
+def _along_highway(cell, params, xs, state, **options):
+    """`nets.unroll` of the cell's highway."""
+    return unroll(highway(cell), params, xs, state, **options)
+
+
 def paths(
     cell: Cell | Layer,
     params: Params,
@@ -139,12 +144,9 @@ def paths(
     """
     layer = as_layer(cell) if isinstance(cell, Cell) else cell
 
-    def along_highway(cell, params, xs, state, **how):
-        return unroll(highway(cell), params, xs, state, **how)
-
     value, total = state_gradients(layer, params, xs, loss, state, **options)
     _, kept = state_gradients(
-        layer, params, xs, loss, state, run=along_highway, **options
+        layer, params, xs, loss, state, run=_along_highway, **options
     )
     rest = jax.tree.map(lambda whole, part: whole - part, total, kept)
     return value, Paths(total, kept, rest)

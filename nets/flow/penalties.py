@@ -1,5 +1,6 @@
 """Terms to add to a loss, that keep gradients from vanishing or exploding."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -7,9 +8,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from nets.flow.layers import in_every_cell
 from nets.flow.linearised import as_state, as_vector, batch_shape, trajectory
-from nets.flow.lyapunov import lyapunov_spectrum
-from nets.flow.state_gradients import state_gradients
+from nets.flow.lyapunov import Growths, growths
+from nets.flow.state_gradients import is_real, state_gradients
 from nets.recurrent import as_layer, unroll
 from nets.recurrent.padding import where_real
 from nets.types import Cell, Layer, Params, State
@@ -31,7 +33,7 @@ def pascanu_penalty(
     layer. Its gradient by the parameters is the "immediate" one of the paper: by those
     in J_t, with g_t and the states as constants. The ratio is of norms, as in the paper
     (the authors' code has squared norms). Steps without a gradient, and padding, do not
-    count.
+    count; where a gradient has overflowed or is nan, so is Omega nan.
 
     Args:
         cell: Any `Cell`, or a recurrent `Layer`.
@@ -63,7 +65,7 @@ def pascanu_penalty(
         networks, https://arxiv.org/abs/1211.5063
     """
     layer = as_layer(cell) if isinstance(cell, Cell) else cell
-    fixed = jax.lax.stop_gradient(params)
+    fixed = _constant(params)
     _, gradients = state_gradients(layer, fixed, xs, loss, state, **options)
     gradients = jax.lax.stop_gradient(gradients)
     # The gradients travel as deltas do: each cell is handed those by its own states.
@@ -73,13 +75,24 @@ def pascanu_penalty(
     return jnp.stack(jax.tree.leaves(omegas)).sum()
 
 
-def _run_omega(cell, params, xs, state, *, deltas, key=None, reverse=False, **padding):
-    """A cell's Omega in place of its state, and its outputs."""
+def _constant(tree):
+    """The tree without gradients; what is no array in it has none."""
+    return jax.tree.map(
+        lambda leaf: jax.lax.stop_gradient(leaf) if is_real(leaf) else leaf, tree
+    )
+
+
+def _run_omega(cell, params, xs, state, *, deltas, key=None, reverse=False, **options):
+    """A cell's Omega in place of its state, and its outputs.
+
+    Options that only say how `unroll` remembers what it does change nothing here.
+    """
+    padding: Any = {name: options.get(name) for name in ("lengths", "mask")}
     if key is not None:
         raise ValueError("expected no key: the Jacobians are those without noise")
-    fixed, xs, state = jax.lax.stop_gradient((params, xs, state))
+    fixed, xs, state = _constant((params, xs, state))
     walk = trajectory(cell, fixed, xs, state, reverse=reverse, **padding)
-    batch_axes = len(batch_shape(cell, xs))
+    batch_axes = len(batch_shape(cell, fixed, walk))
 
     def gradient(delta, like):
         if not jnp.issubdtype(like.dtype, jnp.inexact):
@@ -96,23 +109,21 @@ def _run_omega(cell, params, xs, state, *, deltas, key=None, reverse=False, **pa
 
         _, pull = jax.vjp(vector_step, as_vector(before, batch_axes))
         # Scaled first, or the norms of small gradients underflow.
-        largest = jnp.abs(g).max(axis=-1, keepdims=True)
-        known = largest[..., 0] > 0
-        g /= jnp.where(largest > 0, largest, 1)
-        (carried,) = pull(
-            g / jnp.where(known, jnp.linalg.norm(g, axis=-1), 1)[..., None]
-        )
+        largest = jnp.abs(g).max(axis=-1, keepdims=True, initial=0.0)
+        none = largest[..., 0] == 0
+        g /= jnp.where(largest == 0, 1, largest)
+        norm = jnp.sqrt(jnp.where(none, 1, (g**2).sum(axis=-1)))
+        (carried,) = pull(g / norm[..., None])
         square = (carried**2).sum(axis=-1)
-        lost = known & (square == 0)  # nothing comes through: a ratio of 0
-        known &= square > 0
-        off = jnp.sqrt(jnp.where(known, square, 1)) - 1
+        lost = ~none & (square == 0)  # nothing comes through: a ratio of 0
+        off = jnp.sqrt(jnp.where(none | lost, 1, square)) - 1
         off = jnp.where(lost, -1.0, off) ** 2
         return where_real(real, off, 0.0)
 
     each = jax.vmap(ratio)(walk.before, walk.xs, walk.real, upstream)
     _, ys = unroll(cell, fixed, xs, state, reverse=reverse, **padding)
-    filled = where_real(walk.real, jnp.ones(each.shape), 0.0).any(axis=0)
-    return each.sum() / jnp.maximum(filled.sum(), 1), ys
+    filled = where_real(walk.real, jnp.ones(each.shape, bool), False).any(axis=0)
+    return each.sum() / jnp.maximum(filled.sum(), 1).astype(each.dtype), ys
 
 
 def flossing_penalty(
@@ -130,8 +141,13 @@ def flossing_penalty(
         penalty = mean over i = 1 ... count of (lambda_i - target)^2
 
     over the batch and the cells of a layer too; sequences without a step that counts
-    are left out. Where an exponent is zero, there is a
-    direction along which gradients neither vanish nor explode.
+    are left out, and no others: where an exponent is nan, so is the penalty. Where an
+    exponent is zero, there is a direction along which gradients neither vanish nor
+    explode.
+
+    A direction that is lost altogether, whose exponent is -inf, counts as one that
+    shrinks to a rounding error in every step, ln eps = -16 in float32. That is far from
+    any target, but a constant: it has no gradient by the parameters.
 
     Args:
         cell: Any `Cell`, or a recurrent `Layer`.
@@ -161,14 +177,18 @@ def flossing_penalty(
         Engelken 2023, Gradient flossing: improving gradient descent through dynamic
         control of Jacobians, https://arxiv.org/abs/2312.17306
     """
-    found = lyapunov_spectrum(cell, params, xs, state, count=count, **options)
-    # Exponents and their errors stand in turn: the errors are no part of the penalty.
-    exponents = jax.tree.leaves(found)[::2]
-    return jnp.stack([_off(each, target) for each in exponents]).mean()
+    found = in_every_cell(growths)(cell, params, xs, state, count=count, **options)
+    found = jax.tree.leaves(found, is_leaf=lambda node: isinstance(node, Growths))
+    return jnp.stack([_off(each, target) for each in found]).mean()
 
 
-def _off(exponents, target):
-    """The mean of their squared distances, of those that are known."""
-    known = ~jnp.isnan(exponents)
-    squares = jnp.where(known, exponents - target, 0.0) ** 2
-    return squares.sum() / jnp.maximum(known.sum(), 1)
+def _off(found, target):
+    """The mean of the exponents' squared distances, over sequences with a step."""
+    logs = found.logs
+    floor = math.log(jnp.finfo(logs.dtype).eps)
+    exponents, there = found.exponents(), found.counts.any(axis=0)
+    there = there.reshape(*there.shape, *(1,) * (exponents.ndim - there.ndim))
+    there = jnp.broadcast_to(there, exponents.shape)
+    exponents = jnp.where(jnp.isneginf(exponents), floor, exponents)
+    squares = jnp.where(there, exponents - target, 0.0) ** 2
+    return squares.sum() / jnp.maximum(there.sum(), 1).astype(squares.dtype)

@@ -1,12 +1,14 @@
 """What can be read from a state by a linear map, on examples that it has not seen."""
 
 import math
+import operator
 
 import jax
 import jax.core
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, PyTree, Shaped
 
+from nets.flow.arguments import integer
 from nets.flow.folds import (
     ROUNDING,
     examples_of,
@@ -99,7 +101,7 @@ def label_probe(
 
     Returns:
         The share of examples whose label is the largest of those read; to be compared
-        with the share of the most frequent label.
+        with the share of the most frequent label. nan if a state is.
 
     Raises:
         ValueError: As in `memory_probe`, or a label is out of range (which only
@@ -117,9 +119,11 @@ def label_probe(
     """
     labels = labels_of(labels, classes)
     features = examples_of(states)
-    wanted = jax.nn.one_hot(labels, classes, dtype=features.dtype)
-    read = _held_out(features, wanted, folds, ridge).argmax(axis=-1)
-    return (read == labels).mean(dtype=features.dtype)
+    wanted = jax.nn.one_hot(labels, operator.index(classes), dtype=features.dtype)
+    read = _held_out(features, wanted, folds, ridge)
+    right = read.argmax(axis=-1).astype(labels.dtype) == labels
+    share = right.mean(dtype=features.dtype)
+    return jnp.where(jnp.isnan(read).any(), jnp.nan, share)
 
 
 @in_every_cell
@@ -190,11 +194,19 @@ def memory_curve(
     read = _read_out(xs, batch_axes, lags)
     end, _ = unroll(cell, params, xs, state, reverse=reverse)
     targets = [(x if reverse else x[::-1])[:lags] for x in read]
-    lags, examples = len(targets[0]), math.prod(targets[0].shape[1 : 1 + batch_axes])
+    batch = targets[0].shape[1 : 1 + batch_axes]
+    lags, examples = len(targets[0]), math.prod(batch)
+    # Keys are no numbers, and an entry without a batch says nothing of one sequence.
+    own = [
+        s
+        for s in jax.tree.leaves(end)
+        if s.shape[:batch_axes] == batch
+        and not jnp.issubdtype(s.dtype, jax.dtypes.prng_key)
+    ]
     values = numbers_of(targets, lags, examples)
     # One column for each lag and feature: all of them share a factorisation.
     columns = jnp.moveaxis(values, 0, 1).reshape(examples, -1)
-    predictions = _held_out(numbers_of(end, examples), columns, folds, ridge)
+    predictions = _held_out(numbers_of(own, examples), columns, folds, ridge)
     missed, total = _squares(columns, predictions)
     return _explained(*(s.reshape(lags, -1).sum(axis=-1) for s in (missed, total)))
 
@@ -208,14 +220,14 @@ def _read_out(xs, batch_axes, lags):
             "expected inputs of floats to read out; got none: read tokens out of the "
             "states with `label_probe`"
         )
-    if batch_axes < 1 or any(x.ndim < 1 + batch_axes for x in read):
+    if (integer(batch_axes) or 0) < 1 or any(x.ndim < 1 + batch_axes for x in read):
         raise ValueError(
             f"expected inputs [time, *batch, inputs] with {batch_axes} axes of batch, "
             f"at least 1; got shapes {[list(x.shape) for x in read]}: a probe needs "
             "many sequences"
         )
     time = len(read[0])
-    if lags is not None and (type(lags) is not int or not 1 <= lags <= time):
+    if lags is not None and not 1 <= (integer(lags) or 0) <= time:
         raise ValueError(
             f"expected lags from 1 to {time}, the number of steps; got {lags!r}"
         )
@@ -235,10 +247,12 @@ def _held_out(states, targets, folds, ridge):
         train = (fold != k)[:, None]
         count = train.sum()
         z = standardised(states, train, count)
-        mean = jnp.where(train, targets, 0).sum(axis=0, keepdims=True) / count
+        number = count.astype(z.dtype)
+        mean = jnp.where(train, targets, 0).sum(axis=0, keepdims=True) / number
         u, sizes, vt = jnp.linalg.svd(jnp.where(train, z, 0), full_matrices=False)
-        gain = sizes / (sizes**2 + ridge * count)
-        gain = jnp.where(sizes > tiny * sizes.max(initial=0), gain, 0)
+        known = ~(sizes <= tiny * sizes.max(initial=0))  # or they are nan
+        gain = sizes / jnp.where(known, sizes**2 + ridge * number, 1)
+        gain = jnp.where(known, gain, 0)
         w = vt.T @ (gain[:, None] * (u.T @ jnp.where(train, targets - mean, 0)))
         return jnp.where(train, predictions, z @ w + mean), None
 

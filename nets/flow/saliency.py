@@ -1,16 +1,18 @@
 """Which inputs a loss depends on: gradients by the inputs, and their integrals."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, SupportsIndex
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree, Shaped
 
-from nets.flow.state_gradients import one_number
+from nets.compiling import compiled
+from nets.flow.arguments import integer
+from nets.flow.state_gradients import is_real, one_number
 from nets.recurrent import as_layer
-from nets.recurrent.padding import real_steps, where_real
+from nets.recurrent.padding import check_padding, real_steps, where_real
 from nets.types import Cell, Layer, Params, State
 
 
@@ -66,7 +68,12 @@ def input_saliency(
     """
     layer = as_layer(layer) if isinstance(layer, Cell) else layer
     xs = _inputs(xs)
+    check_padding(xs, options.get("lengths"), options.get("mask"), layer.space)
+    return _input_saliency(layer, params, xs, loss, state, **options)
 
+
+@compiled
+def _input_saliency(layer, params, xs, loss, state, **options):
     def value(deltas):
         return one_number(
             loss(*layer.apply(params, plus(xs, deltas), state, **options))
@@ -83,7 +90,7 @@ def integrated_gradients(
     state: State | None = None,
     *,
     baseline: PyTree | None = None,
-    points: int = 32,
+    points: SupportsIndex = 32,
     **options: Any,
 ) -> PyTree[Shaped[Array, "..."]]:
     """What each input adds to the loss, on the straight way from a baseline.
@@ -136,7 +143,8 @@ def integrated_gradients(
         Sundararajan, Taly and Yan 2017, Axiomatic attribution for deep networks, ICML,
         https://arxiv.org/abs/1703.01365
     """
-    if type(points) is not int or points < 1:
+    count = integer(points) or 0
+    if count < 1:
         raise ValueError(
             f"expected points to be an integer, at least 1; got {points!r}"
         )
@@ -144,7 +152,9 @@ def integrated_gradients(
     real = real_steps(xs, options.get("lengths"), options.get("mask"), layer.space)
     xs = where_real(real, xs, 0.0)  # or a NaN of the padding would reach the product
     start = where_real(real, _baseline(baseline, xs), 0.0)
-    way = jax.tree.map(jnp.subtract, xs, start)
+    way = jax.tree.map(
+        lambda x, s, zero: x - s if is_real(x) else zero, xs, start, zeros_to_add(xs)
+    )
 
     def add(total, point):
         place, weight = point
@@ -154,7 +164,7 @@ def integrated_gradients(
             lambda t, g: t + weight.astype(g.dtype) * g, total, gradients
         ), None
 
-    places, weights = np.polynomial.legendre.leggauss(points)  # on [-1, 1]
+    places, weights = np.polynomial.legendre.leggauss(count)  # on [-1, 1]
     steps = jnp.asarray((places + 1) / 2), jnp.asarray(weights / 2)
     mean, _ = jax.lax.scan(add, zeros_to_add(xs), steps)
     return jax.tree.map(lambda w, g: (w * g).real, way, mean)
@@ -174,7 +184,7 @@ def zeros_to_add(tree: PyTree) -> PyTree:
         Array([0., 0., 0.], dtype=float32)
     """
     return jax.tree.map(
-        lambda a: jnp.zeros(a.shape, a.dtype if _moves(a) else jnp.float32), tree
+        lambda a: jnp.zeros(a.shape, a.dtype if is_real(a) else jnp.float32), tree
     )
 
 
@@ -192,18 +202,13 @@ def plus(tree: PyTree, deltas: PyTree) -> PyTree:
         >>> plus([jnp.ones(2), jnp.arange(2)], [jnp.ones(2), jnp.ones(2)])
         [Array([2., 2.], dtype=float32), Array([0, 1], dtype=int32)]
     """
-    return jax.tree.map(lambda a, d: a + d if _moves(a) else a, tree, deltas)
-
-
-def _moves(a) -> bool:
-    """Whether a gradient can be taken by it."""
-    return jnp.issubdtype(a.dtype, jnp.inexact)
+    return jax.tree.map(lambda a, d: a + d if is_real(a) else a, tree, deltas)
 
 
 def _inputs(xs: PyTree) -> PyTree:
     """The inputs as arrays, if there is one to differentiate by."""
     xs = jax.tree.map(jnp.asarray, xs)
-    if not any(_moves(x) for x in jax.tree.leaves(xs)):
+    if not any(is_real(x) for x in jax.tree.leaves(xs)):
         raise ValueError(
             "expected inputs of floats, by which a loss has a gradient; got "
             f"{[str(x.dtype) for x in jax.tree.leaves(xs)]}: embed tokens first, and "
@@ -215,7 +220,7 @@ def _inputs(xs: PyTree) -> PyTree:
 def _baseline(baseline: PyTree | None, xs: PyTree) -> PyTree:
     """What the way begins at: as the inputs, but where they are integers the same."""
     if baseline is None:
-        return jax.tree.map(lambda x: jnp.zeros_like(x) if _moves(x) else x, xs)
+        return jax.tree.map(lambda x: jnp.zeros_like(x) if is_real(x) else x, xs)
     if jax.tree.structure(baseline) != jax.tree.structure(xs):
         raise ValueError(
             f"expected a baseline of the inputs' structure, {jax.tree.structure(xs)}; "
@@ -233,7 +238,7 @@ def _baseline(baseline: PyTree | None, xs: PyTree) -> PyTree:
                 "expected a baseline of a shape that broadcasts to that of the inputs, "
                 f"{list(x.shape)}; got {list(shape)}"
             )
-        if not _moves(x):
+        if not is_real(x):
             return x
         return jnp.broadcast_to(jnp.asarray(given, x.dtype), x.shape)
 

@@ -7,8 +7,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree, Shaped
 
+from nets.compiling import compiled
 from nets.flow.layers import zero_deltas
 from nets.recurrent import as_layer
+from nets.recurrent.padding import check_padding
 from nets.types import Cell, Layer, Params, State
 
 
@@ -46,9 +48,10 @@ def state_gradients(
         loss: From what `unroll` returns, the final state and all outputs, to one
             number. If it sums over the batch, g_t of each sequence is its own loss's.
         state: The state before the first step.
-        **options: What else `nets.unroll` takes. With `lengths` or a `mask` the
-            gradient at a padded step is zero; in `reverse`, g_t still stands at the t
-            of its input.
+        **options: Other arguments of `nets.unroll`, except `parallel`. With `lengths`
+            or a `mask` the gradient at a padded step is zero; in `reverse`, g_t is
+            still at the t of its input; with `all_states` the loss takes all states in
+            place of the final one; `deltas` move the point where it is taken.
 
     Returns:
         The loss, and its gradients, a state with time in front: [time, *batch, ...].
@@ -74,14 +77,40 @@ def state_gradients(
         descent is difficult, IEEE Transactions on Neural Networks 5(2).
     """
     layer = as_layer(cell) if isinstance(cell, Cell) else cell
+    check_padding(xs, options.get("lengths"), options.get("mask"), layer.space)
+    return _state_gradients(layer, params, xs, loss, state, **options)
+
+
+@compiled
+def _state_gradients(layer, params, xs, loss, state, **options):
+    deltas = options.pop("deltas", None)
+    if deltas is None:
+        deltas = zero_deltas(layer, params, xs, state, **options)
 
     def value(deltas):
         return one_number(
             loss(*layer.apply(params, xs, state, deltas=deltas, **options))
         )
 
-    zeros = zero_deltas(layer, params, xs, state, **options)
-    return jax.value_and_grad(value)(zeros)
+    return jax.value_and_grad(value)(deltas)
+
+
+def is_real(leaf: Any) -> bool:
+    """Whether a leaf of a tree is of real or complex numbers, with a derivative.
+
+    Args:
+        leaf: An array, a number of Python, or anything else, such as a function.
+
+    Returns:
+        False for integers, booleans, keys and what is no array.
+
+    Example:
+        >>> [is_real(leaf) for leaf in (jnp.ones(2), 0.5, 3, jax.random.key(0), "relu")]
+        [True, True, False, False, False]
+    """
+    if isinstance(leaf, (float, complex)):
+        return True
+    return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.inexact)
 
 
 def one_number(loss: Any) -> Float[Array, ""]:

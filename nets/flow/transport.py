@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
-from nets.flow.graded import Graded, log_singular_values, times
+from nets.flow.arguments import coordinates
+from nets.flow.graded import Graded, log_norm, log_singular_values, times
 from nets.flow.layers import in_every_cell
 from nets.flow.linearised import (
     batch_shape,
@@ -14,7 +15,11 @@ from nets.flow.linearised import (
     jacobian_product,
     trajectory,
 )
+from nets.flow.ranks import HIGHEST
+from nets.recurrent.padding import where_real
 from nets.types import Cell, Params, State
+
+TOGETHER = 16  # steps, whose factors are kept until their singular values are found
 
 
 @in_every_cell
@@ -56,7 +61,9 @@ def transport(
 
     Returns:
         Nats, [time, *batch, count], descending; [..., 0] is the log of the spectral
-        norm. -inf where rank is lost.
+        norm. -inf where rank is lost, for good: where at any step no more is left of a
+        direction than the rounding of that step, which float32 reaches sooner than
+        float64.
 
     Raises:
         ValueError: `count` is out of range, or as in `nets.unroll`.
@@ -77,24 +84,50 @@ def transport(
     """
     options = {"lengths": lengths, "mask": mask, "reverse": reverse}
     walk = trajectory(cell, params, xs, state, **options)
-    product, eye = jacobian_product(cell, params), identity(walk, batch_shape(cell, xs))
-    size = eye.shape[-1]
-    count = size if count is None else count
-    if type(count) is not int or not 1 <= count <= size:
-        raise ValueError(
-            f"expected an integer count from 1 to {size}, the coordinates of the "
-            f"state; got {count}"
-        )
+    product = jacobian_product(cell, params)
+    eye = identity(walk, batch_shape(cell, params, walk))
+    time, size = len(jax.tree.leaves(walk.before)[0]), eye.shape[-1]
+    count = coordinates(count, size)
 
     def carry(so_far, step):
-        so_far = times(product(step, so_far.q), so_far)
+        jacobian = product(step, eye)
+        moved = _moved(jacobian, so_far)
+        so_far = where_real(step.real, moved, so_far)
         return so_far, (so_far.k, so_far.w)
 
-    start = Graded(eye, jnp.zeros(eye.shape[:-1], eye.dtype), eye)
-    _, factors = jax.lax.scan(carry, start, walk)
-    sigmas = jax.lax.map(
-        lambda kw: log_singular_values(Graded(eye, *kw))[..., :count],
-        factors,
-        batch_size=16,
+    def together(so_far, steps):
+        """A few steps, whose singular values are found at once."""
+        so_far, factors = jax.lax.scan(carry, so_far, steps)
+        products = Graded(jnp.broadcast_to(eye, factors[1].shape), *factors)
+        if count == 1:
+            return so_far, log_norm(products)
+        return so_far, log_singular_values(products)[..., :count]
+
+    if not time:
+        return jnp.zeros((0, *eye.shape[:-2], count), eye.dtype)
+    few = min(time, TOGETHER)
+    blocks = -(-time // few)
+    # The last block is filled up with the last step.
+    places = jnp.minimum(jnp.arange(blocks * few), time - 1).reshape(blocks, few)
+    none = jnp.zeros(eye.shape[:-1], eye.dtype)
+    start = Graded(eye, none, eye, none.astype(int))
+    _, sigmas = jax.lax.scan(
+        lambda so_far, at: together(so_far, jax.tree.map(lambda a: a[at], walk)),
+        start,
+        places,
     )
+    sigmas = sigmas.reshape(-1, *sigmas.shape[2:])[:time]
     return sigmas[::-1] if reverse else sigmas
+
+
+def _moved(jacobian, product):
+    """J P, with the errors of J Q as the entries of J tell them."""
+    moved = jnp.matmul(jacobian, product.q, precision=HIGHEST)
+    largest = jnp.abs(jacobian).max(axis=(-2, -1), keepdims=True, initial=0.0)
+    squares = (jacobian / jnp.where(largest > 0, largest, 1)) ** 2
+    # A column of J Q sums columns of J, each times an entry of q.
+    sizes = jnp.einsum(
+        "...j,...jk->...k", squares.sum(axis=-2), product.q**2, precision=HIGHEST
+    )
+    rows, sizes = jnp.sqrt(squares.sum(axis=-1)), jnp.sqrt(sizes)
+    return times(moved, product, largest[..., 0] * rows, largest[..., 0] * sizes)

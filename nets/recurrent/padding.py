@@ -120,16 +120,49 @@ def on_device(tree: PyTree) -> PyTree:
 
 
 def _fit(xs, space, shape, wanted, got, given=None):
-    """Refuse a shape that is not that of the leading axes of every input."""
+    """Refuse a shape that is not that of the leading axes of every input.
+
+    Which of these are batch, and not features, `nets.unroll` finds by the state.
+    """
     for x in jax.tree.leaves(xs):
-        # Integers may be tokens, which have no axis of features.
-        axes = x.ndim - space - (1 if jnp.issubdtype(x.dtype, jnp.inexact) else 0)
-        if not 1 <= len(shape) <= axes or x.shape[: len(shape)] != shape:
+        if not shape or x.shape[: len(shape)] != shape:
             raise ValueError(
                 f"expected {wanted}: inputs [time, *batch, {'*space, ' * bool(space)}"
                 f"inputs] have shape {list(x.shape)}, {got} "
                 f"{list(shape if given is None else given)}"
             )
+
+
+def check_waiting(
+    real: Bool[Array, "time *batch"], batch: tuple[int, ...], state: Any
+) -> None:
+    """Refuse padding of axes that are not batch, and states that cannot wait in it.
+
+    Args:
+        real: Of `real_steps`.
+        batch: Sizes of the batch axes, by `nets.recurrent.batch.batch_shape`.
+        state: The state before the first step.
+
+    Raises:
+        ValueError: Some axis of `real` is none of the batch, or some entry of the state
+            is shared by sequences of which one may be in padding.
+
+    Example:
+        >>> check_waiting(jnp.ones((10, 5), bool), (5,), jnp.zeros((5, 8)))
+    """
+    given = real.shape[1:]
+    if given != batch[: len(given)]:
+        raise ValueError(
+            "expected lengths of the shape of the inputs' batch axes, or a mask [time, "
+            f"*batch]: the batch has shape {list(batch)}, lengths {list(given)}"
+        )
+    shared = [s for s in jax.tree.leaves(state) if jnp.shape(s)[: len(given)] != given]
+    if shared:
+        raise ValueError(
+            f"expected a state that has the batch, {list(given)}, in front of every "
+            "entry, so that each sequence can wait in its padding; got entries of "
+            f"shapes {[list(jnp.shape(s)) for s in shared]}"
+        )
 
 
 def where_real(real: Array | None, new: Any, old: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from nets.programs import evaluate, inside, is_variable
+from nets.programs import evaluate, inside, is_variable, wrapped
 from nets.types import State
 
 
@@ -20,12 +20,14 @@ def perturbed(step: Callable[..., tuple[State, Any]]) -> Callable[..., Any]:
     state, as y_t = h_t does: so dL/ddelta_t at 0 is all of dL/ds_t, that of step t's
     own output included.
 
-    To find where, the step is traced, and its program followed as it stands, through
-    `jax.jit` and `jax.checkpoint`. Other operations with a program of their own (a
-    `custom_vjp`, a `cond`) are taken whole, with the derivative that they have: an
-    output of theirs that is the new state follows it. Of two state entries that are one
-    variable, an output follows the first. Entries that are not real numbers, such as a
-    counter, are not moved.
+    To find where, the step is traced, and its program followed through `jax.jit` and
+    `jax.checkpoint`, whose contents are still recomputed in the backward pass. Other
+    operations with a program inside (a `custom_vjp`, a `cond`) are taken whole, with
+    the derivative that they have: an output of theirs that is the new state follows it.
+    A new state that is an argument of the step, such as an entry of the old state that
+    is passed on, is one variable with it, and the output follows it too. Of two state
+    entries that are one variable, an output follows the first. Entries that are not
+    real numbers, such as a counter, are not moved.
 
     Args:
         step: `state, y = step(*args)`, as a cell's.
@@ -77,6 +79,9 @@ def _run(program, pairs, deltas):
     values = dict(zip(jaxpr.invars, pairs, strict=True))
     for variable, value in zip(jaxpr.constvars, program.consts, strict=True):
         values[variable] = value, value
+    for variable in [v for v in pending if v in values]:  # no equation computes these
+        plain, _ = values[variable]
+        values[variable] = plain, plain + pending[variable]
 
     used = {v for equation in jaxpr.eqns for v in equation.invars if is_variable(v)}
     used |= {v for v in jaxpr.outvars if is_variable(v)}
@@ -92,7 +97,7 @@ def _run(program, pairs, deltas):
         held = any(hold is not None for hold in holds)
         inner = inside(equation)
         if held and inner is not None:
-            results = _run(inner, inputs, holds)
+            results = _run_inside(equation, inner, inputs, holds)
         else:
             holds = _shared(equation, holds, used) if held else holds
             plain = evaluate(jaxpr, equation, [plain for plain, _ in inputs])
@@ -113,6 +118,21 @@ def _run(program, pairs, deltas):
         return plain, moved if delta is None else plain + delta
 
     return [leave(*pair) for pair in zip(jaxpr.outvars, deltas, strict=True)]
+
+
+def _run_inside(equation, program, pairs, deltas):
+    """`_run`, under the checkpoint that the program is in, if it is in one."""
+
+    def run(plain, moved, deltas):
+        pairs = [(p, p if m is None else m) for p, m in zip(plain, moved, strict=True)]
+        return apart(_run(program, pairs, deltas))
+
+    def apart(pairs):  # None where a value does not follow the state
+        plain = [plain for plain, _ in pairs]
+        return plain, [None if moved is plain else moved for plain, moved in pairs]
+
+    plain, moved = wrapped(equation, run)(*apart(pairs), deltas)
+    return [(p, p if m is None else m) for p, m in zip(plain, moved, strict=True)]
 
 
 def _shared(equation, holds, used):

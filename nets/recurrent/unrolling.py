@@ -11,9 +11,12 @@ from jaxtyping import Array, ArrayLike, PyTree, Shaped
 
 from nets.compiling import compiled
 from nets.linear_recurrence import linear_scan
+from nets.recurrent.batch import batch_shape
+from nets.recurrent.beginning import first_state
 from nets.recurrent.padding import (
     array_like,
     check_padding,
+    check_waiting,
     on_device,
     real_steps,
     together,
@@ -145,12 +148,11 @@ def _unroll(
     # Zeros stand for x_0, whose values no initial state may depend on: it may be
     # padding, and there may be no x_0 at all.
     blank = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), first)
-    if state is None:
-        state = cell.initial_state(params, blank)
-    else:
-        state = _like(state, jax.eval_shape(cell.initial_state, params, first))
+    state = first_state(cell, params, blank, state)
     state = split_as(xs, state, cell.space)
     real = real_steps(xs, lengths, mask, cell.space)
+    if real is not None:
+        check_waiting(real, batch_shape(cell, params, first, state), state)
     # A NaN in the padding would reach the gradient of the parameters as 0 * NaN: it
     # must not come to the cell at all.
     xs = where_real(real, xs, 0.0)
@@ -301,24 +303,3 @@ def _time(xs: PyTree) -> int:
             f"several; got shapes {[list(shape) for shape in shapes]}"
         )
     return times.pop()
-
-
-def _like(state: State, expected: State) -> State:
-    """The given state as arrays, if it is what the cell's own would be."""
-    if jax.tree.structure(state) != jax.tree.structure(expected):
-        raise ValueError(
-            f"expected an initial state of structure {jax.tree.structure(expected)}; "
-            f"got {jax.tree.structure(state)}"
-        )
-
-    def check(path, given, wanted):
-        given = jnp.asarray(given)
-        if (given.shape, given.dtype) != (wanted.shape, wanted.dtype):
-            raise ValueError(
-                f"expected the initial state{jax.tree_util.keystr(path)} to be "
-                f"{wanted.dtype}{list(wanted.shape)}, as parameters and inputs ask; "
-                f"got {given.dtype}{list(given.shape)}"
-            )
-        return given
-
-    return jax.tree_util.tree_map_with_path(check, state, expected)

@@ -1,0 +1,220 @@
+"""The batch axes of a cell's inputs and state."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from nets.types import Cell, Params, State
+
+
+def batch_shape(cell: Cell, params: Params, x: Any, state: State) -> tuple[int, ...]:
+    """Sizes of the batch axes: the leading axes that inputs and state have in common.
+
+    An axis is batch if the cell runs with another size of it: the initial state, or
+    where it does not say, the step, is evaluated abstractly with larger inputs. The
+    names and dtypes of the inputs do not matter, nor do entries of the state without a
+    batch, such as a counter or a key. Where nothing tells features from batch, as in
+    `0.9 * state + x`, the last axis of `x` is features, as in [*batch, inputs]; only
+    integers [batch], and numbers [batch] of a state [batch, ...], are one per sequence.
+
+    Args:
+        cell: Any `Cell`; it may be without an `initial_state`.
+        params: Its parameters.
+        x: Inputs of one step, [*batch, *space, inputs], or a tree of inputs; or their
+            shapes and dtypes.
+        state: The state before the step, or its shapes and dtypes.
+
+    Returns:
+        The sizes; () for one sequence.
+
+    Example:
+        >>> import nets
+        >>> def step(params, state, x):
+        ...     state = state + x["dt"][..., None] * jnp.tanh(x["u"] @ params)
+        ...     return state, state
+        >>> cell = nets.Cell(None, None, step)
+        >>> inputs = {"dt": jnp.ones(5), "u": jnp.ones((5, 3))}
+        >>> batch_shape(cell, jnp.ones((3, 8)), inputs, jnp.zeros((5, 8)))
+        (5,)
+    """
+    x, state = _shapes(x), _shapes(state)
+    widest = _widest(x)
+    axes, real = len(widest.shape), jnp.issubdtype(widest.dtype, jnp.inexact)
+    if not axes:
+        return ()
+    limit = axes - cell.space - 1 if real and axes > 1 else axes
+    count = 0
+    while count < limit and _is_batch(
+        cell, params, x, state, count, known=limit < axes
+    ):
+        count += 1
+    # A cell that only runs with one size of the batch is read by convention.
+    while count < axes - cell.space - 1 and _is_shared(cell, params, x, state, count):
+        count += 1
+    if count == axes or cell.space:
+        more = all(len(s.shape) > count for s in _moving(state))
+        if axes == 1 and not cell.space:
+            count = count if more or not real else 0
+        else:
+            last = axes - 1
+            tokens = not real and more and (count == axes or cell.space)
+            tokens = tokens and _is_batch(cell, params, x, state, last, known=False)
+            count = min(count, axes - cell.space - (0 if tokens else 1))
+    return widest.shape[: max(count, 0)]
+
+
+def with_larger_batch(
+    cell: Cell, params: Params, x: Any, state: State, axis: int = 0
+) -> tuple[Any, State] | None:
+    """Shapes of inputs and state whose batch axis is larger, at which the step runs.
+
+    Args:
+        cell: Any `Cell`.
+        params: Its parameters.
+        x: Inputs of one step, or their shapes and dtypes.
+        state: The state before the step, likewise.
+        axis: Which axis is made larger.
+
+    Returns:
+        Trees of `jax.ShapeDtypeStruct`; entries without the axis are as they were. None
+        if the cell does not run with a larger axis.
+
+    Example:
+        >>> import nets
+        >>> cell = nets.gru()
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> x, state = jnp.ones((5, 3)), nets.GRUState(jnp.ones((5, 8)))
+        >>> with_larger_batch(cell, params, x, state)[1].hidden.shape
+        (49, 8)
+    """
+    x, state = _shapes(x), _shapes(state)
+    size = _unused(params, x, state)
+    prefix = _widest(x).shape[: axis + 1]
+    for inputs in (_has(x, prefix), _has(x, prefix, len(_widest(x).shape))):
+        larger = _resized(x, inputs, axis, size)
+        for entries in _entries(cell, params, x, larger, state, prefix, size):
+            grown = _resized(state, entries, axis, size)
+            after = _evaluate(lambda s, x: cell.step(params, s, x)[0], grown, larger)
+            if any(entries) and after is not None and _shapes(after) == grown:
+                return larger, grown
+    return None
+
+
+def _is_batch(cell, params, x, state, axis, known):
+    """Whether the step runs at another size of an axis, which it needs to agree in.
+
+    `known`: that the axis is none of features, so that the first state is enough.
+    """
+    if axis >= min((len(s.shape) for s in _moving(state) if s.shape), default=0):
+        return False
+    prefix = _widest(x).shape[: axis + 1]
+    size = _unused(params, x, state)
+    larger = _resized(x, _has(x, prefix), axis, size)
+    first = _first(cell, params, x, larger, axis, size)
+    if first is not None and any(first) and known:
+        return True
+    if with_larger_batch(cell, params, x, state, axis) is None:
+        return False
+    if first is None or any(first):
+        return True
+    alone = _evaluate(lambda s, x: cell.step(params, s, x)[0], state, larger)
+    return alone is None or _shapes(alone) != state
+
+
+def _is_shared(cell, params, x, state, axis):
+    """Whether an axis is of one size in inputs and state, and no other is possible."""
+    prefix = _widest(x).shape[: axis + 1]
+    alike = [s.shape[: axis + 1] == prefix for s in _moving(state)]
+    if not alike or not all(alike):
+        return False
+    larger = _resized(x, _has(x, prefix), axis, _unused(params, x, state))
+    run = lambda s, x: cell.step(params, s, x)[0]  # noqa: E731
+    return _evaluate(run, state, larger) is None
+
+
+def _entries(cell, params, x, larger, state, prefix, size):
+    """Which entries of the state may have the batch axes `prefix`: the ways to try."""
+    first = _first(cell, params, x, larger, len(prefix) - 1, size)
+    if first is not None and any(first):
+        return [first]
+    alike = _has(state, prefix)
+    moving = [
+        one and jnp.issubdtype(s.dtype, jnp.inexact)
+        for one, s in zip(alike, jax.tree.leaves(state), strict=True)
+    ]
+    return [alike, moving]
+
+
+def _first(cell, params, x, larger, axis, size) -> list[bool] | None:
+    """Which entries of the initial state grow with the inputs; None if unknown."""
+    if cell.initial_state is None:
+        return None
+    make = lambda x: cell.initial_state(params, x)  # noqa: E731
+    before, after = _evaluate(make, x), _evaluate(make, larger)
+    if before is None or after is None:
+        return None
+    grows = []
+    for s, t in zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True):
+        wanted = (*s.shape[:axis], size, *s.shape[axis + 1 :])
+        grows.append(len(s.shape) > axis and t.shape == wanted != s.shape)
+    return grows
+
+
+def _evaluate(function: Callable[..., Any], *args: Any) -> Any:
+    """The shapes that a function returns; None if it does not take those it is given.
+
+    The step is the user's: what it raises for a shape that does not fit may be
+    anything.
+    """
+    try:
+        return jax.eval_shape(function, *args)
+    except Exception:
+        return None
+
+
+def _shapes(tree: Any) -> Any:
+    def shape(leaf):
+        dtype = leaf.dtype if hasattr(leaf, "dtype") else jnp.result_type(leaf)
+        return jax.ShapeDtypeStruct(jnp.shape(leaf), dtype)
+
+    return jax.tree.map(shape, tree)
+
+
+def _widest(x: Any) -> jax.ShapeDtypeStruct:
+    """The input with the most axes, a float if there is one."""
+    none = jax.ShapeDtypeStruct((), jnp.float32)
+    order = lambda a: (len(a.shape), jnp.issubdtype(a.dtype, jnp.inexact))  # noqa: E731
+    return max(jax.tree.leaves(x), key=order, default=none)
+
+
+def _moving(state: Any) -> list[Any]:
+    """Entries of a state that are numbers with a derivative, or all if none are."""
+    leaves = jax.tree.leaves(state)
+    return [s for s in leaves if jnp.issubdtype(s.dtype, jnp.inexact)] or leaves
+
+
+def _has(tree: Any, prefix: Sequence[int], axes: int = 0) -> list[bool]:
+    """Which leaves begin with the axes `prefix`, of those with so many axes or more."""
+    return [
+        leaf.shape[: len(prefix)] == prefix and len(leaf.shape) >= axes
+        for leaf in jax.tree.leaves(tree)
+    ]
+
+
+def _resized(tree: Any, which: list[bool], axis: int, size: int) -> Any:
+    leaves = [
+        jax.ShapeDtypeStruct((*s.shape[:axis], size, *s.shape[axis + 1 :]), s.dtype)
+        if one
+        else s
+        for s, one in zip(jax.tree.leaves(tree), which, strict=True)
+    ]
+    return jax.tree.unflatten(jax.tree.structure(tree), leaves)
+
+
+def _unused(*trees: Any) -> int:
+    """A size that is none of those in use, nor broadcasts with them."""
+    leaves = jax.tree.leaves(trees)
+    sizes = [n for leaf in leaves for n in getattr(leaf, "shape", ())]
+    return 2 * max([1, *(n for n in sizes if isinstance(n, int))]) + 1  # or symbolic

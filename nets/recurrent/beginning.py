@@ -1,0 +1,62 @@
+"""The state before the first step."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from nets.types import Cell, Params, State
+
+
+def first_state(cell: Cell, params: Params, x: Any, state: State | None) -> State:
+    """The state before the first step: the given one, or that of the cell.
+
+    Args:
+        cell: Any `Cell`; without an `initial_state` it needs a state.
+        params: Its parameters.
+        x: Inputs of one step, whose values do not matter.
+        state: A state, or None.
+
+    Returns:
+        The state, as arrays.
+
+    Raises:
+        ValueError: There is none, or it is not like the cell's own.
+
+    Example:
+        >>> import nets
+        >>> cell = nets.gru()
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> first_state(cell, params, jnp.ones((5, 3)), None).hidden.shape
+        (5, 8)
+    """
+    if cell.initial_state is None:
+        if state is None:
+            raise ValueError(
+                "expected a state, as the cell has no initial_state; got None"
+            )
+        return jax.tree.map(jnp.asarray, state)
+    if state is None:
+        return cell.initial_state(params, x)
+    return _like(state, jax.eval_shape(lambda: cell.initial_state(params, x)))
+
+
+def _like(state: State, expected: State) -> State:
+    """The given state as arrays, if it is what the cell's own would be."""
+    if jax.tree.structure(state) != jax.tree.structure(expected):
+        raise ValueError(
+            f"expected an initial state of structure {jax.tree.structure(expected)}; "
+            f"got {jax.tree.structure(state)}"
+        )
+
+    def check(path, given, wanted):
+        given = jnp.asarray(given)
+        if (given.shape, given.dtype) != (wanted.shape, wanted.dtype):
+            raise ValueError(
+                f"expected the initial state{jax.tree_util.keystr(path)} to be "
+                f"{wanted.dtype}{list(wanted.shape)}, as parameters and inputs ask; "
+                f"got {given.dtype}{list(given.shape)}"
+            )
+        return given
+
+    return jax.tree_util.tree_map_with_path(check, state, expected)

@@ -1,0 +1,189 @@
+"""Instruments of foreign cells against brute force.
+
+Brute force knows no batch axes, no scan and no trajectory: it runs the steps in a loop,
+all sequences as one system, differentiates it in float64 and forward, and leaves the
+rest to NumPy.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from foreign_cells import FOREIGN, TIME, Foreign
+
+from nets import flow
+
+
+def moving(leaf):
+    return jnp.issubdtype(leaf.dtype, jnp.inexact)
+
+
+def coordinates(state, batch):
+    """[*batch, n]: of complex numbers all real parts, then all imaginary ones."""
+    parts = []
+    for leaf in filter(moving, jax.tree.leaves(state)):
+        flat = leaf.reshape(*batch, leaf.size // np.prod(batch, dtype=int))
+        parts += [flat.real, flat.imag] if jnp.iscomplexobj(leaf) else [flat]
+    return jnp.concatenate(parts, axis=-1).astype(float)
+
+
+def moved(state, by):
+    """The state, moved by coordinates [*batch, n]."""
+    taken, leaves = 0, []
+    for leaf in jax.tree.leaves(state):
+        for unit in (1, 1j)[: 1 + jnp.iscomplexobj(leaf)] if moving(leaf) else ():
+            size = np.prod(leaf.shape[by.ndim - 1 :], dtype=int)
+            delta = by[..., taken : taken + size].reshape(leaf.shape)
+            leaf, taken = leaf + (unit * delta).astype(leaf.dtype), taken + size
+        leaves.append(leaf)
+    return jax.tree.unflatten(jax.tree.structure(state), leaves)
+
+
+def losses(ys, batch_axes):
+    """A loss for each step and sequence, [time, *batch]."""
+    return (jnp.sin(ys) + ys**2).sum(axis=tuple(range(1 + batch_axes, ys.ndim)))
+
+
+class Brute(NamedTuple):
+    """Found by brute force, of all sequences in one axis.
+
+    Attributes:
+        jacobians: [time, sequences, n, n].
+        slopes: dL_t / ds_tau, [tau, t, sequences, n]; 0 for t < tau.
+    """
+
+    jacobians: np.ndarray
+    slopes: np.ndarray
+
+
+def brute(foreign: Foreign) -> Brute:
+    cell, params, xs, read, state, batch, *_ = foreign
+    derivative = jax.jacfwd if foreign.forward else jax.jacrev
+    steps = [jax.tree.map(lambda x, t=t: x[t], xs) for t in range(TIME)]
+    state = cell.initial_state(params, steps[0]) if state is None else state
+    still = jnp.zeros_like(coordinates(state, batch))
+    number, size = np.prod(batch, dtype=int), still.shape[-1]
+    jacobians, slopes = [], []
+
+    def own(derivatives, *axes):
+        """Each sequence's derivatives by its own coordinates."""
+        whole = derivatives.reshape(*axes, number, size)
+        return jnp.stack([whole[..., i, i, :] for i in range(number)], axis=-2)
+
+    for t in range(TIME):
+
+        def after(by, state=state, t=t):
+            state, _ = cell.step(params, moved(state, by), steps[t])
+            return jnp.moveaxis(coordinates(state, batch), -1, 0)
+
+        jacobians.append(own(derivative(after)(still), size, number))
+        state, _ = cell.step(params, state, steps[t])
+
+        def later(by, state=state, t=t):
+            """Restart from the state that left step t."""
+            state = moved(state, by)
+            ys = [read(params, state, steps[t])]
+            for x in steps[t + 1 :]:
+                state, y = cell.step(params, state, x)
+                ys.append(y)
+            return losses(jnp.stack(ys), len(batch))
+
+        found = own(derivative(later)(still), TIME - t, number)
+        slopes.append(jnp.concatenate([jnp.zeros((t, number, size)), found]))
+    return Brute(jnp.moveaxis(jnp.stack(jacobians), 1, 2), jnp.stack(slopes))
+
+
+def measured(foreign: Foreign) -> dict[str, Any]:
+    """What the instruments find, in the same shapes."""
+    cell, params, xs, _, state, batch, *_ = foreign
+    run, axes = (cell, params, xs), len(batch)
+
+    def loss(state, ys):
+        return losses(ys, axes).sum()
+
+    _, gradients = flow.state_gradients(*run, loss, state)
+    real = [jnp.conj(g) for g in jax.tree.leaves(gradients)]
+    states = jax.tree.leaves(
+        cell.initial_state(params, jax.tree.map(lambda x: x[0], xs))
+        if state is None
+        else state
+    )
+    real = [g for g, s in zip(real, states, strict=True) if moving(s)]
+    found = {
+        "gradients": coordinates(real, (TIME, *batch)),
+        "lags": flow.lag_matrix(*run, lambda ys: losses(ys, axes), state),
+        "jacobians": flow.step_jacobians(*run, state),
+        "exponents": flow.lyapunov_spectrum(*run, state).exponents,
+        "sigmas": flow.transport(*run, state, count=None),
+        "pascanu": flow.pascanu_penalty(*run, loss, state),
+        "flossing": flow.flossing_penalty(*run, state, target=-0.5),
+    }
+    number = np.prod(batch, dtype=int)
+    leading = {"gradients": 1, "lags": 2, "jacobians": 1, "exponents": 0, "sigmas": 1}
+    for name, before in leading.items():
+        a = found[name]
+        shape = a.shape[:before], a.shape[before + axes :]
+        assert a.shape[before : before + axes] == batch, f"{name}: {a.shape}"
+        found[name] = a.reshape(*shape[0], number, *shape[1])
+    return found
+
+
+def spectrum_of(jacobians, batch):
+    """The exponents by QR in NumPy; -inf where the product has lost its rank."""
+    shape = *batch, *jacobians.shape[-2:]
+    start = jnp.linalg.qr(jax.random.normal(jax.random.key(0), shape))[0]
+    columns, total = np.asarray(start).reshape(jacobians.shape[1:]), 0.0
+    for j in jacobians:
+        columns, upper = np.linalg.qr(j @ columns)
+        total = total + np.log(np.abs(np.diagonal(upper, axis1=-2, axis2=-1)))
+    return -np.sort(-total / TIME, axis=-1)
+
+
+def compare(name, found, right, close):
+    """Equal to a tolerance, relative and of the largest."""
+    right = np.asarray(right)
+    largest = np.abs(right[np.isfinite(right)]).max(initial=1e-300)
+    np.testing.assert_allclose(
+        found, right, rtol=close, atol=close * largest, err_msg=name
+    )
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_instruments_are_brute_force(name, x64):
+    foreign = FOREIGN[name]()
+    close = foreign.close
+    right = jax.tree.map(np.asarray, jax.jit(lambda: brute(foreign))())
+    found = jax.tree.map(np.asarray, jax.jit(lambda: measured(foreign))())
+    jacobians, slopes = right
+    g = slopes.sum(axis=1)
+    compare("jacobians", found["jacobians"], jacobians, close)
+    compare("gradients", found["gradients"], g, close)
+
+    norms = np.linalg.norm(slopes, axis=-1)  # [tau, t, sequences]
+    for t in range(TIME):
+        with np.errstate(divide="ignore"):
+            lags = np.log(norms[: t + 1, t][::-1])
+        there = np.exp(found["lags"][t, : t + 1])
+        compare("lags", there, np.exp(lags), close)
+        assert np.isneginf(found["lags"][t, t + 1 :]).all()
+
+    ratio = np.linalg.norm(np.einsum("tbi,tbij->tbj", g, jacobians), axis=-1)
+    size = np.linalg.norm(g, axis=-1)
+    ratio = np.divide(ratio, size, out=np.ones_like(size), where=size > 0)
+    omega = ((ratio - 1) ** 2).sum() / g.shape[1]
+    compare("pascanu", found["pascanu"], omega, close)
+
+    exponents = spectrum_of(jacobians, foreign.batch)
+    compare("flossing", found["flossing"], ((exponents[:, 0] + 0.5) ** 2).mean(), close)
+    product, rounding = np.eye(g.shape[-1])[None], 1e-12 if close < 1e-6 else 1e-4
+    for t, j in enumerate(jacobians):
+        product = j @ product
+        sigmas = np.linalg.svd(product, compute_uv=False)
+        lost = sigmas <= rounding * sigmas[:, :1]
+        np.testing.assert_array_equal(np.isneginf(found["sigmas"][t]), lost)
+        compare("sigmas", np.exp(found["sigmas"][t]), np.where(lost, 0, sigmas), close)
+    np.testing.assert_array_equal(np.isneginf(found["exponents"]), lost)
+    kept = np.where(lost, 0, found["exponents"])
+    compare("exponents", kept, np.where(lost, 0, exponents), 100 * close)
