@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
 from nets import initializers
-from nets.linear import weigh
-from nets.linear_recurrence import linear_cell, wide
+from nets.linear import weigh, wide
+from nets.linear_recurrence import linear_cell
 from nets.types import Cell, factory
 
 

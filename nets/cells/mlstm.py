@@ -9,8 +9,8 @@ from jax.nn.initializers import lecun_normal
 from jaxtyping import Array, Float
 
 from nets import initializers
-from nets.linear import add_bias
-from nets.linear_recurrence import linear_cell, wide
+from nets.linear import add_bias, wide
+from nets.linear_recurrence import linear_cell
 from nets.marks import candidate, gate
 from nets.types import Cell, factory
 

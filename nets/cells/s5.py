@@ -10,7 +10,8 @@ from jax.nn.initializers import lecun_normal
 from jaxtyping import Array, Complex, Float
 
 from nets import initializers
-from nets.linear_recurrence import linear_cell, wide
+from nets.linear import wide
+from nets.linear_recurrence import linear_cell
 from nets.types import Cell, factory
 
 
