@@ -28,7 +28,7 @@ class RGLRUParams(NamedTuple):
 
 
 class RGLRUState(NamedTuple):
-    """hidden [*batch, features]."""
+    """hidden [*batch, features], float32 at the least: steps add to it."""
 
     hidden: Float[Array, "*batch features"]
 
@@ -80,7 +80,8 @@ def rg_lru(c: float = 8.0) -> Cell:
         )
 
     def initial_state(params, x):
-        return RGLRUState(initializers.zero_state(x, params.w_in, params.w_g))
+        zeros = initializers.zero_state(x, params.w_in, params.w_g)
+        return RGLRUState(wide(zeros))
 
     def coefficients(params, state, xs):
         p, xs = wide(params, xs)  # 0.999 in bfloat16 would be 1
@@ -96,6 +97,6 @@ def rg_lru(c: float = 8.0) -> Cell:
         return RGLRUState(a), RGLRUState(gain * i * candidate(u))
 
     def read(params, state, x):
-        return state.hidden
+        return state.hidden.astype(jnp.result_type(x, *params))
 
     return linear_cell(init, initial_state, coefficients, read)
