@@ -103,8 +103,8 @@ def lru(r_min: float = 0.0, r_max: float = 1.0, max_phase: float = 2 * math.pi) 
         )
 
     def initial_state(params, x):
-        zeros = initializers.zero_state(x, params.b_re, params.c_re)
-        return LRUState(zeros.astype(jnp.promote_types(zeros.dtype, jnp.complex64)))
+        zeros = wide(initializers.zero_state(x, params.b_re, params.c_re))
+        return LRUState(jax.lax.complex(zeros, zeros))
 
     def coefficients(params, state, xs):
         p, xs = wide(params, xs)

@@ -104,8 +104,8 @@ def s5(step_min: float = 0.001, step_max: float = 0.1) -> Cell:
         )
 
     def initial_state(params, x):
-        zeros = initializers.zero_state(x, params.b_re, params.c_re)
-        return S5State(zeros.astype(jnp.promote_types(zeros.dtype, jnp.complex64)))
+        zeros = wide(initializers.zero_state(x, params.b_re, params.c_re))
+        return S5State(jax.lax.complex(zeros, zeros))
 
     def coefficients(params, state, xs):
         p, xs = wide(params, xs)
@@ -116,7 +116,7 @@ def s5(step_min: float = 0.001, step_max: float = 0.1) -> Cell:
             jnp.exp(exponents), (len(xs), *[1] * (xs.ndim - 2), len(exponents))
         )
         b = jax.lax.complex(xs @ p.b_re, xs @ p.b_im)
-        held = step * _mean_of_exp(exponents)
+        held = step.astype(b.dtype) * _mean_of_exp(exponents)
         return S5State(a), S5State(b * jnp.broadcast_to(held, b.shape))
 
     def read(params, state, x):
