@@ -109,9 +109,8 @@ def s5(step_min: float = 0.001, step_max: float = 0.1) -> Cell:
 
     def coefficients(params, state, xs):
         p, xs = wide(params, xs)
-        eigenvalues = jax.lax.complex(p.lambda_re, p.lambda_im)
         step = jnp.exp(p.log_step)
-        exponents = eigenvalues * step
+        exponents = jax.lax.complex(p.lambda_re * step, p.lambda_im * step)
         a = jnp.broadcast_to(
             jnp.exp(exponents), (len(xs), *[1] * (xs.ndim - 2), len(exponents))
         )
