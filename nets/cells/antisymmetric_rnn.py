@@ -68,6 +68,9 @@ def antisymmetric_rnn(
         Chang et al. 2019, AntisymmetricRNN: a dynamical system view on recurrent neural
         networks, https://arxiv.org/abs/1902.09689
     """
+    step_size, diffusion, sigma = map(
+        float, (step_size, diffusion, sigma)
+    )  # NumPy's would change dtypes
 
     def init(key, inputs, features):
         key_i, key_h = jax.random.split(key)

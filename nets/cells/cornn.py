@@ -66,6 +66,7 @@ def cornn(dt: float = 0.042, gamma: float = 2.7, epsilon: float = 4.7) -> Cell:
         accurate and (gradient) stable architecture for learning long time
         dependencies, https://arxiv.org/abs/2010.00951
     """
+    dt, gamma, epsilon = map(float, (dt, gamma, epsilon))  # NumPy's would change dtypes
 
     def init(key, inputs, features):
         bound = (inputs + 2 * features) ** -0.5

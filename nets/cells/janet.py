@@ -63,6 +63,7 @@ def janet(
         van der Westhuizen and Lasenby 2018, The unreasonable effectiveness of the
         forget gate, https://arxiv.org/abs/1804.04849
     """
+    beta = float(beta)  # NumPy's would change dtypes
 
     def init(key, inputs, features):
         w_i, w_h, b_i, b_h = scheme(key, inputs, features, "fn")

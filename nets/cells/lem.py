@@ -64,6 +64,7 @@ def lem(dt: float = 1.0) -> Cell:
         Rusch et al. 2022, Long expressive memory for sequence modeling,
         https://arxiv.org/abs/2110.04744
     """
+    dt = float(dt)  # NumPy's would change dtypes
 
     def init(key, inputs, features):
         bound = features**-0.5

@@ -1,5 +1,6 @@
 """The real-gated linear recurrent unit of Griffin."""
 
+import math
 from typing import NamedTuple
 
 import jax
@@ -56,6 +57,9 @@ def rg_lru(c: float = 8.0) -> Cell:
         open gate, is uniform between 0.9 and 0.999, as in the paper; weights are
         lecun_normal, biases zero. The paper's gate weights are block-diagonal.
 
+    Raises:
+        ValueError: `c` is no number above 0.
+
     Example:
         >>> import nets
         >>> cell = rg_lru()
@@ -68,6 +72,9 @@ def rg_lru(c: float = 8.0) -> Cell:
         De et al. 2024, Griffin: mixing gated linear recurrences with local attention
         for efficient language models, https://arxiv.org/abs/2402.19427
     """
+    if not 0 < c < math.inf:
+        raise ValueError(f"expected c to be a number above 0; got {c}")
+    c = float(c)
 
     def init(key, inputs, features):
         key_in, key_g, key_d = jax.random.split(key, 3)

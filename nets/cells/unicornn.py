@@ -66,6 +66,7 @@ def unicornn(dt: float = 0.19, alpha: float = 30.65) -> Cell:
         Rusch and Mishra 2021, UnICORNN: a recurrent model for learning very long time
         dependencies, https://arxiv.org/abs/2103.05487
     """
+    dt, alpha = map(float, (dt, alpha))  # NumPy's would change dtypes
 
     def init(key, inputs, features):
         key_i, key_h, key_c = jax.random.split(key, 3)

@@ -3,7 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from nets.recurrent.regularisers import check_rate, check_takes_drop, step_with
+from nets.recurrent.reading import check_takes_drop, step_with
+from nets.recurrent.regularisers import check_rate
 from nets.types import Cell, factory
 
 

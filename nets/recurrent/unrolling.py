@@ -1,7 +1,6 @@
 """Cells over time."""
 
 import math
-from functools import partial
 from typing import Any
 
 import jax
@@ -10,6 +9,7 @@ from jaxtyping import Array, ArrayLike, PyTree, Shaped
 
 from nets.compiling import compiled
 from nets.linear_recurrence import linear_scan
+from nets.recurrent.half_precision import as_given, is_half, with_wide_gradients
 from nets.recurrent.padding import (
     array_like,
     check_padding,
@@ -51,7 +51,9 @@ def unroll(
         xs: The inputs, [time, *batch, inputs], with spatial axes in front of the inputs
             if the cell reads images, or any tree of arrays [time, ...] if the cell
             takes a tree.
-        state: What s_{-1} is, by default `cell.initial_state(params, xs[0])`.
+        state: What s_{-1} is, by default `cell.initial_state(params, xs[0])`. What it
+            keeps in float32 of a cell in half precision may be given in half precision,
+            and then the last state is returned so too.
         lengths: Integers from 0 to time, of shape [*batch], or of its leading axes:
             from there on a sequence is padding.
         mask: Booleans, [time, *batch] or its leading axes, true where a step is real:
@@ -107,7 +109,8 @@ def unroll(
     options = {"lengths": lengths, "mask": mask, "reverse": reverse}
     options |= {"all_states": all_states, "key": key, "parallel": parallel}
     options |= {"remat": remat, "truncate": truncate, "deltas": deltas}
-    return _unroll(cell, params, xs, state, **options)
+    end, ys = _unroll(cell, params, xs, state, **options)
+    return (end if state is None else as_given(end, state)), ys
 
 
 @compiled
@@ -136,7 +139,8 @@ def _unroll(
     if state is None:
         state = cell.initial_state(params, blank)
     else:
-        state = _like(state, jax.eval_shape(cell.initial_state, params, first))
+        expected = jax.eval_shape(cell.initial_state, params, first)
+        state = _like(state, expected, params, first)
     real = real_steps(xs, lengths, mask, cell.space)
     # A NaN in the padding would reach the gradient of the parameters as 0 * NaN: it
     # must not come to the cell at all.
@@ -150,7 +154,7 @@ def _unroll(
             states = jax.tree.map(lambda s: s[0 if reverse else -1], states)
         return states, ys
 
-    keys, step = None, partial(cell.step, params)
+    keys, step = None, with_wide_gradients(cell.step, params)
     if noisy is not None and key is not None:
         once, each = jax.random.split(key)
         step, keys = noisy(once, params, blank), jax.random.split(each, time)
@@ -280,7 +284,7 @@ def _time(xs: PyTree) -> int:
     return times.pop()
 
 
-def _like(state: State, expected: State) -> State:
+def _like(state: State, expected: State, params: Params, x: Any) -> State:
     """The given state as arrays, if it is what the cell's own would be."""
     if jax.tree.structure(state) != jax.tree.structure(expected):
         raise ValueError(
@@ -288,8 +292,13 @@ def _like(state: State, expected: State) -> State:
             f"got {jax.tree.structure(state)}"
         )
 
+    # Of a cell that runs in half precision and adds to its state in float32.
+    half = any(map(is_half, jax.tree.leaves((params, x))))
+
     def check(path, given, wanted):
         given = jnp.asarray(given)
+        if is_half(given) and wanted.dtype == jnp.float32 and half:
+            given = given.astype(wanted.dtype)
         if (given.shape, given.dtype) != (wanted.shape, wanted.dtype):
             raise ValueError(
                 f"expected the initial state{jax.tree_util.keystr(path)} to be "
