@@ -1,10 +1,36 @@
-"""Affine maps of the last axis, and its normalisation."""
+"""Affine maps of the last axis, its normalisation, and what width they need."""
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 _EPSILON = 1e-5
+
+
+def wide(*trees: Any) -> Any:
+    """Arrays in their common dtype, or in float32 if that is wider.
+
+    bfloat16 counts to 256 and float16 to 2,048: sums of more than a few terms are taken
+    in float32 at the least. Arrays that are wide already are returned as they are.
+
+    Args:
+        *trees: Trees of arrays.
+
+    Returns:
+        The trees, or the one tree if it is one.
+
+    Example:
+        >>> a, b = wide(jnp.ones(2, jnp.bfloat16), {"b": jnp.ones(2, jnp.bfloat16)})
+        >>> a.dtype.name, b["b"].dtype.name
+        ('float32', 'float32')
+    """
+    # Widening is meant here, also where jax_numpy_dtype_promotion is "strict".
+    with jax.numpy_dtype_promotion("standard"):
+        dtype = jnp.result_type(*jax.tree.leaves(trees), jnp.float32)
+    trees = jax.tree.map(lambda leaf: leaf.astype(dtype), trees)
+    return trees[0] if len(trees) == 1 else trees
 
 
 def add_bias(
@@ -77,11 +103,10 @@ def layer_norm(
         Ba, Kiros and Hinton 2016, Layer normalization,
         https://arxiv.org/abs/1607.06450
     """
-    wide = jnp.promote_types(x.dtype, jnp.float32)
-    y = x.astype(wide)
+    y = wide(x)
     y = y - y.mean(-1, keepdims=True)
     y = y * jax.lax.rsqrt(jnp.square(y).mean(-1, keepdims=True) + _EPSILON)
-    y = weigh(y, scale.astype(wide))
+    y = weigh(y, scale.astype(y.dtype))
     if bias is not None:
-        y = add_bias(y, bias.astype(wide))
+        y = add_bias(y, bias.astype(y.dtype))
     return y.astype(x.dtype)

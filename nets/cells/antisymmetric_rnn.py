@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
-from nets.linear import add_bias
+from nets.linear import add_bias, wide
 from nets.marks import candidate, gate
 from nets.types import Cell, factory, whole
 
@@ -24,7 +24,7 @@ class AntisymmetricRNNParams(NamedTuple):
 
 
 class AntisymmetricRNNState(NamedTuple):
-    """hidden [*batch, features]."""
+    """hidden [*batch, features], float32 at the least: steps add to it."""
 
     hidden: Float[Array, "*batch features"]
 
@@ -68,6 +68,9 @@ def antisymmetric_rnn(
         Chang et al. 2019, AntisymmetricRNN: a dynamical system view on recurrent neural
         networks, https://arxiv.org/abs/1902.09689
     """
+    step_size, diffusion, sigma = map(
+        float, (step_size, diffusion, sigma)
+    )  # NumPy's would change dtypes
 
     def init(key, inputs, features):
         key_i, key_h = jax.random.split(key)
@@ -82,18 +85,22 @@ def antisymmetric_rnn(
                 f"expected parameters of antisymmetric_rnn(gated={gated}); got those "
                 "of the other form: with a gate w_i is twice as wide"
             )
-        return AntisymmetricRNNState(initializers.zero_state(x, params.w_i, params.w_h))
+        zeros = initializers.zero_state(x, params.w_i, params.w_h)
+        return AntisymmetricRNNState(wide(zeros))
 
     def step(params, state, x, drop=whole):
-        h = state.hidden
-        r = drop(h) @ (params.w_h - params.w_h.T) - diffusion * h
-        x = add_bias(x @ params.w_i, params.b)
+        h, from_x = wide(state.hidden), x @ params.w_i
+        seen = drop(state.hidden).astype(from_x.dtype)
+        from_h = seen @ (params.w_h - params.w_h.T)
+        r = wide(from_h) - diffusion * h
+        x = add_bias(*wide(from_x, params.b))
         if gated:
             x, x_z = jnp.split(x, 2, axis=-1)
             z = gate(jax.nn.sigmoid(x_z + r), "update")
             h = h + step_size * z * candidate(jnp.tanh(x + r))
         else:
             h = h + step_size * candidate(jnp.tanh(x + r))
-        return AntisymmetricRNNState(h), h
+        h = h.astype(state.hidden.dtype)
+        return AntisymmetricRNNState(h), h.astype(from_h.dtype)
 
     return Cell(init, initial_state, step)

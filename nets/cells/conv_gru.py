@@ -11,7 +11,7 @@ from nets.convolutional.convolution import ConvParams, conv
 from nets.convolutional.geometry import Sizes, per_axis, window
 from nets.convolutional.padding import Padding
 from nets.convolutional.recurrent import draw_kernels, zero_images
-from nets.linear import add_bias
+from nets.linear import add_bias, wide
 from nets.marks import candidate, gate
 from nets.types import Cell, factory, whole
 
@@ -29,7 +29,7 @@ class ConvGRUParams(NamedTuple):
 
 
 class ConvGRUState(NamedTuple):
-    """hidden [*batch, *space, features]."""
+    """hidden [*batch, *space, features], float32 at the least: steps add to it."""
 
     hidden: Float[Array, "*batch_space features"]
 
@@ -100,8 +100,7 @@ def conv_gru(
     }
 
     def read(params, x):
-        ys = conv(ConvParams(params.w_i, params.b), x, **options)
-        return jnp.split(ys, 3, axis=-1)
+        return conv(ConvParams(params.w_i, params.b), x, **options)
 
     def look_around(w_h, h):
         return conv(ConvParams(w_h, None), h, padding="same")
@@ -121,28 +120,32 @@ def conv_gru(
                 f"expected parameters of conv_gru(reset_after={reset_after}); got those"
                 " of the other form: only reset_after=True has b_hn"
             )
-        return ConvGRUState(zero_images(x, params.w_i, params.w_h, **options))
+        zeros = zero_images(x, params.w_i, params.w_h, **options)
+        return ConvGRUState(wide(zeros))
 
     def step_reset_after(params, state, x, drop=whole):
-        h = state.hidden
-        x_r, x_z, x_n = read(params, x)
-        h_r, h_z, h_n = jnp.split(look_around(params.w_h, drop(h)), 3, axis=-1)
+        from_x = read(params, x)
+        from_h = look_around(params.w_h, drop(state.hidden).astype(from_x.dtype))
+        x_r, x_z, x_n = jnp.split(wide(from_x), 3, axis=-1)
+        h_r, h_z, h_n = jnp.split(wide(from_h), 3, axis=-1)
         r = gate(jax.nn.sigmoid(x_r + h_r), "reset")
         z = gate(jax.nn.sigmoid(x_z + h_z), "update", keeps=True)
-        n = candidate(jnp.tanh(x_n + r * add_bias(h_n, params.b_hn)))
-        h = (1 - z) * n + z * h
-        return ConvGRUState(h), h
+        n = candidate(jnp.tanh(x_n + r * add_bias(*wide(h_n, params.b_hn))))
+        h = ((1 - z) * n + z * wide(state.hidden)).astype(state.hidden.dtype)
+        return ConvGRUState(h), h.astype(from_h.dtype)
 
     def step_reset_before(params, state, x, drop=whole):
-        h, seen = state.hidden, drop(state.hidden)
-        w_hrz, w_hn = jnp.split(params.w_h, [2 * h.shape[-1]], axis=-1)
-        x_r, x_z, x_n = read(params, x)
-        h_r, h_z = jnp.split(look_around(w_hrz, seen), 2, axis=-1)
+        from_x, seen = read(params, x), drop(state.hidden)
+        w_hrz, w_hn = jnp.split(params.w_h, [2 * seen.shape[-1]], axis=-1)
+        x_r, x_z, x_n = jnp.split(wide(from_x), 3, axis=-1)
+        from_h = look_around(w_hrz, seen.astype(from_x.dtype))
+        h_r, h_z = jnp.split(wide(from_h), 2, axis=-1)
         r = gate(jax.nn.sigmoid(x_r + h_r), "reset")
         z = gate(jax.nn.sigmoid(x_z + h_z), "update", keeps=True)
-        n = candidate(jnp.tanh(x_n + look_around(w_hn, r * seen)))
-        h = (1 - z) * n + z * h
-        return ConvGRUState(h), h
+        from_h = look_around(w_hn, (r * wide(seen)).astype(from_x.dtype))
+        n = candidate(jnp.tanh(x_n + wide(from_h)))
+        h = ((1 - z) * n + z * wide(state.hidden)).astype(state.hidden.dtype)
+        return ConvGRUState(h), h.astype(from_h.dtype)
 
     step = step_reset_after if reset_after else step_reset_before
     return Cell(init, initial_state, step, space=axes)

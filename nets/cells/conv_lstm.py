@@ -12,6 +12,7 @@ from nets.convolutional.convolution import ConvParams, conv
 from nets.convolutional.geometry import Sizes, per_axis, window
 from nets.convolutional.padding import Padding
 from nets.convolutional.recurrent import draw_kernels, zero_images
+from nets.linear import wide
 from nets.marks import candidate, gate
 from nets.types import Cell, factory, whole
 
@@ -28,7 +29,7 @@ class ConvLSTMParams(NamedTuple):
 
 
 class ConvLSTMState(NamedTuple):
-    """hidden and cell, each [*batch, *space, features]."""
+    """hidden and cell, each [*batch, *space, features]; cell float32 at the least."""
 
     hidden: Float[Array, "*batch_space features"]
     cell: Float[Array, "*batch_space features"]
@@ -109,18 +110,21 @@ def conv_lstm(
         return ConvLSTMParams(w_i, w_h, b)
 
     def initial_state(params, x):
-        zeros = zero_images(x, params.w_i, params.w_h, **options)
-        return ConvLSTMState(hidden=zeros, cell=zeros)
+        hidden, cell = (
+            zero_images(x, params.w_i, params.w_h, **options) for _ in range(2)
+        )
+        return ConvLSTMState(hidden, wide(cell))
 
     def step(params, state, x, drop=whole):
         seen = read(ConvParams(params.w_i, params.b), x)
         gates = seen + look_around(ConvParams(params.w_h, None), drop(state.hidden))
-        i, f, g, o = jnp.split(gates, 4, axis=-1)
+        i, f, g, o = jnp.split(wide(gates), 4, axis=-1)
         i = gate(jax.nn.sigmoid(i), "input")
         f = gate(jax.nn.sigmoid(f), "forget", keeps=True)
         o = gate(jax.nn.sigmoid(o), "output")
-        c = f * state.cell + i * candidate(jnp.tanh(g))
-        h = o * jnp.tanh(c)
+        c = f * wide(state.cell) + i * candidate(jnp.tanh(g))
+        c = c.astype(state.cell.dtype)
+        h = (o * jnp.tanh(wide(c))).astype(gates.dtype)
         return ConvLSTMState(hidden=h, cell=c), h
 
     return Cell(init, initial_state, step, space=axes)

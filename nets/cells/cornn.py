@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
-from nets.linear import add_bias
+from nets.linear import add_bias, wide
 from nets.types import Cell, factory, whole
 
 
@@ -24,7 +24,10 @@ class CoRNNParams(NamedTuple):
 
 
 class CoRNNState(NamedTuple):
-    """hidden, where the oscillators are, and velocity, each [*batch, features]."""
+    """hidden, where the oscillators are, and velocity, each [*batch, features].
+
+    Both are float32 at the least: steps add to them.
+    """
 
     hidden: Float[Array, "*batch features"]
     velocity: Float[Array, "*batch features"]
@@ -63,6 +66,7 @@ def cornn(dt: float = 0.042, gamma: float = 2.7, epsilon: float = 4.7) -> Cell:
         accurate and (gradient) stable architecture for learning long time
         dependencies, https://arxiv.org/abs/2010.00951
     """
+    dt, gamma, epsilon = map(float, (dt, gamma, epsilon))  # NumPy's would change dtypes
 
     def init(key, inputs, features):
         bound = (inputs + 2 * features) ** -0.5
@@ -79,15 +83,18 @@ def cornn(dt: float = 0.042, gamma: float = 2.7, epsilon: float = 4.7) -> Cell:
         )
 
     def initial_state(params, x):
-        zeros = initializers.zero_state(x, params.w_i, params.w_h)
-        return CoRNNState(hidden=zeros, velocity=zeros)
+        zeros = initializers.zero_states(2, x, params.w_i, params.w_h)
+        return CoRNNState(*wide(zeros))
 
     def step(params, state, x, drop=whole):
-        h, z = state
-        driven = x @ params.w_i + drop(h) @ params.w_h + z @ params.w_z
-        force = jnp.tanh(add_bias(driven, params.b)) - gamma * h - epsilon * z
-        z = z + dt * force
-        h = h + dt * z
-        return CoRNNState(hidden=h, velocity=z), h
+        h, z = wide(state)
+        from_x = x @ params.w_i
+        read = from_x + drop(state.hidden).astype(from_x.dtype) @ params.w_h
+        read = read + z.astype(from_x.dtype) @ params.w_z
+        driven = jnp.tanh(add_bias(*wide(read, params.b)))
+        z = z + dt * (driven - gamma * h - epsilon * z)
+        z = z.astype(state.velocity.dtype)
+        h = (h + dt * wide(z)).astype(state.hidden.dtype)
+        return CoRNNState(hidden=h, velocity=z), h.astype(read.dtype)
 
     return Cell(init, initial_state, step)

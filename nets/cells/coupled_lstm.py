@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
-from nets.linear import add_bias
+from nets.linear import add_bias, wide
 from nets.marks import candidate, gate
 from nets.types import Cell, factory, whole
 
@@ -21,7 +21,7 @@ class CoupledLSTMParams(NamedTuple):
 
 
 class CoupledLSTMState(NamedTuple):
-    """hidden and cell, each [*batch, features]."""
+    """hidden and cell, each [*batch, features]; cell is float32 at the least."""
 
     hidden: Float[Array, "*batch features"]
     cell: Float[Array, "*batch features"]
@@ -62,19 +62,21 @@ def coupled_lstm(scheme: initializers.Scheme = initializers.orthogonal) -> Cell:
         return CoupledLSTMParams(w_i, w_h, b=b_i + b_h)
 
     def initial_state(params, x):
-        zeros = initializers.zero_state(x, params.w_i, params.w_h)
-        return CoupledLSTMState(hidden=zeros, cell=zeros)
+        hidden, cell = initializers.zero_states(2, x, params.w_i, params.w_h)
+        return CoupledLSTMState(hidden, wide(cell))
 
     def step(params, state, x, drop=whole):
         h = drop(state.hidden)
-        gates = add_bias(x @ params.w_i + h @ params.w_h, params.b)
+        read = x @ params.w_i + h @ params.w_h
+        gates = add_bias(*wide(read, params.b))
         f, g, o = jnp.split(gates, 3, axis=-1)
         # sigmoid(-f) is 1 - sigmoid(f), without its loss of digits where f is large.
         i = gate(jax.nn.sigmoid(-f), "input")
         f = gate(jax.nn.sigmoid(f), "forget", keeps=True)
         o = gate(jax.nn.sigmoid(o), "output")
-        c = f * state.cell + i * candidate(jnp.tanh(g))
-        h = o * jnp.tanh(c)
+        c = f * wide(state.cell) + i * candidate(jnp.tanh(g))
+        c = c.astype(state.cell.dtype)
+        h = (o * jnp.tanh(wide(c))).astype(read.dtype)
         return CoupledLSTMState(hidden=h, cell=c), h
 
     return Cell(init, initial_state, step)

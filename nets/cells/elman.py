@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
-from nets.linear import add_bias
+from nets.linear import add_bias, wide
 from nets.types import Cell, factory, whole
 
 
@@ -66,8 +66,8 @@ def elman(
         return ElmanState(initializers.zero_state(x, params.w_i, params.w_h))
 
     def step(params, state, x, drop=whole):
-        h = drop(state.hidden)
-        h = activation(add_bias(x @ params.w_i + h @ params.w_h, params.b))
+        read = x @ params.w_i + drop(state.hidden) @ params.w_h
+        h = activation(add_bias(*wide(read, params.b))).astype(read.dtype)
         return ElmanState(h), h
 
     return Cell(init, initial_state, step)

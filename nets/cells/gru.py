@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
-from nets.linear import add_bias
+from nets.linear import add_bias, wide
 from nets.marks import candidate, gate
 from nets.types import Cell, factory, whole
 
@@ -26,7 +26,7 @@ class GRUParams(NamedTuple):
 
 
 class GRUState(NamedTuple):
-    """hidden [*batch, features]."""
+    """hidden [*batch, features], float32 at the least: steps add to it."""
 
     hidden: Float[Array, "*batch features"]
 
@@ -81,27 +81,32 @@ def gru(
                 f"expected parameters of gru(reset_after={reset_after}); got those of "
                 "the other form: only reset_after=True has b_hn"
             )
-        return GRUState(initializers.zero_state(x, params.w_i, params.w_h))
+        return GRUState(wide(initializers.zero_state(x, params.w_i, params.w_h)))
 
     def step_reset_after(params, state, x, drop=whole):
-        h = state.hidden
-        x_r, x_z, x_n = jnp.split(add_bias(x @ params.w_i, params.b), 3, axis=-1)
-        h_r, h_z, h_n = jnp.split(drop(h) @ params.w_h, 3, axis=-1)
+        from_x = x @ params.w_i
+        from_h = drop(state.hidden).astype(from_x.dtype) @ params.w_h
+        gates, h_gates, h = wide(from_x, from_h, state.hidden)
+        gates = add_bias(*wide(gates, params.b))
+        x_r, x_z, x_n = jnp.split(gates, 3, axis=-1)
+        h_r, h_z, h_n = jnp.split(h_gates, 3, axis=-1)
         r = gate(jax.nn.sigmoid(x_r + h_r), "reset")
         z = gate(jax.nn.sigmoid(x_z + h_z), "update", keeps=True)
-        n = candidate(jnp.tanh(x_n + r * add_bias(h_n, params.b_hn)))
-        h = (1 - z) * n + z * h
-        return GRUState(h), h
+        n = candidate(jnp.tanh(x_n + r * add_bias(*wide(h_n, params.b_hn))))
+        h = ((1 - z) * n + z * h).astype(state.hidden.dtype)
+        return GRUState(h), h.astype(from_h.dtype)
 
     def step_reset_before(params, state, x, drop=whole):
-        h, seen = state.hidden, drop(state.hidden)
+        from_x, seen = x @ params.w_i, drop(state.hidden)
         w_hr, w_hz, w_hn = jnp.split(params.w_h, 3, axis=-1)
-        x_r, x_z, x_n = jnp.split(add_bias(x @ params.w_i, params.b), 3, axis=-1)
-        r = gate(jax.nn.sigmoid(x_r + seen @ w_hr), "reset")
-        z = gate(jax.nn.sigmoid(x_z + seen @ w_hz), "update", keeps=True)
-        n = candidate(jnp.tanh(x_n + (r * seen) @ w_hn))
-        h = (1 - z) * n + z * h
-        return GRUState(h), h
+        x_r, x_z, x_n = jnp.split(add_bias(*wide(from_x, params.b)), 3, axis=-1)
+        read = seen.astype(from_x.dtype)
+        r = gate(jax.nn.sigmoid(x_r + wide(read @ w_hr)), "reset")
+        z = gate(jax.nn.sigmoid(x_z + wide(read @ w_hz)), "update", keeps=True)
+        from_h = (r * wide(seen)).astype(from_x.dtype) @ w_hn
+        n = candidate(jnp.tanh(x_n + wide(from_h)))
+        h = ((1 - z) * n + z * wide(state.hidden)).astype(state.hidden.dtype)
+        return GRUState(h), h.astype(from_h.dtype)
 
     step = step_reset_after if reset_after else step_reset_before
     return Cell(init, initial_state, step)

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
-from nets.linear import add_bias, weigh
+from nets.linear import add_bias, weigh, wide
 from nets.types import Cell, factory, whole
 
 
@@ -20,7 +21,7 @@ class IndRNNParams(NamedTuple):
 
 
 class IndRNNState(NamedTuple):
-    """hidden [*batch, features]."""
+    """hidden [*batch, features], float32 at the least: steps add to it."""
 
     hidden: Float[Array, "*batch features"]
 
@@ -65,11 +66,14 @@ def ind_rnn(
         return IndRNNParams(w_i, jax.random.uniform(key_h, (features,)), b=b_i + b_h)
 
     def initial_state(params, x):
-        return IndRNNState(initializers.zero_state(x, params.w_i, params.w_h[:, None]))
+        zeros = initializers.zero_state(x, params.w_i, params.w_h[:, None])
+        return IndRNNState(wide(zeros))
 
     def step(params, state, x, drop=whole):
-        recurrent = weigh(drop(state.hidden), params.w_h)
-        h = activation(add_bias(x @ params.w_i + recurrent, params.b))
-        return IndRNNState(h), h
+        from_x = x @ params.w_i
+        recurrent = weigh(*wide(drop(state.hidden), params.w_h))
+        h = activation(add_bias(*wide(wide(from_x) + recurrent, params.b)))
+        dtype = jnp.result_type(from_x, params.w_h)
+        return IndRNNState(h.astype(state.hidden.dtype)), h.astype(dtype)
 
     return Cell(init, initial_state, step)

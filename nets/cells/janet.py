@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
-from nets.linear import add_bias
+from nets.linear import add_bias, wide
 from nets.marks import candidate, gate
 from nets.types import Cell, factory, whole
 
@@ -21,7 +21,10 @@ class JANETParams(NamedTuple):
 
 
 class JANETState(NamedTuple):
-    """hidden [*batch, features]: the cell, which is not hidden by an output gate."""
+    """hidden [*batch, features]: the cell, which is not hidden by an output gate.
+
+    It is float32 at the least: steps add to it.
+    """
 
     hidden: Float[Array, "*batch features"]
 
@@ -60,22 +63,25 @@ def janet(
         van der Westhuizen and Lasenby 2018, The unreasonable effectiveness of the
         forget gate, https://arxiv.org/abs/1804.04849
     """
+    beta = float(beta)  # NumPy's would change dtypes
 
     def init(key, inputs, features):
         w_i, w_h, b_i, b_h = scheme(key, inputs, features, "fn")
         return JANETParams(w_i, w_h, b=b_i + b_h)
 
     def initial_state(params, x):
-        return JANETState(initializers.zero_state(x, params.w_i, params.w_h))
+        return JANETState(wide(initializers.zero_state(x, params.w_i, params.w_h)))
 
     def step(params, state, x, drop=whole):
-        seen = drop(state.hidden)
-        gates = add_bias(x @ params.w_i + seen @ params.w_h, params.b)
+        from_x = x @ params.w_i
+        read = from_x + drop(state.hidden).astype(from_x.dtype) @ params.w_h
+        gates = add_bias(*wide(read, params.b))
         f, n = jnp.split(gates, 2, axis=-1)
         # sigmoid(beta - f) is 1 - sigmoid(f - beta), without its loss of digits.
         i = gate(jax.nn.sigmoid(beta - f), "input")
         f = gate(jax.nn.sigmoid(f), "forget", keeps=True)
-        h = f * state.hidden + i * candidate(jnp.tanh(n))
-        return JANETState(h), h
+        h = f * wide(state.hidden) + i * candidate(jnp.tanh(n))
+        h = h.astype(state.hidden.dtype)
+        return JANETState(h), h.astype(read.dtype)
 
     return Cell(init, initial_state, step)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
-from nets.linear import add_bias, layer_norm
+from nets.linear import add_bias, layer_norm, wide
 from nets.marks import candidate, gate
 from nets.types import Cell, factory, whole
 
@@ -27,7 +27,7 @@ class LayerNormGRUParams(NamedTuple):
 
 
 class LayerNormGRUState(NamedTuple):
-    """hidden [*batch, features]."""
+    """hidden [*batch, features], float32 at the least: steps add to it."""
 
     hidden: Float[Array, "*batch features"]
 
@@ -71,23 +71,26 @@ def layer_norm_gru(scheme: initializers.Scheme = initializers.orthogonal) -> Cel
         w_i, w_h, b_i, b_h = scheme(key, inputs, features, "rzn")
         b_hr, b_hz, b_hn = jnp.split(b_h, 3)
         b = b_i + jnp.concatenate([b_hr, b_hz, jnp.zeros(features)])
-        scale = jnp.ones_like(b)
-        return LayerNormGRUParams(w_i, w_h, b, b_hn, scale_i=scale, scale_h=scale)
+        scale_i, scale_h = jnp.ones_like(b), jnp.ones_like(b)
+        return LayerNormGRUParams(w_i, w_h, b, b_hn, scale_i, scale_h)
 
     def initial_state(params, x):
-        return LayerNormGRUState(initializers.zero_state(x, params.w_i, params.w_h))
+        zeros = initializers.zero_state(x, params.w_i, params.w_h)
+        return LayerNormGRUState(wide(zeros))
 
     def step(params, state, x, drop=whole):
-        h = state.hidden
-        from_x = _normalise(x @ params.w_i, params.scale_i)
-        from_h = _normalise(drop(h) @ params.w_h, params.scale_h)
-        x_r, x_z, x_n = jnp.split(add_bias(from_x, params.b), 3, axis=-1)
-        h_r, h_z, h_n = jnp.split(from_h, 3, axis=-1)
+        from_x = x @ params.w_i
+        from_h = drop(state.hidden).astype(from_x.dtype) @ params.w_h
+        x_gates, h_gates, h = wide(from_x, from_h, state.hidden)
+        x_gates = _normalise(x_gates, params.scale_i)
+        h_gates = _normalise(h_gates, params.scale_h)
+        x_r, x_z, x_n = jnp.split(add_bias(*wide(x_gates, params.b)), 3, axis=-1)
+        h_r, h_z, h_n = jnp.split(h_gates, 3, axis=-1)
         r = gate(jax.nn.sigmoid(x_r + h_r), "reset")
         z = gate(jax.nn.sigmoid(x_z + h_z), "update", keeps=True)
-        n = candidate(jnp.tanh(x_n + r * add_bias(h_n, params.b_hn)))
-        h = (1 - z) * n + z * h
-        return LayerNormGRUState(h), h
+        n = candidate(jnp.tanh(x_n + r * add_bias(*wide(h_n, params.b_hn))))
+        h = ((1 - z) * n + z * h).astype(state.hidden.dtype)
+        return LayerNormGRUState(h), h.astype(from_h.dtype)
 
     return Cell(init, initial_state, step)
 

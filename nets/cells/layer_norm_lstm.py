@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
-from nets.linear import layer_norm
+from nets.linear import layer_norm, wide
 from nets.marks import candidate, gate
 from nets.types import Cell, factory, whole
 
@@ -29,7 +29,7 @@ class LayerNormLSTMParams(NamedTuple):
 
 
 class LayerNormLSTMState(NamedTuple):
-    """hidden and cell, each [*batch, features]."""
+    """hidden and cell, each [*batch, features]; cell is float32 at the least."""
 
     hidden: Float[Array, "*batch features"]
     cell: Float[Array, "*batch features"]
@@ -73,23 +73,27 @@ def layer_norm_lstm(scheme: initializers.Scheme = initializers.orthogonal) -> Ce
 
     def init(key, inputs, features):
         w_i, w_h, b_i, b_h = scheme(key, inputs, features, "ifgo")
-        scale = jnp.ones_like(b_i)
+        scale_i, scale_h = jnp.ones_like(b_i), jnp.ones_like(b_h)
         scale_c, b_c = jnp.ones(features), jnp.zeros(features)
-        return LayerNormLSTMParams(w_i, w_h, b_i + b_h, scale, scale, scale_c, b_c)
+        return LayerNormLSTMParams(w_i, w_h, b_i + b_h, scale_i, scale_h, scale_c, b_c)
 
     def initial_state(params, x):
-        zeros = initializers.zero_state(x, params.w_i, params.w_h)
-        return LayerNormLSTMState(hidden=zeros, cell=zeros)
+        hidden, cell = initializers.zero_states(2, x, params.w_i, params.w_h)
+        return LayerNormLSTMState(hidden, wide(cell))
 
     def step(params, state, x, drop=whole):
-        from_x = layer_norm(x @ params.w_i, params.scale_i, params.b)
-        from_h = layer_norm(drop(state.hidden) @ params.w_h, params.scale_h)
+        from_x, from_h = x @ params.w_i, drop(state.hidden) @ params.w_h
+        dtype = jnp.result_type(from_x, from_h)
+        from_x = layer_norm(wide(from_x), params.scale_i, params.b)
+        from_h = layer_norm(wide(from_h), params.scale_h)
         i, f, g, o = jnp.split(from_x + from_h, 4, axis=-1)
         i = gate(jax.nn.sigmoid(i), "input")
         f = gate(jax.nn.sigmoid(f), "forget", keeps=True)
         o = gate(jax.nn.sigmoid(o), "output")
-        c = f * state.cell + i * candidate(jnp.tanh(g))
-        h = o * jnp.tanh(layer_norm(c, params.scale_c, params.b_c))
+        c = f * wide(state.cell) + i * candidate(jnp.tanh(g))
+        c = c.astype(state.cell.dtype)
+        shown = layer_norm(wide(c), params.scale_c, params.b_c)
+        h = (o * jnp.tanh(shown)).astype(dtype)
         return LayerNormLSTMState(hidden=h, cell=c), h
 
     return Cell(init, initial_state, step)

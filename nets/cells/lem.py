@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
-from nets.linear import add_bias
+from nets.linear import add_bias, wide
 from nets.marks import candidate, gate
 from nets.types import Cell, factory, whole
 
@@ -26,7 +26,7 @@ class LEMParams(NamedTuple):
 
 
 class LEMState(NamedTuple):
-    """hidden and memory, each [*batch, features]."""
+    """hidden and memory, each [*batch, features], float32 at the least."""
 
     hidden: Float[Array, "*batch features"]
     memory: Float[Array, "*batch features"]
@@ -64,6 +64,7 @@ def lem(dt: float = 1.0) -> Cell:
         Rusch et al. 2022, Long expressive memory for sequence modeling,
         https://arxiv.org/abs/2110.04744
     """
+    dt = float(dt)  # NumPy's would change dtypes
 
     def init(key, inputs, features):
         bound = features**-0.5
@@ -80,19 +81,25 @@ def lem(dt: float = 1.0) -> Cell:
         )
 
     def initial_state(params, x):
-        zeros = initializers.zero_state(x, params.w_i, params.w_h)
-        return LEMState(hidden=zeros, memory=zeros)
+        zeros = initializers.zero_states(2, x, params.w_i, params.w_h)
+        return LEMState(*wide(zeros))
 
     def step(params, state, x, drop=whole):
-        h, m = state
-        x_r, x_s, x_m, x_n = jnp.split(add_bias(x @ params.w_i, params.b), 4, axis=-1)
-        h_r, h_s, h_m = jnp.split(drop(h) @ params.w_h, 3, axis=-1)
+        h, m = wide(state)
+        from_x = x @ params.w_i
+        from_h = drop(state.hidden).astype(from_x.dtype) @ params.w_h
+        gates = add_bias(*wide(from_x, params.b))
+        x_r, x_s, x_m, x_n = jnp.split(gates, 4, axis=-1)
+        h_r, h_s, h_m = jnp.split(wide(from_h), 3, axis=-1)
         r = dt * gate(jax.nn.sigmoid(x_r + h_r), "memory step")
         s = dt * gate(jax.nn.sigmoid(x_s + h_s), "hidden step")
         keep_m = gate(1 - r, "memory keep", keeps=True)
         keep_h = gate(1 - s, "hidden keep", keeps=True)
         m = keep_m * m + r * candidate(jnp.tanh(x_m + h_m))
-        h = keep_h * h + s * candidate(jnp.tanh(x_n + m @ params.w_m))
-        return LEMState(hidden=h, memory=m), h
+        m = m.astype(state.memory.dtype)
+        from_m = m.astype(from_x.dtype) @ params.w_m
+        h = keep_h * h + s * candidate(jnp.tanh(x_n + wide(from_m)))
+        h = h.astype(state.hidden.dtype)
+        return LEMState(hidden=h, memory=m), h.astype(from_h.dtype)
 
     return Cell(init, initial_state, step)

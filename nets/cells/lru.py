@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
 from nets import initializers
-from nets.linear import weigh
-from nets.linear_recurrence import linear_cell, wide
+from nets.linear import weigh, wide
+from nets.linear_recurrence import linear_cell
 from nets.types import Cell, factory
 
 
@@ -83,7 +83,9 @@ def lru(r_min: float = 0.0, r_max: float = 1.0, max_phase: float = 2 * math.pi) 
             keys[0], (features,), minval=max(r_min**2, tiny), maxval=r_max**2
         )
         angle = jax.random.uniform(keys[1], (features,), minval=tiny, maxval=max_phase)
-        nu = jnp.log(-0.5 * jnp.log(r_squared))
+        # Nor 1, to which a draw below r_max^2 may be rounded: its logarithm is 0.
+        below_1 = 1 - jnp.finfo(r_squared.dtype).epsneg
+        nu = jnp.log(-0.5 * jnp.log(jnp.minimum(r_squared, below_1)))
         gamma = 0.5 * jnp.log(-jnp.expm1(-2 * jnp.exp(nu)))
 
         def normal(key, rows, variance):
@@ -101,8 +103,8 @@ def lru(r_min: float = 0.0, r_max: float = 1.0, max_phase: float = 2 * math.pi) 
         )
 
     def initial_state(params, x):
-        zeros = initializers.zero_state(x, params.b_re, params.c_re)
-        return LRUState(zeros.astype(jnp.promote_types(zeros.dtype, jnp.complex64)))
+        zeros = wide(initializers.zero_state(x, params.b_re, params.c_re))
+        return LRUState(jax.lax.complex(zeros, zeros))
 
     def coefficients(params, state, xs):
         p, xs = wide(params, xs)
@@ -116,7 +118,9 @@ def lru(r_min: float = 0.0, r_max: float = 1.0, max_phase: float = 2 * math.pi) 
 
     def read(params, state, x):
         h = state.hidden
-        y = h.real @ params.c_re - h.imag @ params.c_im + x @ params.d
-        return y.astype(jnp.result_type(x, *params))
+        dtype = jnp.result_type(x, *params)
+        re, im, c_re, c_im = wide(h.real, h.imag, params.c_re, params.c_im)
+        y = re @ c_re - im @ c_im + wide(x @ params.d)
+        return y.astype(dtype)
 
     return linear_cell(init, initial_state, coefficients, read)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
-from nets.linear import add_bias
+from nets.linear import add_bias, wide
 from nets.marks import candidate, gate
 from nets.types import Cell, factory, whole
 
@@ -21,7 +21,7 @@ class LSTMParams(NamedTuple):
 
 
 class LSTMState(NamedTuple):
-    """hidden and cell, each [*batch, features]."""
+    """hidden and cell, each [*batch, features]; cell is float32 at the least."""
 
     hidden: Float[Array, "*batch features"]
     cell: Float[Array, "*batch features"]
@@ -74,18 +74,20 @@ def lstm(
         return LSTMParams(w_i, w_h, b)
 
     def initial_state(params, x):
-        zeros = initializers.zero_state(x, params.w_i, params.w_h)
-        return LSTMState(hidden=zeros, cell=zeros)
+        hidden, cell = initializers.zero_states(2, x, params.w_i, params.w_h)
+        return LSTMState(hidden, wide(cell))
 
     def step(params, state, x, drop=whole):
         h = drop(state.hidden)
-        gates = add_bias(x @ params.w_i + h @ params.w_h, params.b)
+        read = x @ params.w_i + h @ params.w_h
+        gates = add_bias(*wide(read, params.b))
         i, f, g, o = jnp.split(gates, 4, axis=-1)
         i = gate(jax.nn.sigmoid(i), "input")
         f = gate(jax.nn.sigmoid(f), "forget", keeps=True)
         o = gate(jax.nn.sigmoid(o), "output")
-        c = f * state.cell + i * candidate(jnp.tanh(g))
-        h = o * jnp.tanh(c)
+        c = f * wide(state.cell) + i * candidate(jnp.tanh(g))
+        c = c.astype(state.cell.dtype)
+        h = (o * jnp.tanh(wide(c))).astype(read.dtype)
         return LSTMState(hidden=h, cell=c), h
 
     return Cell(init, initial_state, step)

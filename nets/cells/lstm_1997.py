@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
-from nets.linear import add_bias
+from nets.linear import add_bias, wide
 from nets.marks import candidate, gate
 from nets.types import Cell, factory, whole
 
@@ -21,7 +21,7 @@ class LSTM1997Params(NamedTuple):
 
 
 class LSTM1997State(NamedTuple):
-    """hidden and cell, each [*batch, features]."""
+    """hidden and cell, each [*batch, features]; cell is float32 at the least."""
 
     hidden: Float[Array, "*batch features"]
     cell: Float[Array, "*batch features"]
@@ -65,17 +65,19 @@ def lstm_1997(scheme: initializers.Scheme = initializers.orthogonal) -> Cell:
         return LSTM1997Params(w_i, w_h, b=b_i + b_h)
 
     def initial_state(params, x):
-        zeros = initializers.zero_state(x, params.w_i, params.w_h)
-        return LSTM1997State(hidden=zeros, cell=zeros)
+        hidden, cell = initializers.zero_states(2, x, params.w_i, params.w_h)
+        return LSTM1997State(hidden, wide(cell))
 
     def step(params, state, x, drop=whole):
         h = drop(state.hidden)
-        gates = add_bias(x @ params.w_i + h @ params.w_h, params.b)
+        read = x @ params.w_i + h @ params.w_h
+        gates = add_bias(*wide(read, params.b))
         i, g, o = jnp.split(gates, 3, axis=-1)
         i = gate(jax.nn.sigmoid(i), "input")
         o = gate(jax.nn.sigmoid(o), "output")
-        c = state.cell + i * candidate(jnp.tanh(g))
-        h = o * jnp.tanh(c)
+        c = wide(state.cell) + i * candidate(jnp.tanh(g))
+        c = c.astype(state.cell.dtype)
+        h = (o * jnp.tanh(wide(c))).astype(read.dtype)
         return LSTM1997State(hidden=h, cell=c), h
 
     return Cell(init, initial_state, step)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
-from nets.linear import add_bias
+from nets.linear import add_bias, wide
 from nets.marks import candidate, gate
 from nets.types import Cell, factory, whole
 
@@ -26,7 +26,7 @@ class MGUParams(NamedTuple):
 
 
 class MGUState(NamedTuple):
-    """hidden [*batch, features]."""
+    """hidden [*batch, features], float32 at the least: steps add to it."""
 
     hidden: Float[Array, "*batch features"]
 
@@ -82,16 +82,17 @@ def mgu(
                 f"expected parameters of mgu(reset_gate={reset_gate}); got those of "
                 "the other form: only reset_gate=True has b_hn"
             )
-        return MGUState(initializers.zero_state(x, params.w_i, params.w_h))
+        return MGUState(wide(initializers.zero_state(x, params.w_i, params.w_h)))
 
     def step(params, state, x, drop=whole):
-        h = state.hidden
-        x_f, x_n = jnp.split(add_bias(x @ params.w_i, params.b), 2, axis=-1)
-        h_f, h_n = jnp.split(drop(h) @ params.w_h, 2, axis=-1)
+        from_x = x @ params.w_i
+        from_h = drop(state.hidden).astype(from_x.dtype) @ params.w_h
+        x_f, x_n = jnp.split(add_bias(*wide(from_x, params.b)), 2, axis=-1)
+        h_f, h_n = jnp.split(wide(from_h), 2, axis=-1)
         f = gate(jax.nn.sigmoid(x_f + h_f), "forget", keeps=True)
-        h_n = f * add_bias(h_n, params.b_hn) if reset_gate else h_n
+        h_n = f * add_bias(*wide(h_n, params.b_hn)) if reset_gate else h_n
         n = candidate(jnp.tanh(x_n + h_n))
-        h = (1 - f) * n + f * h
-        return MGUState(h), h
+        h = ((1 - f) * n + f * wide(state.hidden)).astype(state.hidden.dtype)
+        return MGUState(h), h.astype(from_h.dtype)
 
     return Cell(init, initial_state, step)

@@ -8,7 +8,7 @@ from jax.nn.initializers import lecun_normal
 from jaxtyping import Array, Float
 
 from nets import initializers
-from nets.linear import add_bias
+from nets.linear import add_bias, wide
 from nets.linear_recurrence import linear_cell
 from nets.marks import candidate, gate
 from nets.types import Cell, factory
@@ -22,7 +22,7 @@ class MinGRUParams(NamedTuple):
 
 
 class MinGRUState(NamedTuple):
-    """hidden [*batch, features]."""
+    """hidden [*batch, features], float32 at the least: steps add to it."""
 
     hidden: Float[Array, "*batch features"]
 
@@ -65,15 +65,16 @@ def min_gru() -> Cell:
 
     def initial_state(params, x):
         like = params.b.reshape(2, -1).T
-        return MinGRUState(initializers.zero_state(x, params.w_i, like))
+        return MinGRUState(wide(initializers.zero_state(x, params.w_i, like)))
 
     def coefficients(params, state, xs):
-        z, n = jnp.split(add_bias(xs @ params.w_i, params.b), 2, axis=-1)
+        both = add_bias(*wide(xs @ params.w_i, params.b))
+        z, n = jnp.split(both, 2, axis=-1)
         keep = gate(jax.nn.sigmoid(-z), "keep", keeps=True)
         z = gate(jax.nn.sigmoid(z), "update")
         return MinGRUState(keep), MinGRUState(z * candidate(n))
 
     def read(params, state, x):
-        return state.hidden
+        return state.hidden.astype(jnp.result_type(x, *params))
 
     return linear_cell(init, initial_state, coefficients, read)

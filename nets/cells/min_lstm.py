@@ -8,7 +8,7 @@ from jax.nn.initializers import lecun_normal
 from jaxtyping import Array, Float
 
 from nets import initializers
-from nets.linear import add_bias
+from nets.linear import add_bias, wide
 from nets.linear_recurrence import linear_cell
 from nets.marks import candidate, gate
 from nets.types import Cell, factory
@@ -22,7 +22,7 @@ class MinLSTMParams(NamedTuple):
 
 
 class MinLSTMState(NamedTuple):
-    """hidden [*batch, features]."""
+    """hidden [*batch, features], float32 at the least: steps add to it."""
 
     hidden: Float[Array, "*batch features"]
 
@@ -71,10 +71,11 @@ def min_lstm(forget_bias: float = 1.0) -> Cell:
 
     def initial_state(params, x):
         like = params.b.reshape(3, -1).T
-        return MinLSTMState(initializers.zero_state(x, params.w_i, like))
+        return MinLSTMState(wide(initializers.zero_state(x, params.w_i, like)))
 
     def coefficients(params, state, xs):
-        i, f, n = jnp.split(add_bias(xs @ params.w_i, params.b), 3, axis=-1)
+        gates = add_bias(*wide(xs @ params.w_i, params.b))
+        i, f, n = jnp.split(gates, 3, axis=-1)
         # f / (f + i) = sigmoid(log f - log i), which is never 0 / 0.
         kept = jax.nn.log_sigmoid(f) - jax.nn.log_sigmoid(i)
         i = gate(jax.nn.sigmoid(-kept), "input")
@@ -82,6 +83,6 @@ def min_lstm(forget_bias: float = 1.0) -> Cell:
         return MinLSTMState(f), MinLSTMState(i * candidate(n))
 
     def read(params, state, x):
-        return state.hidden
+        return state.hidden.astype(jnp.result_type(x, *params))
 
     return linear_cell(init, initial_state, coefficients, read)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
-from nets.linear import add_bias
+from nets.linear import add_bias, wide
 from nets.marks import candidate, gate
 from nets.types import Cell, factory, whole
 
@@ -26,7 +26,7 @@ class MinimalRNNParams(NamedTuple):
 
 
 class MinimalRNNState(NamedTuple):
-    """hidden [*batch, features]."""
+    """hidden [*batch, features], float32 at the least: steps add to it."""
 
     hidden: Float[Array, "*batch features"]
 
@@ -73,14 +73,17 @@ def minimal_rnn(scheme: initializers.Scheme = initializers.orthogonal) -> Cell:
         return MinimalRNNParams(w_iz, w_h, w_z, b_z, b_u=b_i + b_h)
 
     def initial_state(params, x):
-        return MinimalRNNState(initializers.zero_state(x, params.w_i, params.w_h))
+        zeros = initializers.zero_state(x, params.w_i, params.w_h)
+        return MinimalRNNState(wide(zeros))
 
     def step(params, state, x, drop=whole):
-        h = state.hidden
-        z = candidate(jnp.tanh(add_bias(x @ params.w_i, params.b_z)))
-        u = drop(h) @ params.w_h + z @ params.w_z
-        u = gate(jax.nn.sigmoid(add_bias(u, params.b_u)), "update", keeps=True)
-        h = u * h + (1 - u) * z
-        return MinimalRNNState(h), h
+        from_x = x @ params.w_i
+        z = candidate(jnp.tanh(add_bias(*wide(from_x, params.b_z))))
+        read = drop(state.hidden).astype(from_x.dtype) @ params.w_h
+        read = read + z.astype(from_x.dtype) @ params.w_z
+        u = add_bias(*wide(read, params.b_u))
+        u = gate(jax.nn.sigmoid(u), "update", keeps=True)
+        h = (u * wide(state.hidden) + (1 - u) * z).astype(state.hidden.dtype)
+        return MinimalRNNState(h), h.astype(read.dtype)
 
     return Cell(init, initial_state, step)

@@ -9,8 +9,8 @@ from jax.nn.initializers import lecun_normal
 from jaxtyping import Array, Float
 
 from nets import initializers
-from nets.linear import add_bias
-from nets.linear_recurrence import linear_cell, wide
+from nets.linear import add_bias, wide
+from nets.linear_recurrence import linear_cell
 from nets.marks import candidate, gate
 from nets.types import Cell, factory
 
@@ -29,7 +29,8 @@ class MLSTMParams(NamedTuple):
 class MLSTMState(NamedTuple):
     """cell [*batch, heads, d, d]; normaliser and stabiliser have one, two axes fewer.
 
-    The cell has a row for each part of the value, a column for each of the key.
+    The cell has a row for each part of the value, a column for each of the key. All are
+    float32 at the least: steps add to them.
     """
 
     cell: Float[Array, "*batch heads d d"]
@@ -77,7 +78,7 @@ def mlstm(heads: int = 1) -> Cell:
     """
 
     def init(key, inputs, features):
-        if features % heads:
+        if heads < 1 or features % heads:
             raise ValueError(
                 f"expected features that {heads} heads share equally; got {features}"
             )
@@ -96,7 +97,7 @@ def mlstm(heads: int = 1) -> Cell:
                 f"expected parameters of mlstm(heads={heads}); got those of "
                 f"heads={len(params.b_g) // 2}"
             )
-        n = initializers.zero_state(x, params.w_i, params.b.reshape(4, -1).T)
+        n = wide(initializers.zero_state(x, params.w_i, params.b.reshape(4, -1).T))
         n = n.reshape(*n.shape[:-1], heads, -1)
         c = jnp.zeros((*n.shape, n.shape[-1]), n.dtype)
         return MLSTMState(cell=c, normaliser=n, stabiliser=c[..., 0, 0])
@@ -123,6 +124,7 @@ def mlstm(heads: int = 1) -> Cell:
         return a, MLSTMState((i * v)[..., None] * k[..., None, :], i * k, ms)
 
     def read(params, state, x):
+        dtype = jnp.result_type(x, *params)
         p, s, x = wide(params, state, x)
         q, o = project(p, x, "q", "o")
         # Numerator and denominator times exp(min(m, 0)): no exponential overflows.
@@ -132,7 +134,7 @@ def mlstm(heads: int = 1) -> Cell:
         weight = scale * jnp.abs((s.normaliser * q).sum(-1, keepdims=True))
         h = found / (jnp.maximum(weight, least) + _EPSILON * scale)
         h = gate(jax.nn.sigmoid(o), "output") * h
-        return h.reshape(*h.shape[:-2], -1).astype(state.cell.dtype)
+        return h.reshape(*h.shape[:-2], -1).astype(dtype)
 
     return linear_cell(init, initial_state, coefficients, read)
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
-from nets.linear import add_bias
+from nets.linear import wide
 from nets.types import Cell, factory, whole
 
 
@@ -21,14 +21,17 @@ class OrthogonalRNNParams(NamedTuple):
 
 
 class OrthogonalRNNState(NamedTuple):
-    """hidden [*batch, features]."""
+    """hidden [*batch, features], float32 at the least: steps add to it."""
 
     hidden: Float[Array, "*batch features"]
 
 
 def _mod_relu(z, b):
     """A ReLU of z's size, which keeps its sign; z itself where b = 0."""
-    return jnp.sign(z) * jax.nn.relu(add_bias(jnp.abs(z), b))
+    b = jnp.broadcast_to(b, z.shape)
+    # Not sign(z) relu(abs(z) + b), whose derivative at z = 0 would be 0 for every b.
+    off = (jnp.abs(z) + b <= 0) & (b < 0)
+    return jnp.where(off, 0, z + jnp.sign(z) * b)
 
 
 @jax.custom_jvp
@@ -44,12 +47,12 @@ def _inverse_jvp(primals, tangents):
 
 
 def _cayley(a, negative):
-    """(I + S)^-1 (I - S) D, of a's dtype, but computed in float32 at least."""
-    wide = a.astype(jnp.promote_types(a.dtype, jnp.float32))
-    eye = jnp.eye(len(a), dtype=wide.dtype)
-    w = 2 * _inverse(eye + wide - wide.T) - eye
+    """(I + S)^-1 (I - S) D, in float32 at the least: rounded it is not orthogonal."""
+    a = wide(a)
+    eye = jnp.eye(len(a), dtype=a.dtype)
+    w = 2 * _inverse(eye + a - a.T) - eye
     start = len(a) - round(negative * len(a))
-    return w.at[:, start:].multiply(-1).astype(a.dtype)
+    return w.at[:, start:].multiply(-1)
 
 
 @factory
@@ -105,11 +108,15 @@ def orthogonal_rnn(
         return OrthogonalRNNParams(w_i, jnp.diag(above, k=1), jnp.zeros(features))
 
     def initial_state(params, x):
-        return OrthogonalRNNState(initializers.zero_state(x, params.w_i, params.a))
+        zeros = initializers.zero_state(x, params.w_i, params.a)
+        return OrthogonalRNNState(wide(zeros))
 
     def step(params, state, x, drop=whole):
         w_h = _cayley(params.a, negative)
-        h = activation(x @ params.w_i + drop(state.hidden) @ w_h.T, params.b)
-        return OrthogonalRNNState(h), h
+        from_x = x @ params.w_i
+        dtype = jnp.result_type(from_x, params.a)
+        z, seen, w_h, b = wide(from_x, drop(state.hidden), w_h, params.b)
+        h = activation(z + seen @ w_h.T, b).astype(state.hidden.dtype)
+        return OrthogonalRNNState(h), h.astype(dtype)
 
     return Cell(init, initial_state, step)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
-from nets.linear import add_bias, weigh
+from nets.linear import add_bias, weigh, wide
 from nets.marks import candidate, gate
 from nets.types import Cell, factory, whole
 
@@ -24,7 +24,7 @@ class PeepholeLSTMParams(NamedTuple):
 
 
 class PeepholeLSTMState(NamedTuple):
-    """hidden and cell, each [*batch, features]."""
+    """hidden and cell, each [*batch, features]; cell is float32 at the least."""
 
     hidden: Float[Array, "*batch features"]
     cell: Float[Array, "*batch features"]
@@ -66,22 +66,23 @@ def peephole_lstm(scheme: initializers.Scheme = initializers.orthogonal) -> Cell
 
     def init(key, inputs, features):
         w_i, w_h, b_i, b_h = scheme(key, inputs, features, "ifgo")
-        p = jnp.zeros(features)
-        return PeepholeLSTMParams(w_i, w_h, b=b_i + b_h, p_i=p, p_f=p, p_o=p)
+        peepholes = (jnp.zeros(features) for _ in "ifo")
+        return PeepholeLSTMParams(w_i, w_h, b_i + b_h, *peepholes)
 
     def initial_state(params, x):
-        zeros = initializers.zero_state(x, params.w_i, params.w_h)
-        return PeepholeLSTMState(hidden=zeros, cell=zeros)
+        hidden, cell = initializers.zero_states(2, x, params.w_i, params.w_h)
+        return PeepholeLSTMState(hidden, wide(cell))
 
     def step(params, state, x, drop=whole):
-        h, c = drop(state.hidden), state.cell
-        gates = add_bias(x @ params.w_i + h @ params.w_h, params.b)
+        h, c = drop(state.hidden), wide(state.cell)
+        read = x @ params.w_i + h @ params.w_h
+        gates = add_bias(*wide(read, params.b))
         i, f, g, o = jnp.split(gates, 4, axis=-1)
-        i = gate(jax.nn.sigmoid(i + weigh(c, params.p_i)), "input")
-        f = gate(jax.nn.sigmoid(f + weigh(c, params.p_f)), "forget", keeps=True)
-        c = f * c + i * candidate(jnp.tanh(g))
-        o = gate(jax.nn.sigmoid(o + weigh(c, params.p_o)), "output")
-        h = o * jnp.tanh(c)
+        i = gate(jax.nn.sigmoid(i + weigh(*wide(c, params.p_i))), "input")
+        f = gate(jax.nn.sigmoid(f + weigh(*wide(c, params.p_f))), "forget", keeps=True)
+        c = (f * c + i * candidate(jnp.tanh(g))).astype(state.cell.dtype)
+        o = gate(jax.nn.sigmoid(o + weigh(*wide(c, params.p_o))), "output")
+        h = (o * jnp.tanh(wide(c))).astype(read.dtype)
         return PeepholeLSTMState(hidden=h, cell=c), h
 
     return Cell(init, initial_state, step)

@@ -8,7 +8,7 @@ from jax.nn import initializers as jax_initializers
 from jaxtyping import Array, Float
 
 from nets import initializers
-from nets.linear import add_bias
+from nets.linear import add_bias, wide
 from nets.marks import candidate, gate
 from nets.types import Cell, factory, whole
 
@@ -26,7 +26,7 @@ class ProjectedLSTMParams(NamedTuple):
 
 
 class ProjectedLSTMState(NamedTuple):
-    """hidden [*batch, projection] and cell [*batch, features]."""
+    """hidden [*batch, projection]; cell [*batch, features], float32 at the least."""
 
     hidden: Float[Array, "*batch projection"]
     cell: Float[Array, "*batch features"]
@@ -85,17 +85,19 @@ def projected_lstm(
     def initial_state(params, x):
         hidden = initializers.zero_state(x, params.w_i, params.w_h)
         cell = initializers.zero_state(x, params.w_i, params.w_p)
-        return ProjectedLSTMState(hidden, cell)
+        return ProjectedLSTMState(hidden, wide(cell))
 
     def step(params, state, x, drop=whole):
         h = drop(state.hidden)
-        gates = add_bias(x @ params.w_i + h @ params.w_h, params.b)
+        read = x @ params.w_i + h @ params.w_h
+        gates = add_bias(*wide(read, params.b))
         i, f, g, o = jnp.split(gates, 4, axis=-1)
         i = gate(jax.nn.sigmoid(i), "input")
         f = gate(jax.nn.sigmoid(f), "forget", keeps=True)
         o = gate(jax.nn.sigmoid(o), "output")
-        c = f * state.cell + i * candidate(jnp.tanh(g))
-        h = (o * jnp.tanh(c)) @ params.w_p
+        c = f * wide(state.cell) + i * candidate(jnp.tanh(g))
+        c = c.astype(state.cell.dtype)
+        h = (o * jnp.tanh(wide(c))).astype(read.dtype) @ params.w_p
         return ProjectedLSTMState(hidden=h, cell=c), h
 
     return Cell(init, initial_state, step)

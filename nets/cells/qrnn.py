@@ -9,7 +9,7 @@ from jax.nn.initializers import lecun_normal
 from jaxtyping import Array, Float
 
 from nets import initializers
-from nets.linear import add_bias
+from nets.linear import add_bias, wide
 from nets.linear_recurrence import linear_cell
 from nets.marks import candidate, gate
 from nets.types import Cell, factory
@@ -25,8 +25,8 @@ class QRNNParams(NamedTuple):
 class QRNNState(NamedTuple):
     """cell [*batch, features]; past [*batch, window, inputs], oldest first.
 
-    past is what the step has read: its own input stands last, and the oldest goes as
-    the next one comes.
+    cell is float32 at the least: steps add to it. past is what the step has read: its
+    own input is last, and the oldest goes as the next one comes.
     """
 
     cell: Float[Array, "*batch features"]
@@ -79,7 +79,7 @@ def qrnn(window: int = 2) -> Cell:
             )
         zeros = initializers.zero_state(x, params.w_i[0], params.b.reshape(3, -1).T)
         past = jnp.zeros((*x.shape[:-1], window, x.shape[-1]), zeros.dtype)
-        return QRNNState(cell=zeros, past=past)
+        return QRNNState(cell=wide(zeros), past=past)
 
     def coefficients(params, state, xs):
         before = jnp.moveaxis(state.past[..., 1:, :], -2, 0)
@@ -96,9 +96,10 @@ def qrnn(window: int = 2) -> Cell:
     def read(params, state, x):
         w_o, b_o = (jnp.split(p, 3, axis=-1)[2] for p in (params.w_i, params.b))
         o = gate(jax.nn.sigmoid(convolve(state.past, w_o, b_o)), "output")
-        return o * state.cell
+        h = o * wide(state.cell)
+        return h.astype(jnp.result_type(x, *params))
 
     def convolve(past, w, b):
-        return add_bias(jnp.einsum("...wi,wio->...o", past, w), b)
+        return add_bias(*wide(jnp.einsum("...wi,wio->...o", past, w), b))
 
     return linear_cell(init, initial_state, coefficients, read)

@@ -1,5 +1,6 @@
 """The real-gated linear recurrent unit of Griffin."""
 
+import math
 from typing import NamedTuple
 
 import jax
@@ -8,8 +9,8 @@ from jax.nn.initializers import lecun_normal
 from jaxtyping import Array, Float
 
 from nets import initializers
-from nets.linear import add_bias, weigh
-from nets.linear_recurrence import linear_cell, wide
+from nets.linear import add_bias, weigh, wide
+from nets.linear_recurrence import linear_cell
 from nets.marks import candidate, gate
 from nets.types import Cell, factory
 
@@ -28,7 +29,7 @@ class RGLRUParams(NamedTuple):
 
 
 class RGLRUState(NamedTuple):
-    """hidden [*batch, features]."""
+    """hidden [*batch, features], float32 at the least: steps add to it."""
 
     hidden: Float[Array, "*batch features"]
 
@@ -56,6 +57,9 @@ def rg_lru(c: float = 8.0) -> Cell:
         open gate, is uniform between 0.9 and 0.999, as in the paper; weights are
         lecun_normal, biases zero. The paper's gate weights are block-diagonal.
 
+    Raises:
+        ValueError: `c` is no number above 0.
+
     Example:
         >>> import nets
         >>> cell = rg_lru()
@@ -68,6 +72,9 @@ def rg_lru(c: float = 8.0) -> Cell:
         De et al. 2024, Griffin: mixing gated linear recurrences with local attention
         for efficient language models, https://arxiv.org/abs/2402.19427
     """
+    if not 0 < c < math.inf:
+        raise ValueError(f"expected c to be a number above 0; got {c}")
+    c = float(c)
 
     def init(key, inputs, features):
         key_in, key_g, key_d = jax.random.split(key, 3)
@@ -80,7 +87,8 @@ def rg_lru(c: float = 8.0) -> Cell:
         )
 
     def initial_state(params, x):
-        return RGLRUState(initializers.zero_state(x, params.w_in, params.w_g))
+        zeros = initializers.zero_state(x, params.w_in, params.w_g)
+        return RGLRUState(wide(zeros))
 
     def coefficients(params, state, xs):
         p, xs = wide(params, xs)  # 0.999 in bfloat16 would be 1
@@ -96,6 +104,6 @@ def rg_lru(c: float = 8.0) -> Cell:
         return RGLRUState(a), RGLRUState(gain * i * candidate(u))
 
     def read(params, state, x):
-        return state.hidden
+        return state.hidden.astype(jnp.result_type(x, *params))
 
     return linear_cell(init, initial_state, coefficients, read)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
-from nets.linear import add_bias
+from nets.linear import add_bias, wide
 from nets.marks import candidate, gate
 from nets.types import Cell, factory, whole
 
@@ -24,7 +24,7 @@ class RHNParams(NamedTuple):
 
 
 class RHNState(NamedTuple):
-    """hidden [*batch, features]."""
+    """hidden [*batch, features], float32 at the least: steps add to it."""
 
     hidden: Float[Array, "*batch features"]
 
@@ -89,16 +89,19 @@ def rhn(
         )
 
     def initial_state(params, x):
-        return RHNState(initializers.zero_state(x, params.w_i, params.w_h[0]))
+        return RHNState(wide(initializers.zero_state(x, params.w_i, params.w_h[0])))
 
     def step(params, state, x, drop=whole):
-        s = state.hidden
+        s, from_x = wide(state.hidden), x @ params.w_i
+        read = from_x
         for layer, (w_h, b) in enumerate(zip(params.w_h, params.b, strict=True)):
-            both = add_bias(drop(s) @ w_h, b)
-            n, t = jnp.split(both if layer else both + x @ params.w_i, 2, axis=-1)
+            read = drop(s).astype(from_x.dtype) @ w_h
+            both = add_bias(*wide(read, b))
+            n, t = jnp.split(both if layer else both + wide(from_x), 2, axis=-1)
             t = gate(jax.nn.sigmoid(t), "transform")
             carry = gate(1 - t, "carry", keeps=True)
             s = t * candidate(jnp.tanh(n)) + carry * s
-        return RHNState(s), s
+        s = s.astype(state.hidden.dtype)
+        return RHNState(s), s.astype(read.dtype)
 
     return Cell(init, initial_state, step)

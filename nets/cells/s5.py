@@ -10,7 +10,8 @@ from jax.nn.initializers import lecun_normal
 from jaxtyping import Array, Complex, Float
 
 from nets import initializers
-from nets.linear_recurrence import linear_cell, wide
+from nets.linear import wide
+from nets.linear_recurrence import linear_cell
 from nets.types import Cell, factory
 
 
@@ -103,26 +104,36 @@ def s5(step_min: float = 0.001, step_max: float = 0.1) -> Cell:
         )
 
     def initial_state(params, x):
-        zeros = initializers.zero_state(x, params.b_re, params.c_re)
-        return S5State(zeros.astype(jnp.promote_types(zeros.dtype, jnp.complex64)))
+        zeros = wide(initializers.zero_state(x, params.b_re, params.c_re))
+        return S5State(jax.lax.complex(zeros, zeros))
 
     def coefficients(params, state, xs):
         p, xs = wide(params, xs)
-        eigenvalues = jax.lax.complex(p.lambda_re, p.lambda_im)
-        exponents = eigenvalues * jnp.exp(p.log_step)
+        step = jnp.exp(p.log_step)
+        exponents = jax.lax.complex(p.lambda_re * step, p.lambda_im * step)
         a = jnp.broadcast_to(
             jnp.exp(exponents), (len(xs), *[1] * (xs.ndim - 2), len(exponents))
         )
         b = jax.lax.complex(xs @ p.b_re, xs @ p.b_im)
-        held = jnp.expm1(exponents) / eigenvalues
+        held = step.astype(b.dtype) * _mean_of_exp(exponents)
         return S5State(a), S5State(b * jnp.broadcast_to(held, b.shape))
 
     def read(params, state, x):
         h = state.hidden
-        y = 2 * (h.real @ params.c_re - h.imag @ params.c_im) + x @ params.d
-        return y.astype(jnp.result_type(x, *params))
+        dtype = jnp.result_type(x, *params)
+        re, im, c_re, c_im = wide(h.real, h.imag, params.c_re, params.c_im)
+        y = 2 * (re @ c_re - im @ c_im) + wide(x @ params.d)
+        return y.astype(dtype)
 
     return linear_cell(init, initial_state, coefficients, read)
+
+
+def _mean_of_exp(z: Complex[Array, " states"]) -> Complex[Array, " states"]:
+    """(exp(z) - 1) / z, which is 1 at z = 0, and its derivative 1/2."""
+    small = jnp.maximum(jnp.abs(z.real), jnp.abs(z.imag)) < 1e-3
+    z, other = jnp.where(small, z, 0), jnp.where(small, 1, z)
+    series = 1 + z / 2 * (1 + z / 3 * (1 + z / 4 * (1 + z / 5)))
+    return jnp.where(small, series, jnp.expm1(other) / other)
 
 
 def _hippo_n(size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
-from nets.linear import add_bias
+from nets.linear import add_bias, wide
 from nets.marks import candidate, gate
 from nets.types import Cell, factory, whole
 
@@ -24,7 +24,10 @@ class SLSTMParams(NamedTuple):
 
 
 class SLSTMState(NamedTuple):
-    """hidden, cell, normaliser and stabiliser, each [*batch, features]."""
+    """hidden, cell, normaliser and stabiliser, each [*batch, features].
+
+    All but hidden are float32 at the least: steps add to them.
+    """
 
     hidden: Float[Array, "*batch features"]
     cell: Float[Array, "*batch features"]
@@ -86,30 +89,29 @@ def slstm(
 
     def initial_state(params, x):
         rows = params.w_h.reshape(-1, params.w_h.shape[-1])
-        return SLSTMState(*(initializers.zero_state(x, params.w_i, rows),) * 4)
+        hidden, *others = initializers.zero_states(4, x, params.w_i, rows)
+        return SLSTMState(hidden, *wide(others))
 
     def step(params, state, x, drop=whole):
-        h, c, n, m = state
+        h, (c, n, m) = state.hidden, wide(tuple(state[1:]))
         heads, size, _ = params.w_h.shape
         seen = drop(h).reshape(*h.shape[:-1], heads, size)
         seen = jnp.einsum("...hi,hio->...ho", seen, params.w_h)
         seen = seen.reshape(*h.shape[:-1], heads, 4, size).swapaxes(-3, -2)
-        gates = x @ params.w_i + seen.reshape(*h.shape[:-1], 4 * heads * size)
-        gates = add_bias(gates, params.b)
-        dtype, wide = gates.dtype, jnp.promote_types(gates.dtype, jnp.float32)
-        i, f, g, o = jnp.split(gates.astype(wide), 4, axis=-1)
+        read = x @ params.w_i + seen.reshape(*h.shape[:-1], 4 * heads * size)
+        i, f, g, o = jnp.split(add_bias(*wide(read, params.b)), 4, axis=-1)
 
         kept = jax.nn.log_sigmoid(f) + m
         # Rounded before it is used: c and n belong to the m that is carried over.
-        m = jnp.where(n == 0, i, jnp.maximum(i, kept)).astype(dtype)
+        m = jnp.where(n == 0, i, jnp.maximum(i, kept)).astype(state.stabiliser.dtype)
         # Where n = 0 nothing is kept, but inf times nothing would be NaN.
-        admit, keep = jnp.exp(i - m), jnp.exp(jnp.minimum(kept - m, 80.0))
+        admit = jnp.exp(i - wide(m))
+        keep = jnp.exp(jnp.minimum(kept - wide(m), 80.0))
         admit, keep = gate(admit, "input"), gate(keep, "forget", keeps=True)
         o = gate(jax.nn.sigmoid(o), "output")
-        c = keep * c + admit * candidate(jnp.tanh(g))
-        n = keep * n + admit
-        h = o * c / n
-        h, c, n = h.astype(dtype), c.astype(dtype), n.astype(dtype)
+        c = (keep * c + admit * candidate(jnp.tanh(g))).astype(state.cell.dtype)
+        n = (keep * n + admit).astype(state.normaliser.dtype)
+        h = (o * wide(c) / wide(n)).astype(read.dtype)
         return SLSTMState(hidden=h, cell=c, normaliser=n, stabiliser=m), h
 
     return Cell(init, initial_state, step)

@@ -9,7 +9,7 @@ from jax.nn.initializers import variance_scaling
 from jaxtyping import Array, Float
 
 from nets import initializers
-from nets.linear import add_bias, weigh
+from nets.linear import add_bias, weigh, wide
 from nets.linear_recurrence import linear_cell
 from nets.marks import candidate, gate
 from nets.types import Cell, factory
@@ -30,7 +30,7 @@ class SRUParams(NamedTuple):
 
 
 class SRUState(NamedTuple):
-    """cell [*batch, features]."""
+    """cell [*batch, features], float32 at the least: steps add to it."""
 
     cell: Float[Array, "*batch features"]
 
@@ -94,33 +94,36 @@ def sru(peephole: bool = False, highway_bias: float = 0.0) -> Cell:
                 "other form: only peephole=True has v"
             )
         like = params.b.reshape(2, -1).T
-        return SRUState(initializers.zero_state(x, params.w_i, like))
+        return SRUState(wide(initializers.zero_state(x, params.w_i, like)))
 
     def coefficients(params, state, xs):
         w_c, w_f, _ = jnp.split(params.w_i, 3, axis=-1)
-        f = add_bias(xs @ w_f, jnp.split(params.b, 2)[0])
+        f = add_bias(*wide(xs @ w_f, jnp.split(params.b, 2)[0]))
         i = gate(jax.nn.sigmoid(-f), "input")
         f = gate(jax.nn.sigmoid(f), "forget", keeps=True)
-        return SRUState(f), SRUState(i * candidate(xs @ w_c))
+        return SRUState(f), SRUState(i * candidate(wide(xs @ w_c)))
 
     def read(params, state, x):
-        r = add_bias(
-            x @ jnp.split(params.w_i, 3, axis=-1)[2], jnp.split(params.b, 2)[1]
-        )
+        from_x = x @ jnp.split(params.w_i, 3, axis=-1)[2]
+        r = add_bias(*wide(from_x, jnp.split(params.b, 2)[1]))
         r = gate(jax.nn.sigmoid(r), "reset")
         return highway(params, r, state.cell, x)
 
     def highway(params, r, c, x):
-        past_it = alpha * x if params.w_x is None else x @ params.w_x
-        return r * c + (1 - r) * past_it
+        past_it = x if params.w_x is None else x @ params.w_x
+        dtype = jnp.result_type(past_it, params.w_i)
+        r, c, past_it = wide(r, c, past_it)
+        past_it = alpha * past_it if params.w_x is None else past_it
+        return (r * c + (1 - r) * past_it).astype(dtype)
 
     def step(params, state, x):
-        n, x_f, x_r = jnp.split(x @ params.w_i, 3, axis=-1)
-        (v_f, v_r), (b_f, b_r) = jnp.split(params.v, 2), jnp.split(params.b, 2)
-        f = jax.nn.sigmoid(add_bias(x_f + weigh(state.cell, v_f), b_f))
-        r = jax.nn.sigmoid(add_bias(x_r + weigh(state.cell, v_r), b_r))
+        from_x, v, b, c = wide(x @ params.w_i, params.v, params.b, state.cell)
+        n, x_f, x_r = jnp.split(from_x, 3, axis=-1)
+        (v_f, v_r), (b_f, b_r) = jnp.split(v, 2), jnp.split(b, 2)
+        f = jax.nn.sigmoid(add_bias(x_f + weigh(c, v_f), b_f))
+        r = jax.nn.sigmoid(add_bias(x_r + weigh(c, v_r), b_r))
         f, r = gate(f, "forget", keeps=True), gate(r, "reset")
-        c = f * state.cell + (1 - f) * candidate(n)
+        c = (f * c + (1 - f) * candidate(n)).astype(state.cell.dtype)
         return SRUState(c), highway(params, r, c, x)
 
     if peephole:

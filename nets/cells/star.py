@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
-from nets.linear import add_bias
+from nets.linear import add_bias, wide
 from nets.marks import candidate, gate
 from nets.types import Cell, factory, whole
 
@@ -21,7 +21,7 @@ class STARParams(NamedTuple):
 
 
 class STARState(NamedTuple):
-    """hidden [*batch, features]."""
+    """hidden [*batch, features], float32 at the least: steps add to it."""
 
     hidden: Float[Array, "*batch features"]
 
@@ -66,14 +66,16 @@ def star(scheme: initializers.Scheme = initializers.orthogonal) -> Cell:
         return STARParams(w_i, k.w_h, b=jnp.concatenate([k.b_i + k.b_h, z.b_i]))
 
     def initial_state(params, x):
-        return STARState(initializers.zero_state(x, params.w_i, params.w_h))
+        return STARState(wide(initializers.zero_state(x, params.w_i, params.w_h)))
 
     def step(params, state, x, drop=whole):
-        h = state.hidden
-        x_k, x_z = jnp.split(add_bias(x @ params.w_i, params.b), 2, axis=-1)
-        k = gate(jax.nn.sigmoid(x_k + drop(h) @ params.w_h), "input")
+        from_x = x @ params.w_i
+        from_h = drop(state.hidden).astype(from_x.dtype) @ params.w_h
+        x_k, x_z = jnp.split(add_bias(*wide(from_x, params.b)), 2, axis=-1)
+        k = gate(jax.nn.sigmoid(x_k + wide(from_h)), "input")
         keep = gate(1 - k, "keep", keeps=True)
-        h = jnp.tanh(keep * h + k * candidate(jnp.tanh(x_z)))
-        return STARState(h), h
+        h = jnp.tanh(keep * wide(state.hidden) + k * candidate(jnp.tanh(x_z)))
+        h = h.astype(state.hidden.dtype)
+        return STARState(h), h.astype(from_h.dtype)
 
     return Cell(init, initial_state, step)

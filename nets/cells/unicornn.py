@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
-from nets.linear import add_bias, weigh
+from nets.linear import add_bias, weigh, wide
 from nets.types import Cell, factory, whole
 
 
@@ -24,7 +24,10 @@ class UnICORNNParams(NamedTuple):
 
 
 class UnICORNNState(NamedTuple):
-    """hidden, where the oscillators are, and velocity, each [*batch, features]."""
+    """hidden, where the oscillators are, and velocity, each [*batch, features].
+
+    Both are float32 at the least: steps add to them.
+    """
 
     hidden: Float[Array, "*batch features"]
     velocity: Float[Array, "*batch features"]
@@ -63,6 +66,7 @@ def unicornn(dt: float = 0.19, alpha: float = 30.65) -> Cell:
         Rusch and Mishra 2021, UnICORNN: a recurrent model for learning very long time
         dependencies, https://arxiv.org/abs/2103.05487
     """
+    dt, alpha = map(float, (dt, alpha))  # NumPy's would change dtypes
 
     def init(key, inputs, features):
         key_i, key_h, key_c = jax.random.split(key, 3)
@@ -75,15 +79,19 @@ def unicornn(dt: float = 0.19, alpha: float = 30.65) -> Cell:
         )
 
     def initial_state(params, x):
-        zeros = initializers.zero_state(x, params.w_i, params.w_h[:, None])
-        return UnICORNNState(hidden=zeros, velocity=zeros)
+        zeros = initializers.zero_states(2, x, params.w_i, params.w_h[:, None])
+        return UnICORNNState(*wide(zeros))
 
     def step(params, state, x, drop=whole):
-        h, z = state
-        d = dt * jax.nn.sigmoid(params.c)
-        driven = x @ params.w_i + weigh(drop(h), params.w_h)
-        z = z - weigh(jnp.tanh(add_bias(driven, params.b)) + alpha * h, d)
-        h = h + weigh(z, d)
-        return UnICORNNState(hidden=h, velocity=z), h
+        h, z = wide(state)
+        from_x = x @ params.w_i
+        dtype = jnp.result_type(from_x, params.w_h)
+        w_h, c, b = wide(params.w_h, params.c, params.b)
+        d = dt * jax.nn.sigmoid(c)
+        driven = wide(from_x) + weigh(wide(drop(state.hidden)), w_h)
+        z = z - weigh(jnp.tanh(add_bias(driven, b)) + alpha * h, d)
+        z = z.astype(state.velocity.dtype)
+        h = (h + weigh(wide(z), d)).astype(state.hidden.dtype)
+        return UnICORNNState(hidden=h, velocity=z), h.astype(dtype)
 
     return Cell(init, initial_state, step)

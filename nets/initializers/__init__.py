@@ -5,7 +5,7 @@ import re
 from nets.initializers import kernels
 from nets.initializers.libraries import equinox, haiku, keras, linen, nnx, torch
 from nets.initializers.papers import chrono, irnn, orthogonal
-from nets.initializers.states import zero_state
+from nets.initializers.states import zero_state, zero_states
 from nets.initializers.weights import Scheme, Weights, set_gate
 
 SCHEMES: dict[str, Scheme] = {
@@ -36,6 +36,7 @@ __all__ = [
     "set_gate",
     "torch",
     "zero_state",
+    "zero_states",
 ]
 
 

@@ -45,9 +45,9 @@ def linen(
         jax_initializers.orthogonal()(k, (hidden or features, features))
         for k in jax.random.split(key_h, len(gates))
     ]
-    zeros = jnp.zeros(len(gates) * features)
-    b_i = set_gate(zeros, gates, "f", 1.0) if gates == "fn" else zeros
-    return Weights(w_i, jnp.concatenate(blocks, axis=-1), b_i, zeros)
+    b_i, b_h = (jnp.zeros(len(gates) * features) for _ in range(2))
+    b_i = set_gate(b_i, gates, "f", 1.0) if gates == "fn" else b_i
+    return Weights(w_i, jnp.concatenate(blocks, axis=-1), b_i, b_h)
 
 
 def nnx(
@@ -120,8 +120,8 @@ def keras(
     outputs = len(gates) * features
     w_i = jax_initializers.glorot_uniform()(key_i, (inputs, outputs))
     w_h = jax_initializers.orthogonal()(key_h, (hidden or features, outputs))
-    zeros = jnp.zeros(outputs)
-    return Weights(w_i, w_h, set_gate(zeros, gates, "f", 1.0), zeros)
+    b_i, b_h = jnp.zeros(outputs), jnp.zeros(outputs)
+    return Weights(w_i, w_h, set_gate(b_i, gates, "f", 1.0), b_h)
 
 
 def torch(
@@ -240,12 +240,11 @@ def haiku(
         draw_h = jax_initializers.truncated_normal(hidden**-0.5)
     else:
         draw_i = draw_h = jax_initializers.lecun_normal()
-    zeros = jnp.zeros(outputs)
     return Weights(
         w_i=draw_i(key_i, (inputs, outputs)),
         w_h=draw_h(key_h, (hidden, outputs)),
-        b_i=set_gate(zeros, gates, "f", 1.0),
-        b_h=zeros,
+        b_i=set_gate(jnp.zeros(outputs), gates, "f", 1.0),
+        b_h=jnp.zeros(outputs),
     )
 
 

@@ -32,3 +32,34 @@ def zero_state(
             f"parameters were made for; got one of shape {list(x.shape)}"
         )
     return jnp.zeros((*x.shape[:-1], w_h.shape[0]), jnp.result_type(x, w_i, w_h))
+
+
+def zero_states(
+    count: int,
+    x: Shaped[Array, "*batch inputs"],
+    w_i: Float[Array, "rows outputs"],
+    w_h: Float[Array, "features columns"],
+) -> list[Float[Array, "*batch features"]]:
+    """Several `zero_state`s, each an array of its own.
+
+    One array twice in a state could not be donated: its memory can be given away only
+    once.
+
+    Args:
+        count: Number of arrays.
+        x: As in `zero_state`.
+        w_i: As in `zero_state`.
+        w_h: As in `zero_state`.
+
+    Returns:
+        The arrays, each [*batch, features].
+
+    Raises:
+        ValueError: As in `zero_state`.
+
+    Example:
+        >>> h, c = zero_states(2, jnp.ones((5, 3)), jnp.ones((3, 8)), jnp.ones((8, 8)))
+        >>> h.shape, h is c
+        ((5, 8), False)
+    """
+    return [zero_state(x, w_i, w_h) for _ in range(count)]

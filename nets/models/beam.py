@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from nets.linear import wide
+from nets.models.sampling import as_symbols
 from nets.types import State
 
 
@@ -15,8 +17,9 @@ class Beam(NamedTuple):
 
     Attributes:
         sequences: Symbols, [*batch, width, length].
-        log_probabilities: Of each whole sequence, in nats, [*batch, width]; minus
-            infinity beside what is no sequence, where there are fewer than `width`.
+        log_probabilities: Of each whole sequence, in nats, [*batch, width], float32 at
+            the least, whatever the logits are; minus infinity beside what is no
+            sequence, where there are fewer than `width`.
     """
 
     sequences: Int[Array, "*batch width length"]
@@ -45,7 +48,8 @@ def beam_search(
             [*batch, classes]. What all sequences of the beam share, as the encoder's
             outputs, belongs into the function rather than into the state.
         state: Before the first step, a tree of arrays [*batch, ...].
-        start: The symbol that the first step is given.
+        start: The symbol that the first step is given. Symbols are int32, or int64 if
+            it is: a smaller type might not hold all of them.
         length: How many symbols to write, at least 1.
         width: How many sequences to keep, at least 1.
 
@@ -53,7 +57,7 @@ def beam_search(
         A `Beam`.
 
     Raises:
-        ValueError: `length` or `width` is too small.
+        ValueError: `length` or `width` is too small, or `start` is not of integers.
 
     Example:
         A Markov chain that begins at 2. Its likeliest first step, to 0, is no good
@@ -78,6 +82,7 @@ def beam_search(
         raise ValueError(
             f"expected a length and a width of at least 1; got {length} and {width}"
         )
+    start = as_symbols("start", start)
     axis = start.ndim  # of the beam
     every_step = jax.vmap(step, in_axes=axis, out_axes=axis)
 
@@ -87,9 +92,10 @@ def beam_search(
     def body(carry, _):
         state, symbols, scores = carry
         state, logits = every_step(state, symbols)
-        totals = scores[..., None] + jax.nn.log_softmax(logits)
+        # A sum over all steps, of numbers that are near each other.
+        totals = scores[..., None] + jax.nn.log_softmax(wide(logits))
         scores, best = jax.lax.top_k(totals.reshape(*start.shape, -1), width)
-        parents, symbols = jnp.divmod(best, logits.shape[-1])
+        parents, symbols = jnp.divmod(best.astype(start.dtype), logits.shape[-1])
         state = jax.tree.map(lambda leaf: _pick(leaf, parents), state)
         return (state, symbols, scores), (parents, symbols)
 
@@ -98,9 +104,14 @@ def beam_search(
         return _pick(parents, places), _pick(symbols, places)
 
     # At first there is one sequence, of nothing: the others are impossible.
-    places = jnp.broadcast_to(jnp.arange(width), (*start.shape, width))
-    scores = jnp.where(places == 0, 0.0, -jnp.inf)
-    first = jax.tree.map(spread, state), spread(start), scores
+    places = jnp.broadcast_to(
+        jnp.arange(width, dtype=start.dtype), (*start.shape, width)
+    )
+    state, symbols = jax.tree.map(spread, state), spread(start)
+    _, logits = jax.eval_shape(every_step, state, symbols)
+    dtype = jax.eval_shape(wide, logits).dtype
+    scores = jnp.where(places == 0, 0.0, -jnp.inf).astype(dtype)
+    first = state, symbols, scores
     (_, _, scores), written = jax.lax.scan(body, first, length=length)
     _, symbols = jax.lax.scan(trace_back, places, written, reverse=True)
     return Beam(jnp.moveaxis(symbols, 0, -1), scores)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from nets.linear import wide
 from nets.linen import Bidirectional, Recurrent
 from nets.recurrent import BidirectionalState
 from nets.types import Cell, State
@@ -235,7 +236,7 @@ class Attention(nn.Module):
         real = jnp.broadcast_to(memory.real[..., None, :], scores.shape)
         # Not minus infinity, which would make no number of a source of no symbols.
         scores = jnp.where(real, scores, jnp.finfo(scores.dtype).min)
-        weights = jax.nn.softmax(scores)
+        weights = jax.nn.softmax(wide(scores)).astype(scores.dtype)
         seen = jnp.einsum("...ts,...so->...to", weights, outputs)
         both = jnp.concatenate([seen, queries], axis=-1)
         combined = nn.Dense(features, use_bias=False, name="combine")(both)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
+from nets.linear import wide
 from nets.linen import Recurrent
 from nets.types import Cell, Params, State
 
@@ -137,10 +138,13 @@ def log_density(
         >>> float(log_density(standard, jnp.zeros(2)).round(3))  # -ln(2 pi)
         -1.8380000591278076
     """
+    dtype = jnp.result_type(ys, *mixture)
+    ys, mixture = wide(ys, mixture)
     each = jax.scipy.stats.norm.logpdf(
         ys[..., None, :], mixture.means, mixture.deviations
     ).sum(axis=-1)
-    return jax.nn.logsumexp(each + jax.nn.log_softmax(mixture.logits), axis=-1)
+    total = jax.nn.logsumexp(each + jax.nn.log_softmax(mixture.logits), axis=-1)
+    return total.astype(dtype)
 
 
 def draw(
@@ -181,6 +185,7 @@ def draw(
     """
     if temperature < 0:
         raise ValueError(f"expected a temperature of at least 0; got {temperature}")
+    temperature = float(temperature)
 
     def step(carry, key):
         state, y = carry
@@ -188,10 +193,11 @@ def draw(
             {"params": params}, labels, y[..., None, :], state, method="follow"
         )
         mixture = jax.tree.map(lambda leaf: jnp.squeeze(leaf, labels.ndim), mixture)
-        y = _sample(mixture, key, temperature)
+        y = _sample(mixture, key, temperature).astype(dtype)
         return (state, y), y
 
-    first = jnp.zeros((*labels.shape, model.outputs))
+    dtype = jnp.result_type(*jax.tree.leaves(params))
+    first = jnp.zeros((*labels.shape, model.outputs), dtype)
     keys = jax.random.split(key, steps)
     # The first step makes the state, whatever it is made of.
     carry, y = step((None, first), keys[0])
@@ -200,8 +206,9 @@ def draw(
 
 
 def _sample(mixture, key, temperature):
-    """A vector of each mixture."""
+    """A vector of each mixture, drawn in float32 at the least: see `sample`."""
     component_key, value_key = jax.random.split(key)
+    mixture = wide(mixture)
     if temperature == 0:
         chosen = mixture.logits.argmax(axis=-1)
     else:
@@ -212,4 +219,4 @@ def _sample(mixture, key, temperature):
         for part in (mixture.means, mixture.deviations)
     )
     noise = jax.random.normal(value_key, means.shape, means.dtype)
-    return means + jnp.sqrt(temperature) * deviations * noise
+    return means + temperature**0.5 * deviations * noise

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import jax
 import jax.core
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key, Num
+from jaxtyping import Array, ArrayLike, Float, Int, Key, Num
 
+from nets.linear import wide
 from nets.types import State
 
 
@@ -34,6 +35,7 @@ def sample(
             [*batch, classes].
         state: Before the first step, any tree of arrays.
         token: The symbol that the first step is given; it is no part of the sample.
+            Symbols are int32, or int64 if it is: a smaller type might not hold all.
         length: How many symbols to draw, at least 1.
         key: A key of `jax.random.key`; each place of the batch draws for itself.
         temperature: One number, at least 0; it may be traced, and so be mapped over.
@@ -43,7 +45,8 @@ def sample(
         both the state and the last symbol to another call, with another key.
 
     Raises:
-        ValueError: `length` is below 1, or `temperature` below 0.
+        ValueError: `length` is below 1, or `temperature` below 0, or `token` is not of
+            integers.
 
     Example:
         A chain that goes from each of three symbols to the next, nine times in ten.
@@ -70,13 +73,36 @@ def sample(
     def body(carry, time):
         state, token = carry
         state, logits = step(state, token)
-        token = _draw(jax.random.fold_in(key, time), logits, temperature)
+        drawn = _draw(jax.random.fold_in(key, time), logits, temperature)
+        token = drawn.astype(token.dtype)
         return (state, token), token
 
-    # The drawn ones have argmax's type, and the first must have it as well.
-    first = state, jnp.asarray(token, jnp.int32)
+    first = state, as_symbols("token", token)
     (state, _), tokens = jax.lax.scan(body, first, jnp.arange(length))
     return state, jnp.moveaxis(tokens, 0, -1)
+
+
+def as_symbols(name: str, given: ArrayLike) -> Int[Array, "*batch"]:
+    """Symbols as int32, or int64 if they are, whatever type of integer they have.
+
+    Args:
+        name: What the argument is called.
+        given: Integers.
+
+    Returns:
+        An array of them.
+
+    Raises:
+        ValueError: They are not integers.
+
+    Example:
+        >>> as_symbols("start", jnp.array([0, 255], "uint8")).dtype.name
+        'int32'
+    """
+    symbols = jnp.asarray(given)
+    if not jnp.issubdtype(symbols.dtype, jnp.integer):
+        raise ValueError(f"expected {name} to be integers; got {symbols.dtype}")
+    return symbols.astype(jnp.int64 if symbols.dtype.itemsize == 8 else jnp.int32)
 
 
 def _draw(
@@ -85,9 +111,13 @@ def _draw(
     temperature: int | float | Num[Array, ""],
 ) -> Int[Array, "*batch"]:
     """A symbol by softmax(logits / temperature); the likeliest if that is 0."""
-    cold = jnp.asarray(temperature) == 0
+    # Uniform numbers of bfloat16 are multiples of 1/128: among more than a few symbols
+    # many would draw the same one, and the first would win.
+    logits = wide(logits)
+    temperature = jnp.asarray(temperature).astype(logits.dtype)
+    cold = temperature == 0
     # Only differences count. Divided by little they are minus infinity, but for the
     # likeliest's, which is 0: nothing overflows to what is no number.
     ahead = logits - logits.max(axis=-1, keepdims=True)
     drawn = jax.random.categorical(key, ahead / jnp.where(cold, 1, temperature))
-    return jnp.where(cold, logits.argmax(axis=-1), drawn).astype(jnp.int32)
+    return jnp.where(cold, logits.argmax(axis=-1), drawn)

@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from nets.recurrent.half_precision import is_half
 from nets.types import Cell, Params, State
 
 
@@ -38,10 +39,11 @@ def first_state(cell: Cell, params: Params, x: Any, state: State | None) -> Stat
         return jax.tree.map(jnp.asarray, state)
     if state is None:
         return cell.initial_state(params, x)
-    return _like(state, jax.eval_shape(lambda: cell.initial_state(params, x)))
+    expected = jax.eval_shape(lambda: cell.initial_state(params, x))
+    return _like(state, expected, params, x)
 
 
-def _like(state: State, expected: State) -> State:
+def _like(state: State, expected: State, params: Params, x: Any) -> State:
     """The given state as arrays, if it is what the cell's own would be."""
     if jax.tree.structure(state) != jax.tree.structure(expected):
         raise ValueError(
@@ -49,8 +51,13 @@ def _like(state: State, expected: State) -> State:
             f"got {jax.tree.structure(state)}"
         )
 
+    # Of a cell that runs in half precision and adds to its state in float32.
+    half = any(map(is_half, jax.tree.leaves((params, x))))
+
     def check(path, given, wanted):
         given = jnp.asarray(given)
+        if is_half(given) and wanted.dtype == jnp.float32 and half:
+            given = given.astype(wanted.dtype)
         if (given.shape, given.dtype) != (wanted.shape, wanted.dtype):
             raise ValueError(
                 f"expected the initial state{jax.tree_util.keystr(path)} to be "

@@ -3,7 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from nets.recurrent.regularisers import check_rate, check_takes_drop
+from nets.recurrent.reading import check_takes_drop, step_with
+from nets.recurrent.regularisers import check_rate
 from nets.types import Cell, factory
 
 
@@ -42,7 +43,7 @@ def h_detach(cell: Cell, rate: float = 0.5) -> Cell:
         Arpit et al. 2018, h-detach: modifying the LSTM gradient towards better
         optimization, https://arxiv.org/abs/1810.03023
     """
-    check_rate("rate", rate)
+    rate = check_rate("rate", rate)
     check_takes_drop(cell)
 
     def noisy(key, params, x):
@@ -52,7 +53,7 @@ def h_detach(cell: Cell, rate: float = 0.5) -> Cell:
             def drop(h):
                 return jnp.where(detached, jax.lax.stop_gradient(h), h)
 
-            return cell.step(params, state, x, drop=drop)
+            return step_with(cell, params, state, x, drop)
 
         return step
 

@@ -43,7 +43,7 @@ def learned_state(cell: Cell) -> Cell:
 
     def init(key, inputs, features):
         params = cell.init(key, inputs, features)
-        image = jnp.zeros(any_image(inputs, cell.space), jnp.float32)
+        image = jnp.zeros(any_image(inputs, cell.space))
         one_place = (slice(1),) * cell.space
         return LearnedStateParams(
             params,

@@ -3,7 +3,6 @@
 Nothing is random unless `nets.unroll`, or a layer, is given a key.
 """
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +10,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from nets.recurrent.following import following
+from nets.recurrent.reading import check_takes_drop, step_with
 from nets.types import Cell, KeyArray, factory
 
 
@@ -43,7 +44,7 @@ def input_dropout(cell: Cell, rate: float) -> Cell:
         Gal and Ghahramani 2016, A theoretically grounded application of dropout in
         recurrent neural networks, https://arxiv.org/abs/1512.05287
     """
-    check_rate("rate", rate)
+    rate = check_rate("rate", rate)
 
     def noisy(key, params, x):
         key, inner = jax.random.split(key)
@@ -90,7 +91,7 @@ def recurrent_dropout(cell: Cell, rate: float) -> Cell:
         Gal and Ghahramani 2016, A theoretically grounded application of dropout in
         recurrent neural networks, https://arxiv.org/abs/1512.05287
     """
-    check_rate("rate", rate)
+    rate = check_rate("rate", rate)
     check_takes_drop(cell)
 
     def noisy(key, params, x):
@@ -103,11 +104,11 @@ def recurrent_dropout(cell: Cell, rate: float) -> Cell:
             return h
 
         # A step may read several: one mask each, drawn before time begins.
-        cell.step(params, cell.initial_state(params, x), x, drop=draw)
+        step_with(cell, params, cell.initial_state(params, x), x, draw)
 
         def step(state, x, key):
             own = iter(scales)
-            return cell.step(params, state, x, drop=lambda h: h * next(own))
+            return step_with(cell, params, state, x, lambda h: h * next(own))
 
         return step
 
@@ -121,8 +122,8 @@ def zoneout(inner: Cell, *, hidden: float = 0.0, cell: float = 0.0) -> Cell:
         h' = m h + (1 - m) step(h),    m ~ Bernoulli(hidden)
         c' = m c + (1 - m) step(c),    m ~ Bernoulli(cell)
 
-    Without a key, m is its mean: the rate. An output that is a part of the new state,
-    as an LSTM's h is, is what became of that part. Gradients pass the kept units whole.
+    Without a key, m is its mean: the rate. The output follows the state: what the step
+    computes it from is h' and c' as they are here. Gradients pass the kept units whole.
 
     Args:
         inner: A `Cell` whose state has a field `hidden`, and `cell` if that is to be
@@ -134,7 +135,9 @@ def zoneout(inner: Cell, *, hidden: float = 0.0, cell: float = 0.0) -> Cell:
         A `Cell` with the parameters and states of the given one.
 
     Raises:
-        ValueError: A rate is out of range, or is for a field that the state has not.
+        ValueError: A rate is out of range, or is for a field that the state has not; or
+            the step computes state and output inside one operation, such as a `scan`,
+            so that the output cannot follow.
 
     Example:
         >>> import nets
@@ -150,12 +153,12 @@ def zoneout(inner: Cell, *, hidden: float = 0.0, cell: float = 0.0) -> Cell:
         activations, https://arxiv.org/abs/1606.01305
     """
     rates = {"hidden": hidden, "cell": cell}
-    for name, rate in rates.items():
-        check_rate(name, rate)
+    rates = {name: check_rate(name, rate) for name, rate in rates.items()}
     rates = {name: rate for name, rate in rates.items() if rate}
 
-    def mix(old, stepped, keep):
-        new, y = stepped
+    def mix(step, old, keep):
+        """A step of the inner cell, with some of its new state kept from the old."""
+        new, _ = out = step(old)
         kept = {}
         for name, rate in rates.items():
             if not hasattr(new, name):
@@ -164,14 +167,13 @@ def zoneout(inner: Cell, *, hidden: float = 0.0, cell: float = 0.0) -> Cell:
                     f"{rate}); got {type(new).__name__}"
                 )
             kept[name] = keep(name, getattr(old, name), getattr(new, name))
-        same = [name for name in kept if y is getattr(new, name)]
-        return new._replace(**kept), kept[same[0]] if same else y
+        return following(step, old, out, new._replace(**kept)) if kept else out
 
     def mean(name, old, new):
         return rates[name] * old + (1 - rates[name]) * new
 
     def step(params, state, x):
-        return mix(state, inner.step(params, state, x), mean)
+        return mix(lambda state: inner.step(params, state, x), state, mean)
 
     def noisy(key, params, x):
         inner_step = _noisy(inner)(key, params, x)
@@ -185,7 +187,7 @@ def zoneout(inner: Cell, *, hidden: float = 0.0, cell: float = 0.0) -> Cell:
                     jax.random.bernoulli(own, rates[name], new.shape), old, new
                 )
 
-            return mix(state, inner_step(state, x, inner_key), draw)
+            return mix(lambda state: inner_step(state, x, inner_key), state, draw)
 
         return step
 
@@ -221,7 +223,7 @@ def drop_connect(cell: Cell, rate: float) -> Cell:
         Merity, Keskar and Socher 2018, Regularizing and optimizing LSTM language
         models, https://arxiv.org/abs/1708.02182
     """
-    check_rate("rate", rate)
+    rate = check_rate("rate", rate)
 
     def noisy(key, params, x):
         if not hasattr(params, "w_h"):
@@ -267,41 +269,26 @@ def _dropped(rate: float) -> Callable[[KeyArray, Array], Array]:
     return one
 
 
-def check_takes_drop(cell: Cell) -> None:
-    """Refuse a cell that does not say what its recurrent weights read.
-
-    Args:
-        cell: A `Cell`.
-
-    Raises:
-        ValueError: Its step has no argument `drop`, or it is random already.
-
-    Example:
-        >>> import nets
-        >>> check_takes_drop(nets.lstm())
-    """
-    if "drop" not in inspect.signature(cell.step).parameters or cell.noisy:
-        raise ValueError(
-            "expected a cell whose step(params, state, x, drop) calls drop on the h "
-            "that its recurrent weights read, with no other noise inside; got another"
-        )
-
-
-def check_rate(name: str, rate: float) -> None:
+def check_rate(name: str, rate: float) -> float:
     """Refuse a rate that is no probability below 1.
 
     Args:
         name: What it is called.
         rate: A number.
 
+    Returns:
+        It as Python's float, which changes no array's dtype, as NumPy's numbers do.
+
     Raises:
         ValueError: It is out of range.
 
     Example:
         >>> check_rate("rate", 0.5)
+        0.5
     """
     if not 0 <= rate < 1:
         raise ValueError(f"expected {name} from 0 to below 1; got {rate}")
+    return float(rate)
 
 
 def _noisy(cell: Cell) -> Callable[..., Any]:

@@ -2,7 +2,6 @@
 
 import math
 import operator
-from functools import partial
 from typing import Any
 
 import jax
@@ -13,6 +12,7 @@ from nets.compiling import compiled
 from nets.linear_recurrence import linear_scan
 from nets.recurrent.batch import batch_shape
 from nets.recurrent.beginning import first_state
+from nets.recurrent.half_precision import as_given, with_wide_gradients
 from nets.recurrent.padding import (
     array_like,
     check_padding,
@@ -58,7 +58,9 @@ def unroll(
         xs: The inputs, [time, *batch, inputs], with spatial axes in front of the inputs
             if the cell reads images, or any tree of arrays [time, ...] if the cell
             takes a tree.
-        state: What s_{-1} is, by default `cell.initial_state(params, xs[0])`.
+        state: What s_{-1} is, by default `cell.initial_state(params, xs[0])`. What it
+            keeps in float32 of a cell in half precision may be given in half precision,
+            and then the last state is returned so too.
         lengths: Integers from 0 to time, of shape [*batch], or of its leading axes:
             from there on a sequence is padding.
         mask: Booleans, [time, *batch] or its leading axes, true where a step is real:
@@ -122,7 +124,8 @@ def unroll(
     options = {"lengths": lengths, "mask": mask, "reverse": reverse}
     options |= {"all_states": all_states, "key": key, "parallel": parallel}
     options |= {"remat": remat, "truncate": truncate, "deltas": deltas}
-    return _unroll(cell, params, xs, state, **options)
+    end, ys = _unroll(cell, params, xs, state, **options)
+    return (end if state is None else as_given(end, state)), ys
 
 
 @compiled
@@ -165,7 +168,7 @@ def _unroll(
             states = jax.tree.map(lambda s: s[0 if reverse else -1], states)
         return states, ys
 
-    keys, step = None, partial(cell.step, params)
+    keys, step = None, with_wide_gradients(cell.step, params)
     if noisy is not None and key is not None:
         once, each = jax.random.split(key)
         step, keys = noisy(once, params, blank), jax.random.split(each, time)

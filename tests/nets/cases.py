@@ -88,6 +88,39 @@ each_kind = pytest.mark.parametrize("cell", [CASES[c].cell for c in KINDS], ids=
 both_ways = pytest.mark.parametrize("reverse", [False, True], ids=["forward", "back"])
 
 
+# Entries of a state that steps add to: float32 in half precision too, as each cell's
+# state says. All others have the dtype of the inputs and the parameters.
+_ADDED_TO = {
+    "cell": "LSTM LSTM1997 PeepholeLSTM CoupledLSTM ProjectedLSTM LayerNormLSTM "
+    "ConvLSTM SRU QRNN",
+    "hidden": "GRU LayerNormGRU ConvGRU MGU JANET MinimalRNN STAR RHN IndRNN "
+    "AntisymmetricRNN OrthogonalRNN MinGRU MinLSTM RGLRU",
+    "hidden memory": "LEM",
+    "hidden velocity": "CoRNN UnICORNN",
+    "cell normaliser stabiliser": "SLSTM MLSTM",
+}
+WIDE = {
+    cell: set(entries.split())
+    for entries, cells in _ADDED_TO.items()
+    for cell in cells.split()
+}
+
+
+def state_dtypes(state: Any, dtype: str) -> dict[str, str]:
+    """What each entry of a cell's state should be, that reads arrays of dtype."""
+    wide = WIDE.get(type(state).__name__.removesuffix("State"), set())
+    half, fields = dtype in ("bfloat16", "float16"), getattr(state, "_asdict", None)
+    real = {
+        name: "float32" if half and name in wide else dtype
+        for name in (fields() if fields else state)
+    }
+    if type(state).__name__ in ("LRUState", "S5State"):
+        return {
+            name: "complex128" if dtype == "float64" else "complex64" for name in real
+        }
+    return real
+
+
 class Example(NamedTuple):
     params: Any
     xs: jax.Array

@@ -21,7 +21,7 @@ from nets.cells.qrnn import qrnn
 from nets.cells.rg_lru import rg_lru
 from nets.cells.s5 import s5
 from nets.cells.sru import sru
-from nets.linear_recurrence import wide
+from nets.linear import wide
 
 TIME = 7
 

@@ -1,0 +1,75 @@
+"""bfloat16 and float16 over time: what is summed over many steps is wider."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from nets.linear import wide
+from nets.types import Params, State
+
+
+def is_half(a: Any) -> bool:
+    """Whether it is of a type of real numbers that is narrower than float32.
+
+    Args:
+        a: An array, its shape, or anything else.
+
+    Returns:
+        True for bfloat16, float16 and below.
+
+    Example:
+        >>> is_half(jnp.ones(2, jnp.bfloat16)), is_half(jnp.ones(2)), is_half(1)
+        (True, False, False)
+    """
+    dtype = getattr(a, "dtype", None)
+    if dtype is None or not jnp.issubdtype(dtype, jnp.floating):
+        return False
+    return jnp.finfo(dtype).bits < 32
+
+
+def with_wide_gradients(step: Callable[..., Any], params: Params) -> Callable[..., Any]:
+    """The step of these parameters, whose gradients are summed in float32 over time.
+
+    In bfloat16 the sum over more than 256 equal steps would stop there. Parameters of
+    float32 and above are handed over as they are.
+
+    Args:
+        step: A cell's.
+        params: Its parameters.
+
+    Returns:
+        `state, y = function(state, x)`.
+
+    Example:
+        >>> step = with_wide_gradients(lambda w, state, x: (w * state, x), 2.0)
+        >>> step(3.0, 4.0)
+        (6.0, 4.0)
+    """
+    widened = jax.tree.map(lambda p: wide(p) if is_half(p) else p, params)
+
+    def run(*args):
+        narrow = jax.tree.map(
+            lambda w, p: w.astype(p.dtype) if is_half(p) else w, widened, params
+        )
+        return step(narrow, *args)
+
+    return run
+
+
+def as_given(end: State, given: State) -> State:
+    """The last state in the types of the first one, where that is half precision.
+
+    Args:
+        end: The last state.
+        given: The first one.
+
+    Returns:
+        The last state, which can be carried over in the place of the first.
+
+    Example:
+        >>> as_given(jnp.ones(2), jnp.zeros(2, jnp.bfloat16)).dtype.name
+        'bfloat16'
+    """
+    return jax.tree.map(lambda e, s: e.astype(s.dtype) if is_half(s) else e, end, given)
