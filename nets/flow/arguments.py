@@ -70,4 +70,5 @@ def floats(values: ArrayLike | Sequence[Any]) -> Float[Array, "..."]:
         (dtype('float32'), dtype('float32'))
     """
     array = jnp.asarray(values)
-    return array.astype(jnp.promote_types(array.dtype, jnp.float32))
+    wide = jnp.issubdtype(array.dtype, jnp.inexact) and array.dtype.itemsize >= 4
+    return array if wide else array.astype(jnp.float32)

@@ -2,7 +2,7 @@
 
 import math
 import operator
-from typing import NamedTuple
+from typing import NamedTuple, SupportsIndex
 
 import jax
 import jax.core
@@ -25,9 +25,9 @@ _TOLERANCE = 3e-3  # of the gradient, in ridges: bits are then good to three pla
 def label_information(
     states: PyTree[Shaped[Array, "..."]],
     labels: ArrayLike,
-    classes: int,
+    classes: SupportsIndex,
     *,
-    folds: int = 5,
+    folds: SupportsIndex = 5,
     ridge: float = 1e-2,
 ) -> Float[Array, ""]:
     """How much of a label can be read linearly from a state: held-out bits.

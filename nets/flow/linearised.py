@@ -234,7 +234,8 @@ def jacobian_product(
                 _, push = jax.linearize(vector_step, vector)
                 pushed = jax.vmap(push, in_axes=-1, out_axes=-1)(columns)
             except TypeError:  # a step with a backward pass of its own (`custom_vjp`)
-                pushed = _by_reverse_mode(vector_step, vector) @ columns
+                jacobian = _by_reverse_mode(vector_step, vector)
+                pushed = jnp.matmul(jacobian, columns, precision="highest")
         return where_real(step.real, pushed, columns)
 
     return product

@@ -1,6 +1,6 @@
 """Lyapunov exponents: at which rates small differences of the state grow or shrink."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, SupportsIndex
 
 import jax
 import jax.numpy as jnp
@@ -43,8 +43,8 @@ def lyapunov_spectrum(
     xs: Any,
     state: State | None = None,
     *,
-    count: int | None = None,
-    warmup: int = 0,
+    count: SupportsIndex | None = None,
+    warmup: SupportsIndex = 0,
     lengths: ArrayLike | None = None,
     mask: ArrayLike | None = None,
     reverse: bool = False,
@@ -171,8 +171,8 @@ def growths(
     xs: Any,
     state: State | None = None,
     *,
-    count: int | None,
-    warmup: int = 0,
+    count: SupportsIndex | None,
+    warmup: SupportsIndex = 0,
     **options: Any,
 ) -> Growths:
     """What `lyapunov_spectrum` takes the means of; the arguments are its own.

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, SupportsIndex
 
 import jax
 import jax.numpy as jnp
@@ -132,7 +132,7 @@ def flossing_penalty(
     xs: Any,
     state: State | None = None,
     *,
-    count: int = 1,
+    count: SupportsIndex = 1,
     target: float = 0.0,
     **options: Any,
 ) -> Float[Array, ""]:

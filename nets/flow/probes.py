@@ -2,6 +2,7 @@
 
 import math
 import operator
+from typing import SupportsIndex
 
 import jax
 import jax.core
@@ -26,7 +27,7 @@ def memory_probe(
     states: PyTree[Shaped[Array, "..."]],
     targets: Shaped[Array, "..."],
     *,
-    folds: int = 5,
+    folds: SupportsIndex = 5,
     ridge: float = 1e-3,
 ) -> Float[Array, " targets"]:
     """How well numbers can be read linearly from a state: held-out R^2.
@@ -81,9 +82,9 @@ def memory_probe(
 def label_probe(
     states: PyTree[Shaped[Array, "..."]],
     labels: ArrayLike,
-    classes: int,
+    classes: SupportsIndex,
     *,
-    folds: int = 5,
+    folds: SupportsIndex = 5,
     ridge: float = 1e-3,
 ) -> Float[Array, ""]:
     """How well labels can be read linearly from a state: held-out accuracy.
@@ -133,10 +134,10 @@ def memory_curve(
     xs: PyTree[Shaped[Array, "..."]],
     state: State | None = None,
     *,
-    lags: int | None = None,
-    folds: int = 5,
+    lags: SupportsIndex | None = None,
+    folds: SupportsIndex = 5,
     ridge: float = 1e-3,
-    batch_axes: int = 1,
+    batch_axes: SupportsIndex = 1,
     reverse: bool = False,
     lengths: ArrayLike | None = None,
     mask: ArrayLike | None = None,

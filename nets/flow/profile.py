@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, SupportsIndex
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ from nets.types import State
 
 
 def log_norms(
-    gradients: State, batch_axes: int | None = None
+    gradients: State, batch_axes: SupportsIndex | None = None
 ) -> Float[Array, "time *batch"]:
     """ln of the Euclidean norm of each step's gradient, over the whole state.
 

@@ -1,6 +1,6 @@
 """How far a small difference of the first state is carried, and along what."""
 
-from typing import Any
+from typing import Any, SupportsIndex
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +29,7 @@ def transport(
     xs: Any,
     state: State | None = None,
     *,
-    count: int | None = 1,
+    count: SupportsIndex | None = 1,
     lengths: ArrayLike | None = None,
     mask: ArrayLike | None = None,
     reverse: bool = False,
