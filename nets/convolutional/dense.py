@@ -76,6 +76,7 @@ def flatten(xs: Shaped[Array, "..."], axes: Whole) -> Shaped[Array, "*batch feat
         >>> flatten(jnp.ones((2, 4, 4, 3)), axes=2).shape
         (2, 48)
     """
+    xs = jnp.asarray(xs)
     axes = int(axes) if whole_number(axes) else -1
     if axes < 0 or xs.ndim < axes + 1:
         raise ValueError(
