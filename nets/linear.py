@@ -34,7 +34,7 @@ def wide(*trees: Any) -> Any:
 
 
 def add_bias(
-    x: Float[Array, "*batch features"], b: Float[Array, " features"]
+    x: Float[Array, "*batch features"], b: Float[Array, "..."]
 ) -> Float[Array, "*batch features"]:
     """x + b for every member of the batch.
 
@@ -43,15 +43,23 @@ def add_bias(
 
     Args:
         x: Any number of batch axes, then features.
-        b: The bias, one number a feature.
+        b: The bias, [features].
 
     Returns:
         The sum, of x's shape.
+
+    Raises:
+        ValueError: b has another shape, such as one number that would be broadcast.
 
     Example:
         >>> add_bias(jnp.zeros((2, 3)), jnp.ones(3)).tolist()
         [[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]]
     """
+    if b.shape != x.shape[-1:]:
+        raise ValueError(
+            f"expected a bias of {x.shape[-1]} numbers, one a feature; got shape "
+            f"{list(b.shape)}"
+        )
     return x + jnp.broadcast_to(b, x.shape)
 
 

@@ -10,7 +10,14 @@ from jaxtyping import Array
 
 from nets import convolutional
 from nets.convolutional import ConvParams, DenseParams, SeparableConvParams
-from nets.convolutional.geometry import Sizes, by, per_axis, window
+from nets.convolutional.geometry import (
+    Sizes,
+    Whole,
+    by,
+    per_axis,
+    positive,
+    window,
+)
 from nets.convolutional.padding import Padding
 from nets.initializers import kernels
 from nets.types import Layer, Window, factory
@@ -20,13 +27,13 @@ Activation = Callable[[Array], Array]
 
 @factory
 def conv(
-    filters: int,
-    kernel_size: Sequence[int],
+    filters: Whole,
+    kernel_size: Sequence[Whole],
     *,
     strides: Sizes = 1,
     padding: Padding = "valid",
     dilation: Sizes = 1,
-    groups: int = 1,
+    groups: Whole = 1,
     use_bias: bool = True,
     activation: Activation | None = jax.nn.relu,
     scheme: kernels.KernelScheme = kernels.linen,
@@ -63,7 +70,7 @@ def conv(
         (5, 8, 8, 16)
     """
     size = window("kernel_size", kernel_size)
-    _positive("filters", filters)
+    filters, groups = positive("filters", filters), positive("groups", groups)
     options = {
         "strides": strides,
         "padding": padding,
@@ -83,9 +90,9 @@ def conv(
 
 @factory
 def depthwise_conv(
-    kernel_size: Sequence[int],
+    kernel_size: Sequence[Whole],
     *,
-    multiplier: int = 1,
+    multiplier: Whole = 1,
     strides: Sizes = 1,
     padding: Padding = "valid",
     dilation: Sizes = 1,
@@ -116,7 +123,7 @@ def depthwise_conv(
         (3, 3, 1, 6)
     """
     size = window("kernel_size", kernel_size)
-    _positive("multiplier", multiplier)
+    multiplier = positive("multiplier", multiplier)
     stride, extent = _stride_and_extent(size, strides, dilation)
 
     def init(key, shape):
@@ -145,10 +152,10 @@ def depthwise_conv(
 
 @factory
 def separable_conv(
-    filters: int,
-    kernel_size: Sequence[int],
+    filters: Whole,
+    kernel_size: Sequence[Whole],
     *,
-    multiplier: int = 1,
+    multiplier: Whole = 1,
     strides: Sizes = 1,
     padding: Padding = "valid",
     dilation: Sizes = 1,
@@ -180,8 +187,8 @@ def separable_conv(
         ((3, 3, 1, 4), (4, 16))
     """
     size = window("kernel_size", kernel_size)
-    _positive("filters", filters)
-    _positive("multiplier", multiplier)
+    filters = positive("filters", filters)
+    multiplier = positive("multiplier", multiplier)
     stride, extent = _stride_and_extent(size, strides, dilation)
 
     def init(key, shape):
@@ -208,13 +215,13 @@ def separable_conv(
 
 @factory
 def conv_transpose(
-    filters: int,
-    kernel_size: Sequence[int],
+    filters: Whole,
+    kernel_size: Sequence[Whole],
     *,
     strides: Sizes = 1,
     padding: Padding = "valid",
     dilation: Sizes = 1,
-    groups: int = 1,
+    groups: Whole = 1,
     output_padding: Sizes | None = None,
     use_bias: bool = True,
     activation: Activation | None = jax.nn.relu,
@@ -245,7 +252,7 @@ def conv_transpose(
         (5, 8, 8, 16)
     """
     size = window("kernel_size", kernel_size)
-    _positive("filters", filters)
+    filters, groups = positive("filters", filters), positive("groups", groups)
     stride, extent = _stride_and_extent(size, strides, dilation)
     finer = tuple(1 / s for s in stride)
     seen = tuple(1 + (e - 1) * s for e, s in zip(extent, finer, strict=True))
@@ -268,7 +275,7 @@ def conv_transpose(
 
 @factory
 def dense(
-    features: int,
+    features: Whole,
     *,
     use_bias: bool = True,
     activation: Activation | None = jax.nn.relu,
@@ -294,7 +301,7 @@ def dense(
         >>> layer.apply(params, jax.numpy.ones((5, 64))).shape
         (5, 10)
     """
-    _positive("features", features)
+    features = positive("features", features)
 
     def init(key, shape):
         w, b = scheme(key, (shape[-1], features))
@@ -315,7 +322,7 @@ def dense(
 def _init(size, filters, groups, use_bias, scheme, key, shape):
     """The parameters of a convolution for examples of this shape."""
     inputs = _channels(shape, size)
-    if groups < 1 or inputs % groups or filters % groups:
+    if inputs % groups or filters % groups:
         raise ValueError(
             f"expected groups that divide the {inputs} channels and the {filters} "
             f"filters; got {groups}"
@@ -347,16 +354,12 @@ def _channels(shape: Sequence[int], size: Sequence[int]) -> int:
     return shape[-1]
 
 
-def _positive(name: str, value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"expected {name} to be a positive integer; got {value!r}")
-
-
 def _said(stride, dilation, groups=1) -> str:
     """The options that are not as usual, in words."""
     said = ""
     if math.prod(stride) != 1:
         said += f", stride {by([int(s) for s in stride])}"
-    if dilation not in (1, (1,) * len(stride)):
-        said += f", dilation {dilation if isinstance(dilation, int) else by(dilation)}"
+    spread = per_axis("dilation", dilation, len(stride))
+    if math.prod(spread) != 1:
+        said += f", dilation {by(spread) if isinstance(dilation, tuple) else dilation}"
     return said + (f", {groups} groups" if groups > 1 else "")

@@ -11,9 +11,10 @@ from jaxtyping import Array, Shaped
 
 from nets import convolutional
 from nets.blocks.reshaping import no_params
-from nets.convolutional.geometry import Sizes, by, per_axis
+from nets.convolutional.geometry import Sizes, Whole, by, per_axis, positive
 from nets.convolutional.geometry import window as checked
 from nets.convolutional.padding import Padding
+from nets.convolutional.upsampling import scaled
 from nets.types import Layer, Window, factory
 
 # How many inputs an interpolation weighs, along each axis.
@@ -25,7 +26,7 @@ REACH = {"nearest": 1, "linear": 2, "cubic": 4, "cubic-pytorch": 4} | {
 
 @factory
 def max_pool(
-    window: Sequence[int],
+    window: Sequence[Whole],
     *,
     strides: Sizes | None = None,
     padding: Padding = "valid",
@@ -62,7 +63,7 @@ def max_pool(
 
 @factory
 def mean_pool(
-    window: Sequence[int],
+    window: Sequence[Whole],
     *,
     strides: Sizes | None = None,
     padding: Padding = "valid",
@@ -102,7 +103,7 @@ def mean_pool(
 
 @factory
 def lp_pool(
-    window: Sequence[int],
+    window: Sequence[Whole],
     p: int | float = 2.0,
     *,
     strides: Sizes | None = None,
@@ -138,7 +139,7 @@ def lp_pool(
 
 
 @factory
-def adaptive_max_pool(sizes: Sequence[int | None]) -> Layer:
+def adaptive_max_pool(sizes: Sequence[Whole | None]) -> Layer:
     """The largest numbers, in so many windows: `nets.adaptive_max_pool` as a layer.
 
     Args:
@@ -158,7 +159,7 @@ def adaptive_max_pool(sizes: Sequence[int | None]) -> Layer:
 
 
 @factory
-def adaptive_mean_pool(sizes: Sequence[int | None]) -> Layer:
+def adaptive_mean_pool(sizes: Sequence[Whole | None]) -> Layer:
     """The means, in so many windows: `nets.adaptive_mean_pool` as a layer.
 
     Args:
@@ -178,7 +179,7 @@ def adaptive_mean_pool(sizes: Sequence[int | None]) -> Layer:
 
 
 @factory
-def global_max_pool(axes: int) -> Layer:
+def global_max_pool(axes: Whole) -> Layer:
     """The largest number of each feature map: `nets.global_max_pool` as a layer.
 
     Args:
@@ -197,7 +198,7 @@ def global_max_pool(axes: int) -> Layer:
 
 
 @factory
-def global_mean_pool(axes: int) -> Layer:
+def global_mean_pool(axes: Whole) -> Layer:
     """The mean of each feature map: `nets.global_mean_pool` as a layer.
 
     Args:
@@ -217,9 +218,9 @@ def global_mean_pool(axes: int) -> Layer:
 
 @factory
 def upsample(
-    factor: Sequence[int | float] | None = None,
+    factor: Sequence[Any] | None = None,
     *,
-    sizes: Sequence[int] | None = None,
+    sizes: Sequence[Whole] | None = None,
     method: str = "nearest",
     align_corners: bool = False,
 ) -> Layer:
@@ -248,6 +249,8 @@ def upsample(
             "expected a factor or sizes, a tuple with a number for each spatial axis; "
             f"got factor={factor}, sizes={sizes}"
         )
+    if sizes is not None:
+        sizes = per_axis("sizes", sizes, len(sizes))
     reach = REACH[method]
     run = partial(
         convolutional.upsample,
@@ -259,7 +262,7 @@ def upsample(
 
     def window(shape):
         space = shape[:-1]
-        wanted = sizes or [int(n * f) for n, f in zip(space, factor or (), strict=True)]
+        wanted = sizes or scaled(space, factor or ())[0]
         axes = [
             _resized(n, o, reach, align_corners)
             for n, o in zip(space, wanted, strict=True)
@@ -277,7 +280,7 @@ def upsample(
 
 
 @factory
-def unpool(window: Sequence[int]) -> Layer:
+def unpool(window: Sequence[Whole]) -> Layer:
     """Each number at the first place of its window, and zeros around it, as a layer.
 
     Where the maxima of a pool were, `nets.unpool` sets each number at its own place: it
@@ -324,7 +327,7 @@ def _spread(xs: Shaped[Array, "..."], size: Sequence[int]) -> Shaped[Array, "...
 
 
 def _pool(
-    function: Callable, window: Sequence[int], strides: Sizes | None, **options: Any
+    function: Callable, window: Sequence[Whole], strides: Sizes | None, **options: Any
 ) -> Layer:
     """A layer that moves a window."""
     size = checked("window", window)
@@ -344,13 +347,14 @@ def _pool(
     )
 
 
-def _adaptive(function: Callable, sizes: Sequence[int | None]) -> Layer:
+def _adaptive(function: Callable, sizes: Sequence[Whole | None]) -> Layer:
     """A layer of windows that are as large as they need to be."""
     if not isinstance(sizes, Sequence):
         raise ValueError(
             "expected sizes, a tuple with a number (or None) for each spatial axis; "
             f"got {sizes!r}"
         )
+    sizes = [o if o is None else positive("each of sizes", o) for o in sizes]
 
     def window(shape):
         stride = [Fraction(n, o or n) for n, o in zip(shape[:-1], sizes, strict=True)]
@@ -368,8 +372,9 @@ def _adaptive(function: Callable, sizes: Sequence[int | None]) -> Layer:
     )
 
 
-def _global(function: Callable, axes: int) -> Layer:
+def _global(function: Callable, axes: Whole) -> Layer:
     """A layer that sees all of a feature map."""
+    axes = positive("axes", axes)
     return Layer(
         no_params,
         partial(_apply, partial(function, axes=axes)),

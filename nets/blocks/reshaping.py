@@ -8,7 +8,7 @@ from functools import partial
 from jaxtyping import Array
 
 from nets import convolutional
-from nets.convolutional.geometry import by
+from nets.convolutional.geometry import Whole, by, per_axis, positive
 from nets.types import Layer, Window, factory
 
 
@@ -39,7 +39,7 @@ def activation(function: Callable[[Array], Array]) -> Layer:
 
 
 @factory
-def flatten(axes: int) -> Layer:
+def flatten(axes: Whole) -> Layer:
     """The feature maps of each example as one vector, place by place.
 
     Args:
@@ -54,6 +54,7 @@ def flatten(axes: int) -> Layer:
         >>> blocks.flatten(axes=2).apply((), jax.numpy.ones((5, 4, 4, 3))).shape
         (5, 48)
     """
+    (axes,) = per_axis("axes", axes, 1, least=0)
     return Layer(
         no_params,
         partial(_apply, partial(convolutional.flatten, axes=axes)),
@@ -63,7 +64,7 @@ def flatten(axes: int) -> Layer:
 
 
 @factory
-def reshape(shape: Sequence[int]) -> Layer:
+def reshape(shape: Sequence[Whole]) -> Layer:
     """A vector as feature maps: what `flatten` did, undone.
 
     Args:
@@ -72,18 +73,22 @@ def reshape(shape: Sequence[int]) -> Layer:
     Returns:
         A `Layer` without parameters.
 
+    Raises:
+        ValueError: A size is no positive integer.
+
     Example:
         >>> import jax
         >>> from nets import blocks
         >>> blocks.reshape((4, 4, 3)).apply((), jax.numpy.ones((5, 48))).shape
         (5, 4, 4, 3)
     """
+    shape = [positive("each size of the shape", size) for size in shape]
 
     def apply(params, xs):
         if xs.ndim < 1 or xs.shape[-1] != math.prod(shape):
             raise ValueError(
                 f"expected an input [*batch, {math.prod(shape)}], to be made "
-                f"{list(shape)}; got shape {list(xs.shape)}"
+                f"{shape}; got shape {list(xs.shape)}"
             )
         return xs.reshape(*xs.shape[:-1], *shape)
 

@@ -1,5 +1,6 @@
 """Pools whose output has a given size: one number a channel, or so many windows."""
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -9,16 +10,19 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Shaped
 
-from nets.convolutional.geometry import one_batch, per_axis
-from nets.convolutional.pooling import first_of, max_pool, mean_dtypes
+from nets.convolutional.dtypes import mean_dtypes
+from nets.convolutional.geometry import Whole, one_batch, per_axis, whole_number
+from nets.convolutional.maxima import better, global_places, maxima
+from nets.convolutional.pooling import max_pool
 
 
-def global_max_pool(xs: Shaped[Array, "..."], axes: int) -> Shaped[Array, "..."]:
+def global_max_pool(xs: Shaped[Array, "..."], axes: Whole) -> Shaped[Array, "..."]:
     """The largest number of each channel.
 
         y[c] = max over all places p of x[p, c]
 
-    Of equal numbers the first is the maximum, and gets the gradient.
+    Of equal numbers the first is the maximum, and gets the gradient; where there are
+    NaNs, the last of them.
 
     Args:
         xs: [*batch, *space, channels].
@@ -39,14 +43,11 @@ def global_max_pool(xs: Shaped[Array, "..."], axes: int) -> Shaped[Array, "..."]
     """
     axes = _count(axes)
     xs, batch = one_batch(xs, axes, "a global pool")
-    xs = xs.reshape(xs.shape[0], math.prod(xs.shape[1:-1]), xs.shape[-1])
-    # jnp.max would share the gradient among equal numbers.
-    first = jnp.argmax(xs, axis=1, keepdims=True)
-    ys = jnp.take_along_axis(xs, first, axis=1, mode="clip")
-    return ys.reshape(*batch, xs.shape[-1])
+    largest = functools.partial(jnp.max, axis=tuple(range(1, axes + 1)))
+    return maxima(largest, global_places, xs).reshape(*batch, xs.shape[-1])
 
 
-def global_mean_pool(xs: Shaped[Array, "..."], axes: int) -> Shaped[Array, "..."]:
+def global_mean_pool(xs: Shaped[Array, "..."], axes: Whole) -> Shaped[Array, "..."]:
     """The mean of each channel.
 
         y[c] = mean over all places p of x[p, c]
@@ -77,14 +78,14 @@ def global_mean_pool(xs: Shaped[Array, "..."], axes: int) -> Shaped[Array, "..."
 
 
 def adaptive_max_pool(
-    xs: Shaped[Array, "..."], sizes: Sequence[int | None]
+    xs: Shaped[Array, "..."], sizes: Sequence[Whole | None]
 ) -> Shaped[Array, "..."]:
     """The largest numbers, with as many outputs as are asked for.
 
         y[i, c] = max of x[p, c] over floor(i n / o) <= p < ceil((i + 1) n / o)
 
     along each axis of n inputs and o outputs. Where o does not divide n, the windows
-    differ in size and overlap. Of equal numbers the first gets the gradient.
+    differ in size and overlap. The gradient goes where that of `max_pool` would.
 
     Args:
         xs: [*batch, *space, channels], as many spatial axes as there are sizes.
@@ -108,15 +109,15 @@ def adaptive_max_pool(
     if all(n % o == 0 for n, o in zip(space, sizes, strict=True)):
         ys = max_pool(xs, [n // o for n, o in zip(space, sizes, strict=True)])
     else:
-        # The last axis first: then the first row wins, and in it the first column.
-        ys = xs
-        for axis in reversed(range(1, xs.ndim - 1)):
-            ys = _maxima(ys, *_spans(xs.shape[axis], sizes[axis - 1]), axis)
+        spans = [_spans(n, o) for n, o in zip(space, sizes, strict=True)]
+        ys = maxima(
+            lambda xs: _maxima(xs, spans)[0], lambda xs: _maxima(xs, spans)[1], xs
+        )
     return ys.reshape(*batch, *ys.shape[1:])
 
 
 def adaptive_mean_pool(
-    xs: Shaped[Array, "..."], sizes: Sequence[int | None]
+    xs: Shaped[Array, "..."], sizes: Sequence[Whole | None]
 ) -> Shaped[Array, "..."]:
     """The means, with as many outputs as are asked for.
 
@@ -182,12 +183,12 @@ def mix(
 
 
 def _count(axes: Any) -> int:
-    if axes not in (1, 2, 3):
+    if not whole_number(axes) or int(axes) not in (1, 2, 3):
         raise ValueError(
             "expected a global pool to be told how many spatial axes there are: 1, 2 "
             f"or 3; got {axes!r}"
         )
-    return axes
+    return int(axes)
 
 
 def _sized(xs, sizes):
@@ -210,12 +211,24 @@ def _spans(n, o):
     return i * n // o, -(-(i + 1) * n // o)
 
 
-def _maxima(xs, first, last, axis):
-    """The largest of each window along one axis."""
+def _maxima(xs, spans):
+    """The largest number of each window, and its place."""
+    space = xs.shape[1:-1]
+    at = jnp.arange(math.prod(space), dtype=jnp.int32).reshape(1, *space, 1)
+    best, at = xs, jnp.broadcast_to(at, xs.shape)
+    # The last axis first: then the first row wins, and in it the first column.
+    for axis in reversed(range(1, xs.ndim - 1)):
+        best, at = _maxima_along(best, at, axis, *spans[axis - 1])
+    return best, at
+
+
+def _maxima_along(numbers, places, axis, first, last):
+    """The largest number of each window along one axis, and its place."""
     # A window that is shorter than the longest sees its last place again.
-    longest = int((last - first).max())
-    places = (np.minimum(first + p, last - 1) for p in range(longest))
-    best, *rest = (jnp.take(xs, p, axis, mode="clip") for p in places)
-    for found in rest:
-        best = jnp.where(first_of(best, found), found, best)
-    return best
+    steps = [np.minimum(first + p, last - 1) for p in range(int((last - first).max()))]
+    best, at = (jnp.take(a, steps[0], axis, mode="clip") for a in (numbers, places))
+    for step in steps[1:]:
+        found, here = (jnp.take(a, step, axis, mode="clip") for a in (numbers, places))
+        later = better(best, found)
+        best, at = jnp.where(later, found, best), jnp.where(later, here, at)
+    return best, at

@@ -1,18 +1,22 @@
 """Convolutions, of sequences, images and volumes."""
 
+import math
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Shaped
 
+from nets.convolutional.dtypes import wide
 from nets.convolutional.geometry import (
     Sizes,
+    Whole,
     by,
     one_batch,
     output_sizes,
     per_axis,
+    positive,
     taps,
 )
 from nets.convolutional.padding import FILLS, Padding, pad, pads
@@ -44,7 +48,7 @@ def conv(
     strides: Sizes = 1,
     padding: Padding = "valid",
     dilation: Sizes = 1,
-    groups: int = 1,
+    groups: Whole = 1,
 ) -> Float[Array, "..."]:
     """A convolution: each output is a weighted sum of what a window of the input shows.
 
@@ -70,11 +74,12 @@ def conv(
             With as many groups as inputs the convolution is depthwise.
 
     Returns:
-        [*batch, *space', filters], of the dtype that xs and params have together.
+        [*batch, *space', filters], of the dtype that xs and params have together; added
+        up, bias included, in float32 at the least, and rounded once.
 
     Raises:
-        ValueError: The shapes do not fit each other, or the window is larger than the
-            padded input.
+        ValueError: The shapes do not fit each other, the window is larger than the
+            padded input, or the kernel has not 1, 2 or 3 spatial axes.
 
     Example:
         >>> import jax, nets
@@ -93,32 +98,15 @@ def conv(
         https://arxiv.org/abs/1603.07285
     """
     kernel, bias, xs = same_dtype(params.kernel, params.bias, xs)
-    size, axes = kernel.shape[:-2], kernel.ndim - 2
-    xs, batch = one_batch(xs, axes, f"a convolution with a {by(size)} kernel")
-    check_channels(kernel, bias, xs, groups)
-    space = xs.shape[1:-1]
-    strides = per_axis("strides", strides, axes)
-    dilation = per_axis("dilation", dilation, axes)
-    pairs = pads(padding, space, size, strides, dilation)
-    sizes = output_sizes(space, size, strides, dilation, pairs)
-    if isinstance(padding, str) and padding in FILLS:
-        xs, pairs = pad(xs, pairs, padding), ((0, 0),) * axes
-    options = {
-        "strides": strides,
-        "pairs": pairs,
-        "dilation": dilation,
-        "groups": groups,
-    }
-    # On a CPU, XLA's convolution is slow in a loop and over stacked kernels, which is
-    # how training runs: there, products of matrices are 10 to 20 times faster.
-    ys = jax.lax.platform_dependent(
-        xs,
+    ys = sums(
         kernel,
-        cpu=partial(_by_products, sizes=sizes, **options),
-        default=partial(_by_xla, **options),
+        xs,
+        strides=strides,
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
     )
-    ys = ys.reshape(*batch, *sizes, kernel.shape[-1])
-    return ys if bias is None else add_bias(ys, bias)
+    return biased(ys, bias, xs.dtype)
 
 
 def separable_conv(
@@ -160,30 +148,79 @@ def separable_conv(
         Chollet 2017, Xception: deep learning with depthwise separable convolutions,
         CVPR, https://arxiv.org/abs/1610.02357
     """
-    deep = conv(
-        ConvParams(params.depthwise, None),
+    depthwise, pointwise, bias, xs = same_dtype(*params, xs)
+    deep = sums(
+        depthwise,
         xs,
         strides=strides,
         padding=padding,
         dilation=dilation,
-        groups=xs.shape[-1],
+        groups=max(xs.shape[-1], 1) if xs.ndim else 1,
     )
-    ys = deep @ params.pointwise
-    return ys if params.bias is None else add_bias(ys, params.bias)
+    if pointwise.ndim != 2 or pointwise.shape[0] != deep.shape[-1]:
+        raise ValueError(
+            f"expected a pointwise kernel [{deep.shape[-1]}, filters], one row for "
+            f"each map of the depthwise one; got shape {list(pointwise.shape)}"
+        )
+    return biased(deep @ pointwise.astype(deep.dtype), bias, xs.dtype)
 
 
-def same_dtype(kernel, bias, xs):
-    """All in the dtype that they have together."""
-    given = (kernel, xs) if bias is None else (kernel, bias, xs)
-    dtype = jnp.result_type(*given)
-    kernel, xs = jnp.asarray(kernel, dtype), jnp.asarray(xs, dtype)
-    return kernel, None if bias is None else jnp.asarray(bias, dtype), xs
+def sums(kernel, xs, *, strides, padding, dilation, groups):
+    """The convolution without its bias, in the dtype in which it is added up."""
+    check_kernel(kernel)
+    groups = positive("groups", groups)
+    size, axes = kernel.shape[:-2], kernel.ndim - 2
+    xs, batch = one_batch(xs, axes, f"a convolution with a {by(size)} kernel")
+    check_channels(kernel, xs, groups)
+    space = xs.shape[1:-1]
+    strides = per_axis("strides", strides, axes)
+    dilation = per_axis("dilation", dilation, axes)
+    pairs = pads(padding, space, size, strides, dilation)
+    sizes = output_sizes(space, size, strides, dilation, pairs)
+    options = {
+        "strides": strides,
+        "pairs": pairs,
+        "padding": padding,
+        "dilation": dilation,
+        "groups": groups,
+    }
+    # On a CPU, XLA's convolution is slow in a loop and over stacked kernels, which is
+    # how training runs: there, products of matrices are 10 to 20 times faster.
+    ys = jax.lax.platform_dependent(
+        xs,
+        kernel,
+        cpu=partial(_by_products, sizes=sizes, **options),
+        default=partial(_by_xla, **options),
+    )
+    return ys.reshape(*batch, *sizes, kernel.shape[-1])
 
 
-def check_channels(kernel, bias, xs, groups):
+def biased(ys, bias, dtype):
+    """Sums with their bias, rounded to the dtype."""
+    if bias is not None:
+        ys = add_bias(ys, bias.astype(ys.dtype))
+    return ys.astype(dtype)
+
+
+def same_dtype(*arrays: Any) -> list[Any]:
+    """All in the dtype that they have together; None stays None."""
+    dtype = jnp.result_type(*(array for array in arrays if array is not None))
+    return [None if array is None else jnp.asarray(array, dtype) for array in arrays]
+
+
+def check_kernel(kernel):
+    """Refuse kernels that do not have 1, 2 or 3 spatial axes."""
+    if kernel.ndim not in (3, 4, 5):
+        raise ValueError(
+            "expected a kernel of 1, 2 or 3 spatial axes, [*size, inputs / groups, "
+            f"filters]; got shape {list(kernel.shape)}"
+        )
+
+
+def check_channels(kernel, xs, groups):
     """Refuse channels that the kernel was not made for."""
     inputs, filters = kernel.shape[-2:]
-    if groups < 1 or filters % groups:
+    if filters % groups:
         raise ValueError(
             f"expected groups that divide the {filters} filters; got {groups}"
         )
@@ -192,27 +229,28 @@ def check_channels(kernel, bias, xs, groups):
             f"expected {inputs * groups} channels in the input's last axis, as the "
             f"kernel was made for; got {xs.shape[-1]}"
         )
-    if bias is not None and bias.shape != (filters,):
-        raise ValueError(
-            f"expected a bias of {filters} numbers, one a filter; got shape "
-            f"{list(bias.shape)}"
-        )
 
 
-def _by_products(xs, kernel, *, sizes, strides, pairs, dilation, groups):
+def _by_products(xs, kernel, *, sizes, strides, pairs, padding, dilation, groups):
     """One product of what all windows show (im2col) with the kernel as a matrix."""
     size, (inputs, filters) = kernel.shape[:-2], kernel.shape[-2:]
-    seen = taps(pad(xs, pairs), size, strides, dilation, sizes)
+    # Widened before the windows are cut: the gradient adds up where they overlap.
+    xs, kernel = (array.astype(wide(array.dtype)) for array in (xs, kernel))
+    seen = taps(pad(xs, pairs, padding), size, strides, dilation, sizes)
+    rows = math.prod(size) * inputs
     if groups == 1:
-        return jnp.concatenate(seen, axis=-1) @ kernel.reshape(-1, filters)
+        return jnp.concatenate(seen, axis=-1) @ kernel.reshape(rows, filters)
     seen = [tap.reshape(*tap.shape[:-1], groups, inputs) for tap in seen]
-    places = kernel.reshape(-1, inputs, groups, filters // groups)
-    ys = jnp.einsum("...gi,igf->...gf", jnp.concatenate(seen, axis=-1), _flat(places))
+    weights = kernel.reshape(rows, groups, filters // groups)
+    ys = jnp.einsum("...gi,igf->...gf", jnp.concatenate(seen, axis=-1), weights)
     return ys.reshape(*ys.shape[:-2], filters)
 
 
-def _by_xla(xs, kernel, *, strides, pairs, dilation, groups):
-    return jax.lax.conv_general_dilated(
+def _by_xla(xs, kernel, *, strides, pairs, padding, dilation, groups):
+    if isinstance(padding, str) and padding in FILLS:
+        copied = pad(xs.astype(wide(xs.dtype)), pairs, padding)
+        xs, pairs = copied.astype(xs.dtype), ((0, 0),) * len(pairs)
+    ys = jax.lax.conv_general_dilated(
         xs,
         kernel,
         strides,
@@ -221,11 +259,7 @@ def _by_xla(xs, kernel, *, strides, pairs, dilation, groups):
         dimension_numbers=channels_last(kernel),
         feature_group_count=groups,
     )
-
-
-def _flat(places):
-    """[places, inputs, groups, filters] with places and inputs as one axis."""
-    return places.reshape(-1, *places.shape[2:])
+    return ys.astype(wide(ys.dtype))  # accelerators add up in float32 within
 
 
 def channels_last(kernel):

@@ -6,7 +6,9 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Shaped
 
-from nets.linear import add_bias
+from nets.convolutional.convolution import biased, same_dtype
+from nets.convolutional.dtypes import wide
+from nets.convolutional.geometry import Whole, whole_number
 
 
 class DenseParams(NamedTuple):
@@ -28,10 +30,11 @@ def dense(
         xs: [*batch, inputs].
 
     Returns:
-        [*batch, features].
+        [*batch, features], of the dtype that xs and params have together; added up, b
+        included, in float32 at the least, and rounded once.
 
     Raises:
-        ValueError: The input has another number of features than W was made for.
+        ValueError: The shapes do not fit each other.
 
     Example:
         >>> import nets
@@ -39,16 +42,21 @@ def dense(
         >>> dense(params, jnp.ones((5, 3))).shape
         (5, 2)
     """
-    if xs.ndim < 1 or xs.shape[-1] != params.w.shape[0]:
+    w, b, xs = same_dtype(params.w, params.b, xs)
+    if w.ndim != 2:
         raise ValueError(
-            f"expected an input [*batch, inputs] with inputs = {params.w.shape[0]}, as "
-            f"the weights were made for; got shape {list(xs.shape)}"
+            f"expected weights [inputs, features]; got shape {list(w.shape)}"
         )
-    ys = xs @ params.w
-    return ys if params.b is None else add_bias(ys, params.b)
+    if xs.ndim < 1 or xs.shape[-1] != w.shape[0]:
+        raise ValueError(
+            f"expected an input [*batch, inputs] with inputs = {w.shape[0]}, as the "
+            f"weights were made for; got shape {list(xs.shape)}"
+        )
+    ys = jnp.matmul(xs, w, preferred_element_type=wide(xs.dtype))
+    return biased(ys, b, xs.dtype)
 
 
-def flatten(xs: Shaped[Array, "..."], axes: int) -> Shaped[Array, "*batch features"]:
+def flatten(xs: Shaped[Array, "..."], axes: Whole) -> Shaped[Array, "*batch features"]:
     """The feature maps of each example as one vector.
 
     The channels of a place stay together, as in Flax and Keras; PyTorch, whose channels
@@ -68,6 +76,8 @@ def flatten(xs: Shaped[Array, "..."], axes: int) -> Shaped[Array, "*batch featur
         >>> flatten(jnp.ones((2, 4, 4, 3)), axes=2).shape
         (2, 48)
     """
+    xs = jnp.asarray(xs)
+    axes = int(axes) if whole_number(axes) else -1
     if axes < 0 or xs.ndim < axes + 1:
         raise ValueError(
             f"expected an input [*batch, *space, channels] with {axes} spatial axes; "

@@ -2,12 +2,16 @@
 
 import itertools
 import math
+import operator
 from collections.abc import Sequence
 from typing import Any, SupportsIndex, TypeGuard
 
+import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Shaped
 
-Sizes = int | Sequence[int]  # one number for every axis, or one an axis
+Whole = SupportsIndex  # an integer, of Python or NumPy
+Sizes = Whole | Sequence[Whole]  # one number for every axis, or one an axis
 Pairs = tuple[tuple[int, int], ...]
 
 
@@ -65,7 +69,7 @@ def window(name: str, size: Any) -> tuple[int, ...]:
         not isinstance(size, Sequence)
         or isinstance(size, str)
         or not size
-        or not all(whole_number(v) and v >= 1 for v in size)
+        or not all(whole_number(v) and int(v) >= 1 for v in size)
     ):
         raise ValueError(
             f"expected {name} to be a tuple of positive integers, one for each spatial "
@@ -137,7 +141,6 @@ def taps(
         An array for each place of the window, in row-major order.
 
     Example:
-        >>> import jax.numpy as jnp
         >>> xs = jnp.arange(4.0).reshape(1, 4, 1)
         >>> [tap.ravel().tolist() for tap in taps(xs, (2,), (2,), (1,), (2,))]
         [[0.0, 2.0], [1.0, 3.0]]
@@ -158,7 +161,7 @@ def one_batch(
     """The input with all its batch axes as one, and what they were.
 
     Args:
-        xs: [*batch, *space, channels].
+        xs: [*batch, *space, channels], of JAX or NumPy.
         axes: How many spatial axes there are.
         what: What takes it, for the error.
 
@@ -166,14 +169,14 @@ def one_batch(
         [examples, *space, channels], and the shape of the batch.
 
     Raises:
-        ValueError: It has too few axes.
+        ValueError: It has too few axes, or a spatial axis of length 0.
 
     Example:
-        >>> import jax.numpy as jnp
         >>> xs, batch = one_batch(jnp.ones((2, 3, 8, 8, 1)), axes=2, what="conv")
         >>> xs.shape, batch
         ((6, 8, 8, 1), (2, 3))
     """
+    xs = jnp.asarray(xs)
     names = ", ".join(("time",) if axes == 1 else ("depth", "height", "width")[-axes:])
     if xs.ndim < axes + 1:
         raise ValueError(
@@ -181,6 +184,11 @@ def one_batch(
             f"{list(xs.shape)}"
         )
     batch = xs.shape[: xs.ndim - axes - 1]
+    if not all(xs.shape[len(batch) : -1]):
+        raise ValueError(
+            f"expected {what} to be given at least one place along each spatial axis, "
+            f"[*batch, {names}, channels]; got shape {list(xs.shape)}"
+        )
     return xs.reshape(math.prod(batch), *xs.shape[len(batch) :]), batch
 
 
@@ -213,4 +221,32 @@ def whole_number(value: Any) -> TypeGuard[int]:
         >>> whole_number(3), whole_number(3.0), whole_number(True)
         (True, False, False)
     """
-    return isinstance(value, SupportsIndex) and not isinstance(value, bool)
+    if isinstance(value, bool | np.bool_):
+        return False
+    try:
+        operator.index(value)
+    except TypeError:
+        return False
+    return True
+
+
+def positive(name: str, value: Any) -> int:
+    """An integer of at least 1.
+
+    Args:
+        name: Its name, for the error.
+        value: Anything.
+
+    Returns:
+        The integer, as Python's.
+
+    Raises:
+        ValueError: It is no integer, or less than 1.
+
+    Example:
+        >>> positive("filters", np.int64(4))
+        4
+    """
+    if not whole_number(value) or int(value) < 1:
+        raise ValueError(f"expected {name} to be a positive integer; got {value!r}")
+    return int(value)

@@ -4,6 +4,7 @@ import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from nets.convolutional.geometry import (
@@ -98,3 +99,16 @@ def taps_of(xs, grid, fill):
     """What each place of the window sees."""
     padded = pad(xs, grid.pairs, fill=fill)
     return taps(padded, grid.size, grid.strides, grid.dilation, grid.sizes)
+
+
+def reduced(operation, xs, start, grid):
+    """What XLA's own `reduce_window` makes of each window, of one array or several."""
+    return jax.lax.reduce_window(
+        xs,
+        jax.tree.map(lambda x, start: np.asarray(start, x.dtype), xs, start),
+        operation,
+        (1, *grid.size, 1),
+        (1, *grid.strides, 1),
+        ((0, 0), *grid.pairs, (0, 0)),
+        window_dilation=(1, *grid.dilation, 1),
+    )

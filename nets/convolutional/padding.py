@@ -8,9 +8,9 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Shaped
 
-from nets.convolutional.geometry import Pairs, whole_number
+from nets.convolutional.geometry import Pairs, Whole, whole_number
 
-Padding = str | int | Sequence[tuple[int, int]]
+Padding = str | Whole | Sequence[tuple[Whole, Whole]]
 
 # What stands in the padding, where it is not zero: how NumPy calls it.
 FILLS = {"reflect": "reflect", "circular": "wrap", "replicate": "edge"}

@@ -8,11 +8,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Shaped
 
-from nets.convolutional.geometry import Sizes
-from nets.convolutional.grid import counts_of, place, taps_of
+from nets.convolutional.dtypes import mean_dtypes
+from nets.convolutional.geometry import Sizes, Whole
+from nets.convolutional.grid import counts_of, place, reduced, taps_of
+from nets.convolutional.maxima import least, maxima, window_places
 from nets.convolutional.padding import Padding
 
 # The pools are XLA's own `reduce_window` wherever that can be: unlike its convolution,
@@ -22,7 +23,7 @@ from nets.convolutional.padding import Padding
 
 def max_pool(
     xs: Shaped[Array, "..."],
-    window: Sequence[int],
+    window: Sequence[Whole],
     *,
     strides: Sizes | None = None,
     padding: Padding = "valid",
@@ -35,7 +36,8 @@ def max_pool(
         y[o, c] = max over p of x[o s + p d - before, c]
 
     with the stride s and the dilation d. The padding is smaller than any number. Of
-    equal numbers the first is the maximum, and gets the gradient.
+    equal numbers the first is the maximum, and gets the gradient; where there are NaNs,
+    the last of them, as in PyTorch.
 
     Args:
         xs: [*batch, *space, channels], as many spatial axes as the window has sizes.
@@ -75,20 +77,17 @@ def max_pool(
         cortex, Nature Neuroscience 2.
     """
     xs, batch, grid = place(xs, window, strides, padding, dilation, ceil_mode)
-    if max(grid.dilation) == 1:
-        ys = _reduce(jax.lax.max, xs, _least(xs.dtype), grid)
-    else:  # of which JAX has no gradient
-        ys, _ = _first_maxima(xs, grid)
+    ys = _largest(xs, grid)
     ys = ys.reshape(*batch, *ys.shape[1:])
     if not return_indices:
         return ys
-    _, indices = _first_maxima(jax.lax.stop_gradient(xs), grid)
+    indices = window_places(jax.lax.stop_gradient(xs), grid)
     return ys, indices.reshape(ys.shape)
 
 
 def mean_pool(
     xs: Shaped[Array, "..."],
-    window: Sequence[int],
+    window: Sequence[Whole],
     *,
     strides: Sizes | None = None,
     padding: Padding = "valid",
@@ -131,16 +130,16 @@ def mean_pool(
         LeCun et al. 1990, Handwritten digit recognition with a back-propagation
         network, NeurIPS.
     """
-    dtype, wide = mean_dtypes(xs)
     xs, batch, grid = place(xs, window, strides, padding, dilation, ceil_mode)
-    totals = _reduce(jax.lax.add, xs.astype(wide), 0, grid)
+    dtype, wide = mean_dtypes(xs)
+    totals = reduced(jax.lax.add, xs.astype(wide), 0, grid)
     counts = jnp.asarray(counts_of(grid, count_padding), wide)
     return (totals / counts).astype(dtype).reshape(*batch, *totals.shape[1:])
 
 
 def lp_pool(
     xs: Shaped[Array, "..."],
-    window: Sequence[int],
+    window: Sequence[Whole],
     p: int | float = 2.0,
     *,
     strides: Sizes | None = None,
@@ -184,11 +183,11 @@ def lp_pool(
     """
     if not p > 0:
         raise ValueError(f"expected p to be a number above 0, or infinity; got {p}")
-    dtype, wide = mean_dtypes(xs)
     xs, batch, grid = place(xs, window, strides, padding, 1, ceil_mode)
+    dtype, wide = mean_dtypes(xs)
     absolute = _power(jnp.abs(xs.astype(wide)), 1)  # JAX's |x| has a slope of 1 at 0
     if math.isinf(p):
-        ys = _reduce(jax.lax.max, absolute, _least(wide), grid)
+        ys = _largest(absolute, grid)
         return ys.astype(dtype).reshape(*batch, *ys.shape[1:])
     seen = taps_of(absolute, grid, fill=0)
     largest = jax.lax.stop_gradient(functools.reduce(jnp.maximum, seen))
@@ -201,63 +200,10 @@ def lp_pool(
     return ys.astype(dtype).reshape(*batch, *ys.shape[1:])
 
 
-def mean_dtypes(xs: Shaped[Array, "..."]) -> tuple[Any, Any]:
-    """The dtypes of a mean, and of its sum.
-
-    Args:
-        xs: An array.
-
-    Returns:
-        The dtype of xs, or float32 if it is of integers; and float32 or the wider.
-
-    Example:
-        >>> [str(d) for d in mean_dtypes(jnp.ones(2, jnp.bfloat16))]
-        ['bfloat16', 'float32']
-    """
-    wide = jnp.promote_types(xs.dtype, jnp.float32)
-    return (xs.dtype if jnp.issubdtype(xs.dtype, jnp.inexact) else wide), wide
-
-
-def first_of(best, found):
-    """Whether what is found is better than the best so far: larger, or not a number."""
-    return (found > best) | (found != found)
-
-
-def _reduce(operation, xs, start, grid):
-    """XLA's own pool."""
-    return jax.lax.reduce_window(
-        xs,
-        np.asarray(start, xs.dtype),
-        operation,
-        (1, *grid.size, 1),
-        (1, *grid.strides, 1),
-        ((0, 0), *grid.pairs, (0, 0)),
-        window_dilation=(1, *grid.dilation, 1),
-    )
-
-
-def _first_maxima(xs, grid):
-    """The maxima, and where each is in the input, one place of the window at a time."""
-    places = jnp.arange(math.prod(grid.space), dtype=jnp.int32)
-    places = places.reshape(1, *grid.space, 1)
-    seen = zip(
-        taps_of(xs, grid, _least(xs.dtype)), taps_of(places, grid, fill=-1), strict=True
-    )
-    best, at = next(seen)
-    at = jnp.broadcast_to(at, best.shape)
-    for found, here in seen:
-        # The padding is never where a maximum is, even if the input is as small.
-        better = first_of(best, found) | (at < 0)
-        best = jnp.where(better, found, best)
-        at = jnp.where(better, here, at)
-    return best, at
-
-
-def _least(dtype):
-    """What no number of the dtype is smaller than."""
-    if jnp.issubdtype(dtype, jnp.inexact):
-        return -math.inf
-    return False if dtype == jnp.bool_ else jnp.iinfo(dtype).min
+def _largest(xs, grid):
+    """The maximum of each window."""
+    largest = functools.partial(reduced, jax.lax.max, start=least(xs.dtype), grid=grid)
+    return maxima(largest, functools.partial(window_places, grid=grid), xs)
 
 
 def _power(x, p):

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import math
 import operator
 from collections.abc import Sequence
 
@@ -11,13 +12,23 @@ from jaxtyping import Array, Float, Shaped
 
 from nets.convolutional.convolution import (
     ConvParams,
+    biased,
     channels_last,
     check_channels,
+    check_kernel,
     same_dtype,
 )
-from nets.convolutional.geometry import Pairs, Sizes, by, one_batch, per_axis
+from nets.convolutional.dtypes import wide
+from nets.convolutional.geometry import (
+    Pairs,
+    Sizes,
+    Whole,
+    by,
+    one_batch,
+    per_axis,
+    positive,
+)
 from nets.convolutional.padding import Padding, pads
-from nets.linear import add_bias
 
 
 def conv_transpose(
@@ -27,7 +38,7 @@ def conv_transpose(
     strides: Sizes = 1,
     padding: Padding = "valid",
     dilation: Sizes = 1,
-    groups: int = 1,
+    groups: Whole = 1,
     output_padding: Sizes | None = None,
 ) -> Float[Array, "..."]:
     """A transposed convolution: each input lays its share of the kernel on the output.
@@ -59,10 +70,10 @@ def conv_transpose(
             in the convolution that it reverses.
 
     Returns:
-        [*batch, *space', filters].
+        [*batch, *space', filters], added up and rounded as in `conv`.
 
     Raises:
-        ValueError: The shapes do not fit each other, or nothing is left of the output.
+        ValueError: As in `conv`, or nothing is left of the output.
 
     Example:
         >>> import nets
@@ -77,9 +88,11 @@ def conv_transpose(
         https://arxiv.org/abs/1603.07285
     """
     kernel, bias, xs = same_dtype(params.kernel, params.bias, xs)
+    check_kernel(kernel)
+    groups = positive("groups", groups)
     size, axes = kernel.shape[:-2], kernel.ndim - 2
     xs, batch = one_batch(xs, axes, f"a convolution with a {by(size)} kernel")
-    check_channels(kernel, bias, xs, groups)
+    check_channels(kernel, xs, groups)
     strides = per_axis("strides", strides, axes)
     dilation = per_axis("dilation", dilation, axes)
     extra = (
@@ -111,14 +124,15 @@ def conv_transpose(
         default=functools.partial(_transposed_by_xla, **options),
     )
     ys = ys.reshape(*batch, *sizes, kernel.shape[-1])
-    return ys if bias is None else add_bias(ys, bias)
+    return biased(ys, bias, xs.dtype)
 
 
 def _transposed_by_products(xs, kernel, *, strides, cuts, dilation, groups):
     """One product gives what each input lays down, which is then moved and summed."""
     size, (inputs, filters) = kernel.shape[:-2], kernel.shape[-2:]
+    xs, kernel = (array.astype(wide(array.dtype)) for array in (xs, kernel))
     xs = xs.reshape(*xs.shape[:-1], groups, inputs)
-    places = kernel.reshape(-1, inputs, groups, filters // groups)
+    places = kernel.reshape(math.prod(size), inputs, groups, filters // groups)
     laid = jnp.einsum("...gi,pigf->p...gf", xs, places)
     laid = laid.reshape(*laid.shape[:-2], filters)
     shares = []
@@ -137,7 +151,7 @@ def _transposed_by_products(xs, kernel, *, strides, cuts, dilation, groups):
 def _transposed_by_xla(xs, kernel, *, strides, cuts, dilation, groups):
     axes = kernel.ndim - 2
     extents = [(k - 1) * d + 1 for k, d in zip(kernel.shape, dilation, strict=False)]
-    return jax.lax.conv_general_dilated(
+    ys = jax.lax.conv_general_dilated(
         xs,
         jnp.flip(kernel, range(axes)),
         (1,) * axes,
@@ -150,6 +164,7 @@ def _transposed_by_xla(xs, kernel, *, strides, cuts, dilation, groups):
         dimension_numbers=channels_last(kernel),
         feature_group_count=groups,
     )
+    return ys.astype(wide(ys.dtype))
 
 
 def _cuts(

@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Integer, Shaped
 
-from nets.convolutional.geometry import by, one_batch, window
+from nets.convolutional.geometry import Whole, by, one_batch, window
 
 
 def unpool(
-    ys: Shaped[Array, "..."], indices: Integer[Array, "..."], space: Sequence[int]
+    ys: Shaped[Array, "..."], indices: Integer[Array, "..."], space: Sequence[Whole]
 ) -> Shaped[Array, "..."]:
     """Each number at its own place, and zeros elsewhere.
 

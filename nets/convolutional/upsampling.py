@@ -1,15 +1,16 @@
 """Larger (or smaller) feature maps, by interpolation."""
 
+import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Shaped
 
 from nets.convolutional.adaptive import mix
-from nets.convolutional.geometry import one_batch, per_axis
-from nets.convolutional.pooling import mean_dtypes
+from nets.convolutional.dtypes import mean_dtypes, wide
+from nets.convolutional.geometry import Whole, one_batch, per_axis
 
 
 class Interpolation(NamedTuple):
@@ -50,9 +51,9 @@ METHODS = {
 
 def upsample(
     xs: Shaped[Array, "..."],
-    factor: Sequence[int | float] | None = None,
+    factor: Sequence[Any] | None = None,
     *,
-    sizes: Sequence[int] | None = None,
+    sizes: Sequence[Whole] | None = None,
     method: str = "nearest",
     align_corners: bool = False,
 ) -> Shaped[Array, "..."]:
@@ -73,8 +74,8 @@ def upsample(
     Args:
         xs: [*batch, *space, channels].
         factor: How much larger, a number above 0 for each spatial axis: (2, 2) for
-            images. The sizes are rounded down; where one stays what it was, its axis
-            is left as it is.
+            images. The sizes are rounded down, unless the factor is o / n but for its
+            rounding; where one stays what it was, its axis is left as it is.
         sizes: How large, one for each spatial axis, in place of `factor`.
         method: "nearest" (in PyTorch "nearest-exact"); "linear" (bilinear in images);
             "cubic" (Keys, a = -1/2, as in JAX and Keras), "cubic-pytorch" (a = -3/4, as
@@ -127,12 +128,12 @@ def upsample(
     xs, batch = one_batch(xs, len(given), "upsampling")
     space = xs.shape[1:-1]
     if sizes is None:
-        sizes = _larger(space, given)
-        widths = [(1, f) for f in given]
+        sizes, widths = scaled(space, given)
     else:
         sizes = per_axis("sizes", sizes, len(given))
         widths = list(zip(space, sizes, strict=True))
-    ys = xs if method == "nearest" else xs.astype(mean_dtypes(xs)[1])
+    # Wide even where numbers are only copied: the gradient adds up that of all copies.
+    ys = xs.astype(wide(xs.dtype) if method == "nearest" else mean_dtypes(xs)[1])
     for axis, (n, o, width) in enumerate(zip(space, sizes, widths, strict=True), 1):
         if n == o:
             continue
@@ -147,14 +148,53 @@ def upsample(
     return ys.astype(dtype).reshape(*batch, *sizes, xs.shape[-1])
 
 
-def _larger(space, factor):
-    """The sizes that the factor gives."""
-    if not all(f > 0 and int(n * f) >= 1 for n, f in zip(space, factor, strict=True)):
-        raise ValueError(
-            f"expected a factor above 0 for each spatial axis that leaves at least one "
-            f"output of {tuple(space)}; got {tuple(factor)}"
-        )
-    return tuple(int(n * f) for n, f in zip(space, factor, strict=True))
+def scaled(
+    space: Sequence[int], factor: Sequence[Any]
+) -> tuple[tuple[int, ...], list[tuple[int, int | float]]]:
+    """The sizes that a factor gives, and the width of an output among the inputs.
+
+    A factor computed as o / n is rounded, and n times it may be a little below o, which
+    is meant all the same.
+
+    Args:
+        space: n of each axis.
+        factor: A number above 0 for each.
+
+    Returns:
+        The sizes, o of each axis; and fractions, above and below: (n, o) where the
+        factor is o / n, otherwise (1, factor).
+
+    Raises:
+        ValueError: A factor is not above 0, or leaves no output.
+
+    Example:
+        >>> int(88 * (120 / 88)), scaled((88,), (120 / 88,))
+        (119, ((120,), [(88, 120)]))
+        >>> scaled((5,), (1.5,))
+        ((7,), [(1, 1.5)])
+    """
+    sizes, widths = [], []
+    for n, f in zip(space, factor, strict=True):
+        value, slack = _number(f)
+        o = math.floor(n * value * (1 + slack)) if math.isfinite(value) else 0
+        if o < 1:
+            raise ValueError(
+                "expected a factor above 0 for each spatial axis that leaves at least "
+                f"one output of {tuple(space)}; got {tuple(factor)}"
+            )
+        sizes.append(o)
+        widths.append((n, o) if abs(o - n * value) <= slack * o else (1, value))
+    return tuple(sizes), widths
+
+
+def _number(factor):
+    """A factor as a float (NaN if it is none), and how far rounding may put it off."""
+    try:
+        value = float(factor)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan, 0.0
+    narrow = isinstance(factor, np.floating)
+    return value, 4 * float(np.finfo(factor.dtype if narrow else np.float64).eps)
 
 
 def _middles(o, width):

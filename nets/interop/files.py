@@ -1,5 +1,6 @@
 """Weights in files of safetensors: names, shapes, numbers, and nothing that runs."""
 
+import errno
 import os
 import pathlib
 import tempfile
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import safetensors
 import safetensors.numpy
+from jax.core import Tracer
 
 from nets.interop.names import flatten
 
@@ -31,7 +33,7 @@ DTYPES = {
 """Those of safetensors by its names; its own reader knows no bfloat16 in NumPy."""
 
 
-def save_safetensors(path: str | os.PathLike[str], params: Any) -> None:
+def save_safetensors(path: str | bytes | os.PathLike, params: Any) -> None:
     """Write a tree of arrays to a file, exactly.
 
     Each array has its path as its name, "0.forward.w_i". The file is written beside its
@@ -39,12 +41,15 @@ def save_safetensors(path: str | os.PathLike[str], params: Any) -> None:
     and whole.
 
     Args:
-        path: Of the file.
-        params: Tuples, NamedTuples and dicts of arrays, and None.
+        path: The file, with ~ for the home folder. If it is a link, the file that it
+            leads to is written.
+        params: Tuples, NamedTuples and dicts of arrays of JAX or NumPy, and None.
 
     Raises:
-        ValueError: A leaf is no array, or of a dtype that safetensors has not, or two
-            have the same name.
+        ValueError: A leaf is no array with numbers in it, or of a dtype or a name that
+            safetensors has not, or two have the same name; or the path leads to a
+            folder, a pipe or a device.
+        FileNotFoundError: The folder does not exist.
 
     Example:
         >>> import nets
@@ -58,18 +63,15 @@ def save_safetensors(path: str | os.PathLike[str], params: Any) -> None:
         >>> sorted(load_safetensors(path))[:2]
         ['0.backward.b', '0.backward.w_h']
     """
-    path = pathlib.Path(path)
-    arrays = {}
-    for name, leaf in flatten(params, separator=".").items():
-        dtype = str(getattr(leaf, "dtype", type(leaf).__name__))
-        if dtype not in _names():
-            raise ValueError(
-                f'"{name}": expected an array of {", ".join(_names())}; got {dtype}'
-            )
-        # safetensors writes the memory as it lies, in whatever order.
-        arrays[name] = np.array(leaf, order="C")
+    arrays = {n: _array(n, a) for n, a in flatten(params, separator=".").items()}
     data = safetensors.numpy.save(arrays)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as room:
+    path = _file(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            errno.ENOENT, "there is no such folder", str(path.parent)
+        )
+    # A short name: that of the file may be as long as the disk takes.
+    with tempfile.TemporaryDirectory(prefix=".saving", dir=path.parent) as room:
         written = pathlib.Path(room) / path.name
         with written.open("wb") as file:
             file.write(data)
@@ -78,11 +80,12 @@ def save_safetensors(path: str | os.PathLike[str], params: Any) -> None:
         written.replace(path)
 
 
-def load_safetensors(path: str | os.PathLike[str], like: Any = None) -> Any:
+def load_safetensors(path: str | bytes | os.PathLike, like: Any = None) -> Any:
     """Read the arrays of a file of safetensors.
 
     Args:
-        path: Of the file: one of `save_safetensors`, or of any library.
+        path: The file, with ~ for the home folder: one of `save_safetensors`, or of any
+            library.
         like: A tree of arrays, or of `jax.ShapeDtypeStruct`, as of
             `jax.eval_shape(cell.init, ...)`, whose names, shapes and dtypes the file
             must have.
@@ -93,8 +96,9 @@ def load_safetensors(path: str | os.PathLike[str], like: Any = None) -> Any:
 
     Raises:
         ValueError: It is no whole file of safetensors, or names, shapes or dtypes are
-            others, or JAX would narrow a dtype, as it does float64 without
-            `jax_enable_x64`.
+            others, or `like` has a leaf without them, or JAX would narrow a dtype, as
+            it does float64 without `jax_enable_x64`.
+        FileNotFoundError: There is no such file.
 
     Example:
         A checkpoint of PyTorch:
@@ -112,6 +116,12 @@ def load_safetensors(path: str | os.PathLike[str], like: Any = None) -> Any:
     if like is None:
         return found
     expected = flatten(like, separator=".")
+    for name, leaf in expected.items():
+        if not (hasattr(leaf, "dtype") and hasattr(leaf, "shape")):
+            raise ValueError(
+                f'"{name}": expected an array or a jax.ShapeDtypeStruct in `like`; got '
+                f"{type(leaf).__name__}"
+            )
     wrong = [f'"{n}" is missing' for n in expected if n not in found]
     wrong += [f'"{n}" is unexpected' for n in found if n not in expected]
     wrong += [
@@ -134,9 +144,42 @@ def _form(array: Any) -> str:
     return f"{array.dtype}{list(array.shape)}"
 
 
+def _file(path) -> pathlib.Path:
+    """The regular file that a path leads to, or the place for it."""
+    given = os.fsdecode(path)
+    if "\0" in given:
+        raise ValueError(f"{given!r}: expected a name without a NUL in it")
+    found = pathlib.Path(os.path.realpath(os.path.expanduser(given)))
+    if found.exists() and not found.is_file():
+        kind = "a folder" if found.is_dir() else "a pipe or a device"
+        raise ValueError(f"{given}: expected a file; got {kind}; name another")
+    return found
+
+
+def _array(name, leaf) -> np.ndarray:
+    """A leaf as safetensors can write it, which writes the memory as it lies."""
+    if name == "__metadata__" or any("\ud800" <= letter <= "\udfff" for letter in name):
+        raise ValueError(
+            f"{name!a}: expected a name that safetensors can hold: text in UTF-8, "
+            "and not __metadata__, which it reserves; rename the entry"
+        )
+    kinds = (np.ndarray, np.generic, jax.Array)
+    dtype = leaf.dtype.name if isinstance(leaf, kinds) else type(leaf).__name__
+    if isinstance(leaf, np.ma.MaskedArray | Tracer):
+        dtype = "a masked or a traced array"
+    elif isinstance(leaf, kinds) and dtype in _names():
+        try:
+            return np.array(leaf, dtype=leaf.dtype.newbyteorder("="), order="C")
+        except RuntimeError as error:  # donated, or on another process's devices
+            dtype = f"one that cannot be read ({' '.join(str(error).split())})"
+    raise ValueError(
+        f'"{name}": expected an array of {", ".join(_names())}; got {dtype}'
+    )
+
+
 def _leaf(path, name, array, like):
-    if isinstance(like, np.ndarray):
-        return array
+    if isinstance(like, np.ndarray | np.generic):
+        return array if isinstance(like, np.ndarray) else array[()]
     leaf = jnp.array(array)
     if leaf.dtype != array.dtype:
         raise ValueError(
@@ -148,7 +191,7 @@ def _leaf(path, name, array, like):
 
 def _read(path) -> dict[str, np.ndarray]:
     try:
-        parts = safetensors.deserialize(pathlib.Path(path).read_bytes())
+        parts = safetensors.deserialize(_file(path).read_bytes())
     except safetensors.SafetensorError as error:
         raise ValueError(
             f"{path}: expected a whole file of safetensors; got one of which it says: "
@@ -162,5 +205,11 @@ def _read(path) -> dict[str, np.ndarray]:
                 f"got {part['dtype']}"
             )
         flat = np.frombuffer(part["data"], DTYPES[part["dtype"]])
-        arrays[name] = flat.reshape(part["shape"]).copy()
+        try:
+            arrays[name] = flat.reshape(part["shape"]).copy()
+        except ValueError as error:
+            raise ValueError(
+                f'{path}: "{name}" expected of a shape that NumPy can hold; got '
+                f"{part['shape']}: {error}"
+            ) from None
     return arrays

@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-import pathlib
+import os
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from scipy.io import loadmat
 
 from train.data.errors import DataError
+from train.data.files import expanded, opened
 
 FILE = "JSB_Chorales.mat"
 # Of the file as published: 229, 76 and 77 pieces.
@@ -50,11 +51,11 @@ class Chorales(NamedTuple):
     as_published: bool
 
 
-def load(folder: str | pathlib.Path) -> Chorales:
+def load(folder: str | bytes | os.PathLike) -> Chorales:
     """The chorales in a folder that holds JSB_Chorales.mat.
 
     Args:
-        folder: Where the file is.
+        folder: Where the file is, with ~ for the home folder.
 
     Returns:
         A `Chorales`; the rolls of each part are as long as its longest piece.
@@ -63,7 +64,7 @@ def load(folder: str | pathlib.Path) -> Chorales:
         DataError: There is no such file, or it does not hold piano rolls of 88 keys.
 
     Example:
-        >>> import tempfile
+        >>> import pathlib, tempfile
         >>> from scipy.io import savemat
         >>> folder = pathlib.Path(tempfile.mkdtemp())
         >>> pieces = np.empty((1, 2), object)
@@ -79,9 +80,10 @@ def load(folder: str | pathlib.Path) -> Chorales:
         Bai, Kolter and Koltun 2018, An empirical evaluation of generic convolutional
         and recurrent networks for sequence modeling, https://arxiv.org/abs/1803.01271
     """
-    path = pathlib.Path(folder) / FILE
+    path = expanded(folder) / FILE
     try:
-        data = path.read_bytes()
+        with opened(path) as file:
+            data = file.read()
     except OSError as error:
         raise DataError(
             f"{path}: expected a file that can be read; got the answer "
@@ -106,18 +108,16 @@ def load(folder: str | pathlib.Path) -> Chorales:
 
 def _pieces(cells: np.ndarray, where: str) -> Pieces:
     """The pieces of a cell array, padded to the longest."""
-    if cells.dtype != object or not cells.size:
+    if not isinstance(cells, np.ndarray) or cells.dtype != object or not cells.size:
         raise DataError(
             f"{where}: expected a cell array of one piece or more; got an array of "
             f"{cells.dtype} and shape {list(cells.shape)}; take the file as published "
             f"({HINT})"
         )
-    pieces = [np.asarray(piece) for piece in cells.ravel()]
+    pieces = list(cells.ravel())
     for number, piece in enumerate(pieces):
-        shape = list(piece.shape)
-        right = len(shape) == 2 and shape[0] >= 2 and shape[1] == KEYS
-        if not right or not np.isin(piece, (0, 1)).all():
-            came = f"shape {shape}" if not right else "other numbers"
+        came = _wrong(piece)
+        if came:
             raise DataError(
                 f"{where}: expected pieces of shape [2 or more steps, {KEYS} keys], "
                 f"of zeros and ones; got {came} in piece {number}; take the file as "
@@ -128,3 +128,14 @@ def _pieces(cells: np.ndarray, where: str) -> Pieces:
     for roll, piece in zip(rolls, pieces, strict=True):
         roll[: len(piece)] = piece
     return Pieces(rolls, lengths)
+
+
+def _wrong(piece) -> str:
+    """The fault of a piece, in words; nothing if it is a piano roll."""
+    if not isinstance(piece, np.ndarray) or piece.dtype.kind not in "buif":
+        # A cell within a cell, a text, a struct, a sparse or a complex matrix.
+        dtype = getattr(piece, "dtype", "no numbers")
+        return f"{type(piece).__name__} of {dtype}"
+    if piece.ndim != 2 or piece.shape[0] < 2 or piece.shape[1] != KEYS:
+        return f"shape {list(piece.shape)}"
+    return "" if ((piece == 0) | (piece == 1)).all() else "other numbers"

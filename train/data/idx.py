@@ -2,17 +2,17 @@
 
 import contextlib
 import gzip
-import io
 import math
 import os
 import pathlib
 import zlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from train.data.errors import DataError
+from train.data.files import MOST, expanded, opened
 
 TYPES = {
     0x08: np.uint8,
@@ -42,7 +42,7 @@ class Images(NamedTuple):
     labels: Int[np.ndarray, " examples"]
 
 
-def load(folder: str | pathlib.Path, classes: int = 10) -> tuple[Images, Images]:
+def load(folder: str | bytes | os.PathLike, classes: int = 10) -> tuple[Images, Images]:
     """The training and the test set of a folder with the four files of MNIST.
 
     Each file may be plain or end in ".gz", and may be spelt "train-images.idx3-ubyte".
@@ -52,11 +52,14 @@ def load(folder: str | pathlib.Path, classes: int = 10) -> tuple[Images, Images]
         classes: Labels are from 0 to `classes - 1`.
 
     Returns:
-        `train, test`, two `Images`. The images are float32; what was written as uint8,
-        as in MNIST, becomes numbers from 0 to 1. The labels are int32.
+        `train, test`, two `Images`. The images are float32. If one of the two files is
+        of uint8, as both are in MNIST, the images become numbers from 0 to 1: pixels
+        from 0 to 255 in the other file are divided by 255 too, and those from 0 to 1
+        left as they are. The labels are int32.
 
     Raises:
-        DataError: A file is missing or damaged, or the files do not belong together.
+        DataError: A file is missing or damaged, or the files do not belong together:
+            their sizes differ, or the scales of their pixels.
 
     Example:
         >>> import tempfile
@@ -76,7 +79,7 @@ def load(folder: str | pathlib.Path, classes: int = 10) -> tuple[Images, Images]
         document recognition, https://doi.org/10.1109/5.726791
         Xiao, Rasul and Vollgraf 2017, Fashion-MNIST, https://arxiv.org/abs/1708.07747
     """
-    paths = _find(pathlib.Path(folder))
+    paths = _find(expanded(folder))
     train = _load(paths[0], paths[1], classes)
     test = _load(paths[2], paths[3], classes)
     height, width = train.images.shape[1:]
@@ -86,10 +89,11 @@ def load(folder: str | pathlib.Path, classes: int = 10) -> tuple[Images, Images]
             f"{paths[0].name}; got {test.images.shape[1]}x{test.images.shape[2]}; take "
             "both from the same data set"
         )
-    return train, test
+    images = _on_one_scale((train.images, test.images), (paths[0], paths[2]))
+    return Images(images[0], train.labels), Images(images[1], test.labels)
 
 
-def read(path: str | pathlib.Path) -> Shaped[np.ndarray, "..."]:
+def read(path: str | bytes | os.PathLike) -> Shaped[np.ndarray, "..."]:
     """The array in an IDX file, of any type and any number of dimensions.
 
     A gzipped file is known by its first bytes, whatever its name.
@@ -110,10 +114,11 @@ def read(path: str | pathlib.Path) -> Shaped[np.ndarray, "..."]:
         >>> read(path).tolist()
         [256, -1]
     """
-    path = pathlib.Path(path)
+    path = expanded(path)
     try:
-        with path.open("rb") as file:
-            gzipped = file.peek(2)[:2] == b"\x1f\x8b"
+        with opened(path) as file:
+            gzipped = file.read(2) == b"\x1f\x8b"
+            file.seek(0)
             with gzip.open(file) if gzipped else contextlib.nullcontext(file) as stream:
                 return _parse(stream, path)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
@@ -128,9 +133,7 @@ def read(path: str | pathlib.Path) -> Shaped[np.ndarray, "..."]:
         ) from None
 
 
-def _parse(
-    stream: io.BufferedReader | gzip.GzipFile, path: pathlib.Path
-) -> Shaped[np.ndarray, "..."]:
+def _parse(stream: Any, path: pathlib.Path) -> Shaped[np.ndarray, "..."]:
     """The array in a stream, which must end where its header says."""
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES:
@@ -149,8 +152,13 @@ def _parse(
     dtype = np.dtype(TYPES[magic[2]])
     size = math.prod(shape) * dtype.itemsize
     data = bytearray()  # grows with what is there: the header may be wrong by terabytes
-    while chunk := stream.read(min(CHUNK, size + 1 - len(data))):
+    while chunk := stream.read(min(CHUNK, min(size, MOST) + 1 - len(data))):
         data += chunk
+    if len(data) > MOST:
+        raise DataError(
+            f"{path}: expected at most {MOST} bytes of data; got {shape} of {dtype}; "
+            "take fewer of them"
+        )
     if len(data) != size:
         raise DataError(
             f"{path}: expected {size} bytes of data, as the header says {shape} of "
@@ -171,10 +179,10 @@ def _find(folder: pathlib.Path) -> list[pathlib.Path]:
     """The four files, each by the first of its names that is there."""
     try:
         there = set(os.listdir(folder))
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise DataError(
             f"{folder}: expected a folder with the files {', '.join(FILES)}; got the "
-            f"answer {error.strerror}; {HINT}"
+            f"answer {getattr(error, 'strerror', error)}; {HINT}"
         ) from None
     paths = []
     for file in FILES:
@@ -202,8 +210,40 @@ def _load(images: pathlib.Path, labels: pathlib.Path, classes: int) -> Images:
     return found
 
 
-def _read_images(path: pathlib.Path) -> Float[np.ndarray, "examples height width"]:
-    """Images as finite float32."""
+def _on_one_scale(
+    parts: tuple[np.ndarray, np.ndarray], paths: tuple[pathlib.Path, pathlib.Path]
+) -> list[Float[np.ndarray, "examples height width"]]:
+    """The images of both files as float32; bytes, and what is like them, over 255."""
+    in_bytes = [pixels.dtype == np.uint8 for pixels in parts]
+    bounds = [(float(pixels.min()), float(pixels.max())) for pixels in parts]
+    smaller, larger = sorted(high for _, high in bounds)
+    if any(in_bytes) == all(in_bytes):
+        if min(low for low, _ in bounds) >= 0 and 0 < smaller <= 1 and larger > 2:
+            raise DataError(
+                f"{paths[1]}: expected pixels on the scale of {paths[0].name}; got "
+                f"{' and '.join(f'{low:g} to {high:g}' for low, high in bounds[::-1])};"
+                " take both from the same data set"
+            )
+        scales = [255 if all(in_bytes) else 1] * 2
+    else:
+        other = in_bytes.index(False)
+        low, high = bounds[other]
+        scales = [255, 255]
+        scales[other] = 255 if high > 2 else 1
+        if high > 2 and not 0 <= low <= high <= 255:
+            raise DataError(
+                f"{paths[other]}: expected pixels from 0 to 255, or from 0 to 1, as "
+                f"{paths[1 - other].name} is of bytes; got {low:g} to {high:g}; take "
+                "both from the same data set"
+            )
+    return [
+        pixels.astype(np.float32) / np.float32(scale)
+        for pixels, scale in zip(parts, scales, strict=True)
+    ]
+
+
+def _read_images(path: pathlib.Path) -> Shaped[np.ndarray, "examples height width"]:
+    """Images as finite float32, or as bytes."""
     pixels = read(path)
     if pixels.ndim != 3:
         raise DataError(
@@ -215,6 +255,8 @@ def _read_images(path: pathlib.Path) -> Float[np.ndarray, "examples height width
             f"{path}: expected at least one image of at least one pixel; got the sizes "
             f"{list(pixels.shape)}; download the file again"
         )
+    if pixels.dtype == np.uint8:
+        return pixels
     with np.errstate(over="ignore"):  # too large a float64 becomes infinite
         images = pixels.astype(np.float32)
     if not np.isfinite(images).all():
@@ -223,8 +265,6 @@ def _read_images(path: pathlib.Path) -> Float[np.ndarray, "examples height width
             f"{path}: expected pixels that are finite in float32; got "
             f"{pixels[tuple(place)]} in image {place[0]}; correct it"
         )
-    if pixels.dtype == np.uint8:
-        images /= 255
     return images
 
 

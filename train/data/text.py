@@ -1,7 +1,7 @@
 """A text as a sequence of symbols, its last tenth held out."""
 
 import functools
-import pathlib
+import os
 import re
 from pydoc_data import topics
 from typing import NamedTuple
@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Int
 
 from train.data.errors import DataError
+from train.data.files import expanded, opened
 
 HELD_OUT = 0.1  # the last share of a text
 REPEATED = 40  # a paragraph of so many characters that were there before is left out
@@ -28,7 +29,7 @@ class Text(NamedTuple):
     vocabulary: str
 
 
-def load(path: str | pathlib.Path | None = None) -> Text:
+def load(path: str | bytes | os.PathLike | None = None) -> Text:
     """The text in a file, or one that every Python has.
 
     Without a file it is Python's own documentation, as `documentation` has it. Of a
@@ -36,17 +37,17 @@ def load(path: str | pathlib.Path | None = None) -> Text:
     line feed.
 
     Args:
-        path: A file in UTF-8; None for the documentation.
+        path: A file in UTF-8, with ~ for the home folder; None for the documentation.
 
     Returns:
         A `Text`.
 
     Raises:
-        DataError: The file cannot be read, is not in UTF-8, or has fewer than two
-            different characters.
+        DataError: The file cannot be read, is no regular file of at most 4 GiB, is not
+            in UTF-8, or has fewer than two different characters.
 
     Example:
-        >>> import tempfile
+        >>> import pathlib, tempfile
         >>> path = pathlib.Path(tempfile.mkdtemp()) / "word.txt"
         >>> _ = path.write_text("banana", encoding="utf-8")
         >>> text = load(path)
@@ -163,19 +164,25 @@ def _codes(written: str) -> np.ndarray:
     return np.frombuffer(written.encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
-def _read(path: str | pathlib.Path) -> str:
-    path = pathlib.Path(path)
+def _read(path: str | bytes | os.PathLike) -> str:
+    path = expanded(path)
+    try:
+        with opened(path) as file:
+            written = file.read()
+    except FileNotFoundError:
+        raise DataError(f"{path}: there is no such file; {HINT}") from None
+    except IsADirectoryError:
+        raise DataError(f"{path}: expected a file; got a folder; {HINT}") from None
+    except OSError as error:
+        raise DataError(
+            f"{path}: expected a file that can be read; got {error.strerror}; {HINT}"
+        ) from None
     try:
         # A mark of the byte order, which some editors write, is no part of the text.
-        return path.read_text(encoding="utf-8-sig")
+        text = written.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(
             f"{path}: expected text in UTF-8; got the byte {error.object[error.start]} "
             f"at {error.start}, which is none; save it as UTF-8"
         ) from None
-    except FileNotFoundError:
-        raise DataError(f"{path}: there is no such file; {HINT}") from None
-    except IsADirectoryError:
-        raise DataError(f"{path}: expected a file; got a folder; {HINT}") from None
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path!s}: cannot be read ({error}); {HINT}") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
