@@ -32,10 +32,16 @@ class Config:
         ["lstm"],
         "Cells to measure: names in nets.CELLS, or package.module:name of your own.",
     )
-    inputs: int = launch.flag(32, "Features of the input.", lower_bound=1)
-    features: int = launch.flag(64, "Hidden units.", lower_bound=1)
-    batch_size: int = launch.flag(32, "Sequences at once.", lower_bound=1)
-    most: int = launch.flag(16384, "Steps of the longest run.", lower_bound=2 * LEAST)
+    inputs: int = launch.flag(
+        32, "Features of the input.", lower_bound=1, upper_bound=65_536
+    )
+    features: int = launch.flag(64, "Hidden units.", lower_bound=1, upper_bound=16_384)
+    batch_size: int = launch.flag(
+        32, "Sequences at once.", lower_bound=1, upper_bound=65_536
+    )
+    most: int = launch.flag(
+        16384, "Steps of the longest run.", lower_bound=2 * LEAST, upper_bound=2**20
+    )
 
 
 class Curve(NamedTuple):

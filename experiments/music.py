@@ -50,6 +50,7 @@ class Config(training.Config):
         20_000,
         "Of each net; a cell gets as many units as come nearest.",
         lower_bound=1000,
+        upper_bound=100_000_000,
     )
     input_dropout: float = launch.flag(
         0.1, "How likely a key is not heard for a piece, in training.", lower_bound=0.0
@@ -60,14 +61,22 @@ class Config(training.Config):
         lower_bound=0.0,
     )
     learning_rate: float = launch.flag(
-        1e-2, "The step size at first; it falls like a cosine to 0.", lower_bound=0.0
+        1e-2,
+        "The step size at first; it falls like a cosine to 0.",
+        lower_bound=0.0,
+        upper_bound=1e30,
     )
-    batch_size: int = launch.flag(8, "Pieces a step.", lower_bound=1)
-    steps: int = launch.flag(600, "Training steps (28 are an epoch).", lower_bound=1)
+    batch_size: int = launch.flag(
+        8, "Pieces a step.", lower_bound=1, upper_bound=1_000_000
+    )
+    steps: int = launch.flag(
+        600, "Training steps (28 are an epoch).", lower_bound=1, upper_bound=10_000_000
+    )
     probe_every: int = launch.flag(
         30,
         "Training steps from one look at the validation pieces to the next.",
         lower_bound=1,
+        upper_bound=10_000_000,
     )
     piece: int = launch.flag(
         0, "The test piece that a net goes on with, counted from 0.", lower_bound=0
@@ -76,12 +85,13 @@ class Config(training.Config):
         16, "How many of its steps the net is given.", lower_bound=1
     )
     continuation: int = launch.flag(
-        48, "How many steps the net goes on.", lower_bound=1
+        48, "How many steps the net goes on.", lower_bound=1, upper_bound=100_000
     )
     temperature: float = launch.flag(
         1.0,
         "What logits are divided by before keys are drawn: less than 1 is surer.",
         lower_bound=0.0,
+        upper_bound=1e6,
     )
 
 

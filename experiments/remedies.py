@@ -39,18 +39,30 @@ class Config(training.Config):
         ["clip", "pascanu", "flossing", "h_detach", "identity", "orthogonal", "chrono"],
         "Which: clip, pascanu, flossing, h_detach, identity, orthogonal, chrono.",
     )
-    features: int = launch.flag(32, "Hidden units.", lower_bound=1)
-    length: int = launch.flag(50, "Steps of a sequence.", lower_bound=3)
-    examples: int = launch.flag(4096, "Sequences to train on.", lower_bound=1)
-    steps: int = launch.flag(250, "Training steps.", lower_bound=1)
+    features: int = launch.flag(32, "Hidden units.", lower_bound=1, upper_bound=16_384)
+    length: int = launch.flag(
+        50, "Steps of a sequence.", lower_bound=3, upper_bound=100_000
+    )
+    examples: int = launch.flag(
+        4096, "Sequences to train on.", lower_bound=1, upper_bound=1_000_000
+    )
+    steps: int = launch.flag(
+        250, "Training steps.", lower_bound=1, upper_bound=10_000_000
+    )
     clip_norm: float = launch.flag(
-        0.3, "Largest norm of the gradient that `clip` lets pass.", lower_bound=1e-6
+        0.3,
+        "Largest norm of the gradient that `clip` lets pass.",
+        lower_bound=1e-6,
+        upper_bound=1e30,
     )
     pascanu_weight: float = launch.flag(
-        0.01, "Of Omega beside the loss.", lower_bound=0.0
+        0.01, "Of Omega beside the loss.", lower_bound=0.0, upper_bound=1e12
     )
     flossing_weight: float = launch.flag(
-        1.0, "Of the squared exponents beside the loss.", lower_bound=0.0
+        1.0,
+        "Of the squared exponents beside the loss.",
+        lower_bound=0.0,
+        upper_bound=1e12,
     )
     exponents: int = launch.flag(4, "How many flossing pushes to 0.", lower_bound=1)
     detach_rate: float = launch.flag(

@@ -21,15 +21,26 @@ class Config:
     """The flags of every experiment that trains; its own `Config` is made of this."""
 
     seeds: list[int] = launch.flag(
-        [0, 1, 2], "Seeds, each a model and an order of the data of its own."
+        [0, 1, 2],
+        "Seeds, each a model and an order of the data of its own.",
+        upper_bound=2**32 - 1,
     )
     optimizer: str = launch.flag("adam", "From optax.", choices=tuple(OPTIMIZERS))
-    learning_rate: float = launch.flag(3e-3, "Its step size.", lower_bound=0.0)
-    clip_norm: float = launch.flag(
-        1.0, "Largest norm of the gradient, 0 to clip nothing.", lower_bound=0.0
+    learning_rate: float = launch.flag(
+        3e-3, "Its step size.", lower_bound=0.0, upper_bound=1e30
     )
-    batch_size: int = launch.flag(64, "Examples a step.", lower_bound=1)
-    steps: int = launch.flag(840, "Training steps.", lower_bound=1)
+    clip_norm: float = launch.flag(
+        1.0,
+        "Largest norm of the gradient, 0 to clip nothing.",
+        lower_bound=0.0,
+        upper_bound=1e30,
+    )
+    batch_size: int = launch.flag(
+        64, "Examples a step.", lower_bound=1, upper_bound=1_000_000
+    )
+    steps: int = launch.flag(
+        840, "Training steps.", lower_bound=1, upper_bound=10_000_000
+    )
 
 
 def check(config: Config, examples: int, of: str) -> None:

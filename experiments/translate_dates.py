@@ -43,13 +43,21 @@ class Config(training.Config):
         ["with", "without"], "Models to train: with, without."
     )
     bidirectional: bool = launch.flag(True, "Read the source from both ends.")
-    features: int = launch.flag(64, "Hidden units of each direction.", lower_bound=1)
-    embedding: int = launch.flag(32, "Numbers in a character's vector.", lower_bound=1)
+    features: int = launch.flag(
+        64, "Hidden units of each direction.", lower_bound=1, upper_bound=16_384
+    )
+    embedding: int = launch.flag(
+        32, "Numbers in a character's vector.", lower_bound=1, upper_bound=16_384
+    )
     beam: int = launch.flag(
         4, "Sequences that beam search keeps, at most 100.", lower_bound=1
     )
-    examples: int = launch.flag(50_000, "Dates to train on.", lower_bound=1)
-    held_out: int = launch.flag(2600, "Dates to test on.", lower_bound=1)
+    examples: int = launch.flag(
+        50_000, "Dates to train on.", lower_bound=1, upper_bound=1_000_000
+    )
+    held_out: int = launch.flag(
+        2600, "Dates to test on.", lower_bound=1, upper_bound=1_000_000
+    )
     date: str = launch.flag(
         "", "Dates of your own to translate, separated by semicolons."
     )
@@ -57,9 +65,14 @@ class Config(training.Config):
         1e-2,
         "The highest, after a twelfth of the steps; it ends at 0.",
         lower_bound=0.0,
+        upper_bound=1e30,
     )
-    batch_size: int = launch.flag(32, "Dates a step.", lower_bound=1)
-    steps: int = launch.flag(1200, "Training steps.", lower_bound=1)
+    batch_size: int = launch.flag(
+        32, "Dates a step.", lower_bound=1, upper_bound=1_000_000
+    )
+    steps: int = launch.flag(
+        1200, "Training steps.", lower_bound=1, upper_bound=10_000_000
+    )
 
 
 def run(config: Config, results: Run) -> None:
