@@ -1,6 +1,33 @@
 """The questions: each module is an experiment, `python -m experiments.NAME --help`."""
 
-from experiments import process
+import os
+import sys
 
-if (_asked := process.asked()) is not None:
-    process.begin(_asked)
+
+def _asked() -> str | None:
+    """The module that Python was asked to run as a command, if it is one of ours.
+
+    Nothing is imported for this: signals are to be heard as soon as can be. In any
+    other program, such as a notebook or a test, it is None.
+    """
+    if sys.argv[:1] == ["-m"]:  # Python is still looking for the module
+        words = sys.orig_argv
+        for i, word in enumerate(words[1:], 1):
+            if word[:1] == "-" and word[-1:] == "m" and word[1:].isalpha():
+                name = words[i + 1]
+                return name if name.partition(".")[0] == __name__ else None
+        return None
+    folder, file = os.path.split(os.path.realpath(sys.argv[0] if sys.argv else ""))
+    if folder == os.path.dirname(os.path.realpath(__file__)) and file.endswith(".py"):
+        return f"{__name__}.{file.removesuffix('.py')}"
+    return None
+
+
+if (_name := _asked()) is not None:
+    from experiments import signals
+
+    signals.watch(_name.rpartition(".")[2])
+
+    from experiments import process
+
+    process.begin(_name)

@@ -66,10 +66,16 @@ def checked(field: dataclasses.Field, kind: Any, value: Any) -> Any:
 
 def _bounded(field: dataclasses.Field, kind: Any, value: Any) -> Any:
     """A number that is not above its bound."""
-    high = field.metadata["upper_bound"]
-    if kind in NAMES and high is not None and value > high:
+    high, low = field.metadata["upper_bound"], field.metadata["lower_bound"]
+    if kind not in NAMES or high is None:
+        return value
+    if value > high:
         raise UsageError(
             f"flag --{field.name}: expected at most {number(high)}; got {value}"
+        )
+    if low is None and value < -high:  # of either sign
+        raise UsageError(
+            f"flag --{field.name}: expected at least {number(-high)}; got {value}"
         )
     return value
 

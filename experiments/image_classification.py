@@ -57,7 +57,9 @@ class Config(training.Config):
         choices=(AUTO, *REFERENCES),
     )
     data_dir: str = launch.flag(
-        "", "A folder of IDX files, plain or gzipped, as of MNIST or Fashion-MNIST."
+        "",
+        "A folder of IDX files, plain or gzipped, as of MNIST or Fashion-MNIST.",
+        path=True,
     )
     model: str = launch.flag(
         AUTO,

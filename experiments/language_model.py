@@ -54,7 +54,9 @@ class Config(training.Config):
     """The flags."""
 
     text_file: str = launch.flag(
-        "", "A text in UTF-8; by default the documentation that Python comes with."
+        "",
+        "A text in UTF-8; by default the documentation that Python comes with.",
+        path=True,
     )
     cells: list[str] = launch.flag(
         ["elman", "lstm", "gru"],

@@ -20,7 +20,7 @@ import jax
 from absl import flags
 
 import train
-from experiments import endings, flag_values, machine, process
+from experiments import endings, flag_values, machine, process, signals, streams
 from experiments.process import UsageError
 
 
@@ -171,7 +171,9 @@ def main(
     name = spec.name if spec else pathlib.Path(str(module.__file__)).stem
     if pathlib.Path(str(getattr(module, "__file__", ""))).parent == process.HERE:
         name = f"experiments.{name.rpartition('.')[2]}"  # as a script it is less
-    with process.forgiving_streams():
+    if config_class.__module__ == "__main__":
+        process.begin(name)
+    with streams.forgiving():
         code = _run(config_class, run, module, name, resumable)
     if code:
         sys.exit(code)
@@ -188,7 +190,7 @@ def _run(config_class: type, run: Any, module: Any, name: str, resumable: bool) 
         results.abandon()
         return _left(results)
 
-    process.at_stop.append(at_stop)
+    signals.at_stop.append(at_stop)
     try:
         arguments = sys.argv[1:]
         resume = resumable and "--resume" in arguments
@@ -228,8 +230,8 @@ def _run(config_class: type, run: Any, module: Any, name: str, resumable: bool) 
         log = process.keep_traceback(error, results and results.path)
         sentence += f" ({log}){_left(results)}"
     finally:
-        process.at_stop.remove(at_stop)
-    process.say(f"{short}: {sentence}")
+        signals.at_stop.remove(at_stop)
+    streams.say(f"{short}: {sentence}")
     return code
 
 

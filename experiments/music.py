@@ -41,7 +41,9 @@ SAMPLED = 1  # folded into a seed's key, draws its continuation
 class Config(training.Config):
     """The flags."""
 
-    data_dir: str = launch.flag("", f"The folder that holds {chorales.FILE}.")
+    data_dir: str = launch.flag(
+        "", f"The folder that holds {chorales.FILE}.", path=True
+    )
     cells: list[str] = launch.flag(
         ["elman", "lstm", "gru"],
         "Cells to compare: names in nets.CELLS, or package.module:name of your own.",
@@ -53,12 +55,16 @@ class Config(training.Config):
         upper_bound=100_000_000,
     )
     input_dropout: float = launch.flag(
-        0.1, "How likely a key is not heard for a piece, in training.", lower_bound=0.0
+        0.1,
+        "How likely a key is not heard for a piece, in training.",
+        lower_bound=0.0,
+        upper_bound=1.0,
     )
     recurrent_dropout: float = launch.flag(
         0.2,
         "How likely the recurrent weights do not see a unit for a piece, in training.",
         lower_bound=0.0,
+        upper_bound=1.0,
     )
     learning_rate: float = launch.flag(
         1e-2,
@@ -79,10 +85,16 @@ class Config(training.Config):
         upper_bound=10_000_000,
     )
     piece: int = launch.flag(
-        0, "The test piece that a net goes on with, counted from 0.", lower_bound=0
+        0,
+        "The test piece that a net goes on with, counted from 0.",
+        lower_bound=0,
+        upper_bound=1_000_000,
     )
     beginning: int = launch.flag(
-        16, "How many of its steps the net is given.", lower_bound=1
+        16,
+        "How many of its steps the net is given.",
+        lower_bound=1,
+        upper_bound=1_000_000,
     )
     continuation: int = launch.flag(
         48, "How many steps the net goes on.", lower_bound=1, upper_bound=100_000

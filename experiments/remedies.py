@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import nets
-from experiments import launch, page, training
+from experiments import launch, machine, page, training
 from experiments import remedy_figures as figures
 from experiments.remedy_bench import HELD_OUT, MEASURED, Bench, read
 from experiments.remedy_figures import Outcome
@@ -258,6 +258,9 @@ def run(config: Config, results: Run) -> None:
 def check(config: Config) -> None:
     """Refuse what flags alone cannot tell."""
     training.check(config, config.examples, "sequences")
+    machine.need(
+        8 * config.examples * config.length, "sequences", "--examples, --length"
+    )
     unknown = [name for name in config.remedies if name not in REMEDIES]
     if unknown:
         raise launch.UsageError(

@@ -128,6 +128,11 @@ def check(config: Config, examples: int) -> list[str]:
                 f"flag --{flag}: expected some of {', '.join(known)}; got "
                 f"{unknown[0]!r}"
             )
+    if not trained and config.trained_width != Config().trained_width:
+        raise launch.UsageError(
+            "flag --trained_width: leave it out, as --trained_schemes=none trains "
+            f"nothing; got {config.trained_width}"
+        )
     if trained and config.trained_width not in config.widths:
         raise launch.UsageError(
             f"flag --trained_width: expected one of --widths, "
