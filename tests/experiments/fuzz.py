@@ -219,7 +219,7 @@ def violation(code: Any, err: str, folder: pathlib.Path) -> str | None:
 
 def work(first: int, last: int, seed: int, whole: bool) -> None:
     """Cases of a process that may die, a line of JSON each."""
-    resource.setrlimit(resource.RLIMIT_AS, (14 * 10**9,) * 2)
+    resource.setrlimit(resource.RLIMIT_AS, (14 * 10**9, 14 * 10**9))
     for number in range(first, last):
         chance = random.Random(f"{seed} {number}")
         name = chance.choice(sorted(set(EXPERIMENTS) - (SLOW if whole else {"course"})))
