@@ -10,13 +10,24 @@ import importlib.metadata
 import runpy
 import sys
 
-from experiments import process
+from experiments import process, streams
 
 
 def main() -> None:
     """Run what the first word names."""
     name, *flags = sys.argv[1:] or ["--help"]
     process.begin("experiments")
+    with streams.forgiving():
+        answer(name, flags)
+
+
+def answer(name: str, flags: list[str]) -> None:
+    """Run, list, or refuse.
+
+    Args:
+        name: The first word.
+        flags: The others.
+    """
     if name in ("--help", "-h", "-help", "help"):
         print(listed())
     elif name in ("--version", "-version"):

@@ -60,7 +60,8 @@ def run(config: Config, results: Run) -> None:
     ]
     for one in entries:
         results.log(kind="cell", **one._asdict())
-    (results.path / "cells.md").write_text(markdown(entries, config) + "\n")
+    text = markdown(entries, config) + "\n"
+    (results.path / "cells.md").write_text(text, encoding="utf-8")
     print(table(entries, config))
 
 
