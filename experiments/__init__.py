@@ -23,7 +23,31 @@ def _asked() -> str | None:
     return None
 
 
+def _here() -> str | None:
+    """The working folder; None if it has been removed."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return None
+
+
+def _look_here_last() -> None:
+    """Look for modules in the working folder last, and not for ours beside a script.
+
+    `python -m` looks there first: a `train.py` of the user's would be taken for ours, a
+    `json.py` for Python's. One's own cells are still found there.
+    """
+    ours = os.path.dirname(os.path.realpath(__file__))
+    first = os.path.realpath(sys.path[0]) if sys.path else ours
+    if first == ours:
+        sys.path.pop(0)
+    elif sys.argv[:1] == ["-m"] and sys.path[0] == _here() != os.path.dirname(ours):
+        sys.path.append(sys.path.pop(0))
+
+
 if (_name := _asked()) is not None:
+    _look_here_last()
+
     from experiments import signals
 
     signals.watch(_name.rpartition(".")[2])

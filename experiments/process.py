@@ -165,19 +165,9 @@ def _why_not_imported(
 
 
 def _order_path() -> None:
-    """Look for modules here first, and in the working folder last.
-
-    `python -m` looks there first: a `train.py` of the user's would be taken for ours, a
-    `json.py` for Python's. One's own cells are still found there.
-    """
-    here = os.getcwd() if _exists_here() else None
-    first = sys.path[0] if sys.path else None
-    script = first is not None and first and pathlib.Path(first).resolve() == HERE
-    if first in ("", here) and here != str(ROOT):
-        sys.path.append(sys.path.pop(0))
-    elif script:
-        sys.path.pop(0)
-    if here is not None and here not in sys.path and "" not in sys.path:
+    """Find one's own cells in the working folder, and our packages where we are."""
+    here = _working_folder()
+    if here not in sys.path and "" not in sys.path:
         sys.path.append(here)
     for name in ("nets", "train"):
         spec = PathFinder.find_spec(name)
@@ -192,10 +182,10 @@ def _order_path() -> None:
             )
 
 
-def _exists_here() -> bool:
-    """Whether the working folder has not been removed."""
+def _working_folder() -> str:
+    """The working folder, which may have been removed."""
     try:
-        return bool(os.getcwd())
+        return os.getcwd()
     except OSError:
         leave(signals.command, "the working folder has been removed; enter another", 2)
 

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ SIGNALS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "hung up"
 
 # What a signal is answered with, after its name: each returns words for the sentence.
 at_stop: list[Callable[[], str]] = []
+_stopping: list[int] = []
 command = ""  # its name, once signals are watched
 _children: "list[subprocess.Popen]" = []
 
@@ -39,6 +41,8 @@ def run(words: Sequence[str], **options: Any) -> int:
             raise
         finally:
             _children.remove(child)
+    while _stopping:  # this process ends in a moment, by the signal that ended that
+        time.sleep(1)
     return child.returncode
 
 
@@ -79,8 +83,10 @@ def watch(name: str) -> None:
 
 def _stop(number: int) -> None:
     """The end of a process that got a signal."""
+    _stopping.append(number)
+    children = list(_children)
     try:
-        for child in list(_children):
+        for child in children:
             with contextlib.suppress(OSError):
                 child.terminate()
         words = []
@@ -92,7 +98,7 @@ def _stop(number: int) -> None:
         text = f"{line}{command}: {word}{''.join(words)}\n"
         with contextlib.suppress(OSError):
             os.write(2, text.encode("utf-8", "backslashreplace"))
-        for child in list(_children):
+        for child in children:
             with contextlib.suppress(Exception):
                 child.wait(timeout=5)
     finally:

@@ -29,6 +29,8 @@ def place(folder: str | pathlib.Path) -> pathlib.Path:
         ResultsError: No folder can be made there, or renamed.
     """
     path = pathlib.Path(os.path.abspath(folder))
+    if "\0" in str(path):
+        raise unusable(path, ValueError("embedded null byte"))
     try:
         if path.is_symlink() and not path.exists():
             raise ResultsError(

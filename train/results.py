@@ -77,12 +77,19 @@ def read_rows(folder: str | pathlib.Path) -> list[dict[str, Any]]:
     Returns:
         A row a line of its metrics.jsonl; none if there is no such file. A last line
         that was cut off is left out.
+
+    Raises:
+        ValueError: A line is not one row.
     """
     file = pathlib.Path(folder) / "metrics.jsonl"
     if not file.exists():
         return []
     lines = file.read_text(encoding="utf-8").split("\n")
-    return [json.loads(line) for line in lines[:-1]]
+    rows = [json.loads(line) for line in lines[:-1]]
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, dict):
+            raise ValueError(f"line {number} of {file} is no row, {{...}}: {row!r}")
+    return rows
 
 
 @contextlib.contextmanager
@@ -218,9 +225,6 @@ def _resume(
         rows = run.logged()
         if not isinstance(before, dict | None):
             raise ValueError("config.json is no object")
-        for number, row in enumerate(rows, 1):
-            if not isinstance(row, dict):
-                raise ValueError(f"line {number} of metrics.jsonl is no object")
     except (ValueError, OSError, RecursionError) as error:
         raise ResultsError(
             f"results folder {called} cannot be gone on with, as a file in it is "
