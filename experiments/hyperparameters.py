@@ -178,9 +178,7 @@ def _run(module: Any, trial: Trial, folder: pathlib.Path) -> None:
         (results.path / "metrics.jsonl").unlink(missing_ok=True)  # of an unfinished one
         with contextlib.redirect_stdout(said):
             module.run(trial.config, results)
-        (results.path / "output.txt").write_text(
-            said.getvalue(), encoding="utf-8", errors="backslashreplace"
-        )
+        (results.path / "output.txt").write_text(said.getvalue(), encoding="utf-8")
 
 
 def _of_seeds(rows: Sequence[dict[str, Any]], metric: str) -> dict[str, list[Any]]:
