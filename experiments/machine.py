@@ -54,7 +54,7 @@ def memory() -> int:
     if device.platform != "cpu":
         with contextlib.suppress(Exception):
             return int((device.memory_stats() or {})["bytes_limit"])
-    found = [2**63]
+    found = [2**63 - 1]
     with contextlib.suppress(ValueError, OSError, AttributeError):
         found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     with contextlib.suppress(ImportError, ValueError, OSError):
@@ -87,6 +87,6 @@ def need(bytes: float, what: str, flags: str) -> None:
     there = memory()
     if bytes > there:
         raise process.UsageError(
-            f"flag {flags}: {what} need {bytes / 1e9:.4g} GB of memory, and there are "
-            f"{there / 1e9:.4g}; take less"
+            f"flag {flags}: {what} need {bytes / 1e9:.4g} GB of memory; this machine "
+            f"has {there / 1e9:.4g} GB"
         )

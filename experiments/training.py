@@ -10,7 +10,7 @@ import optax
 from flax import linen as nn
 from jaxtyping import Array
 
-from experiments import launch
+from experiments import launch, machine
 from train import OPTIMIZERS, Fitted, Run, fit, make_optimizer
 
 MOST_STEPS = 10_000_000  # all are laid out beforehand
@@ -86,6 +86,14 @@ def start(model: nn.Module, example: Any, seeds: list[int]) -> Any:
 
     def start_one(key):
         return model.init(key, *inputs)["params"]
+
+    shapes = jax.tree.leaves(jax.eval_shape(start_one, keys[0]))
+    count = sum(leaf.size * leaf.dtype.itemsize for leaf in shapes)
+    machine.need(
+        machine.COPIES * count * len(seeds),
+        f"{len(seeds)} networks in training",
+        "--features, --seeds, or another that makes them large",
+    )
 
     # One after another: QR decompositions of several seeds at once, in several cells,
     # may wait for each other for ever on a CPU of two cores.
