@@ -228,7 +228,8 @@ def _run(config_class: type, run: Any, module: Any, name: str, resumable: bool) 
     except BaseException as error:
         sentence, code = endings.explain(error, config)
         log = process.keep_traceback(error, results and results.path)
-        sentence += f" ({log}){_left(results)}"
+        logged = results and str(results.path) in log
+        sentence += f" ({log})" + ("" if logged else _left(results))
     finally:
         signals.at_stop.remove(at_stop)
     streams.say(f"{short}: {sentence}")

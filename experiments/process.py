@@ -4,7 +4,9 @@ All of it is set up before anything slow is imported, so that a mistake, or Ctrl
 answered at once. A program that imports `experiments` as a library is left alone.
 """
 
+import ast
 import contextlib
+import difflib
 import os
 import pathlib
 import re
@@ -47,6 +49,7 @@ def begin(module: str) -> None:
     if module not in ("experiments", "experiments.__main__"):
         _expect_experiment(signals.command)
         _expect_once(_flags(module))
+        _expect_known(_flags(module), signals.command)
 
 
 def began() -> bool:
@@ -220,3 +223,47 @@ def _expect_once(arguments: Sequence[str]) -> None:
                 sentence = f"flag --{found[1]} is given twice; give it once"
                 leave(signals.command, sentence, 2)
             given.append(found[1])
+
+
+def _expect_known(arguments: Sequence[str], name: str) -> None:
+    """Refuse a flag that there is not, in a moment: to import takes seconds."""
+    known = _flags_of(name)
+    if not known:
+        return
+    is_value = False
+    for argument in arguments:
+        found = re.match(r"--?([A-Za-z]\w*)(=|$)", argument, re.S)
+        if argument == "--":
+            return
+        if (
+            found
+            and not is_value
+            and not {found[1], found[1].removeprefix("no")} & known
+        ):
+            close = difflib.get_close_matches(found[1], known, 1)
+            leave(
+                name,
+                f"Unknown command line flag {found[1]!r}; "
+                + (f"did you mean --{close[0]}, or " if close else "")
+                + "see them all by --help",
+                2,
+            )
+        is_value = bool(found) and not found[2] and not is_value
+
+
+def _flags_of(name: str) -> set[str]:
+    """The flags of an experiment, read off its text; none if they cannot be."""
+    tree = ast.parse((HERE / f"{name}.py").read_text(encoding="utf-8"))
+    found = {"results", "resume", "help", "h", "helpfull", "flagfile", "undefok"}
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and node.name == "Config":
+            for base in map(ast.unparse, node.bases):
+                if not base.endswith(".Config"):
+                    return set()
+                found |= _flags_of(base.removesuffix(".Config"))
+            return found | {
+                line.target.id
+                for line in node.body
+                if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name)
+            }
+    return set()

@@ -1,6 +1,8 @@
 """A command as a process: signals, streams, environments, and its last word."""
 
 import contextlib
+import dataclasses
+import importlib
 import io
 import os
 import pathlib
@@ -272,3 +274,29 @@ def test_nothing_is_watched_in_a_library():
     )
     with contextlib.chdir(ROOT):
         subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_flags_are_known_without_an_import():
+    for name in process.experiments():
+        config = importlib.import_module(f"experiments.{name}").Config
+        own = {field.name for field in dataclasses.fields(config)}
+        assert process._flags_of(name) - own == {
+            *("results", "resume", "help", "h", "helpfull", "flagfile", "undefok")
+        }
+        assert own <= process._flags_of(name)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--lerning_rate=1"], "did you mean --learning_rate, or see them all"),
+        (["--zzz"], "Unknown command line flag 'zzz'; see them all by --help"),
+        (["--seeds", "--zzz", "--zzz"], "Unknown command line flag 'zzz'"),
+    ],
+)
+def test_a_flag_that_there_is_not_is_told_at_once(words, sentence, capsys):
+    with pytest.raises(SystemExit) as stop:
+        process._expect_known(words, "gradient_flow")
+    assert stop.value.code == 2 and sentence in capsys.readouterr().err
+    process._expect_known(["--seeds", "--zzz", "--", "--y"], "gates")
+    process._expect_known(["--nobidirectional", "-1", "x"], "gradient_flow")
