@@ -7,7 +7,6 @@ can be imported together, and by pytest.
 import dataclasses
 import datetime
 import inspect
-import os
 import pathlib
 import re
 import shlex
@@ -16,7 +15,6 @@ import typing
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
 from absl import flags
 
 import train
@@ -41,8 +39,7 @@ def flag(
         default: Its default: a bool, an int, a float, a string, or a list of these.
         help: One sentence.
         lower_bound: The least number allowed, in a list too.
-        upper_bound: The largest, above what any sensible run asks for: what is beyond
-            it would fill every machine's memory, or never end.
+        upper_bound: The largest: above it a run would fill any memory, or never end.
         choices: The only strings allowed.
         path: Whether it names a file or a folder, in which "~" is the home folder.
         repeats: Whether a list may hold a value twice, as sizes of layers do.
@@ -157,8 +154,8 @@ def main(
     """Run an experiment as a command, and exit.
 
     The exit code is 0; 2 for a user's mistake; 1 for a run that failed; 70 for a fault
-    of this project; 130, 143 or 129 after SIGINT, SIGTERM or SIGHUP. Each says one
-    sentence on standard error. What was not expected leaves its traceback in a file.
+    of this project; 128 and its number after a signal. Each says one sentence on
+    standard error. What was not expected leaves its traceback in a file.
 
     Args:
         config_class: The experiment's `Config`.
@@ -202,7 +199,7 @@ def _run(config_class: type, run: Any, module: Any, name: str, resumable: bool) 
         if resume and folder is None:
             raise UsageError("flag --resume: name by --results the run to go on with")
         machine.check_backend()
-        _keep_compiled()
+        machine.keep_compiled()
         folder = _fresh_folder(short) if folder is None else folder
         settings = {
             "experiment": short,
@@ -234,14 +231,6 @@ def _run(config_class: type, run: Any, module: Any, name: str, resumable: bool) 
         signals.at_stop.remove(at_stop)
     streams.say(f"{short}: {sentence}")
     return code
-
-
-def _keep_compiled() -> None:
-    """Keep compiled programs: a function compiles in seconds, the same at each run."""
-    cache = os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
-    if jax.config.values["jax_compilation_cache_dir"] is None and cache[0] != "~":
-        folder = str(pathlib.Path(cache) / "backflow")
-        jax.config.update("jax_compilation_cache_dir", folder)
 
 
 def _repeatable(arguments: Sequence[str]) -> list[str]:

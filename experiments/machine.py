@@ -90,3 +90,11 @@ def need(bytes: float, what: str, flags: str) -> None:
             f"flag {flags}: {what} need {bytes / 1e9:.4g} GB of memory; this machine "
             f"has {there / 1e9:.4g} GB"
         )
+
+
+def keep_compiled() -> None:
+    """Keep compiled programs: a function compiles in seconds, the same at each run."""
+    cache = os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    if jax.config.values["jax_compilation_cache_dir"] is None and cache[0] != "~":
+        folder = str(pathlib.Path(cache) / "backflow")
+        jax.config.update("jax_compilation_cache_dir", folder)
