@@ -1,1 +1,57 @@
 """The questions: each module is an experiment, `python -m experiments.NAME --help`."""
+
+import os
+import sys
+
+
+def _asked() -> str | None:
+    """The module that Python was asked to run as a command, if it is one of ours.
+
+    Nothing is imported for this: signals are to be heard as soon as can be. In any
+    other program, such as a notebook or a test, it is None.
+    """
+    if sys.argv[:1] == ["-m"]:  # Python is still looking for the module
+        words = sys.orig_argv
+        for i, word in enumerate(words[1:], 1):
+            if word[:1] == "-" and word[-1:] == "m" and word[1:].isalpha():
+                name = words[i + 1]
+                return name if name.partition(".")[0] == __name__ else None
+        return None
+    folder, file = os.path.split(os.path.realpath(sys.argv[0] if sys.argv else ""))
+    if folder == os.path.dirname(os.path.realpath(__file__)) and file.endswith(".py"):
+        return f"{__name__}.{file.removesuffix('.py')}"
+    return None
+
+
+def _here() -> str | None:
+    """The working folder; None if it has been removed."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return None
+
+
+def _look_here_last() -> None:
+    """Look for modules in the working folder last, and not for ours beside a script.
+
+    `python -m` looks there first: a `train.py` of the user's would be taken for ours, a
+    `json.py` for Python's. One's own cells are still found there.
+    """
+    ours = os.path.dirname(os.path.realpath(__file__))
+    first = os.path.realpath(sys.path[0]) if sys.path else ours
+    if first == ours:
+        sys.path.pop(0)
+    elif sys.argv[:1] == ["-m"] and sys.path[0] == _here() != os.path.dirname(ours):
+        sys.path.append(sys.path.pop(0))
+
+
+if (_name := _asked()) is not None:
+    _look_here_last()
+
+    from experiments import signals
+
+    signals.watch(_name.rpartition(".")[2])
+
+    from experiments import process
+
+    process.begin(_name)

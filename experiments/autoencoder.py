@@ -46,7 +46,9 @@ MOST = 32  # components of PCA that its curve reaches at least
 class Config(training.Config):
     """The flags."""
 
-    latent: list[int] = launch.flag([8, 16], "Numbers in z; several are compared.")
+    latent: list[int] = launch.flag(
+        [8, 16], "Numbers in z; several are compared.", upper_bound=4096
+    )
     upsample: list[str] = launch.flag(
         ["nearest"],
         f"How the decoder doubles sizes, of {', '.join(UPSAMPLING)}; several are "
@@ -56,9 +58,12 @@ class Config(training.Config):
         [16, 32],
         "Feature maps of each block of the encoder, which halves each side.",
         repeats=True,
+        upper_bound=4096,
     )
     kernel_size: int = launch.flag(3, "Width of every kernel.", lower_bound=1)
-    steps: int = launch.flag(2000, "Training steps (14 are an epoch).", lower_bound=1)
+    steps: int = launch.flag(
+        2000, "Training steps (14 are an epoch).", lower_bound=1, upper_bound=10_000_000
+    )
     describe: bool = launch.flag(False, "Print the layers, and train nothing.")
 
 

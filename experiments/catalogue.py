@@ -24,8 +24,10 @@ from train import Run
 class Config:
     """The flags."""
 
-    inputs: int = launch.flag(32, "Features of the input.", lower_bound=1)
-    features: int = launch.flag(64, "Hidden units.", lower_bound=1)
+    inputs: int = launch.flag(
+        32, "Features of the input.", lower_bound=1, upper_bound=65_536
+    )
+    features: int = launch.flag(64, "Hidden units.", lower_bound=1, upper_bound=16_384)
 
 
 class Entry(NamedTuple):
@@ -58,7 +60,8 @@ def run(config: Config, results: Run) -> None:
     ]
     for one in entries:
         results.log(kind="cell", **one._asdict())
-    (results.path / "cells.md").write_text(markdown(entries, config) + "\n")
+    text = markdown(entries, config) + "\n"
+    (results.path / "cells.md").write_text(text, encoding="utf-8")
     print(table(entries, config))
 
 

@@ -18,6 +18,9 @@ SEGMENT = 512  # characters that are read in one call of the net
 FEW, MANY = 128, 1024  # held-out windows, while a net learns and at the end
 NEAR = 8  # characters, behind which "further back" begins
 COMPARED = 16_384  # characters, told from what is near and from all before
+AT_ONCE = (
+    2**24
+)  # numbers that windows are told by at once: with few symbols, all of them
 
 
 def start(model: SequenceTagger, seeds: list[int]) -> Any:
@@ -99,8 +102,15 @@ def window_losses(
     model: SequenceTagger, params: Any, read: Int[Array, "windows length+1"]
 ) -> Float[Array, "windows length"]:
     """-ln p of each next character, the state fresh at the start of each window."""
-    _, logits = cast(Any, model.apply({"params": params}, read[:, :-1]))
-    return losses(logits, read[:, 1:])
+
+    def tell(read):
+        _, logits = cast(Any, model.apply({"params": params}, read[..., :-1]))
+        return losses(logits, read[..., 1:])
+
+    most = max(1, AT_ONCE // (read.shape[1] * model.classes))
+    if len(read) <= most:
+        return tell(read)
+    return jax.lax.map(tell, read, batch_size=most)  # or a large alphabet fills memory
 
 
 def carried_losses(

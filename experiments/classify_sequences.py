@@ -56,20 +56,34 @@ class Config(training.Config):
         "Cells to compare: names in nets.CELLS, or package.module:name of your own.",
     )
     seeds: list[int] = launch.flag(
-        [0, 1, 2, 3, 4], "Seeds, each a model and an order of the data of its own."
+        [0, 1, 2, 3, 4],
+        "Seeds, each a model and an order of the data of its own.",
+        upper_bound=2**32 - 1,
     )
-    features: int = launch.flag(64, "Hidden units of each direction.", lower_bound=2)
-    learning_rate: float = launch.flag(3e-3, "Its step size.", lower_bound=0.0)
+    features: int = launch.flag(
+        64, "Hidden units of each direction.", lower_bound=2, upper_bound=16_384
+    )
+    learning_rate: float = launch.flag(
+        3e-3, "Its step size.", lower_bound=0.0, upper_bound=1e30
+    )
     linear_rate: float = launch.flag(
         1e-2,
         "The linear model's step size: at that of the nets it would not be trained out "
         "after as many steps, and no fair baseline.",
         lower_bound=0.0,
+        upper_bound=1e30,
     )
-    batch_size: int = launch.flag(64, "Sequences a step.", lower_bound=1)
-    steps: int = launch.flag(840, "Training steps.", lower_bound=1)
+    batch_size: int = launch.flag(
+        64, "Sequences a step.", lower_bound=1, upper_bound=1_000_000
+    )
+    steps: int = launch.flag(
+        840, "Training steps.", lower_bound=1, upper_bound=10_000_000
+    )
     probe_every: int = launch.flag(
-        40, "Training steps from one look at the held-out to the next.", lower_bound=1
+        40,
+        "Training steps from one look at the held-out to the next.",
+        lower_bound=1,
+        upper_bound=10_000_000,
     )
 
 

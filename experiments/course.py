@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from experiments import course_page, launch
+from experiments import course_page, launch, signals
 from experiments.course_page import Told
 from experiments.verdicts import Verdict
 from train import Run, read_rows
@@ -84,6 +84,7 @@ class Config:
         "A folder with JSB_Chorales.mat; without it there is no lesson on music, which "
         "may be added with --resume.",
         extends=True,
+        path=True,
     )
     flags: str = launch.flag(
         "", 'Flags for all of them, such as "--seeds=0 --steps=10", for a trial.'
@@ -203,15 +204,15 @@ def learn(name: str, flags: Sequence[str], results: Run) -> float:
     for old in (folder, folder.with_name(folder.name + ".unfinished")):
         shutil.rmtree(old, ignore_errors=True)
     began = time.perf_counter()
-    done = subprocess.run(
+    code = signals.run(
         [*command, *flags, f"--results={os.path.relpath(folder)}"],
         stdout=subprocess.PIPE,
         text=True,
     )
     seconds = time.perf_counter() - began
-    if done.returncode == 2:
+    if code == 2:
         raise launch.UsageError(f"the lesson {name} was refused, as it says above")
-    if done.returncode:
+    if code:
         raise ChildProcessError(f"the lesson {name} failed, as it says above")
     if not is_complete(folder):
         raise ChildProcessError(f"the lesson {name} left no report in {folder}")

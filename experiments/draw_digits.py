@@ -44,19 +44,31 @@ class Config(training.Config):
     """The flags."""
 
     seeds: list[int] = launch.flag(
-        [0, 1, 2, 3, 4], "Seeds, each a model and an order of the data of its own."
+        [0, 1, 2, 3, 4],
+        "Seeds, each a model and an order of the data of its own.",
+        upper_bound=2**32 - 1,
     )
     cell: str = launch.flag(
         "gru", "A name in nets.CELLS, or package.module:name of your own."
     )
-    features: int = launch.flag(128, "Hidden units.", lower_bound=1)
-    components: int = launch.flag(20, "Gaussians in the mixture.", lower_bound=1)
-    temperatures: list[float] = launch.flag(
-        [1.0, 0.5, 0.1], "How freely it draws: 1 as it learned, less for likelier rows."
+    features: int = launch.flag(128, "Hidden units.", lower_bound=1, upper_bound=16_384)
+    components: int = launch.flag(
+        20, "Gaussians in the mixture.", lower_bound=1, upper_bound=10_000
     )
-    copies: int = launch.flag(50, "Drawings of each label and seed.", lower_bound=2)
-    learning_rate: float = launch.flag(1e-2, "Its step size.", lower_bound=0.0)
-    steps: int = launch.flag(800, "Training steps (14 are an epoch).", lower_bound=1)
+    temperatures: list[float] = launch.flag(
+        [1.0, 0.5, 0.1],
+        "How freely it draws: 1 as it learned, less for likelier rows.",
+        upper_bound=1e6,
+    )
+    copies: int = launch.flag(
+        50, "Drawings of each label and seed.", lower_bound=2, upper_bound=10_000
+    )
+    learning_rate: float = launch.flag(
+        1e-2, "Its step size.", lower_bound=0.0, upper_bound=1e30
+    )
+    steps: int = launch.flag(
+        800, "Training steps (14 are an epoch).", lower_bound=1, upper_bound=10_000_000
+    )
 
 
 def run(config: Config, results: Run) -> None:

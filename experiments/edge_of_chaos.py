@@ -35,17 +35,28 @@ MOST_GAIN = 50  # to which the integral over tanh is exact in float64
 class Config:
     """The flags."""
 
-    features: list[int] = launch.flag([100, 400], "Units N of the networks.")
+    features: list[int] = launch.flag(
+        [100, 400], "Units N of the networks.", upper_bound=10_000
+    )
     gains: list[float] = launch.flag(
         [0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.8, 2, 2.5, 3],
         "Gains g, in ascending order.",
+        upper_bound=1e6,
     )
     spectra: list[float] = launch.flag(
-        [0.7, 1.3, 3], "Gains whose whole spectrum is drawn, of the first network."
+        [0.7, 1.3, 3],
+        "Gains whose whole spectrum is drawn, of the first network.",
+        upper_bound=1e6,
     )
-    steps: int = launch.flag(1500, "Steps, the warmup counted in.", lower_bound=20)
-    warmup: int = launch.flag(500, "Steps before the mean begins.", lower_bound=0)
-    seeds: list[int] = launch.flag([0, 1, 2, 3, 4], "Seeds, each a W of its own.")
+    steps: int = launch.flag(
+        1500, "Steps, the warmup counted in.", lower_bound=20, upper_bound=1_000_000
+    )
+    warmup: int = launch.flag(
+        500, "Steps before the mean begins.", lower_bound=0, upper_bound=1_000_000
+    )
+    seeds: list[int] = launch.flag(
+        [0, 1, 2, 3, 4], "Seeds, each a W of its own.", upper_bound=2**32 - 1
+    )
 
 
 def run(config: Config, results: Run) -> None:

@@ -49,11 +49,19 @@ class Config(training.Config):
         "mean", "Over all of each map, before its last layer.", choices=tuple(POOLS)
     )
     seeds: list[int] = launch.flag(
-        [0, 1, 2, 3, 4], "Seeds, each a network and an order of the data of its own."
+        [0, 1, 2, 3, 4],
+        "Seeds, each a network and an order of the data of its own.",
+        upper_bound=2**32 - 1,
     )
-    learning_rate: float = launch.flag(1e-2, "Its step size.", lower_bound=0.0)
-    batch_size: int = launch.flag(64, "Strokes a step.", lower_bound=1)
-    steps: int = launch.flag(1000, "Training steps (6 are an epoch).", lower_bound=1)
+    learning_rate: float = launch.flag(
+        1e-2, "Its step size.", lower_bound=0.0, upper_bound=1e30
+    )
+    batch_size: int = launch.flag(
+        64, "Strokes a step.", lower_bound=1, upper_bound=1_000_000
+    )
+    steps: int = launch.flag(
+        1000, "Training steps (6 are an epoch).", lower_bound=1, upper_bound=10_000_000
+    )
 
 
 def run(config: Config, results: Run) -> None:

@@ -40,17 +40,25 @@ class Config(training.Config):
     """The flags."""
 
     biases: list[float] = launch.flag(
-        [-5.0, 0.0, 3.0, 5.0], "b, of which sigmoid(b) is the clamped forget gate."
+        [-5.0, 0.0, 3.0, 5.0],
+        "b, of which sigmoid(b) is the clamped forget gate.",
+        upper_bound=1e6,
     )
     order: str = launch.flag(
         "pixels", "How a digit is read: 64 pixels or 8 rows.", choices=digits.ORDERS
     )
     seeds: list[int] = launch.flag(
-        [0, 1, 2, 3, 4], "Seeds, each a model and an order of the data of its own."
+        [0, 1, 2, 3, 4],
+        "Seeds, each a model and an order of the data of its own.",
+        upper_bound=2**32 - 1,
     )
-    features: int = launch.flag(32, "Hidden units.", lower_bound=1)
-    learning_rate: float = launch.flag(1e-2, "Its step size.", lower_bound=0.0)
-    steps: int = launch.flag(700, "Training steps (14 are an epoch).", lower_bound=1)
+    features: int = launch.flag(32, "Hidden units.", lower_bound=1, upper_bound=16_384)
+    learning_rate: float = launch.flag(
+        1e-2, "Its step size.", lower_bound=0.0, upper_bound=1e30
+    )
+    steps: int = launch.flag(
+        700, "Training steps (14 are an epoch).", lower_bound=1, upper_bound=10_000_000
+    )
     digit: int = launch.flag(
         0, "The held-out digit that is drawn, from 0 to 898.", lower_bound=0
     )

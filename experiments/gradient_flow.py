@@ -45,15 +45,24 @@ class Config(training.Config):
         "pixels", "How a digit is read: 64 pixels or 8 rows.", choices=digits.ORDERS
     )
     bidirectional: bool = launch.flag(False, "Read from both ends.")
-    features: int = launch.flag(64, "Hidden units of each direction.", lower_bound=1)
-    batch_size: int = launch.flag(64, "Digits a step.", lower_bound=1)
-    steps: int = launch.flag(840, "Training steps (14 are an epoch).", lower_bound=1)
+    features: int = launch.flag(
+        64, "Hidden units of each direction.", lower_bound=1, upper_bound=16_384
+    )
+    batch_size: int = launch.flag(
+        64, "Digits a step.", lower_bound=1, upper_bound=1_000_000
+    )
+    steps: int = launch.flag(
+        840, "Training steps (14 are an epoch).", lower_bound=1, upper_bound=10_000_000
+    )
     probes: list[str] = launch.flag(
         list(probing.PROBES),
         f"What to look at while it learns: {', '.join(probing.PROBES)}; or none.",
     )
     probe_every: int = launch.flag(
-        40, "Training steps from one look to the next.", lower_bound=1
+        40,
+        "Training steps from one look to the next.",
+        lower_bound=1,
+        upper_bound=10_000_000,
     )
 
 

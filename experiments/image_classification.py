@@ -57,7 +57,9 @@ class Config(training.Config):
         choices=(AUTO, *REFERENCES),
     )
     data_dir: str = launch.flag(
-        "", "A folder of IDX files, plain or gzipped, as of MNIST or Fashion-MNIST."
+        "",
+        "A folder of IDX files, plain or gzipped, as of MNIST or Fashion-MNIST.",
+        path=True,
     )
     model: str = launch.flag(
         AUTO,
@@ -65,10 +67,13 @@ class Config(training.Config):
         choices=(AUTO, *MODELS),
     )
     filters: list[int] = launch.flag(
-        [0], "Of each convolution; " + by_data("filters"), repeats=True
+        [0],
+        "Of each convolution; " + by_data("filters"),
+        repeats=True,
+        upper_bound=4096,
     )
     kernel_size: int = launch.flag(
-        0, "Along each axis; " + by_data("kernel_size"), lower_bound=0
+        0, "Along each axis; " + by_data("kernel_size"), lower_bound=0, upper_bound=1000
     )
     padding: str = launch.flag(
         AUTO,
@@ -85,6 +90,7 @@ class Config(training.Config):
         "Units of the dense layers before the last; 0 for the model's: 100,100 in a "
         "feed_forward, none in a cnn, for idx 128.",
         repeats=True,
+        upper_bound=16_384,
     )
     init: str = launch.flag(
         AUTO,
@@ -93,7 +99,10 @@ class Config(training.Config):
         choices=(AUTO, *kernels.KERNELS),
     )
     learning_rate: float = launch.flag(
-        0.0, "Its step size; " + by_data("learning_rate"), lower_bound=0.0
+        0.0,
+        "Its step size; " + by_data("learning_rate"),
+        lower_bound=0.0,
+        upper_bound=1e30,
     )
     schedule: str = launch.flag(
         AUTO,
@@ -102,19 +111,33 @@ class Config(training.Config):
         choices=(AUTO, "constant", "cosine"),
     )
     seeds: list[int] = launch.flag(
-        [0, 1, 2, 3, 4], "Seeds, each a model and an order of the data of its own."
+        [0, 1, 2, 3, 4],
+        "Seeds, each a model and an order of the data of its own.",
+        upper_bound=2**32 - 1,
     )
     clip_norm: float = launch.flag(
-        0.0, "Largest norm of the gradient, 0 to clip nothing.", lower_bound=0.0
+        0.0,
+        "Largest norm of the gradient, 0 to clip nothing.",
+        lower_bound=0.0,
+        upper_bound=1e30,
     )
     batch_size: int = launch.flag(
-        0, "Images a step; " + by_data("batch_size"), lower_bound=0
+        0,
+        "Images a step; " + by_data("batch_size"),
+        lower_bound=0,
+        upper_bound=1_000_000,
     )
     epochs: int = launch.flag(
-        0, "Times through the training set; " + by_data("epochs"), lower_bound=0
+        0,
+        "Times through the training set; " + by_data("epochs"),
+        lower_bound=0,
+        upper_bound=1_000_000,
     )
     steps: int = launch.flag(
-        0, "Training steps; 0 for as many as --epochs make.", lower_bound=0
+        0,
+        "Training steps; 0 for as many as --epochs make.",
+        lower_bound=0,
+        upper_bound=10_000_000,
     )
     describe: bool = launch.flag(
         False, "Print the network's layers, and train nothing."

@@ -51,11 +51,17 @@ class Config:
         "How they start: orthogonal, linen, nnx, keras, torch, haiku, equinox, irnn, "
         "chrono, chrono(STEPS); own for each cell's default.",
     )
-    features: int = launch.flag(128, "Hidden units.", lower_bound=1)
-    inputs: int = launch.flag(32, "Features of the input.", lower_bound=1)
-    steps: int = launch.flag(100, "Steps of the sequence.", lower_bound=1)
+    features: int = launch.flag(128, "Hidden units.", lower_bound=1, upper_bound=4096)
+    inputs: int = launch.flag(
+        32, "Features of the input.", lower_bound=1, upper_bound=65_536
+    )
+    steps: int = launch.flag(
+        100, "Steps of the sequence.", lower_bound=1, upper_bound=1_000_000
+    )
     seeds: list[int] = launch.flag(
-        [0, 1, 2, 3, 4], "Seeds, each parameters and a sequence of their own."
+        [0, 1, 2, 3, 4],
+        "Seeds, each parameters and a sequence of their own.",
+        upper_bound=2**32 - 1,
     )
 
 

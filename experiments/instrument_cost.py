@@ -32,15 +32,28 @@ class Config:
         ["elman", "lstm", "gru"],
         "Cells to train: names in nets.CELLS, or package.module:name of your own.",
     )
-    inputs: int = launch.flag(128, "Features of the input.", lower_bound=1)
-    features: int = launch.flag(128, "Hidden units.", lower_bound=1)
-    batch_size: int = launch.flag(32, "Sequences at once.", lower_bound=1)
-    time: int = launch.flag(100, "Steps of a sequence.", lower_bound=1)
-    repeats: int = launch.flag(30, "How often each is timed.", lower_bound=1)
-    spectrum_features: int = launch.flag(
-        100, "Units of the network whose spectrum is timed.", lower_bound=1
+    inputs: int = launch.flag(
+        128, "Features of the input.", lower_bound=1, upper_bound=65_536
     )
-    spectrum_time: int = launch.flag(2000, "Steps of its run.", lower_bound=2)
+    features: int = launch.flag(128, "Hidden units.", lower_bound=1, upper_bound=16_384)
+    batch_size: int = launch.flag(
+        32, "Sequences at once.", lower_bound=1, upper_bound=65_536
+    )
+    time: int = launch.flag(
+        100, "Steps of a sequence.", lower_bound=1, upper_bound=1_000_000
+    )
+    repeats: int = launch.flag(
+        30, "How often each is timed.", lower_bound=1, upper_bound=100_000
+    )
+    spectrum_features: int = launch.flag(
+        100,
+        "Units of the network whose spectrum is timed.",
+        lower_bound=1,
+        upper_bound=4096,
+    )
+    spectrum_time: int = launch.flag(
+        2000, "Steps of its run.", lower_bound=2, upper_bound=1_000_000
+    )
 
 
 class Pair(NamedTuple):

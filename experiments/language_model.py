@@ -54,23 +54,38 @@ class Config(training.Config):
     """The flags."""
 
     text_file: str = launch.flag(
-        "", "A text in UTF-8; by default the documentation that Python comes with."
+        "",
+        "A text in UTF-8; by default the documentation that Python comes with.",
+        path=True,
     )
     cells: list[str] = launch.flag(
         ["elman", "lstm", "gru"],
         "Cells to compare: names in nets.CELLS, or package.module:name of your own.",
     )
-    features: int = launch.flag(128, "Hidden units.", lower_bound=1)
-    length: int = launch.flag(64, "Characters of a window.", lower_bound=NEAR)
-    batch_size: int = launch.flag(8, "Windows a step.", lower_bound=1)
-    steps: int = launch.flag(600, "Training steps.", lower_bound=1)
+    features: int = launch.flag(128, "Hidden units.", lower_bound=1, upper_bound=16_384)
+    length: int = launch.flag(
+        64, "Characters of a window.", lower_bound=NEAR, upper_bound=100_000
+    )
+    batch_size: int = launch.flag(
+        8, "Windows a step.", lower_bound=1, upper_bound=1_000_000
+    )
+    steps: int = launch.flag(
+        600, "Training steps.", lower_bound=1, upper_bound=10_000_000
+    )
     learning_rate: float = launch.flag(
-        8e-3, "The first step's; the last one's is a tenth of it.", lower_bound=0.0
+        8e-3,
+        "The first step's; the last one's is a tenth of it.",
+        lower_bound=0.0,
+        upper_bound=1e30,
     )
     temperatures: list[float] = launch.flag(
-        [0.5, 0.8, 1.0], "Of the samples; at 0 the likeliest character each time."
+        [0.5, 0.8, 1.0],
+        "Of the samples; at 0 the likeliest character each time.",
+        upper_bound=1e6,
     )
-    sample_length: int = launch.flag(300, "Characters of a sample.", lower_bound=1)
+    sample_length: int = launch.flag(
+        300, "Characters of a sample.", lower_bound=1, upper_bound=1_000_000
+    )
     prompt: str = launch.flag(
         "", "What samples go on from; by default where the held-out text begins."
     )

@@ -7,8 +7,6 @@ can be imported together, and by pytest.
 import dataclasses
 import datetime
 import inspect
-import math
-import os
 import pathlib
 import re
 import shlex
@@ -17,16 +15,11 @@ import typing
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
 from absl import flags
 
 import train
-
-NAMES = {int: "integers", float: "numbers", str: "words"}
-
-
-class UsageError(Exception):
-    """A user's mistake, in one sentence."""
+from experiments import endings, flag_values, machine, process, signals, streams
+from experiments.process import UsageError
 
 
 def flag(
@@ -34,7 +27,9 @@ def flag(
     help: str,
     *,
     lower_bound: float | None = None,
+    upper_bound: float | None = None,
     choices: Sequence[str] | None = None,
+    path: bool = False,
     repeats: bool = False,
     extends: bool = False,
 ) -> Any:
@@ -44,7 +39,9 @@ def flag(
         default: Its default: a bool, an int, a float, a string, or a list of these.
         help: One sentence.
         lower_bound: The least number allowed, in a list too.
+        upper_bound: The largest: above it a run would fill any memory, or never end.
         choices: The only strings allowed.
+        path: Whether it names a file or a folder, in which "~" is the home folder.
         repeats: Whether a list may hold a value twice, as sizes of layers do.
         extends: Whether it may be another when a run is gone on with, as that adds to
             what is there, even to a complete run.
@@ -64,6 +61,8 @@ def flag(
         metadata={
             "help": help,
             "lower_bound": lower_bound,
+            "upper_bound": upper_bound,
+            "path": path,
             "choices": choices,
             "repeats": repeats,
             "extends": extends,
@@ -96,17 +95,25 @@ def parse(config_class: type, arguments: Sequence[str]) -> tuple[Any, str | None
         rest = values(["", *arguments])[1:]
     except flags.Error as error:
         raise UsageError(_sentence(error)) from None
+    except (UnicodeError, ValueError, OSError) as error:
+        raise UsageError(
+            f"flag --flagfile: expected a file of text in UTF-8; got {error}"
+        ) from None
     if values["help"].value or values["helpfull"].value:
         return None, None
-    if values["results"].value == "":
+    folder = values["results"].value
+    if folder == "":
         raise UsageError("flag --results: expected a folder; got ''")
+    folder = folder and flag_values.path("results", folder)
     if rest:
         raise UsageError(f"expected flags only, --name=value; got {rest[0]!r}")
     given = {
-        field.name: _checked(field, kinds[field.name], values[field.name].value)
+        field.name: flag_values.checked(
+            field, kinds[field.name], values[field.name].value
+        )
         for field in dataclasses.fields(config_class)
     }
-    return config_class(**given), values["results"].value
+    return config_class(**given), folder
 
 
 def _sentence(error: flags.Error) -> str:
@@ -138,40 +145,6 @@ def _define(values: flags.FlagValues, field: dataclasses.Field, kind, default) -
         flags.DEFINE_list(name, text, help, flag_values=values)
 
 
-def _checked(field: dataclasses.Field, kind: Any, value: Any) -> Any:
-    """A parsed value, after the checks that absl does not make."""
-    name = field.name
-    if kind is float and not math.isfinite(value):
-        raise UsageError(f"flag --{name}: expected a finite number; got {value}")
-    if typing.get_origin(kind) is not list:
-        return value
-    (item,) = typing.get_args(kind)
-    try:
-        items = [item(text) for text in value]
-    except ValueError:
-        raise UsageError(
-            f"flag --{name}: expected {NAMES[item]} separated by commas; got "
-            f"{','.join(value)!r}"
-        ) from None
-    if not items or "" in items:
-        raise UsageError(
-            f"flag --{name}: expected values separated by commas; got "
-            f"{','.join(value)!r}"
-        )
-    low = field.metadata["lower_bound"]
-    for one in items:
-        if item is float and not math.isfinite(one):
-            raise UsageError(f"flag --{name}: expected finite numbers; got {one}")
-        if low is not None and one < low:
-            raise UsageError(
-                f"flag --{name}: expected {NAMES[item]} of at least {low}; got {one}"
-            )
-    twice = [item for item in items if items.count(item) > 1]
-    if twice and not field.metadata["repeats"]:
-        raise UsageError(f"flag --{name}: {twice[0]} stands there twice")
-    return items
-
-
 def main(
     config_class: type,
     run: Callable[[Any, train.Run], None],
@@ -180,8 +153,9 @@ def main(
 ) -> None:
     """Run an experiment as a command, and exit.
 
-    The exit code is 0; 2 for a user's mistake; 1 for a run that failed; 130 if it was
-    interrupted. Each says one sentence on standard error.
+    The exit code is 0; 2 for a user's mistake; 1 for a run that failed; 70 for a fault
+    of this project; 128 and its number after a signal. Each says one sentence on
+    standard error. What was not expected leaves its traceback in a file.
 
     Args:
         config_class: The experiment's `Config`.
@@ -192,12 +166,28 @@ def main(
     module = sys.modules[config_class.__module__]
     spec = module.__spec__
     name = spec.name if spec else pathlib.Path(str(module.__file__)).stem
+    if pathlib.Path(str(getattr(module, "__file__", ""))).parent == process.HERE:
+        name = f"experiments.{name.rpartition('.')[2]}"  # as a script it is less
+    if config_class.__module__ == "__main__":
+        process.begin(name)
+    with streams.forgiving():
+        code = _run(config_class, run, module, name, resumable)
+    if code:
+        sys.exit(code)
+
+
+def _run(config_class: type, run: Any, module: Any, name: str, resumable: bool) -> int:
+    """Run it, and return the exit code."""
     short = name.rpartition(".")[2]
-    # A function compiles in seconds, the same one at each run: it is kept.
-    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    if jax.config.values["jax_compilation_cache_dir"] is None:
-        jax.config.update("jax_compilation_cache_dir", str(cache / "backflow"))
-    results = None
+    results = config = None
+
+    def at_stop() -> str:
+        if results is None:
+            return ""
+        results.abandon()
+        return _left(results)
+
+    signals.at_stop.append(at_stop)
     try:
         arguments = sys.argv[1:]
         resume = resumable and "--resume" in arguments
@@ -205,9 +195,11 @@ def main(
         config, folder = parse(config_class, arguments)
         if config is None:
             print(_help(module, short, config_class, resumable))
-            sys.exit(0)
+            return 0
         if resume and folder is None:
             raise UsageError("flag --resume: name by --results the run to go on with")
+        machine.check_backend()
+        machine.keep_compiled()
         folder = _fresh_folder(short) if folder is None else folder
         settings = {
             "experiment": short,
@@ -216,15 +208,29 @@ def main(
         }
         fields = dataclasses.fields(config_class)
         extends = [field.name for field in fields if field.metadata["extends"]]
-        with train.new_run(folder, settings, resume=resume, extends=extends) as results:
+        with train.new_run(
+            folder, settings, resume=resume, extends=extends, resumable=resumable
+        ) as results:
             run(config, results)
         print(f"Results: {_shown(results.folder)}")
+        return 0
     except (UsageError, train.DataError, train.ResultsError) as error:
-        _stop(short, str(error), 2)
+        sentence, code = str(error), endings.REFUSED
     except (train.NonFiniteError, OSError) as error:
-        _stop(short, f"the run failed: {error}{_left(results)}", 1)
+        sentence, code = f"the run failed: {error}{_left(results)}", endings.FAILED
     except KeyboardInterrupt:
-        _stop(short, f"interrupted{_left(results)}", 130)
+        sentence, code = f"interrupted{_left(results)}", 130
+    except SystemExit:
+        raise
+    except BaseException as error:
+        sentence, code = endings.explain(error, config)
+        log = process.keep_traceback(error, results and results.path)
+        logged = results and str(results.path) in log
+        sentence += f" ({log})" + ("" if logged else _left(results))
+    finally:
+        signals.at_stop.remove(at_stop)
+    streams.say(f"{short}: {sentence}")
+    return code
 
 
 def _repeatable(arguments: Sequence[str]) -> list[str]:
@@ -260,12 +266,6 @@ def _left(results: train.Run | None) -> str:
     return f" (what was logged is in {_shown(results.path)})"
 
 
-def _stop(name: str, sentence: str, code: int) -> typing.NoReturn:
-    """Say why, and exit."""
-    print(f"{name}: {sentence}", file=sys.stderr)
-    sys.exit(code)
-
-
 def _help(module: Any, name: str, config_class: type, resumable: bool) -> str:
     """The question that the experiment asks, and its flags."""
     lines = [inspect.cleandoc(module.__doc__ or name), "", "Flags:"]
@@ -277,8 +277,9 @@ def _help(module: Any, name: str, config_class: type, resumable: bool) -> str:
         lines += [f"  --{field.name}={default}", f"      {field.metadata['help']}"]
         if field.metadata["choices"]:
             lines[-1] += f" One of {', '.join(field.metadata['choices'])}."
-        if field.metadata["lower_bound"] is not None:
-            lines[-1] += f" At least {field.metadata['lower_bound']}."
+        for bound, what in (("lower_bound", "least"), ("upper_bound", "most")):
+            if field.metadata[bound] is not None:
+                lines[-1] += f" At {what} {flag_values.number(field.metadata[bound])}."
     if resumable:
         lines += [
             "  --resume",

@@ -40,21 +40,34 @@ class Config(training.Config):
         ["digits", "mnist1d", "words"], "What to learn: digits, mnist1d, words."
     )
     seeds: list[int] = launch.flag(
-        [0, 1, 2, 3, 4], "Seeds, each a model and an order of the data of its own."
+        [0, 1, 2, 3, 4],
+        "Seeds, each a model and an order of the data of its own.",
+        upper_bound=2**32 - 1,
     )
-    features: int = launch.flag(32, "Hidden units of the LSTM.", lower_bound=1)
+    features: int = launch.flag(
+        32, "Hidden units of the LSTM.", lower_bound=1, upper_bound=16_384
+    )
     learning_rate: float = launch.flag(
-        1e-2, "The step size at first; it falls like a cosine to 0.", lower_bound=0.0
+        1e-2,
+        "The step size at first; it falls like a cosine to 0.",
+        lower_bound=0.0,
+        upper_bound=1e30,
     )
-    batch_size: int = launch.flag(32, "Examples a step.", lower_bound=1)
+    batch_size: int = launch.flag(
+        32, "Examples a step.", lower_bound=1, upper_bound=1_000_000
+    )
     steps: int = launch.flag(
         400,
         "Training steps, for words; others take a multiple of them to be learnt to "
         "near the end: digits 2 times as many, mnist1d 6 times.",
         lower_bound=1,
+        upper_bound=10_000_000,
     )
     rounds: int = launch.flag(
-        12, f"Times that {STEPS_PER_ROUND} steps of each are timed.", lower_bound=1
+        12,
+        f"Times that {STEPS_PER_ROUND} steps of each are timed.",
+        lower_bound=1,
+        upper_bound=100_000,
     )
 
 
@@ -260,7 +273,8 @@ def timed(
                 lambda s, _: step(s, batch), state, length=STEPS_PER_ROUND
             )
 
-        programs.append(jax.jit(many).lower(state).compile())
+        with jax.disable_jit(False):  # it is timed as it is compiled, whatever is set
+            programs.append(jax.jit(many).lower(state).compile())
         states.append(state)
     seconds = np.zeros((config.rounds + 1, len(models)))
     for one_round in seconds:

@@ -32,10 +32,16 @@ class Config:
         ["lstm"],
         "Cells to measure: names in nets.CELLS, or package.module:name of your own.",
     )
-    inputs: int = launch.flag(32, "Features of the input.", lower_bound=1)
-    features: int = launch.flag(64, "Hidden units.", lower_bound=1)
-    batch_size: int = launch.flag(32, "Sequences at once.", lower_bound=1)
-    most: int = launch.flag(16384, "Steps of the longest run.", lower_bound=2 * LEAST)
+    inputs: int = launch.flag(
+        32, "Features of the input.", lower_bound=1, upper_bound=65_536
+    )
+    features: int = launch.flag(64, "Hidden units.", lower_bound=1, upper_bound=16_384)
+    batch_size: int = launch.flag(
+        32, "Sequences at once.", lower_bound=1, upper_bound=65_536
+    )
+    most: int = launch.flag(
+        16384, "Steps of the longest run.", lower_bound=2 * LEAST, upper_bound=2**20
+    )
 
 
 class Curve(NamedTuple):
@@ -99,7 +105,8 @@ def temporaries(cell: Cell, config: Config, time: int, remat: bool) -> int:
         lambda key: cell.init(key, config.inputs, config.features), jax.random.key(0)
     )
     xs = jax.ShapeDtypeStruct((time, config.batch_size, config.inputs), jnp.float32)
-    compiled = jax.jit(jax.grad(loss)).lower(params, xs).compile()
+    with jax.disable_jit(False):  # nothing is run, and all is compiled
+        compiled = jax.jit(jax.grad(loss)).lower(params, xs).compile()
     analysis = compiled.memory_analysis()
     if analysis is None:
         raise launch.UsageError(

@@ -41,7 +41,9 @@ SAMPLED = 1  # folded into a seed's key, draws its continuation
 class Config(training.Config):
     """The flags."""
 
-    data_dir: str = launch.flag("", f"The folder that holds {chorales.FILE}.")
+    data_dir: str = launch.flag(
+        "", f"The folder that holds {chorales.FILE}.", path=True
+    )
     cells: list[str] = launch.flag(
         ["elman", "lstm", "gru"],
         "Cells to compare: names in nets.CELLS, or package.module:name of your own.",
@@ -50,38 +52,58 @@ class Config(training.Config):
         20_000,
         "Of each net; a cell gets as many units as come nearest.",
         lower_bound=1000,
+        upper_bound=100_000_000,
     )
     input_dropout: float = launch.flag(
-        0.1, "How likely a key is not heard for a piece, in training.", lower_bound=0.0
+        0.1,
+        "How likely a key is not heard for a piece, in training.",
+        lower_bound=0.0,
+        upper_bound=1.0,
     )
     recurrent_dropout: float = launch.flag(
         0.2,
         "How likely the recurrent weights do not see a unit for a piece, in training.",
         lower_bound=0.0,
+        upper_bound=1.0,
     )
     learning_rate: float = launch.flag(
-        1e-2, "The step size at first; it falls like a cosine to 0.", lower_bound=0.0
+        1e-2,
+        "The step size at first; it falls like a cosine to 0.",
+        lower_bound=0.0,
+        upper_bound=1e30,
     )
-    batch_size: int = launch.flag(8, "Pieces a step.", lower_bound=1)
-    steps: int = launch.flag(600, "Training steps (28 are an epoch).", lower_bound=1)
+    batch_size: int = launch.flag(
+        8, "Pieces a step.", lower_bound=1, upper_bound=1_000_000
+    )
+    steps: int = launch.flag(
+        600, "Training steps (28 are an epoch).", lower_bound=1, upper_bound=10_000_000
+    )
     probe_every: int = launch.flag(
         30,
         "Training steps from one look at the validation pieces to the next.",
         lower_bound=1,
+        upper_bound=10_000_000,
     )
     piece: int = launch.flag(
-        0, "The test piece that a net goes on with, counted from 0.", lower_bound=0
+        0,
+        "The test piece that a net goes on with, counted from 0.",
+        lower_bound=0,
+        upper_bound=1_000_000,
     )
     beginning: int = launch.flag(
-        16, "How many of its steps the net is given.", lower_bound=1
+        16,
+        "How many of its steps the net is given.",
+        lower_bound=1,
+        upper_bound=1_000_000,
     )
     continuation: int = launch.flag(
-        48, "How many steps the net goes on.", lower_bound=1
+        48, "How many steps the net goes on.", lower_bound=1, upper_bound=100_000
     )
     temperature: float = launch.flag(
         1.0,
         "What logits are divided by before keys are drawn: less than 1 is surer.",
         lower_bound=0.0,
+        upper_bound=1e6,
     )
 
 

@@ -22,6 +22,12 @@ def network(config: Any, shape: Sequence[int]) -> tuple[Sequential, list[blocks.
     Raises:
         launch.UsageError: There is none, or it does not take such images.
     """
+    side = min(shape[:-1])
+    if config.kernel_size > side:
+        raise launch.UsageError(
+            f"flag --kernel_size: expected at most {side}, the width of an image; got "
+            f"{config.kernel_size}"
+        )
     try:
         model = build(config, axes=len(shape) - 1)
         return model, blocks.summary(model.layers, shape)

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import nets
-from experiments import launch, page, training
+from experiments import launch, machine, page, training
 from experiments import remedy_figures as figures
 from experiments.remedy_bench import HELD_OUT, MEASURED, Bench, read
 from experiments.remedy_figures import Outcome
@@ -39,18 +39,30 @@ class Config(training.Config):
         ["clip", "pascanu", "flossing", "h_detach", "identity", "orthogonal", "chrono"],
         "Which: clip, pascanu, flossing, h_detach, identity, orthogonal, chrono.",
     )
-    features: int = launch.flag(32, "Hidden units.", lower_bound=1)
-    length: int = launch.flag(50, "Steps of a sequence.", lower_bound=3)
-    examples: int = launch.flag(4096, "Sequences to train on.", lower_bound=1)
-    steps: int = launch.flag(250, "Training steps.", lower_bound=1)
+    features: int = launch.flag(32, "Hidden units.", lower_bound=1, upper_bound=16_384)
+    length: int = launch.flag(
+        50, "Steps of a sequence.", lower_bound=3, upper_bound=100_000
+    )
+    examples: int = launch.flag(
+        4096, "Sequences to train on.", lower_bound=1, upper_bound=1_000_000
+    )
+    steps: int = launch.flag(
+        250, "Training steps.", lower_bound=1, upper_bound=10_000_000
+    )
     clip_norm: float = launch.flag(
-        0.3, "Largest norm of the gradient that `clip` lets pass.", lower_bound=1e-6
+        0.3,
+        "Largest norm of the gradient that `clip` lets pass.",
+        lower_bound=1e-6,
+        upper_bound=1e30,
     )
     pascanu_weight: float = launch.flag(
-        0.01, "Of Omega beside the loss.", lower_bound=0.0
+        0.01, "Of Omega beside the loss.", lower_bound=0.0, upper_bound=1e12
     )
     flossing_weight: float = launch.flag(
-        1.0, "Of the squared exponents beside the loss.", lower_bound=0.0
+        1.0,
+        "Of the squared exponents beside the loss.",
+        lower_bound=0.0,
+        upper_bound=1e12,
     )
     exponents: int = launch.flag(4, "How many flossing pushes to 0.", lower_bound=1)
     detach_rate: float = launch.flag(
@@ -246,6 +258,9 @@ def run(config: Config, results: Run) -> None:
 def check(config: Config) -> None:
     """Refuse what flags alone cannot tell."""
     training.check(config, config.examples, "sequences")
+    machine.need(
+        8 * config.examples * config.length, "sequences", "--examples, --length"
+    )
     unknown = [name for name in config.remedies if name not in REMEDIES]
     if unknown:
         raise launch.UsageError(

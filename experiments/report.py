@@ -220,6 +220,8 @@ def caption(figure: Figure, text: str) -> None:
         text: Some sentences.
     """
     width = int(figure.get_figwidth() * 13)
+    # A file's name in it may have dollars, or bytes that are no text.
+    plain = text.encode("utf-8", "backslashreplace").decode()
     figure.supxlabel(
-        textwrap.fill(text, width), fontsize=8, color="0.3", x=0.01, ha="left"
-    )
+        textwrap.fill(plain, width), fontsize=8, color="0.3", x=0.01, ha="left"
+    ).set_parse_math(False)

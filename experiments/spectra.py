@@ -45,17 +45,29 @@ class Config:
         "How cells start that leave it open: orthogonal, linen, nnx, keras, torch, "
         "haiku, equinox, irnn, chrono, chrono(STEPS); own for each cell's default.",
     )
-    features: int = launch.flag(32, "Hidden units.", lower_bound=1)
-    inputs: int = launch.flag(8, "Features of the input.", lower_bound=1)
-    steps: int = launch.flag(300, "Steps of a sequence.", lower_bound=2)
+    features: int = launch.flag(32, "Hidden units.", lower_bound=1, upper_bound=4096)
+    inputs: int = launch.flag(
+        8, "Features of the input.", lower_bound=1, upper_bound=65_536
+    )
+    steps: int = launch.flag(
+        300, "Steps of a sequence.", lower_bound=2, upper_bound=1_000_000
+    )
     warmup: int = launch.flag(
-        100, "Steps before the measurement, in which states settle.", lower_bound=0
+        100,
+        "Steps before the measurement, in which states settle.",
+        lower_bound=0,
+        upper_bound=1_000_000,
     )
     batch_size: int = launch.flag(
-        2, "Sequences, over which the spectra are averaged.", lower_bound=1
+        2,
+        "Sequences, over which the spectra are averaged.",
+        lower_bound=1,
+        upper_bound=65_536,
     )
     seeds: list[int] = launch.flag(
-        [0, 1, 2], "Seeds, each parameters and sequences of their own."
+        [0, 1, 2],
+        "Seeds, each parameters and sequences of their own.",
+        upper_bound=2**32 - 1,
     )
 
 

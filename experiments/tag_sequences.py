@@ -39,12 +39,22 @@ class Config(training.Config):
         "gru", "A name in nets.CELLS, or package.module:name of your own."
     )
     seeds: list[int] = launch.flag(
-        [0, 1, 2, 3], "Seeds, each a model and an order of the data of its own."
+        [0, 1, 2, 3],
+        "Seeds, each a model and an order of the data of its own.",
+        upper_bound=2**32 - 1,
     )
-    features: int = launch.flag(64, "Hidden units of each direction.", lower_bound=2)
-    length: int = launch.flag(64, "Letters of a window.", lower_bound=2)
-    batch_size: int = launch.flag(32, "Windows a step.", lower_bound=1)
-    steps: int = launch.flag(600, "Training steps (95 are an epoch).", lower_bound=1)
+    features: int = launch.flag(
+        64, "Hidden units of each direction.", lower_bound=2, upper_bound=16_384
+    )
+    length: int = launch.flag(
+        64, "Letters of a window.", lower_bound=2, upper_bound=100_000
+    )
+    batch_size: int = launch.flag(
+        32, "Windows a step.", lower_bound=1, upper_bound=1_000_000
+    )
+    steps: int = launch.flag(
+        600, "Training steps (95 are an epoch).", lower_bound=1, upper_bound=10_000_000
+    )
 
 
 class Scores(NamedTuple):

@@ -10,7 +10,7 @@ import optax
 from flax import linen as nn
 from jaxtyping import Array
 
-from experiments import launch
+from experiments import launch, machine
 from train import OPTIMIZERS, Fitted, Run, fit, make_optimizer
 
 MOST_STEPS = 10_000_000  # all are laid out beforehand
@@ -21,15 +21,26 @@ class Config:
     """The flags of every experiment that trains; its own `Config` is made of this."""
 
     seeds: list[int] = launch.flag(
-        [0, 1, 2], "Seeds, each a model and an order of the data of its own."
+        [0, 1, 2],
+        "Seeds, each a model and an order of the data of its own.",
+        upper_bound=2**32 - 1,
     )
     optimizer: str = launch.flag("adam", "From optax.", choices=tuple(OPTIMIZERS))
-    learning_rate: float = launch.flag(3e-3, "Its step size.", lower_bound=0.0)
-    clip_norm: float = launch.flag(
-        1.0, "Largest norm of the gradient, 0 to clip nothing.", lower_bound=0.0
+    learning_rate: float = launch.flag(
+        3e-3, "Its step size.", lower_bound=0.0, upper_bound=1e30
     )
-    batch_size: int = launch.flag(64, "Examples a step.", lower_bound=1)
-    steps: int = launch.flag(840, "Training steps.", lower_bound=1)
+    clip_norm: float = launch.flag(
+        1.0,
+        "Largest norm of the gradient, 0 to clip nothing.",
+        lower_bound=0.0,
+        upper_bound=1e30,
+    )
+    batch_size: int = launch.flag(
+        64, "Examples a step.", lower_bound=1, upper_bound=1_000_000
+    )
+    steps: int = launch.flag(
+        840, "Training steps.", lower_bound=1, upper_bound=10_000_000
+    )
 
 
 def check(config: Config, examples: int, of: str) -> None:
@@ -75,6 +86,14 @@ def start(model: nn.Module, example: Any, seeds: list[int]) -> Any:
 
     def start_one(key):
         return model.init(key, *inputs)["params"]
+
+    shapes = jax.tree.leaves(jax.eval_shape(start_one, keys[0]))
+    count = sum(leaf.size * leaf.dtype.itemsize for leaf in shapes)
+    machine.need(
+        machine.COPIES * count * len(seeds),
+        f"{len(seeds)} networks in training",
+        "--features, --seeds, or another that makes them large",
+    )
 
     # One after another: QR decompositions of several seeds at once, in several cells,
     # may wait for each other for ever on a CPU of two cores.

@@ -30,6 +30,7 @@ from train.data.dates import Dates
 ATTENTION = {"with": True, "without": False}
 SOUNDED = "Characters of East Asia are drawn as they sound."
 WIDEST = 100  # sequences of a beam: 2,600 dates then take 1.6 GB
+CHUNK = 4096  # held-out dates that are translated at once
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,13 +44,21 @@ class Config(training.Config):
         ["with", "without"], "Models to train: with, without."
     )
     bidirectional: bool = launch.flag(True, "Read the source from both ends.")
-    features: int = launch.flag(64, "Hidden units of each direction.", lower_bound=1)
-    embedding: int = launch.flag(32, "Numbers in a character's vector.", lower_bound=1)
+    features: int = launch.flag(
+        64, "Hidden units of each direction.", lower_bound=1, upper_bound=16_384
+    )
+    embedding: int = launch.flag(
+        32, "Numbers in a character's vector.", lower_bound=1, upper_bound=16_384
+    )
     beam: int = launch.flag(
         4, "Sequences that beam search keeps, at most 100.", lower_bound=1
     )
-    examples: int = launch.flag(50_000, "Dates to train on.", lower_bound=1)
-    held_out: int = launch.flag(2600, "Dates to test on.", lower_bound=1)
+    examples: int = launch.flag(
+        50_000, "Dates to train on.", lower_bound=1, upper_bound=1_000_000
+    )
+    held_out: int = launch.flag(
+        2600, "Dates to test on.", lower_bound=1, upper_bound=100_000
+    )
     date: str = launch.flag(
         "", "Dates of your own to translate, separated by semicolons."
     )
@@ -57,9 +66,14 @@ class Config(training.Config):
         1e-2,
         "The highest, after a twelfth of the steps; it ends at 0.",
         lower_bound=0.0,
+        upper_bound=1e30,
     )
-    batch_size: int = launch.flag(32, "Dates a step.", lower_bound=1)
-    steps: int = launch.flag(1200, "Training steps.", lower_bound=1)
+    batch_size: int = launch.flag(
+        32, "Dates a step.", lower_bound=1, upper_bound=1_000_000
+    )
+    steps: int = launch.flag(
+        1200, "Training steps.", lower_bound=1, upper_bound=10_000_000
+    )
 
 
 def run(config: Config, results: Run) -> None:
@@ -71,6 +85,10 @@ def run(config: Config, results: Run) -> None:
         )
     models = build(config)
     own = [text.strip() for text in config.date.split(";") if text.strip()]
+    if config.date and not own:
+        raise launch.UsageError(
+            f"flag --date: expected dates separated by semicolons; got {config.date!r}"
+        )
     # What it cannot read it says before it trains.
     sources, lengths = map(jnp.asarray, dates.encode(own))
     train = dates.load(0, config.examples)
@@ -190,12 +208,16 @@ def write(
 
         return jax.lax.map(one, params)
 
+    found = []  # in chunks, to save memory
+    for at in range(0, len(test.sources), CHUNK):
+        chunk = slice(at, at + CHUNK)
+        found.append(translate_all(params, test.sources[chunk], test.lengths[chunk]))
     greedy, beam = (
         Written(
-            np.asarray(found.sequences[..., 0, :]),
-            np.asarray(found.log_probabilities[..., 0]),
+            np.concatenate([one.sequences[..., 0, :] for one in chunks], axis=1),
+            np.concatenate([one.log_probabilities[..., 0] for one in chunks], axis=1),
         )
-        for found in translate_all(params, test.sources, test.lengths)
+        for chunks in zip(*found, strict=True)
     )
     return greedy, beam
 

@@ -48,7 +48,10 @@ class Config(training.Config):
         64, "Layers, or steps; each step reads 64 / depth pixels.", lower_bound=2
     )
     widths: list[int] = launch.flag(
-        [32, 128], "Units of a layer, or of the state.", lower_bound=1
+        [32, 128],
+        "Units of a layer, or of the state.",
+        lower_bound=1,
+        upper_bound=16_384,
     )
     schemes: list[str] = launch.flag(
         list(SCHEMES), f"How matrices are drawn: {', '.join(SCHEMES)}."
@@ -60,15 +63,22 @@ class Config(training.Config):
         ["orthogonal", "he", "torch"], "Which of the schemes are trained too; or none."
     )
     seeds: list[int] = launch.flag(
-        [0, 1, 2, 3, 4], "Seeds, each a model and an order of the data of its own."
+        [0, 1, 2, 3, 4],
+        "Seeds, each a model and an order of the data of its own.",
+        upper_bound=2**32 - 1,
     )
     learning_rate: float = launch.flag(
-        3e-3, "The step size of recurrent nets.", lower_bound=0.0
+        3e-3, "The step size of recurrent nets.", lower_bound=0.0, upper_bound=1e30
     )
     feed_forward_rate: float = launch.flag(
-        3e-4, "That of feed-forward ones, which so deep learn at less.", lower_bound=0.0
+        3e-4,
+        "That of feed-forward ones, which so deep learn at less.",
+        lower_bound=0.0,
+        upper_bound=1e30,
     )
-    steps: int = launch.flag(280, "Training steps (14 are an epoch).", lower_bound=1)
+    steps: int = launch.flag(
+        280, "Training steps (14 are an epoch).", lower_bound=1, upper_bound=10_000_000
+    )
 
 
 def run(config: Config, results: Run) -> None:
@@ -118,6 +128,11 @@ def check(config: Config, examples: int) -> list[str]:
                 f"flag --{flag}: expected some of {', '.join(known)}; got "
                 f"{unknown[0]!r}"
             )
+    if not trained and config.trained_width != Config().trained_width:
+        raise launch.UsageError(
+            "flag --trained_width: leave it out, as --trained_schemes=none trains "
+            f"nothing; got {config.trained_width}"
+        )
     if trained and config.trained_width not in config.widths:
         raise launch.UsageError(
             f"flag --trained_width: expected one of --widths, "

@@ -30,3 +30,12 @@ __all__ = [
 __all__ += cells.__all__
 __all__ += convolutional.__all__
 __all__ += recurrent.__all__
+
+
+def __getattr__(name: str) -> str:
+    """`nets.__version__`, that of the installed package."""
+    if name == "__version__":
+        import importlib.metadata
+
+        return importlib.metadata.version("backflow")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

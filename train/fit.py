@@ -162,6 +162,8 @@ def fit(
 
     @functools.cache  # the last call may be shorter
     def program(length):
+        if jax.config.jax_disable_jit:  # to debug a loss, say: nothing is compiled
+            return many_steps
         return many_steps.lower(states, order[:length], probed[:length], data).compile()
 
     seconds, seen = [], []

@@ -14,11 +14,10 @@ from typing import Any
 
 import jax
 
+from train import folders
+from train.folders import ResultsError
+
 PACKAGES = ("backflow", "jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn")
-
-
-class ResultsError(Exception):
-    """A results folder that cannot be had."""
 
 
 class Run:
@@ -34,6 +33,9 @@ class Run:
         self.folder = folder
         self.path = folder.with_name(folder.name + ".unfinished")
         self.rows = 0
+        self._new = True  # nothing was there before
+        self._before: dict[str, int] | None = None  # what a complete run held
+        self._made = b""  # and its config.json
 
     def log(self, **row: Any) -> None:
         """Add a row to metrics.jsonl, on the disk when this returns.
@@ -45,6 +47,17 @@ class Run:
         with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(_plain(row), allow_nan=False) + "\n")
         self.rows += 1
+
+    def abandon(self) -> None:
+        """Undo what `new_run` did, if nothing has been written since.
+
+        A run that fails or is stopped does this: what it logged stays.
+        """
+        if self._new and not _sizes(self.path):
+            shutil.rmtree(self.path, ignore_errors=True)
+        elif self._before is not None and _sizes(self.path) == self._before:
+            (self.path / "config.json").write_bytes(self._made)
+            self.path.replace(self.folder)
 
     def logged(self) -> list[dict[str, Any]]:
         """All rows of metrics.jsonl.
@@ -64,12 +77,19 @@ def read_rows(folder: str | pathlib.Path) -> list[dict[str, Any]]:
     Returns:
         A row a line of its metrics.jsonl; none if there is no such file. A last line
         that was cut off is left out.
+
+    Raises:
+        ValueError: A line is not one row.
     """
     file = pathlib.Path(folder) / "metrics.jsonl"
     if not file.exists():
         return []
     lines = file.read_text(encoding="utf-8").split("\n")
-    return [json.loads(line) for line in lines[:-1]]
+    rows = [json.loads(line) for line in lines[:-1]]
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, dict):
+            raise ValueError(f"line {number} of {file} is no row, {{...}}: {row!r}")
+    return rows
 
 
 @contextlib.contextmanager
@@ -79,11 +99,15 @@ def new_run(
     *,
     resume: bool = False,
     extends: Collection[str] = (),
+    resumable: bool = False,
 ) -> Iterator[Run]:
     """A results folder that bears its name only once it is complete.
 
-    While the run goes on it is called "FOLDER.unfinished". A run that fails leaves that
-    behind, with what was logged; if nothing was, it leaves nothing.
+    While the run goes on it is called "FOLDER.unfinished", and is locked: a second run
+    in it is refused. (Where there are no locks, as on Windows, it is refused if it does
+    not resume.) The lock ends with the process, however it ends. A run that fails
+    leaves the unfinished folder behind, with what was logged; if nothing was, it leaves
+    nothing. The next run of that name sets it aside, as "FOLDER.unfinished.1".
 
     Args:
         folder: Where the results shall be; it may exist if it is empty.
@@ -94,6 +118,8 @@ def new_run(
         extends: Names in `config["config"]` that may differ from before, as a run that
             is gone on with adds to what is there. A complete folder is then gone on
             with too, as "FOLDER.unfinished"; if nothing is added, it stays as it was.
+        resumable: Whether an unfinished folder can be resumed, so that it is not set
+            aside, but refused without `resume`.
 
     Yields:
         A `Run`, to log to and to write figures into.
@@ -110,64 +136,83 @@ def new_run(
         >>> sorted(file.name for file in folder.iterdir())
         ['config.json', 'metrics.jsonl']
     """
-    folder = pathlib.Path(folder).absolute()
-    if not folder.name:
-        raise ResultsError(f"expected a folder for the results; got {str(folder)!r}")
-    run = Run(folder)
-    again = bool(resume and extends and (folder / "config.json").is_file())
-    new = not again and not run.path.exists()  # may go, if nothing comes of it
-    _claim(run, resume, again)
-    before = _sizes(run.path) if again else {}
-    made = (run.path / "config.json").read_bytes() if again else b""
+    run = Run(folders.place(folder))
+    text = json.dumps(_plain({**config, **_surroundings()}), indent=2)
+    handle = None
     try:
-        if resume:
-            _resume(run, config, extends, run.folder if again else run.path)
-        text = json.dumps(_plain({**config, **_surroundings()}), indent=2)
-        _write(run.path / "config.json", text + "\n")
+        try:
+            again, handle = _claim(run, resume, bool(extends), resumable)
+            if again:
+                run._before = _sizes(run.path)
+                run._made = (run.path / "config.json").read_bytes()
+            if resume:
+                _resume(run, config, extends, run.folder if again else run.path)
+            _write(run.path / "config.json", text + "\n")
+            folders.expect_long_names(run.path)
+        except OSError as error:
+            raise folders.unusable(run.folder, error) from None
         yield run
         run.path.replace(run.folder)
     except BaseException:
-        if new and not _sizes(run.path):
-            shutil.rmtree(run.path, ignore_errors=True)
-        elif again and _sizes(run.path) == before:
-            (run.path / "config.json").write_bytes(made)
-            run.path.replace(run.folder)
+        if handle is not None:
+            run.abandon()
         raise
+    finally:
+        if handle is not None:
+            folders.unlock(handle)
 
 
 def _sizes(folder: pathlib.Path) -> dict[str, int]:
     """What is in a folder beside config.json: each name, and how many bytes."""
     files = {file.name: file.stat().st_size for file in folder.glob("*")}
-    files.pop("config.json", None)
+    for name in ("config.json", "config.json.draft"):
+        files.pop(name, None)
     return files
 
 
-def _claim(run: Run, resume: bool, again: bool) -> None:
+def _claim(
+    run: Run, resume: bool, extend: bool, resumable: bool
+) -> tuple[bool, int | None]:
     """Make the unfinished folder, or say why there can be none.
 
-    If `again`, it is made of the complete one.
+    Returns:
+        Whether it was made of the complete one, and the lock on it.
     """
-    try:
-        if again and not run.path.exists():
-            run.folder.replace(run.path)
-        if run.folder.exists() and (
-            not run.folder.is_dir() or any(run.folder.iterdir())
-        ):
-            raise ResultsError(
-                f"results folder {run.folder} exists already; remove it, or name "
-                "another"
-            )
-        if run.path.exists() and not resume:
-            raise ResultsError(
-                f"results folder {run.path} exists already, from a run that goes on or "
-                "did not come to its end; remove it, or name another"
-            )
-        run.path.mkdir(parents=True, exist_ok=resume)
-    except OSError as error:
+    again = resume and extend and (run.folder / "config.json").is_file()
+    run._new = not again and not run.path.exists()  # may go, if nothing comes of it
+    if again and not run.path.exists():
+        handle = folders.lock(run.folder)
+        run.folder.replace(run.path)
+        return True, handle
+    if run.folder.exists() and (not run.folder.is_dir() or any(run.folder.iterdir())):
         raise ResultsError(
-            f"results folder {run.folder} cannot be written: {error.strerror}: "
-            f"{error.filename}; name another"
-        ) from None
+            f"results folder {run.folder} exists already; remove it, or name another"
+        )
+    try:
+        run.path.mkdir(parents=True)
+    except FileExistsError:
+        if not run.path.is_dir():
+            raise
+    except RecursionError:
+        raise OSError("too many folders in each other") from None
+    handle = folders.lock(run.path)
+    if run._new or resume:
+        return False, handle
+    if not _sizes(run.path):  # it ended before it had logged anything
+        run._new = True
+        return False, handle
+    if resumable or handle < 0:
+        folders.unlock(handle)
+        more = "go on with it by --resume, " if resumable else ""
+        raise ResultsError(
+            f"results folder {run.path} exists already, from a run that goes on or did "
+            f"not come to its end; {more}remove it, or name another"
+        )
+    folders.set_aside(run.path)
+    folders.unlock(handle)
+    run.path.mkdir()
+    run._new = True
+    return False, folders.lock(run.path)
 
 
 def _resume(
@@ -178,7 +223,9 @@ def _resume(
     try:
         before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
         rows = run.logged()
-    except ValueError as error:
+        if not isinstance(before, dict | None):
+            raise ValueError("config.json is no object")
+    except (ValueError, OSError, RecursionError) as error:
         raise ResultsError(
             f"results folder {called} cannot be gone on with, as a file in it is "
             f"damaged: {error}; remove it, or name another"

@@ -264,3 +264,31 @@ def test_a_reported_clip_clips_as_optax_does():
         updates, _ = ours.update(gradient, ours.init(gradient))
         expected, _ = theirs.update(gradient, theirs.init(gradient))
         chex.assert_trees_all_equal(updates, expected)
+
+
+def test_without_jit_the_numbers_are_the_same():
+    def loss_fn(w, x, key):
+        return ((w - x) ** 2).mean()
+
+    def trained():
+        return fit(
+            loss_fn,
+            optax.adam(0.1),
+            jnp.zeros(2),
+            jnp.arange(8.0),
+            [0, 1],
+            steps=5,
+            batch_size=4,
+            steps_per_call=2,
+            probe=lambda w: w,
+            probe_every=2,
+        )
+
+    compiled = trained()
+    with jax.disable_jit():
+        plain = trained()
+    np.testing.assert_allclose(plain.params, compiled.params, rtol=1e-6)
+    assert compiled.probes is not None and plain.probes is not None
+    np.testing.assert_allclose(
+        plain.probes.values, compiled.probes.values, rtol=1e-6, atol=1e-7
+    )

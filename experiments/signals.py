@@ -1,0 +1,106 @@
+"""Signals that end a command at once, and the commands that it has started."""
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import subprocess
+
+SIGNALS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "hung up"}
+
+# What a signal is answered with, after its name: each returns words for the sentence.
+at_stop: list[Callable[[], str]] = []
+_stopping: list[int] = []
+command = ""  # its name, once signals are watched
+_children: "list[subprocess.Popen]" = []
+
+
+def run(words: Sequence[str], **options: Any) -> int:
+    """Run another command to its end, which a signal to this one ends too.
+
+    Args:
+        words: Of its command line.
+        **options: As in `subprocess.Popen`.
+
+    Returns:
+        Its exit code.
+    """
+    import subprocess
+
+    with subprocess.Popen(words, **options) as child:
+        _children.append(child)
+        try:
+            child.communicate()
+        except BaseException:
+            child.terminate()
+            raise
+        finally:
+            _children.remove(child)
+    while _stopping:  # this process ends in a moment, by the signal that ended that
+        time.sleep(1)
+    return child.returncode
+
+
+def watch(name: str) -> None:
+    """End at once at a signal, whatever the main thread does.
+
+    Python's own handlers wait until the main thread is back from compiled code, and an
+    exception that they raise may come out in the midst of anything: JAX swallows one
+    that reaches its callbacks. So C writes the signal's number into a pipe, and a
+    thread that reads it ends the process.
+
+    Args:
+        name: The name of the command, which the sentence begins with.
+    """
+    global command
+    watched, command = command, name
+    if watched or os.name != "posix":
+        return  # Windows has Ctrl-C alone, which is a KeyboardInterrupt there
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    heard = []
+    for kind in SIGNALS:
+        number = getattr(signal, kind)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, lambda *_: None)
+            signal.siginterrupt(number, False)
+            heard.append(number)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+
+    def wait() -> None:
+        while True:
+            (number,) = os.read(reader, 1)
+            if number in heard:
+                _stop(number)
+
+    threading.Thread(target=wait, name="signals", daemon=True).start()
+
+
+def _stop(number: int) -> None:
+    """The end of a process that got a signal."""
+    _stopping.append(number)
+    children = list(_children)
+    try:
+        for child in children:
+            with contextlib.suppress(OSError):
+                child.terminate()
+        words = []
+        for ask in list(at_stop):
+            with contextlib.suppress(Exception):
+                words.append(ask())
+        word = SIGNALS[signal.Signals(number).name]
+        line = "\n" if os.isatty(2) else ""  # a bar may stand there
+        text = f"{line}{command}: {word}{''.join(words)}\n"
+        with contextlib.suppress(OSError):
+            os.write(2, text.encode("utf-8", "backslashreplace"))
+        for child in children:
+            with contextlib.suppress(Exception):
+                child.wait(timeout=5)
+    finally:
+        # Without the end that Python makes, in which XLA's threads would crash.
+        os._exit(128 + number)

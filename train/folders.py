@@ -1,0 +1,145 @@
+"""Folders that a run may write to: checked, and locked while it does."""
+
+import os
+import pathlib
+from typing import Any
+
+try:
+    import fcntl
+except ImportError:  # Windows: there two runs at once are not told apart
+    fcntl = None
+
+LONGEST = 64  # characters, as no file of a run has a name as long
+
+
+class ResultsError(Exception):
+    """A results folder that cannot be had."""
+
+
+def place(folder: str | pathlib.Path) -> pathlib.Path:
+    """Where the results shall be.
+
+    Args:
+        folder: As a user gave it.
+
+    Returns:
+        An absolute path, to no link.
+
+    Raises:
+        ResultsError: No folder can be made there, or renamed.
+    """
+    path = pathlib.Path(os.path.abspath(folder))
+    if "\0" in str(path):
+        raise unusable(path, ValueError("embedded null byte"))
+    try:
+        if path.is_symlink() and not path.exists():
+            raise ResultsError(
+                f"results folder {path} is a link to what is not there; remove it, or "
+                "name another"
+            )
+        path = path.resolve() if path.is_symlink() else path
+        here = pathlib.Path.cwd()
+        mounted = path.is_mount()
+    except (OSError, ValueError, RuntimeError) as error:  # a NUL, links in a circle
+        raise unusable(path, error) from None
+    if not path.name:
+        raise ResultsError(f"expected a folder for the results; got {str(path)!r}")
+    if here.is_relative_to(path) or mounted:
+        what = "a mounted disk" if mounted else "the working folder or around it"
+        raise ResultsError(
+            f"results folder {path} is {what}, which cannot be renamed; name a new one "
+            "inside it"
+        )
+    return path
+
+
+def unusable(folder: pathlib.Path, error: Exception) -> ResultsError:
+    """Why a folder cannot be had.
+
+    Args:
+        folder: The folder.
+        error: What the system says.
+
+    Returns:
+        An exception to raise.
+    """
+    name = getattr(error, "filename", None)
+    why = f"{getattr(error, 'strerror', None) or error}{f': {name}' if name else ''}"
+    return ResultsError(
+        f"results folder {_short(folder)} cannot be written: {_short(why)}; name "
+        "another"
+    )
+
+
+def _short(text: Any) -> str:
+    """A text whose middle is left out if it is long."""
+    text = str(text)
+    return text if len(text) <= 200 else f"{text[:90]}...{text[-90:]}"
+
+
+def expect_long_names(folder: pathlib.Path) -> None:
+    """Write a file whose name is longer than any that comes later, and remove it.
+
+    Args:
+        folder: Where.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    file = folder / ("x" * LONGEST)
+    file.touch()
+    file.unlink()
+
+
+def lock(folder: pathlib.Path) -> int:
+    """Lock a folder until this process ends or closes what is returned.
+
+    Args:
+        folder: A folder that is there; it may be renamed while it is locked.
+
+    Returns:
+        A file descriptor; -1 where there are no locks.
+
+    Raises:
+        ResultsError: Another run has it.
+    """
+    if fcntl is None:
+        return -1
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        taken = os.fstat(handle).st_ino != folder.stat().st_ino  # renamed meanwhile
+    except (BlockingIOError, FileNotFoundError):
+        taken = True
+    except OSError:  # a file system without locks
+        os.close(handle)
+        return -1
+    if taken:
+        os.close(handle)
+        raise ResultsError(
+            f"results folder {folder} exists already, and another run writes to it; "
+            "wait for its end, or name another"
+        )
+    return handle
+
+
+def unlock(handle: int) -> None:
+    """Let others have a folder.
+
+    Args:
+        handle: Of `lock`.
+    """
+    if handle >= 0:
+        os.close(handle)
+
+
+def set_aside(path: pathlib.Path) -> None:
+    """Give what an earlier run has left another name, with the first free number.
+
+    Args:
+        path: The folder.
+    """
+    count = 1
+    while (aside := path.with_name(f"{path.name}.{count}")).exists():
+        count += 1
+    path.replace(aside)
