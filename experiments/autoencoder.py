@@ -64,7 +64,7 @@ class Config(training.Config):
 
 def run(config: Config, results: Run) -> None:
     """Train every autoencoder; log, draw and print what was found."""
-    halves = digits.load()
+    halves = training.parts(digits.load(), config)
     training.check(config, len(halves[0].labels), "digits")
     models = build(config, (*halves[0].images.shape[1:], 1))
     if config.describe:

@@ -125,8 +125,8 @@ def load(config: Config) -> tuple[Sequences, Sequences]:
             (digits.as_sequences(half.images, config.order), half.labels)
             for half in digits.load()
         ]
-    train, test = ((jnp.asarray(xs), jnp.asarray(labels)) for xs, labels in halves)
-    return train, test
+    whole = ((jnp.asarray(xs), jnp.asarray(labels)) for xs, labels in halves)
+    return training.parts(whole, config)
 
 
 def ways(cell: Cell, example: Array, config: Config) -> dict[str, SequenceClassifier]:

@@ -61,7 +61,7 @@ class Config(training.Config):
 
 def run(config: Config, results: Run) -> None:
     """Train a generator and a judge from every seed; draw and judge."""
-    train, test = digits.load()
+    train, test = training.parts(digits.load(), config)
     training.check(config, len(train.labels), "digits")
     if min(config.temperatures) < 0:
         raise launch.UsageError(
@@ -209,7 +209,7 @@ def log(found: list[Drawn], seeds: list[int], results: Run) -> None:
     """A row a seed of every kind of digit."""
     for one in found:
         for i, seed in enumerate(seeds):
-            nll = None if one.test_nll is None else one.test_nll[i]
+            nll = {} if one.test_nll is None else {"test_nll": one.test_nll[i]}
             results.log(
                 kind="drawn",
                 digits=one.name,
@@ -218,7 +218,7 @@ def log(found: list[Drawn], seeds: list[int], results: Run) -> None:
                 read_as_label=one.right[i],
                 variety=one.variety[i],
                 distance=one.distance[i],
-                test_nll=nll,
+                **nll,
             )
 
 

@@ -58,7 +58,7 @@ class Config(training.Config):
 
 def run(config: Config, results: Run) -> None:
     """Look with fixed kernels, learn others; log, draw and print what was found."""
-    train, test = strokes.load()
+    train, test = training.parts(strokes.load(), config)
     halves = digits.load()
     images = np.concatenate([half.images for half in halves])
     labels = np.concatenate([half.labels for half in halves])

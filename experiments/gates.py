@@ -58,7 +58,7 @@ class Config(training.Config):
 
 def run(config: Config, results: Run) -> None:
     """Train every LSTM; log, draw and print what was found."""
-    train, test = digits.load()
+    train, test = training.parts(digits.load(), config)
     training.check(config, len(train.labels), "digits")
     if config.digit >= len(test.labels):
         raise launch.UsageError(

@@ -59,7 +59,7 @@ class Config(training.Config):
 
 def run(config: Config, results: Run) -> None:
     """Train and measure every cell; log, draw and print what was found."""
-    halves = digits.load()
+    halves = training.parts(digits.load(), config)
     training.check(config, len(halves[0].labels), "digits")
     names = probing.chosen(config.probes)
     train, test = (

@@ -219,8 +219,8 @@ def load(config: Config) -> tuple[Images, Images]:
         parts = mnist1d.load()
     else:
         parts = idx.load(config.data_dir, CLASSES)
-    train, test = (Images(images[..., None], labels) for images, labels in parts)
-    return train, test
+    halves = (Images(images[..., None], labels) for images, labels in parts)
+    return training.parts(halves, config)
 
 
 def loss_of(model: Sequential) -> Callable[..., Array]:

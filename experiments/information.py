@@ -66,7 +66,7 @@ class Config(training.Config):
 
 def run(config: Config, results: Run) -> None:
     """Train a network a seed, look at what its states know; log, draw and print it."""
-    halves = digits.load()
+    halves = training.parts(digits.load(), config)
     training.check(config, len(halves[0].labels), "digits")
     train, test = (
         Data(

@@ -79,7 +79,7 @@ class Config(training.Config):
 def run(config: Config, results: Run) -> None:
     """Count, train and sample; log, draw and print what was found."""
     written = text.load(config.text_file or None)
-    train, test = text.split(written.tokens)
+    train, test = training.parts(text.split(written.tokens), config)
     check(config, train, test)
     prompt = prompt_of(config, test, written.vocabulary)
     symbols = len(written.vocabulary)

@@ -114,7 +114,11 @@ def run(config: Config, results: Run) -> None:
             raise launch.UsageError(
                 f"flag --tasks: expected some of {', '.join(TASKS)}; got {name!r}"
             )
-    tasks = [TASKS[name]() for name in config.tasks]
+    tasks = []
+    for name in config.tasks:
+        task = TASKS[name]()
+        train, test = training.parts((task.train, task.test), config)
+        tasks.append(task._replace(train=train, test=test))
     for task in tasks:
         training.check(
             longer(config, task), len(task.train[1]), f"examples of {task.name}"

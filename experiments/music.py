@@ -148,6 +148,8 @@ def load(config: Config) -> Chorales:
     if config.temperature == 0:
         raise launch.UsageError("flag --temperature: expected a number above 0; got 0")
     data = chorales.load(config.data_dir)
+    if config.evaluate_on == training.VALIDATION:  # the data set has its own
+        data = data._replace(test=data.valid)
     training.check(config, len(data.train.lengths), "pieces")
     if config.piece >= len(data.test.lengths):
         raise launch.UsageError(

@@ -66,7 +66,7 @@ class Scores(NamedTuple):
 def run(config: Config, results: Run) -> None:
     """Train every way of reading; log, draw and print what was found."""
     try:
-        train, test = words.load(config.length)
+        train, test = training.parts(words.load(config.length), config)
     except ValueError as error:
         raise launch.UsageError(f"flag --length: {error}") from None
     training.check(config, len(train.letters), "windows")

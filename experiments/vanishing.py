@@ -73,7 +73,7 @@ class Config(training.Config):
 
 def run(config: Config, results: Run) -> None:
     """Measure all nets, train some; log, draw and print what was found."""
-    halves = digits.load()
+    halves = training.parts(digits.load(), config)
     trained = check(config, len(halves[0].labels))
     train, test = (
         (jnp.asarray(half.images.reshape(-1, PIXELS)), jnp.asarray(half.labels))
