@@ -38,11 +38,13 @@ TINY = {
     "catalogue": "inputs=1",
     "classify_sequences": "order=rows;features=4;cells=elman,gru;steps=2;batch_size=4",
     "course": "lessons=edges",
-    "draw_digits": "batch_size=4;features=4;components=2;steps=2;copies=2;temperatures=1",
+    "draw_digits": "batch_size=4;features=4;components=2;steps=2;copies=2;"
+    "temperatures=1",
     "edge_of_chaos": "features=6;gains=0.5,3;spectra=0.5;steps=40;warmup=4",
     "edges": "batch_size=4;steps=2;filters=1;digits=0",
     "gates": "batch_size=4;features=3;steps=2;order=rows;biases=0",
-    "gradient_flow": "order=rows;features=3;cells=elman,gru;steps=2;batch_size=4;probes=none",
+    "gradient_flow": "order=rows;features=3;cells=elman,gru;steps=2;batch_size=4;"
+    "probes=none",
     "hyperparameters": "experiment=mine.toy;grid=steps=2;set=seeds=0",
     "image_classification": "steps=2;batch_size=4;filters=2",
     "information": "features=3;steps=2;batch_size=8;cell=elman;ridge=0.1;order=rows",
