@@ -37,6 +37,8 @@ def write(
     figures: Mapping[str, str],
     tables: Mapping[str, Table],
     verdicts: Sequence[Verdict] = (),
+    headline: str = "",
+    seen: Mapping[str, str] | None = None,
 ) -> None:
     """Write report.html into a results folder.
 
@@ -50,8 +52,11 @@ def write(
         findings: Sentences, the first the most telling.
         figures: A PNG in the folder to its caption.
         tables: A title to a table, numbers in all columns but the first.
-        verdicts: On the claims that the experiment tests; they stand before the
+        verdicts: On the claims that the experiment tests; they come before the
             findings.
+        headline: The finding in one plain sentence, before the verdicts.
+        seen: A PNG to a sentence on what it shows, with its numbers, for readers who do
+            not see it.
 
     Raises:
         FileNotFoundError: There is no such figure.
@@ -75,7 +80,8 @@ def write(
     made = json.loads((results.path / "config.json").read_text(encoding="utf-8"))
     name = made.get("experiment") or results.folder.name
     title, introduction = _read(question or name)
-    findings = [*(verdict.text() for verdict in verdicts), *findings]
+    first = [headline] if headline else []
+    findings = [*first, *(verdict.text() for verdict in verdicts), *findings]
     if made.get("config", {}).get("evaluate_on") == "validation":
         findings.append(VALIDATION)
     body = [
@@ -85,7 +91,7 @@ def write(
         *(f"<p>{markup.inline(paragraph)}</p>" for paragraph in introduction),
         "<h2>Figures</h2>" if figures else "",
         *(
-            markup.figure(results.path, name, caption)
+            markup.figure(results.path, name, caption, (seen or {}).get(name, ""))
             for name, caption in figures.items()
         ),
         "<h2>Tables</h2>" if tables else "",

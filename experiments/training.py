@@ -56,6 +56,7 @@ def parts(halves: Iterable[Data], config: Config) -> tuple[Data, Data]:
         alike, such as digits of one writer, or overlapping windows of a text.)
 
     Example:
+        >>> import numpy as np
         >>> halves = np.arange(10), np.arange(3)
         >>> parts(halves, Config(evaluate_on="validation"))
         (array([0, 1, 2, 3, 4, 5, 6, 7]), array([8, 9]))
