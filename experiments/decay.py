@@ -263,7 +263,7 @@ def slowest(studies: list[Study], when: str, first: int = 0, step: int = 1) -> s
     said = {pair: part for pair, part in said.items() if pair[0] in means}
     apart = [pair for pair, part in said.items() if part == HOLDS]
     order = sorted(group, key=lambda i: np.nan_to_num(means[i], nan=np.inf))
-    grows = {i: np.isfinite(means[i]) and means[i] < 0 for i in group}
+    grows = {i: bool(means[i] < 0) for i in group}
     for i, words in (
         (order[0], ("decays slowest", "grows fastest")),
         (order[-1], ("decays fastest", "grows slowest")),

@@ -146,7 +146,7 @@ def _carried_title(courses: Sequence[Course]) -> str:
             lost = course.log_norms[..., -1] - course.log_norms[..., 0]
         first, last = (lost[i].mean() / np.log(10) for i in (0, -1))
         if np.isfinite([first, last]).all():
-            said.append(f"{named(course.label)} {first:.1f}, then {last:.1f}")
+            said.append(f"{named(course.label)} {first:.1f} to {last:.1f}")
     if not said:
         return "The state's gradient while learning"
     return _wrapped(

@@ -101,7 +101,7 @@ def shares(one: Decay) -> Float[np.ndarray, "seeds distance"]:
 
 
 def lowest(drawn: Sequence[Decay]) -> float | None:
-    """Where the scale of nets begins: a bit below those that learned, if others did not.
+    """Lower end of the scale: just below the nets that learned, if some did not.
 
     Nets that learned nothing would take most of the scale.
     """
