@@ -58,9 +58,9 @@ class Config:
         "or the experiment's own measure where it has none.",
     )
     goal: str = launch.flag(
-        AUTO,
-        "Whether it shall be large or small; auto is small for losses and errors.",
-        choices=(AUTO, *GOALS),
+        "max",
+        "Whether the number that --metric names shall be large or small; auto knows.",
+        choices=tuple(GOALS),
     )
     where: str = launch.flag(
         "",

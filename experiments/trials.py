@@ -47,7 +47,7 @@ def search(
         module: The experiment.
         trials: All of them.
         metric: A name, or "auto" for the experiment's.
-        goal: "max", "min", or "auto".
+        goal: "max" or "min", for a metric that is named.
         where: "NAME=VALUE;NAME=VALUE", or "".
 
     Returns:
@@ -58,10 +58,7 @@ def search(
         launch.UsageError: `where` is no such text.
     """
     usual = METRICS.get(module.__name__.removeprefix("experiments."), DEFAULT)
-    metric = usual[0] if metric == AUTO else metric
-    if goal == AUTO:
-        lower = metric.rpartition("_")[2].partition(".")[0] in ("loss", "mse", "nll")
-        goal = usual[1] if metric == usual[0] else "min" if lower else "max"
+    metric, goal = usual if metric == AUTO else (metric, goal)
     labels = {}
     for part in filter(None, (part.strip() for part in where.split(";"))):
         name, equals, value = (piece.strip() for piece in part.partition("="))
