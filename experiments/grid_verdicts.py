@@ -50,6 +50,7 @@ def selection(grid: Grid, means: str = "") -> str:
         'Selected by accuracy; the best value of 1 is flattered, as it also selects.'
     """
     over = f" (the mean over {means})" if means else ""
+    digits = decimals(grid.scores)
     if grid.test is None or grid.best is None:
         return (
             f"Selected by {grid.metric}{over}; the best value of {len(grid.scores)} is "
@@ -57,8 +58,8 @@ def selection(grid: Grid, means: str = "") -> str:
         )
     return (
         f"Selected by {grid.metric}{over} on data held out of the training set, "
-        f"{said(grid.scores[grid.best])}; {grid.reported} of the selected combination "
-        f"{said(grid.test)}."
+        f"{said(grid.scores[grid.best], digits)}; {grid.reported} of the selected "
+        f"combination {said(grid.test, digits)}."
     )
 
 
@@ -71,8 +72,10 @@ def headline(grid: Grid) -> str:
         sure, others = found.parts.count(HOLDS), len(found.parts)
         rest = f";\nsurely better than {sure} of {others} others"
     flags = textwrap.fill(named(grid.values[grid.best]), 50)
-    test = "" if grid.test is None else f", {grid.reported} {said(grid.test)}"
-    return f"Best: {flags}\n{grid.metric} {said(grid.scores[grid.best])}{test}{rest}"
+    digits = decimals(grid.scores)
+    numbers = f"{grid.metric} {said(grid.scores[grid.best], digits)}"
+    test = "" if grid.test is None else f", {grid.reported} {said(grid.test, digits)}"
+    return f"Best: {flags}\n{numbers}{test}{rest}"
 
 
 def table(grid: Grid) -> report.Table:
@@ -86,7 +89,8 @@ def table(grid: Grid) -> report.Table:
     if found:
         header.append("the best is better by [interval judged]")
         others = [i for i in gains if i != grid.best]
-        gains |= dict(zip(others, map(gained, found.intervals), strict=True))
+        texts = [gained(gain, digits) for gain in found.intervals]
+        gains |= dict(zip(others, texts, strict=True))
     if grid.test is not None:
         header.append(f"{grid.reported} of the best")
     rows = []
@@ -95,7 +99,7 @@ def table(grid: Grid) -> report.Table:
         row = [*grid.values[i].values(), said(one, digits), str(len(one))]
         row += [gains[int(i)]] if found else []
         if grid.test is not None:
-            row.append(said(grid.test) if i == grid.best else "-")
+            row.append(said(grid.test, digits) if i == grid.best else "-")
         rows.append(row)
     return report.Table(header, rows)
 
@@ -155,7 +159,7 @@ def verdicts(grid: Grid) -> list[Verdict]:
     least = found.intervals[nearest]
     why = (
         f"{named(values[grid.best])} is best in {grid.metric}, next is "
-        f"{named(others[nearest])}; better by {gained(least)} (all others are in the "
+        f"{named(others[nearest])}; better by {gained(least, decimals(grid.scores))} (all others are in the "
         "table)."
     )
     claim = (
@@ -165,9 +169,13 @@ def verdicts(grid: Grid) -> list[Verdict]:
     return [found.verdict(claim, why)]
 
 
-def gained(gain: Interval) -> str:
+def gained(gain: Interval, digits: int) -> str:
     """By how much the best is better, in words."""
-    return gain.text("{:+.4g}") if np.isfinite(gain.mean) else "all, as it diverged"
+    return (
+        gain.text(f"{{:+.{digits}f}}")
+        if np.isfinite(gain.mean)
+        else "all, as it diverged"
+    )
 
 
 def decimals(scores: Sequence[np.ndarray]) -> int:

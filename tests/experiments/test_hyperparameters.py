@@ -213,7 +213,7 @@ VALIDATED = TOYS.replace(
 )
 SPLIT = TOYS.replace(
     "    steps: int",
-    """    evaluate_on: str = launch.flag("test", "Set.", choices=("test", "validation"))
+    """    evaluate_on: str = launch.flag("test", "On.", choices=("test", "validation"))
     steps: int""",
 ).replace(
     "test_accuracy=score(config, seed)",
