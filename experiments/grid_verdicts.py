@@ -74,7 +74,7 @@ def headline(grid: Grid) -> str:
     flags = textwrap.fill(named(grid.values[grid.best]), 50)
     digits = decimals(grid.scores)
     numbers = f"{grid.metric} {said(grid.scores[grid.best], digits)}"
-    test = "" if grid.test is None else f", {grid.reported} {said(grid.test, digits)}"
+    test = "" if grid.test is None else f",\n{grid.reported} {said(grid.test, digits)}"
     return f"Best: {flags}\n{numbers}{test}{rest}"
 
 
@@ -159,8 +159,8 @@ def verdicts(grid: Grid) -> list[Verdict]:
     least = found.intervals[nearest]
     why = (
         f"{named(values[grid.best])} is best in {grid.metric}, next is "
-        f"{named(others[nearest])}; better by {gained(least, decimals(grid.scores))} (all others are in the "
-        "table)."
+        f"{named(others[nearest])}; better by {gained(least, decimals(grid.scores))} "
+        "(all others are in the table)."
     )
     claim = (
         f"The choice of {' and '.join(values[grid.best])} matters: the best "

@@ -243,8 +243,8 @@ def test_a_half_life_longer_than_the_sequence_is_not_told(rate, words):
     assert decay.halving(one.before) == words
     assert words in decay.table([one]).rows[0]
     figure = decay.draw([one], "pixels", "caption")
-    (text,) = figure.axes[0].get_legend().get_texts()
-    assert text.get_text() == f"lstm: half-life {words}"
+    _, (text,) = figure.axes[0].get_legend_handles_labels()
+    assert text == f"lstm: half-life {words}"
 
 
 def test_captions_give_what_was_measured():
@@ -279,7 +279,7 @@ def test_a_constant_cell_is_drawn_without_a_warning():
     nothing = np.full((2, 1, 4), -np.inf)
     exponents = np.full((2, 1, 3), -np.inf)
     course = learning_figures.Course("mine:c", np.array([0, 1]), nothing, {}, exponents)
-    said = dict.fromkeys(("learning.png", "lyapunov.png"), "caption")
+    said = {name: "caption" for name in ("learning.png", "lyapunov.png")}
     for figure, _ in learning_figures.draw([course], said).values():
         figure.canvas.draw()
 
