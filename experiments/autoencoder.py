@@ -98,10 +98,12 @@ def run(config: Config, results: Run) -> None:
     for name, figure in drawn.items():
         figure.savefig(results.path / f"{name}.png")
     found, notes = table(studies, linear), remarks(studies, linear)
+    seen = {f"{name}.png": report.finding(f) for name, f in drawn.items()}
     page.write(
         results,
         question=__doc__,
-        findings=[*map(report.finding, drawn.values()), *notes],
+        seen=seen,
+        findings=[*seen.values(), *notes],
         figures={f"{name}.png": text for name, text in CAPTIONS.items()},
         tables={"Mean squared errors": found},
         verdicts=[verdict(studies, linear)],

@@ -25,6 +25,7 @@ from experiments import (
     classify_verdicts,
     launch,
     page,
+    report,
     training,
 )
 from experiments.classify_verdicts import ALL, BOTH, END, INPUTS, LINEAR, SMALL, Read
@@ -272,6 +273,8 @@ def show(
     page.write(
         results,
         question=__doc__,
+        headline=report.finding(figures["classify_sequences.png"]),
+        seen={name: report.finding(figure) for name, figure in figures.items()},
         findings=[classify_figures.confused(reads)],
         figures={
             "classify_sequences.png": text,

@@ -36,6 +36,7 @@ class Told(NamedTuple):
         findings: What else it found, sentences.
         figures: A PNG in its folder to its caption.
         seconds: How long it took.
+        seen: A PNG to a sentence on what it shows.
     """
 
     experiment: str
@@ -46,6 +47,7 @@ class Told(NamedTuple):
     findings: Sequence[str]
     figures: Mapping[str, str]
     seconds: float
+    seen: Mapping[str, str] = {}
 
 
 def write(
@@ -123,7 +125,7 @@ def lesson(told: Told, folder: pathlib.Path) -> list[str]:
         f"<pre>{escape(told.command)}</pre>",
         f"<ul>{verdicts}{findings}</ul>",
         *(
-            markup.figure(folder / name, figure, caption)
+            markup.figure(folder / name, figure, caption, told.seen.get(figure, ""))
             for figure, caption in told.figures.items()
         ),
         f'<p><a href="{name}/report.html">All of it, with tables and flags</a> '

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from experiments import cells, drawing_figures, launch, page, training
+from experiments import cells, drawing_figures, launch, page, report, training
 from experiments.drawing_controls import CLASSES, Blind, likeness, mixed, shuffled
 from experiments.drawing_figures import (
     BLIND,
@@ -241,6 +241,7 @@ def publish(
     page.write(
         results,
         question=__doc__,
+        headline=report.finding(figure),
         findings=[],
         figures={"draw_digits.png": text},
         tables={"What the judge reads": table},

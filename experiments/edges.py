@@ -85,10 +85,12 @@ def run(config: Config, results: Run) -> None:
     for name, figure in figures.items():
         figure.savefig(results.path / f"{name}.png")
     accuracy = summary(learnt, len(test.labels))
+    seen = {f"{name}.png": report.finding(f) for name, f in figures.items()}
     page.write(
         results,
         question=__doc__,
-        findings=[*map(report.finding, figures.values()), accuracy],
+        seen=seen,
+        findings=[*seen.values(), accuracy],
         figures={f"{name}.png": text for name, text in CAPTIONS.items()},
         tables={"How alike kernels are to fixed ones": table(found)},
         verdicts=[verdict(found)],

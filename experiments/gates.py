@@ -18,7 +18,15 @@ import numpy as np
 from jaxtyping import Array
 
 import nets
-from experiments import gate_figures, gate_verdicts, launch, page, probing, training
+from experiments import (
+    gate_figures,
+    gate_verdicts,
+    launch,
+    page,
+    probing,
+    report,
+    training,
+)
 from experiments.gate_figures import Traces
 from experiments.gate_verdicts import LEARNT, Clamped
 from nets import Cell, flow
@@ -263,6 +271,7 @@ def publish(
     page.write(
         results,
         question=__doc__,
+        headline=report.finding(figure),
         findings=[exact],
         figures={"gates.png": text},
         tables={"Forget gates": table},

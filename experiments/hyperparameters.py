@@ -148,7 +148,8 @@ def show(grid: Grid, means: str, config: Config, results: Run) -> None:
     page.write(
         results,
         question=__doc__,
-        findings=[report.finding(figure), selected],
+        headline=report.finding(figure),
+        findings=[selected],
         figures={"grid.png": f"{text} {selected}"},
         tables={"All combinations, the best first": table},
         verdicts=verdicts,

@@ -23,6 +23,7 @@ from experiments import (
     information_verdicts,
     launch,
     page,
+    report,
     training,
 )
 from experiments.information_probes import (
@@ -156,6 +157,7 @@ def show(
     page.write(
         results,
         question=__doc__,
+        seen={n: report.finding(f) for n, f in zip(captions, figures, strict=True)},
         findings=findings,
         figures=captions,
         tables={"What each step knows": table},

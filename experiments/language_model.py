@@ -27,7 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments import cells, language_figures, launch, ngrams, page, training
+from experiments import cells, language_figures, launch, ngrams, page, report, training
 from experiments.characters import (
     FEW,
     MANY,
@@ -241,6 +241,7 @@ def show(
     page.write(
         results,
         question=__doc__,
+        headline=report.finding(figure),
         findings=[],
         figures={"language_model.png": said},
         tables={"Held-out text": table, **shown},

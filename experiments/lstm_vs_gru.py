@@ -22,7 +22,7 @@ import optax
 from jaxtyping import Array, Float
 
 import nets
-from experiments import launch, lstm_vs_gru_figures, page, training
+from experiments import launch, lstm_vs_gru_figures, page, report, training
 from experiments.lstm_vs_gru_figures import EQUAL_PARAMETERS, EQUAL_UNITS, Duel
 from nets import Cell
 from nets.models import SequenceClassifier, SequenceTagger
@@ -132,6 +132,7 @@ def run(config: Config, results: Run) -> None:
     page.write(
         results,
         question=__doc__,
+        headline=report.finding(figure),
         findings=[],
         figures={"lstm_vs_gru.png": text},
         tables={"GRU against LSTM": table},

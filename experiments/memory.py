@@ -80,6 +80,7 @@ def run(config: Config, results: Run) -> None:
     page.write(
         results,
         question=__doc__,
+        seen={"memory.png": title(curves)},
         findings=[title(curves)],
         figures={
             "memory.png": "What XLA sets aside for the backward pass, by the steps of "

@@ -24,6 +24,7 @@ from experiments import (
     music_verdicts,
     page,
     piano_rolls,
+    report,
     training,
 )
 from experiments.music_figures import Music
@@ -120,7 +121,9 @@ def publish(
     page.write(
         results,
         question=__doc__,
-        findings=[music_verdicts.title(studies, found), *music_figures.findings(music)],
+        headline=music_verdicts.title(studies, found),
+        findings=music_figures.findings(music),
+        seen={name: report.finding(figure) for name, figure in figures.items()},
         figures={
             "music.png": "A chorale's beginning and how the best net goes on (to be "
             "heard in continuation.mid), and the nets' loss on test pieces.",

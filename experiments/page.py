@@ -56,7 +56,7 @@ def write(
             findings.
         headline: The finding in one plain sentence, before the verdicts.
         seen: A PNG to a sentence on what it shows, with its numbers, for readers who do
-            not see it.
+            not see it; by default the headline, for the first.
 
     Raises:
         FileNotFoundError: There is no such figure.
@@ -81,6 +81,8 @@ def write(
     name = made.get("experiment") or results.folder.name
     title, introduction = _read(question or name)
     first = [headline] if headline else []
+    if seen is None:
+        seen = dict(zip(figures, first, strict=False))
     findings = [*first, *(verdict.text() for verdict in verdicts), *findings]
     if made.get("config", {}).get("evaluate_on") == "validation":
         findings.append(VALIDATION)
@@ -91,7 +93,7 @@ def write(
         *(f"<p>{markup.inline(paragraph)}</p>" for paragraph in introduction),
         "<h2>Figures</h2>" if figures else "",
         *(
-            markup.figure(results.path, name, caption, (seen or {}).get(name, ""))
+            markup.figure(results.path, name, caption, seen.get(name, ""))
             for name, caption in figures.items()
         ),
         "<h2>Tables</h2>" if tables else "",
@@ -101,7 +103,8 @@ def write(
     markup.save(results.path / "report.html", title, body)
     for verdict in verdicts:
         results.log(kind="verdict", **verdict._asdict())
-    results.log(kind="report", title=title, findings=findings, figures=dict(figures))
+    told = {"findings": findings, "figures": dict(figures), "seen": dict(seen)}
+    results.log(kind="report", title=title, **told)
 
 
 def _read(question: str) -> tuple[str, list[str]]:

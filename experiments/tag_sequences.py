@@ -20,7 +20,7 @@ import numpy as np
 import optax
 from jaxtyping import Array
 
-from experiments import cells, launch, page, tagging_figures, training
+from experiments import cells, launch, page, report, tagging_figures, training
 from experiments.tagging_figures import WAYS, Tagged
 from nets import Cell
 from nets.models import SequenceTagger
@@ -174,6 +174,7 @@ def show(
     page.write(
         results,
         question=__doc__,
+        headline=report.finding(figure),
         findings=[],
         figures={"tag_sequences.png": text},
         tables={

@@ -284,7 +284,9 @@ def publish(
     page.write(
         results,
         question=__doc__,
-        findings=findings,
+        headline=findings[0],
+        findings=findings[1:],
+        seen=dict(zip(figures, findings, strict=False)),
         figures=figures,
         tables=tables,
         verdicts=verdicts,

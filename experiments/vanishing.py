@@ -210,10 +210,13 @@ def show(found: Sequence[Decay], config: Config, results: Run) -> None:
     tables = vanishing_figures.tables(found)
     unlearnt = vanishing_verdicts.unlearnt(found)
     said = vanishing_verdicts.of(found)
+    seen = {name: report.finding(figure) for name, figure in figures.items()}
     page.write(
         results,
         question=__doc__,
-        findings=[*(report.finding(f) for f in figures.values()), *unlearnt],
+        headline=seen["vanishing.png"],
+        findings=[seen["rates.png"], *unlearnt],
+        seen=seen,
         figures={name: CAPTIONS[name] for name in figures},
         tables=tables,
         verdicts=said,

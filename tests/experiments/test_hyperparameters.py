@@ -241,7 +241,7 @@ def test_the_best_in_validation_is_run_again_on_the_test_set(command, tmp_path):
     assert "flattered" not in out
     assert (
         "validation_accuracy 1.0050 ± 0.0071, test_accuracy 0.5"
-        in report["findings"][1]
+        in report["findings"][0]
     )
     # Flags that say what is measured on are left as they are, and the choice flattered.
     code, out, _ = command(*grid[:2], "--set=evaluate_on=test", "--results=other")
