@@ -51,7 +51,9 @@ def selection(grid: Grid, means: str = "") -> str:
     """
     over = f" (the mean over {means})" if means else ""
     digits = decimals(grid.scores)
-    if grid.test is None or grid.best is None:
+    if grid.best is None:
+        return "No combination is selected, as training diverged in all of them."
+    if grid.test is None:
         return (
             f"Selected by {grid.metric}{over}; the best value of {len(grid.scores)} is "
             "flattered, as it also selects."

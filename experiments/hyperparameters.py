@@ -199,6 +199,11 @@ def find(name: str) -> Any:
             f"fields are made by launch.flag, and a run(config, results); got "
             f"{made!r} and {start!r}"
         )
+    if hasattr(module, "TOGETHER") and not callable(getattr(module, "scores", None)):
+        raise launch.UsageError(
+            f"flag --experiment: expected {path}, which has TOGETHER, to have "
+            "scores(configs) too"
+        )
     return module
 
 

@@ -151,8 +151,6 @@ def _rows(folder: pathlib.Path) -> list[dict[str, Any]]:
 def _together(found: Mapping[str, list[Any]], search: Search) -> Scored:
     """The scores of a model that was trained with others, by name, one a seed."""
     seeds = range(max(map(len, found.values()), default=0))
-    rows = [
-        {"seed": i, **{name: values[i] for name, values in found.items()}}
-        for i in seeds
-    ]
+    plain = {name: np.asarray(values, float).tolist() for name, values in found.items()}
+    rows = [{"seed": i, **{name: v[i] for name, v in plain.items()}} for i in seeds]
     return read(rows, search._replace(where={}))
