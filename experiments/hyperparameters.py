@@ -50,7 +50,8 @@ class Config:
     )
     set: str = launch.flag(
         "steps=140;seeds=0,1,2",
-        'What other flags of the experiment are set to, "NAME=VALUE;...".',
+        'Values of other flags of the experiment, "NAME=VALUE;..."; of the default '
+        "those that it has.",
     )
     metric: str = launch.flag(
         AUTO,
@@ -72,6 +73,7 @@ class Config:
 def run(config: Config, results: Run) -> None:
     """Run every combination that has not been; log, draw and print what was found."""
     module = find(config.experiment)
+    config = dataclasses.replace(config, set=settings(config.set, module))
     found = combinations(module.Config, config.grid, config.set)
     how = trials.search(module, found, config.metric, config.goal, config.where)
     if how.splits:
@@ -93,6 +95,15 @@ def run(config: Config, results: Run) -> None:
     grid = Grid([trial.values for trial in found], scores, best, how.goal, how.label)
     grid = grid._replace(reported=how.reported if test is not None else None, test=test)
     show(grid, every[0].means, config, results)
+
+
+def settings(text: str, module: Any) -> str:
+    """What `--set` says: by default of those flags that the experiment has."""
+    if text != Config().set:
+        return text
+    known = {field.name for field in dataclasses.fields(module.Config)}
+    parts = text.split(";")
+    return ";".join(part for part in parts if part.partition("=")[0] in known)
 
 
 def resumed(results: Run) -> dict[str, Scored]:

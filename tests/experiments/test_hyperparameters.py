@@ -377,6 +377,17 @@ def test_a_mistake_is_one_sentence(flags, sentence, command, tmp_path):
     assert list(tmp_path.glob("out*")) == left  # a run that is done is kept
 
 
+def test_of_the_default_settings_those_count_that_the_experiment_has(command, tmp_path):
+    (tmp_path / "mine" / "bare.py").write_text(
+        TOYS.replace("    steps: int", "    other: int").replace("config.steps", "0")
+    )
+    sys.modules.pop("mine.bare", None)
+    code, _, err = command("--experiment=mine.bare", "--grid=rate=1", "--results=out")
+    assert code == 0, err
+    (config,) = sys.modules["mine.bare"].CALLS
+    assert config.seeds == [0, 1, 2]
+
+
 def test_resume_needs_a_folder(command):
     code, _, err = command("--experiment=mine.toy", "--grid=rate=1", "--resume")
     assert code == 2 and "name by --results the run to go on with" in err
