@@ -69,7 +69,7 @@ class Config(training.Config):
 
 def run(config: Config, results: Run) -> None:
     """Train every autoencoder; log, draw and print what was found."""
-    halves = digits.load()
+    halves = training.parts(digits.load(), config)
     training.check(config, len(halves[0].labels), "digits")
     models = build(config, (*halves[0].images.shape[1:], 1))
     if config.describe:
@@ -103,10 +103,12 @@ def run(config: Config, results: Run) -> None:
     for name, figure in drawn.items():
         figure.savefig(results.path / f"{name}.png")
     found, notes = table(studies, linear), remarks(studies, linear)
+    seen = {f"{name}.png": report.finding(f) for name, f in drawn.items()}
     page.write(
         results,
         question=__doc__,
-        findings=[*map(report.finding, drawn.values()), *notes],
+        seen=seen,
+        findings=[*seen.values(), *notes],
         figures={f"{name}.png": text for name, text in CAPTIONS.items()},
         tables={"Mean squared errors": found},
         verdicts=[verdict(studies, linear)],

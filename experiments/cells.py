@@ -1,16 +1,23 @@
 """Cells by the names that the command line knows, the user's own among them."""
 
+import contextlib
 import importlib
 import inspect
+import textwrap
+from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 import nets
 from experiments import launch
 from nets import flow, initializers
 
 OWN = "own"  # what `--init` says by default
+BATCHES = 2, 3, 5  # sizes that an own cell is tried with
+STEPS = 2  # of an own cell, which are computed
+LONGEST = 400  # characters of what an own cell's failure is told in
 
 
 def scheme(init: str, time: int) -> initializers.Scheme | None:
@@ -107,30 +114,55 @@ def named(
             raise launch.UsageError(f"cell {name!r}: {error}") from error
         _expect_vectors(name, cell)
         return cell
+    found = _imported(name)
+    _expect_vectors(name, found)
+    for batch in BATCHES:
+        _try(name, found, inputs, features, batch)
+    _compute(name, found, inputs, features)
+    return found
+
+
+def _imported(name: str) -> nets.Cell:
+    """The cell that the user's own module has under a name."""
     path, colon, attribute = name.partition(":")
     if not (path and colon and attribute):
         raise launch.UsageError(
             f"unknown cell {name!r}; expected one of {', '.join(nets.CELLS)}, or one "
             "of your own as package.module:name"
         )
-    try:
+    with _told(f"cell {name!r} cannot be imported"):
         found = importlib.import_module(path)
         for part in attribute.split("."):
             found = getattr(found, part)
         if callable(found) and not isinstance(found, nets.Cell):
             found = found()
-    except (Exception, SystemExit) as error:  # whatever the user's own code may raise
-        raise launch.UsageError(
-            f"cell {name!r} cannot be imported: {type(error).__name__}: {error}"
-        ) from error
     if not isinstance(found, nets.Cell):
         raise launch.UsageError(
             f"{name!r} is no Cell, nor a function that returns one; got "
             f"{type(found).__name__}"
         )
-    _expect_vectors(name, found)
-    _try(name, found, inputs, features)
     return found
+
+
+@contextlib.contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Say in one sentence what the user's own code raises, whatever it is."""
+    try:
+        yield
+    except (KeyboardInterrupt, launch.UsageError):
+        raise
+    except BaseException as error:
+        sentence = f"{type(error).__name__}: {' '.join(_text(error).split())}"
+        short = textwrap.shorten(sentence, LONGEST, placeholder=" ...")
+        raise launch.UsageError(f"{what}: {short.rstrip(': ')}") from error
+
+
+def _text(error: BaseException) -> str:
+    """Text of an exception, which may fail itself."""
+    try:
+        return str(error)
+    except Exception:
+        return ""
 
 
 def _expect_vectors(name: str, cell: nets.Cell) -> None:
@@ -143,44 +175,95 @@ def _expect_vectors(name: str, cell: nets.Cell) -> None:
         )
 
 
-def _try(name: str, cell: nets.Cell, inputs: int, features: int) -> None:
+def _try(name: str, cell: nets.Cell, inputs: int, features: int, batch: int) -> None:
     """Walk one step of a cell in shapes only, before any time is spent on it."""
-    batch = 2
     x = jnp.zeros((batch, inputs))
 
     def shapes(function, *args):
-        try:
+        with _told(f"cell {name!r} fails on an input of shape [{batch}, {inputs}]"):
             return jax.eval_shape(function, *args)
-        except Exception as error:  # whatever the user's own code may raise
-            sentence = " ".join(str(error).split())
-            raise launch.UsageError(
-                f"cell {name!r} fails on an input of shape [{batch}, {inputs}]: "
-                f"{type(error).__name__}: {sentence}"
-            ) from error
 
     def expect(condition, wanted, got):
         if not condition:
+            got = textwrap.shorten(_shapes(got), LONGEST, placeholder=" ...")
             raise launch.UsageError(f"cell {name!r}: expected {wanted}; got {got}")
 
     params = shapes(lambda: cell.init(jax.random.key(0), inputs, features))
     real = all(_real(leaf) for leaf in jax.tree.leaves(params))
     expect(real, "parameters to be arrays of real numbers", params)
     before = shapes(cell.initial_state, params, x)
-    after, y = shapes(lambda *args: tuple(cell.step(*args)), params, before, x)
+    leaves = jax.tree.leaves(before)
+    numbers = any(jnp.issubdtype(s.dtype, jnp.inexact) and s.size for s in leaves)
+    wanted = "a state with numbers in it that have a gradient (a floating-point array)"
+    expect(numbers, wanted, before if leaves else "a state of nothing")
+    stepped = shapes(cell.step, params, before, x)
+    pair = isinstance(stepped, tuple | list) and len(stepped) == 2
+    expect(pair, "a step to return its state and its output, (state, y)", stepped)
+    after, y = stepped
     kept = "a step to keep the state's structure, shapes and dtypes"
-    expect(before == after, f"{kept}, {before}", after)
-    for leaf in jax.tree.leaves(before):
+    expect(_plain(before) == _plain(after), f"{kept}, {_shapes(before)}", after)
+    for leaf in leaves:
         in_front = leaf.shape[:1] == (batch,)
         expect(in_front, f"the batch in front of its state, [{batch}, ...]", leaf.shape)
     array = isinstance(y, jax.ShapeDtypeStruct) and _real(y)
     output = f"its output to be one array of real numbers, [{batch}, features]"
-    expect(array and y.ndim == 2 and y.shape[0] == batch, output, y)
+    expect(array and y.ndim == 2 and y.shape[0] == batch and y.shape[1], output, y)
     shapes(
         lambda params: flow.state_gradients(
             cell, params, x[None], lambda _, ys: ys.sum()
         ),
         params,
     )
+
+
+def _shapes(tree: object) -> str:
+    """Shapes and dtypes of a tree, such as "(float32[2, 4], int32[2])"."""
+
+    def name(leaf):
+        known = isinstance(leaf, jax.ShapeDtypeStruct)
+        return f"{leaf.dtype}{list(leaf.shape)}" if known else leaf
+
+    return " ".join(str(jax.tree.map(name, tree)).replace("'", "").split())
+
+
+def _plain(state: object) -> tuple[object, list[tuple[object, ...]]]:
+    """Structure, shapes and dtypes of a state, without what promotion decides."""
+    leaves, structure = jax.tree.flatten(state)
+    return structure, [(leaf.shape, leaf.dtype) for leaf in leaves]
+
+
+def _compute(name: str, cell: nets.Cell, inputs: int, features: int) -> None:
+    """Run some steps of a cell, and refuse what is not a number from the start."""
+    rng = np.random.default_rng(0)
+    xs = rng.standard_normal((STEPS, BATCHES[-1], inputs), np.float32)
+
+    def walk(key):
+        params = cell.init(key, inputs, features)
+
+        def loss(params):
+            state, ys = cell.initial_state(params, xs[0]), []
+            for x in xs:
+                state, y = cell.step(params, state, x)
+                ys.append(y)
+            return jnp.stack(ys).sum(), (state, ys)
+
+        gradient, (state, ys) = jax.grad(loss, has_aux=True)(params)
+        return [all_finite(tree) for tree in (params, state, ys, gradient)]
+
+    def all_finite(tree):
+        leaves = jax.tree.leaves(tree)
+        numbers = [s for s in leaves if jnp.issubdtype(s.dtype, jnp.inexact)]
+        return jnp.array([jnp.isfinite(leaf).all() for leaf in numbers]).all()
+
+    with _told(f"cell {name!r} fails after {STEPS} steps"):
+        finite = jax.jit(walk)(jax.random.key(0))
+    parts = "parameters are", "state is", "output is", "gradient is"
+    for part, good in zip(parts, finite, strict=True):
+        if not good:
+            raise launch.UsageError(
+                f"cell {name!r}: expected finite numbers; its {part} not finite after "
+                f"{STEPS} steps from its initial state, on standard normal inputs"
+            )
 
 
 def _real(leaf: jax.ShapeDtypeStruct) -> bool:

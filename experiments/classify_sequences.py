@@ -25,6 +25,7 @@ from experiments import (
     classify_verdicts,
     launch,
     page,
+    report,
     training,
 )
 from experiments.classify_verdicts import ALL, BOTH, END, INPUTS, LINEAR, SMALL, Read
@@ -139,8 +140,8 @@ def load(config: Config) -> tuple[Sequences, Sequences]:
             (digits.as_sequences(half.images, config.order), half.labels)
             for half in digits.load()
         ]
-    train, test = ((jnp.asarray(xs), jnp.asarray(labels)) for xs, labels in halves)
-    return train, test
+    whole = ((jnp.asarray(xs), jnp.asarray(labels)) for xs, labels in halves)
+    return training.parts(whole, config)
 
 
 def ways(cell: Cell, example: Array, config: Config) -> dict[str, SequenceClassifier]:
@@ -286,6 +287,8 @@ def show(
     page.write(
         results,
         question=__doc__,
+        headline=report.finding(figures["classify_sequences.png"]),
+        seen={name: report.finding(figure) for name, figure in figures.items()},
         findings=[classify_figures.confused(reads)],
         figures={
             "classify_sequences.png": text,

@@ -241,6 +241,7 @@ def tell(lesson: Lesson, course: pathlib.Path, seconds: float) -> Told:
         [text for text in reports[-1]["findings"] if text not in sentences],
         reports[-1]["figures"],
         seconds,
+        reports[-1].get("seen", {}),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import NamedTuple
 
-from experiments import html
+from experiments import markup
 from experiments.verdicts import FAILS, HOLDS, IN_PART, OPEN, Verdict
 
 TITLE = "What is true of what the course teaches?"
@@ -36,6 +36,7 @@ class Told(NamedTuple):
         findings: What else it found, sentences.
         figures: A PNG in its folder to its caption.
         seconds: How long it took.
+        seen: A PNG to a sentence on what it shows.
     """
 
     experiment: str
@@ -46,6 +47,7 @@ class Told(NamedTuple):
     findings: Sequence[str]
     figures: Mapping[str, str]
     seconds: float
+    seen: Mapping[str, str] = {}
 
 
 def write(
@@ -62,14 +64,14 @@ def write(
     body = [
         '<p class="kind">backflow · the course</p>',
         f"<h1>{TITLE}</h1>",
-        html.found([counted(every), *left_out]),
+        markup.found([counted(every), *left_out]),
         f"<p>{INTERVALS}</p>",
         claims(every),
     ]
     for part, some in parts.items():
         body += [f"<h2>{escape(part)}</h2>"] if some else []
         body += [piece for told in some for piece in lesson(told, file.parent)]
-    html.save(file, TITLE, body)
+    markup.save(file, TITLE, body)
 
 
 def counted(every: Sequence[Told]) -> str:
@@ -95,8 +97,9 @@ def number(count: int, of: str) -> str:
 def claims(every: Sequence[Told]) -> str:
     """All claims in a table, each with a way to where it is shown."""
     rows = "\n".join(
-        f'<tr><th scope="row"><a href="#{told.experiment}">{html.inline(one.claim)}</a>'
-        f'</th><td class="said">{MARKS[one.said]} {escape(one.all_said)}</td></tr>'
+        f'<tr><th scope="row"><a href="#{told.experiment}">'
+        f"{markup.inline(one.claim)}"
+        f'</a></th><td class="said">{MARKS[one.said]} {escape(one.all_said)}</td></tr>'
         for told in every
         for one in told.verdicts
     )
@@ -112,17 +115,17 @@ def lesson(told: Told, folder: pathlib.Path) -> list[str]:
     name = told.experiment
     verdicts = "".join(
         f'<li><span class="said">{MARKS[one.said]} {escape(one.all_said)}:</span> '
-        f"{html.inline(one.claim)}. {html.inline(one.why)}</li>"
+        f"{markup.inline(one.claim)}. {markup.inline(one.why)}</li>"
         for one in told.verdicts
     )
-    findings = "".join(f"<li>{html.inline(text)}</li>" for text in told.findings)
+    findings = "".join(f"<li>{markup.inline(text)}</li>" for text in told.findings)
     return [
-        f'<h3 id="{name}">{html.inline(told.teaches)}</h3>',
-        f"<p>{html.inline(told.question)}</p>",
+        f'<h3 id="{name}">{markup.inline(told.teaches)}</h3>',
+        f"<p>{markup.inline(told.question)}</p>",
         f"<pre>{escape(told.command)}</pre>",
         f"<ul>{verdicts}{findings}</ul>",
         *(
-            html.figure(folder / name, figure, caption)
+            markup.figure(folder / name, figure, caption, told.seen.get(figure, ""))
             for figure, caption in told.figures.items()
         ),
         f'<p><a href="{name}/report.html">All of it, with tables and flags</a> '

@@ -8,11 +8,19 @@ import numpy as np
 from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 
-from experiments import report
-from experiments.verdicts import FAILS, HOLDS, OPEN, Interval, Verdict, judge, within
+from experiments import probing, report
+from experiments.verdicts import (
+    FAILS,
+    HOLDS,
+    OPEN,
+    Interval,
+    Judged,
+    Verdict,
+    judge,
+    within,
+)
 from nets import flow
 
-NEVER = 1000  # times the sequence: what halves or doubles so slowly does neither
 SAME = np.log(2)  # nats, over a whole sequence, by which decays may differ and be alike
 
 
@@ -80,12 +88,64 @@ def reach(log_norms: np.ndarray) -> str:
 
 
 def halving(log_norms: np.ndarray) -> str:
-    """The half-life at the mean decay rate, as words."""
-    mean = rate(log_norms).mean()
-    steps = float(flow.half_life(jnp.asarray(mean)))
-    if not steps < NEVER * log_norms.shape[-1]:
+    """The half-life at the mean decay rate, as words.
+
+    Args:
+        log_norms: ln |dL/ds_t|, [seeds, time].
+
+    Returns:
+        Steps; "over 63" if that is more than the sequence of 64 can show, and "(grows)"
+        behind the steps in which a norm doubles.
+
+    Example:
+        >>> halving(0.1 * np.arange(20)[None]), halving(0.01 * np.arange(20)[None])
+        ('6.9', 'over 19')
+    """
+    mean, most = rate(log_norms).mean(), log_norms.shape[-1] - 1
+    if not np.isfinite(mean):
         return "none"
-    return f"{steps:.1f}" if mean > 0 else f"{steps:.1f} (grows)"
+    steps = float(flow.half_life(jnp.asarray(mean)))
+    text = f"{steps:.1f}" if steps <= most else f"over {most}"
+    return text if mean >= 0 else f"{text} (grows)"
+
+
+class Differences(NamedTuple):
+    """Every two cells, and whether their gradients decay differently.
+
+    Attributes:
+        pairs: Places of the two among the studies.
+        judged: Of each pair, `HOLDS` if the rates differ by more than the tolerance.
+        tolerance: Nats a step.
+    """
+
+    pairs: list[tuple[int, int]]
+    judged: Judged
+    tolerance: float
+
+
+def differences(studies: list[Study], when: str, directions: int = 1) -> Differences:
+    """Compare every two cells in one direction: the verdict and the title follow.
+
+    Args:
+        studies: What was found, the directions of a cell in turn.
+        when: "before" or "after" training.
+        directions: How many a cell has.
+
+    Returns:
+        A `Differences`.
+    """
+    pairs = [
+        pair
+        for i in range(directions)
+        for pair in itertools.combinations(range(i, len(studies), directions), 2)
+    ]
+    tolerance = float(SAME / max(studies[0].before.shape[-1] - 1, 1))
+    rates = [rate(getattr(study, when)) for study in studies]
+    with np.errstate(invalid="ignore"):  # a gradient that is nothing has no rate
+        cases = [rates[i] - rates[j] for i, j in pairs]
+    return Differences(
+        pairs, judge(cases, lambda apart: unlike(apart, tolerance)), tolerance
+    )
 
 
 def verdicts(studies: list[Study], directions: int = 1) -> list[Verdict]:
@@ -93,33 +153,25 @@ def verdicts(studies: list[Study], directions: int = 1) -> list[Verdict]:
 
     Args:
         studies: What was found, the directions of a cell in turn.
-        directions: How many a cell has; a cell is held against others in the same.
+        directions: How many a cell has; a cell is compared with others in the same.
 
     Returns:
         Two verdicts on all pairs, before and after training; none if there is no pair.
     """
-    pairs = [
-        pair
-        for i in range(directions)
-        for pair in itertools.combinations(studies[i::directions], 2)
-    ]
-    if not pairs:
+    if len(studies) <= directions:
         return []
-    return [differ(pairs, when) for when in ("before", "after")]
+    return [differ(studies, when, directions) for when in ("before", "after")]
 
 
-def differ(pairs: list[tuple[Study, Study]], when: str) -> Verdict:
+def differ(studies: list[Study], when: str, directions: int) -> Verdict:
     """Whether the cells of each pair differ, before or after training."""
-    tolerance = float(SAME / (pairs[0][0].before.shape[-1] - 1))
-    cases = [rate(getattr(a, when)) - rate(getattr(b, when)) for a, b in pairs]
-    found = judge(cases, lambda apart: unlike(apart, tolerance))
-    names = (f"{one.label} - {other.label}" for one, other in pairs)
-    numbers = found.text(names, "{:+.3f}")
-    return found.verdict(
+    found = differences(studies, when, directions)
+    names = (f"{studies[i].label} - {studies[j].label}" for i, j in found.pairs)
+    return found.judged.verdict(
         f"{when.capitalize()} training, every two cells differ in how far back their "
         "gradient reaches, by more than a factor of two over the sequence",
-        f"Rates of decay, one minus the other's, in nats a step (a factor of two is "
-        f"{tolerance:.3f}): {numbers}.",
+        f"Differences of their decay rates, in nats a step (a factor of two is "
+        f"{found.tolerance:.3f}): {found.judged.text(names, '{:+.3f}')}.",
     )
 
 
@@ -149,7 +201,8 @@ def draw(
         The figure.
     """
     panels = {"before": "before training", "after": "after training"}
-    figure, axes = report.figure(title(studies), columns=len(panels))
+    directions = 2 if bidirectional else 1
+    figure, axes = report.figure(title(studies, directions), columns=len(panels))
     for axis, (when, name) in zip(axes, panels.items(), strict=True):
         for i, study in enumerate(studies):
             log_norms = getattr(study, when)
@@ -175,26 +228,64 @@ def draw(
     return figure
 
 
-def title(studies: list[Study]) -> str:
-    """The finding: whose gradient decays slowest, if that does not hang on the seed."""
-    before, after = slowest(studies, "before"), slowest(studies, "after")
-    return f"Before training, {before};\nafter training, {after}"
+def title(studies: list[Study], directions: int = 1) -> str:
+    """The finding: whose gradient decays slowest, if the verdict says that it does."""
+    lines = []
+    for when in ("before", "after"):
+        parts = [slowest(studies, when, i, directions) for i in range(directions)]
+        if directions > 1:
+            names = probing.DIRECTIONS[:directions]
+            parts = [f"{n}: {part}" for n, part in zip(names, parts, strict=True)]
+        lines.append(f"{when.capitalize()} training, {'; '.join(parts)}")
+    return ";\n".join([lines[0], lines[1][0].lower() + lines[1][1:]])
 
 
-def slowest(studies: list[Study], when: str) -> str:
-    """Whose gradient decays slowest, or grows fastest, before or after training."""
-    rates = [np.nan_to_num(rate(getattr(s, when)), nan=np.inf) for s in studies]
-    best = int(np.argmin([one.mean() for one in rates]))
-    others = np.concatenate([[np.inf], *rates[:best], *rates[best + 1 :]])
-    label, log_norms = studies[best].label, getattr(studies[best], when)
-    if len(studies) == 1:
-        return f"{label}'s gradient has a half-life of {halving(log_norms)} steps"
-    one = " in the one seed" if len(log_norms) == 1 else ""
-    if rates[best].max() < others.min():
-        steps = halving(log_norms).split()[0]
-        if rates[best].mean() < 0:
-            return (
-                f"{label}'s gradient grows fastest (doubling every {steps} steps{one})"
-            )
-        return f"{label}'s gradient decays slowest (half-life {steps} steps{one})"
-    return "the gradients' rates of decay overlap over the seeds"
+def slowest(studies: list[Study], when: str, first: int = 0, step: int = 1) -> str:
+    """Whose gradient decays slowest, or grows fastest, in one direction.
+
+    Args:
+        studies: What was found.
+        when: "before" or "after" training.
+        first: Place of the direction.
+        step: How many directions a cell has.
+
+    Returns:
+        A sentence that says no more than `differences` does.
+    """
+    group = range(first, len(studies), step)
+    means = {i: rate(getattr(studies[i], when)).mean() for i in group}
+    names = {i: f"{report.written(studies[i].label.split()[0])}'s" for i in group}
+    life = {i: speed(getattr(studies[i], when)) for i in group}
+    if len(group) == 1:
+        return f"{names[first]} gradient {life[first]}"
+    found = differences(studies, when, step)
+    said = dict(zip(found.pairs, found.judged.parts, strict=True))
+    said = {pair: part for pair, part in said.items() if pair[0] in means}
+    apart = [pair for pair, part in said.items() if part == HOLDS]
+    order = sorted(group, key=lambda i: np.nan_to_num(means[i], nan=np.inf))
+    grows = {i: bool(means[i] < 0) for i in group}
+    for i, words in (
+        (order[0], ("decays slowest", "grows fastest")),
+        (order[-1], ("decays fastest", "grows slowest")),
+    ):
+        if sum(i in pair for pair in apart) == len(group) - 1:
+            return f"{names[i]} gradient {words[grows[i]]}: it {life[i]}"
+    if apart:
+        i, j = sorted(
+            max(apart, key=lambda p: abs(means[p[0]] - means[p[1]])), key=order.index
+        )
+        return f"{names[i]} gradient decays more slowly than {names[j]}"
+    if set(said.values()) == {FAILS}:
+        return "all gradients decay alike, to a factor of two over the sequence"
+    seeds = len(getattr(studies[first], when))
+    count = "one seed does" if seeds == 1 else f"{seeds} seeds do"
+    return f"{count} not tell whose gradient decays slowest"
+
+
+def speed(log_norms: np.ndarray) -> str:
+    """How fast a gradient decays or grows, as a predicate."""
+    steps = halving(log_norms)
+    if steps == "none":
+        return "has no half-life"
+    verb = "doubles" if "grows" in steps else "halves"
+    return f"{verb} in {steps.removesuffix(' (grows)')} steps"

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from experiments import cells, drawing_figures, launch, page, training
+from experiments import cells, drawing_figures, launch, page, report, training
 from experiments.drawing_controls import CLASSES, Blind, likeness, mixed, shuffled
 from experiments.drawing_figures import (
     BLIND,
@@ -73,7 +73,7 @@ class Config(training.Config):
 
 def run(config: Config, results: Run) -> None:
     """Train a generator and a judge from every seed; draw and judge."""
-    train, test = digits.load()
+    train, test = training.parts(digits.load(), config)
     training.check(config, len(train.labels), "digits")
     if min(config.temperatures) < 0:
         raise launch.UsageError(
@@ -221,7 +221,7 @@ def log(found: list[Drawn], seeds: list[int], results: Run) -> None:
     """A row a seed of every kind of digit."""
     for one in found:
         for i, seed in enumerate(seeds):
-            nll = None if one.test_nll is None else one.test_nll[i]
+            nll = {} if one.test_nll is None else {"test_nll": one.test_nll[i]}
             results.log(
                 kind="drawn",
                 digits=one.name,
@@ -230,7 +230,7 @@ def log(found: list[Drawn], seeds: list[int], results: Run) -> None:
                 read_as_label=one.right[i],
                 variety=one.variety[i],
                 distance=one.distance[i],
-                test_nll=nll,
+                **nll,
             )
 
 
@@ -253,6 +253,7 @@ def publish(
     page.write(
         results,
         question=__doc__,
+        headline=report.finding(figure),
         findings=[],
         figures={"draw_digits.png": text},
         tables={"What the judge reads": table},

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 import nets
 from experiments import chaos_figures as figures
-from experiments import launch, page
+from experiments import launch, page, report
 from experiments.chaos_figures import CHAOS, Curve
 from experiments.mean_field import mean_field, stationary_variance
 from nets import flow
@@ -75,6 +75,7 @@ def run(config: Config, results: Run) -> None:
     page.write(
         results,
         question=__doc__,
+        seen={"edge_of_chaos.png": report.finding(figure)},
         findings=[figures.title(curves), *verdicts],
         figures={
             "edge_of_chaos.png": "Left, the largest Lyapunov exponent against the gain "

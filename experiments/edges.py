@@ -66,7 +66,7 @@ class Config(training.Config):
 
 def run(config: Config, results: Run) -> None:
     """Look with fixed kernels, learn others; log, draw and print what was found."""
-    train, test = strokes.load()
+    train, test = training.parts(strokes.load(), config)
     halves = digits.load()
     images = np.concatenate([half.images for half in halves])
     labels = np.concatenate([half.labels for half in halves])
@@ -93,10 +93,12 @@ def run(config: Config, results: Run) -> None:
     for name, figure in figures.items():
         figure.savefig(results.path / f"{name}.png")
     accuracy = summary(learnt, len(test.labels))
+    seen = {f"{name}.png": report.finding(f) for name, f in figures.items()}
     page.write(
         results,
         question=__doc__,
-        findings=[*map(report.finding, figures.values()), accuracy],
+        seen=seen,
+        findings=[*seen.values(), accuracy],
         figures={f"{name}.png": text for name, text in CAPTIONS.items()},
         tables={"How alike kernels are to fixed ones": table(found)},
         verdicts=[verdict(found)],

@@ -12,13 +12,15 @@ class Trial(NamedTuple):
     """One combination.
 
     Attributes:
-        number: Its place among all.
-        values: Each flag's value, as written.
-        config: The experiment's own.
+        number: Place among all.
+        values: Values of the flags of the grid, as written.
+        given: Values of all flags that are given, those of `--set` first.
+        config: `Config` of the experiment.
     """
 
     number: int
     values: dict[str, str]
+    given: dict[str, str]
     config: Any
 
     @property
@@ -52,9 +54,10 @@ def combinations(config_class: type, grid: str, fixed: str) -> list[Trial]:
     trials = []
     for values in itertools.product(*chosen.values()):
         named = dict(zip(chosen, values, strict=True))
-        flags = [f"--{name}={value}" for name, value in {**settings, **named}.items()]
+        given = {**settings, **named}
+        flags = [f"--{name}={value}" for name, value in given.items()]
         config, _ = launch.parse(config_class, flags)
-        trials.append(Trial(len(trials), named, config))
+        trials.append(Trial(len(trials), named, given, config))
     return trials
 
 

@@ -18,7 +18,15 @@ import numpy as np
 from jaxtyping import Array
 
 import nets
-from experiments import gate_figures, gate_verdicts, launch, page, probing, training
+from experiments import (
+    gate_figures,
+    gate_verdicts,
+    launch,
+    page,
+    probing,
+    report,
+    training,
+)
 from experiments.gate_figures import Traces
 from experiments.gate_verdicts import LEARNT, Clamped
 from nets import Cell, flow
@@ -66,7 +74,7 @@ class Config(training.Config):
 
 def run(config: Config, results: Run) -> None:
     """Train every LSTM; log, draw and print what was found."""
-    train, test = digits.load()
+    train, test = training.parts(digits.load(), config)
     training.check(config, len(train.labels), "digits")
     if config.digit >= len(test.labels):
         raise launch.UsageError(
@@ -271,6 +279,7 @@ def publish(
     page.write(
         results,
         question=__doc__,
+        headline=report.finding(figure),
         findings=[exact],
         figures={"gates.png": text},
         tables={"Forget gates": table},

@@ -16,7 +16,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from experiments import cells, decay, launch, learning_figures, page, probing, training
+from experiments import (
+    cells,
+    decay,
+    flow_captions,
+    launch,
+    learning_figures,
+    page,
+    probing,
+    training,
+)
 from experiments.cells import OWN
 from experiments.learning_figures import Course
 from experiments.training import losses
@@ -68,7 +77,7 @@ class Config(training.Config):
 
 def run(config: Config, results: Run) -> None:
     """Train and measure every cell; log, draw and print what was found."""
-    halves = digits.load()
+    halves = training.parts(digits.load(), config)
     training.check(config, len(halves[0].labels), "digits")
     names = probing.chosen(config.probes)
     train, test = (
@@ -109,50 +118,42 @@ def publish(
     results: Run,
 ) -> None:
     """Figures, the table, and the page that has them all."""
-    text = caption(config, examples, time)
+    text = flow_captions.decays(config, examples, time)
+    directions = 1 + config.bidirectional
+    headline = decay.title(studies, directions)
     figures = {
         "gradient_flow.png": (
             decay.draw(studies, config.order, text, config.bidirectional),
-            decay.title(studies),
+            headline,
         )
     }
     if courses:
-        seen = (
-            f"Measured on {min(PROBED, examples)} held-out digits every "
-            f"{config.probe_every} training steps; mean and range of "
-            f"{seeds(config)}. {trained(config, time)}"
+        looked = min(PROBED, examples)
+        figures |= learning_figures.draw(
+            courses, flow_captions.learning(courses, config, looked, time)
         )
-        figures |= learning_figures.draw(courses, seen)
     for name, (figure, _) in figures.items():
         figure.savefig(results.path / name)
     table = decay.table(studies)
-    verdicts = decay.verdicts(studies, 1 + config.bidirectional)
+    verdicts = decay.verdicts(studies, directions)
     print(table.text())
     gateless = [c.label for c in courses if c.gates is not None and not c.gates]
     unmarked = [f"{name} names no gates (see nets.gate)." for name in gateless]
     if unmarked:
         print("\n".join(unmarked))
-    sentences = {
-        name: " ".join(title.split("\n")) for name, (_, title) in figures.items()
-    }
+    seen = {name: " ".join(title.split("\n")) for name, (_, title) in figures.items()}
     page.write(
         results,
         question=__doc__,
-        findings=[*sentences.values(), *unmarked],
-        figures={name: CAPTIONS[name] for name in sentences},
+        headline=seen["gradient_flow.png"],
+        findings=[*list(seen.values())[1:], *unmarked],
+        figures={name: flow_captions.PAGE[name] for name in figures},
         tables={"What was measured": table},
         verdicts=verdicts,
+        seen=seen,
     )
     for verdict in verdicts:
         print(verdict.text())
-
-
-CAPTIONS = {
-    "gradient_flow.png": "The norm of the state's gradient against the reading step.",
-    "learning.png": "The same while the cells learn: time across, training step up.",
-    "gates.png": "The mean of every gate that a cell names, while it learns.",
-    "lyapunov.png": "The largest Lyapunov exponents along held-out digits.",
-}
 
 
 def compare(
@@ -267,35 +268,6 @@ def measure(
     """Accuracy, and the gradient's log norm at every step by direction, of one seed."""
     accuracy = (logits(model, params, xs).argmax(axis=-1) == labels).mean()
     return accuracy, probing.state_gradients(model, params, (xs, labels))
-
-
-def caption(config: Config, examples: int, time: int) -> str:
-    """What was measured, so that the figure can stand alone."""
-    return (
-        f"Lines: geometric mean over {seeds(config)} of the median over "
-        f"{examples} held-out digits; bands: their range. {trained(config, time)}"
-    )
-
-
-def seeds(config: Config) -> str:
-    """How many there are, in words."""
-    count = len(config.seeds)
-    return f"{count} seeds" if count > 1 else "one seed"
-
-
-def trained(config: Config, time: int) -> str:
-    """What was trained, and how it began."""
-    starts = {name: cells.scheme_name(name, config.init, time) for name in config.cells}
-    schemes = "; ".join(
-        f"{', '.join(n for n in starts if starts[n] == scheme)}: "
-        + ("its own" if scheme == OWN else scheme)
-        for scheme in dict.fromkeys(starts.values())
-    )
-    return (
-        f"Digits as {config.order}; {config.features} units; {config.optimizer}, rate "
-        f"{config.learning_rate:g}, {config.steps} steps of {config.batch_size}, clip "
-        f"norm {config.clip_norm:g}. Initialisation: {schemes}."
-    )
 
 
 if __name__ == "__main__":

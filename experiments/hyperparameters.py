@@ -4,24 +4,34 @@ r"""Which hyperparameters serve an experiment best? A grid search over its flags
         --grid="learning_rate=1e-3,3e-3,1e-2;filters=8|8,16|16,32" --set="seeds=0,1"
 
 Every combination of the values is run, for all seeds. Combinations that differ only in
-what leaves every shape as it is (the experiment says in what: the learning rate) are
-trained as one vmapped program, the others in turn. An interrupted search goes on where
-it stopped if its command is given again, with --results=FOLDER and --resume.
+flags that leave every shape as it is (the experiment names them: the learning rate) are
+trained as one vmapped program, the others in turn. An experiment that trains holds out
+the last fifth of its training set; the best combination on that validation set is then
+trained on the whole training set and measured on the test set. An interrupted search is
+resumed if its command is given again, with --results=FOLDER and --resume.
 """
 
-import contextlib
 import dataclasses
 import importlib
-import io
-import pathlib
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from experiments import grid_figures, launch, page, report
+from experiments import (
+    grid_figures,
+    grid_verdicts,
+    launch,
+    page,
+    report,
+    training,
+    trials,
+)
 from experiments.flag_grid import Trial, combinations
-from train import NonFiniteError, Run, new_run, read_rows
+from experiments.grid_verdicts import Grid
+from experiments.scores import Scored, Search
+from experiments.trials import AUTO
+from train import ResultsError, Run
 
 GOALS = {"max": max, "min": min}
 
@@ -40,49 +50,123 @@ class Config:
     )
     set: str = launch.flag(
         "steps=140;seeds=0,1,2",
-        'What other flags of the experiment are set to, "NAME=VALUE;...".',
+        'Values of other flags of the experiment, "NAME=VALUE;..."; of the default '
+        "those that it has.",
     )
     metric: str = launch.flag(
-        "test_accuracy", "What to search by: a number that the experiment logs."
+        AUTO,
+        "Number to search by, one that the experiment logs; auto is the test accuracy, "
+        "or the experiment's own measure where it has none.",
     )
     goal: str = launch.flag(
-        "max", "Whether it shall be large or small.", choices=tuple(GOALS)
+        "max",
+        "Whether the number that --metric names shall be large or small; auto knows.",
+        choices=tuple(GOALS),
+    )
+    where: str = launch.flag(
+        "",
+        'Rows of the log that count, "NAME=VALUE;...", such as "cell=lstm"; by default '
+        "all, and where there are several for a seed, their mean.",
     )
 
 
 def run(config: Config, results: Run) -> None:
     """Run every combination that has not been; log, draw and print what was found."""
     module = find(config.experiment)
-    trials = combinations(module.Config, config.grid, config.set)
-    found = {
-        row["trial"]: row["scores"]
-        for row in results.logged()
-        if row["kind"] == "trial"
-    }
-    for group in groups(module, trials):
-        left = [trial for trial in group if trial.name not in found]
-        for trial, scores in zip(
-            left, measure(module, left, config, results), strict=True
-        ):
-            results.log(kind="trial", trial=trial.name, **trial.values, scores=scores)
-            found[trial.name] = scores
-    scores = [np.array(found[trial.name], float) for trial in trials]
-    values = [trial.values for trial in trials]
-    best = best_of(scores, config.goal)
-    text = caption(config)
-    figure = grid_figures.draw(values, scores, best, config.metric, config.goal, text)
+    config = dataclasses.replace(config, set=settings(config.set, module))
+    found = combinations(module.Config, config.grid, config.set)
+    how = trials.search(module, found, config.metric, config.goal, config.where)
+    if how.splits:
+        found = [trials.on(trial, training.VALIDATION) for trial in found]
+    known = resumed(results)
+    for group in groups(module, found):
+        left = [trial for trial in group if trial.name not in known]
+        measured = trials.measure(module, left, how, results)
+        for trial, scored in zip(left, measured, strict=True):
+            row = {"trial": trial.name, **trial.values, "scores": scored.scores}
+            if scored.test is not None:
+                row["test"] = scored.test
+            results.log(kind="trial", **row, means=scored.means)
+            known[trial.name] = scored
+    every = [known[trial.name] for trial in found]
+    scores = [np.array(one.scores, float) for one in every]
+    best = best_of(scores, how.goal)
+    test = None if best is None else tested(module, found[best], how, every, results)
+    grid = Grid([trial.values for trial in found], scores, best, how.goal, how.label)
+    grid = grid._replace(reported=how.reported if test is not None else None, test=test)
+    show(grid, every[0].means, config, results)
+
+
+def settings(text: str, module: Any) -> str:
+    """What `--set` says: by default of those flags that the experiment has."""
+    if text != Config().set:
+        return text
+    known = {field.name for field in dataclasses.fields(module.Config)}
+    parts = text.split(";")
+    return ";".join(part for part in parts if part.partition("=")[0] in known)
+
+
+def resumed(results: Run) -> dict[str, Scored]:
+    """The trials that an interrupted search has logged, by their names.
+
+    Raises:
+        ResultsError: A row is not one that a search logs.
+    """
+    known = {}
+    for row in results.logged():
+        try:
+            if row["kind"] == "trial":
+                known[row["trial"]] = Scored(
+                    [float("nan" if one is None else one) for one in row["scores"]],
+                    row.get("test"),
+                    row.get("means", ""),
+                )
+        except (LookupError, TypeError, ValueError, AttributeError):
+            raise ResultsError(
+                f"results folder {results.folder} cannot be resumed, as a row in it is "
+                "damaged; remove it, or name another"
+            ) from None
+    return known
+
+
+def tested(
+    module: Any,
+    chosen: Trial,
+    how: Search,
+    every: Sequence[Scored],
+    results: Run,
+) -> np.ndarray | None:
+    """The test scores of the chosen combination; None if nothing else is reported."""
+    test = every[chosen.number].test
+    if how.splits:
+        final = trials.on(chosen, training.TEST)
+        again = how._replace(splits=False)
+        (scored,) = trials.measure(module, [final], again, results, named="_test")
+        test = scored.scores
+    reported = every[chosen.number].scores if test is None else test
+    for seed, score in enumerate(reported):
+        results.log(kind="chosen", trial=chosen.name, seed=seed, score=score)
+    return None if test is None else np.array(test, float)
+
+
+def show(grid: Grid, means: str, config: Config, results: Run) -> None:
+    """The figure, the table, the verdict and the page."""
+    selected, text = grid_verdicts.selection(grid, means), caption(config)
+    figure = grid_figures.draw(grid, f"{text} {selected}")
     figure.savefig(results.path / "grid.png")
-    found = table(values, scores, best, config)
-    verdicts = grid_figures.verdicts(values, scores, best, config.goal)
+    table = grid_verdicts.table(grid)
+    verdicts = grid_verdicts.verdicts(grid)
     page.write(
         results,
         question=__doc__,
-        findings=[report.finding(figure)],
-        figures={"grid.png": text},
-        tables={"All combinations, the best first": found},
+        headline=report.finding(figure),
+        findings=[selected],
+        figures={"grid.png": f"{text} {selected}"},
+        tables={"All combinations, the best first": table},
         verdicts=verdicts,
     )
-    print(found.text())
+    print(selected)
+    print(table.text())
     for verdict in verdicts:
         print(verdict.text())
 
@@ -102,16 +186,39 @@ def find(name: str) -> Any:
     path = name if "." in name else f"experiments.{name}"
     try:
         module = importlib.import_module(path)
-    except (ImportError, TypeError, ValueError) as error:
-        raise launch.UsageError(f"flag --experiment: {error}") from None
-    if not (hasattr(module, "Config") and hasattr(module, "run")):
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a module of the user's own may raise
+        what = "" if isinstance(error, ImportError) else f"{type(error).__name__}: "
+        sentence = " ".join(str(error).split())
+        raise launch.UsageError(
+            f"flag --experiment: {sentence or path}"
+            if isinstance(error, ModuleNotFoundError)
+            else f"flag --experiment: {path} cannot be imported: {what}{sentence}"
+        ) from None
+    made, start = getattr(module, "Config", None), getattr(module, "run", None)
+    if made is None or start is None:
         raise launch.UsageError(
             f"flag --experiment: expected a module with a Config and a run; got {path}"
+        )
+    flags = dataclasses.fields(made) if dataclasses.is_dataclass(made) else ()
+    if not (isinstance(made, type) and flags and callable(start)) or not all(
+        "help" in field.metadata for field in flags
+    ):
+        raise launch.UsageError(
+            f"flag --experiment: expected a Config of {path} that is a dataclass whose "
+            f"fields are made by launch.flag, and a run(config, results); got "
+            f"{made!r} and {start!r}"
+        )
+    if hasattr(module, "TOGETHER") and not callable(getattr(module, "scores", None)):
+        raise launch.UsageError(
+            f"flag --experiment: expected {path}, which has TOGETHER, to have "
+            "scores(configs) too"
         )
     return module
 
 
-def groups(module: Any, trials: Sequence[Trial]) -> list[list[Trial]]:
+def groups(module: Any, found: Sequence[Trial]) -> list[list[Trial]]:
     """Which trials can be trained together: those that differ in no other flag.
 
     Args:
@@ -119,101 +226,17 @@ def groups(module: Any, trials: Sequence[Trial]) -> list[list[Trial]]:
             `TOGETHER`, the names of the flags in which these may differ, and
             `scores(configs)`, which gives for each the numbers that it logs, by name,
             one a seed.
-        trials: All of them.
+        found: All trials.
 
     Returns:
         The trials in groups, each of which is one program, or one run.
     """
     together = getattr(module, "TOGETHER", ())
-    found: dict[Any, list[Trial]] = {}
-    for trial in trials:
+    grouped: dict[Any, list[Trial]] = {}
+    for trial in found:
         key = repr({k: v for k, v in vars(trial.config).items() if k not in together})
-        found.setdefault(key if together else trial.name, []).append(trial)
-    return list(found.values())
-
-
-def measure(
-    module: Any, trials: Sequence[Trial], config: Config, results: Run
-) -> list[list[float]]:
-    """The scores of some trials of one group, over seeds.
-
-    Args:
-        module: The experiment.
-        trials: Those of the group that are left to do.
-        config: The flags of the search.
-        results: Where runs in turn get a folder of their own, in "runs".
-
-    Returns:
-        A list a trial; nan of a model that diverged.
-
-    Raises:
-        launch.UsageError: The experiment does not log what is searched by.
-    """
-    if not trials:
-        return []
-    if hasattr(module, "TOGETHER"):
-        found = module.scores([trial.config for trial in trials])
-        return [_of(config.metric, one) for one in found]
-    scores = []
-    for trial in trials:
-        folder = results.path / "runs" / f"{trial.number:03d}"
-        if not folder.exists():
-            try:
-                _run(module, trial, folder)
-            except NonFiniteError:
-                scores.append([np.nan])
-                continue
-        scores.append(_of(config.metric, _of_seeds(read_rows(folder), config.metric)))
-    return scores
-
-
-def _run(module: Any, trial: Trial, folder: pathlib.Path) -> None:
-    """One run of the experiment, in a folder of its own, with the table it prints."""
-    settings = {
-        "experiment": module.__name__,
-        "config": dataclasses.asdict(trial.config),
-    }
-    said = io.StringIO()
-    with new_run(folder, settings, resume=True) as results:
-        (results.path / "metrics.jsonl").unlink(missing_ok=True)  # of an unfinished one
-        with contextlib.redirect_stdout(said):
-            module.run(trial.config, results)
-        (results.path / "output.txt").write_text(said.getvalue(), encoding="utf-8")
-
-
-def _of_seeds(rows: Sequence[dict[str, Any]], metric: str) -> dict[str, list[Any]]:
-    """What a run logged last for each seed, by name, a value a seed."""
-    found: dict[str, dict[Any, Any]] = {}
-    for row in rows:
-        what = [value for value in row.values() if isinstance(value, str | bool)]
-        for name, value in row.items():
-            if "seed" in row and name not in ("seed", "step"):
-                own = found.setdefault(name, {})
-                own[row["seed"], *what] = value
-    seeds = [seed for seed, *_ in found.get(metric, {})]
-    if len(set(seeds)) < len(seeds):
-        raise launch.UsageError(
-            f"flag --metric: a run logs several {metric} for seed {seeds[0]}, as of "
-            "several cells or decoders; let each run have one"
-        )
-    return {name: list(values.values()) for name, values in found.items()}
-
-
-def _of(metric: str, found: dict[str, list[Any]]) -> list[float]:
-    """The numbers logged by one name."""
-    numbers = {
-        name for name, values in found.items() if all(map(_number_or_none, values))
-    }
-    if metric not in numbers:
-        raise launch.UsageError(
-            f"flag --metric: the experiment logs no number {metric!r} for each seed; "
-            f"expected one of {', '.join(sorted(numbers))}"
-        )
-    return [np.nan if value is None else float(value) for value in found[metric]]
-
-
-def _number_or_none(value: Any) -> bool:
-    return value is None or type(value) in (int, float)
+        grouped.setdefault(key if together else trial.name, []).append(trial)
+    return list(grouped.values())
 
 
 def best_of(scores: Sequence[np.ndarray], goal: str) -> int | None:
@@ -232,31 +255,6 @@ def best_of(scores: Sequence[np.ndarray], goal: str) -> int | None:
     """
     means = {i: one.mean() for i, one in enumerate(scores) if np.isfinite(one).all()}
     return GOALS[goal](means, key=lambda i: means[i]) if means else None
-
-
-def table(
-    values: Sequence[dict[str, str]],
-    scores: Sequence[np.ndarray],
-    best: int | None,
-    config: Config,
-) -> report.Table:
-    """All combinations, the best first, and by how much it is better than each."""
-    sign = -1 if config.goal == "max" else 1
-    means = [np.nan_to_num(sign * one.mean(), nan=np.inf) for one in scores]
-    header = [*values[0], f"{config.metric}, mean ± deviation over seeds", "seeds"]
-    gains = {i: "-" for i in range(len(scores))}
-    found = grid_figures.against(scores, best, config.goal)
-    if found:
-        header.append("the best is better by [interval judged]")
-        others = [i for i in gains if i != best]
-        texts = map(grid_figures.gained, found.intervals)
-        gains |= dict(zip(others, texts, strict=True))
-    rows = []
-    for i in np.argsort(means, kind="stable"):
-        said = grid_figures.said(scores[i])
-        row = [*values[i].values(), said, str(len(scores[i])), gains[int(i)]]
-        rows.append(row[: len(header)])
-    return report.Table(header, rows)
 
 
 def caption(config: Config) -> str:

@@ -42,7 +42,6 @@ from train.data import digits, idx, mnist1d
 CHUNK = 100  # examples at once, where there is nothing to learn
 TOGETHER = ("learning_rate",)  # networks that differ in no more train as one program
 
-
 # What references settle, beside the network, which has rows of its own.
 SETTLED = "data", "model", "learning_rate", "schedule", "batch_size", "steps"
 
@@ -183,10 +182,12 @@ def run(config: Config, results: Run) -> None:
         figure.savefig(results.path / f"{name}.png")
     line = table(found, sum(row.parameters for row in rows), fitted, config)
     reference = f"Reference: {REFERENCES[config.data].source}."
+    seen = {f"{name}.png": report.finding(f) for name, f in figures.items()}
     page.write(
         results,
         question=__doc__,
-        findings=[*map(report.finding, figures.values()), reference],
+        seen=seen,
+        findings=[*seen.values(), reference],
         figures={f"{name}.png": image_figures.MEANINGS[name] for name in figures},
         tables={"Accuracy": line},
         verdicts=[verdict(found, config)],
@@ -242,8 +243,8 @@ def load(config: Config) -> tuple[Images, Images]:
         parts = mnist1d.load()
     else:
         parts = idx.load(config.data_dir, CLASSES)
-    train, test = (Images(images[..., None], labels) for images, labels in parts)
-    return train, test
+    halves = (Images(images[..., None], labels) for images, labels in parts)
+    return training.parts(halves, config)
 
 
 def loss_of(model: Sequential) -> Callable[..., Array]:

@@ -23,6 +23,7 @@ from experiments import (
     information_verdicts,
     launch,
     page,
+    report,
     training,
 )
 from experiments.information_probes import (
@@ -72,7 +73,7 @@ class Config(training.Config):
 
 def run(config: Config, results: Run) -> None:
     """Train a network a seed, look at what its states know; log, draw and print it."""
-    halves = digits.load()
+    halves = training.parts(digits.load(), config)
     training.check(config, len(halves[0].labels), "digits")
     train, test = (
         Data(
@@ -162,6 +163,7 @@ def show(
     page.write(
         results,
         question=__doc__,
+        seen={n: report.finding(f) for n, f in zip(captions, figures, strict=True)},
         findings=findings,
         figures=captions,
         tables={"What each step knows": table},

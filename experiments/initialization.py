@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 import nets
-from experiments import cells, initialization_figures, launch, page, spectra
+from experiments import cells, initialization_figures, launch, page, report, spectra
 from experiments.initialization_figures import Reach
 from experiments.spectra import Start
 from nets import Cell, flow, initializers
@@ -101,6 +101,7 @@ def show(
     page.write(
         results,
         question=__doc__,
+        seen={"initialization.png": report.finding(figure)},
         findings=findings,
         figures={"initialization.png": text},
         tables={"Schemes": table},

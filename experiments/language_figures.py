@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from experiments import report
-from experiments.verdicts import Verdict, judge
+from experiments.verdicts import HOLDS, Verdict, judge
 
 NAMES = {1: "unigram", 2: "bigram", 3: "trigram"}
 GATED = ("lstm", "gru")
@@ -174,10 +174,15 @@ def title(counted: Sequence[Counted], found: Sequence[Learned]) -> str:
     """What reading is worth, and which n-gram models the best net passes."""
     unigram = counted[0].nats
     best = min(found, key=lambda one: one.nats.mean())
-    if not (best.nats < unigram).all():
-        return "Of the next character no net tells more than the frequencies do"
+    place = found.index(best)
+
+    def beats(one: Counted) -> bool:  # as the verdict on that model says
+        return judge([one.nats - net.nats for net in found]).parts[place] == HOLDS
+
+    if not beats(counted[0]):
+        return "For sure, no net tells more than the frequencies do"
     ranked = sorted(counted, key=lambda one: -one.nats)
-    beaten = [one.name for one in ranked if (best.nats < one.nats).all()]
+    beaten = [one.name for one in ranked if beats(one)]
     others = [one.name for one in ranked if one.name not in beaten]
     than = f"any n-gram tells, n up to {len(counted)}"
     if others:

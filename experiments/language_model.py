@@ -27,7 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments import cells, language_figures, launch, ngrams, page, training
+from experiments import cells, language_figures, launch, ngrams, page, report, training
 from experiments.characters import (
     FEW,
     MANY,
@@ -94,7 +94,7 @@ class Config(training.Config):
 def run(config: Config, results: Run) -> None:
     """Count, train and sample; log, draw and print what was found."""
     written = text.load(config.text_file or None)
-    train, test = text.split(written.tokens)
+    train, test = training.parts(text.split(written.tokens), config)
     check(config, train, test)
     prompt = prompt_of(config, test, written.vocabulary)
     symbols = len(written.vocabulary)
@@ -256,6 +256,7 @@ def show(
     page.write(
         results,
         question=__doc__,
+        headline=report.finding(figure),
         findings=[],
         figures={"language_model.png": said},
         tables={"Held-out text": table, **shown},

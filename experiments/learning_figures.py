@@ -12,7 +12,9 @@ from matplotlib.figure import Figure
 from experiments import report
 
 DECADES = 8  # below its largest value, what is shown of a gradient
+TAILS = 2, 98  # percentiles of what is seen after the first look, for the colors
 COLUMNS = 3
+SUBTLE = 0.35, 0.75  # from dark to light gray, for the second exponent to the last
 
 
 class Course(NamedTuple):
@@ -33,12 +35,14 @@ class Course(NamedTuple):
     exponents: Float[np.ndarray, "probes seeds exponents"] | None
 
 
-def draw(courses: Sequence[Course], caption: str) -> dict[str, tuple[Figure, str]]:
+def draw(
+    courses: Sequence[Course], captions: Mapping[str, str]
+) -> dict[str, tuple[Figure, str]]:
     """A figure of everything that was probed.
 
     Args:
         courses: One a cell and direction.
-        caption: What was done.
+        captions: What was done, by file name.
 
     Returns:
         By file name, the figure and its title.
@@ -50,9 +54,14 @@ def draw(courses: Sequence[Course], caption: str) -> dict[str, tuple[Figure, str
         figures["gates.png"] = _gates([c for c in courses if c.gates])
     if courses[0].exponents is not None:
         figures["lyapunov.png"] = _exponents(courses)
-    for figure, _ in figures.values():
-        report.caption(figure, caption)
+    for name, (figure, _) in figures.items():
+        report.caption(figure, captions[name])
     return figures
+
+
+def named(label: str) -> str:
+    """A cell and its direction as people write them, such as "LSTM, forward"."""
+    return ", ".join(report.written(word) for word in label.split())
 
 
 def _grid(title: str, count: int, share_y: bool) -> tuple[Figure, list[Axes]]:
@@ -77,11 +86,7 @@ def _grid(title: str, count: int, share_y: bool) -> tuple[Figure, list[Axes]]:
 def _heat_maps(courses: Sequence[Course]) -> tuple[Figure, str]:
     """The log norm of the state's gradient: time across, training step up."""
     norms = [np.mean(c.log_norms, axis=1) / np.log(10) for c in courses]  # type: ignore
-    highest = max(
-        n[np.isfinite(n)].max() if np.isfinite(n).any() else 0.0 for n in norms
-    )
-    lowest = min(n[np.isfinite(n)].min(initial=highest) for n in norms)
-    lowest = np.floor(max(lowest, highest - DECADES))
+    lowest, highest = _limits(norms)
     title = _carried_title(courses)
     figure, axes = _grid(title, len(courses), share_y=True)
     mesh = None
@@ -90,7 +95,7 @@ def _heat_maps(courses: Sequence[Course]) -> tuple[Figure, str]:
         mesh = axis.pcolormesh(
             time,
             _edges(course.steps),
-            np.maximum(norm, lowest),
+            np.clip(norm, lowest, highest),
             cmap="cividis",
             vmin=lowest,
             vmax=highest,
@@ -100,9 +105,30 @@ def _heat_maps(courses: Sequence[Course]) -> tuple[Figure, str]:
     for axis in axes[::COLUMNS]:
         axis.set_ylabel("training step")
     assert mesh is not None
-    bar = figure.colorbar(mesh, ax=axes, extend="min", shrink=0.9)
+    bar = figure.colorbar(mesh, ax=axes, extend="both", pad=0.01, aspect=30)
     bar.set_label(r"$\log_{10} \|\partial L/\partial s_t\|$, mean over seeds")
     return figure, title
+
+
+def _limits(norms: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Least and largest log norm that has a color: most of what learning changes.
+
+    The first look, at untrained cells, may be decades below all that follows, and would
+    take all colors.
+
+    Args:
+        norms: log10 of norms, [probes, time] of each cell.
+
+    Returns:
+        Two numbers that differ.
+    """
+    later = np.concatenate([n[min(1, len(n) - 1) :].ravel() for n in norms])
+    later = later[np.isfinite(later)]
+    if not len(later):
+        return -1.0, 0.0
+    low, high = np.percentile(later, TAILS)
+    low = max(low, high - DECADES)
+    return (float(low), float(high)) if high - low > 1e-3 else (low - 0.5, high + 0.5)
 
 
 def _edges(steps):
@@ -116,14 +142,16 @@ def _carried_title(courses: Sequence[Course]) -> str:
     said = []
     for course in courses:
         assert course.log_norms is not None
-        lost = course.log_norms[..., -1] - course.log_norms[..., 0]
+        with np.errstate(invalid="ignore"):  # nothing less nothing, of a constant cell
+            lost = course.log_norms[..., -1] - course.log_norms[..., 0]
         first, last = (lost[i].mean() / np.log(10) for i in (0, -1))
         if np.isfinite([first, last]).all():
-            said.append(f"{course.label} {first:.1f} to {last:.1f}")
+            said.append(f"{named(course.label)} {first:.1f} to {last:.1f}")
     if not said:
         return "The state's gradient while learning"
     return _wrapped(
-        "Decades that the gradient loses on its way to the first step, while learning",
+        "Powers of ten that the gradient loses on its way to the first step, before "
+        "and after learning",
         said,
         len(courses),
     )
@@ -149,7 +177,7 @@ def _gates(courses: Sequence[Course]) -> tuple[Figure, str]:
         change = {name: g[-1].mean() - g[0].mean() for name, g in gates.items()}
         name = max(change, key=lambda n: abs(change[n]))
         first, last = (gates[name][i].mean() for i in (0, -1))
-        moved.append(f"{course.label}'s {name} {first:.2f} to {last:.2f}")
+        moved.append(f"{named(course.label)}'s {name} {first:.2f} to {last:.2f}")
     title = _wrapped("The gate that learning moves most", moved, len(courses))
     figure, axes = _grid(title, len(courses), share_y=True)
     for axis, course in zip(axes, courses, strict=True):
@@ -159,7 +187,7 @@ def _gates(courses: Sequence[Course]) -> tuple[Figure, str]:
         axis.grid(alpha=0.3)
         axis.legend(fontsize=8)
     for axis in axes[::COLUMNS]:
-        axis.set_ylabel("mean of the gate (0 closed, 1 open)")
+        axis.set_ylabel("mean of the gate, from 0 to 1")
     return figure, title
 
 
@@ -169,35 +197,23 @@ def _exponents(courses: Sequence[Course]) -> tuple[Figure, str]:
     for course in courses:
         assert course.exponents is not None
         first, last = (course.exponents[i, :, 0].mean() for i in (0, -1))
-        moved.append(f"{course.label} {first:+.3f} to {last:+.3f}")
+        moved.append(f"{named(course.label)} {first:+.3f} to {last:+.3f}")
     title = _wrapped("Largest Lyapunov exponent, nats/step", moved, len(courses))
     figure, axes = _grid(title, len(courses), share_y=True)
     for axis, course in zip(axes, courses, strict=True):
         assert course.exponents is not None
-        for i in reversed(range(course.exponents.shape[-1])):
-            values = course.exponents[..., i].T
-            shade = report.COLOURS[0] if i == 0 else report.COLOURS[6]
-            axis.plot(
-                course.steps,
-                values.mean(axis=0),
-                color=shade,
-                linewidth=2 if i == 0 else 1,
-                label={0: "largest", 1: f"next {course.exponents.shape[-1] - 1}"}.get(
-                    i
-                ),
-            )
-            axis.fill_between(
-                course.steps,
-                values.min(axis=0),
-                values.max(axis=0),
-                color=shade,
-                alpha=0.2 if i == 0 else 0.08,
-                linewidth=0,
-            )
-        axis.axhline(0, color="0.3", linewidth=1)
+        count = course.exponents.shape[-1]
+        for i in reversed(range(1, count)):
+            gray = np.interp(i, [1, max(count - 1, 2)], SUBTLE)
+            label = f"next {count - 1}, mean" if i == 1 else None
+            mean = course.exponents[..., i].mean(axis=1)
+            axis.plot(course.steps, mean, color=str(gray), linewidth=1, label=label)
+        _band(axis, course.steps, course.exponents[..., 0].T, "largest, and range", 0)
+        axis.axhline(0, color="0.3", linewidth=1, linestyle=":")
         axis.set(title=course.label, xlabel="training step")
         axis.grid(alpha=0.3)
-        axis.legend(fontsize=8)
+        handles, labels = axis.get_legend_handles_labels()
+        axis.legend(handles[::-1], labels[::-1], fontsize=8, loc="lower right")
     for axis in axes[::COLUMNS]:
         axis.set_ylabel("Lyapunov exponent, nats/step")
     return figure, title

@@ -22,7 +22,7 @@ import optax
 from jaxtyping import Array, Float
 
 import nets
-from experiments import launch, lstm_vs_gru_figures, page, training
+from experiments import launch, lstm_vs_gru_figures, page, report, training
 from experiments.lstm_vs_gru_figures import EQUAL_PARAMETERS, EQUAL_UNITS, Duel
 from nets import Cell
 from nets.models import SequenceClassifier, SequenceTagger
@@ -127,7 +127,11 @@ def run(config: Config, results: Run) -> None:
             raise launch.UsageError(
                 f"flag --tasks: expected some of {', '.join(TASKS)}; got {name!r}"
             )
-    tasks = [TASKS[name]() for name in config.tasks]
+    tasks = []
+    for name in config.tasks:
+        task = TASKS[name]()
+        train, test = training.parts((task.train, task.test), config)
+        tasks.append(task._replace(train=train, test=test))
     for task in tasks:
         training.check(
             longer(config, task), len(task.train[1]), f"examples of {task.name}"
@@ -141,6 +145,7 @@ def run(config: Config, results: Run) -> None:
     page.write(
         results,
         question=__doc__,
+        headline=report.finding(figure),
         findings=[],
         figures={"lstm_vs_gru.png": text},
         tables={"GRU against LSTM": table},

@@ -59,7 +59,9 @@ class Curve(NamedTuple):
 
     @property
     def power(self) -> float:
-        """The p of bytes ~ steps^p."""
+        """The p of bytes ~ steps^p; nan where nothing is set aside."""
+        if not all(self.bytes):
+            return np.nan
         return float(np.polyfit(np.log(self.times), np.log(self.bytes), 1)[0])
 
 
@@ -84,6 +86,7 @@ def run(config: Config, results: Run) -> None:
     page.write(
         results,
         question=__doc__,
+        seen={"memory.png": title(curves)},
         findings=[title(curves)],
         figures={
             "memory.png": "What XLA sets aside for the backward pass, by the steps of "
@@ -131,8 +134,14 @@ def title(curves: Sequence[Curve]) -> str:
     """The finding: as which power of the steps memory grows."""
     plain, remat = (
         " to ".join(dict.fromkeys(f"T^{p:.2f}" for p in (min(powers), max(powers))))
-        for powers in ([c.power for c in curves[i::2]] for i in (0, 1))
+        if powers
+        else "nothing"
+        for powers in (
+            [c.power for c in curves[i::2] if np.isfinite(c.power)] for i in (0, 1)
+        )
     )
+    if plain == "nothing":
+        return "Back-propagation sets no memory aside"
     return f"Memory of back-propagation grows\nas {plain}, with remat as {remat}"
 
 
@@ -150,7 +159,9 @@ def draw(curves: Sequence[Curve], config: Config) -> Figure:
             color=shade,
             label=curve.label,
         )
-    axis.set(xscale="log", yscale="log", xlabel="steps T of the sequence")
+    positive = any(any(curve.bytes) for curve in curves)
+    axis.set(xscale="log", yscale="log" if positive else "linear")
+    axis.set_xlabel("steps T of the sequence")
     axis.set_ylabel("temporary memory of the backward pass, MB")
     axis.legend()
     report.caption(

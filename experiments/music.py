@@ -24,6 +24,7 @@ from experiments import (
     music_verdicts,
     page,
     piano_rolls,
+    report,
     training,
 )
 from experiments.music_figures import Music
@@ -142,7 +143,9 @@ def publish(
     page.write(
         results,
         question=__doc__,
-        findings=[music_verdicts.title(studies, found), *music_figures.findings(music)],
+        headline=music_verdicts.title(studies, found),
+        findings=music_figures.findings(music),
+        seen={name: report.finding(figure) for name, figure in figures.items()},
         figures={
             "music.png": "A chorale's beginning and how the best net goes on (to be "
             "heard in continuation.mid), and the nets' loss on test pieces.",
@@ -170,6 +173,8 @@ def load(config: Config) -> Chorales:
     if config.temperature == 0:
         raise launch.UsageError("flag --temperature: expected a number above 0; got 0")
     data = chorales.load(config.data_dir)
+    if config.evaluate_on == training.VALIDATION:  # the data set has its own
+        data = data._replace(test=data.valid)
     training.check(config, len(data.train.lengths), "pieces")
     if config.piece >= len(data.test.lengths):
         raise launch.UsageError(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from experiments.verdicts import Verdict, judge, positive, within
+from experiments.verdicts import HOLDS, Verdict, judge, positive, within
 
 # Nats a step on the test pieces, of Bai, Kolter and Koltun 2018; and what was measured
 # in PyTorch with 20,000 parameters, before this experiment was there.
@@ -142,8 +142,10 @@ def level(studies: Sequence[Study]) -> Verdict:
 def title(studies: Sequence[Study], floors: Mapping[str, float]) -> str:
     """The finding: between which losses the cells end, and whether all beat Markov."""
     markov = floors["markov"]
-    better = [study.cell for study in studies if study.test.max() < markov]
-    worse = [study.cell for study in studies if study.cell not in better]
+    parts = judge([markov - study.test for study in studies]).parts  # as in `beats`
+    cells = [study.cell for study in studies]
+    better = [cell for cell, part in zip(cells, parts, strict=True) if part == HOLDS]
+    worse = [cell for cell in cells if cell not in better]
     if worse:
         return (
             f"Not from every seed a first-order Markov chain ({markov:.2f} nats) is "

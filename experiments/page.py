@@ -18,10 +18,15 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from experiments import html
+from experiments import markup
 from experiments.report import Table
 from experiments.verdicts import Verdict
 from train import Run
+
+VALIDATION = (
+    "All that is called test or held-out here was measured on a validation set, cut "
+    "off the training set (--evaluate_on=validation)."
+)
 
 
 def write(
@@ -32,20 +37,26 @@ def write(
     figures: Mapping[str, str],
     tables: Mapping[str, Table],
     verdicts: Sequence[Verdict] = (),
+    headline: str = "",
+    seen: Mapping[str, str] | None = None,
 ) -> None:
     """Write report.html into a results folder.
 
     What it says is logged too: a row of the kind "report", and one "verdict" a verdict.
 
     Args:
-        results: Of the run; what `launch.main` wrote to its config.json is shown too.
+        results: Of the run; its config.json is shown too, with the command and the
+            flags if it has them.
         question: The experiment's `__doc__`: its first line is the title; its commands,
             which are indented, are left out, as the page shows what was typed.
         findings: Sentences, the first the most telling.
         figures: A PNG in the folder to its caption.
         tables: A title to a table, numbers in all columns but the first.
-        verdicts: On the claims that the experiment tests; they stand before the
+        verdicts: On the claims that the experiment tests; they come before the
             findings.
+        headline: The finding in one plain sentence, before the verdicts.
+        seen: A PNG to a sentence on what it shows, with its numbers, for readers who do
+            not see it; by default the headline, for the first.
 
     Raises:
         FileNotFoundError: There is no such figure.
@@ -67,26 +78,33 @@ def write(
         True
     """
     made = json.loads((results.path / "config.json").read_text(encoding="utf-8"))
-    title, introduction = _read(question or made["experiment"])
-    findings = [*(verdict.text() for verdict in verdicts), *findings]
+    name = made.get("experiment") or results.folder.name
+    title, introduction = _read(question or name)
+    first = [headline] if headline else []
+    if seen is None:
+        seen = dict(zip(figures, first, strict=False))
+    findings = [*first, *(verdict.text() for verdict in verdicts), *findings]
+    if made.get("config", {}).get("evaluate_on") == "validation":
+        findings.append(VALIDATION)
     body = [
-        f'<p class="kind">backflow · {escape(made["experiment"])}</p>',
-        f"<h1>{html.inline(title)}</h1>",
-        html.found(findings),
-        *(f"<p>{html.inline(paragraph)}</p>" for paragraph in introduction),
+        f'<p class="kind">backflow · {escape(name)}</p>',
+        f"<h1>{markup.inline(title)}</h1>",
+        markup.found(findings),
+        *(f"<p>{markup.inline(paragraph)}</p>" for paragraph in introduction),
         "<h2>Figures</h2>" if figures else "",
         *(
-            html.figure(results.path, name, caption)
+            markup.figure(results.path, name, caption, seen.get(name, ""))
             for name, caption in figures.items()
         ),
         "<h2>Tables</h2>" if tables else "",
-        *(html.table(caption, table) for caption, table in tables.items()),
+        *(markup.table(caption, table) for caption, table in tables.items()),
         _made(made),
     ]
-    html.save(results.path / "report.html", title, body)
+    markup.save(results.path / "report.html", title, body)
     for verdict in verdicts:
         results.log(kind="verdict", **verdict._asdict())
-    results.log(kind="report", title=title, findings=findings, figures=dict(figures))
+    told = {"findings": findings, "figures": dict(figures), "seen": dict(seen)}
+    results.log(kind="report", title=title, **told)
 
 
 def _read(question: str) -> tuple[str, list[str]]:
@@ -97,7 +115,9 @@ def _read(question: str) -> tuple[str, list[str]]:
 
 def _made(made: Mapping[str, Any]) -> str:
     """How to do the run again: the command, the flags, and all around them."""
-    flags = [[f"--{name}", _typed(value)] for name, value in made["config"].items()]
+    flags = [
+        [f"--{name}", _typed(value)] for name, value in made.get("config", {}).items()
+    ]
     around = [
         ["date", made["started"].replace("T", " ")],
         ["commit", made["commit"] or "none"],
@@ -106,13 +126,13 @@ def _made(made: Mapping[str, Any]) -> str:
         *map(list, made["versions"].items()),
     ]
     # A line ends between two words of the command, not after the dashes of a flag.
-    words = (f"<span>{escape(word)}</span>" for word in made["command"].split(" "))
+    words = [f"<span>{escape(w)}</span>" for w in made.get("command", "").split()]
     return (
         "<h2>How this was made</h2>\n"
-        f"<pre>{' '.join(words)}</pre>\n"
-        '<div class="made">\n'
-        + html.table("Flags", Table(["flag", "value"], flags))
-        + html.table("Where and with what", Table(["what", "which"], around))
+        + (f"<pre>{' '.join(words)}</pre>\n" if words else "")
+        + '<div class="made">\n'
+        + markup.table("Flags", Table(["flag", "value"], flags))
+        + markup.table("Where and with what", Table(["what", "which"], around))
         + "\n</div>\n<p>All numbers of the run are in metrics.jsonl, in its folder.</p>"
     )
 

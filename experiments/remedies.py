@@ -244,6 +244,7 @@ def run(config: Config, results: Run) -> None:
     page.write(
         results,
         question=__doc__,
+        seen={"remedies.png": figures.title(outcomes)},
         findings=[figures.title(outcomes), *sentences],
         figures={
             "remedies.png": "What each remedy claims to change, without and with it, a "

@@ -11,6 +11,7 @@ import optax
 from jaxtyping import Array, Float
 
 import nets
+from experiments import training
 from nets import Cell, flow
 from nets.recurrent import time_first
 from train import Fitted, Run, fit, make_optimizer, reported_clip
@@ -47,7 +48,8 @@ class Bench:
     def __init__(self, config: Any, results: Run):
         self.config, self.results = config, results
         self.train_data = adding.load(0, config.examples, config.length)
-        test = adding.load(1, HELD_OUT, config.length)
+        draw = 1 if config.evaluate_on == training.TEST else 2
+        test = adding.load(draw, HELD_OUT, config.length)
         self.sequences = time_first(jnp.asarray(test.sequences))
         self.targets = jnp.asarray(test.targets)
         self.xs = self.sequences[:, :MEASURED]

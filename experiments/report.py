@@ -24,6 +24,43 @@ COLOURS = (
     "#56B4E9",
 )
 STYLES = ("-", "--", ":", "-.")  # in turn, where the colours are used up
+MOST_COLUMNS = 100  # of a table in a terminal
+
+# Names of cells as papers write them, where that is more than a capital letter.
+WRITTEN = {
+    "conv": "convolutional",
+    "cornn": "coRNN",
+    "elman": "Elman",
+    "ind": "independent",
+    "mlstm": "mLSTM",
+    "slstm": "sLSTM",
+    "unicornn": "UnICORNN",
+    **{
+        name: name.upper()
+        for name in (
+            *("gru", "irnn", "janet", "lem", "lru", "lstm", "mgu", "qrnn", "rg", "rhn"),
+            *("rnn", "s5", "sru", "star"),
+        )
+    },
+}
+
+
+def written(name: str) -> str:
+    """The name of a cell as people write it, for titles.
+
+    Args:
+        name: A key of `nets.CELLS`, or any other name, which stays as it is.
+
+    Returns:
+        The name.
+
+    Example:
+        >>> written("lstm"), written("layer_norm_gru"), written("my.module:cell")
+        ('LSTM', 'layer norm GRU', 'my.module:cell')
+    """
+    if ":" in name:
+        return name
+    return " ".join(WRITTEN.get(word, word) for word in name.split("_"))
 
 
 class Table(NamedTuple):
@@ -50,7 +87,9 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         rows: A text a cell.
 
     Returns:
-        Lines; the first column is aligned to the left, all others to the right.
+        Lines; the first column is aligned to the left, all others to the right. A table
+        of more than 100 characters is given in parts, below each other, each with the
+        first column.
 
     Example:
         >>> print(text_table(["cell", "test accuracy, %"], [["lstm", "86"]]))
@@ -61,22 +100,40 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """
     heads = [
         textwrap.wrap(
-            name, max(12, *(len(row[i]) for row in rows)), break_long_words=False
+            name, max([12, *(len(row[i]) for row in rows)]), break_long_words=False
         )
         for i, name in enumerate(header)
     ]
     widths = [
-        max(map(len, [*head, *(row[i] for row in rows)]))
+        max(map(len, [*head, *(row[i] for row in rows)]), default=0)
         for i, head in enumerate(heads)
     ]
-    height = max(map(len, heads))
-    padded = [[""] * (height - len(head)) + head for head in heads]
+    parts, room = [[0]], MOST_COLUMNS - widths[0]
+    for i in range(1, len(header)):
+        if room < widths[i] + 2 and len(parts[-1]) > 1:
+            parts.append([0])
+            room = MOST_COLUMNS - widths[0]
+        parts[-1].append(i)
+        room -= widths[i] + 2
+    return "\n\n".join(_block(part, heads, widths, rows) for part in parts)
+
+
+def _block(
+    columns: Sequence[int],
+    heads: Sequence[list[str]],
+    widths: Sequence[int],
+    rows: Sequence[Sequence[str]],
+) -> str:
+    """Some columns of a table."""
+    height = max(len(heads[i]) for i in columns)
+    padded = [[""] * (height - len(heads[i])) + heads[i] for i in columns]
     lines = [list(line) for line in zip(*padded, strict=True)]
-    lines += [["-" * width for width in widths], *map(list, rows)]
+    lines.append(["-" * widths[i] for i in columns])
+    lines += [[row[i] for i in columns] for row in rows]
     return "\n".join(
         "  ".join(
-            text.rjust(width) if i else text.ljust(width)
-            for i, (text, width) in enumerate(zip(line, widths, strict=True))
+            text.rjust(widths[i]) if i else text.ljust(widths[i])
+            for i, text in zip(columns, line, strict=True)
         ).rstrip()
         for line in lines
     )

@@ -20,7 +20,7 @@ import numpy as np
 import optax
 from jaxtyping import Array
 
-from experiments import cells, launch, page, tagging_figures, training
+from experiments import cells, launch, page, report, tagging_figures, training
 from experiments.tagging_figures import WAYS, Tagged
 from nets import Cell
 from nets.models import SequenceTagger
@@ -76,7 +76,7 @@ class Scores(NamedTuple):
 def run(config: Config, results: Run) -> None:
     """Train every way of reading; log, draw and print what was found."""
     try:
-        train, test = words.load(config.length)
+        train, test = training.parts(words.load(config.length), config)
     except ValueError as error:
         raise launch.UsageError(f"flag --length: {error}") from None
     training.check(config, len(train.letters), "windows")
@@ -184,6 +184,7 @@ def show(
     page.write(
         results,
         question=__doc__,
+        headline=report.finding(figure),
         findings=[],
         figures={"tag_sequences.png": text},
         tables={

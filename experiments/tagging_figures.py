@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from experiments import report
-from experiments.verdicts import Verdict, interval, judge
+from experiments.verdicts import HOLDS, Verdict, interval, judge
 from train.data import words
 from train.data.words import Words
 
@@ -111,17 +111,19 @@ def verdict(found: Sequence[Tagged]) -> Verdict:
 
 
 def title(found: Sequence[Tagged]) -> str:
-    """The finding, if it holds for every seed."""
+    """The finding, as the verdict judges it."""
     f1 = {one.way: one.f1 for one in found}
+    differences = gains(found)
+    parts = dict(zip(differences, judge(list(differences.values())).parts, strict=True))
     best = np.maximum(f1[FORWARD], f1[BACKWARD])
     means = " against ".join(
         f"{100 * values.mean():.0f} %" for values in (f1[EQUAL], best)
     )
-    if (f1[EQUAL] > best).all():
+    if all(parts[EQUAL, one] == HOLDS for one in (FORWARD, BACKWARD)):
         return f"Both sides tell more than one, with no more parameters: F1 {means}"
-    if (f1[BOTH] > best).all():
+    if all(parts[BOTH, one] == HOLDS for one in (FORWARD, BACKWARD)):
         return "Both sides tell more than one, with more parameters"
-    return "Whether both sides tell more than one hangs on the seed"
+    return f"Whether both sides tell more than one hangs on the seed: F1 {means}"
 
 
 def draw(found: Sequence[Tagged], caption: str) -> Figure:

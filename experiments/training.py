@@ -1,8 +1,8 @@
 """One model a seed, trained together: what most experiments do first."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,11 @@ from experiments import launch, machine
 from train import OPTIMIZERS, Fitted, Run, fit, make_optimizer
 
 MOST_STEPS = 10_000_000  # all are laid out beforehand
+TEST, VALIDATION = "test", "validation"
+VALIDATED = 5  # one training example in so many is for validation
+
+
+Data = TypeVar("Data")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +45,41 @@ class Config:
     )
     steps: int = launch.flag(
         840, "Training steps.", lower_bound=1, upper_bound=10_000_000
+    )
+    evaluate_on: str = launch.flag(
+        TEST,
+        "Set that held-out numbers are measured on: the test set, or a validation set "
+        "cut off the training set, to choose flags by.",
+        choices=(TEST, VALIDATION),
+    )
+
+
+def parts(halves: Iterable[Data], config: Config) -> tuple[Data, Data]:
+    """The set to train on, and the set to measure on.
+
+    Args:
+        halves: The training set and the test set, trees of arrays [examples, ...].
+        config: The flags.
+
+    Returns:
+        Both as they are; for `--evaluate_on=validation` the training set without its
+        last fifth, and that fifth. (The last, not a random one: neighbors of a file are
+        alike, such as digits of one writer, or overlapping windows of a text.)
+
+    Example:
+        >>> import numpy as np
+        >>> halves = np.arange(10), np.arange(3)
+        >>> parts(halves, Config(evaluate_on="validation"))
+        (array([0, 1, 2, 3, 4, 5, 6, 7]), array([8, 9]))
+    """
+    train, test = halves
+    if config.evaluate_on == TEST:
+        return train, test
+    count = len(jax.tree.leaves(train)[0])
+    cut = count - max(1, count // VALIDATED)
+    return (
+        jax.tree.map(lambda leaf: leaf[:cut], train),
+        jax.tree.map(lambda leaf: leaf[cut:], train),
     )
 
 

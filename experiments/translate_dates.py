@@ -91,8 +91,8 @@ def run(config: Config, results: Run) -> None:
         )
     # What it cannot read it says before it trains.
     sources, lengths = map(jnp.asarray, dates.encode(own))
-    train = dates.load(0, config.examples)
-    test = dates.load(1, config.held_out, held_out=True)
+    train, test = load(config)
+    config = dataclasses.replace(config, held_out=len(test.targets))
     studies, looks, answers = [], None, {}
     for name, model in models.items():
         found, params = study(name, model, config, train, test, results)
@@ -108,6 +108,17 @@ def run(config: Config, results: Run) -> None:
         said = {name: texts[i] for name, texts in answers.items()}
         results.log(kind="translation", date=text, **said)
     publish(studies, looks, own, answers, config, test, results)
+
+
+def load(config: Config) -> tuple[Dates, Dates]:
+    """Dates to train on, and dates of other days to measure on."""
+    halves = dates.load(0, config.examples), dates.load(1, config.held_out, True)
+    train, test = training.parts(halves, config)
+    if config.evaluate_on == training.VALIDATION:  # whole days, as in the test set
+        other = ~np.isin(dates.iso(train.targets), dates.iso(test.targets))
+        train = jax.tree.map(lambda leaf: leaf[other], train)
+    training.check(config, len(train.targets), "dates")
+    return train, test
 
 
 def build(config: Config) -> dict[str, EncoderDecoder]:
@@ -295,7 +306,9 @@ def publish(
     page.write(
         results,
         question=__doc__,
-        findings=findings,
+        headline=findings[0],
+        findings=findings[1:],
+        seen=dict(zip(figures, findings, strict=False)),
         figures=figures,
         tables=tables,
         verdicts=verdicts,

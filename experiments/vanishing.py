@@ -83,7 +83,7 @@ class Config(training.Config):
 
 def run(config: Config, results: Run) -> None:
     """Measure all nets, train some; log, draw and print what was found."""
-    halves = digits.load()
+    halves = training.parts(digits.load(), config)
     trained = check(config, len(halves[0].labels))
     train, test = (
         (jnp.asarray(half.images.reshape(-1, PIXELS)), jnp.asarray(half.labels))
@@ -106,7 +106,7 @@ def run(config: Config, results: Run) -> None:
                 lines = np.asarray(measure(params))
                 found.append(Decay(*what, "after", lines, accuracy))
     log(found, config.seeds, results)
-    show(found, config, results)
+    show(found, len(test[1]), config, results)
 
 
 def check(config: Config, examples: int) -> list[str]:
@@ -213,9 +213,9 @@ def log(found: Sequence[Decay], seeds: Sequence[int], results: Run) -> None:
                 results.log(kind="accuracy", **where, seed=seed, test_accuracy=reached)
 
 
-def show(found: Sequence[Decay], config: Config, results: Run) -> None:
+def show(found: Sequence[Decay], examples: int, config: Config, results: Run) -> None:
     """Draw and print what was found."""
-    text = caption(config)
+    text = caption(config, examples)
     figures = {
         "vanishing.png": vanishing_figures.draw(found, config.trained_width, text),
         "rates.png": vanishing_figures.draw_rates(found, text),
@@ -225,10 +225,13 @@ def show(found: Sequence[Decay], config: Config, results: Run) -> None:
     tables = vanishing_figures.tables(found)
     unlearnt = vanishing_verdicts.unlearnt(found)
     said = vanishing_verdicts.of(found)
+    seen = {name: report.finding(figure) for name, figure in figures.items()}
     page.write(
         results,
         question=__doc__,
-        findings=[*(report.finding(f) for f in figures.values()), *unlearnt],
+        headline=seen["vanishing.png"],
+        findings=[seen["rates.png"], *unlearnt],
+        seen=seen,
         figures={name: CAPTIONS[name] for name in figures},
         tables=tables,
         verdicts=said,
@@ -244,7 +247,7 @@ CAPTIONS = {
 }
 
 
-def caption(config: Config) -> str:
+def caption(config: Config, examples: int) -> str:
     """What was done, so that the figure can stand alone."""
     count = len(config.seeds)
     seeds = f"{count} seeds" if count > 1 else "one seed"
@@ -256,8 +259,8 @@ def caption(config: Config) -> str:
     return (
         f"Handwritten digits of {PIXELS} pixels: recurrent nets read "
         f"{PIXELS // config.depth} in each of {config.depth} steps, feed-forward nets "
-        f"of {config.depth} layers all at once. Median over {PROBED} held-out digits; "
-        f"{seeds}." + training * (config.trained_schemes != [NONE])
+        f"of {config.depth} layers all at once. Median over {min(PROBED, examples)} "
+        f"held-out digits; {seeds}." + training * (config.trained_schemes != [NONE])
     )
 
 

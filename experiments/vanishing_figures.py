@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from experiments import report, verdicts
 from experiments.vanishing_nets import (
@@ -16,7 +17,7 @@ from experiments.vanishing_nets import (
     ONE_MATRIX,
     OWN_MATRICES,
 )
-from experiments.vanishing_verdicts import TANH, Decay, pairs
+from experiments.vanishing_verdicts import TANH, Decay, lowest, pairs, shares
 from experiments.verdicts import FAILS, HOLDS, OPEN, Interval
 
 TIMES = {"before": "untrained", "after": "trained"}
@@ -61,13 +62,23 @@ def draw(found: Sequence[Decay], width: int, caption: str) -> Figure:
             axis.set(title=f"{scheme}, {TIMES[when]}", yscale="log")
             axis.set_xlabel("layers or steps away from the loss")
         row[0].set_ylabel("norm of the gradient,\nover that next to the loss")
-    handles = axes[0][0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside right center", fontsize=9, handlelength=3)
+        drawn = [one for one in found if (one.width, one.when) == (width, when)]
+        drawn = [one for one in drawn if one.net in COMPARED and one.scheme in schemes]
+        if (floor := lowest(drawn)) is not None:
+            row[0].set_ylim(bottom=floor)
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    if any(not one.learnt for one in shown):
+        handles.append(Line2D([], [], color="0.3", linestyle=":"))
+        labels.append("(dotted) learned nothing")
+    figure.legend(
+        handles, labels, loc="outside right center", fontsize=9, handlelength=3
+    )
     units = f"{width} units" if width > 1 else "One unit"
     report.caption(
         figure,
-        f"{units}. Lines: geometric mean over seeds, dotted of nets that learnt "
-        f"nothing; bands: their range. {caption}",
+        f"{units}. Lines: geometric mean over seeds, dotted of nets that learned "
+        "nothing, which may leave the panel; bands: their range. The scale of a row is "
+        f"that of the nets that learned. {caption}",
     )
     return figure
 
@@ -88,10 +99,7 @@ def line(axis: Axes, one: Decay) -> None:
     """The norms of one net, as a share of that next to the loss."""
     if one.net not in COMPARED:
         return
-    back = one.log_norms[:, ::-1]
-    with np.errstate(invalid="ignore"):
-        share = back - back[:, :1]
-    share = np.where(np.isfinite(share), share, np.nan)
+    share = shares(one)
     colour, style, _ = LOOKS[one.net]
     style = style if one.learnt else ":"
     x = np.arange(share.shape[1])
@@ -185,7 +193,7 @@ def rates_title(found: Sequence[Decay]) -> str:
     return (
         "At initialisation the recurrent net's gradient vanishes faster than the "
         f"feed-forward one's\nin {said.count(HOLDS)} of {len(said)} cases, not so in "
-        f"{said.count(FAILS)}; which, the scheme decides"
+        f"{said.count(FAILS)}, open in {said.count(OPEN)}"
     )
 
 

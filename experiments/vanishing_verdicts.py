@@ -92,6 +92,25 @@ class Pair(NamedTuple):
         return verdicts.positive(self.difference)
 
 
+def shares(one: Decay) -> Float[np.ndarray, "seeds distance"]:
+    """ln of the norms by their distance from the loss, less that next to the loss."""
+    back = one.log_norms[:, ::-1]
+    with np.errstate(invalid="ignore"):
+        share = back - back[:, :1]
+    return np.where(np.isfinite(share), share, np.nan)
+
+
+def lowest(drawn: Sequence[Decay]) -> float | None:
+    """Lower end of the scale: just below the nets that learned, if some did not.
+
+    Nets that learned nothing would take most of the scale.
+    """
+    kept = [shares(one) for one in drawn if one.learnt]
+    if not kept or len(kept) == len(drawn):
+        return None
+    return float(np.exp(min(np.nanmin(one, initial=0.0) for one in kept))) / 3
+
+
 def pairs(
     found: Sequence[Decay], when: str, names: Sequence[tuple[str, str]]
 ) -> list[Pair]:

@@ -10,8 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from experiments import decay, gradient_flow, launch
-from experiments.verdicts import FAILS, HOLDS, OPEN
+from experiments import (
+    decay,
+    flow_captions,
+    gradient_flow,
+    launch,
+    learning_figures,
+)
+from experiments.verdicts import FAILS, HOLDS, IN_PART, OPEN
 
 SMALL = ["--steps=3", "--features=4", "--seeds=0,1", "--order=rows"]
 TINY = [*SMALL, "--probes=none"]
@@ -199,6 +205,83 @@ def test_each_direction_is_held_against_its_own():
     found = decay.verdicts([ELMAN, LSTM, LSTM, TWIN], directions=2)
     assert "elman - lstm" in found[0].why and "lstm - twin" in found[0].why
     assert found[0].why.count(" - ") == 2
+
+
+TITLES = [
+    ([ELMAN, LSTM], "LSTM's gradient decays slowest: it halves in 6.9 steps", HOLDS),
+    ([ELMAN, LSTM, TWIN], "Elman's gradient decays fastest: it halves in 2.3", IN_PART),
+    ([LSTM, TWIN], "all gradients decay alike, to a factor of two", FAILS),
+    ([ELMAN, study("gru", [0.3, 0.1, 0.5], [0.1] * 3)], "3 seeds do not tell", OPEN),
+    ([study("lstm", [0.1], [0.1]), study("gru", [0.9], [0.1])], "one seed does", OPEN),
+    ([study("lstm", [-0.2] * 3, [0.1] * 3), LSTM], "LSTM's gradient grows fast", HOLDS),
+]
+
+
+@pytest.mark.parametrize(("studies", "words", "said"), TITLES)
+def test_the_title_says_what_the_verdict_says(studies, words, said):
+    assert decay.verdicts(studies)[0].said == said
+    before, after = decay.title(studies).split("\n")
+    assert before.startswith("Before training, ") and words in before
+    claims = any(w in after for w in ("slowest: ", "fastest: ", "slowly than"))
+    assert not claims or decay.verdicts(studies)[1].said in (HOLDS, IN_PART)
+
+
+def test_a_title_of_one_cell_and_of_both_directions():
+    assert decay.title([LSTM]).startswith("Before training, LSTM's gradient halves in")
+    both = decay.title([ELMAN, LSTM, LSTM, TWIN], directions=2)
+    assert "forward: LSTM's gradient decays slowest" in both
+    assert "backward: all gradients decay alike" in both
+
+
+HALVES = [(0.1, "6.9"), (0.05, "over 10"), (-0.3, "2.3 (grows)")]
+HALVES += [(-0.01, "over 10 (grows)"), (0.0, "over 10"), (np.nan, "none")]
+
+
+@pytest.mark.parametrize(("rate", "words"), HALVES)
+def test_a_half_life_longer_than_the_sequence_is_not_told(rate, words):
+    one = study("lstm", [rate] * 2, [rate] * 2)
+    assert decay.halving(one.before) == words
+    assert words in decay.table([one]).rows[0]
+    figure = decay.draw([one], "pixels", "caption")
+    _, (text,) = figure.axes[0].get_legend_handles_labels()
+    assert text == f"lstm: half-life {words}"
+
+
+def test_captions_give_what_was_measured():
+    config = gradient_flow.Config(cells=["elman", "lstm"], seeds=[0])
+    gates = {"forget": np.ones((2, 1))}
+    courses = [
+        learning_figures.Course(cell, np.array([0, 1]), None, marks, None)
+        for cell, marks in {"elman": {}, "lstm": gates}.items()
+    ]
+    said = flow_captions.learning(courses, config, 64, 64)
+    assert "Median over 64 held-out digits" in said["learning.png"]
+    assert "range" not in "".join(said.values())  # of one seed there is none
+    assert "over 4 held-out digits" in said["lyapunov.png"]
+    assert "lstm: orthogonal" in said["gates.png"] and "elman" not in said["gates.png"]
+    two = gradient_flow.Config(cells=["lstm"], seeds=[0, 1])
+    said = flow_captions.learning(courses[1:], two, 3, 64)
+    assert "range" not in said["learning.png"]
+    assert "over 3 held-out digits" in said["lyapunov.png"]
+    assert "mean and range of 2 seeds" in said["gates.png"]
+
+
+def test_colors_are_for_what_is_seen_after_the_first_look():
+    first, later = np.full((1, 5), -9.0), np.linspace(-2.5, -0.5, 100).reshape(20, 5)
+    low, high = learning_figures._limits([np.concatenate([first, later])])
+    assert -2.5 <= low < -2.4 and -0.6 < high <= -0.5
+    for flat in (first, np.full((3, 5), -np.inf), np.full((3, 5), np.nan)):
+        low, high = learning_figures._limits([flat])
+        assert np.isfinite([low, high]).all() and low < high
+
+
+def test_a_constant_cell_is_drawn_without_a_warning():
+    nothing = np.full((2, 1, 4), -np.inf)
+    exponents = np.full((2, 1, 3), -np.inf)
+    course = learning_figures.Course("mine:c", np.array([0, 1]), nothing, {}, exponents)
+    said = {name: "caption" for name in ("learning.png", "lyapunov.png")}
+    for figure, _ in learning_figures.draw([course], said).values():
+        figure.canvas.draw()
 
 
 def test_probes_look_while_the_cells_learn(run, folder):

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from commands import rows
 
-from experiments import grid_figures, hyperparameters, launch
+from experiments import grid_verdicts, hyperparameters, launch, scores
+from experiments.grid_verdicts import Grid
+from experiments.scores import Search
 from experiments.verdicts import HOLDS, IN_PART, OPEN
 from train import new_run
 
@@ -49,6 +51,15 @@ def scores(configs):
 """
 )
 
+BROKEN = {
+    "syntax": "def run(:",
+    "name": "Config = nothing",
+    "exits": "raise SystemExit(0)",
+    "odd": "raise GeneratorExit",
+    "missing": "import no_such_module",
+    "half": "class Config: pass\ndef run(config, results): pass",
+}
+
 
 @pytest.fixture
 def command(tmp_path, monkeypatch, capsys):
@@ -56,7 +67,8 @@ def command(tmp_path, monkeypatch, capsys):
     (tmp_path / "toys.py").write_text(TOYS)
     (tmp_path / "together.py").write_text(TOGETHER)
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "toy.py").write_text(TOYS)
+    for name, text in {"toy": TOYS, **BROKEN}.items():
+        (tmp_path / "mine" / f"{name}.py").write_text(text)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     for name in ("mine.toy", "mine.together", "toys", "together", "mine"):
@@ -154,19 +166,120 @@ def test_a_damaged_search_is_refused_and_kept(file, command, tmp_path):
     assert damaged.read_text() == "{\n"
 
 
-def test_a_score_is_one_number_a_seed():
-    rows = [
-        {"kind": "training", "seed": 0, "step": 1, "loss": 3.0},
-        {"kind": "training", "seed": 0, "step": 2, "loss": 2.0},
-        {"kind": "pca", "mse": 9.0},
-        {"kind": "mse", "seed": 0, "mse": 1.0},
-        {"kind": "accuracy", "cell": "lstm", "seed": 0, "accuracy": 1.0},
-        {"kind": "accuracy", "cell": "gru", "seed": 0, "accuracy": 0.0},
-    ]
-    for name, scores in {"loss": [2.0], "mse": [1.0]}.items():
-        assert hyperparameters._of_seeds(rows, name)[name] == scores
-    with pytest.raises(launch.UsageError, match="several accuracy for seed 0"):
-        hyperparameters._of_seeds(rows, "accuracy")
+ROWS = [
+    {"kind": "training", "cell": "lstm", "seed": 0, "step": 1, "loss": 3.0},
+    {"kind": "training", "cell": "lstm", "seed": 0, "step": 2, "loss": 2.0},
+    {"kind": "training", "cell": "gru", "seed": 0, "step": 1, "loss": 6.0},
+    {"kind": "training", "cell": "gru", "seed": 0, "step": 2, "loss": 4.0},
+    {"kind": "pca", "mse": 9.0},
+    {"kind": "mse", "seed": 0, "latent": 4, "mse": 1.0},
+    {"kind": "mse", "seed": 0, "latent": 8, "mse": 2.0},
+    {"kind": "gain", "when": "before", "seed": 0, "gain": 9.0},
+    {"kind": "gain", "when": "after", "seed": 0, "gain": None},
+    {"kind": "norm", "seed": 0, "norms": [1.0, 7.0], "gates": {"keep": 0.5}},
+]
+SCORES = [
+    ("loss", {}, [3.0], "cell lstm, gru"),  # the last of each training, their mean
+    ("loss", {"cell": "gru"}, [4.0], ""),
+    ("mse", {}, [1.5], ""),  # only of seeds, if there are any
+    ("mse", {"latent": "8"}, [2.0], ""),
+    ("gain", {"when": "before"}, [9.0], ""),
+    ("norms.-1", {}, [7.0], ""),
+    ("gates.keep", {}, [0.5], ""),
+]
+
+
+@pytest.mark.parametrize(("metric", "where", "found", "means"), SCORES)
+def test_a_score_is_one_number_a_seed(metric, where, found, means):
+    read = scores.read(ROWS, Search(metric, "max", where, False))
+    assert (read.scores, read.means) == (found, means)
+
+
+def test_what_is_null_diverged_and_a_run_without_seeds_has_one_score():
+    assert np.isnan(scores.read(ROWS, Search("gain", "max", {}, False)).scores).all()
+    rows = [{"size": 2}, {"size": 4}]
+    assert scores.read(rows, Search("size", "max", {}, False)).scores == [3.0]
+    for search, said in (
+        (Search("speed", "max", {}, False), "expected one of latent, loss, mse"),
+        (Search("loss", "max", {"cell": "elman"}, False), "logs no row of cell=elman"),
+    ):
+        with pytest.raises(launch.UsageError, match=said):
+            scores.read(ROWS, search)
+
+
+VALIDATED = TOYS.replace(
+    "test_accuracy=score(config, seed)",
+    "validation_accuracy=score(config, seed), test_accuracy=-config.rate",
+)
+SPLIT = TOYS.replace(
+    "    steps: int",
+    """    evaluate_on: str = launch.flag("test", "On.", choices=("test", "validation"))
+    steps: int""",
+).replace(
+    "test_accuracy=score(config, seed)",
+    "test_accuracy=score(config, seed) if config.evaluate_on == 'validation' else 0.5",
+)
+
+
+def test_the_best_in_validation_is_run_again_on_the_test_set(command, tmp_path):
+    (tmp_path / "mine" / "split.py").write_text(SPLIT)
+    sys.modules.pop("mine.split", None)
+    grid = "--experiment=mine.split", "--grid=rate=0.1,0.2,0.4", "--set=sizes=1"
+    code, out, err = command(*grid, "--results=out")
+    assert code == 0, err
+    runs = [(c.rate, c.evaluate_on) for c in sys.modules["mine.split"].CALLS]
+    assert runs == [(rate, "validation") for rate in (0.1, 0.2, 0.4)] + [(0.2, "test")]
+    chosen = rows(tmp_path / "out", "chosen")
+    assert [(row["trial"], row["score"]) for row in chosen] == [("rate=0.2", 0.5)] * 2
+    (report,) = rows(tmp_path / "out", "report")
+    figure = report["figures"]["grid.png"]
+    for text in (out, figure, " ".join(report["findings"])):
+        assert (
+            "Selected by validation_accuracy on data held out of the training" in text
+        )
+        assert "test_accuracy of the selected combination 0.5000 ± 0.0000" in text
+    assert "flattered" not in out
+    assert (
+        "validation_accuracy 1.0050 ± 0.0071, test_accuracy 0.5"
+        in report["findings"][0]
+    )
+    # Flags that say what is measured on are left as they are, and the choice flattered.
+    code, out, _ = command(*grid[:2], "--set=evaluate_on=test", "--results=other")
+    assert code == 0 and "best value of 3 is flattered" in out
+    assert {c.evaluate_on for c in sys.modules["mine.split"].CALLS[4:]} == {"test"}
+
+
+def test_an_experiment_that_logs_both_is_selected_by_the_one_that_is_asked(
+    command, tmp_path
+):
+    (tmp_path / "mine" / "both.py").write_text(VALIDATED)
+    sys.modules.pop("mine.both", None)
+    flags = "--experiment=mine.both", "--grid=rate=0.1,0.2", "--set=sizes=1"
+    code, out, err = command(*flags, "--metric=validation_accuracy", "--results=out")
+    assert code == 0, err
+    assert "test_accuracy of the selected combination -0.2" in out
+    assert [row["score"] for row in rows(tmp_path / "out", "chosen")] == [-0.2, -0.2]
+    _, out, _ = command(*flags, "--metric=test_accuracy", "--results=flattered")
+    assert "Selected by test_accuracy; the best value of 2 is flattered" in out
+
+
+BAD_ROWS = [
+    '{"trial": "rate=0.1", "scores": [1.0]}',
+    '{"kind": "trial", "scores": [1.0]}',
+    '{"kind": "trial", "trial": "rate=0.1"}',
+    '{"kind": "trial", "trial": "rate=0.1", "scores": 3}',
+    '{"kind": "trial", "trial": "rate=0.1", "scores": ["a"]}',
+    '{"kind": "trial", "trial": ["rate"], "scores": [1.0]}',
+]
+
+
+@pytest.mark.parametrize("row", BAD_ROWS)
+def test_a_damaged_row_is_one_sentence(row, command, tmp_path):
+    flags = ["--experiment=mine.toy", "--grid=steps=1,13", "--set=", "--results=out"]
+    command(*flags)
+    (tmp_path / "out.unfinished" / "metrics.jsonl").write_text(row + "\n")
+    code, _, err = command(*flags, "--resume")
+    assert code == 2 and "damaged" in err and err.count("\n") == 1
 
 
 def test_a_combination_that_diverges_is_said_to(command):
@@ -209,18 +322,22 @@ def test_the_choice_matters_if_the_best_is_better(scores, said, count, goal):
     sign = 1 if goal == "max" else -1
     scores = [sign * np.array(one) for one in scores]
     values = [{"rate": str(i)} for i in range(len(scores))]
-    (verdict,) = grid_figures.verdicts(values, scores, 0, goal)
+    grid = Grid(values, scores, 0, goal, "accuracy")
+    (verdict,) = grid_verdicts.verdicts(grid)
     assert verdict.said == said and "rate 0 is best" in verdict.why
-    title = grid_figures.headline(values, scores, 0, "accuracy", goal)
+    title = grid_verdicts.headline(grid)
     assert f"surely better than {count} others" in title
 
 
 def test_one_combination_is_no_choice():
+    def judged(values, scores, best):
+        return grid_verdicts.verdicts(Grid(values, scores, best, "max", "accuracy"))
+
     one, other = np.array([0.9, 0.8]), np.array([0.7])
-    assert grid_figures.verdicts([{"rate": "1"}], [one], 0, "max") == []
+    assert judged([{"rate": "1"}], [one], 0) == []
     values = [{"seeds": "0,1"}, {"seeds": "0"}]
-    assert grid_figures.verdicts(values, [one, other], 0, "max") == []
-    assert grid_figures.verdicts(values, [one * np.nan] * 2, None, "max") == []
+    assert judged(values, [one, other], 0) == []
+    assert judged(values, [one * np.nan] * 2, None) == []
 
 
 MISTAKES = [
@@ -237,6 +354,14 @@ MISTAKES = [
     (["--metric=loss"], "the experiment logs no number 'loss' for each seed; expected"),
     (["--metric=kind"], "the experiment logs no number 'kind'"),
     (["--experiment=.toy"], "flag --experiment: "),
+    (["--experiment=mine.syntax"], "cannot be imported: SyntaxError: "),
+    (["--experiment=mine.name"], "cannot be imported: NameError: "),
+    (["--experiment=mine.exits"], "cannot be imported: SystemExit: 0"),
+    (["--experiment=mine.odd"], "cannot be imported: GeneratorExit"),
+    (["--experiment=mine.missing"], "No module named 'no_such_module'"),
+    (["--experiment=mine.half"], "expected a Config of mine.half that is a dataclass"),
+    (["--where=rate"], "flag --where: expected NAME=VALUE;NAME=VALUE; got 'rate'"),
+    (["--where=cell=lstm"], "flag --where: the experiment logs no row of cell=lstm"),
     (["--goal=best"], "should be one of <max|min>"),
 ]
 
@@ -247,8 +372,20 @@ def test_a_mistake_is_one_sentence(flags, sentence, command, tmp_path):
     code, _, err = command(*usual, *flags)
     assert code == 2
     assert sentence in err and err.count("\n") == 1
-    left = [] if "--metric" not in flags[0] else [tmp_path / "out.unfinished"]
+    late = flags[0].startswith(("--metric", "--where=cell"))
+    left = [tmp_path / "out.unfinished"] if late else []
     assert list(tmp_path.glob("out*")) == left  # a run that is done is kept
+
+
+def test_of_the_default_settings_those_count_that_the_experiment_has(command, tmp_path):
+    (tmp_path / "mine" / "bare.py").write_text(
+        TOYS.replace("    steps: int", "    other: int").replace("config.steps", "0")
+    )
+    sys.modules.pop("mine.bare", None)
+    code, _, err = command("--experiment=mine.bare", "--grid=rate=1", "--results=out")
+    assert code == 0, err
+    (config,) = sys.modules["mine.bare"].CALLS
+    assert config.seeds == [0, 1, 2]
 
 
 def test_resume_needs_a_folder(command):

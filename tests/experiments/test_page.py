@@ -8,6 +8,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import sys
 from html.parser import HTMLParser
 
 import numpy as np
@@ -122,6 +123,39 @@ def test_verdicts_stand_before_findings_and_all_is_logged(tmp_path):
     assert logged[0] == {"kind": "verdict", **verdict._asdict()}
     assert logged[1]["findings"][:2] == [verdict.text(), "It does."]
     assert logged[1]["figures"] == FIGURES
+
+
+def test_the_plain_sentence_comes_first_and_figures_are_told_in_numbers(tmp_path):
+    verdict = Verdict("A < B", HOLDS, "1 < 2.")
+    seen = {"one.png": "B is 2."}
+    said = {"headline": "B is larger.", "verdicts": [verdict], "seen": seen}
+    report = make(tmp_path / "out", **said)
+    read = Reader(report.read_text(encoding="utf-8"))
+    assert read.text.index("B is larger.") < read.text.index("A < B: holds")
+    assert [image["alt"] for image in read.all("img")] == [
+        FIGURES["one.png"] + " B is 2.",
+        FIGURES["two.png"],
+    ]
+
+
+def test_a_run_may_have_no_command_and_no_flags(tmp_path):
+    with new_run(tmp_path / "mine", {}) as results:
+        page.write(results, question=None, findings=[], figures={}, tables={})
+    text = (tmp_path / "mine" / "report.html").read_text(encoding="utf-8")
+    assert "<h1>mine</h1>" in text and "<pre>" not in text
+
+
+def test_a_validation_set_is_told(tmp_path):
+    with new_run(tmp_path / "a", {"config": {"evaluate_on": "validation"}}) as results:
+        page.write(results, question=None, findings=[], figures={}, tables={})
+    assert "cut off the training set" in (tmp_path / "a" / "report.html").read_text()
+
+
+def test_no_module_shadows_the_standard_library():
+    house = pathlib.Path(page.__file__).parent.parent
+    for room in ("experiments", "train"):
+        names = {path.stem for path in (house / room).rglob("*.py")}
+        assert not (names - {"__init__"}) & sys.stdlib_module_names
 
 
 def test_what_a_user_writes_is_never_markup(report):
@@ -246,6 +280,39 @@ def test_a_browser_shows_it_on_a_phone_and_on_a_desk(report, tmp_path, chromium)
         assert all(width <= seen["width"] for *_, width in seen["images"])
         # The wide one scrolls in its box, and those of flags and versions need not.
         assert seen["tables"][1:] == [True, False, False]
+
+
+ASK_SIZE = """<!DOCTYPE html>
+<iframe src="out/report.html" style="border: 0; width: 390px; height: 800px"></iframe>
+<iframe src="out/report.html" style="border: 0; width: 1280px; height: 800px"></iframe>
+<iframe src="out/report.html" style="border: 0; width: 1920px; height: 800px"></iframe>
+<pre></pre>
+<script>
+addEventListener("load", () => {
+  const seen = [...document.querySelectorAll("iframe")].map(frame => {
+    const page = frame.contentDocument, image = page.images[0];
+    const small = image.width;
+    page.querySelector(".picture input").click();
+    const table = page.querySelectorAll(".wide")[1];
+    table.scrollLeft = 1e6;
+    const last = table.querySelector("thead th:last-child").getBoundingClientRect();
+    return [small, image.width, page.documentElement.scrollWidth,
+            frame.contentWindow.innerWidth, last.right, last.left];
+  });
+  document.querySelector("pre").textContent = JSON.stringify(seen);
+});
+</script>
+"""
+
+
+def test_a_figure_opens_in_full_size_and_the_last_column_is_reached(
+    report, tmp_path, chromium
+):
+    for small, large, needed, window, right, left in asked(
+        ASK_SIZE, tmp_path, chromium
+    ):
+        assert small < window and large >= 1600 and needed <= window
+        assert 0 < left < right <= window + 1
 
 
 ASK_CLAIMS = """<!DOCTYPE html>

@@ -43,7 +43,16 @@ img { display: block; max-width: 100%; height: auto; padding: .5rem; background:
   border: 1px solid var(--line); border-radius: .375rem; }
 figcaption { margin-top: .625rem; max-width: 46rem; color: var(--soft);
   font-size: .9375rem; line-height: 1.5; }
+.picture { overflow-x: auto; }
+.picture label { display: block; cursor: zoom-in; }
+.picture input { margin: 0 .375rem 0 0; vertical-align: middle; }
+.picture .size { color: var(--soft); font: .8125rem system-ui, "Segoe UI", sans-serif; }
+.picture .size::after { content: "full size"; }
+.picture:has(:checked) label { cursor: zoom-out; width: max-content; }
+.picture:has(:checked) img { max-width: none; }
 .wide { margin: 0 0 2rem; max-width: 100%; overflow-x: auto; }
+main > .wide { width: max-content; min-width: 100%; position: relative; left: 50%;
+  max-width: calc(100vw - 2rem); transform: translateX(-50%); }
 .wide:focus-visible { outline: 2px solid var(--mark); outline-offset: 4px; }
 table { border-collapse: collapse; font-size: .9375rem; line-height: 1.4;
   font-variant-numeric: tabular-nums lining-nums; }
@@ -80,7 +89,8 @@ pre span { display: inline-block; max-width: 100%; vertical-align: top; }
   img { max-height: 21cm; padding: 0; border: 0; }
   pre { border: 1px solid var(--line); }
   figcaption, caption { font-size: 9pt; }
-  .wide { overflow: visible; }
+  .wide, .picture { overflow: visible; }
+  .picture input, .picture .size { display: none; }
   th, td, thead th { padding: .25rem 0 .25rem .625rem; font-size: 8.5pt; }
   thead { display: table-header-group; }
   thead th { min-width: 0; }
@@ -136,16 +146,29 @@ def found(findings: Sequence[str]) -> str:
     return f'<section class="found">\n<h2>What was found</h2>\n{said}\n</section>'
 
 
-def figure(folder: pathlib.Path, name: str, caption: str) -> str:
-    """A figure of the folder, its bytes inside the page."""
+def figure(folder: pathlib.Path, name: str, caption: str, seen: str = "") -> str:
+    """A figure of the folder, its bytes inside the page; a click shows it in full size.
+
+    Args:
+        folder: Where it is.
+        name: File name.
+        caption: Text below it.
+        seen: What it shows, which the text that stands for it says too.
+
+    Returns:
+        HTML. A checkbox enlarges it, as no script may.
+    """
     file = folder / name
     if not file.is_file():
         raise FileNotFoundError(
             f"expected the report's figure {name!r} in {folder}; save it first"
         )
     data = base64.b64encode(file.read_bytes()).decode()
+    text = " ".join(f"{caption} {seen}".split())
     return (
-        f'<figure>\n<img src="data:image/png;base64,{data}" alt="{escape(caption)}">\n'
+        '<figure>\n<div class="picture"><label><input type="checkbox">'
+        '<span class="size"></span>\n'
+        f'<img src="data:image/png;base64,{data}" alt="{escape(text)}"></label></div>\n'
         f"<figcaption>{inline(caption)}</figcaption>\n</figure>"
     )
 

@@ -1,0 +1,123 @@
+"""A grid search over the flags of every experiment that the house has."""
+
+import importlib
+import json
+import pathlib
+import sys
+from functools import partial
+
+import numpy as np
+import pytest
+from commands import TINY, rows
+from scipy.io import savemat
+
+from experiments import course, hyperparameters, training
+from train.data import digits
+from train.data.chorales import FILE, PARTS
+
+HERE = pathlib.Path(hyperparameters.__file__).parent
+EXPERIMENTS = sorted(
+    path.stem for path in HERE.glob("*.py") if "launch.main(" in path.read_text()
+)
+GRIDS = {
+    "catalogue": "features=2,3",
+    "course": "flags=--steps=2|--steps=3",
+    "edge_of_chaos": "seeds=0|1",
+    "hyperparameters": "goal=max,min",
+    "initialization": "features=3,4",
+    "instrument_cost": "features=2,3",
+    "memory": "features=2,3",
+    "spectra": "features=2,3",
+}
+TWICE = "gradient_flow", "image_classification"  # the others only in validation
+TOY = """
+import dataclasses
+from experiments import launch
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    steps: int = launch.flag(1, "Steps.")
+    seeds: list[int] = launch.flag([0], "Seeds.")
+
+def run(config, results):
+    for seed in config.seeds:
+        results.log(kind="accuracy", seed=seed, test_accuracy=float(seed))
+"""
+
+
+FEW = 200  # digits of each half, so that tests are quick
+
+
+@pytest.fixture
+def run(launched, tmp_path, monkeypatch):
+    halves = [digits.Digits(*(a[:FEW] for a in half)) for half in digits.load()]
+    monkeypatch.setattr(digits, "load", lambda: halves)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "toy.py").write_text(TOY)
+    (tmp_path / "text.txt").write_text("To be, or not to be. " * 40)
+    pieces = {}
+    for part, count in zip(PARTS, (6, 2, 2), strict=True):
+        pieces[part] = np.empty((1, count), object)
+        for i in range(count):
+            pieces[part][0, i] = np.eye(9, 88, 40, np.uint8)
+    (tmp_path / "music").mkdir()
+    savemat(tmp_path / "music" / FILE, pieces)
+    for name in ("mine.toy", "mine"):
+        sys.modules.pop(name, None)
+    return partial(launched, hyperparameters, "--results=out", resumable=True)
+
+
+def test_every_experiment_has_tiny_flags():
+    assert sorted(TINY) == EXPERIMENTS
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_can_be_searched(name, run, tmp_path, monkeypatch):
+    module = importlib.import_module(f"experiments.{name}")
+    if name == "course":
+        monkeypatch.setattr(course, "learn", lesson)
+    grid, flags = GRIDS.get(name, "learning_rate=1e-3"), [TINY[name]]
+    if hasattr(module.Config(), "seeds") and "seeds" not in grid:
+        flags.append("seeds=0,1")
+    if issubclass(module.Config, training.Config) and name not in TWICE:
+        flags.append("evaluate_on=validation")
+    set_flags = ";".join(flags)
+    code, out, err = run(f"--experiment={name}", f"--grid={grid}", f"--set={set_flags}")
+    assert code == 0, err
+    trials, seeds = rows(tmp_path / "out", "trial"), 1 + ("seeds=0,1" in set_flags)
+    assert len(trials) == (2 if name in GRIDS else 1)
+    assert all(len(row["scores"]) == seeds for row in trials), trials
+    assert len(rows(tmp_path / "out", "chosen")) == seeds
+    page = (tmp_path / "out" / "report.html").read_text()
+    said = "on data held out of the training set" if name in TWICE else "is flattered"
+    assert said in page and said in out and said in "".join(rows_of(tmp_path / "out"))
+    runs = {path.name: path for path in (tmp_path / "out" / "runs").glob("*")}
+    if name == "image_classification":
+        assert not runs  # all are one program
+        return
+    second = {"000_test"} if name in TWICE else {"001"} if name in GRIDS else set()
+    assert set(runs) == {"000"} | second
+    made = {
+        name: json.loads((f / "config.json").read_text()) for name, f in runs.items()
+    }
+    assert made["000"]["command"].startswith(f"python -m experiments.{name} --")
+    if name in TWICE:
+        parts = [made[run]["config"]["evaluate_on"] for run in ("000", "000_test")]
+        assert parts == ["validation", "test"]
+
+
+def rows_of(folder):
+    """All that the report says of what was found and of its figures."""
+    (report,) = rows(folder, "report")
+    return [*report["findings"], *report["figures"].values()]
+
+
+def lesson(name, flags, results):
+    """A lesson that is done at once."""
+    folder = results.path / name
+    folder.mkdir()
+    (folder / "config.json").write_text('{"command": "none"}')
+    report = {"kind": "report", "title": "Q", "findings": ["F"], "figures": {}}
+    (folder / "metrics.jsonl").write_text(json.dumps(report) + "\n")
+    results.log(kind="lesson", lesson=name, seconds=1.0)
+    return 1.0
