@@ -215,11 +215,11 @@ def _maxima(xs, spans):
     """The largest number of each window, and its place."""
     space = xs.shape[1:-1]
     at = jnp.arange(math.prod(space), dtype=jnp.int32).reshape(1, *space, 1)
-    best, at = xs, jnp.broadcast_to(at, xs.shape)
+    best = xs
     # The last axis first: then the first row wins, and in it the first column.
     for axis in reversed(range(1, xs.ndim - 1)):
         best, at = _maxima_along(best, at, axis, *spans[axis - 1])
-    return best, at
+    return best, at + jnp.zeros_like(best, jnp.int32)  # sharded as best is
 
 
 def _maxima_along(numbers, places, axis, first, last):

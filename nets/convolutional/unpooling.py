@@ -3,8 +3,8 @@
 import math
 from collections.abc import Sequence
 
+import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Integer, Shaped
 
 from nets.convolutional.geometry import Whole, by, one_batch, window
@@ -59,13 +59,14 @@ def unpool(
             f"and indices of shape {list(indices.shape)}"
         )
     ys, batch = one_batch(ys, len(space), f"unpooling to {by(space)}")
-    examples, channels = ys.shape[0], ys.shape[-1]
-    flat = (examples, math.prod(ys.shape[1:-1]), channels)
-    at = (
-        np.arange(examples)[:, None, None],
-        indices.reshape(flat),
-        np.arange(channels)[None, None],
-    )
-    xs = jnp.zeros((examples, math.prod(space), channels), ys.dtype)
-    xs = xs.at[at].set(ys.reshape(flat), mode="drop", wrap_negative_indices=False)
+    examples, windows, channels = len(ys), math.prod(ys.shape[1:-1]), ys.shape[-1]
+
+    def put(ys, at):  # of one channel of one example
+        xs = jnp.zeros(math.prod(space), ys.dtype)
+        return xs.at[at].set(ys, mode="drop", wrap_negative_indices=False)
+
+    # Not a scatter of all at once, for which a mesh of explicit axes has no rule.
+    put = jax.vmap(jax.vmap(put, in_axes=-1, out_axes=-1))
+    flat = (examples, windows, channels)
+    xs = put(ys.reshape(flat), jnp.asarray(indices).reshape(flat))
     return xs.reshape(*batch, *space, channels)
