@@ -75,13 +75,15 @@ def gates(
         opened: Above which value it is said to be open.
 
     Returns:
-        `GateStatistics` by the gate's name. Gates of one name are counted, in the order
-        in which the step computes them: "carry 1", "carry 2". A layer's stand where its
+        `GateStatistics` by the gate's name. Gates of one name, such as those of several
+        iterations of a loop, are counted in the order in which the step computes them:
+        "carry 1", "carry 2". A layer's stand where its
         states do.
 
     Raises:
-        ValueError: The cell marks no gate, a quantile is out of range, there is no
-            step, or as in `nets.unroll`.
+        ValueError: The cell marks no gate, or one inside a `while_loop`, a `cond` or a
+            custom derivative; a quantile is out of range; there is no step; or as in
+            `nets.unroll`.
 
     Example:
         >>> import nets

@@ -47,7 +47,8 @@ def highway(cell: Cell) -> Cell:
         one can run in parallel.
 
     Raises:
-        ValueError: In its step, if the cell marks nothing.
+        ValueError: In its step, if the cell marks nothing, or something inside a
+            `while_loop`, a `cond` or a custom derivative.
 
     Example:
         >>> import jax.numpy as jnp, nets
@@ -127,7 +128,8 @@ def paths(
         The loss, and `Paths` of states with time in front: [time, *batch, ...].
 
     Raises:
-        ValueError: A cell marks nothing, or as in `state_gradients`.
+        ValueError: A cell marks nothing, or something inside a `while_loop`, a `cond`
+            or a custom derivative, or as in `state_gradients`.
 
     Example:
         >>> import jax.numpy as jnp, nets

@@ -134,7 +134,11 @@ def _fit(xs, space, shape, wanted, got, given=None):
 
 
 def check_waiting(
-    real: Bool[Array, "time *batch"], batch: tuple[int, ...], state: Any
+    real: Bool[Array, "time *batch"],
+    batch: tuple[int, ...],
+    state: Any,
+    *,
+    masked: bool = False,
 ) -> None:
     """Refuse padding of axes that are not batch, and states that cannot wait in it.
 
@@ -142,6 +146,7 @@ def check_waiting(
         real: Of `real_steps`.
         batch: Sizes of the batch axes, by `nets.recurrent.batch.batch_shape`.
         state: The state before the first step.
+        masked: Whether it is a mask that was given, for the message.
 
     Raises:
         ValueError: Some axis of `real` is none of the batch, or some entry of the state
@@ -152,10 +157,11 @@ def check_waiting(
     """
     given = real.shape[1:]
     if given != batch[: len(given)]:
-        raise ValueError(
-            "expected lengths of the shape of the inputs' batch axes, or a mask [time, "
-            f"*batch]: the batch has shape {list(batch)}, lengths {list(given)}"
-        )
+        wanted = "lengths of the shape of the inputs' batch axes"
+        got = f"lengths have {list(given)}"
+        if masked:
+            wanted, got = "a mask [time, *batch]", f"the mask has {list(real.shape)}"
+        raise ValueError(f"expected {wanted}: the batch has shape {list(batch)}, {got}")
     shared = [s for s in jax.tree.leaves(state) if jnp.shape(s)[: len(given)] != given]
     if shared:
         raise ValueError(

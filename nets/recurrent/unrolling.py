@@ -155,7 +155,8 @@ def _unroll(
     state = split_as(xs, state, cell.space)
     real = real_steps(xs, lengths, mask, cell.space)
     if real is not None:
-        check_waiting(real, batch_shape(cell, params, first, state), state)
+        batch = batch_shape(cell, params, first, state)
+        check_waiting(real, batch, state, masked=mask is not None)
     # A NaN in the padding would reach the gradient of the parameters as 0 * NaN: it
     # must not come to the cell at all.
     xs = where_real(real, xs, 0.0)
