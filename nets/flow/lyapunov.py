@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float
 
+from nets.compiling import compiled
 from nets.flow.arguments import coordinates, integer
 from nets.flow.layers import in_every_cell
 from nets.flow.linearised import (
@@ -15,7 +16,7 @@ from nets.flow.linearised import (
     trajectory,
 )
 from nets.flow.ranks import LOST, row_sizes, triangle
-from nets.recurrent.padding import where_real
+from nets.recurrent.padding import check_padding, where_real
 from nets.types import Cell, Params, State
 
 BLOCKS = 10  # of time, over which the exponents' error is estimated
@@ -107,6 +108,12 @@ def lyapunov_spectrum(
         mask=mask,
         reverse=reverse,
     )
+    return _averaged(found)
+
+
+@compiled
+def _averaged(found):
+    """The exponents in descending order, and their errors."""
     exponents = found.exponents()
     errors = found.errors(exponents)
     some = found.counts.any(axis=0)
@@ -199,7 +206,17 @@ def growths(
         >>> growths(cell, params, jnp.ones((10, 5, 3)), count=2).logs.shape
         (10, 5, 2)
     """
-    walk = trajectory(cell, params, xs, state, **options)
+    check_padding(xs, options.get("lengths"), options.get("mask"), cell.space)
+    plain = {
+        name: value if integer(value) is None else integer(value)
+        for name, value in {"count": count, "warmup": warmup}.items()
+    }
+    return _growths(cell, params, xs, state, **plain, **options)
+
+
+@compiled
+def _growths(cell, params, xs, state, *, count, warmup, reverse=False, **options):
+    walk = trajectory(cell, params, xs, state, reverse=reverse, **options)
     product = jacobian_product(cell, params)
     eye = identity(walk, batch_shape(cell, params, walk))
     time, size = len(jax.tree.leaves(walk.before)[0]), eye.shape[-1]

@@ -22,6 +22,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 HIGHEST = jax.lax.Precision.HIGHEST
+CLEAR = 4  # times sqrt(eps) relative to its size: a column is known to so much
 LOST = 16  # steps in doubt, more than those that are not, after which nothing is left
 PROBES = 8  # random signs, by which the column norms of z are estimated
 
@@ -131,7 +132,7 @@ def triangle(
         own = None if sizes is None else jnp.take_along_axis(sizes, order, axis=-1)
         errors = _Errors(upper / largest[..., None], _along(q, rows), own)
         lost = doubts == LOST
-        small, clear = _small(errors, lost, math.sqrt(eps) / unit)
+        small, clear = _small(errors, lost, CLEAR * math.sqrt(eps) / unit)
         return q, upper, order, doubts, small, _certain(errors, lost, small, clear)
 
     def drop(carry):

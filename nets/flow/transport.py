@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
-from nets.flow.arguments import coordinates
+from nets.compiling import compiled
+from nets.flow.arguments import coordinates, integer
 from nets.flow.graded import Graded, log_norm, log_singular_values, times
 from nets.flow.layers import in_every_cell
 from nets.flow.linearised import (
@@ -16,7 +17,7 @@ from nets.flow.linearised import (
     trajectory,
 )
 from nets.flow.ranks import HIGHEST
-from nets.recurrent.padding import where_real
+from nets.recurrent.padding import check_padding, where_real
 from nets.types import Cell, Params, State
 
 TOGETHER = 16  # steps, whose factors are kept until their singular values are found
@@ -82,8 +83,16 @@ def transport(
         Pascanu, Mikolov and Bengio 2013, On the difficulty of training recurrent neural
         networks, https://arxiv.org/abs/1211.5063
     """
+    check_padding(xs, lengths, mask, cell.space)
     options = {"lengths": lengths, "mask": mask, "reverse": reverse}
-    walk = trajectory(cell, params, xs, state, **options)
+    asked = count if count is None else integer(count)
+    asked = count if asked is None else asked  # which is refused in its own words
+    return _transport(cell, params, xs, state, count=asked, **options)
+
+
+@compiled
+def _transport(cell, params, xs, state, *, count, reverse, **options):
+    walk = trajectory(cell, params, xs, state, reverse=reverse, **options)
     product = jacobian_product(cell, params)
     eye = identity(walk, batch_shape(cell, params, walk))
     time, size = len(jax.tree.leaves(walk.before)[0]), eye.shape[-1]
@@ -116,7 +125,7 @@ def transport(
         start,
         places,
     )
-    sigmas = sigmas.reshape(-1, *sigmas.shape[2:])[:time]
+    sigmas = sigmas.reshape(blocks * few, *sigmas.shape[2:])[:time]
     return sigmas[::-1] if reverse else sigmas
 
 
