@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from cases import FEATURES, INPUTS
+from jax.flatten_util import ravel_pytree
 
 import nets
 from nets import flow, initializers
@@ -37,7 +38,7 @@ def test_slopes_at_zero_are_finite_differences(cell, seed, x64):
     """By input and state, of two steps' outputs, where all are zero."""
     params, first, x = blank(cell, seed)
     params = params if seed is None else without_biases(params)
-    flat, unflatten = jax.flatten_util.ravel_pytree((first, x))
+    flat, unflatten = ravel_pytree((first, x))
     if jnp.iscomplexobj(flat):
         flat = flat.real
 
@@ -163,13 +164,11 @@ def test_lru_starts_with_numbers_on_every_ring(r_min, r_max):
 def test_numpy_numbers_are_options():
     two, tenth = np.int64(2), np.float64(0.1)
     made = {
-        "slstm": (nets.slstm, {"heads": 2}, {"heads": two}),
         "mlstm": (nets.mlstm, {"heads": 2}, {"heads": two}),
         "qrnn": (nets.qrnn, {"window": 2}, {"window": two}),
         "rhn": (nets.rhn, {"depth": 2}, {"depth": two}),
         "cornn": (nets.cornn, {"dt": 0.1}, {"dt": tenth}),
         "rg_lru": (nets.rg_lru, {"c": 0.1}, {"c": tenth}),
-        "projected": (nets.projected_lstm, {"projection": 2}, {"projection": two}),
     }
     for make, plain, numpy in made.values():
         make = getattr(make, "__wrapped__", make)  # not from the factory's memory
