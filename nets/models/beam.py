@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Integer
 
 from nets.linear import wide
 from nets.models.sampling import as_symbols
@@ -29,7 +29,7 @@ class Beam(NamedTuple):
 def beam_search(
     step: Callable[[State, Array], tuple[State, Array]],
     state: State,
-    start: Int[Array, "*batch"],
+    start: Integer[Array, "*batch"],
     length: int,
     width: int,
 ) -> Beam:

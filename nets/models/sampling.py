@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.core
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float, Int, Key, Num
+from jaxtyping import Array, ArrayLike, Float, Int, Integer, Key, Num
 
 from nets.linear import wide
 from nets.types import State
@@ -14,7 +14,7 @@ from nets.types import State
 def sample(
     step: Callable[[State, Array], tuple[State, Array]],
     state: State,
-    token: Int[Array, "*batch"],
+    token: Integer[Array, "*batch"],
     length: int,
     key: Key[Array, ""],
     temperature: int | float | Num[Array, ""] = 1.0,

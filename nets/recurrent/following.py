@@ -39,7 +39,7 @@ def following(
             `scan`, so that the output cannot follow the state.
 
     Example:
-        >>> step = jax.jit(lambda state: (state + 1, state + 1))
+        >>> step = jax.jit(lambda state: (state + 1,) * 2)
         >>> state, y = following(step, 1.0, step(1.0), 7.0)
         >>> float(y)
         7.0

@@ -50,7 +50,7 @@ def step_with(
         ValueError: Another transformation, as `jax.checkpoint`, is around the step.
 
     Example:
-        >>> import nets
+        >>> import jax.numpy as jnp, nets
         >>> cell = nets.gru()
         >>> params, x = cell.init(jax.random.key(0), 3, 8), jnp.ones(3)
         >>> state = cell.initial_state(params, x)

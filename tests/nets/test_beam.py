@@ -116,6 +116,29 @@ def test_probabilities_are_of_logits_whatever_their_sum():
     chex.assert_trees_all_close(one, other, rtol=1e-4)
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_a_long_sum_of_log_probabilities_is_of_float32(dtype):
+    logits = jnp.array([0.0, -0.125], dtype)
+
+    def step(state, symbol):
+        return state, jnp.broadcast_to(logits, (*symbol.shape, 2))
+
+    found = beam_search(step, (), jnp.array(0), 600, 2).log_probabilities
+    wanted = -600 * np.log1p(np.exp(-0.125))
+    np.testing.assert_allclose(found, [wanted, wanted - 0.125], rtol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "uint32", "int64"])
+def test_a_start_is_of_any_integers_and_symbols_do_not_overflow(dtype, x64):
+    """Of 300 symbols the last is the likeliest: no uint8 holds it."""
+
+    def step(state, symbol):
+        return state, jnp.broadcast_to(jnp.arange(300.0), (*symbol.shape, 300))
+
+    found = beam_search(step, (), jnp.array([0, 1], dtype), 3, 2)
+    assert (found.sequences[:, 0] == 299).all()
+
+
 @pytest.mark.parametrize(("length", "width"), [(0, 1), (1, 0)])
 def test_sizes_are_checked(length, width):
     start = jnp.array(START)

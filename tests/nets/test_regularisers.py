@@ -153,6 +153,55 @@ def test_zoneout_without_a_key_is_its_mean():
     close(got, (state, jnp.stack(outputs)))
 
 
+def with_rule(step):
+    """The step under a custom derivative, which is its own."""
+
+    @jax.custom_jvp
+    def call(params, state, x):
+        return step(params, state, x)
+
+    call.defjvp(lambda primals, tangents: jax.jvp(step, primals, tangents))
+    return call
+
+
+@pytest.mark.parametrize("key", [None, KEY], ids=["mean", "drawn"])
+@pytest.mark.parametrize("wrap", [jax.jit, jax.checkpoint, with_rule])
+@pytest.mark.parametrize("name", ["lstm", "gru"])
+def test_an_output_follows_what_is_kept_out_of_a_wrapped_step(name, wrap, key):
+    plain = getattr(nets, name)()
+    params, xs, first = example(plain, 4)
+    inside = nets.zoneout(plain._replace(step=wrap(plain.step)), hidden=0.5)
+    end, ys = nets.unroll(inside, params, xs, first, key=key)
+    assert (ys[-1] == end.hidden).all()
+    wanted = nets.unroll(nets.zoneout(plain, hidden=0.5), params, xs, first, key=key)
+    close((end, ys), wanted)
+
+
+def test_an_output_that_is_computed_follows_what_is_kept():
+    """Read from the state by a matrix, or rounded from it."""
+    lru, gru = nets.lru(), nets.gru()
+    params, xs, first = example(lru, 4)
+    cell = nets.zoneout(lru, hidden=0.5)
+    end, ys = nets.unroll(cell, params, xs, first, key=KEY)
+    close(ys[-1], lru.linear.read(params, end, xs[-1]))
+    params, xs, first = example(gru, 4, dtype=jnp.bfloat16)
+    cell = nets.zoneout(gru, hidden=0.5)
+    end, ys = nets.unroll(cell, params, xs, first, key=KEY)
+    assert (ys[-1] == end.hidden.astype(jnp.bfloat16)).all()
+
+
+@pytest.mark.parametrize("make", [nets.recurrent_dropout, nets.h_detach])
+def test_a_jitted_step_is_given_its_mask_and_a_checkpoint_is_refused(make):
+    plain = nets.lstm()
+    params, xs, first = example(plain, 4)
+    run = partial(nets.unroll, params=params, xs=xs, state=first, key=KEY)
+    jitted = make(plain._replace(step=jax.jit(plain.step)), 0.5)
+    chex.assert_trees_all_equal(run(jitted), run(make(plain, 0.5)))
+    other = make(plain._replace(step=jax.checkpoint(plain.step)), 0.5)
+    with pytest.raises(ValueError, match="or alike: leave it out"):
+        run(other)
+
+
 def test_zoneout_keeps_units_drawn_anew_at_every_step():
     cell, plain = NOISY["zoneout"], nets.lstm()
     params = plain.init(jax.random.key(0), 2, 50)

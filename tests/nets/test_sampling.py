@@ -38,6 +38,16 @@ def test_symbols_come_as_often_as_softmax_says(temperature):
     assert stats.chisquare(seen, expected).pvalue > 1e-4
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32"])
+def test_many_equal_logits_of_any_dtype_are_drawn_alike(dtype):
+    classes, count = 1000, 4000
+    row = jnp.zeros((count, classes), dtype)
+    start = jnp.zeros(count, jnp.uint8)
+    _, tokens = sample(lambda state, token: (state, row), (), start, 1, KEY)
+    shares = np.bincount(tokens[:, 0] // 100, minlength=10)
+    assert stats.chisquare(shares).pvalue > 1e-4
+
+
 def test_a_chain_goes_as_its_matrix_says():
     count = 40_000
     steps, tokens = drawn(jnp.array(1), count, KEY, 1.0)
