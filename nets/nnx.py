@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, ArrayLike, Shaped
 
@@ -111,7 +112,7 @@ class Recurrent(Parametrized):
 
     def __call__(
         self,
-        xs: Shaped[Array, "*batch time inputs"],
+        xs: Shaped[Array | np.ndarray, "*batch time inputs"],
         state: State | None = None,
         lengths: ArrayLike | None = None,
         **options: Any,
@@ -159,7 +160,7 @@ class Bidirectional(Parametrized):
 
     def __call__(
         self,
-        xs: Shaped[Array, "*batch time inputs"],
+        xs: Shaped[Array | np.ndarray, "*batch time inputs"],
         state: State | None = None,
         lengths: ArrayLike | None = None,
         **options: Any,
@@ -208,7 +209,7 @@ class Stack(Parametrized):
 
     def __call__(
         self,
-        xs: Shaped[Array, "*batch time inputs"],
+        xs: Shaped[Array | np.ndarray, "*batch time inputs"],
         state: State | None = None,
         lengths: ArrayLike | None = None,
         **options: Any,
@@ -242,7 +243,7 @@ class Block(Parametrized):
         self.layer = layer
         super().__init__(layer.init(rngs.params(), shape))
 
-    def __call__(self, xs: Shaped[Array, "..."]) -> Any:
+    def __call__(self, xs: Shaped[Array | np.ndarray, "..."]) -> Any:
         return self.layer.apply(self.params.get_value(), xs)
 
 
@@ -273,10 +274,10 @@ class Sequential(Parametrized):
         self.layers = tuple(layers)
         super().__init__(sequential(*layers).init(rngs.params(), shape))
 
-    def __call__(self, xs: Shaped[Array, "..."]) -> Any:
+    def __call__(self, xs: Shaped[Array | np.ndarray, "..."]) -> Any:
         return self.outputs(xs)[-1]
 
-    def outputs(self, xs: Shaped[Array, "..."]) -> list[Any]:
+    def outputs(self, xs: Shaped[Array | np.ndarray, "..."]) -> list[Any]:
         """What every layer puts out, from the first to the last: the feature maps.
 
         Args:
