@@ -161,7 +161,7 @@ class Block(nn.Module):
     layer: Layer
 
     @nn.compact
-    def __call__(self, xs: Shaped[Array | np.ndarray, "..."]) -> Any:
+    def __call__(self, xs: Shaped[Array, "..."]) -> Any:
         params = ()
         if self.layer.init is not no_params:
             shape = example_shape(self.layer, xs)
@@ -194,11 +194,11 @@ class Sequential(nn.Module):
 
     layers: tuple[Layer, ...]
 
-    def __call__(self, xs: Shaped[Array | np.ndarray, "..."]) -> Any:
+    def __call__(self, xs: Shaped[Array, "..."]) -> Any:
         return self.outputs(xs)[-1]
 
     @nn.compact
-    def outputs(self, xs: Shaped[Array | np.ndarray, "..."]) -> list[Any]:
+    def outputs(self, xs: Shaped[Array, "..."]) -> list[Any]:
         """What every layer puts out, from the first to the last: the feature maps.
 
         Args:

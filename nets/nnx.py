@@ -243,7 +243,7 @@ class Block(Parametrized):
         self.layer = layer
         super().__init__(layer.init(rngs.params(), shape))
 
-    def __call__(self, xs: Shaped[Array | np.ndarray, "..."]) -> Any:
+    def __call__(self, xs: Shaped[Array, "..."]) -> Any:
         return self.layer.apply(self.params.get_value(), xs)
 
 
@@ -274,10 +274,10 @@ class Sequential(Parametrized):
         self.layers = tuple(layers)
         super().__init__(sequential(*layers).init(rngs.params(), shape))
 
-    def __call__(self, xs: Shaped[Array | np.ndarray, "..."]) -> Any:
+    def __call__(self, xs: Shaped[Array, "..."]) -> Any:
         return self.outputs(xs)[-1]
 
-    def outputs(self, xs: Shaped[Array | np.ndarray, "..."]) -> list[Any]:
+    def outputs(self, xs: Shaped[Array, "..."]) -> list[Any]:
         """What every layer puts out, from the first to the last: the feature maps.
 
         Args:

@@ -34,8 +34,8 @@ PARAMS = init(GRU)
 def linen(xs, **options):
     module = nets.linen.Recurrent(GRU, OUT)
     xs = np.swapaxes(xs, 0, 1)
-    _, ys = module.apply({"params": {"cell": PARAMS}}, xs, **options)
-    return jnp.swapaxes(ys, 0, 1)
+    out: Any = module.apply({"params": {"cell": PARAMS}}, xs, **options)
+    return jnp.swapaxes(out[1], 0, 1)
 
 
 RUNS = {
@@ -82,7 +82,8 @@ def test_numpys_float64_is_taken_without_a_warning(name, jit):
 
 def test_parameters_and_states_of_numpy():
     params = jax.tree.map(lambda a: np.asarray(a, np.float64), PARAMS)
-    xs, state = np.ones((5, 2, IN)), nets.GRUState(np.zeros((2, OUT)))
+    zeros: Any = np.zeros((2, OUT))
+    xs, state = np.ones((5, 2, IN)), nets.GRUState(zeros)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = nets.unroll(GRU, params, xs, state)
@@ -133,7 +134,7 @@ def restored_by_flax(tree: Any) -> Any:
 
 def as_orbax(tree: Any) -> Any:
     """Dicts for records, lists for tuples."""
-    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+    if hasattr(tree, "_fields"):
         return {name: as_orbax(part) for name, part in tree._asdict().items()}
     return [as_orbax(part) for part in tree] if isinstance(tree, tuple) else tree
 
@@ -241,7 +242,7 @@ def test_nnx_modules_in_linen_and_back(name):
     kind = getattr(nets.nnx, name)
     module = nnx.bridge.to_linen(kind, *MODULES[name])
     variables = module.init(jax.random.key(0), xs)
-    out = module.apply(variables, xs)
+    out: Any = module.apply(variables, xs)
     assert out[1].shape[:2] == (2, 5)
     layer, other = (kind(*MODULES[name], rngs=nnx.Rngs(seed)) for seed in (0, 1))
     other.params.set_value(layer.params.get_value())  # as a tree of records
