@@ -5,6 +5,7 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import numpy as np
 from jaxtyping import Array, ArrayLike, Shaped
 
 from nets.blocks import example_shape, no_params
@@ -47,7 +48,7 @@ class Recurrent(nn.Module):
     @nn.compact
     def __call__(
         self,
-        xs: Shaped[Array, "*batch time inputs"],
+        xs: Shaped[Array | np.ndarray, "*batch time inputs"],
         state: State | None = None,
         lengths: ArrayLike | None = None,
         **options: Any,
@@ -87,7 +88,7 @@ class Bidirectional(nn.Module):
     @nn.compact
     def __call__(
         self,
-        xs: Shaped[Array, "*batch time inputs"],
+        xs: Shaped[Array | np.ndarray, "*batch time inputs"],
         state: State | None = None,
         lengths: ArrayLike | None = None,
         **options: Any,
@@ -126,7 +127,7 @@ class Stack(nn.Module):
     @nn.compact
     def __call__(
         self,
-        xs: Shaped[Array, "*batch time inputs"],
+        xs: Shaped[Array | np.ndarray, "*batch time inputs"],
         state: State | None = None,
         lengths: ArrayLike | None = None,
         **options: Any,
@@ -213,7 +214,7 @@ class Sequential(nn.Module):
         return found
 
 
-def _run(module: Any, name: str, layer: Layer, xs: Array, state: State, **options: Any):
+def _run(module: Any, name: str, layer: Layer, xs: Any, state: State, **options: Any):
     """A layer, its parameters being those of a module."""
     params = _params(module, name, layer.init, xs.shape[-1], module.features)
     if options.get("key") is None and module.has_rng("dropout"):

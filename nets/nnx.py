@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, ArrayLike, Shaped
 
@@ -111,7 +112,7 @@ class Recurrent(Parametrized):
 
     def __call__(
         self,
-        xs: Shaped[Array, "*batch time inputs"],
+        xs: Shaped[Array | np.ndarray, "*batch time inputs"],
         state: State | None = None,
         lengths: ArrayLike | None = None,
         **options: Any,
@@ -159,7 +160,7 @@ class Bidirectional(Parametrized):
 
     def __call__(
         self,
-        xs: Shaped[Array, "*batch time inputs"],
+        xs: Shaped[Array | np.ndarray, "*batch time inputs"],
         state: State | None = None,
         lengths: ArrayLike | None = None,
         **options: Any,
@@ -208,7 +209,7 @@ class Stack(Parametrized):
 
     def __call__(
         self,
-        xs: Shaped[Array, "*batch time inputs"],
+        xs: Shaped[Array | np.ndarray, "*batch time inputs"],
         state: State | None = None,
         lengths: ArrayLike | None = None,
         **options: Any,

@@ -4,14 +4,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike, PyTree, Shaped
 
 from nets.types import Layer, Params, State
 
 
 def time_first(
-    xs: PyTree[Shaped[Array, "..."]], space: int = 0
-) -> PyTree[Shaped[Array, "..."]]:
+    xs: PyTree[Shaped[Array | np.ndarray, "..."]], space: int = 0
+) -> PyTree[Shaped[Array | np.ndarray, "..."]]:
     """[*batch, time, features] to [time, *batch, features], what scan wants.
 
     Args:
@@ -31,8 +32,8 @@ def time_first(
 
 
 def batch_first(
-    ys: PyTree[Shaped[Array, "..."]], batch_axes: int | None = None
-) -> PyTree[Shaped[Array, "..."]]:
+    ys: PyTree[Shaped[Array | np.ndarray, "..."]], batch_axes: int | None = None
+) -> PyTree[Shaped[Array | np.ndarray, "..."]]:
     """[time, *batch, features] to [*batch, time, features], what Flax's users expect.
 
     Args:
@@ -56,7 +57,7 @@ def batch_first(
 def apply_batch_first(
     layer: Layer,
     params: Params,
-    xs: Shaped[Array, "*batch time inputs"],
+    xs: Shaped[Array | np.ndarray, "*batch time inputs"],
     state: State | None = None,
     *,
     mask: ArrayLike | None = None,

@@ -2,10 +2,11 @@
 
 import math
 import operator
-from typing import Any
+from typing import Any, SupportsIndex
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike, PyTree, Shaped
 
 from nets.compiling import compiled
@@ -31,7 +32,7 @@ from nets.types import Cell, KeyArray, Params, State
 def unroll(
     cell: Cell,
     params: Params,
-    xs: PyTree[Shaped[Array, "..."]],
+    xs: PyTree[Shaped[Array | np.ndarray, "..."]],
     state: State | None = None,
     *,
     lengths: ArrayLike | None = None,
@@ -41,7 +42,7 @@ def unroll(
     key: KeyArray | None = None,
     parallel: bool = False,
     remat: bool = False,
-    truncate: int | None = None,
+    truncate: SupportsIndex | None = None,
     deltas: State | None = None,
 ) -> tuple[State, Any]:
     """Run a cell over a sequence, with `jax.lax.scan`.
@@ -297,7 +298,7 @@ def _associate(cell, params, xs, state, real, reverse):
     return flip(states), flip(cell.linear.read(params, states, xs))
 
 
-def _time(xs: PyTree) -> int:
+def _time(xs: PyTree) -> Any:
     """The number of steps in xs."""
     shapes = [jnp.shape(x) for x in jax.tree.leaves(xs)]
     times = {shape[0] for shape in shapes if shape}

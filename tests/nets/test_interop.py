@@ -859,3 +859,17 @@ def test_a_broken_write_leaves_the_old_file(tmp_path, monkeypatch):
     monkeypatch.undo()
     interop.save_safetensors(path, params_of(LSTM, seed=1))
     assert path.read_bytes() != before and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("inputs", [3, 4], ids=["other sizes", "equal sizes"])
+def test_two_keras_cells_on_top_of_each_other_are_no_two_directions(inputs, bias):
+    """Where the sizes are equal, nothing tells them apart."""
+    cells = [nets.lstm().init(jax.random.key(0), n, 4) for n in (inputs, 4)]
+    weights = [a for cell in cells for a in interop.to_keras(cell)[: 3 if bias else 2]]
+    with pytest.raises(ValueError, match="may be one on top of the other: give the"):
+        interop.from_keras(weights, nets.LSTMParams)
+    size = len(weights) // 2
+    for cell, part in zip(cells, (weights[:size], weights[size:]), strict=True):
+        found = interop.from_keras(part, nets.LSTMParams)
+        chex.assert_trees_all_equal(found[:size], cell[:size])
