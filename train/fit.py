@@ -162,7 +162,8 @@ def fit(
 
     @functools.cache  # the last call may be shorter
     def program(length):
-        if jax.config.jax_disable_jit:  # to debug a loss, say: nothing is compiled
+        # To debug a loss, say, nothing is compiled.
+        if jax.config.values["jax_disable_jit"]:
             return many_steps
         return many_steps.lower(states, order[:length], probed[:length], data).compile()
 

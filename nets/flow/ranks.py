@@ -14,7 +14,7 @@ below eps |J|: the R_jj of diag(1, 1e-20) are exact.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -167,12 +167,13 @@ def _derivative(primals, tangents):
     inside = jnp.matmul(jnp.swapaxes(q, -1, -2), moved, precision=HIGHEST)
     below = jnp.tril(inside, -1)
     turned = below - jnp.swapaxes(below, -1, -2) - inside
+    none: Any = np.zeros(order.shape, jax.dtypes.float0)
     tangent = Triangle(
         jnp.matmul(q, turned, precision=HIGHEST) + moved,
         jnp.where(fixed, 0, jnp.matmul(-jnp.triu(turned), upper, precision=HIGHEST)),
         jnp.diagonal(inside, axis1=-2, axis2=-1),
-        np.zeros(order.shape, jax.dtypes.float0),
-        np.zeros(order.shape, jax.dtypes.float0),
+        none,
+        none,
     )
     return found, tangent
 

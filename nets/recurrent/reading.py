@@ -58,7 +58,7 @@ def step_with(
         >>> y.shape
         (8,)
     """
-    step = cell.step
+    step: Any = cell.step
     while isinstance(step, type(jax.jit(whole))):
         step = step.__wrapped__
     try:

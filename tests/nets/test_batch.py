@@ -16,6 +16,12 @@ from nets.recurrent.batch import batch_shape
 
 UNITS = 4
 NOTHING: Any = None
+
+
+def twice(h):
+    return h, h
+
+
 closely = partial(chex.assert_trees_all_close, rtol=1e-10, atol=1e-12)
 
 
@@ -68,7 +74,7 @@ def test_inputs_without_features():
     looks_up = nets.Cell(
         NOTHING,
         lambda p, x: jnp.zeros((*x.shape, UNITS)),
-        lambda p, h, x: (jnp.tanh(p[x] + h),) * 2,
+        lambda p, h, x: twice(jnp.tanh(p[x] + h)),
     )
     decays = looks_up._replace(step=lambda p, h, x: (h * jnp.exp(-x[..., None]),) * 2)
     for batch in ((), (3,), (UNITS,), (2, 3)):
@@ -83,7 +89,7 @@ def test_one_number_per_sequence():
     cell = nets.Cell(
         NOTHING,
         lambda p, x: jnp.zeros(x.shape[:-1]),
-        lambda p, h, x: (jnp.tanh(x.sum(axis=-1) + h),) * 2,
+        lambda p, h, x: twice(jnp.tanh(x.sum(axis=-1) + h)),
     )
     for batch in ((), (3,), (2, 2)):
         found = batch_shape(cell, (), jnp.zeros((*batch, 2)), jnp.zeros(batch))

@@ -54,8 +54,8 @@ class Brute(NamedTuple):
         slopes: dL_t / ds_tau, [tau, t, sequences, n]; 0 for t < tau.
     """
 
-    jacobians: np.ndarray
-    slopes: np.ndarray
+    jacobians: Any
+    slopes: Any
 
 
 def brute(foreign: Foreign) -> Brute:
@@ -177,6 +177,7 @@ def test_instruments_are_brute_force(name, x64):
 
     exponents = spectrum_of(jacobians, foreign.batch)
     compare("flossing", found["flossing"], ((exponents[:, 0] + 0.5) ** 2).mean(), close)
+    lost: Any = None
     product, rounding = np.eye(g.shape[-1])[None], 1e-12 if close < 1e-6 else 1e-4
     for t, j in enumerate(jacobians):
         product = j @ product

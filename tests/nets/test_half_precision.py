@@ -160,10 +160,10 @@ def test_operands_of_one_dtype_need_no_promotion(cell, dtype, x64):
             return
 
         def loss(params, xs):
-            options = {"parallel": cell.linear is not None}
+            parallel = cell.linear is not None
             lengths = jnp.array([3, 1], jnp.int32)
             _, ys = nets.unroll(cell, params, xs, lengths=lengths)
-            _, others = nets.unroll(cell, params, xs, **options)
+            _, others = nets.unroll(cell, params, xs, parallel=parallel)
             assert ys.dtype == others.dtype == jnp.dtype(dtype)
             return ys.astype(jnp.float32).sum() + others.astype(jnp.float32).sum()
 

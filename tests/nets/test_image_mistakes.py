@@ -4,6 +4,7 @@ import os
 import pathlib
 import subprocess
 import sys
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,7 @@ import pytest
 
 import nets
 from nets import blocks
+from nets.convolutional.upsampling import scaled
 
 EMPTY = jnp.ones((2, 0, 3))
 X = jnp.ones((6, 3))
@@ -115,7 +117,7 @@ def test_empty_batches_pass(name):
 def test_a_factor_of_o_over_n_gives_o(n):
     for wanted in range(1, 300):
         for factor in (wanted / n, np.float32(wanted / n)):
-            sizes, widths = nets.convolutional.upsampling.scaled((n,), (factor,))
+            sizes, widths = scaled((n,), (factor,))
             assert sizes == (wanted,) and widths == [(n, wanted)]
     xs = jnp.arange(float(n))[:, None]
     for method in ("nearest", "linear"):
@@ -158,7 +160,8 @@ def test_integers_of_numpy_are_integers():
         assert "np." not in row.name and row.shape
     for pool in (blocks.global_max_pool, blocks.global_mean_pool):
         assert pool(two).apply((), x).shape == (4,)
-    for wrong in (0, 2.0, "4", True, np.True_, np.array([1, 2])):
+    wrongs: tuple[Any, ...] = (0, 2.0, "4", True, np.True_, np.array([1, 2]))
+    for wrong in wrongs:
         with pytest.raises((ValueError, TypeError)):
             blocks.dense(wrong)
 

@@ -1,6 +1,7 @@
 """Every instrument under JAX's stricter settings, and with no steps or sequences."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -36,17 +37,17 @@ def probed(probe):
     return measure
 
 
-INSTRUMENTS = {
-    "state_gradients": lambda *run: flow.state_gradients(*run, loss),
+INSTRUMENTS: dict[str, Any] = {
+    "state_gradients": partial(flow.state_gradients, loss=loss),
     "log_norms": log_norms,
-    "lag_matrix": lambda *run: flow.lag_matrix(*run, losses),
-    "shares": lambda *run: flow.parameter_gradients_by_time(*run, loss),
+    "lag_matrix": partial(flow.lag_matrix, loss=losses),
+    "shares": partial(flow.parameter_gradients_by_time, loss=loss),
     "step_jacobians": flow.step_jacobians,
     "transport": flow.transport,
     "transport, all": partial(flow.transport, count=None),
     "lyapunov_spectrum": flow.lyapunov_spectrum,
     "lyapunov_spectrum, one": partial(flow.lyapunov_spectrum, count=1),
-    "pascanu_penalty": lambda *run: flow.pascanu_penalty(*run, loss),
+    "pascanu_penalty": partial(flow.pascanu_penalty, loss=loss),
     "flossing_penalty": flow.flossing_penalty,
     "slope of flossing": lambda cell, params, xs: jax.grad(
         lambda params: flow.flossing_penalty(cell, params, xs, count=2)
@@ -58,8 +59,8 @@ INSTRUMENTS = {
     "label_probe": probed(flow.label_probe),
     "label_information": probed(flow.label_information),
     "gates": flow.gates,
-    "paths": lambda *run: flow.paths(*run, loss),
-    "input_saliency": lambda *run: flow.input_saliency(*run, loss),
+    "paths": partial(flow.paths, loss=loss),
+    "input_saliency": partial(flow.input_saliency, loss=loss),
 }
 
 

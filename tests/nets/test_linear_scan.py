@@ -77,11 +77,11 @@ def test_gradients_of_any_factors(a, b):
     def loss(scan, *args):
         return scan(*args)[-2:].real.sum()
 
-    for scan in (nets.linear_scan, loop):
-        grads = jax.jit(jax.grad(partial(loss, scan), argnums=(0, 1, 2)))(*args)
-        if scan is nets.linear_scan:
-            got = grads
-    for g, wanted in zip(got, grads, strict=True):
+    got, right = (
+        jax.jit(jax.grad(partial(loss, scan), argnums=(0, 1, 2)))(*args)
+        for scan in (nets.linear_scan, loop)
+    )
+    for g, wanted in zip(got, right, strict=True):
         assert np.isfinite(wanted).all()
         np.testing.assert_allclose(g, wanted, rtol=1e-4)
 

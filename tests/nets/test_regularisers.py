@@ -183,6 +183,7 @@ def test_an_output_that_is_computed_follows_what_is_kept():
     params, xs, first = example(lru, 4)
     cell = nets.zoneout(lru, hidden=0.5)
     end, ys = nets.unroll(cell, params, xs, first, key=KEY)
+    assert lru.linear is not None
     close(ys[-1], lru.linear.read(params, end, xs[-1]))
     params, xs, first = example(gru, 4, dtype=jnp.bfloat16)
     cell = nets.zoneout(gru, hidden=0.5)

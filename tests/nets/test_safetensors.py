@@ -92,7 +92,7 @@ def test_scalars_and_other_byte_orders(path):
     found = interop.load_safetensors(path)
     assert found["a"] == 2.5 and found["b"].tolist() == [0, 1, 2] and found["c"] == 1
     back = interop.load_safetensors(path, {**tree, "b": np.zeros(3, np.float32)})
-    assert isinstance(back["a"], np.float32) and back["a"] == 2.5
+    assert type(back["a"]) is np.float32 and back["a"] == 2.5
 
 
 def test_shapes_that_numpy_cannot_hold(path):
