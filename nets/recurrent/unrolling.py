@@ -53,6 +53,8 @@ def unroll(
     zero, and what stands in xs is not seen, NaN included, neither in outputs, nor in
     states, nor in gradients. A sequence without real steps returns the initial state.
 
+    Outside of `jax.jit` equal calls compile once (see `nets.compiling`).
+
     Args:
         cell: Any `Cell`.
         params: Its parameters.
