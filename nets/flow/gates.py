@@ -165,9 +165,15 @@ def _batch_axes(cell, params, walk, values, batch) -> list[int | None]:
     if not batch or larger is None:  # a cell that runs with one size of it only
         return [0 if value.shape[: len(batch)] == batch else None for value in plain]
     x, state = larger
+    others = jax.eval_shape(values, state, x)
+    if len(others) != len(plain):
+        raise ValueError(
+            "expected gates that do not depend in number on the size of the batch; got "
+            "some in a scan over the sequences: use `jax.vmap`, or all at once"
+        )
     return [
         next((i for i, n in enumerate(one.shape) if n != other.shape[i]), None)
-        for one, other in zip(plain, jax.eval_shape(values, state, x), strict=True)
+        for one, other in zip(plain, others, strict=True)
     ]
 
 

@@ -61,6 +61,8 @@ def check_padding(
         ValueError: expected lengths from 0 to 3, the number of steps; got lengths \
 from 3 to 4
     """
+    if not jax.tree.leaves(xs):
+        raise ValueError("expected inputs of shape [time, *batch, inputs]; got none")
     if lengths is not None and mask is not None:
         raise ValueError("expected lengths or a mask; got both")
     if mask is not None:

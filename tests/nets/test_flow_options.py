@@ -174,6 +174,15 @@ def test_no_steps_and_no_sequences(shape):
             flow.gates(cell, params, xs)
 
 
+def test_no_inputs_at_all():
+    params, _, _ = example(nets.gru())
+    lengths = jnp.array([1])
+    for measure in (flow.gates, flow.step_jacobians):
+        for options in ({}, {"lengths": lengths}):
+            with pytest.raises(ValueError, match=r"expected inputs of shape \[time"):
+                measure(nets.gru(), params, None, **options)
+
+
 def test_depth_of_no_examples_and_of_numpys_axes():
     gradients = jnp.ones((4, 3)), jnp.ones((4, 2, 2))
     found = flow.depth_log_norms(gradients, batch_axis=np.int64(0))

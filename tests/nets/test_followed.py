@@ -308,3 +308,18 @@ def test_a_step_need_not_be_hashable(x64):
     own = cell_of(flat)._replace(step=Unhashable().step)
     w, xs = jnp.array(W), normal(TIME, BATCH, UNITS)
     exactly(flow.gates(own, w, xs), flow.gates(cell_of(flat), w, xs))
+
+
+def test_a_scan_over_the_sequences_has_no_gates():
+    """Their number would be that of the batch. Paths are found all the same."""
+
+    def step(w, h, x):
+        h = jax.lax.map(lambda pair: micro(*pair), (h, x))
+        return h, h
+
+    whole = cell_of(lambda w, h, x: (micro(h, x),) * 2)
+    w, xs = jnp.array(W), normal(TIME, BATCH, UNITS)
+    with pytest.raises(ValueError, match="in a scan over the sequences"):
+        flow.gates(cell_of(step), w, xs)
+    found, wanted = (flow.paths(c, w, xs, loss) for c in (cell_of(step), whole))
+    chex.assert_trees_all_close(found, wanted, rtol=1e-5, atol=1e-6)
