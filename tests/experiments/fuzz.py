@@ -81,7 +81,7 @@ TINY: dict[str, Any] = {
 }
 OWN = {  # where a name means something else
     "vanishing": {
-        "schemes": "glorot",
+        "schemes": "he",
         "trained_schemes": "none",
         "trained_width": None,
     },
