@@ -24,6 +24,7 @@ from experiments import (
     learning_figures,
     page,
     probing,
+    report,
     training,
 )
 from experiments.cells import OWN
@@ -136,7 +137,7 @@ def publish(
         figure.savefig(results.path / name)
     table = decay.table(studies)
     verdicts = decay.verdicts(studies, directions)
-    print(table.text())
+    print(table.text(report.WIDE))
     gateless = [c.label for c in courses if c.gates is not None and not c.gates]
     unmarked = [f"{name} names no gates (see nets.gate)." for name in gateless]
     if unmarked:

@@ -24,7 +24,7 @@ COLOURS = (
     "#56B4E9",
 )
 STYLES = ("-", "--", ":", "-.")  # in turn, where the colours are used up
-MOST_COLUMNS = 100  # of a table in a terminal
+WIDE, WIDEST = 100, 120  # characters of a table in a terminal
 
 # Names of cells as papers write them, where that is more than a capital letter.
 WRITTEN = {
@@ -74,22 +74,24 @@ class Table(NamedTuple):
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
 
-    def text(self) -> str:
+    def text(self, most: int = WIDEST) -> str:
         """The table as `text_table` has it."""
-        return text_table(self.header, self.rows)
+        return text_table(self.header, self.rows, most)
 
 
-def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def text_table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], most: int = WIDEST
+) -> str:
     """A table as text, its header wrapped.
 
     Args:
         header: A name a column.
         rows: A text a cell.
+        most: Characters of a line; a wider table is given in parts, below each other,
+            each with the first column.
 
     Returns:
-        Lines; the first column is aligned to the left, all others to the right. A table
-        of more than 100 characters is given in parts, below each other, each with the
-        first column.
+        Lines; the first column is aligned to the left, all others to the right.
 
     Example:
         >>> print(text_table(["cell", "test accuracy, %"], [["lstm", "86"]]))
@@ -98,21 +100,26 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         ----  -----------
         lstm           86
     """
-    heads = [
-        textwrap.wrap(
-            name, max([12, *(len(row[i]) for row in rows)]), break_long_words=False
-        )
-        for i, name in enumerate(header)
-    ]
-    widths = [
-        max(map(len, [*head, *(row[i] for row in rows)]), default=0)
-        for i, head in enumerate(heads)
-    ]
-    parts, room = [[0]], MOST_COLUMNS - widths[0]
+    # Heads are broken at 12 characters if the table fits so, else at every word.
+    for least in (12, 1):
+        longest = [
+            max([least, *(len(row[i]) for row in rows)]) for i in range(len(header))
+        ]
+        heads = [
+            textwrap.wrap(name, width, break_long_words=False, break_on_hyphens=False)
+            for name, width in zip(header, longest, strict=True)
+        ]
+        widths = [
+            max(map(len, [*head, *(row[i] for row in rows)]), default=0)
+            for i, head in enumerate(heads)
+        ]
+        if sum(widths) + 2 * (len(widths) - 1) <= WIDE:
+            break
+    parts, room = [[0]], most - widths[0]
     for i in range(1, len(header)):
         if room < widths[i] + 2 and len(parts[-1]) > 1:
             parts.append([0])
-            room = MOST_COLUMNS - widths[0]
+            room = most - widths[0]
         parts[-1].append(i)
         room -= widths[i] + 2
     return "\n\n".join(_block(part, heads, widths, rows) for part in parts)
