@@ -47,7 +47,7 @@ def _line(axis: Axes, name: str, choices: Sequence[str], grid: Grid) -> None:
         [one.max() for one in scores] - mean,
     ]
     axis.errorbar(x, mean, spread, fmt="o-", color=report.COLOURS[0], capsize=4)
-    axis.set_xticks(x, choices)
+    axis.set_xticks(x, [*map(report.plain, choices)], parse_math=False)
     axis.set(xlabel=name, ylabel=f"{grid.metric} (bars: range over seeds)")
     for place in x[~np.isfinite(mean)]:
         axis.annotate("diverged", (place, 0.02), xycoords=("data", "axes fraction"))
@@ -86,10 +86,12 @@ def _maps(
                 color="white" if dark else "black",
             )
         axis.imshow(means, aspect="auto", **limits)
-        axis.set_xticks(range(len(choices[across])), choices[across])
-        axis.set_yticks(range(len(choices[down])), choices[down])
+        for ticks, name in ((axis.set_xticks, across), (axis.set_yticks, down)):
+            places = range(len(choices[name]))
+            ticks(places, [*map(report.plain, choices[name])], parse_math=False)
         axis.set(xlabel=across)
-        axis.set_title(", ".join(f"{n} {v}" for n, v in zip(rest, panel, strict=True)))
+        shared = ", ".join(f"{n} {v}" for n, v in zip(rest, panel, strict=True))
+        axis.set_title(report.plain(shared), parse_math=False)
     axes[0].set_ylabel(down)
     figure.colorbar(axes[0].images[0], ax=list(axes), label=grid.metric)
     if len(shown) < len(panels):

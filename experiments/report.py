@@ -225,7 +225,8 @@ def figure(title: str, columns: int) -> tuple[Figure, Sequence[Axes]]:
     """
     with matplotlib.rc_context({"font.size": 10}):
         figure = Figure(figsize=(5.5 * columns, 5), dpi=110, layout="constrained")
-        figure.suptitle(title, fontweight="bold", fontsize=12)
+        # A flag's value in it may have dollars, which are no formula.
+        figure.suptitle(plain(title), fontweight="bold", fontsize=12, parse_math=False)
         axes = figure.subplots(1, columns, sharey=True, squeeze=False)[0]
     for axis in axes:
         axis.grid(alpha=0.3)
@@ -276,6 +277,11 @@ def band(
     axis.fill_between(x, low, high, color=shade, alpha=0.2, linewidth=0)
 
 
+def plain(text: str) -> str:
+    """Text that any font draws: bytes of a file's name that are no text are escaped."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def caption(figure: Figure, text: str) -> None:
     """Say below a figure what was done, so that it can stand alone.
 
@@ -284,8 +290,6 @@ def caption(figure: Figure, text: str) -> None:
         text: Some sentences.
     """
     width = int(figure.get_figwidth() * 13)
-    # A file's name in it may have dollars, or bytes that are no text.
-    plain = text.encode("utf-8", "backslashreplace").decode()
     figure.supxlabel(
-        textwrap.fill(plain, width), fontsize=8, color="0.3", x=0.01, ha="left"
+        textwrap.fill(plain(text), width), fontsize=8, color="0.3", x=0.01, ha="left"
     ).set_parse_math(False)

@@ -132,7 +132,9 @@ def _run(module: Any, trial: Trial, folder: pathlib.Path) -> None:
         (results.path / "metrics.jsonl").unlink(missing_ok=True)  # of an unfinished one
         with contextlib.redirect_stdout(said):
             module.run(trial.config, results)
-        (results.path / "output.txt").write_text(said.getvalue(), encoding="utf-8")
+        (results.path / "output.txt").write_text(
+            said.getvalue(), encoding="utf-8", errors="backslashreplace"
+        )
 
 
 def _rows(folder: pathlib.Path) -> list[dict[str, Any]]:
