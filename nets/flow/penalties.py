@@ -110,7 +110,7 @@ def _run_omega(cell, params, xs, state, *, deltas, key=None, reverse=False, **op
         _, pull = jax.vjp(vector_step, as_vector(before, batch_axes))
         # Scaled first, or the norms of small gradients underflow.
         largest = jnp.abs(g).max(axis=-1, keepdims=True, initial=0.0)
-        none = largest[..., 0] == 0
+        none = (g == 0).all(axis=-1)  # which nan is not
         g /= jnp.where(largest == 0, 1, largest)
         norm = jnp.sqrt(jnp.where(none, 1, (g**2).sum(axis=-1)))
         (carried,) = pull(g / norm[..., None])

@@ -69,13 +69,15 @@ def log_norms(
         for leaf in leaves
     ]
     sizes = jnp.concatenate(flat, axis=-1)
-    largest = sizes.max(axis=-1, initial=0.0)
+    # Told apart by itself: on some processors the largest of nan and 0 is 0.
+    unknown = jnp.isnan(sizes).any(axis=-1)
+    largest = jnp.where(unknown, jnp.nan, sizes.max(axis=-1, initial=0.0))
     known = (largest > 0) & (largest < jnp.inf)
     scale = jnp.where(known, largest, 1)
     scaled = jnp.where(known[..., None], sizes / scale[..., None], 1)
     logs = jnp.log(scale) + jnp.log((scaled**2).sum(axis=-1)) / 2
     others = jnp.where(largest > 0, largest, -jnp.inf)  # inf, and -inf where it is 0
-    return jnp.where(known, logs, jnp.where(jnp.isnan(largest), largest, others))
+    return jnp.where(known, logs, jnp.where(unknown, jnp.nan, others))
 
 
 def norms_of(gradients: State, batch_axes: int = 1) -> Float[Array, "time *batch"]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nets.flow import decay_rate, half_life, profile, reach
+from nets.flow import decay_rate, half_life, log_norms, profile, reach
 
 close = partial(np.testing.assert_allclose, rtol=1e-10)
 
@@ -126,3 +126,39 @@ def test_a_gradient_that_is_cut_off_has_fallen():
 def test_a_share_out_of_range(fall):
     with pytest.raises(ValueError, match="a share between 0 and 1"):
         reach(jnp.zeros((3, 1)), fall)
+
+
+def test_what_overflows_or_is_nan_is_told():
+    """A gradient 3^k that overflows, then is nan; and one of two samples of nan."""
+    g = jnp.ones((200, 4, 8)) * (3.0 ** jnp.arange(80.0, -120, -1))[:, None, None]
+    g = g.at[:60].set(jnp.nan).at[60:65].set(jnp.inf)
+    logs = log_norms(g)
+    assert jnp.isnan(logs[:60]).all() and jnp.isposinf(logs[60:65]).all()
+    found = profile(logs)
+    assert jnp.isnan(found.log_norm[140:]).all()
+    assert jnp.isposinf(found.log_norm[135:140]).all()
+    assert all(jnp.isnan(n) for n in (found.rate, found.half_life, found.reach))
+    beside = profile(lines(0.1, 0.2).at[3, 0].set(jnp.nan))
+    assert jnp.isnan(beside.rate) and jnp.isnan(beside.log_norm[46])
+    assert jnp.isfinite(beside.log_norm[:46]).all()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_is_summed_in_float32(dtype):
+    steps = jnp.arange(500.0)[::-1]
+    g = jnp.exp(-0.01 * steps)[:, None, None] * jnp.ones((500, 3, 8))
+    logs = log_norms(g.astype(dtype))
+    for found in (logs, logs.astype(dtype)):
+        assert decay_rate(found).dtype == jnp.float32
+        np.testing.assert_allclose(decay_rate(found), 0.01, rtol=0.02)
+        np.testing.assert_allclose(profile(found).half_life, 69.3, rtol=0.02)
+
+
+def test_lists_and_numbers_will_do():
+    assert decay_rate([1.0, 2.0]) == 1.0
+    np.testing.assert_allclose(half_life(0.1), np.log(2) / 0.1, rtol=1e-6)
+
+
+def test_one_number_a_sequence_has_a_norm():
+    logs = log_norms(jnp.full((6, 3), -2.0), batch_axes=1)
+    np.testing.assert_allclose(logs, np.full((6, 3), np.log(2)), rtol=1e-6)
