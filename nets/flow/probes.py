@@ -195,7 +195,7 @@ def memory_curve(
     read = _read_out(xs, batch_axes, lags)
     end, _ = unroll(cell, params, xs, state, reverse=reverse)
     targets = [(x if reverse else x[::-1])[:lags] for x in read]
-    batch = targets[0].shape[1 : 1 + batch_axes]
+    batch = targets[0].shape[1 : 1 + operator.index(batch_axes)]
     lags, examples = len(targets[0]), math.prod(batch)
     # Keys are no numbers, and an entry without a batch says nothing of one sequence.
     own = [

@@ -58,9 +58,9 @@ def step_with(
         >>> y.shape
         (8,)
     """
-    step: Any = cell.step
+    step = cell.step
     while isinstance(step, type(jax.jit(whole))):
-        step = step.__wrapped__
+        step = step.__wrapped__  # pyright: ignore[reportAttributeAccessIssue]
     try:
         return step(params, state, x, drop=drop)
     except TypeError as error:
