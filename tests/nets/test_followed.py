@@ -16,6 +16,7 @@ from nets import flow
 from nets.marks import with_marks
 
 TIME, BATCH, UNITS = 4, 2, 3
+WRAPS = {"open": lambda f: f, "jit": jax.jit, "checkpoint": jax.checkpoint}
 NOTHING: Any = None
 exactly = partial(chex.assert_trees_all_close, rtol=1e-10, atol=1e-12)
 
@@ -38,7 +39,7 @@ def as_array(w, s, x):
     return s, s[..., 2, :] * s[..., 1, :]
 
 
-@pytest.mark.parametrize("wrap", [lambda f: f, jax.jit, jax.checkpoint], ids=repr)
+@pytest.mark.parametrize("wrap", WRAPS.values(), ids=WRAPS)
 def test_a_delay_line_is_the_same_in_a_tuple_and_in_an_array(wrap, x64):
     xs, w = normal(TIME, BATCH, UNITS), normal(UNITS, UNITS, seed=1)
     lines = nets.Cell(NOTHING, lambda w, x: (jnp.zeros(x.shape),) * 3, wrap(as_tuple))
@@ -275,7 +276,7 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("wrap", [lambda f: f, jax.jit, jax.checkpoint], ids=repr)
+@pytest.mark.parametrize("wrap", WRAPS.values(), ids=WRAPS)
 @pytest.mark.parametrize("name", REFUSED)
 def test_marks_that_cannot_be_followed_are_refused_and_named(name, wrap):
     """And not passed over, as other gates are found in the open."""
