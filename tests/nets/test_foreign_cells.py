@@ -137,7 +137,8 @@ def spectrum_of(jacobians, batch):
     columns, total = np.asarray(start).reshape(jacobians.shape[1:]), 0.0
     for j in jacobians:
         columns, upper = np.linalg.qr(j @ columns)
-        total = total + np.log(np.abs(np.diagonal(upper, axis1=-2, axis2=-1)))
+        with np.errstate(divide="ignore"):
+            total = total + np.log(np.abs(np.diagonal(upper, axis1=-2, axis2=-1)))
     return total / TIME
 
 
@@ -178,7 +179,7 @@ def test_instruments_are_brute_force(name, x64):
     exponents = spectrum_of(jacobians, foreign.batch)
     first, exponents = exponents[:, 0], -np.sort(-exponents, axis=-1)
     compare("flossing", found["flossing"], ((first + 0.5) ** 2).mean(), close)
-    product, rounding = np.eye(g.shape[-1])[None], 1e-12 if close < 1e-6 else 1e-4
+    product, rounding = np.eye(g.shape[-1])[None], 1e-12 if close < 1e-6 else 1e-8
     for t, j in enumerate(jacobians):
         product = j @ product
         sigmas = np.linalg.svd(product, compute_uv=False)
