@@ -186,7 +186,9 @@ def _with(entry, after):
     """A tanh cell with an entry that is no coordinate: `entry(x)`, then `after(it)`."""
 
     def step(p, s, x):
-        scale = 1 + 0.1 * jnp.sin(s["n"]) if jnp.issubdtype(s["n"], jnp.number) else 1
+        scale = (
+            1 + 0.1 * jnp.sin(s["n"]) if jnp.issubdtype(s["n"].dtype, jnp.number) else 1
+        )
         h = jnp.tanh(scale * (x @ p[0]) + s["h"] @ p[1])
         return {"h": h, "n": after(s["n"])}, h
 
@@ -221,7 +223,10 @@ def rotating():
     """Complex numbers, which are two coordinates each."""
 
     def step(p, z, x):
-        z = p["turn"] * z / jnp.sqrt(1 + jnp.abs(z) ** 2) + x @ p["w"]
+        z = (
+            jnp.broadcast_to(p["turn"], z.shape) * z / jnp.sqrt(1 + jnp.abs(z) ** 2)
+            + x @ p["w"]
+        )
         return z, z.real
 
     p = {"turn": 0.9 * jnp.exp(1j * jnp.arange(1.0, 1 + UNITS)), "w": weights()[0]}
