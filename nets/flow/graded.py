@@ -42,6 +42,7 @@ def times(
     product: Graded,
     rows: Float[Array, "*batch n"] | None = None,
     sizes: Float[Array, "*batch n"] | None = None,
+    most: Int[Array, ""] | None = None,
 ) -> Graded:
     """J P, given J Q.
 
@@ -55,6 +56,7 @@ def times(
         rows: |J_i|, to which the errors of a row of J q are relative, by default the
             size of that row.
         sizes: The same of each column, if more is known of them.
+        most: Number of steps that a row may be in doubt before it is lost.
 
     Returns:
         The same form of J P.
@@ -71,6 +73,8 @@ def times(
     doubts = jnp.take_along_axis(doubts, order, axis=-1)
     rows = _norm(moved, -1) if rows is None else rows
     q, upper, _, order, doubts = triangle(moved, rows, sizes, order, doubts)
+    if most is not None:
+        doubts = jnp.where(doubts > most, LOST, doubts)
     lost = doubts == LOST
     before = jnp.take_along_axis(product.k, order, axis=-1)
     w = jnp.take_along_axis(product.w, order[..., :, None], axis=-2)

@@ -15,7 +15,7 @@ from nets.flow.linearised import (
     jacobian_product,
     trajectory,
 )
-from nets.flow.ranks import LOST, row_sizes, triangle
+from nets.flow.ranks import LOST, SHARE, row_sizes, triangle
 from nets.recurrent.padding import check_padding, where_real
 from nets.types import Cell, Params, State
 
@@ -229,7 +229,9 @@ def _growths(cell, params, xs, state, *, count, warmup, reverse=False, **options
             f"expected a warmup from 0 to {time - 1}, below the number of steps; got "
             f"{warmup}"
         )
-    start, _ = jnp.linalg.qr(jax.random.normal(jax.random.key(0), eye.shape, eye.dtype))
+    # The same columns in float32 and in float64, so that their results compare.
+    start = jax.random.normal(jax.random.key(0), eye.shape, jnp.float32)
+    start, _ = jnp.linalg.qr(start.astype(eye.dtype))
     probes = start[..., count : count + PROBES]
 
     def turn(carry, inputs):
@@ -250,5 +252,10 @@ def _growths(cell, params, xs, state, *, count, warmup, reverse=False, **options
     settled = jnp.cumsum(real, axis=0) > steps
     columns = start[..., :count]
     none = jnp.zeros((*columns.shape[:-2], count), int)
-    _, logs = jax.lax.scan(turn, (columns, none), (walk, settled))
-    return Growths(logs, real & settled)
+    (_, doubts), logs = jax.lax.scan(turn, (columns, none), (walk, settled))
+    counts = real & settled
+    total = counts.sum(axis=0).reshape(
+        *counts.shape[1:], *(1,) * (logs.ndim - counts.ndim)
+    )
+    # LOST is far above any number of steps.
+    return Growths(jnp.where(doubts > total / SHARE, -jnp.inf, logs), counts)

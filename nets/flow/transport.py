@@ -16,11 +16,12 @@ from nets.flow.linearised import (
     jacobian_product,
     trajectory,
 )
-from nets.flow.ranks import HIGHEST
+from nets.flow.ranks import HIGHEST, SHARE
 from nets.recurrent.padding import check_padding, where_real
 from nets.types import Cell, Params, State
 
 TOGETHER = 16  # steps, whose factors are kept until their singular values are found
+FEW = 16  # steps in doubt at which a direction is not yet lost
 
 
 @in_every_cell
@@ -98,9 +99,11 @@ def _transport(cell, params, xs, state, *, count, reverse, **options):
     time, size = len(jax.tree.leaves(walk.before)[0]), eye.shape[-1]
     count = coordinates(count, size)
 
-    def carry(so_far, step):
+    def carry(so_far, inputs):
+        step, number = inputs
         jacobian = product(step, eye)
-        moved = _moved(jacobian, so_far)
+        # Some steps in doubt at the beginning are a large share of all.
+        moved = _moved(jacobian, so_far, jnp.maximum(number / SHARE, FEW))
         so_far = where_real(step.real, moved, so_far)
         return so_far, (so_far.k, so_far.w)
 
@@ -121,7 +124,7 @@ def _transport(cell, params, xs, state, *, count, reverse, **options):
     none = jnp.zeros(eye.shape[:-1], eye.dtype)
     start = Graded(eye, none, eye, none.astype(int))
     _, sigmas = jax.lax.scan(
-        lambda so_far, at: together(so_far, jax.tree.map(lambda a: a[at], walk)),
+        lambda so_far, at: together(so_far, (jax.tree.map(lambda a: a[at], walk), at)),
         start,
         places,
     )
@@ -129,7 +132,7 @@ def _transport(cell, params, xs, state, *, count, reverse, **options):
     return sigmas[::-1] if reverse else sigmas
 
 
-def _moved(jacobian, product):
+def _moved(jacobian, product, most):
     """J P, with the errors of J Q as the entries of J tell them."""
     moved = jnp.matmul(jacobian, product.q, precision=HIGHEST)
     largest = jnp.abs(jacobian).max(axis=(-2, -1), keepdims=True, initial=0.0)
@@ -139,4 +142,5 @@ def _moved(jacobian, product):
         "...j,...jk->...k", squares.sum(axis=-2), product.q**2, precision=HIGHEST
     )
     rows, sizes = jnp.sqrt(squares.sum(axis=-1)), jnp.sqrt(sizes)
-    return times(moved, product, largest[..., 0] * rows, largest[..., 0] * sizes)
+    rows, sizes = largest[..., 0] * rows, largest[..., 0] * sizes
+    return times(moved, product, rows, sizes, most)
