@@ -23,6 +23,7 @@ from experiments import (
     cells,
     classify_figures,
     classify_verdicts,
+    common_flags,
     launch,
     page,
     report,
@@ -56,17 +57,11 @@ class Config(training.Config):
         ["elman", "lstm", "gru"],
         "Cells to compare: names in nets.CELLS, or package.module:name of your own.",
     )
-    seeds: list[int] = launch.flag(
-        [0, 1, 2, 3, 4],
-        "Seeds, each a model and an order of the data of its own.",
-        upper_bound=2**32 - 1,
+    seeds: list[int] = common_flags.seeds([0, 1, 2, 3, 4])
+    features: int = common_flags.features(
+        64, "Hidden units of each direction.", least=2
     )
-    features: int = launch.flag(
-        64, "Hidden units of each direction.", lower_bound=2, upper_bound=16_384
-    )
-    learning_rate: float = launch.flag(
-        3e-3, "Its step size.", lower_bound=0.0, upper_bound=1e30
-    )
+    learning_rate: float = common_flags.learning_rate(3e-3)
     linear_rate: float = launch.flag(
         1e-2,
         "The linear model's step size: at that of the nets it would not be trained out "
@@ -74,17 +69,10 @@ class Config(training.Config):
         lower_bound=0.0,
         upper_bound=1e30,
     )
-    batch_size: int = launch.flag(
-        64, "Sequences a step.", lower_bound=1, upper_bound=1_000_000
-    )
-    steps: int = launch.flag(
-        840, "Training steps.", lower_bound=1, upper_bound=10_000_000
-    )
-    probe_every: int = launch.flag(
-        40,
-        "Training steps from one look at the held-out to the next.",
-        lower_bound=1,
-        upper_bound=10_000_000,
+    batch_size: int = common_flags.batch_size(64, "Sequences a step.")
+    steps: int = common_flags.steps(840)
+    probe_every: int = common_flags.probe_every(
+        40, "Training steps from one look at the held-out to the next."
     )
 
 

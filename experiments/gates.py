@@ -19,6 +19,7 @@ from jaxtyping import Array
 
 import nets
 from experiments import (
+    common_flags,
     gate_figures,
     gate_verdicts,
     launch,
@@ -55,18 +56,10 @@ class Config(training.Config):
     order: str = launch.flag(
         "pixels", "How a digit is read: 64 pixels or 8 rows.", choices=digits.ORDERS
     )
-    seeds: list[int] = launch.flag(
-        [0, 1, 2, 3, 4],
-        "Seeds, each a model and an order of the data of its own.",
-        upper_bound=2**32 - 1,
-    )
-    features: int = launch.flag(32, "Hidden units.", lower_bound=1, upper_bound=16_384)
-    learning_rate: float = launch.flag(
-        1e-2, "Its step size.", lower_bound=0.0, upper_bound=1e30
-    )
-    steps: int = launch.flag(
-        700, "Training steps (14 are an epoch).", lower_bound=1, upper_bound=10_000_000
-    )
+    seeds: list[int] = common_flags.seeds([0, 1, 2, 3, 4])
+    features: int = common_flags.features(32)
+    learning_rate: float = common_flags.learning_rate(1e-2)
+    steps: int = common_flags.steps(700, "Training steps (14 are an epoch).")
     digit: int = launch.flag(
         0, "The held-out digit that is drawn, from 0 to 898.", lower_bound=0
     )

@@ -18,6 +18,7 @@ from jaxtyping import Array
 
 from experiments import (
     cells,
+    common_flags,
     decay,
     flow_captions,
     launch,
@@ -55,24 +56,15 @@ class Config(training.Config):
         "pixels", "How a digit is read: 64 pixels or 8 rows.", choices=digits.ORDERS
     )
     bidirectional: bool = launch.flag(False, "Read from both ends.")
-    features: int = launch.flag(
-        64, "Hidden units of each direction.", lower_bound=1, upper_bound=16_384
-    )
-    batch_size: int = launch.flag(
-        64, "Digits a step.", lower_bound=1, upper_bound=1_000_000
-    )
-    steps: int = launch.flag(
-        840, "Training steps (14 are an epoch).", lower_bound=1, upper_bound=10_000_000
-    )
+    features: int = common_flags.features(64, "Hidden units of each direction.")
+    batch_size: int = common_flags.batch_size(64, "Digits a step.")
+    steps: int = common_flags.steps(840, "Training steps (14 are an epoch).")
     probes: list[str] = launch.flag(
         list(probing.PROBES),
         f"What to look at while it learns: {', '.join(probing.PROBES)}; or none.",
     )
-    probe_every: int = launch.flag(
-        40,
-        "Training steps from one look to the next.",
-        lower_bound=1,
-        upper_bound=10_000_000,
+    probe_every: int = common_flags.probe_every(
+        40, "Training steps from one look to the next."
     )
 
 

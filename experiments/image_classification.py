@@ -20,7 +20,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
-from experiments import image_figures, launch, page, report, training
+from experiments import common_flags, image_figures, launch, page, report, training
 from experiments.image_figures import Findings
 from experiments.image_references import (
     AUTO,
@@ -97,11 +97,8 @@ class Config(training.Config):
         "in a cnn_1d torch.",
         choices=(AUTO, *kernels.KERNELS),
     )
-    learning_rate: float = launch.flag(
-        0.0,
-        "Its step size; " + by_data("learning_rate"),
-        lower_bound=0.0,
-        upper_bound=1e30,
+    learning_rate: float = common_flags.learning_rate(
+        0.0, "Its step size; " + by_data("learning_rate")
     )
     schedule: str = launch.flag(
         AUTO,
@@ -109,11 +106,7 @@ class Config(training.Config):
         "reference's: constant, for idx cosine.",
         choices=(AUTO, "constant", "cosine"),
     )
-    seeds: list[int] = launch.flag(
-        [0, 1, 2, 3, 4],
-        "Seeds, each a model and an order of the data of its own.",
-        upper_bound=2**32 - 1,
-    )
+    seeds: list[int] = common_flags.seeds([0, 1, 2, 3, 4])
     clip_norm: float = launch.flag(
         0.0,
         "Largest norm of the gradient, 0 to clip nothing.",

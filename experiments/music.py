@@ -18,6 +18,7 @@ import optax
 import nets
 from experiments import (
     cells,
+    common_flags,
     launch,
     midi,
     music_figures,
@@ -67,23 +68,13 @@ class Config(training.Config):
         lower_bound=0.0,
         upper_bound=1.0,
     )
-    learning_rate: float = launch.flag(
-        1e-2,
-        "The step size at first; it falls like a cosine to 0.",
-        lower_bound=0.0,
-        upper_bound=1e30,
+    learning_rate: float = common_flags.learning_rate(
+        1e-2, "The step size at first; it falls like a cosine to 0."
     )
-    batch_size: int = launch.flag(
-        8, "Pieces a step.", lower_bound=1, upper_bound=1_000_000
-    )
-    steps: int = launch.flag(
-        600, "Training steps (28 are an epoch).", lower_bound=1, upper_bound=10_000_000
-    )
-    probe_every: int = launch.flag(
-        30,
-        "Training steps from one look at the validation pieces to the next.",
-        lower_bound=1,
-        upper_bound=10_000_000,
+    batch_size: int = common_flags.batch_size(8, "Pieces a step.")
+    steps: int = common_flags.steps(600, "Training steps (28 are an epoch).")
+    probe_every: int = common_flags.probe_every(
+        30, "Training steps from one look at the validation pieces to the next."
     )
     piece: int = launch.flag(
         0,

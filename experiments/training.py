@@ -10,10 +10,9 @@ import optax
 from flax import linen as nn
 from jaxtyping import Array
 
-from experiments import launch, machine
+from experiments import common_flags, launch, machine
 from train import OPTIMIZERS, Fitted, Run, fit, make_optimizer
 
-MOST_STEPS = 10_000_000  # all are laid out beforehand
 TEST, VALIDATION = "test", "validation"
 VALIDATED = 5  # one training example in so many is for validation
 
@@ -25,27 +24,17 @@ Data = TypeVar("Data")
 class Config:
     """The flags of every experiment that trains; its own `Config` is made of this."""
 
-    seeds: list[int] = launch.flag(
-        [0, 1, 2],
-        "Seeds, each a model and an order of the data of its own.",
-        upper_bound=2**32 - 1,
-    )
+    seeds: list[int] = common_flags.seeds([0, 1, 2])
     optimizer: str = launch.flag("adam", "From optax.", choices=tuple(OPTIMIZERS))
-    learning_rate: float = launch.flag(
-        3e-3, "Its step size.", lower_bound=0.0, upper_bound=1e30
-    )
+    learning_rate: float = common_flags.learning_rate(3e-3)
     clip_norm: float = launch.flag(
         1.0,
         "Largest norm of the gradient, 0 to clip nothing.",
         lower_bound=0.0,
         upper_bound=1e30,
     )
-    batch_size: int = launch.flag(
-        64, "Examples a step.", lower_bound=1, upper_bound=1_000_000
-    )
-    steps: int = launch.flag(
-        840, "Training steps.", lower_bound=1, upper_bound=10_000_000
-    )
+    batch_size: int = common_flags.batch_size(64)
+    steps: int = common_flags.steps(840)
     evaluate_on: str = launch.flag(
         TEST,
         "Set that held-out numbers are measured on: the test set, or a validation set "
@@ -99,9 +88,10 @@ def check(config: Config, examples: int, of: str) -> None:
             f"flag --batch_size: expected at most {examples}, the training {of}; got "
             f"{config.batch_size}"
         )
-    if config.steps > MOST_STEPS:
+    if config.steps > common_flags.MOST_STEPS:
         raise launch.UsageError(
-            f"flag --steps: expected at most {MOST_STEPS:,}; got {config.steps}"
+            f"flag --steps: expected at most {common_flags.MOST_STEPS:,}; got "
+            f"{config.steps}"
         )
     if not all(0 <= seed < 2**32 for seed in config.seeds):
         raise launch.UsageError(

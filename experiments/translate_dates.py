@@ -17,7 +17,7 @@ import numpy as np
 import optax
 from jaxtyping import Array
 
-from experiments import cells, launch, page, training, translation_figures
+from experiments import cells, common_flags, launch, page, training, translation_figures
 from experiments import translation_verdicts as judged
 from experiments.translation_looks import READS, Looks, look, translate
 from experiments.translation_verdicts import PARTS, PROBED, Study, Written
@@ -44,9 +44,7 @@ class Config(training.Config):
         ["with", "without"], "Models to train: with, without."
     )
     bidirectional: bool = launch.flag(True, "Read the source from both ends.")
-    features: int = launch.flag(
-        64, "Hidden units of each direction.", lower_bound=1, upper_bound=16_384
-    )
+    features: int = common_flags.features(64, "Hidden units of each direction.")
     embedding: int = launch.flag(
         32, "Numbers in a character's vector.", lower_bound=1, upper_bound=16_384
     )
@@ -62,18 +60,11 @@ class Config(training.Config):
     date: str = launch.flag(
         "", "Dates of your own to translate, separated by semicolons."
     )
-    learning_rate: float = launch.flag(
-        1e-2,
-        "The highest, after a twelfth of the steps; it ends at 0.",
-        lower_bound=0.0,
-        upper_bound=1e30,
+    learning_rate: float = common_flags.learning_rate(
+        1e-2, "The highest, after a twelfth of the steps; it ends at 0."
     )
-    batch_size: int = launch.flag(
-        32, "Dates a step.", lower_bound=1, upper_bound=1_000_000
-    )
-    steps: int = launch.flag(
-        1200, "Training steps.", lower_bound=1, upper_bound=10_000_000
-    )
+    batch_size: int = common_flags.batch_size(32, "Dates a step.")
+    steps: int = common_flags.steps(1200)
 
 
 def run(config: Config, results: Run) -> None:
