@@ -11,7 +11,7 @@ read from both ends, with as many units a direction, and with no more parameters
 """
 
 import dataclasses
-from typing import Any, cast
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +30,7 @@ from experiments import (
     training,
 )
 from experiments.classify_verdicts import ALL, BOTH, END, INPUTS, LINEAR, SMALL, Read
+from experiments.training import logits, loss_of
 from nets import Cell
 from nets.models import SequenceClassifier
 from train import Run
@@ -183,17 +184,13 @@ def learn(
     """Train a model from every seed; see how it does on what is held out."""
     params = training.start(model, train[0][:1], config.seeds)
 
-    def loss_fn(params, batch, key):
-        xs, labels = batch
-        return training.losses(logits(model, params, xs), labels).mean()
-
     def accuracy(params):
         return (logits(model, params, test[0]).argmax(axis=-1) == test[1]).mean()
 
     where = {"cell": cell, "way": way}
     rate = config.linear_rate if cell == LINEAR else config.learning_rate
     fitted = training.train(
-        loss_fn,
+        loss_of(model),
         params,
         train,
         dataclasses.replace(config, learning_rate=rate),
@@ -222,11 +219,6 @@ def learn(
     )
     log(found, config.seeds, results)
     return found
-
-
-def logits(model: nn.Module, params: Any, xs: Array) -> Array:
-    """What the model says of every sequence, [examples, classes]."""
-    return cast(Array, model.apply({"params": params}, xs))
 
 
 def confusions(model: nn.Module, params: Any, data: Sequences) -> Array:

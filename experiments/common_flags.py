@@ -26,6 +26,16 @@ def learning_rate(default: float, help: str = "Its step size.") -> Any:
     return launch.flag(default, help, lower_bound=0.0, upper_bound=1e30)
 
 
+def clip_norm(default: float) -> Any:
+    """Largest norm of the gradient."""
+    return launch.flag(
+        default,
+        "Largest norm of the gradient, 0 to clip nothing.",
+        lower_bound=0.0,
+        upper_bound=1e30,
+    )
+
+
 def batch_size(default: int, help: str = "Examples a step.") -> Any:
     """Number of examples in each training step."""
     return launch.flag(default, help, lower_bound=1, upper_bound=1_000_000)

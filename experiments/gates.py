@@ -10,12 +10,11 @@ whole gradient, which also takes the way through the recurrent weights.
 """
 
 import dataclasses
-from typing import Any, cast
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
 
 import nets
 from experiments import (
@@ -30,6 +29,7 @@ from experiments import (
 )
 from experiments.gate_figures import Traces
 from experiments.gate_verdicts import LEARNT, Clamped
+from experiments.training import logits, loss_of
 from nets import Cell, flow
 from nets.marks import CANDIDATE, KEEPER, with_marks
 from nets.models import SequenceClassifier
@@ -155,10 +155,6 @@ def study(
     params = training.start(model, train[0][:1], config.seeds)
     along = SequenceClassifier(flow.highway(model.cell), model.features, CLASSES)
 
-    def loss_fn(params, batch, key):
-        xs, labels = batch
-        return training.losses(logits(model, params, xs), labels).mean()
-
     def measure(params):
         xs, labels = test
         accuracy = (logits(model, params, xs).argmax(axis=-1) == labels).mean()
@@ -171,7 +167,13 @@ def study(
     measure_all = jax.jit(lambda params: jax.lax.map(measure, params))
     _, before, highway = map(np.asarray, measure_all(params))
     fitted = training.train(
-        loss_fn, params, train, config, results, title=name, labels={"forget": name}
+        loss_of(model),
+        params,
+        train,
+        config,
+        results,
+        title=name,
+        labels={"forget": name},
     )
     accuracy, after, highway_after = map(np.asarray, measure_all(fitted.params))
     return Clamped(
@@ -180,11 +182,6 @@ def study(
         accuracy,
         *(rate(norms) for norms in (before, after, highway, highway_after)),
     ), fitted.params
-
-
-def logits(model: SequenceClassifier, params: Any, xs: Array) -> Array:
-    """What the model says of every sequence, [examples, classes]."""
-    return cast(Array, model.apply({"params": params}, xs))
 
 
 def rate(log_norms: np.ndarray) -> np.ndarray:

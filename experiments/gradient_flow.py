@@ -9,7 +9,7 @@ look at how it changes, at the gates, and at the largest Lyapunov exponents.
 """
 
 import dataclasses
-from typing import Any, cast
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +30,7 @@ from experiments import (
 )
 from experiments.cells import OWN
 from experiments.learning_figures import Course
-from experiments.training import losses
+from experiments.training import logits, loss_of
 from nets.models import SequenceClassifier
 from train import Fitted, Run
 from train.data import digits
@@ -161,10 +161,6 @@ def compare(
     """Train a cell from every seed; measure its gradient before and after."""
     params = training.start(model, train[0][:1], config.seeds)
 
-    def loss_fn(params, batch, key):
-        xs, labels = batch
-        return losses(logits(model, params, xs), labels).mean()
-
     @jax.jit
     def measure_all(params, xs, labels):  # one seed after another, to save memory
         return jax.lax.map(lambda p: measure(model, p, xs, labels), params)
@@ -181,7 +177,7 @@ def compare(
     _, before = measure_all(params, *test)
     log("before", before)
     fitted = training.train(
-        loss_fn,
+        loss_of(model),
         params,
         train,
         config,
@@ -248,11 +244,6 @@ def follow(
             )
         )
     return courses
-
-
-def logits(model: SequenceClassifier, params: dict, xs: Array) -> Array:
-    """What the model says of every example, [examples, classes]."""
-    return cast(Array, model.apply({"params": params}, xs))
 
 
 def measure(

@@ -10,7 +10,7 @@ images, the filters, and the feature maps of one image from the first layer to t
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple, cast
 
@@ -32,7 +32,7 @@ from experiments.image_references import (
 )
 from experiments.image_verdicts import caption, table, verdict
 from experiments.networks import CLASSES, network
-from experiments.training import losses
+from experiments.training import logits, loss_of
 from nets.initializers import kernels
 from nets.linen import Sequential
 from nets.models.images import POOLS
@@ -107,12 +107,7 @@ class Config(training.Config):
         choices=(AUTO, "constant", "cosine"),
     )
     seeds: list[int] = common_flags.seeds([0, 1, 2, 3, 4])
-    clip_norm: float = launch.flag(
-        0.0,
-        "Largest norm of the gradient, 0 to clip nothing.",
-        lower_bound=0.0,
-        upper_bound=1e30,
-    )
+    clip_norm: float = common_flags.clip_norm(0.0)
     batch_size: int = launch.flag(
         0,
         "Images a step; " + by_data("batch_size"),
@@ -240,26 +235,11 @@ def load(config: Config) -> tuple[Images, Images]:
     return training.parts(halves, config)
 
 
-def loss_of(model: Sequential) -> Callable[..., Array]:
-    """The loss that the model is trained by."""
-
-    def loss_fn(params, batch, key):
-        images, labels = batch
-        return losses(logits(model, params, images), labels).mean()
-
-    return loss_fn
-
-
 def schedule_of(config: Config) -> optax.Schedule | None:
     """How the learning rate goes on."""
     if config.schedule != "cosine":
         return None
     return optax.cosine_decay_schedule(1.0, config.steps)
-
-
-def logits(model: Sequential, params: dict, images: Array) -> Array:
-    """What the model says of every image, [examples, classes]."""
-    return cast(Array, model.apply({"params": params}, images))
 
 
 @partial(jax.jit, static_argnums=0)

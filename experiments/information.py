@@ -34,10 +34,9 @@ from experiments.information_probes import (
     WAYS,
     Data,
     Known,
-    logits,
     look,
 )
-from experiments.training import losses
+from experiments.training import logits, losses
 from nets import flow
 from nets.models import SequenceClassifier
 from train import Run

@@ -215,7 +215,7 @@ def learn(
     params = training.start(model, task.train[0][:1], config.seeds)
     config = longer(config, task)
     fitted = training.train(
-        loss_of(model),
+        training.loss_of(model, logits),
         params,
         task.train,
         config,
@@ -237,16 +237,6 @@ def longer(config: Config, task: Task) -> Config:
     return dataclasses.replace(config, steps=task.times * config.steps)
 
 
-def loss_of(model: Any) -> Callable[[Any, Any, Array], Array]:
-    """The mean cross-entropy, over all steps that have a label."""
-
-    def loss_fn(params, batch, key):
-        xs, labels = batch
-        return training.losses(logits(model, params, xs), labels).mean()
-
-    return loss_fn
-
-
 def logits(model: Any, params: Any, xs: Array) -> Array:
     """What a model says, without the state that a tagger returns beside it."""
     said = model.apply({"params": params}, xs)
@@ -265,7 +255,7 @@ def timed(
         params = training.start(model, task.train[0][:1], config.seeds[:1])
         params = jax.tree.map(lambda leaf: leaf[0], params)
         state = init_state(optimizer, params, jax.random.key(config.seeds[0]))
-        step = make_step(loss_of(model), optimizer)
+        step = make_step(training.loss_of(model, logits), optimizer)
 
         def many(state, step=step):
             return jax.lax.scan(

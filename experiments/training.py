@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -27,12 +27,7 @@ class Config:
     seeds: list[int] = common_flags.seeds([0, 1, 2])
     optimizer: str = launch.flag("adam", "From optax.", choices=tuple(OPTIMIZERS))
     learning_rate: float = common_flags.learning_rate(3e-3)
-    clip_norm: float = launch.flag(
-        1.0,
-        "Largest norm of the gradient, 0 to clip nothing.",
-        lower_bound=0.0,
-        upper_bound=1e30,
-    )
+    clip_norm: float = common_flags.clip_norm(1.0)
     batch_size: int = common_flags.batch_size(64)
     steps: int = common_flags.steps(840)
     evaluate_on: str = launch.flag(
@@ -142,6 +137,37 @@ def count(model: nn.Module, example: Array) -> int:
     """
     shapes = jax.eval_shape(model.init, jax.random.key(0), example)
     return sum(leaf.size for leaf in jax.tree.leaves(shapes))
+
+
+def logits(model: nn.Module, params: Any, xs: Array) -> Array:
+    """Logits of every example, [examples, ..., classes].
+
+    Args:
+        model: A Linen module that returns nothing else.
+        params: Its parameters.
+        xs: Its inputs, [examples, ...].
+    """
+    return cast(Array, model.apply({"params": params}, xs))
+
+
+def loss_of(
+    model: nn.Module, logits: Callable[[Any, Any, Array], Array] = logits
+) -> Callable[[Any, Any, Array], Array]:
+    """The mean cross-entropy of a classifier, as `train` takes it.
+
+    Args:
+        model: A Linen module.
+        logits: A function of the model, its parameters and its inputs.
+
+    Returns:
+        A function of the parameters, a batch of inputs and labels, and a key.
+    """
+
+    def loss_fn(params, batch, key):
+        xs, labels = batch
+        return losses(logits(model, params, xs), labels).mean()
+
+    return loss_fn
 
 
 def train(
