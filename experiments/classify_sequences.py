@@ -63,12 +63,10 @@ class Config(training.Config):
         64, "Hidden units of each direction.", least=2
     )
     learning_rate: float = common_flags.learning_rate(3e-3)
-    linear_rate: float = launch.flag(
+    linear_rate: float = common_flags.learning_rate(
         1e-2,
         "The linear model's step size: at that of the nets it would not be trained out "
         "after as many steps, and no fair baseline.",
-        lower_bound=0.0,
-        upper_bound=1e30,
     )
     batch_size: int = common_flags.batch_size(64, "Sequences a step.")
     steps: int = common_flags.steps(840)
@@ -255,7 +253,8 @@ def show(
     reads: list[Read], majority: float, examples: int, config: Config, results: Run
 ) -> None:
     """Draw and print what was found."""
-    text, seen = caption(reads, examples, config), f"{examples} held-out sequences"
+    text = classify_figures.caption(reads, examples, config)
+    seen = f"{examples} held-out sequences"
     figures = {
         "classify_sequences.png": classify_figures.draw(reads, majority, text),
         "confusions.png": classify_figures.draw_confusions(reads, seen),
@@ -279,28 +278,6 @@ def show(
     )
     print(table.text())
     print("\n".join(verdict.text() for verdict in verdicts))
-
-
-def caption(reads: list[Read], examples: int, config: Config) -> str:
-    """What was done, so that the figure can stand alone."""
-    elsewhere = any(one.known is not None for one in reads)
-    source = f"; hollow: {classify_figures.SOURCES[config.data]}" if elsewhere else ""
-    order = f" as {config.order}" if config.data == "digits" else ""
-    count = len(config.seeds)
-    left, right = (
-        (f"mean over {count} seeds of nets", "mean over them and its 95 % interval")
-        if count > 1
-        else ("nets of one seed", "the same seed")
-    )
-    bands = "; bands: range of seeds" if count > 1 else ""
-    return (
-        f"{classify_figures.DATA[config.data]}{order}, {examples} held out; "
-        f"{config.features} units a direction; {config.optimizer}, rate "
-        f"{config.learning_rate:g} (of the linear model {config.linear_rate:g}), "
-        f"{config.steps} steps of {config.batch_size}, clip norm "
-        f"{config.clip_norm:g}. Left: {left} that read forward and tell from their "
-        f"last output{bands}. Right: {right}{source}."
-    )
 
 
 if __name__ == "__main__":

@@ -21,7 +21,6 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from experiments import common_flags, image_figures, launch, page, report, training
-from experiments.image_figures import Findings
 from experiments.image_references import (
     AUTO,
     MODELS,
@@ -30,7 +29,7 @@ from experiments.image_references import (
     named,
     scheduled,
 )
-from experiments.image_verdicts import caption, table, verdict
+from experiments.image_verdicts import Findings, caption, table, verdict
 from experiments.networks import CLASSES, network
 from experiments.training import logits, loss_of
 from nets.initializers import kernels

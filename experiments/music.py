@@ -122,7 +122,7 @@ def publish(
     results: Run,
 ) -> None:
     """Figures, the table and the verdicts, and the page that has them all."""
-    text, known = caption(config, data), data.as_published
+    text, known = music_figures.caption(config, data), data.as_published
     figures = {
         "music.png": music_figures.draw(studies, found, music, text, known),
         "learning.png": music_figures.draw_learning(studies, found, text),
@@ -288,21 +288,6 @@ def log_music(music: Music, config: Config, results: Run) -> None:
         piece=music.piece,
         given=music.given,
         keys=[np.flatnonzero(step).tolist() for step in music.roll],
-    )
-
-
-def caption(config: Config, data: Chorales) -> str:
-    """What was done, so that the figures can stand alone."""
-    sizes = ", ".join(str(len(part.lengths)) for part in data[:3])
-    count = len(config.seeds)
-    return (
-        f"Chorales of Bach, a quarter note a step; {sizes} pieces to learn from, to "
-        f"choose the step of training by, and to judge by. Dropout "
-        f"{config.input_dropout:g} of inputs, {config.recurrent_dropout:g} of what "
-        f"recurrent weights read; {config.optimizer}, rate {config.learning_rate:g} "
-        f"falling to 0, {config.steps} steps of {config.batch_size} pieces, clip norm "
-        f"{config.clip_norm:g}. Negative log-likelihood: the sum over 88 keys, the "
-        f"mean over steps. {f'{count} seeds' if count > 1 else 'One seed'}."
     )
 
 

@@ -67,11 +67,8 @@ class Config(training.Config):
     learning_rate: float = common_flags.learning_rate(
         3e-3, "The step size of recurrent nets."
     )
-    feed_forward_rate: float = launch.flag(
-        3e-4,
-        "That of feed-forward ones, which so deep learn at less.",
-        lower_bound=0.0,
-        upper_bound=1e30,
+    feed_forward_rate: float = common_flags.learning_rate(
+        3e-4, "That of feed-forward ones, which so deep learn at less."
     )
     steps: int = common_flags.steps(280, "Training steps (14 are an epoch).")
 
