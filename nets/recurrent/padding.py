@@ -90,10 +90,10 @@ from 3 to 4
 
 
 def array_like(given: Any) -> Any:
-    """What is given, if it is an array; of a list, or of a number, NumPy's.
+    """The argument if it is an array; NumPy's array of a list or a number.
 
     Args:
-        given: What `np.asarray` takes.
+        given: Anything that `np.asarray` takes.
 
     Returns:
         Something that has a shape and a dtype; still concrete if it was so.
@@ -145,10 +145,10 @@ def check_waiting(
     """Refuse padding of axes that are not batch, and states that cannot wait in it.
 
     Args:
-        real: Of `real_steps`.
+        real: Result of `real_steps`.
         batch: Sizes of the batch axes, by `nets.recurrent.batch.batch_shape`.
         state: The state before the first step.
-        masked: Whether it is a mask that was given, for the message.
+        masked: True if a mask was given, for the message.
 
     Raises:
         ValueError: Some axis of `real` is none of the batch, or some entry of the state
