@@ -160,7 +160,7 @@ def confused(reads: Sequence[Read]) -> str:
 
 
 def caption(reads: list[Read], examples: int, config: Any) -> str:
-    """What was done, so that the figure can stand alone."""
+    """The training, so that the figure can be read alone."""
     elsewhere = any(one.known is not None for one in reads)
     source = f"; hollow: {SOURCES[config.data]}" if elsewhere else ""
     order = f" as {config.order}" if config.data == "digits" else ""

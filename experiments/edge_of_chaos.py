@@ -54,9 +54,7 @@ class Config:
     warmup: int = launch.flag(
         500, "Steps before the mean begins.", lower_bound=0, upper_bound=1_000_000
     )
-    seeds: list[int] = common_flags.seeds(
-        [0, 1, 2, 3, 4], "Seeds, each a W of its own."
-    )
+    seeds: list[int] = common_flags.seeds([0, 1, 2, 3, 4], "Seeds, each a separate W.")
 
 
 def run(config: Config, results: Run) -> None:

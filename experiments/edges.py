@@ -49,7 +49,7 @@ class Config(training.Config):
         "mean", "Over all of each map, before its last layer.", choices=tuple(POOLS)
     )
     seeds: list[int] = common_flags.seeds(
-        [0, 1, 2, 3, 4], "Seeds, each a network and an order of the data of its own."
+        [0, 1, 2, 3, 4], "Seeds, each a separate network and order of the data."
     )
     learning_rate: float = common_flags.learning_rate(1e-2)
     batch_size: int = common_flags.batch_size(64, "Strokes a step.")

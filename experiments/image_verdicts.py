@@ -1,4 +1,4 @@
-"""What is said of networks that read images, beside what their reference reaches."""
+"""Claims about networks that read images, compared with their references."""
 
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -16,16 +16,16 @@ MARGIN = 1.0  # percentage points that a network may lack to what is known
 
 
 class Findings(NamedTuple):
-    """What trained models say of the test images, and what the first is made of.
+    """Predictions of trained models for the test images; weights of the first.
 
     Attributes:
-        images: Of the test set, [examples, *space, 1].
-        labels: Their classes.
-        probabilities: Of each class by each seed.
-        train_accuracy: From 0 to 1.
-        weights: The first seed's kernels, by the layer's number.
+        images: The test set, [examples, *space, 1].
+        labels: Their classes, [examples].
+        probabilities: Predicted by each seed, [seeds, examples, classes].
+        train_accuracy: From 0 to 1, [seeds].
+        weights: Kernels of the first seed, by the layer's number.
         shown: The image whose feature maps are shown.
-        maps: What each layer of the first seed's model puts out for it.
+        maps: Output of each layer of the first seed's model for that image.
     """
 
     images: Float[np.ndarray, "examples *space 1"]
@@ -48,7 +48,7 @@ class Findings(NamedTuple):
 
     @property
     def confusion(self) -> Int[np.ndarray, "classes classes"]:
-        """How often an image of a class (row) is taken for another, over all seeds."""
+        """Counts of a class (row) taken for another (column), over all seeds."""
         classes = self.probabilities.shape[-1]
         counts = np.zeros((classes, classes), int)
         for taken in self.taken_for:

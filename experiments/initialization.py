@@ -67,7 +67,7 @@ class Config:
         100, "Steps of the sequence.", lower_bound=1, upper_bound=1_000_000
     )
     seeds: list[int] = common_flags.seeds(
-        [0, 1, 2, 3, 4], "Seeds, each parameters and a sequence of their own."
+        [0, 1, 2, 3, 4], "Seeds, each with separate parameters and a separate sequence."
     )
 
 

@@ -78,7 +78,7 @@ class Config(training.Config):
     )
     piece: int = launch.flag(
         0,
-        "The test piece that a net goes on with, counted from 0.",
+        "Number of the test piece that a net continues, from 0.",
         lower_bound=0,
         upper_bound=1_000_000,
     )

@@ -213,7 +213,7 @@ def draw_learning(
 
 
 def caption(config: Any, data: Chorales) -> str:
-    """What was done, so that the figures can stand alone."""
+    """The training, so that the figures can be read alone."""
     sizes = ", ".join(str(len(part.lengths)) for part in data[:3])
     count = len(config.seeds)
     return (

@@ -54,11 +54,14 @@ class Config(training.Config):
         upper_bound=1e30,
     )
     pascanu_weight: float = launch.flag(
-        0.01, "Of Omega beside the loss.", lower_bound=0.0, upper_bound=1e12
+        0.01,
+        "Weight of Omega, which is added to the loss.",
+        lower_bound=0.0,
+        upper_bound=1e12,
     )
     flossing_weight: float = launch.flag(
         1.0,
-        "Of the squared exponents beside the loss.",
+        "Weight of the squared exponents, which are added to the loss.",
         lower_bound=0.0,
         upper_bound=1e12,
     )

@@ -65,7 +65,7 @@ class Config:
         upper_bound=65_536,
     )
     seeds: list[int] = common_flags.seeds(
-        [0, 1, 2], "Seeds, each parameters and sequences of their own."
+        [0, 1, 2], "Seeds, each with separate parameters and sequences."
     )
 
 

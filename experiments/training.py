@@ -72,8 +72,8 @@ def check(config: Config, examples: int, of: str) -> None:
 
     Args:
         config: The flags.
-        examples: How many there are to train on.
-        of: What they are, in a word.
+        examples: Number of training examples.
+        of: Noun for the examples.
 
     Raises:
         launch.UsageError: The batch or the steps are too many, or a seed is none.
@@ -190,13 +190,12 @@ def train(
         params: Of `start`.
         data: A tree of arrays [examples, ...].
         config: The flags.
-        results: Where rows of the kind "training" go.
-        title: Stands before the bar.
-        labels: What else stands in the rows.
-        schedule: What the learning rate is multiplied by, from step to step; by default
-            it stays.
+        results: Run that gets rows of the kind "training".
+        title: Text before the progress bar.
+        labels: Other entries of the rows.
+        schedule: Factor of the learning rate by step; by default 1.
         probe: As in `train.fit`.
-        probe_every: Likewise.
+        probe_every: As in `train.fit`.
 
     Returns:
         A `Fitted`.
@@ -234,11 +233,11 @@ def train_at_rates(
         data: A tree of arrays [examples, ...].
         config: The flags, but for the learning rate.
         rates: Learning rates.
-        title: Stands before the bar.
+        title: Text before the progress bar.
         schedule: As in `train`.
 
     Returns:
-        The parameters, [rates, seeds, ...]; not numbers where training diverged.
+        The parameters, [rates, seeds, ...]; not finite where training diverged.
     """
     count, seeds = len(rates), config.seeds
     fitted = fit(

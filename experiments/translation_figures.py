@@ -177,7 +177,7 @@ def mean(axis: Axes, looks: Looks) -> None:
 
 
 def caption(config: Any) -> str:
-    """What was done, so that the figure can stand alone."""
+    """The training, so that the figure can be read alone."""
     ways = "both ways" if config.bidirectional else "one way"
     return (
         f"{config.cell}, {config.features} units, reading {ways}; {config.optimizer}, "
@@ -192,7 +192,7 @@ def caption(config: Any) -> str:
 
 
 def looks_caption(config: Any) -> str:
-    """What the maps of the attention show."""
+    """Explanation of the maps of the attention."""
     return (
         "Maps: one held-out day in four formats; each row is a character that seed "
         f"{config.seeds[0]} writes, each column one that it reads, white 0, blue 1 (a "

@@ -100,7 +100,7 @@ def reads(test: Dates) -> Float[np.ndarray, "examples length parts"]:
 def write(
     model: EncoderDecoder, params: Any, test: Dates, width: int
 ) -> tuple[Written, Written]:
-    """What the models of all seeds write for held-out dates, greedy and by a beam."""
+    """Translations of held-out dates by all seeds, greedy and by a beam."""
 
     @jax.jit
     def translate_all(params, sources, lengths):  # one seed after another
