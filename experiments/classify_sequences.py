@@ -29,6 +29,7 @@ from experiments import (
     report,
     training,
 )
+from experiments.classify_figures import caption
 from experiments.classify_verdicts import ALL, BOTH, END, INPUTS, LINEAR, SMALL, Read
 from experiments.training import logits, loss_of
 from nets import Cell
@@ -253,7 +254,7 @@ def show(
     reads: list[Read], majority: float, examples: int, config: Config, results: Run
 ) -> None:
     """Draw and print what was found."""
-    text = classify_figures.caption(reads, examples, config)
+    text = caption(reads, examples, config)
     seen = f"{examples} held-out sequences"
     figures = {
         "classify_sequences.png": classify_figures.draw(reads, majority, text),

@@ -28,7 +28,7 @@ from experiments import (
     report,
     training,
 )
-from experiments.music_figures import Music
+from experiments.music_figures import Music, caption
 from experiments.music_verdicts import Study
 from experiments.piano_rolls import mean_nll
 from nets.models import SequenceTagger
@@ -122,7 +122,7 @@ def publish(
     results: Run,
 ) -> None:
     """Figures, the table and the verdicts, and the page that has them all."""
-    text, known = music_figures.caption(config, data), data.as_published
+    text, known = caption(config, data), data.as_published
     figures = {
         "music.png": music_figures.draw(studies, found, music, text, known),
         "learning.png": music_figures.draw_learning(studies, found, text),

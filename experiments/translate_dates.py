@@ -19,6 +19,7 @@ from jaxtyping import Array
 
 from experiments import cells, common_flags, launch, page, training, translation_figures
 from experiments import translation_verdicts as judged
+from experiments.translation_figures import caption, looks_caption
 from experiments.translation_looks import READS, Looks, look, translate, write
 from experiments.translation_verdicts import PARTS, PROBED, Study
 from nets.models import EncoderDecoder
@@ -247,14 +248,14 @@ def publish(
     results: Run,
 ) -> None:
     """Figures, tables, verdicts, and the page that has them all."""
-    text = translation_figures.caption(config)
+    text = caption(config)
     figures = {"translate_dates.png": text}
     translation_figures.draw(studies, test, text).savefig(
         results.path / "translate_dates.png"
     )
     findings = [translation_figures.title(studies)]
     if looks is not None:
-        seen = translation_figures.looks_caption(config)
+        seen = looks_caption(config)
         figures["attention.png"] = seen
         drawn = translation_figures.draw_looks(looks, seen)
         drawn.savefig(results.path / "attention.png")
