@@ -60,13 +60,11 @@ class Config(training.Config):
         0.1,
         "How likely a key is not heard for a piece, in training.",
         lower_bound=0.0,
-        upper_bound=1.0,
     )
     recurrent_dropout: float = launch.flag(
         0.2,
         "How likely the recurrent weights do not see a unit for a piece, in training.",
         lower_bound=0.0,
-        upper_bound=1.0,
     )
     learning_rate: float = common_flags.learning_rate(
         1e-2, "The step size at first; it falls like a cosine to 0."

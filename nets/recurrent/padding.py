@@ -124,10 +124,12 @@ def on_device(tree: PyTree) -> PyTree:
 def _fit(xs, space, shape, wanted, got, given=None):
     """Refuse a shape that is not that of the leading axes of every input.
 
-    Which of these are batch, and not features, `nets.unroll` finds by the state.
+    Which of these are batch, and not features, `nets.unroll` finds by the state. Images
+    always have their features last, behind the spatial axes.
     """
     for x in jax.tree.leaves(xs):
-        if not shape or x.shape[: len(shape)] != shape:
+        most = x.ndim - space - 1 if space else x.ndim
+        if not 1 <= len(shape) <= most or x.shape[: len(shape)] != shape:
             raise ValueError(
                 f"expected {wanted}: inputs [time, *batch, {'*space, ' * bool(space)}"
                 f"inputs] have shape {list(x.shape)}, {got} "
