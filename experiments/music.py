@@ -149,16 +149,16 @@ def publish(
 
 def load(config: Config) -> Chorales:
     """The chorales, after a check of what the flags ask of them."""
-    if not config.data_dir:
-        raise launch.UsageError(
-            f"flag --data_dir: expected the folder that holds {chorales.FILE}; got "
-            f"none ({chorales.HINT})"
-        )
     for name in ("input_dropout", "recurrent_dropout"):
         if (rate := getattr(config, name)) >= 1:
             raise launch.UsageError(
                 f"flag --{name}: expected a rate from 0 to below 1; got {rate}"
             )
+    if not config.data_dir:
+        raise launch.UsageError(
+            f"flag --data_dir: expected the folder that holds {chorales.FILE}; got "
+            f"none ({chorales.HINT})"
+        )
     if config.temperature == 0:
         raise launch.UsageError("flag --temperature: expected a number above 0; got 0")
     data = chorales.load(config.data_dir)
