@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import Array
 
 from experiments import autoencoder_figures as figures
-from experiments import launch, page, report, training
+from experiments import common_flags, launch, page, report, training
 from experiments.autoencoder_findings import (
     Images,
     Study,
@@ -61,9 +61,7 @@ class Config(training.Config):
         upper_bound=4096,
     )
     kernel_size: int = launch.flag(3, "Width of every kernel.", lower_bound=1)
-    steps: int = launch.flag(
-        2000, "Training steps (14 are an epoch).", lower_bound=1, upper_bound=10_000_000
-    )
+    steps: int = common_flags.steps(2000, "Training steps (14 are an epoch).")
     describe: bool = launch.flag(False, "Print the layers, and train nothing.")
 
 

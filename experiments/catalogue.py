@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import jax
 
-from experiments import launch, report
+from experiments import common_flags, launch, report
 from nets import CELLS, Cell
 from train import Run
 
@@ -27,7 +27,7 @@ class Config:
     inputs: int = launch.flag(
         32, "Features of the input.", lower_bound=1, upper_bound=65_536
     )
-    features: int = launch.flag(64, "Hidden units.", lower_bound=1, upper_bound=16_384)
+    features: int = common_flags.features(64)
 
 
 class Entry(NamedTuple):

@@ -17,7 +17,7 @@ from nets import flow, initializers
 OWN = "own"  # what `--init` says by default
 BATCHES = 2, 3, 5  # sizes that an own cell is tried with
 STEPS = 2  # of an own cell, which are computed
-LONGEST = 400  # characters of what an own cell's failure is told in
+LONGEST = 400  # characters of the sentence about the failure of a user's cell
 
 
 def scheme(init: str, time: int) -> initializers.Scheme | None:

@@ -18,9 +18,7 @@ SEGMENT = 512  # characters that are read in one call of the net
 FEW, MANY = 128, 1024  # held-out windows, while a net learns and at the end
 NEAR = 8  # characters, behind which "further back" begins
 COMPARED = 16_384  # characters, told from what is near and from all before
-AT_ONCE = (
-    2**24
-)  # numbers that windows are told by at once: with few symbols, all of them
+AT_ONCE = 2**24  # inputs of windows at once: with few symbols, all of them
 
 
 def start(model: SequenceTagger, seeds: list[int]) -> Any:

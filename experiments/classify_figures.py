@@ -1,6 +1,7 @@
 """The figures of telling sequences from one vector."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -155,4 +156,26 @@ def confused(reads: Sequence[Read]) -> str:
     return (
         f"The commonest mistake, over all cells: {shares.max():.0f} % of the {digit}s "
         f"are taken for {taken}"
+    )
+
+
+def caption(reads: list[Read], examples: int, config: Any) -> str:
+    """The training, so that the figure can be read alone."""
+    elsewhere = any(one.known is not None for one in reads)
+    source = f"; hollow: {SOURCES[config.data]}" if elsewhere else ""
+    order = f" as {config.order}" if config.data == "digits" else ""
+    count = len(config.seeds)
+    left, right = (
+        (f"mean over {count} seeds of nets", "mean over them and its 95 % interval")
+        if count > 1
+        else ("nets of one seed", "the same seed")
+    )
+    bands = "; bands: range of seeds" if count > 1 else ""
+    return (
+        f"{DATA[config.data]}{order}, {examples} held out; "
+        f"{config.features} units a direction; {config.optimizer}, rate "
+        f"{config.learning_rate:g} (of the linear model {config.linear_rate:g}), "
+        f"{config.steps} steps of {config.batch_size}, clip norm "
+        f"{config.clip_norm:g}. Left: {left} that read forward and tell from their "
+        f"last output{bands}. Right: {right}{source}."
     )

@@ -11,7 +11,7 @@ read from both ends, with as many units a direction, and with no more parameters
 """
 
 import dataclasses
-from typing import Any, cast
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -23,12 +23,15 @@ from experiments import (
     cells,
     classify_figures,
     classify_verdicts,
+    common_flags,
     launch,
     page,
     report,
     training,
 )
+from experiments.classify_figures import caption
 from experiments.classify_verdicts import ALL, BOTH, END, INPUTS, LINEAR, SMALL, Read
+from experiments.training import logits, loss_of
 from nets import Cell
 from nets.models import SequenceClassifier
 from train import Run
@@ -56,35 +59,20 @@ class Config(training.Config):
         ["elman", "lstm", "gru"],
         "Cells to compare: names in nets.CELLS, or package.module:name of your own.",
     )
-    seeds: list[int] = launch.flag(
-        [0, 1, 2, 3, 4],
-        "Seeds, each a model and an order of the data of its own.",
-        upper_bound=2**32 - 1,
+    seeds: list[int] = common_flags.seeds([0, 1, 2, 3, 4])
+    features: int = common_flags.features(
+        64, "Hidden units of each direction.", least=2
     )
-    features: int = launch.flag(
-        64, "Hidden units of each direction.", lower_bound=2, upper_bound=16_384
-    )
-    learning_rate: float = launch.flag(
-        3e-3, "Its step size.", lower_bound=0.0, upper_bound=1e30
-    )
-    linear_rate: float = launch.flag(
+    learning_rate: float = common_flags.learning_rate(3e-3)
+    linear_rate: float = common_flags.learning_rate(
         1e-2,
         "The linear model's step size: at that of the nets it would not be trained out "
         "after as many steps, and no fair baseline.",
-        lower_bound=0.0,
-        upper_bound=1e30,
     )
-    batch_size: int = launch.flag(
-        64, "Sequences a step.", lower_bound=1, upper_bound=1_000_000
-    )
-    steps: int = launch.flag(
-        840, "Training steps.", lower_bound=1, upper_bound=10_000_000
-    )
-    probe_every: int = launch.flag(
-        40,
-        "Training steps from one look at the held-out to the next.",
-        lower_bound=1,
-        upper_bound=10_000_000,
+    batch_size: int = common_flags.batch_size(64, "Sequences a step.")
+    steps: int = common_flags.steps(840)
+    probe_every: int = common_flags.probe_every(
+        40, "Training steps from one look at the held-out to the next."
     )
 
 
@@ -195,17 +183,13 @@ def learn(
     """Train a model from every seed; see how it does on what is held out."""
     params = training.start(model, train[0][:1], config.seeds)
 
-    def loss_fn(params, batch, key):
-        xs, labels = batch
-        return training.losses(logits(model, params, xs), labels).mean()
-
     def accuracy(params):
         return (logits(model, params, test[0]).argmax(axis=-1) == test[1]).mean()
 
     where = {"cell": cell, "way": way}
     rate = config.linear_rate if cell == LINEAR else config.learning_rate
     fitted = training.train(
-        loss_fn,
+        loss_of(model),
         params,
         train,
         dataclasses.replace(config, learning_rate=rate),
@@ -234,11 +218,6 @@ def learn(
     )
     log(found, config.seeds, results)
     return found
-
-
-def logits(model: nn.Module, params: Any, xs: Array) -> Array:
-    """What the model says of every sequence, [examples, classes]."""
-    return cast(Array, model.apply({"params": params}, xs))
 
 
 def confusions(model: nn.Module, params: Any, data: Sequences) -> Array:
@@ -275,7 +254,8 @@ def show(
     reads: list[Read], majority: float, examples: int, config: Config, results: Run
 ) -> None:
     """Draw and print what was found."""
-    text, seen = caption(reads, examples, config), f"{examples} held-out sequences"
+    text = caption(reads, examples, config)
+    seen = f"{examples} held-out sequences"
     figures = {
         "classify_sequences.png": classify_figures.draw(reads, majority, text),
         "confusions.png": classify_figures.draw_confusions(reads, seen),
@@ -299,28 +279,6 @@ def show(
     )
     print(table.text())
     print("\n".join(verdict.text() for verdict in verdicts))
-
-
-def caption(reads: list[Read], examples: int, config: Config) -> str:
-    """What was done, so that the figure can stand alone."""
-    elsewhere = any(one.known is not None for one in reads)
-    source = f"; hollow: {classify_figures.SOURCES[config.data]}" if elsewhere else ""
-    order = f" as {config.order}" if config.data == "digits" else ""
-    count = len(config.seeds)
-    left, right = (
-        (f"mean over {count} seeds of nets", "mean over them and its 95 % interval")
-        if count > 1
-        else ("nets of one seed", "the same seed")
-    )
-    bands = "; bands: range of seeds" if count > 1 else ""
-    return (
-        f"{classify_figures.DATA[config.data]}{order}, {examples} held out; "
-        f"{config.features} units a direction; {config.optimizer}, rate "
-        f"{config.learning_rate:g} (of the linear model {config.linear_rate:g}), "
-        f"{config.steps} steps of {config.batch_size}, clip norm "
-        f"{config.clip_norm:g}. Left: {left} that read forward and tell from their "
-        f"last output{bands}. Right: {right}{source}."
-    )
 
 
 if __name__ == "__main__":

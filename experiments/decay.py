@@ -127,9 +127,9 @@ def differences(studies: list[Study], when: str, directions: int = 1) -> Differe
     """Compare every two cells in one direction: the verdict and the title follow.
 
     Args:
-        studies: What was found, the directions of a cell in turn.
+        studies: Results, the directions of a cell in turn.
         when: "before" or "after" training.
-        directions: How many a cell has.
+        directions: Number of directions of a cell.
 
     Returns:
         A `Differences`.
@@ -149,11 +149,11 @@ def differences(studies: list[Study], when: str, directions: int = 1) -> Differe
 
 
 def verdicts(studies: list[Study], directions: int = 1) -> list[Verdict]:
-    """Whether every two cells differ in how fast their gradients decay.
+    """Claim that every two cells differ in how fast their gradients decay.
 
     Args:
-        studies: What was found, the directions of a cell in turn.
-        directions: How many a cell has; a cell is compared with others in the same.
+        studies: Results, the directions of a cell in turn.
+        directions: Number of directions of a cell; each is compared separately.
 
     Returns:
         Two verdicts on all pairs, before and after training; none if there is no pair.
@@ -229,7 +229,7 @@ def draw(
 
 
 def title(studies: list[Study], directions: int = 1) -> str:
-    """The finding: whose gradient decays slowest, if the verdict says that it does."""
+    """The finding: whose gradient decays slowest, if the verdict supports one."""
     lines = []
     for when in ("before", "after"):
         parts = [slowest(studies, when, i, directions) for i in range(directions)]
@@ -244,13 +244,13 @@ def slowest(studies: list[Study], when: str, first: int = 0, step: int = 1) -> s
     """Whose gradient decays slowest, or grows fastest, in one direction.
 
     Args:
-        studies: What was found.
+        studies: Results.
         when: "before" or "after" training.
         first: Place of the direction.
-        step: How many directions a cell has.
+        step: Number of directions of a cell.
 
     Returns:
-        A sentence that says no more than `differences` does.
+        A sentence that claims no more than `differences` does.
     """
     group = range(first, len(studies), step)
     means = {i: rate(getattr(studies[i], when)).mean() for i in group}
@@ -283,7 +283,7 @@ def slowest(studies: list[Study], when: str, first: int = 0, step: int = 1) -> s
 
 
 def speed(log_norms: np.ndarray) -> str:
-    """How fast a gradient decays or grows, as a predicate."""
+    """The rate of decay or growth of a gradient, as a predicate."""
     steps = halving(log_norms)
     if steps == "none":
         return "has no half-life"

@@ -18,7 +18,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from experiments import cells, drawing_figures, launch, page, report, training
+from experiments import (
+    cells,
+    common_flags,
+    drawing_figures,
+    launch,
+    page,
+    report,
+    training,
+)
 from experiments.drawing_controls import CLASSES, Blind, likeness, mixed, shuffled
 from experiments.drawing_figures import (
     BLIND,
@@ -43,15 +51,11 @@ FIELDS = "cell", "features", "classes", "outputs", "components"
 class Config(training.Config):
     """The flags."""
 
-    seeds: list[int] = launch.flag(
-        [0, 1, 2, 3, 4],
-        "Seeds, each a model and an order of the data of its own.",
-        upper_bound=2**32 - 1,
-    )
+    seeds: list[int] = common_flags.seeds([0, 1, 2, 3, 4])
     cell: str = launch.flag(
         "gru", "A name in nets.CELLS, or package.module:name of your own."
     )
-    features: int = launch.flag(128, "Hidden units.", lower_bound=1, upper_bound=16_384)
+    features: int = common_flags.features(128)
     components: int = launch.flag(
         20, "Gaussians in the mixture.", lower_bound=1, upper_bound=10_000
     )
@@ -63,12 +67,8 @@ class Config(training.Config):
     copies: int = launch.flag(
         50, "Drawings of each label and seed.", lower_bound=2, upper_bound=10_000
     )
-    learning_rate: float = launch.flag(
-        1e-2, "Its step size.", lower_bound=0.0, upper_bound=1e30
-    )
-    steps: int = launch.flag(
-        800, "Training steps (14 are an epoch).", lower_bound=1, upper_bound=10_000_000
-    )
+    learning_rate: float = common_flags.learning_rate(1e-2)
+    steps: int = common_flags.steps(800, "Training steps (14 are an epoch).")
 
 
 def run(config: Config, results: Run) -> None:

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 import nets
 from experiments import chaos_figures as figures
-from experiments import launch, page, report
+from experiments import common_flags, launch, page, report
 from experiments.chaos_figures import CHAOS, Curve
 from experiments.mean_field import mean_field, stationary_variance
 from nets import flow
@@ -54,9 +54,7 @@ class Config:
     warmup: int = launch.flag(
         500, "Steps before the mean begins.", lower_bound=0, upper_bound=1_000_000
     )
-    seeds: list[int] = launch.flag(
-        [0, 1, 2, 3, 4], "Seeds, each a W of its own.", upper_bound=2**32 - 1
-    )
+    seeds: list[int] = common_flags.seeds([0, 1, 2, 3, 4], "Seeds, each a separate W.")
 
 
 def run(config: Config, results: Run) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 import nets
-from experiments import edge_figures, launch, page, report, training
+from experiments import common_flags, edge_figures, launch, page, report, training
 from experiments.edge_figures import EDGES, Learnt, Likeness, Maps, Picture
 from experiments.likeness import FIXED, closest, cosines, likenesses, table
 from experiments.training import losses
@@ -48,20 +48,12 @@ class Config(training.Config):
     pool: str = launch.flag(
         "mean", "Over all of each map, before its last layer.", choices=tuple(POOLS)
     )
-    seeds: list[int] = launch.flag(
-        [0, 1, 2, 3, 4],
-        "Seeds, each a network and an order of the data of its own.",
-        upper_bound=2**32 - 1,
+    seeds: list[int] = common_flags.seeds(
+        [0, 1, 2, 3, 4], "Seeds, each a separate network and order of the data."
     )
-    learning_rate: float = launch.flag(
-        1e-2, "Its step size.", lower_bound=0.0, upper_bound=1e30
-    )
-    batch_size: int = launch.flag(
-        64, "Strokes a step.", lower_bound=1, upper_bound=1_000_000
-    )
-    steps: int = launch.flag(
-        1000, "Training steps (6 are an epoch).", lower_bound=1, upper_bound=10_000_000
-    )
+    learning_rate: float = common_flags.learning_rate(1e-2)
+    batch_size: int = common_flags.batch_size(64, "Strokes a step.")
+    steps: int = common_flags.steps(1000, "Training steps (6 are an epoch).")
 
 
 def run(config: Config, results: Run) -> None:

@@ -1,4 +1,4 @@
-"""What is said of a run that did not come to its end."""
+"""The sentence and the exit code of a run that failed."""
 
 import dataclasses
 import pathlib
@@ -52,7 +52,7 @@ def explain(error: BaseException, config: Any) -> tuple[str, int]:
 
 
 def _less(config: Any) -> str:
-    """Which flag is the likeliest to ask for too much: the one most above its default.
+    """The flag that most likely asks for too much: the one most above its default.
 
     Example:
         >>> @dataclasses.dataclass
@@ -89,7 +89,7 @@ def _less(config: Any) -> str:
 
 
 def _around() -> str:
-    """What of the environment may be the reason."""
+    """Variables of the environment that may be the reason."""
     found = process.variables()
     return f" (with {found})" if found else ""
 

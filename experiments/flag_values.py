@@ -107,7 +107,7 @@ def path(name: str, value: str) -> str:
     """A path in which "~" has become the home folder, which not every shell does.
 
     Args:
-        name: Of the flag.
+        name: Name of the flag.
         value: As it was given.
 
     Returns:

@@ -19,7 +19,7 @@ PAGE = {
 def learning(
     courses: Sequence[Course], config: Any, looked: int, time: int
 ) -> dict[str, str]:
-    """What was measured while the cells learned, by file name."""
+    """Captions of what was measured while the cells learned, by file name."""
     every = f"every {config.probe_every} training steps, and after the last"
     digits = f"{looked} held-out digits"
     few = f"{min(probing.FEW, looked)} held-out digits"
@@ -39,7 +39,7 @@ def learning(
 
 
 def decays(config: Any, examples: int, time: int) -> str:
-    """What was measured, so that the figure can stand alone."""
+    """The measurement, so that the figure can be read alone."""
     return (
         f"Lines: geometric mean over {seeds(config)} of the median over "
         f"{examples} held-out digits; bands: their range. {trained(config, time)}"
@@ -47,13 +47,13 @@ def decays(config: Any, examples: int, time: int) -> str:
 
 
 def seeds(config: Any) -> str:
-    """How many there are, in words."""
+    """A count, in words."""
     count = len(config.seeds)
     return f"{count} seeds" if count > 1 else "one seed"
 
 
 def trained(config: Any, time: int, names: Sequence[str] = ()) -> str:
-    """What was trained, and how it began: all cells, or those of some names."""
+    """Training and initialization of all cells, or of those of some names."""
     starts = {
         name: cells.scheme_name(name, config.init, time)
         for name in names or config.cells

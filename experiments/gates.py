@@ -10,15 +10,15 @@ whole gradient, which also takes the way through the recurrent weights.
 """
 
 import dataclasses
-from typing import Any, cast
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
 
 import nets
 from experiments import (
+    common_flags,
     gate_figures,
     gate_verdicts,
     launch,
@@ -29,6 +29,7 @@ from experiments import (
 )
 from experiments.gate_figures import Traces
 from experiments.gate_verdicts import LEARNT, Clamped
+from experiments.training import logits, loss_of
 from nets import Cell, flow
 from nets.marks import CANDIDATE, KEEPER, with_marks
 from nets.models import SequenceClassifier
@@ -55,18 +56,10 @@ class Config(training.Config):
     order: str = launch.flag(
         "pixels", "How a digit is read: 64 pixels or 8 rows.", choices=digits.ORDERS
     )
-    seeds: list[int] = launch.flag(
-        [0, 1, 2, 3, 4],
-        "Seeds, each a model and an order of the data of its own.",
-        upper_bound=2**32 - 1,
-    )
-    features: int = launch.flag(32, "Hidden units.", lower_bound=1, upper_bound=16_384)
-    learning_rate: float = launch.flag(
-        1e-2, "Its step size.", lower_bound=0.0, upper_bound=1e30
-    )
-    steps: int = launch.flag(
-        700, "Training steps (14 are an epoch).", lower_bound=1, upper_bound=10_000_000
-    )
+    seeds: list[int] = common_flags.seeds([0, 1, 2, 3, 4])
+    features: int = common_flags.features(32)
+    learning_rate: float = common_flags.learning_rate(1e-2)
+    steps: int = common_flags.steps(700, "Training steps (14 are an epoch).")
     digit: int = launch.flag(
         0, "The held-out digit that is drawn, from 0 to 898.", lower_bound=0
     )
@@ -162,10 +155,6 @@ def study(
     params = training.start(model, train[0][:1], config.seeds)
     along = SequenceClassifier(flow.highway(model.cell), model.features, CLASSES)
 
-    def loss_fn(params, batch, key):
-        xs, labels = batch
-        return training.losses(logits(model, params, xs), labels).mean()
-
     def measure(params):
         xs, labels = test
         accuracy = (logits(model, params, xs).argmax(axis=-1) == labels).mean()
@@ -178,7 +167,13 @@ def study(
     measure_all = jax.jit(lambda params: jax.lax.map(measure, params))
     _, before, highway = map(np.asarray, measure_all(params))
     fitted = training.train(
-        loss_fn, params, train, config, results, title=name, labels={"forget": name}
+        loss_of(model),
+        params,
+        train,
+        config,
+        results,
+        title=name,
+        labels={"forget": name},
     )
     accuracy, after, highway_after = map(np.asarray, measure_all(fitted.params))
     return Clamped(
@@ -187,11 +182,6 @@ def study(
         accuracy,
         *(rate(norms) for norms in (before, after, highway, highway_after)),
     ), fitted.params
-
-
-def logits(model: SequenceClassifier, params: Any, xs: Array) -> Array:
-    """What the model says of every sequence, [examples, classes]."""
-    return cast(Array, model.apply({"params": params}, xs))
 
 
 def rate(log_norms: np.ndarray) -> np.ndarray:

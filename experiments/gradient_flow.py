@@ -9,7 +9,7 @@ look at how it changes, at the gates, and at the largest Lyapunov exponents.
 """
 
 import dataclasses
-from typing import Any, cast
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,7 @@ from jaxtyping import Array
 
 from experiments import (
     cells,
+    common_flags,
     decay,
     flow_captions,
     launch,
@@ -29,7 +30,7 @@ from experiments import (
 )
 from experiments.cells import OWN
 from experiments.learning_figures import Course
-from experiments.training import losses
+from experiments.training import logits, loss_of
 from nets.models import SequenceClassifier
 from train import Fitted, Run
 from train.data import digits
@@ -55,24 +56,15 @@ class Config(training.Config):
         "pixels", "How a digit is read: 64 pixels or 8 rows.", choices=digits.ORDERS
     )
     bidirectional: bool = launch.flag(False, "Read from both ends.")
-    features: int = launch.flag(
-        64, "Hidden units of each direction.", lower_bound=1, upper_bound=16_384
-    )
-    batch_size: int = launch.flag(
-        64, "Digits a step.", lower_bound=1, upper_bound=1_000_000
-    )
-    steps: int = launch.flag(
-        840, "Training steps (14 are an epoch).", lower_bound=1, upper_bound=10_000_000
-    )
+    features: int = common_flags.features(64, "Hidden units of each direction.")
+    batch_size: int = common_flags.batch_size(64, "Digits a step.")
+    steps: int = common_flags.steps(840, "Training steps (14 are an epoch).")
     probes: list[str] = launch.flag(
         list(probing.PROBES),
         f"What to look at while it learns: {', '.join(probing.PROBES)}; or none.",
     )
-    probe_every: int = launch.flag(
-        40,
-        "Training steps from one look to the next.",
-        lower_bound=1,
-        upper_bound=10_000_000,
+    probe_every: int = common_flags.probe_every(
+        40, "Training steps from one look to the next."
     )
 
 
@@ -169,10 +161,6 @@ def compare(
     """Train a cell from every seed; measure its gradient before and after."""
     params = training.start(model, train[0][:1], config.seeds)
 
-    def loss_fn(params, batch, key):
-        xs, labels = batch
-        return losses(logits(model, params, xs), labels).mean()
-
     @jax.jit
     def measure_all(params, xs, labels):  # one seed after another, to save memory
         return jax.lax.map(lambda p: measure(model, p, xs, labels), params)
@@ -189,7 +177,7 @@ def compare(
     _, before = measure_all(params, *test)
     log("before", before)
     fitted = training.train(
-        loss_fn,
+        loss_of(model),
         params,
         train,
         config,
@@ -256,11 +244,6 @@ def follow(
             )
         )
     return courses
-
-
-def logits(model: SequenceClassifier, params: dict, xs: Array) -> Array:
-    """What the model says of every example, [examples, classes]."""
-    return cast(Array, model.apply({"params": params}, xs))
 
 
 def measure(

@@ -17,7 +17,7 @@ def draw(grid: Grid, caption: str) -> Figure:
     """What every combination reached.
 
     Args:
-        grid: What was found.
+        grid: Results of the search.
         caption: What was done.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What a grid search found, in words: the best, and whether the choice matters."""
+"""Results of a grid search, in words: the best, and whether the choice matters."""
 
 import textwrap
 from collections.abc import Sequence
@@ -35,10 +35,10 @@ class Grid(NamedTuple):
 
 
 def selection(grid: Grid, means: str = "") -> str:
-    """How the best was selected, and whether its value is flattered, in words.
+    """The selection of the best, and whether its value is optimistic, in words.
 
     Args:
-        grid: What was found.
+        grid: Results of the search.
         means: Labels over which each seed's score is a mean.
 
     Returns:
@@ -115,10 +115,11 @@ def against(grid: Grid) -> Judged | None:
     """The best combination against each other, in turn.
 
     Args:
-        grid: What was found; a combination that diverged is worse than any number.
+        grid: Results of the search; a combination that diverged is worse than any
+            number.
 
     Returns:
-        What is said of each of the others, and by how much the best is better; None if
+        Outcome for each of the others, and by how much the best is better; None if
         it has no others, or others of another number of seeds.
 
     Example:
@@ -140,15 +141,15 @@ def against(grid: Grid) -> Judged | None:
 
 
 def finite(scores: np.ndarray) -> bool:
-    """Whether no seed has diverged."""
+    """True if no seed has diverged."""
     return bool(np.isfinite(scores).all())
 
 
 def verdicts(grid: Grid) -> list[Verdict]:
-    """Whether the choice matters.
+    """Claim that the choice matters.
 
     Args:
-        grid: What was found.
+        grid: Results of the search.
 
     Returns:
         One verdict, on the best against each other, if they can be compared.

@@ -98,7 +98,7 @@ def run(config: Config, results: Run) -> None:
 
 
 def settings(text: str, module: Any) -> str:
-    """What `--set` says: by default of those flags that the experiment has."""
+    """Value of `--set`: by default of those flags that the experiment has."""
     if text != Config().set:
         return text
     known = {field.name for field in dataclasses.fields(module.Config)}

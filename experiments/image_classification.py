@@ -10,7 +10,7 @@ images, the filters, and the feature maps of one image from the first layer to t
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple, cast
 
@@ -20,8 +20,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
-from experiments import image_figures, launch, page, report, training
-from experiments.image_figures import Findings
+from experiments import common_flags, image_figures, launch, page, report, training
 from experiments.image_references import (
     AUTO,
     MODELS,
@@ -30,9 +29,9 @@ from experiments.image_references import (
     named,
     scheduled,
 )
-from experiments.image_verdicts import caption, table, verdict
+from experiments.image_verdicts import Findings, caption, table, verdict
 from experiments.networks import CLASSES, network
-from experiments.training import losses
+from experiments.training import logits, loss_of
 from nets.initializers import kernels
 from nets.linen import Sequential
 from nets.models.images import POOLS
@@ -97,11 +96,8 @@ class Config(training.Config):
         "in a cnn_1d torch.",
         choices=(AUTO, *kernels.KERNELS),
     )
-    learning_rate: float = launch.flag(
-        0.0,
-        "Its step size; " + by_data("learning_rate"),
-        lower_bound=0.0,
-        upper_bound=1e30,
+    learning_rate: float = common_flags.learning_rate(
+        0.0, "Its step size; " + by_data("learning_rate")
     )
     schedule: str = launch.flag(
         AUTO,
@@ -109,17 +105,8 @@ class Config(training.Config):
         "reference's: constant, for idx cosine.",
         choices=(AUTO, "constant", "cosine"),
     )
-    seeds: list[int] = launch.flag(
-        [0, 1, 2, 3, 4],
-        "Seeds, each a model and an order of the data of its own.",
-        upper_bound=2**32 - 1,
-    )
-    clip_norm: float = launch.flag(
-        0.0,
-        "Largest norm of the gradient, 0 to clip nothing.",
-        lower_bound=0.0,
-        upper_bound=1e30,
-    )
+    seeds: list[int] = common_flags.seeds([0, 1, 2, 3, 4])
+    clip_norm: float = common_flags.clip_norm(0.0)
     batch_size: int = launch.flag(
         0,
         "Images a step; " + by_data("batch_size"),
@@ -247,26 +234,11 @@ def load(config: Config) -> tuple[Images, Images]:
     return training.parts(halves, config)
 
 
-def loss_of(model: Sequential) -> Callable[..., Array]:
-    """The loss that the model is trained by."""
-
-    def loss_fn(params, batch, key):
-        images, labels = batch
-        return losses(logits(model, params, images), labels).mean()
-
-    return loss_fn
-
-
 def schedule_of(config: Config) -> optax.Schedule | None:
     """How the learning rate goes on."""
     if config.schedule != "cosine":
         return None
     return optax.cosine_decay_schedule(1.0, config.steps)
-
-
-def logits(model: Sequential, params: dict, images: Array) -> Array:
-    """What the model says of every image, [examples, classes]."""
-    return cast(Array, model.apply({"params": params}, images))
 
 
 @partial(jax.jit, static_argnums=0)

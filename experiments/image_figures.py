@@ -3,7 +3,6 @@
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import matplotlib
 import numpy as np
@@ -14,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from experiments import pictures, report
+from experiments.image_verdicts import Findings
 from nets.blocks import Row
 from nets.convolutional.geometry import by
 
@@ -31,47 +31,6 @@ MEANINGS = {
     "zero, purple below.",
 }
 BLUE, ORANGE, GREY = report.COLOURS[0], report.COLOURS[1], "0.6"
-
-
-class Findings(NamedTuple):
-    """What trained models say of the test images, and what the first is made of.
-
-    Attributes:
-        images: Of the test set, [examples, *space, 1].
-        labels: Their classes.
-        probabilities: Of each class by each seed.
-        train_accuracy: From 0 to 1.
-        weights: The first seed's kernels, by the layer's number.
-        shown: The image whose feature maps are shown.
-        maps: What each layer of the first seed's model puts out for it.
-    """
-
-    images: Float[np.ndarray, "examples *space 1"]
-    labels: Int[np.ndarray, " examples"]
-    probabilities: Float[np.ndarray, "seeds examples classes"]
-    train_accuracy: Float[np.ndarray, " seeds"]
-    weights: Mapping[int, np.ndarray]
-    shown: int
-    maps: Sequence[np.ndarray]
-
-    @property
-    def taken_for(self) -> Int[np.ndarray, "seeds examples"]:
-        """The class that each seed finds likeliest."""
-        return self.probabilities.argmax(axis=-1)
-
-    @property
-    def test_accuracy(self) -> Float[np.ndarray, " seeds"]:
-        """From 0 to 1."""
-        return (self.taken_for == self.labels).mean(axis=1)
-
-    @property
-    def confusion(self) -> Int[np.ndarray, "classes classes"]:
-        """How often an image of a class (row) is taken for another, over all seeds."""
-        classes = self.probabilities.shape[-1]
-        counts = np.zeros((classes, classes), int)
-        for taken in self.taken_for:
-            np.add.at(counts, (self.labels, taken), 1)
-        return counts
 
 
 def draw(found: Findings, rows: Sequence[Row], caption: str) -> dict[str, Figure]:

@@ -1,15 +1,59 @@
-"""What is said of networks that read images, beside what their reference reaches."""
+"""Claims about networks that read images, compared with their references."""
 
 import pathlib
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
 
 from experiments import report
-from experiments.image_figures import Findings
 from experiments.image_references import REFERENCES
 from experiments.verdicts import Verdict, interval, positive
 from train import Fitted
 
 MARGIN = 1.0  # percentage points that a network may lack to what is known
+
+
+class Findings(NamedTuple):
+    """Predictions of trained models for the test images; weights of the first.
+
+    Attributes:
+        images: The test set, [examples, *space, 1].
+        labels: Their classes, [examples].
+        probabilities: Predicted by each seed, [seeds, examples, classes].
+        train_accuracy: From 0 to 1, [seeds].
+        weights: Kernels of the first seed, by the layer's number.
+        shown: The image whose feature maps are shown.
+        maps: Output of each layer of the first seed's model for that image.
+    """
+
+    images: Float[np.ndarray, "examples *space 1"]
+    labels: Int[np.ndarray, " examples"]
+    probabilities: Float[np.ndarray, "seeds examples classes"]
+    train_accuracy: Float[np.ndarray, " seeds"]
+    weights: Mapping[int, np.ndarray]
+    shown: int
+    maps: Sequence[np.ndarray]
+
+    @property
+    def taken_for(self) -> Int[np.ndarray, "seeds examples"]:
+        """The class that each seed finds likeliest."""
+        return self.probabilities.argmax(axis=-1)
+
+    @property
+    def test_accuracy(self) -> Float[np.ndarray, " seeds"]:
+        """From 0 to 1."""
+        return (self.taken_for == self.labels).mean(axis=1)
+
+    @property
+    def confusion(self) -> Int[np.ndarray, "classes classes"]:
+        """Counts of a class (row) taken for another (column), over all seeds."""
+        classes = self.probabilities.shape[-1]
+        counts = np.zeros((classes, classes), int)
+        for taken in self.taken_for:
+            np.add.at(counts, (self.labels, taken), 1)
+        return counts
 
 
 def verdict(found: Findings, config: Any) -> Verdict:

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from experiments import (
     cells,
+    common_flags,
     information_figures,
     information_verdicts,
     launch,
@@ -33,10 +34,9 @@ from experiments.information_probes import (
     WAYS,
     Data,
     Known,
-    logits,
     look,
 )
-from experiments.training import losses
+from experiments.training import logits, losses
 from nets import flow
 from nets.models import SequenceClassifier
 from train import Run
@@ -49,23 +49,15 @@ POINTS = 16  # steps at the most after which a state is read out
 class Config(training.Config):
     """The flags."""
 
-    seeds: list[int] = launch.flag(
-        [0, 1, 2, 3, 4],
-        "Seeds, each a model and an order of the data of its own.",
-        upper_bound=2**32 - 1,
-    )
+    seeds: list[int] = common_flags.seeds([0, 1, 2, 3, 4])
     cell: str = launch.flag(
         "gru", "A name in nets.CELLS, or package.module:name of your own."
     )
     order: str = launch.flag(
         "rows", "How a digit is read: 8 rows or 64 pixels.", choices=digits.ORDERS
     )
-    features: int = launch.flag(
-        64, "Hidden units of each direction.", lower_bound=1, upper_bound=16_384
-    )
-    steps: int = launch.flag(
-        420, "Training steps (14 are an epoch).", lower_bound=1, upper_bound=10_000_000
-    )
+    features: int = common_flags.features(64, "Hidden units of each direction.")
+    steps: int = common_flags.steps(420, "Training steps (14 are an epoch).")
     ridge: float = launch.flag(
         1e-2, "The penalty on the probes' weights.", lower_bound=1e-6, upper_bound=1e12
     )

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 import nets
 from experiments import probing
-from experiments.training import losses
+from experiments.training import logits, losses
 from nets import Cell, flow
 from nets.flow.profile import norms_of
 from nets.models import SequenceClassifier
@@ -196,8 +196,3 @@ def said_losses(
     """The sum of the losses that outputs of the recurrent layer lead to."""
     said = model.apply({"params": params}, batch_first(ys), method="read")
     return losses(cast(Array, said), labels).sum()
-
-
-def logits(model: SequenceClassifier, params: Any, xs: Array) -> Array:
-    """What the model says of every example, [examples, classes]."""
-    return cast(Array, model.apply({"params": params}, xs))

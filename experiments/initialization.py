@@ -18,7 +18,15 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 import nets
-from experiments import cells, initialization_figures, launch, page, report, spectra
+from experiments import (
+    cells,
+    common_flags,
+    initialization_figures,
+    launch,
+    page,
+    report,
+    spectra,
+)
 from experiments.initialization_figures import Reach
 from experiments.spectra import Start
 from nets import Cell, flow, initializers
@@ -58,10 +66,8 @@ class Config:
     steps: int = launch.flag(
         100, "Steps of the sequence.", lower_bound=1, upper_bound=1_000_000
     )
-    seeds: list[int] = launch.flag(
-        [0, 1, 2, 3, 4],
-        "Seeds, each parameters and a sequence of their own.",
-        upper_bound=2**32 - 1,
+    seeds: list[int] = common_flags.seeds(
+        [0, 1, 2, 3, 4], "Seeds, each with separate parameters and a separate sequence."
     )
 
 

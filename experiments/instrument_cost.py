@@ -18,7 +18,7 @@ import numpy as np
 import optax
 from tqdm import tqdm
 
-from experiments import cells, launch, page, report
+from experiments import cells, common_flags, launch, page, report
 from nets import Cell, ElmanState, elman, flow, unroll
 from nets.flow.profile import norms_of
 from train import Run
@@ -35,7 +35,7 @@ class Config:
     inputs: int = launch.flag(
         128, "Features of the input.", lower_bound=1, upper_bound=65_536
     )
-    features: int = launch.flag(128, "Hidden units.", lower_bound=1, upper_bound=16_384)
+    features: int = common_flags.features(128)
     batch_size: int = launch.flag(
         32, "Sequences at once.", lower_bound=1, upper_bound=65_536
     )

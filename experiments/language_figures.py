@@ -176,7 +176,7 @@ def title(counted: Sequence[Counted], found: Sequence[Learned]) -> str:
     best = min(found, key=lambda one: one.nats.mean())
     place = found.index(best)
 
-    def beats(one: Counted) -> bool:  # as the verdict on that model says
+    def beats(one: Counted) -> bool:  # as the verdict on that model judges
         return judge([one.nats - net.nats for net in found]).parts[place] == HOLDS
 
     if not beats(counted[0]):

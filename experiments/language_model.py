@@ -27,7 +27,16 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments import cells, language_figures, launch, ngrams, page, report, training
+from experiments import (
+    cells,
+    common_flags,
+    language_figures,
+    launch,
+    ngrams,
+    page,
+    report,
+    training,
+)
 from experiments.characters import (
     FEW,
     MANY,
@@ -62,21 +71,14 @@ class Config(training.Config):
         ["elman", "lstm", "gru"],
         "Cells to compare: names in nets.CELLS, or package.module:name of your own.",
     )
-    features: int = launch.flag(128, "Hidden units.", lower_bound=1, upper_bound=16_384)
+    features: int = common_flags.features(128)
     length: int = launch.flag(
         64, "Characters of a window.", lower_bound=NEAR, upper_bound=100_000
     )
-    batch_size: int = launch.flag(
-        8, "Windows a step.", lower_bound=1, upper_bound=1_000_000
-    )
-    steps: int = launch.flag(
-        600, "Training steps.", lower_bound=1, upper_bound=10_000_000
-    )
-    learning_rate: float = launch.flag(
-        8e-3,
-        "The first step's; the last one's is a tenth of it.",
-        lower_bound=0.0,
-        upper_bound=1e30,
+    batch_size: int = common_flags.batch_size(8, "Windows a step.")
+    steps: int = common_flags.steps(600)
+    learning_rate: float = common_flags.learning_rate(
+        8e-3, "The first step's; the last one's is a tenth of it."
     )
     temperatures: list[float] = launch.flag(
         [0.5, 0.8, 1.0],

@@ -41,10 +41,10 @@ def flag(
         lower_bound: The least number allowed, in a list too.
         upper_bound: The largest: above it a run would fill any memory, or never end.
         choices: The only strings allowed.
-        path: Whether it names a file or a folder, in which "~" is the home folder.
-        repeats: Whether a list may hold a value twice, as sizes of layers do.
-        extends: Whether it may be another when a run is gone on with, as that adds to
-            what is there, even to a complete run.
+        path: True for the name of a file or folder, in which "~" is the home folder.
+        repeats: True if a list may hold a value twice, as sizes of layers do.
+        extends: True if the value may change when a run is resumed, even a complete
+            one, to which that adds.
 
     Returns:
         A dataclass field.
@@ -78,7 +78,7 @@ def parse(config_class: type, arguments: Sequence[str]) -> tuple[Any, str | None
         arguments: As in `sys.argv[1:]`.
 
     Returns:
-        The config, and what `--results` says; None and None if help is asked for.
+        The config, and the value of `--results`; None and None if help is asked for.
 
     Raises:
         UsageError: A flag or value is not allowed.
@@ -117,7 +117,7 @@ def parse(config_class: type, arguments: Sequence[str]) -> tuple[Any, str | None
 
 
 def _sentence(error: flags.Error) -> str:
-    """What absl says, its borrowed phrases put into words for a user."""
+    """The message of absl, with its technical phrases replaced."""
     text = " ".join(str(error).split()).replace("ERROR:: ", "")
     text = text.replace("invalid literal for int() with base 10:", "no integer:")
     text = text.replace("could not convert string to float:", "no number:")
@@ -154,7 +154,7 @@ def main(
     """Run an experiment as a command, and exit.
 
     The exit code is 0; 2 for a user's mistake; 1 for a run that failed; 70 for a fault
-    of this project; 128 and its number after a signal. Each says one sentence on
+    of this project; 128 and its number after a signal. Each prints one sentence on
     standard error. What was not expected leaves its traceback in a file.
 
     Args:

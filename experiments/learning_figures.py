@@ -42,7 +42,7 @@ def draw(
 
     Args:
         courses: One a cell and direction.
-        captions: What was done, by file name.
+        captions: Captions by file name.
 
     Returns:
         By file name, the figure and its title.

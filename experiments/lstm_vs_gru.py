@@ -22,7 +22,14 @@ import optax
 from jaxtyping import Array, Float
 
 import nets
-from experiments import launch, lstm_vs_gru_figures, page, report, training
+from experiments import (
+    common_flags,
+    launch,
+    lstm_vs_gru_figures,
+    page,
+    report,
+    training,
+)
 from experiments.lstm_vs_gru_figures import EQUAL_PARAMETERS, EQUAL_UNITS, Duel
 from nets import Cell
 from nets.models import SequenceClassifier, SequenceTagger
@@ -39,29 +46,16 @@ class Config(training.Config):
     tasks: list[str] = launch.flag(
         ["digits", "mnist1d", "words"], "What to learn: digits, mnist1d, words."
     )
-    seeds: list[int] = launch.flag(
-        [0, 1, 2, 3, 4],
-        "Seeds, each a model and an order of the data of its own.",
-        upper_bound=2**32 - 1,
+    seeds: list[int] = common_flags.seeds([0, 1, 2, 3, 4])
+    features: int = common_flags.features(32, "Hidden units of the LSTM.")
+    learning_rate: float = common_flags.learning_rate(
+        1e-2, "The step size at first; it falls like a cosine to 0."
     )
-    features: int = launch.flag(
-        32, "Hidden units of the LSTM.", lower_bound=1, upper_bound=16_384
-    )
-    learning_rate: float = launch.flag(
-        1e-2,
-        "The step size at first; it falls like a cosine to 0.",
-        lower_bound=0.0,
-        upper_bound=1e30,
-    )
-    batch_size: int = launch.flag(
-        32, "Examples a step.", lower_bound=1, upper_bound=1_000_000
-    )
-    steps: int = launch.flag(
+    batch_size: int = common_flags.batch_size(32)
+    steps: int = common_flags.steps(
         400,
         "Training steps, for words; others take a multiple of them to be learnt to "
         "near the end: digits 2 times as many, mnist1d 6 times.",
-        lower_bound=1,
-        upper_bound=10_000_000,
     )
     rounds: int = launch.flag(
         12,
@@ -221,7 +215,7 @@ def learn(
     params = training.start(model, task.train[0][:1], config.seeds)
     config = longer(config, task)
     fitted = training.train(
-        loss_of(model),
+        training.loss_of(model, logits),
         params,
         task.train,
         config,
@@ -243,16 +237,6 @@ def longer(config: Config, task: Task) -> Config:
     return dataclasses.replace(config, steps=task.times * config.steps)
 
 
-def loss_of(model: Any) -> Callable[[Any, Any, Array], Array]:
-    """The mean cross-entropy, over all steps that have a label."""
-
-    def loss_fn(params, batch, key):
-        xs, labels = batch
-        return training.losses(logits(model, params, xs), labels).mean()
-
-    return loss_fn
-
-
 def logits(model: Any, params: Any, xs: Array) -> Array:
     """What a model says, without the state that a tagger returns beside it."""
     said = model.apply({"params": params}, xs)
@@ -271,7 +255,7 @@ def timed(
         params = training.start(model, task.train[0][:1], config.seeds[:1])
         params = jax.tree.map(lambda leaf: leaf[0], params)
         state = init_state(optimizer, params, jax.random.key(config.seeds[0]))
-        step = make_step(loss_of(model), optimizer)
+        step = make_step(training.loss_of(model, logits), optimizer)
 
         def many(state, step=step):
             return jax.lax.scan(

@@ -1,4 +1,4 @@
-"""What the machine offers a run: a backend that starts, and memory."""
+"""The machine of a run: a backend that starts, and memory."""
 
 import contextlib
 import os
@@ -49,7 +49,7 @@ def _check_flags_of_xla() -> None:
 
 
 def memory() -> int:
-    """How many bytes there are for arrays: those of the device, or of the process."""
+    """Number of bytes available for arrays, on the device or in the process."""
     device = jax.devices()[0]
     if device.platform != "cpu":
         with contextlib.suppress(Exception):
@@ -72,9 +72,9 @@ def need(bytes: float, what: str, flags: str) -> None:
     """Refuse what cannot fit in memory, before it is tried.
 
     Args:
-        bytes: How many are needed at least.
-        what: What needs them, in the plural.
-        flags: Which flags they follow from.
+        bytes: Least number of bytes needed.
+        what: Noun for what needs them, in the plural.
+        flags: Flags that they follow from.
 
     Raises:
         process.UsageError: The machine has fewer.

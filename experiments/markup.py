@@ -153,7 +153,7 @@ def figure(folder: pathlib.Path, name: str, caption: str, seen: str = "") -> str
         folder: Where it is.
         name: File name.
         caption: Text below it.
-        seen: What it shows, which the text that stands for it says too.
+        seen: What the figure shows, for its alternative text.
 
     Returns:
         HTML. A checkbox enlarges it, as no script may.

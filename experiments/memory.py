@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments import cells, launch, page, report
+from experiments import cells, common_flags, launch, page, report
 from nets import Cell, unroll
 from train import Run
 
@@ -35,7 +35,7 @@ class Config:
     inputs: int = launch.flag(
         32, "Features of the input.", lower_bound=1, upper_bound=65_536
     )
-    features: int = launch.flag(64, "Hidden units.", lower_bound=1, upper_bound=16_384)
+    features: int = common_flags.features(64)
     batch_size: int = launch.flag(
         32, "Sequences at once.", lower_bound=1, upper_bound=65_536
     )

@@ -18,6 +18,7 @@ import optax
 import nets
 from experiments import (
     cells,
+    common_flags,
     launch,
     midi,
     music_figures,
@@ -27,7 +28,7 @@ from experiments import (
     report,
     training,
 )
-from experiments.music_figures import Music
+from experiments.music_figures import Music, caption
 from experiments.music_verdicts import Study
 from experiments.piano_rolls import mean_nll
 from nets.models import SequenceTagger
@@ -59,35 +60,23 @@ class Config(training.Config):
         0.1,
         "How likely a key is not heard for a piece, in training.",
         lower_bound=0.0,
-        upper_bound=1.0,
     )
     recurrent_dropout: float = launch.flag(
         0.2,
         "How likely the recurrent weights do not see a unit for a piece, in training.",
         lower_bound=0.0,
-        upper_bound=1.0,
     )
-    learning_rate: float = launch.flag(
-        1e-2,
-        "The step size at first; it falls like a cosine to 0.",
-        lower_bound=0.0,
-        upper_bound=1e30,
+    learning_rate: float = common_flags.learning_rate(
+        1e-2, "The step size at first; it falls like a cosine to 0."
     )
-    batch_size: int = launch.flag(
-        8, "Pieces a step.", lower_bound=1, upper_bound=1_000_000
-    )
-    steps: int = launch.flag(
-        600, "Training steps (28 are an epoch).", lower_bound=1, upper_bound=10_000_000
-    )
-    probe_every: int = launch.flag(
-        30,
-        "Training steps from one look at the validation pieces to the next.",
-        lower_bound=1,
-        upper_bound=10_000_000,
+    batch_size: int = common_flags.batch_size(8, "Pieces a step.")
+    steps: int = common_flags.steps(600, "Training steps (28 are an epoch).")
+    probe_every: int = common_flags.probe_every(
+        30, "Training steps from one look at the validation pieces to the next."
     )
     piece: int = launch.flag(
         0,
-        "The test piece that a net goes on with, counted from 0.",
+        "Number of the test piece that a net continues, from 0.",
         lower_bound=0,
         upper_bound=1_000_000,
     )
@@ -160,16 +149,16 @@ def publish(
 
 def load(config: Config) -> Chorales:
     """The chorales, after a check of what the flags ask of them."""
-    if not config.data_dir:
-        raise launch.UsageError(
-            f"flag --data_dir: expected the folder that holds {chorales.FILE}; got "
-            f"none ({chorales.HINT})"
-        )
     for name in ("input_dropout", "recurrent_dropout"):
         if (rate := getattr(config, name)) >= 1:
             raise launch.UsageError(
                 f"flag --{name}: expected a rate from 0 to below 1; got {rate}"
             )
+    if not config.data_dir:
+        raise launch.UsageError(
+            f"flag --data_dir: expected the folder that holds {chorales.FILE}; got "
+            f"none ({chorales.HINT})"
+        )
     if config.temperature == 0:
         raise launch.UsageError("flag --temperature: expected a number above 0; got 0")
     data = chorales.load(config.data_dir)
@@ -297,21 +286,6 @@ def log_music(music: Music, config: Config, results: Run) -> None:
         piece=music.piece,
         given=music.given,
         keys=[np.flatnonzero(step).tolist() for step in music.roll],
-    )
-
-
-def caption(config: Config, data: Chorales) -> str:
-    """What was done, so that the figures can stand alone."""
-    sizes = ", ".join(str(len(part.lengths)) for part in data[:3])
-    count = len(config.seeds)
-    return (
-        f"Chorales of Bach, a quarter note a step; {sizes} pieces to learn from, to "
-        f"choose the step of training by, and to judge by. Dropout "
-        f"{config.input_dropout:g} of inputs, {config.recurrent_dropout:g} of what "
-        f"recurrent weights read; {config.optimizer}, rate {config.learning_rate:g} "
-        f"falling to 0, {config.steps} steps of {config.batch_size} pieces, clip norm "
-        f"{config.clip_norm:g}. Negative log-likelihood: the sum over 88 keys, the "
-        f"mean over steps. {f'{count} seeds' if count > 1 else 'One seed'}."
     )
 
 

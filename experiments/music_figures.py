@@ -1,7 +1,7 @@
 """The figures and the table of polyphonic music."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool
@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from experiments import midi, report
 from experiments.music_verdicts import BAI, BEFORE, Study, overfit, title
 from experiments.verdicts import interval
+from train.data.chorales import Chorales
 
 
 class Music(NamedTuple):
@@ -209,3 +210,18 @@ def draw_learning(
     lines += "pieces."
     report.caption(figure, caption + lines)
     return figure
+
+
+def caption(config: Any, data: Chorales) -> str:
+    """The training, so that the figures can be read alone."""
+    sizes = ", ".join(str(len(part.lengths)) for part in data[:3])
+    count = len(config.seeds)
+    return (
+        f"Chorales of Bach, a quarter note a step; {sizes} pieces to learn from, to "
+        f"choose the step of training by, and to judge by. Dropout "
+        f"{config.input_dropout:g} of inputs, {config.recurrent_dropout:g} of what "
+        f"recurrent weights read; {config.optimizer}, rate {config.learning_rate:g} "
+        f"falling to 0, {config.steps} steps of {config.batch_size} pieces, clip norm "
+        f"{config.clip_norm:g}. Negative log-likelihood: the sum over 88 keys, the "
+        f"mean over steps. {f'{count} seeds' if count > 1 else 'One seed'}."
+    )

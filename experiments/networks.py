@@ -23,7 +23,8 @@ def network(config: Any, shape: Sequence[int]) -> tuple[Sequential, list[blocks.
         launch.UsageError: There is none, or it does not take such images.
     """
     side = min(shape[:-1])
-    if config.kernel_size > side:
+    # With padding "valid" the summary says which layer does not fit.
+    if config.kernel_size > side and config.padding != "valid":
         raise launch.UsageError(
             f"flag --kernel_size: expected at most {side}, the width of an image; got "
             f"{config.kernel_size}"

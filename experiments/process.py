@@ -1,4 +1,4 @@
-"""The process of a command: its streams, its signals, its path, its last word.
+"""The process of a command: streams, signals, import path, last message.
 
 All of it is set up before anything slow is imported, so that a mistake, or Ctrl-C, is
 answered at once. A program that imports `experiments` as a library is left alone.
@@ -53,7 +53,7 @@ def begin(module: str) -> None:
 
 
 def began() -> bool:
-    """Whether this process is a command."""
+    """True if this process is a command."""
     return _began
 
 
@@ -61,7 +61,7 @@ def leave(name: str, sentence: str, code: int) -> typing.NoReturn:
     """Say why a command ends, and end it.
 
     Args:
-        name: Of the experiment.
+        name: Name of the experiment.
         sentence: Why.
         code: The exit code.
     """
@@ -115,7 +115,7 @@ def keep_traceback(error: BaseException, folder: pathlib.Path | None = None) -> 
 
 
 def sentence(error: BaseException, most: int = 300) -> str:
-    r"""What an exception says, in one line of moderate length.
+    r"""The message of an exception, in one line of moderate length.
 
     Example:
         >>> sentence(ValueError("one line\n  and another"))
@@ -143,7 +143,7 @@ def _unhandled(
     error: BaseException,
     trace: types.TracebackType | None,
 ) -> None:
-    """What is said of an exception that came before `launch.main` could handle it."""
+    """Report an exception that came before `launch.main` could handle it."""
     if isinstance(error, KeyboardInterrupt):
         streams.say(f"{signals.command}: interrupted")
         os._exit(130)

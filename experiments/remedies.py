@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import nets
-from experiments import launch, machine, page, training
+from experiments import common_flags, launch, machine, page, training
 from experiments import remedy_figures as figures
 from experiments.remedy_bench import HELD_OUT, MEASURED, Bench, read
 from experiments.remedy_figures import Outcome
@@ -39,16 +39,14 @@ class Config(training.Config):
         ["clip", "pascanu", "flossing", "h_detach", "identity", "orthogonal", "chrono"],
         "Which: clip, pascanu, flossing, h_detach, identity, orthogonal, chrono.",
     )
-    features: int = launch.flag(32, "Hidden units.", lower_bound=1, upper_bound=16_384)
+    features: int = common_flags.features(32)
     length: int = launch.flag(
         50, "Steps of a sequence.", lower_bound=3, upper_bound=100_000
     )
     examples: int = launch.flag(
         4096, "Sequences to train on.", lower_bound=1, upper_bound=1_000_000
     )
-    steps: int = launch.flag(
-        250, "Training steps.", lower_bound=1, upper_bound=10_000_000
-    )
+    steps: int = common_flags.steps(250)
     clip_norm: float = launch.flag(
         0.3,
         "Largest norm of the gradient that `clip` lets pass.",
@@ -56,11 +54,14 @@ class Config(training.Config):
         upper_bound=1e30,
     )
     pascanu_weight: float = launch.flag(
-        0.01, "Of Omega beside the loss.", lower_bound=0.0, upper_bound=1e12
+        0.01,
+        "Weight of Omega, which is added to the loss.",
+        lower_bound=0.0,
+        upper_bound=1e12,
     )
     flossing_weight: float = launch.flag(
         1.0,
-        "Of the squared exponents beside the loss.",
+        "Weight of the squared exponents, which are added to the loss.",
         lower_bound=0.0,
         upper_bound=1e12,
     )

@@ -13,13 +13,13 @@ VALID = "validation_"  # begins names of what is measured on a validation set
 
 
 class Search(NamedTuple):
-    """What combinations are compared by.
+    """Metric by which combinations are compared.
 
     Attributes:
         metric: Name of the number.
         goal: "max" or "min".
         where: Labels of the rows that count, such as {"cell": "lstm"}; {} for all.
-        splits: Whether trials run with `--evaluate_on=validation`, and the best of them
+        splits: True if trials run with `--evaluate_on=validation`, and the best of them
             again on the test set.
     """
 
@@ -49,11 +49,11 @@ class Search(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """What a trial scored.
+    """Scores of a trial.
 
     Attributes:
-        scores: What selects, one number a seed; nan where training diverged.
-        test: What is reported, if the same run measures it.
+        scores: Numbers that select, one per seed; nan where training diverged.
+        test: Numbers that are reported, if the same run measures them.
         means: The labels over which the scores are means, in words; "" if none.
     """
 
@@ -70,11 +70,11 @@ def read(rows: Sequence[dict[str, Any]], search: Search) -> Scored:
     unless `where` asks for them.
 
     Args:
-        rows: Of its metrics.jsonl.
-        search: What is read.
+        rows: Rows of its metrics.jsonl.
+        search: Metric to read.
 
     Returns:
-        A number a seed; one number if the run does not log seeds.
+        One number per seed; one number if the run does not log seeds.
 
     Raises:
         launch.UsageError: There is no such number.
@@ -127,7 +127,7 @@ def _last(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _value(row: Mapping[str, Any], metric: str) -> Any:
-    """What a row has under a name, of a list or a table after a dot; "" if nothing."""
+    """Value in a row by name, in a list or table after a dot; "" if there is none."""
     found: Any = row
     for part in [metric] if metric in row else metric.split("."):
         try:
@@ -138,7 +138,7 @@ def _value(row: Mapping[str, Any], metric: str) -> Any:
 
 
 def _is_score(value: Any) -> bool:
-    """Whether it is a number, or null, as which a number that is not finite is kept."""
+    """True for a number, and for null, which stores one that is not finite."""
     return value is None or type(value) in (int, float)
 
 

@@ -24,7 +24,7 @@ def run(words: Sequence[str], **options: Any) -> int:
     """Run another command to its end, which a signal to this one ends too.
 
     Args:
-        words: Of its command line.
+        words: Words of its command line.
         **options: As in `subprocess.Popen`.
 
     Returns:
@@ -94,7 +94,7 @@ def _stop(number: int) -> None:
             with contextlib.suppress(Exception):
                 words.append(ask())
         word = SIGNALS[signal.Signals(number).name]
-        line = "\n" if os.isatty(2) else ""  # a bar may stand there
+        line = "\n" if os.isatty(2) else ""  # after a progress bar
         text = f"{line}{command}: {word}{''.join(words)}\n"
         with contextlib.suppress(OSError):
             os.write(2, text.encode("utf-8", "backslashreplace"))

@@ -19,7 +19,7 @@ from jaxtyping import Array, Float
 from tqdm import tqdm
 
 import nets
-from experiments import cells, launch, page, spectra_figures
+from experiments import cells, common_flags, launch, page, spectra_figures
 from experiments.spectra_figures import NEAR, Spectra
 from nets import Cell, flow
 from nets.types import Params
@@ -64,10 +64,8 @@ class Config:
         lower_bound=1,
         upper_bound=65_536,
     )
-    seeds: list[int] = launch.flag(
-        [0, 1, 2],
-        "Seeds, each parameters and sequences of their own.",
-        upper_bound=2**32 - 1,
+    seeds: list[int] = common_flags.seeds(
+        [0, 1, 2], "Seeds, each with separate parameters and sequences."
     )
 
 

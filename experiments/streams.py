@@ -12,7 +12,7 @@ def say(sentence: str) -> None:
     """Write a line to standard error, if it can be written to.
 
     Args:
-        sentence: What to say.
+        sentence: Text to print.
     """
     with contextlib.suppress(OSError, ValueError, AttributeError):
         sys.stderr.write(f"{sentence}\n")
@@ -36,7 +36,7 @@ def open_all() -> None:
 
 
 class _Forgiving(io.TextIOBase):
-    """A stream that may be closed, full, or unable to say a character."""
+    """A stream that may be closed, full, or unable to encode a character."""
 
     def __init__(self, stream: typing.TextIO):
         self._stream = stream
@@ -76,7 +76,7 @@ class _Forgiving(io.TextIOBase):
         return self._stream.fileno()
 
     def is_file(self) -> bool:
-        """Whether it is the standard output that Python flushes at its end."""
+        """True for the standard output that Python flushes at its end."""
         return self._stream is sys.__stdout__
 
     @property

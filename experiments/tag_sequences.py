@@ -20,7 +20,15 @@ import numpy as np
 import optax
 from jaxtyping import Array
 
-from experiments import cells, launch, page, report, tagging_figures, training
+from experiments import (
+    cells,
+    common_flags,
+    launch,
+    page,
+    report,
+    tagging_figures,
+    training,
+)
 from experiments.tagging_figures import WAYS, Tagged
 from nets import Cell
 from nets.models import SequenceTagger
@@ -38,23 +46,15 @@ class Config(training.Config):
     cell: str = launch.flag(
         "gru", "A name in nets.CELLS, or package.module:name of your own."
     )
-    seeds: list[int] = launch.flag(
-        [0, 1, 2, 3],
-        "Seeds, each a model and an order of the data of its own.",
-        upper_bound=2**32 - 1,
-    )
-    features: int = launch.flag(
-        64, "Hidden units of each direction.", lower_bound=2, upper_bound=16_384
+    seeds: list[int] = common_flags.seeds([0, 1, 2, 3])
+    features: int = common_flags.features(
+        64, "Hidden units of each direction.", least=2
     )
     length: int = launch.flag(
         64, "Letters of a window.", lower_bound=2, upper_bound=100_000
     )
-    batch_size: int = launch.flag(
-        32, "Windows a step.", lower_bound=1, upper_bound=1_000_000
-    )
-    steps: int = launch.flag(
-        600, "Training steps (95 are an epoch).", lower_bound=1, upper_bound=10_000_000
-    )
+    batch_size: int = common_flags.batch_size(32, "Windows a step.")
+    steps: int = common_flags.steps(600, "Training steps (95 are an epoch).")
 
 
 class Scores(NamedTuple):

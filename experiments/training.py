@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -10,10 +10,9 @@ import optax
 from flax import linen as nn
 from jaxtyping import Array
 
-from experiments import launch, machine
+from experiments import common_flags, launch, machine
 from train import OPTIMIZERS, Fitted, Run, fit, make_optimizer
 
-MOST_STEPS = 10_000_000  # all are laid out beforehand
 TEST, VALIDATION = "test", "validation"
 VALIDATED = 5  # one training example in so many is for validation
 
@@ -25,27 +24,12 @@ Data = TypeVar("Data")
 class Config:
     """The flags of every experiment that trains; its own `Config` is made of this."""
 
-    seeds: list[int] = launch.flag(
-        [0, 1, 2],
-        "Seeds, each a model and an order of the data of its own.",
-        upper_bound=2**32 - 1,
-    )
+    seeds: list[int] = common_flags.seeds([0, 1, 2])
     optimizer: str = launch.flag("adam", "From optax.", choices=tuple(OPTIMIZERS))
-    learning_rate: float = launch.flag(
-        3e-3, "Its step size.", lower_bound=0.0, upper_bound=1e30
-    )
-    clip_norm: float = launch.flag(
-        1.0,
-        "Largest norm of the gradient, 0 to clip nothing.",
-        lower_bound=0.0,
-        upper_bound=1e30,
-    )
-    batch_size: int = launch.flag(
-        64, "Examples a step.", lower_bound=1, upper_bound=1_000_000
-    )
-    steps: int = launch.flag(
-        840, "Training steps.", lower_bound=1, upper_bound=10_000_000
-    )
+    learning_rate: float = common_flags.learning_rate(3e-3)
+    clip_norm: float = common_flags.clip_norm(1.0)
+    batch_size: int = common_flags.batch_size(64)
+    steps: int = common_flags.steps(840)
     evaluate_on: str = launch.flag(
         TEST,
         "Set that held-out numbers are measured on: the test set, or a validation set "
@@ -88,8 +72,8 @@ def check(config: Config, examples: int, of: str) -> None:
 
     Args:
         config: The flags.
-        examples: How many there are to train on.
-        of: What they are, in a word.
+        examples: Number of training examples.
+        of: Noun for the examples.
 
     Raises:
         launch.UsageError: The batch or the steps are too many, or a seed is none.
@@ -99,9 +83,10 @@ def check(config: Config, examples: int, of: str) -> None:
             f"flag --batch_size: expected at most {examples}, the training {of}; got "
             f"{config.batch_size}"
         )
-    if config.steps > MOST_STEPS:
+    if config.steps > common_flags.MOST_STEPS:
         raise launch.UsageError(
-            f"flag --steps: expected at most {MOST_STEPS:,}; got {config.steps}"
+            f"flag --steps: expected at most {common_flags.MOST_STEPS:,}; got "
+            f"{config.steps}"
         )
     if not all(0 <= seed < 2**32 for seed in config.seeds):
         raise launch.UsageError(
@@ -154,6 +139,37 @@ def count(model: nn.Module, example: Array) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(shapes))
 
 
+def logits(model: nn.Module, params: Any, xs: Array) -> Array:
+    """Logits of every example, [examples, ..., classes].
+
+    Args:
+        model: A Linen module that returns nothing else.
+        params: Its parameters.
+        xs: Its inputs, [examples, ...].
+    """
+    return cast(Array, model.apply({"params": params}, xs))
+
+
+def loss_of(
+    model: nn.Module, logits: Callable[[Any, Any, Array], Array] = logits
+) -> Callable[[Any, Any, Array], Array]:
+    """The mean cross-entropy of a classifier, as `train` takes it.
+
+    Args:
+        model: A Linen module.
+        logits: A function of the model, its parameters and its inputs.
+
+    Returns:
+        A function of the parameters, a batch of inputs and labels, and a key.
+    """
+
+    def loss_fn(params, batch, key):
+        xs, labels = batch
+        return losses(logits(model, params, xs), labels).mean()
+
+    return loss_fn
+
+
 def train(
     loss_fn: Callable[..., Array],
     params: Any,
@@ -174,13 +190,12 @@ def train(
         params: Of `start`.
         data: A tree of arrays [examples, ...].
         config: The flags.
-        results: Where rows of the kind "training" go.
-        title: Stands before the bar.
-        labels: What else stands in the rows.
-        schedule: What the learning rate is multiplied by, from step to step; by default
-            it stays.
+        results: Run that gets rows of the kind "training".
+        title: Text before the progress bar.
+        labels: Other entries of the rows.
+        schedule: Factor of the learning rate by step; by default 1.
         probe: As in `train.fit`.
-        probe_every: Likewise.
+        probe_every: As in `train.fit`.
 
     Returns:
         A `Fitted`.
@@ -218,11 +233,11 @@ def train_at_rates(
         data: A tree of arrays [examples, ...].
         config: The flags, but for the learning rate.
         rates: Learning rates.
-        title: Stands before the bar.
+        title: Text before the progress bar.
         schedule: As in `train`.
 
     Returns:
-        The parameters, [rates, seeds, ...]; not numbers where training diverged.
+        The parameters, [rates, seeds, ...]; not finite where training diverged.
     """
     count, seeds = len(rates), config.seeds
     fitted = fit(

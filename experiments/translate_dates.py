@@ -17,10 +17,11 @@ import numpy as np
 import optax
 from jaxtyping import Array
 
-from experiments import cells, launch, page, training, translation_figures
+from experiments import cells, common_flags, launch, page, training, translation_figures
 from experiments import translation_verdicts as judged
-from experiments.translation_looks import READS, Looks, look, translate
-from experiments.translation_verdicts import PARTS, PROBED, Study, Written
+from experiments.translation_figures import caption, looks_caption
+from experiments.translation_looks import READS, Looks, look, translate, write
+from experiments.translation_verdicts import PARTS, PROBED, Study
 from nets.models import EncoderDecoder
 from train import Run
 from train.data import dates
@@ -28,9 +29,7 @@ from train.data.date_formats import FORMATS
 from train.data.dates import Dates
 
 ATTENTION = {"with": True, "without": False}
-SOUNDED = "Characters of East Asia are drawn as they sound."
 WIDEST = 100  # sequences of a beam: 2,600 dates then take 1.6 GB
-CHUNK = 4096  # held-out dates that are translated at once
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,9 +43,7 @@ class Config(training.Config):
         ["with", "without"], "Models to train: with, without."
     )
     bidirectional: bool = launch.flag(True, "Read the source from both ends.")
-    features: int = launch.flag(
-        64, "Hidden units of each direction.", lower_bound=1, upper_bound=16_384
-    )
+    features: int = common_flags.features(64, "Hidden units of each direction.")
     embedding: int = launch.flag(
         32, "Numbers in a character's vector.", lower_bound=1, upper_bound=16_384
     )
@@ -62,18 +59,11 @@ class Config(training.Config):
     date: str = launch.flag(
         "", "Dates of your own to translate, separated by semicolons."
     )
-    learning_rate: float = launch.flag(
-        1e-2,
-        "The highest, after a twelfth of the steps; it ends at 0.",
-        lower_bound=0.0,
-        upper_bound=1e30,
+    learning_rate: float = common_flags.learning_rate(
+        1e-2, "The highest, after a twelfth of the steps; it ends at 0."
     )
-    batch_size: int = launch.flag(
-        32, "Dates a step.", lower_bound=1, upper_bound=1_000_000
-    )
-    steps: int = launch.flag(
-        1200, "Training steps.", lower_bound=1, upper_bound=10_000_000
-    )
+    batch_size: int = common_flags.batch_size(32, "Dates a step.")
+    steps: int = common_flags.steps(1200)
 
 
 def run(config: Config, results: Run) -> None:
@@ -207,32 +197,6 @@ def study(
     )
 
 
-def write(
-    model: EncoderDecoder, params: Any, test: Dates, width: int
-) -> tuple[Written, Written]:
-    """What the models of all seeds write for held-out dates, greedy and by a beam."""
-
-    @jax.jit
-    def translate_all(params, sources, lengths):  # one seed after another
-        def one(p):
-            return [translate(model, p, sources, lengths, w) for w in (1, width)]
-
-        return jax.lax.map(one, params)
-
-    found = []  # in chunks, to save memory
-    for at in range(0, len(test.sources), CHUNK):
-        chunk = slice(at, at + CHUNK)
-        found.append(translate_all(params, test.sources[chunk], test.lengths[chunk]))
-    greedy, beam = (
-        Written(
-            np.concatenate([one.sequences[..., 0, :] for one in chunks], axis=1),
-            np.concatenate([one.log_probabilities[..., 0] for one in chunks], axis=1),
-        )
-        for chunks in zip(*found, strict=True)
-    )
-    return greedy, beam
-
-
 def log(
     studies: list[Study],
     looks: Looks | None,
@@ -315,34 +279,6 @@ def publish(
     )
     print("\n\n".join(table.text() for table in tables.values()))
     print("\n".join(["", *(verdict.text() for verdict in verdicts)]))
-
-
-def caption(config: Config) -> str:
-    """What was done, so that the figure can stand alone."""
-    ways = "both ways" if config.bidirectional else "one way"
-    return (
-        f"{config.cell}, {config.features} units, reading {ways}; {config.optimizer}, "
-        f"rate {config.learning_rate:g}, rising for a twelfth of the steps and then "
-        f"falling as a cosine to 0, {config.steps} steps of {config.batch_size} out of "
-        f"{config.examples:,} dates, clip norm {config.clip_norm:g}. Left: "
-        f"{min(PROBED, config.held_out)} held-out dates, greedy. Right: "
-        f"{config.held_out:,}, greedy. Lines and dots: means over "
-        f"{len(config.seeds)} seeds; bands and bars: their range. Held out are days, "
-        f"in every format: one in five from 1900 to 2099. {SOUNDED}"
-    )
-
-
-def looks_caption(config: Config) -> str:
-    """What the maps of the attention show."""
-    return (
-        "Maps: one held-out day in four formats; each row is a character that seed "
-        f"{config.seeds[0]} writes, each column one that it reads, white 0, blue 1 (a "
-        f"row adds up to 1). {SOUNDED} Below: of the attention while a part is "
-        "written, the share on each part of the source, over "
-        f"{config.held_out:,} held-out dates and all seeds. An encoder's output knows "
-        "its neighbours too: where it looks is where it finds out, not always where it "
-        "is written."
-    )
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import datetime
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -11,7 +12,7 @@ from matplotlib.figure import Figure
 
 from experiments import report
 from experiments.translation_looks import READS, Looks
-from experiments.translation_verdicts import GOAL, PARTS, Study
+from experiments.translation_verdicts import GOAL, PARTS, PROBED, Study
 from train.data.date_formats import FORMATS, written
 from train.data.dates import Dates
 
@@ -23,6 +24,7 @@ SOUNDS = {
     "Chinese": "年nián 月yuè 日rì 星xīng 期qī \u3007líng 一yī 二èr 三sān 四sì 五wǔ "
     "六liù 七qī 八bā 九jiǔ 十shí",
 }
+SOUNDED = "Characters of East Asia are drawn as they sound."
 
 
 def sounded(text: str, language: str) -> list[str]:
@@ -172,3 +174,31 @@ def mean(axis: Axes, looks: Looks) -> None:
     axis.set_xticks(range(len(READS)), READS)
     axis.set_yticks(range(len(PARTS)), list(PARTS))
     axis.set(title="all held-out dates, all seeds", xlabel="read", ylabel="written")
+
+
+def caption(config: Any) -> str:
+    """The training, so that the figure can be read alone."""
+    ways = "both ways" if config.bidirectional else "one way"
+    return (
+        f"{config.cell}, {config.features} units, reading {ways}; {config.optimizer}, "
+        f"rate {config.learning_rate:g}, rising for a twelfth of the steps and then "
+        f"falling as a cosine to 0, {config.steps} steps of {config.batch_size} out of "
+        f"{config.examples:,} dates, clip norm {config.clip_norm:g}. Left: "
+        f"{min(PROBED, config.held_out)} held-out dates, greedy. Right: "
+        f"{config.held_out:,}, greedy. Lines and dots: means over "
+        f"{len(config.seeds)} seeds; bands and bars: their range. Held out are days, "
+        f"in every format: one in five from 1900 to 2099. {SOUNDED}"
+    )
+
+
+def looks_caption(config: Any) -> str:
+    """Explanation of the maps of the attention."""
+    return (
+        "Maps: one held-out day in four formats; each row is a character that seed "
+        f"{config.seeds[0]} writes, each column one that it reads, white 0, blue 1 (a "
+        f"row adds up to 1). {SOUNDED} Below: of the attention while a part is "
+        "written, the share on each part of the source, over "
+        f"{config.held_out:,} held-out dates and all seeds. An encoder's output knows "
+        "its neighbours too: where it looks is where it finds out, not always where it "
+        "is written."
+    )

@@ -1,4 +1,4 @@
-"""Where a model looks while it writes a date."""
+"""The dates that a model writes, and where it looks while it writes them."""
 
 import datetime
 from collections.abc import Sequence
@@ -10,13 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from experiments.translation_verdicts import PARTS, Study
+from experiments.translation_verdicts import PARTS, Study, Written
 from nets.models import Beam, EncoderDecoder, beam_search
 from train.data import dates
 from train.data.date_formats import FORMATS, parts, written
 from train.data.dates import Dates
 
 READS = "year", "month", "day", "weekday", "rest"  # the parts of a source
+CHUNK = 4096  # held-out dates that are translated at once
 SHOWN = 4, 10, 17, 20  # formats whose attention is drawn
 
 
@@ -94,3 +95,29 @@ def reads(test: Dates) -> Float[np.ndarray, "examples length parts"]:
             found[i, where, READS.index(says)] = 1
     found[..., -1] = 1 - found.sum(axis=-1)
     return found
+
+
+def write(
+    model: EncoderDecoder, params: Any, test: Dates, width: int
+) -> tuple[Written, Written]:
+    """Translations of held-out dates by all seeds, greedy and by a beam."""
+
+    @jax.jit
+    def translate_all(params, sources, lengths):  # one seed after another
+        def one(p):
+            return [translate(model, p, sources, lengths, w) for w in (1, width)]
+
+        return jax.lax.map(one, params)
+
+    found = []  # in chunks, to save memory
+    for at in range(0, len(test.sources), CHUNK):
+        chunk = slice(at, at + CHUNK)
+        found.append(translate_all(params, test.sources[chunk], test.lengths[chunk]))
+    greedy, beam = (
+        Written(
+            np.concatenate([one.sequences[..., 0, :] for one in chunks], axis=1),
+            np.concatenate([one.log_probabilities[..., 0] for one in chunks], axis=1),
+        )
+        for chunks in zip(*found, strict=True)
+    )
+    return greedy, beam

@@ -86,12 +86,12 @@ def measure(
     Args:
         module: The experiment.
         trials: Those of the group that are left to do.
-        search: What is read.
+        search: Metric to read.
         results: Where each run gets a folder, in "runs".
         named: End of the names of these folders.
 
     Returns:
-        A `Scored` a trial; of nan for a model that diverged.
+        One `Scored` per trial; nan for a model that diverged.
 
     Raises:
         launch.UsageError: The experiment does not log what is searched by.

@@ -23,6 +23,7 @@ from jaxtyping import Array
 from threadpoolctl import threadpool_limits
 
 from experiments import (
+    common_flags,
     launch,
     page,
     report,
@@ -62,23 +63,14 @@ class Config(training.Config):
     trained_schemes: list[str] = launch.flag(
         ["orthogonal", "he", "torch"], "Which of the schemes are trained too; or none."
     )
-    seeds: list[int] = launch.flag(
-        [0, 1, 2, 3, 4],
-        "Seeds, each a model and an order of the data of its own.",
-        upper_bound=2**32 - 1,
+    seeds: list[int] = common_flags.seeds([0, 1, 2, 3, 4])
+    learning_rate: float = common_flags.learning_rate(
+        3e-3, "The step size of recurrent nets."
     )
-    learning_rate: float = launch.flag(
-        3e-3, "The step size of recurrent nets.", lower_bound=0.0, upper_bound=1e30
+    feed_forward_rate: float = common_flags.learning_rate(
+        3e-4, "That of feed-forward ones, which so deep learn at less."
     )
-    feed_forward_rate: float = launch.flag(
-        3e-4,
-        "That of feed-forward ones, which so deep learn at less.",
-        lower_bound=0.0,
-        upper_bound=1e30,
-    )
-    steps: int = launch.flag(
-        280, "Training steps (14 are an epoch).", lower_bound=1, upper_bound=10_000_000
-    )
+    steps: int = common_flags.steps(280, "Training steps (14 are an epoch).")
 
 
 def run(config: Config, results: Run) -> None:

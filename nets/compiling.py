@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 LIMIT = 128  # programs that are kept for a function; the oldest is dropped first
 SCALARS = bool, int, float, complex, str, bytes
-# What a program raises that hangs on the value of an array, as `if params.gain > 1` in
+# Errors of a program that depends on the value of an array, as `if params.gain > 1` in
 # a cell's step does: it runs without jit, where arrays have values.
 NEEDS_VALUES = (
     jax.errors.ConcretizationTypeError,
@@ -131,7 +131,7 @@ def _is_array(leaf: Any) -> bool:
 
 
 def _fixed(leaf: Any, forget: Callable[[Any], None] | None = None) -> Any:
-    """What stands in a key for a leaf that is fixed in the program; None for arrays."""
+    """Key of a leaf that is fixed in the program; None for arrays."""
     if _is_array(leaf):
         return None
     if type(leaf) in SCALARS:  # 1 is no True, 0.0 no -0.0, and nan is nan

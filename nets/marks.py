@@ -76,7 +76,7 @@ def with_marks(
 
     Marks are found wherever they are in the step's program: in the open, inside
     `jax.jit` and `jax.checkpoint`, and inside a `scan` (or a `fori_loop` of a fixed
-    number of steps), which is unrolled, so that each iteration has marks of its own.
+    number of steps), which is unrolled, so that each iteration has separate marks.
     Where the same is not possible, they are refused and not passed over.
 
     Args:
@@ -172,7 +172,7 @@ def _run(program: ClosedJaxpr, inputs: list, change, marked: list) -> list:
 
 
 def _has_marks(jaxpr: Jaxpr) -> bool:
-    """Whether anything is marked in a program, at any depth."""
+    """True if anything is marked in a program, at any depth."""
     return any(
         _mark(equation) is not None or any(map(_has_marks, programs_of(equation)))
         for equation in jaxpr.eqns

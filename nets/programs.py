@@ -13,7 +13,7 @@ def inside(equation: JaxprEqn) -> ClosedJaxpr | None:
     """The program of a `jax.jit` or a `jax.checkpoint`, which can be looked into.
 
     Args:
-        equation: Of a traced program.
+        equation: Equation of a traced program.
 
     Returns:
         The program; None for any other operation.
@@ -58,7 +58,7 @@ def programs_of(equation: JaxprEqn) -> Iterator[Jaxpr]:
     """All programs that an equation carries, such as the branches of a `cond`.
 
     Args:
-        equation: Of a traced program.
+        equation: Equation of a traced program.
 
     Yields:
         Each program, without its constants.

@@ -1,4 +1,4 @@
-"""What a function sees beside its arguments, so that two moments can be compared."""
+"""Variables that a function reads beside its arguments, to detect changes."""
 
 import dis
 import functools
@@ -30,14 +30,14 @@ LIBRARIES = (
 
 
 class UnknownError(Exception):
-    """Its argument is something of which it cannot be told whether it has changed."""
+    """Raised for a value whose changes cannot be detected."""
 
 
 def snapshot(value: Any) -> Any:
-    """What a value is made of: equal to a later one if nothing has changed since.
+    """Snapshot of a value: equal to a later one if nothing has changed since.
 
     A function is made of its defaults, of what it closes over, and of the globals that
-    it reads; a class of its attributes, an object of its own and of its class. Modules
+    it reads; a class of its attributes, an object of its attributes and class. Modules
     and what is in installed libraries are taken to be constant. Arrays of JAX are
     compared by identity, those of NumPy by their numbers; functions and classes are
     referred to weakly.
@@ -98,7 +98,7 @@ def _of(value: Any, seen: dict[int, tuple[int, Any]]) -> Any:
 
 
 def _parts(value, of):
-    """What a function, a class, a container or an object is made of."""
+    """Snapshot of a function, a class, a container or an object."""
     if isinstance(value, types.FunctionType):
         return weakref.ref(value), *_surroundings(value, of)
     if isinstance(value, types.BuiltinFunctionType):  # a method of its __self__, if any

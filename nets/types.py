@@ -236,7 +236,7 @@ def _hold(thing: Any, options: Any, key: Any, holders: dict, place: int) -> None
 
 
 def _leaves(value: Any) -> Iterator[Any]:
-    """What is in a tuple, at any depth."""
+    """Items of a tuple, at any depth."""
     if isinstance(value, tuple):
         for part in value:
             yield from _leaves(part)
@@ -245,7 +245,7 @@ def _leaves(value: Any) -> Iterator[Any]:
 
 
 def _is_plain(value: Any, seen: tuple[Any, ...] = ()) -> bool:
-    """Whether it keeps nothing alive that is not there in any case."""
+    """True if it keeps nothing alive that would not live anyway."""
     if any(value is one for one in seen) or isinstance(value, PLAIN):
         return True
     if _is_named(value):
@@ -268,7 +268,7 @@ def _is_plain(value: Any, seen: tuple[Any, ...] = ()) -> bool:
 
 
 def _is_named(value: Any) -> bool:
-    """Whether its module has it by its name, as what no function made."""
+    """True if its module has it by its name, so that no function made it."""
     module = sys.modules.get(getattr(value, "__module__", None) or "")
     return getattr(module, getattr(value, "__qualname__", ""), None) is value
 

@@ -2,7 +2,8 @@
 
 from train.clipping import ClipReport, clip_report, reported_clip
 from train.data.errors import DataError
-from train.fit import Fitted, NonFiniteError, Probes, fit
+from train.finite import NonFiniteError
+from train.fit import Fitted, Probes, fit
 from train.optimizers import OPTIMIZERS, make_optimizer
 from train.results import ResultsError, Run, new_run, read_rows
 from train.step import Metrics, TrainState, init_state, make_step

@@ -1,7 +1,6 @@
 """The training loop: many steps in one jitted scan, many seeds in one vmap."""
 
 import functools
-import operator
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -15,7 +14,8 @@ from jaxtyping import ArrayLike, Int, PyTree
 from tqdm import tqdm
 
 from train.data.batches import epochs
-from train.step import LossFn, Metrics, Params, TrainState, init_state, make_step
+from train.finite import blame, check_parameters
+from train.step import LossFn, Metrics, Params, init_state, make_step
 
 OptimizerOf = Callable[[Any], optax.GradientTransformation]
 
@@ -48,23 +48,6 @@ class Fitted(NamedTuple):
     opt_state: optax.OptState
     seconds_per_step: float
     probes: Probes | None
-
-
-class NonFiniteError(ArithmeticError):
-    """A loss, a gradient or a parameter became infinite or not a number.
-
-    Attributes:
-        step: The step, counted from 1, that met it.
-        seed: The seed of the training that met it.
-        tensor: Its name.
-    """
-
-    def __init__(self, step: int, seed: int, tensor: str):
-        self.step, self.seed, self.tensor = step, seed, tensor
-        super().__init__(
-            f"step {step}, seed {seed}: {tensor} is not finite; a smaller learning "
-            "rate or a smaller clip norm may help"
-        )
 
 
 def fit(
@@ -131,34 +114,12 @@ def fit(
     examples = _check((params, hyperparameters), data, seeds, steps, steps_per_call)
     if probe_every < 1:
         raise ValueError(f"expected probe_every of at least 1 step; got {probe_every}")
-    keys = jnp.stack([jax.random.key(seed) for seed in seeds])
-    order_keys, loss_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
-    order = jax.vmap(lambda key: epochs(key, examples, batch_size, steps), out_axes=1)(
-        order_keys
-    )  # [steps, seeds, batch_size]
-    make = optimizer if callable(optimizer) else lambda _: optimizer
-
-    def start_one(h, p, k):
-        return init_state(make(h), p, k)
-
-    def step_one(h, state, indices, data):
-        batch = jax.tree.map(lambda array: array[indices], data)
-        return make_step(loss_fn, make(h))(state, batch)
-
-    states = jax.vmap(start_one)(hyperparameters, params, loss_keys)
+    order, loss_keys = _draw(seeds, examples, batch_size, steps)
+    begin, step = _models(loss_fn, optimizer, hyperparameters)
+    states = begin(params, loss_keys)
     data = jax.tree.map(jnp.asarray, data)
-    step = partial(jax.vmap(step_one, in_axes=(0, 0, 0, None)), hyperparameters)
-
     probed = np.arange(steps) % probe_every == 0
-
-    @jax.jit
-    def many_steps(states, order, probed, data):
-        def one_step(states, now):
-            seen = None if probe is None else _look(probe, states.params, now[1])
-            states, metrics = step(states, now[0], data)
-            return states, (metrics, seen)
-
-        return jax.lax.scan(one_step, states, (order, probed))
+    many_steps = _many_steps(step, probe)
 
     @functools.cache  # the last call may be shorter
     def program(length):
@@ -180,26 +141,71 @@ def fit(
             seen.append(jax.tree.map(lambda v, at=looks: np.asarray(v)[at], values))
             good = _record(record, seeds, start, metrics, stop_if_not_finite)
             if good < len(now):
-                raise _blame(step, loss_fn, states, now, data, good, seeds)
+                raise blame(step, loss_fn, states, now, data, good, seeds)
             states = after
             bar.set_postfix(loss=f"{metrics.loss[-1].mean():.3f}", refresh=False)
             bar.update(len(now))
-    for i, seed in enumerate(
-        seeds if stop_if_not_finite else ()
-    ):  # the last update is seen by no later loss
-        last = jax.tree.map(operator.itemgetter(i), states.params)
-        if name := _not_finite("the parameter", last):
-            raise NonFiniteError(steps, seed, name)
-    probes = None
-    if probe is not None:
+    if stop_if_not_finite:
+        check_parameters(states.params, steps, seeds)
+    if probe is None:
+        typical, probes = float(np.median(seconds)), None
+    else:
+        typical = _without_probes(seconds, probed, steps_per_call)
         values = jax.tree.map(lambda *parts: np.concatenate(parts), *seen)
         probes = Probes(np.flatnonzero(probed), values)
-    calls = [
-        probed[i : i + steps_per_call].any() for i in range(0, steps, steps_per_call)
-    ]
-    plain = [s for s, looked in zip(seconds, calls, strict=True) if not looked]
-    typical = float(np.median(plain if probe is not None and plain else seconds))
     return Fitted(states.params, states.opt_state, typical, probes)
+
+
+def _draw(seeds, examples, batch_size, steps):
+    """Order of the examples, [steps, seeds, batch_size], and keys of the losses."""
+    keys = jnp.stack([jax.random.key(seed) for seed in seeds])
+    order_keys, loss_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
+    draw = jax.vmap(lambda key: epochs(key, examples, batch_size, steps), out_axes=1)
+    return draw(order_keys), loss_keys
+
+
+def _models(
+    loss_fn: LossFn,
+    optimizer: optax.GradientTransformation | OptimizerOf,
+    hyperparameters: PyTree,
+):
+    """A function that starts all models, and one that takes a step of each."""
+    make = optimizer if callable(optimizer) else lambda _: optimizer
+
+    def start_one(h, p, k):
+        return init_state(make(h), p, k)
+
+    def step_one(h, state, indices, data):
+        batch = jax.tree.map(lambda array: array[indices], data)
+        return make_step(loss_fn, make(h))(state, batch)
+
+    return (
+        partial(jax.vmap(start_one), hyperparameters),
+        partial(jax.vmap(step_one, in_axes=(0, 0, 0, None)), hyperparameters),
+    )
+
+
+def _many_steps(step, probe):
+    """The jitted program that takes many steps of all models, and probes on the way."""
+
+    @jax.jit
+    def many_steps(states, order, probed, data):
+        def one_step(states, now):
+            seen = None if probe is None else _look(probe, states.params, now[1])
+            states, metrics = step(states, now[0], data)
+            return states, (metrics, seen)
+
+        return jax.lax.scan(one_step, states, (order, probed))
+
+    return many_steps
+
+
+def _without_probes(seconds, probed, steps_per_call) -> float:
+    """Median seconds of a step, over the calls without a probe if there are such."""
+    starts = range(0, len(probed), steps_per_call)
+    looked = [probed[i : i + steps_per_call].any() for i in starts]
+    plain = [s for s, yes in zip(seconds, looked, strict=True) if not yes]
+    return float(np.median(plain or seconds))
 
 
 def _look(probe, params, now):
@@ -244,38 +250,3 @@ def _check(models, data, seeds, steps, steps_per_call) -> int:
     if steps < 1 or steps_per_call < 1:
         raise ValueError(f"expected at least 1 step; got {min(steps, steps_per_call)}")
     return lengths.pop()
-
-
-def _blame(step, loss_fn, states, order, data, good, seeds) -> NonFiniteError:
-    """Take the good steps again, and find what is not finite in the next.
-
-    Only a failed run pays for this: the program itself tells no more than the loss and
-    the norm of the gradient.
-    """
-    every_seed = jax.jit(step)
-    for indices in order[:good]:
-        states, _ = every_seed(states, indices, data)
-    _, metrics = every_seed(states, order[good], data)
-    finite = jnp.isfinite(metrics.loss) & jnp.isfinite(metrics.gradient_norm)
-    worst = int(jnp.argmin(finite))
-    state: TrainState = jax.tree.map(operator.itemgetter(worst), states)
-    batch = jax.tree.map(lambda array: array[order[good, worst]], data)
-    key = jax.random.fold_in(state.key, state.step)
-    loss, gradient = jax.value_and_grad(loss_fn)(state.params, batch, key)
-    name = (
-        _not_finite("the data", batch)
-        or _not_finite("the parameter", state.params)
-        or _not_finite("the loss", loss)
-        or _not_finite("the gradient of", gradient)
-        or "the norm of the gradient"
-    )
-    return NonFiniteError(int(state.step) + 1, seeds[worst], name)
-
-
-def _not_finite(kind: str, tree: PyTree) -> str | None:
-    """The name of the first array in the tree that is not finite."""
-    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        if not bool(jnp.isfinite(leaf).all()):
-            name = jax.tree_util.keystr(path, simple=True, separator=".")
-            return f"{kind} {name}".strip()
-    return None

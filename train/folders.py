@@ -6,7 +6,7 @@ from typing import Any
 
 try:
     import fcntl
-except ImportError:  # Windows: there two runs at once are not told apart
+except ImportError:  # Windows has no such locks
     fcntl = None
 
 LONGEST = 64  # characters, as no file of a run has a name as long
@@ -58,7 +58,7 @@ def unusable(folder: pathlib.Path, error: Exception) -> ResultsError:
 
     Args:
         folder: The folder.
-        error: What the system says.
+        error: Error of the system.
 
     Returns:
         An exception to raise.
@@ -127,7 +127,7 @@ def unlock(handle: int) -> None:
     """Let others have a folder.
 
     Args:
-        handle: Of `lock`.
+        handle: Handle of `lock`.
     """
     if handle >= 0:
         os.close(handle)

@@ -118,7 +118,7 @@ def new_run(
         extends: Names in `config["config"]` that may differ from before, as a run that
             is gone on with adds to what is there. A complete folder is then gone on
             with too, as "FOLDER.unfinished"; if nothing is added, it stays as it was.
-        resumable: Whether an unfinished folder can be resumed, so that it is not set
+        resumable: True if an unfinished folder can be resumed, so that it is not set
             aside, but refused without `resume`.
 
     Yields:
@@ -176,7 +176,7 @@ def _claim(
     """Make the unfinished folder, or say why there can be none.
 
     Returns:
-        Whether it was made of the complete one, and the lock on it.
+        True if it was made of the complete one, and the lock on it.
     """
     again = resume and extend and (run.folder / "config.json").is_file()
     run._new = not again and not run.path.exists()  # may go, if nothing comes of it

@@ -102,9 +102,6 @@ def conv_gru(
     def read(params, x):
         return conv(ConvParams(params.w_i, params.b), x, **options)
 
-    def look_around(w_h, h):
-        return conv(ConvParams(w_h, None), h, padding="same")
-
     def init(key, inputs, features):
         w_i, w_h, b_i, b_h = draw_kernels(
             scheme, key, inputs, features, "rzn", size, recurrent_size
@@ -115,37 +112,50 @@ def conv_gru(
         return ConvGRUParams(w_i, w_h, b_i + jnp.pad(b_hrz, (0, features)), b_hn)
 
     def initial_state(params, x):
-        if (params.b_hn is not None) != reset_after:
-            raise ValueError(
-                f"expected parameters of conv_gru(reset_after={reset_after}); got those"
-                " of the other form: only reset_after=True has b_hn"
-            )
-        zeros = zero_images(x, params.w_i, params.w_h, **options)
-        return ConvGRUState(wide(zeros))
+        _check_form(params, reset_after)
+        return ConvGRUState(wide(zero_images(x, params.w_i, params.w_h, **options)))
 
     def step_reset_after(params, state, x, drop=whole):
         from_x = read(params, x)
-        from_h = look_around(params.w_h, drop(state.hidden).astype(from_x.dtype))
+        from_h = _look_around(params.w_h, drop(state.hidden).astype(from_x.dtype))
         x_r, x_z, x_n = jnp.split(wide(from_x), 3, axis=-1)
         h_r, h_z, h_n = jnp.split(wide(from_h), 3, axis=-1)
         r = gate(jax.nn.sigmoid(x_r + h_r), "reset")
         z = gate(jax.nn.sigmoid(x_z + h_z), "update", keeps=True)
         n = candidate(jnp.tanh(x_n + r * add_bias(*wide(h_n, params.b_hn))))
-        h = ((1 - z) * n + z * wide(state.hidden)).astype(state.hidden.dtype)
-        return ConvGRUState(h), h.astype(from_h.dtype)
+        return _blend(z, n, state.hidden, from_h.dtype)
 
     def step_reset_before(params, state, x, drop=whole):
         from_x, seen = read(params, x), drop(state.hidden)
         w_hrz, w_hn = jnp.split(params.w_h, [2 * seen.shape[-1]], axis=-1)
         x_r, x_z, x_n = jnp.split(wide(from_x), 3, axis=-1)
-        from_h = look_around(w_hrz, seen.astype(from_x.dtype))
+        from_h = _look_around(w_hrz, seen.astype(from_x.dtype))
         h_r, h_z = jnp.split(wide(from_h), 2, axis=-1)
         r = gate(jax.nn.sigmoid(x_r + h_r), "reset")
         z = gate(jax.nn.sigmoid(x_z + h_z), "update", keeps=True)
-        from_h = look_around(w_hn, (r * wide(seen)).astype(from_x.dtype))
+        from_h = _look_around(w_hn, (r * wide(seen)).astype(from_x.dtype))
         n = candidate(jnp.tanh(x_n + wide(from_h)))
-        h = ((1 - z) * n + z * wide(state.hidden)).astype(state.hidden.dtype)
-        return ConvGRUState(h), h.astype(from_h.dtype)
+        return _blend(z, n, state.hidden, from_h.dtype)
 
     step = step_reset_after if reset_after else step_reset_before
     return Cell(init, initial_state, step, space=axes)
+
+
+def _check_form(params, reset_after):
+    """Refuse parameters that the other form of the cell has."""
+    if (params.b_hn is not None) != reset_after:
+        raise ValueError(
+            f"expected parameters of conv_gru(reset_after={reset_after}); got those"
+            " of the other form: only reset_after=True has b_hn"
+        )
+
+
+def _look_around(w_h, h):
+    """W_h * h, as large as h."""
+    return conv(ConvParams(w_h, None), h, padding="same")
+
+
+def _blend(z, n, hidden, dtype):
+    """The new state, (1 - z) n + z h, and the output in a dtype."""
+    h = ((1 - z) * n + z * wide(hidden)).astype(hidden.dtype)
+    return ConvGRUState(h), h.astype(dtype)

@@ -102,15 +102,9 @@ def mlstm(heads: int = 1) -> Cell:
         c = jnp.zeros((*n.shape, n.shape[-1]), n.dtype)
         return MLSTMState(cell=c, normaliser=n, stabiliser=c[..., 0, 0])
 
-    def project(params, x, *names):
-        """What the names of q k v o stand for, [..., heads, d]."""
-        w, b = jnp.split(params.w_i, 4, axis=-1), jnp.split(params.b, 4)
-        made = (add_bias(x @ w["qkvo".index(n)], b["qkvo".index(n)]) for n in names)
-        return [y.reshape(*y.shape[:-1], heads, -1) for y in made]
-
     def coefficients(params, state, xs):
         p, xs, m = wide(params, xs, state.stabiliser)
-        k, v = project(p, xs, "k", "v")
+        k, v = _project(p, xs, heads, "kv")
         k = k / math.sqrt(k.shape[-1])
         i, f = jnp.split(add_bias(xs @ p.w_g, p.b_g), 2, axis=-1)
         f = jax.nn.log_sigmoid(f)
@@ -126,7 +120,7 @@ def mlstm(heads: int = 1) -> Cell:
     def read(params, state, x):
         dtype = jnp.result_type(x, *params)
         p, s, x = wide(params, state, x)
-        q, o = project(p, x, "q", "o")
+        q, o = _project(p, x, heads, "qo")
         # Numerator and denominator times exp(min(m, 0)): no exponential overflows.
         scale = jnp.exp(jnp.minimum(s.stabiliser, 0))[..., None]
         least = jnp.exp(-jnp.maximum(s.stabiliser, 0))[..., None]
@@ -137,6 +131,13 @@ def mlstm(heads: int = 1) -> Cell:
         return h.reshape(*h.shape[:-2], -1).astype(dtype)
 
     return linear_cell(init, initial_state, coefficients, read)
+
+
+def _project(params, x, heads, names):
+    """The projections of these names among q, k, v and o, [..., heads, d]."""
+    w, b = jnp.split(params.w_i, 4, axis=-1), jnp.split(params.b, 4)
+    made = (add_bias(x @ w["qkvo".index(n)], b["qkvo".index(n)]) for n in names)
+    return [y.reshape(*y.shape[:-1], heads, -1) for y in made]
 
 
 def _maxima(f, i, m):

@@ -13,7 +13,7 @@ def wide(dtype: Any) -> Any:
     numbers overflows at 65,504: both are computed in float32, and rounded once.
 
     Args:
-        dtype: Of the numbers.
+        dtype: Dtype of the numbers.
 
     Returns:
         float32 for floating-point numbers of fewer bits, otherwise the dtype itself.

@@ -102,7 +102,7 @@ def taps_of(xs, grid, fill):
 
 
 def reduced(operation, xs, start, grid):
-    """What XLA's own `reduce_window` makes of each window, of one array or several."""
+    """XLA's `reduce_window` over the windows of one array or several."""
     return jax.lax.reduce_window(
         xs,
         jax.tree.map(lambda x, start: np.asarray(start, x.dtype), xs, start),

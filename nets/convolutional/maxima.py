@@ -24,7 +24,7 @@ def maxima(
 
         dy[o, c] / dx[p, c] = 1 where p = find(x)[o, c], else 0
 
-    XLA's own gradient of a pool compares anew, and takes a number that is next to a NaN
+    XLA's gradient of a pool compares again, and takes a number that is next to a NaN
     for the maximum, which is the NaN. It also adds up in the dtype of xs.
 
     Args:
@@ -70,7 +70,7 @@ def _maxima_jvp(largest, find, primals, tangents):
 def better(
     best: Shaped[Array, "..."], found: Shaped[Array, "..."]
 ) -> Bool[Array, "..."]:
-    """Whether what is found is better than the best so far: larger, or not a number.
+    """True where a number is better than the best so far: larger, or not a number.
 
     Args:
         best: The maxima of the places before.
@@ -141,7 +141,7 @@ def global_places(xs: Shaped[Array, "..."]) -> Int32[Array, "..."]:
 
 
 def least(dtype):
-    """What no number of the dtype is smaller than."""
+    """The least number of the dtype."""
     if jnp.issubdtype(dtype, jnp.inexact):
         return -math.inf
     return False if dtype == jnp.bool_ else jnp.iinfo(dtype).min

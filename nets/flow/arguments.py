@@ -1,4 +1,4 @@
-"""Arguments at the door: counts of any integer type, and numbers in enough bits."""
+"""Checks of arguments: counts of any integer type, and numbers in enough bits."""
 
 import operator
 from collections.abc import Sequence
@@ -57,7 +57,7 @@ def coordinates(count: Any, size: int) -> int:
 
 
 def floats(values: ArrayLike | Sequence[Any]) -> Float[Array, "..."]:
-    """Numbers in float32 at the least, in which a sum over many steps can be told.
+    """Numbers in float32 or wider, in which a sum over many steps is accurate.
 
     Args:
         values: Real numbers of any type, lists included.

@@ -127,18 +127,18 @@ def _averaged(found):
 
 
 class Growths(NamedTuple):
-    """How much each direction has grown in each step.
+    """Growth of each direction in each step.
 
     Attributes:
         logs: ln |R_ii|, [time, *batch, count]; -inf from where it is lost.
-        counts: Which steps count, [time, *leading batch axes].
+        counts: True for steps that count, [time, *leading batch axes].
     """
 
     logs: Float[Array, "time *batch count"]
     counts: Bool[Array, "time *batch"]
 
     def _inside(self):
-        """Which steps count, with an axis for each of `logs`."""
+        """`counts`, with an axis for each of `logs`."""
         extra = self.logs.ndim - self.counts.ndim
         return self.counts.reshape(*self.counts.shape, *(1,) * extra)
 
@@ -182,15 +182,15 @@ def growths(
     warmup: SupportsIndex = 0,
     **options: Any,
 ) -> Growths:
-    """What `lyapunov_spectrum` takes the means of; the arguments are its own.
+    """The growths whose means are `lyapunov_spectrum`, with the same arguments.
 
     Args:
         cell: Any `Cell`.
         params: Its parameters.
         xs: The inputs.
         state: The state before the first step.
-        count: How many directions; None for all.
-        warmup: How many steps pass first. What is lost in them is not lost after them.
+        count: Number of directions; None for all.
+        warmup: Number of steps before. A direction lost in them is replaced.
         **options: `lengths`, `mask` and `reverse`.
 
     Returns:

@@ -28,7 +28,7 @@ def log_norms(
         gradients: What `state_gradients` returns: arrays [time, *batch, ...].
         batch_axes: How many axes are batch; all others are the state's, those of space
             in a cell of images too. By default 1, if that leaves the state an axis; a
-            state of one number a sequence, [time, *batch], wants it to be given.
+            state of one number per sequence, [time, *batch], needs it.
             Entries that lack these axes, as a counter that all sequences share, have no
             gradient of one sequence, and are left out.
 
@@ -69,7 +69,7 @@ def log_norms(
         for leaf in leaves
     ]
     sizes = jnp.concatenate(flat, axis=-1)
-    # Told apart by itself: on some processors the largest of nan and 0 is 0.
+    # Checked separately: on some processors the largest of nan and 0 is 0.
     unknown = jnp.isnan(sizes).any(axis=-1)
     largest = jnp.where(unknown, jnp.nan, sizes.max(axis=-1, initial=0.0))
     known = (largest > 0) & (largest < jnp.inf)
@@ -231,7 +231,7 @@ def profile(
         log_norms: Nats, [time, *samples], as by `log_norms`. Where it is -inf, in
             padding say, is left out of the slopes and means; so is a sample with fewer
             than two steps that are not. A sample that is nan or has overflowed is not
-            left out: what is told of it is nan or inf.
+            left out: its result is nan or inf.
         reverse: Whether the cell read from the last step to the first.
 
     Returns:

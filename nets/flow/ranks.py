@@ -35,7 +35,7 @@ class Triangle(NamedTuple):
         q: Orthonormal columns, [*batch, n, count].
         upper: R, [*batch, count, count]; noise in the rows of what is lost.
         growth: ln |R_jj|, [*batch, count]; -inf where lost.
-        order: Which of the columns stands where, [*batch, count].
+        order: Index of the column at each place, [*batch, count].
         doubts: Number of steps in which no more than rounding was left of it,
             [*batch, count]; LOST where it is certain that nothing is left.
     """
@@ -54,7 +54,7 @@ def row_sizes(
 
     Args:
         moved: J Q, all n columns of it, or `count` of them and some of any directions.
-        count: How many of the columns are those of Q.
+        count: Number of columns that belong to Q.
 
     Returns:
         The sizes: known if there are n columns, estimated if there are fewer.
@@ -93,8 +93,8 @@ def triangle(
         rows: |J_i|, to which the errors of each row of `columns` are relative.
         sizes: The same of each column, or None where it is not known.
         order: The columns in the order in which they are to be made orthogonal.
-        doubts: Of each column in that order, from the step before; those that are LOST
-            come last.
+        doubts: As returned by the step before, in that order; those that are LOST come
+            last.
 
     Returns:
         A `Triangle`. It can be differentiated by `columns`, those lost held fixed.
@@ -179,7 +179,7 @@ def _derivative(primals, tangents):
 
 
 class _Errors(NamedTuple):
-    """What the errors of R_jj follow from.
+    """What the errors of R_jj are computed from.
 
     Attributes:
         upper: R, [*batch, count, count].
@@ -217,12 +217,12 @@ class _Errors(NamedTuple):
 
 
 def _along(q, rows):
-    """What errors of the size of `rows` are in the directions of q."""
+    """Errors of the size of `rows`, in the directions of q."""
     return jnp.sqrt(jnp.einsum("...ij,...i->...j", q**2, rows**2, precision=HIGHEST))
 
 
 def _small(errors, lost, above):
-    """Which columns no more than rounding is left of, and which are far above it."""
+    """Columns of which only rounding is left, and columns that are far above it."""
     least = errors.along
     if errors.sizes is not None:
         least = jnp.minimum(least, errors.sizes)
@@ -233,7 +233,7 @@ def _small(errors, lost, above):
 
 
 def _certain(errors, lost, small, clear):
-    """Which of the small columns are lost: the first, and those alike without it.
+    """The small columns that are lost: the first, and those alike without it.
 
     After the first, q_j may be noise, and R_jj may lack what went to that. If a column
     before the first is not clear of its rounding, none is certain but what is 0.

@@ -96,7 +96,7 @@ def _state_gradients(layer, params, xs, loss, state, **options):
 
 
 def is_real(leaf: Any) -> bool:
-    """Whether a leaf of a tree is of real or complex numbers, with a derivative.
+    """True for a leaf of real or complex numbers, which has a derivative.
 
     Args:
         leaf: An array, a number of Python, or anything else, such as a function.

@@ -133,7 +133,7 @@ def _transport(cell, params, xs, state, *, count, reverse, **options):
 
 
 def _moved(jacobian, product, most):
-    """J P, with the errors of J Q as the entries of J tell them."""
+    """J P, with the errors of J Q estimated from the entries of J."""
     moved = jnp.matmul(jacobian, product.q, precision=HIGHEST)
     largest = jnp.abs(jacobian).max(axis=(-2, -1), keepdims=True, initial=0.0)
     squares = (jacobian / jnp.where(largest > 0, largest, 1)) ** 2

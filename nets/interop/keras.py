@@ -40,7 +40,7 @@ def from_keras(weights: Sequence[Any], kind: type) -> Params:
 
     Raises:
         ValueError: The number of arrays, a shape or the kind does not fit; or two cells
-            may also stand on top of each other, as the second reads as many inputs as
+            may also be stacked, as the second reads as many inputs as
             the first has units.
 
     Example:

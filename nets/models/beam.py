@@ -17,7 +17,7 @@ class Beam(NamedTuple):
 
     Attributes:
         sequences: Symbols, [*batch, width, length].
-        log_probabilities: Of each whole sequence, in nats, [*batch, width], float32 at
+        log_probabilities: Sum over each sequence, in nats, [*batch, width], float32 at
             the least, whatever the logits are; minus infinity beside what is no
             sequence, where there are fewer than `width`.
     """

@@ -86,7 +86,7 @@ def as_symbols(name: str, given: ArrayLike) -> Int[Array, "*batch"]:
     """Symbols as int32, or int64 if they are, whatever type of integer they have.
 
     Args:
-        name: What the argument is called.
+        name: Name of the argument.
         given: Integers.
 
     Returns:

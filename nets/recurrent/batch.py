@@ -75,7 +75,7 @@ def with_larger_batch(
         params: Its parameters.
         x: Inputs of one step, or their shapes and dtypes.
         state: The state before the step, likewise.
-        axis: Which axis is made larger.
+        axis: Index of the axis that is made larger.
 
     Returns:
         Trees of `jax.ShapeDtypeStruct`; entries without the axis are as they were. None
@@ -103,7 +103,7 @@ def with_larger_batch(
 
 
 def _is_batch(cell, params, x, state, axis, known):
-    """Whether the step runs at another size of an axis, which it needs to agree in.
+    """True if the step runs at another size of an axis, which it needs to agree in.
 
     `known`: that the axis is none of features, so that the first state is enough.
     """
@@ -124,7 +124,7 @@ def _is_batch(cell, params, x, state, axis, known):
 
 
 def _is_shared(cell, params, x, state, axis):
-    """Whether an axis is of one size in inputs and state, and no other is possible."""
+    """True if an axis has one size in inputs and state, and no other is possible."""
     prefix = _widest(x).shape[: axis + 1]
     alike = [s.shape[: axis + 1] == prefix for s in _moving(state)]
     if not alike or not all(alike):
@@ -135,7 +135,7 @@ def _is_shared(cell, params, x, state, axis):
 
 
 def _entries(cell, params, x, larger, state, prefix, size):
-    """Which entries of the state may have the batch axes `prefix`: the ways to try."""
+    """Entries of the state that may have the batch axes `prefix`: the ways to try."""
     first = _first(cell, params, x, larger, len(prefix) - 1, size)
     if first is not None and any(first):
         return [first]
@@ -148,7 +148,7 @@ def _entries(cell, params, x, larger, state, prefix, size):
 
 
 def _first(cell, params, x, larger, axis, size) -> list[bool] | None:
-    """Which entries of the initial state grow with the inputs; None if unknown."""
+    """Entries of the initial state that grow with the inputs; None if unknown."""
     if cell.initial_state is None:
         return None
     make = lambda x: cell.initial_state(params, x)  # noqa: E731
@@ -196,7 +196,7 @@ def _moving(state: Any) -> list[Any]:
 
 
 def _has(tree: Any, prefix: Sequence[int], axes: int = 0) -> list[bool]:
-    """Which leaves begin with the axes `prefix`, of those with so many axes or more."""
+    """True for leaves that begin with the axes `prefix`, of those with enough axes."""
     return [
         leaf.shape[: len(prefix)] == prefix and len(leaf.shape) >= axes
         for leaf in jax.tree.leaves(tree)

@@ -28,8 +28,8 @@ def following(
     Args:
         step: `state, y = step(old)`.
         old: The state before the step.
-        out: What the step returned for it.
-        replaced: What takes the place of the new state, a tree like it.
+        out: Output that the step returned for it.
+        replaced: Tree that replaces the new state.
 
     Returns:
         `replaced`, and the output.

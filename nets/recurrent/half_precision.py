@@ -11,7 +11,7 @@ from nets.types import Params, State
 
 
 def is_half(a: Any) -> bool:
-    """Whether it is of a type of real numbers that is narrower than float32.
+    """True for an array of real numbers narrower than float32.
 
     Args:
         a: An array, its shape, or anything else.

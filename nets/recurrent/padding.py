@@ -90,10 +90,10 @@ from 3 to 4
 
 
 def array_like(given: Any) -> Any:
-    """What is given, if it is an array; of a list, or of a number, NumPy's.
+    """The argument if it is an array; NumPy's array of a list or a number.
 
     Args:
-        given: What `np.asarray` takes.
+        given: Anything that `np.asarray` takes.
 
     Returns:
         Something that has a shape and a dtype; still concrete if it was so.
@@ -124,10 +124,12 @@ def on_device(tree: PyTree) -> PyTree:
 def _fit(xs, space, shape, wanted, got, given=None):
     """Refuse a shape that is not that of the leading axes of every input.
 
-    Which of these are batch, and not features, `nets.unroll` finds by the state.
+    Which of these are batch, and not features, `nets.unroll` finds by the state. Images
+    always have their features last, behind the spatial axes.
     """
     for x in jax.tree.leaves(xs):
-        if not shape or x.shape[: len(shape)] != shape:
+        most = x.ndim - space - 1 if space else x.ndim
+        if not 1 <= len(shape) <= most or x.shape[: len(shape)] != shape:
             raise ValueError(
                 f"expected {wanted}: inputs [time, *batch, {'*space, ' * bool(space)}"
                 f"inputs] have shape {list(x.shape)}, {got} "
@@ -145,10 +147,10 @@ def check_waiting(
     """Refuse padding of axes that are not batch, and states that cannot wait in it.
 
     Args:
-        real: Of `real_steps`.
+        real: Result of `real_steps`.
         batch: Sizes of the batch axes, by `nets.recurrent.batch.batch_shape`.
         state: The state before the first step.
-        masked: Whether it is a mask that was given, for the message.
+        masked: True if a mask was given, for the message.
 
     Raises:
         ValueError: Some axis of `real` is none of the batch, or some entry of the state

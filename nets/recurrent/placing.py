@@ -1,4 +1,4 @@
-"""The state where the step leaves it: on every device, or on some."""
+"""The first state on the devices where the step leaves the later ones."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +21,7 @@ def placed(
     that a step computes from them, and `jax.lax.scan` asks for one type of both.
 
     Args:
-        body: Of a scan.
+        body: Body of a scan.
         state: The first state.
         inputs: Arrays [time, ...], as the scan takes them.
 
@@ -58,7 +58,7 @@ def split_as(xs: PyTree, state: State, space: int = 0) -> State:
     Args:
         xs: The inputs, [time, *batch, *space, inputs].
         state: Arrays [*batch, ...]; those of other shapes stay where they are.
-        space: How many spatial axes there are, as in `Cell`.
+        space: Number of spatial axes, as in `Cell`.
 
     Returns:
         The state.

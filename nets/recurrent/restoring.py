@@ -57,12 +57,12 @@ def restored(given: Any, like: Any, place: str = "the parameters") -> Any:
 
 
 def restored_for(cell: Cell, params: Params) -> Params:
-    """A cell's parameters, if they are a dict or a list that stands for a record.
+    """A cell's record of parameters, from a dict or a list in its place.
 
     Args:
         cell: Any `Cell`. One whose own parameters are a dict, or that cannot be asked
             for some, takes what is given.
-        params: What it is run with.
+        params: Parameters it is run with.
 
     Returns:
         The parameters, as `restored` gives them.
@@ -80,7 +80,7 @@ def restored_for(cell: Cell, params: Params) -> Params:
         return params
     try:
         like = jax.eval_shape(lambda: cell.init(jax.random.key(0), 8, 8))
-    except Exception:  # a cell of its own kind: it will say by itself what it takes
+    except Exception:  # an unusual cell, which reports itself what it takes
         return params
     if isinstance(like, (Mapping, list)):
         return params

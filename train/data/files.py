@@ -1,4 +1,4 @@
-"""Files of the user's, opened without waiting, and refused by one kind of exception."""
+"""Opening the user's files without waiting, with one kind of exception."""
 
 import errno
 import os
