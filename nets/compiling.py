@@ -131,7 +131,7 @@ def _is_array(leaf: Any) -> bool:
 
 
 def _fixed(leaf: Any, forget: Callable[[Any], None] | None = None) -> Any:
-    """What stands in a key for a leaf that is fixed in the program; None for arrays."""
+    """The part of a key for a leaf that is fixed in the program; None for arrays."""
     if _is_array(leaf):
         return None
     if type(leaf) in SCALARS:  # 1 is no True, 0.0 no -0.0, and nan is nan

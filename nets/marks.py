@@ -76,7 +76,7 @@ def with_marks(
 
     Marks are found wherever they are in the step's program: in the open, inside
     `jax.jit` and `jax.checkpoint`, and inside a `scan` (or a `fori_loop` of a fixed
-    number of steps), which is unrolled, so that each iteration has marks of its own.
+    number of steps), which is unrolled, so that each iteration has its marks.
     Where the same is not possible, they are refused and not passed over.
 
     Args:

@@ -24,7 +24,7 @@ def maxima(
 
         dy[o, c] / dx[p, c] = 1 where p = find(x)[o, c], else 0
 
-    XLA's own gradient of a pool compares anew, and takes a number that is next to a NaN
+    XLA's own gradient of a pool compares again, and takes a number that is next to a NaN
     for the maximum, which is the NaN. It also adds up in the dtype of xs.
 
     Args:

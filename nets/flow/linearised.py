@@ -147,7 +147,7 @@ def as_vector(state: State, batch_axes: int) -> Float[Array, "*batch n"]:
         raise ValueError(
             "expected every entry of the state that is a float to have the batch in "
             f"front, {batch_axes} axes; got {[list(s.shape) for s in _moving(state)]}: "
-            "give each sequence an entry of its own, or make a counter an integer"
+            "give each sequence its entry, or make a counter an integer"
         )
     dtype = jnp.promote_types(jnp.result_type(*parts), jnp.float32)
     return jnp.concatenate([part.astype(dtype) for part in parts], axis=-1)
@@ -233,7 +233,7 @@ def jacobian_product(
             try:
                 _, push = jax.linearize(vector_step, vector)
                 pushed = jax.vmap(push, in_axes=-1, out_axes=-1)(columns)
-            except TypeError:  # a step with a backward pass of its own (`custom_vjp`)
+            except TypeError:  # a step with its own backward pass (`custom_vjp`)
                 jacobian = _by_reverse_mode(vector_step, vector)
                 pushed = jnp.matmul(jacobian, columns, precision="highest")
         return where_real(step.real, pushed, columns)

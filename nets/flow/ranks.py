@@ -34,7 +34,7 @@ class Triangle(NamedTuple):
         q: Orthonormal columns, [*batch, n, count].
         upper: R, [*batch, count, count]; noise in the rows of what is lost.
         growth: ln |R_jj|, [*batch, count]; -inf where lost.
-        order: Which of the columns stands where, [*batch, count].
+        order: Index of the column at each place, [*batch, count].
         doubts: How many more steps have been in doubt than not, [*batch, count]; LOST
             where nothing of it is left, apart from the columns before it.
     """

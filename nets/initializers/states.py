@@ -40,7 +40,7 @@ def zero_states(
     w_i: Float[Array, "rows outputs"],
     w_h: Float[Array, "features columns"],
 ) -> list[Float[Array, "*batch features"]]:
-    """Several `zero_state`s, each an array of its own.
+    """Several `zero_state`s, each its own array.
 
     One array twice in a state could not be donated: its memory can be given away only
     once.

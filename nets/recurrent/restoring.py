@@ -80,7 +80,7 @@ def restored_for(cell: Cell, params: Params) -> Params:
         return params
     try:
         like = jax.eval_shape(lambda: cell.init(jax.random.key(0), 8, 8))
-    except Exception:  # a cell of its own kind: it will say by itself what it takes
+    except Exception:  # a foreign cell: its step raises its own error
         return params
     if isinstance(like, (Mapping, list)):
         return params

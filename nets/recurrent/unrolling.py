@@ -77,7 +77,7 @@ def unroll(
         parallel: Run over time in O(log time) parallel steps, which a cell that is
             linear in its state can: the same numbers, but for rounding.
         remat: Keep only every sqrt(time)-th state for the backward pass, and compute
-            the others anew: memory grows as sqrt(time), for one more forward pass.
+            the others again: memory grows as sqrt(time), for one more forward pass.
         truncate: Back-propagate through at most so many steps: after every `truncate`
             steps, padding counted, the gradient by the state is stopped. Forward
             numbers are the same.
