@@ -38,8 +38,8 @@ def snapshot(value: Any) -> Any:
 
     A function is made of its defaults, of what it closes over, and of the globals that
     it reads; a class of its attributes, an object of its attributes and of its class.
-    Modules and what is in installed libraries are taken to be constant. Arrays of JAX are
-    compared by identity, those of NumPy by their numbers; functions and classes are
+    Modules and what is in installed libraries are taken to be constant. Arrays of JAX
+    are compared by identity, those of NumPy by their numbers; functions and classes are
     referred to weakly.
 
     Args:

@@ -24,8 +24,8 @@ def maxima(
 
         dy[o, c] / dx[p, c] = 1 where p = find(x)[o, c], else 0
 
-    XLA's gradient of a pool compares again, and takes a number that is next to a NaN for
-    the maximum, which is the NaN. It also adds up in the dtype of xs.
+    XLA's gradient of a pool compares again, and takes a number that is next to a NaN
+    for the maximum, which is the NaN. It also adds up in the dtype of xs.
 
     Args:
         largest: `ys = largest(xs)`, the maxima, [examples, *windows, channels].
