@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from nets.compiling import compiled
 from nets.linear import wide
 from nets.types import Cell, Linear, State
 
@@ -66,6 +67,7 @@ def linear_cell(
     return Cell(init, initial_state, step, Linear(coefficients, read))
 
 
+@compiled
 def linear_scan(a: State, b: State, state: State) -> State:
     """s_t = a_t s_{t-1} + b_t for all t, in O(log time) parallel steps.
 

@@ -63,11 +63,14 @@ def elman(
         return ElmanParams(w_i, w_h, b=b_i + b_h)
 
     def initial_state(params, x):
-        return ElmanState(initializers.zero_state(x, params.w_i, params.w_h))
+        return ElmanState(wide(initializers.zero_state(x, params.w_i, params.w_h)))
 
     def step(params, state, x, drop=whole):
-        read = x @ params.w_i + drop(state.hidden) @ params.w_h
-        h = activation(add_bias(*wide(read, params.b))).astype(read.dtype)
-        return ElmanState(h), h
+        from_x = x @ params.w_i
+        dtype = jnp.result_type(from_x, params.w_h)
+        # W_h may be the identity, as in `irnn`: then the product adds up all steps.
+        z, seen, w_h, b = wide(from_x, drop(state.hidden), params.w_h, params.b)
+        h = activation(add_bias(z + seen @ w_h, b)).astype(state.hidden.dtype)
+        return ElmanState(h), h.astype(dtype)
 
     return Cell(init, initial_state, step)

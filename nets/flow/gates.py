@@ -77,8 +77,7 @@ def gates(
     Returns:
         `GateStatistics` by the gate's name. Gates of one name, such as those of several
         iterations of a loop, are counted in the order in which the step computes them:
-        "carry 1", "carry 2". A layer's stand where its
-        states do.
+        "carry 1", "carry 2". A layer's are nested as its states are.
 
     Raises:
         ValueError: The cell marks no gate, or one inside a `while_loop`, a `cond` or a

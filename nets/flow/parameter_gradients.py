@@ -32,9 +32,9 @@ def parameter_gradients_by_time(
 
         G_t = (d+ s_t / d theta)^T dL/ds_t,    sum over t of G_t = dL/dtheta
 
-    where d+ is by the parameters of step t alone: every step is given parameters of its
-    own, all equal, and the gradient is taken by those. What an initial state owes to
-    the parameters (see `nets.learned_state`) counts at the step that is read first.
+    where d+ is by the parameters of step t alone: every step is given its copy of the
+    parameters, and the gradient is taken by those copies. The share of an initial state
+    (see `nets.learned_state`) counts at the step that is read first.
 
     Args:
         cell: Any `Cell`, or a recurrent `Layer`.

@@ -156,6 +156,15 @@ def integrated_gradients(
         lambda x, s, zero: x - s if is_real(x) else zero, xs, start, zeros_to_add(xs)
     )
 
+    places, weights = np.polynomial.legendre.leggauss(count)  # on [-1, 1]
+    steps = jnp.asarray((places + 1) / 2), jnp.asarray(weights / 2)
+    return _integral(layer, params, start, way, steps, loss, state, **options)
+
+
+@compiled
+def _integral(layer, params, start, way, steps, loss, state, **options):
+    """The way times the mean gradient at the points of it."""
+
     def add(total, point):
         place, weight = point
         here = plus(start, jax.tree.map(lambda w: place.astype(w.dtype) * w, way))
@@ -164,9 +173,7 @@ def integrated_gradients(
             lambda t, g: t + weight.astype(g.dtype) * g, total, gradients
         ), None
 
-    places, weights = np.polynomial.legendre.leggauss(count)  # on [-1, 1]
-    steps = jnp.asarray((places + 1) / 2), jnp.asarray(weights / 2)
-    mean, _ = jax.lax.scan(add, zeros_to_add(xs), steps)
+    mean, _ = jax.lax.scan(add, zeros_to_add(way), steps)
     return jax.tree.map(lambda w, g: (w * g).real, way, mean)
 
 

@@ -15,10 +15,10 @@ def perturbed(step: Callable[..., tuple[State, Any]]) -> Callable[..., Any]:
 
         s_t = s(s_{t-1}, x_t) + delta_t,   y_t = y(s_t, s_{t-1}, x_t)
 
-    The state is one vector, whose entries (an LSTM's h and c) are moved each for
-    itself. The output follows the state wherever the step computes it from the new
-    state, as y_t = h_t does: so dL/ddelta_t at 0 is all of dL/ds_t, that of step t's
-    own output included.
+    The state is one vector, whose entries (an LSTM's h and c) are moved separately. The
+    output follows the state wherever the step computes it from the new state, as y_t =
+    h_t does: so dL/ddelta_t at 0 is all of dL/ds_t, that of step t's own output
+    included.
 
     To find where, the step is traced, and its program followed through `jax.jit` and
     `jax.checkpoint`, whose contents are still recomputed in the backward pass. Other
@@ -138,8 +138,8 @@ def _run_inside(equation, program, pairs, deltas):
 def _shared(equation, holds, used):
     """The holds of an operation taken whole: outputs that are one variable share one.
 
-    An operation may put out its new state twice, as state and as output. If it puts out
-    something else beside the state, what that owes to the state cannot be told.
+    An operation may return its new state twice, as state and as output. If it returns
+    something else beside the state, how that depends on the state is unknown.
     """
     inner = equation.params.get("branches") or [equation.params.get("call_jaxpr")]
     twins = [None if program is None else program.jaxpr.outvars for program in inner]

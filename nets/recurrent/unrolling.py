@@ -1,6 +1,5 @@
 """Cells over time."""
 
-import math
 import operator
 from typing import Any, SupportsIndex
 
@@ -13,6 +12,7 @@ from nets.compiling import compiled
 from nets.linear_recurrence import linear_scan
 from nets.recurrent.batch import batch_shape
 from nets.recurrent.beginning import first_state
+from nets.recurrent.chunks import scan_in_chunks
 from nets.recurrent.half_precision import as_given, with_wide_gradients
 from nets.recurrent.padding import (
     array_like,
@@ -77,7 +77,7 @@ def unroll(
         parallel: Run over time in O(log time) parallel steps, which a cell that is
             linear in its state can: the same numbers, but for rounding.
         remat: Keep only every sqrt(time)-th state for the backward pass, and compute
-            the others anew: memory grows as sqrt(time), for one more forward pass.
+            the others again: memory grows as sqrt(time), for one more forward pass.
         truncate: Back-propagate through at most so many steps: after every `truncate`
             steps, padding counted, the gradient by the state is stopped. Forward
             numbers are the same.
@@ -190,58 +190,10 @@ def _unroll(
     inputs = xs, real, keys, deltas
     run, state = placed(body, state, inputs)
     if remat or truncate:
-        end, out = _scan_in_chunks(run, state, inputs, reverse, remat, truncate)
+        end, out = scan_in_chunks(run, state, inputs, reverse, remat, truncate)
     else:
         end, out = jax.lax.scan(run, state, inputs, reverse=reverse)
     return out if all_states else (end, out)
-
-
-def _scan_in_chunks(body, state, inputs, reverse, remat, truncate):
-    """A scan over chunks of steps, of which the one that is read last may be shorter.
-
-    What is remembered is the state between chunks, and, while the backward pass is in
-    a chunk, what happens there: least in all when both are sqrt(time) long.
-    """
-    time = jax.tree.leaves(inputs)[0].shape[0]
-    chunk = truncate or _root(time)
-    count, rest = divmod(time, chunk)
-
-    def run(state, part, first):
-        if truncate:  # between the chunks, not in front of the first
-            state = jax.tree.map(
-                lambda s: jnp.where(first, s, jax.lax.stop_gradient(s)), state
-            )
-        return jax.lax.scan(body, state, part, reverse=reverse)
-
-    if remat:
-        run = jax.checkpoint(run, prevent_cse=False)
-
-    cut = rest if reverse else count * chunk
-    one = jax.tree.map(lambda x: x[:cut], inputs)
-    other = jax.tree.map(lambda x: x[cut:], inputs)
-    last, most = (one, other) if reverse else (other, one)
-    most = jax.tree.map(lambda x: x.reshape(count, chunk, *x.shape[1:]), most)
-    index = jnp.arange(count)
-    firsts = index == (count - 1 if reverse else 0)
-    state, out = jax.lax.scan(
-        lambda state, part: run(state, *part), state, (most, firsts), reverse=reverse
-    )
-    out = jax.tree.map(lambda y: y.reshape(count * chunk, *y.shape[2:]), out)
-    if not rest:
-        return state, out
-    state, more = run(state, last, jnp.asarray(count == 0))
-    both = (more, out) if reverse else (out, more)
-    return state, jax.tree.map(lambda *ys: jnp.concatenate(ys), *both)
-
-
-def _root(time: int) -> int:
-    """About sqrt(time), and a divisor of it if one is near.
-
-    Where it is none, a rest has to be cut off, which copies the inputs.
-    """
-    root = max(1, math.isqrt(time))
-    near = [n for n in range(root // 2 + 1, root + 1) if time % n == 0]
-    return max(near, default=root)
 
 
 def _count(truncate: Any) -> int:

@@ -93,7 +93,7 @@ both_ways = pytest.mark.parametrize("reverse", [False, True], ids=["forward", "b
 _ADDED_TO = {
     "cell": "LSTM LSTM1997 PeepholeLSTM CoupledLSTM ProjectedLSTM LayerNormLSTM "
     "ConvLSTM SRU QRNN",
-    "hidden": "GRU LayerNormGRU ConvGRU MGU JANET MinimalRNN STAR RHN IndRNN "
+    "hidden": "Elman GRU LayerNormGRU ConvGRU MGU JANET MinimalRNN STAR RHN IndRNN "
     "AntisymmetricRNN OrthogonalRNN MinGRU MinLSTM RGLRU",
     "hidden memory": "LEM",
     "hidden velocity": "CoRNN UnICORNN",

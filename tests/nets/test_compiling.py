@@ -51,6 +51,10 @@ def both(xs, **options):
     return nets.bidirectional(LSTM).apply(params, xs, **options)
 
 
+def squares(state, ys):
+    return (ys**2).sum()
+
+
 CALLS = {
     "plain": lambda: nets.unroll(LSTM, PARAMS, XS),
     "a cell of the call": lambda: nets.unroll(nets.lstm(), PARAMS, XS),
@@ -73,6 +77,10 @@ CALLS = {
     "state gradients": lambda: nets.flow.state_gradients(
         LSTM, PARAMS, XS, lambda state, ys: (ys**2).sum()
     ),
+    "integrated gradients": lambda: nets.flow.integrated_gradients(
+        LSTM, PARAMS, XS, squares, points=3
+    ),
+    "linear scan": lambda: nets.linear_scan(XS, XS, XS[0]),
 }
 MIN_GRU = nets.min_gru().init(jax.random.key(0), 3, 2)
 

@@ -1,0 +1,84 @@
+"""A scan in chunks of steps, which checkpoints or truncates the backward pass."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import PyTree
+
+from nets.types import State
+
+
+def scan_in_chunks(
+    body: Callable[[State, Any], tuple[State, Any]],
+    state: State,
+    inputs: PyTree,
+    reverse: bool,
+    remat: bool,
+    truncate: int | None,
+) -> tuple[State, Any]:
+    """`jax.lax.scan` over chunks of steps; the one that is read last may be shorter.
+
+    With `remat` the backward pass keeps the state between chunks and, while it is in a
+    chunk, the values inside that chunk: the least memory where both are sqrt(time).
+
+    Args:
+        body: `state, out = body(state, x)`, as of `jax.lax.scan`.
+        state: The first state.
+        inputs: Arrays [time, ...], of one step or more.
+        reverse: Read from the last step to the first.
+        remat: Compute the values inside a chunk again in the backward pass.
+        truncate: Stop the gradient of the state after every so many steps, which are
+            one chunk; None does not, and chunks are about sqrt(time) long.
+
+    Returns:
+        The last state, and the outputs [time, ...].
+
+    Example:
+        >>> body = lambda s, x: (s + x, s)
+        >>> state, out = scan_in_chunks(body, 0.0, jnp.ones(5), False, True, None)
+        >>> float(state), out.tolist()
+        (5.0, [0.0, 1.0, 2.0, 3.0, 4.0])
+    """
+    time = jax.tree.leaves(inputs)[0].shape[0]
+    chunk = truncate or _root(time)
+    count, rest = divmod(time, chunk)
+
+    def run(state, part, first):
+        if truncate:  # between the chunks, not in front of the first
+            state = jax.tree.map(
+                lambda s: jnp.where(first, s, jax.lax.stop_gradient(s)), state
+            )
+        return jax.lax.scan(body, state, part, reverse=reverse)
+
+    if remat:
+        run = jax.checkpoint(run, prevent_cse=False)
+
+    cut = rest if reverse else count * chunk
+    one = jax.tree.map(lambda x: x[:cut], inputs)
+    other = jax.tree.map(lambda x: x[cut:], inputs)
+    last, most = (one, other) if reverse else (other, one)
+    most = jax.tree.map(lambda x: x.reshape(count, chunk, *x.shape[1:]), most)
+    index = jnp.arange(count)
+    firsts = index == (count - 1 if reverse else 0)
+    state, out = jax.lax.scan(
+        lambda state, part: run(state, *part), state, (most, firsts), reverse=reverse
+    )
+    out = jax.tree.map(lambda y: y.reshape(count * chunk, *y.shape[2:]), out)
+    if not rest:
+        return state, out
+    state, more = run(state, last, jnp.asarray(count == 0))
+    both = (more, out) if reverse else (out, more)
+    return state, jax.tree.map(lambda *ys: jnp.concatenate(ys), *both)
+
+
+def _root(time: int) -> int:
+    """About sqrt(time), and a divisor of it if one is near.
+
+    If it is no divisor, the rest is a second scan, whose inputs and outputs are copied.
+    """
+    root = max(1, math.isqrt(time))
+    near = [n for n in range(root // 2 + 1, root + 1) if time % n == 0]
+    return max(near, default=root)
