@@ -166,6 +166,13 @@ def test_the_environment_is_refused_or_works(variables, code, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ([] if code else ["out"])
 
 
+def test_nothing_is_trained_under_strict_promotion(tmp_path):
+    strict = {"JAX_NUMPY_DTYPE_PROMOTION": "strict"}
+    code, _, err = ended(start(tmp_path, "experiments.edges", **strict))
+    assert code == 2 and err.count("\n") == 1 and "unset it" in err
+    assert not list(tmp_path.iterdir())
+
+
 class Broken(io.StringIO):
     """A stream whose reader has gone."""
 
