@@ -40,10 +40,14 @@ def learning(
 
 def decays(config: Any, examples: int, time: int) -> str:
     """What was measured, so that the figure can stand alone."""
-    return (
-        f"Lines: geometric mean over {seeds(config)} of the median over "
-        f"{examples} held-out digits; bands: their range. {trained(config, time)}"
+    median = f"median over {examples} held-out digits"
+    lines = (
+        f"Lines: geometric mean over {seeds(config)} of the {median}; bands: their "
+        "range."
+        if len(config.seeds) > 1
+        else f"Lines: {median}, of one seed."
     )
+    return f"{lines} {trained(config, time)}"
 
 
 def seeds(config: Any) -> str:
