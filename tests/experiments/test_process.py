@@ -7,6 +7,7 @@ import io
 import os
 import pathlib
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -171,6 +172,22 @@ def test_nothing_is_trained_under_strict_promotion(tmp_path):
     code, _, err = ended(start(tmp_path, "experiments.edges", **strict))
     assert code == 2 and err.count("\n") == 1 and "unset it" in err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell")
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_may_be_closed(closed, tmp_path):
+    words = shlex.join([sys.executable, "-m", "experiments", "--version"])
+    child = subprocess.run(
+        ["sh", "-c", f"{words} {closed}"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert child.returncode == 0 and not child.stderr
+    assert bool(child.stdout) == (">&-" not in closed.split())
 
 
 class Broken(io.StringIO):
