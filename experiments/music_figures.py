@@ -136,7 +136,7 @@ def draw_roll(axis: Axes, music: Music) -> None:
         # One collection: a bar for each note would take minutes for long music.
         corners = np.stack([steps + start, keys - 0.4], axis=1)[:, None]
         axis.add_collection(
-            PolyCollection(corners + NOTE, color=colour, lw=0, label=label)
+            PolyCollection(list(corners + NOTE), color=colour, lw=0, label=label)
         )
     axis.axvline(music.given, color="0.3", linewidth=1)
     sounding = np.flatnonzero(music.roll.any(axis=0))
