@@ -48,8 +48,9 @@ def _look_here_last() -> None:
 if (_name := _asked()) is not None:
     _look_here_last()
 
-    from experiments import signals
+    from experiments import signals, streams
 
+    streams.open_all()  # first, or a pipe gets the number of a closed stream
     signals.watch(_name.rpartition(".")[2])
 
     from experiments import process

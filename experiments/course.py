@@ -96,6 +96,12 @@ def run(config: Config, results: Run) -> None:
     seconds = learnt(results)
     left = [lesson for lesson in chosen(config) if lesson.experiment not in seconds]
     left_out = [lesson for lesson in left if lesson.data and not config.data_dir]
+    if left_out and len(left_out) == len(left) and not seconds:
+        names = ", ".join(lesson.experiment for lesson in left_out)
+        raise launch.UsageError(
+            f"flag --data_dir: name the folder of the data of {names}; there is no "
+            "other lesson to run"
+        )
     # A mistake is said before hours are spent.
     flags = {one.experiment: check(one, config) for one in left if one not in left_out}
     count = len(seconds)

@@ -274,7 +274,10 @@ def slowest(studies: list[Study], when: str, first: int = 0, step: int = 1) -> s
         i, j = sorted(
             max(apart, key=lambda p: abs(means[p[0]] - means[p[1]])), key=order.index
         )
-        return f"{names[i]} gradient decays more slowly than {names[j]}"
+        if grows[i] != grows[j]:
+            return f"{names[i]} gradient grows, {names[j]} decays"
+        words = "grows faster" if grows[i] else "decays more slowly"
+        return f"{names[i]} gradient {words} than {names[j]}"
     if set(said.values()) == {FAILS}:
         return "all gradients decay alike, to a factor of two over the sequence"
     seeds = len(getattr(studies[first], when))

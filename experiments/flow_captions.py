@@ -44,6 +44,7 @@ def decays(config: Any, examples: int, time: int) -> str:
         f"Lines: geometric mean over {seeds(config)} of the median over "
         f"{examples} held-out digits; bands: their range. {trained(config, time)}"
     )
+    return f"{lines} {trained(config, time)}"
 
 
 def seeds(config: Any) -> str:

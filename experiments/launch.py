@@ -199,6 +199,8 @@ def _run(config_class: type, run: Any, module: Any, name: str, resumable: bool) 
         if resume and folder is None:
             raise UsageError("flag --resume: name by --results the run to go on with")
         machine.check_backend()
+        if hasattr(config, "learning_rate"):  # it trains
+            machine.check_promotion()
         machine.keep_compiled()
         folder = _fresh_folder(short) if folder is None else folder
         settings = {

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import jax
+import optax
 
 from experiments import process
 
@@ -46,6 +47,24 @@ def _check_flags_of_xla() -> None:
             f"XLA refuses XLA_FLAGS={os.environ['XLA_FLAGS']}: "
             f"{said.partition('] ')[2] or said}"
         )
+
+
+def check_promotion() -> None:
+    """Refuse to train under strict promotion of dtypes, if optax does not support it.
+
+    Raises:
+        process.UsageError: It does not support it.
+    """
+    if jax.config.values["jax_numpy_dtype_promotion"] != "strict":
+        return
+    weight, optimizer = jax.numpy.zeros(()), optax.adam(1.0)
+    try:
+        jax.eval_shape(optimizer.update, weight, optimizer.init(weight))
+    except jax.dtypes.TypePromotionError as error:
+        raise process.UsageError(
+            "JAX_NUMPY_DTYPE_PROMOTION=strict: optax's optimizers do not support it, "
+            "and this experiment trains; unset it"
+        ) from error
 
 
 def memory() -> int:

@@ -38,10 +38,11 @@ def begin(module: str) -> None:
         module: Its full name; "experiments" for the list of all.
     """
     global _began
+    if not _began:
+        streams.open_all()  # first, or a pipe gets the number of a closed one
     signals.watch(module.rpartition(".")[2])
     if not _began:
         _began = True
-        streams.open_all()
         sys.excepthook = _unhandled
         # Figures are files: no backend for windows is needed, whatever is asked for.
         os.environ["MPLBACKEND"] = "agg"

@@ -63,6 +63,8 @@ def watch(name: str) -> None:
         return  # Windows has Ctrl-C alone, which is a KeyboardInterrupt there
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
+    # First, or a signal between its handler and this would be lost.
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     heard = []
     for kind in SIGNALS:
         number = getattr(signal, kind)
@@ -70,7 +72,6 @@ def watch(name: str) -> None:
             signal.signal(number, lambda *_: None)
             signal.siginterrupt(number, False)
             heard.append(number)
-    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
 
     def wait() -> None:
         while True:

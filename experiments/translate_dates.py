@@ -79,6 +79,11 @@ def run(config: Config, results: Run) -> None:
         raise launch.UsageError(
             f"flag --date: expected dates separated by semicolons; got {config.date!r}"
         )
+    for text in own:
+        if not any(character.isdigit() for character in text):
+            raise launch.UsageError(
+                f"flag --date: expected dates, which have digits; got {text!r}"
+            )
     # What it cannot read it says before it trains.
     sources, lengths = map(jnp.asarray, dates.encode(own))
     train, test = load(config)

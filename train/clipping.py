@@ -57,7 +57,9 @@ def reported_clip(max_norm: float) -> optax.GradientTransformation:
     def update(updates, state, params=None):
         norm = optax.tree.norm(updates)
         state = _ClipState(
-            norm, state.steps_clipped + (norm > max_norm), state.steps_seen + 1
+            norm,
+            state.steps_clipped + (norm > max_norm).astype(int),
+            state.steps_seen + 1,
         )
         updates, _ = clip.update(updates, optax.EmptyState(), params)
         return updates, state

@@ -237,3 +237,9 @@ def test_a_mistake_is_one_sentence(flag, sentence, run, tmp_path):
     code, _, err = run("--lessons=edges", flag, "--results=out")
     assert code == 2 and sentence in err and "Traceback" not in err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_course_of_nothing_is_refused(run, tmp_path):
+    code, _, err = run("--lessons=music", "--results=out")
+    assert code == 2 and "flag --data_dir: name the folder" in err
+    assert not list(tmp_path.iterdir())

