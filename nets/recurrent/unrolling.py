@@ -242,8 +242,15 @@ def _associate(cell, params, xs, state, real, reverse):
 
     xs, real = flip(xs), flip(real)
     if real is not None:
-        moved, back = together(xs, real)
-        states, ys = _associate(cell, params, moved, state, None, reverse=False)
+        xs, back = together(xs, real)
+        number = jnp.arange(len(real)).reshape(-1, *[1] * (real.ndim - 1))
+        first = number < real.sum(axis=0)[None]
+        # Behind the real steps the state waits, or it could grow beyond all numbers.
+        a, b = cell.linear.coefficients(params, state, xs)
+        a = jax.tree.map(lambda a, b: jnp.broadcast_to(a, b.shape), a, b)
+        a, b = where_real(first, a, 1.0), where_real(first, b, 0.0)
+        states = linear_scan(a, b, state)
+        ys = cell.linear.read(params, states, xs)
         nothing = jax.tree.map(lambda y: jnp.zeros_like(y[0]), ys)
         ys = where_real(real, back(nothing, ys), 0.0)
         return flip(back(state, states)), flip(ys)

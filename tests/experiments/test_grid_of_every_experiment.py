@@ -17,7 +17,7 @@ from train.data.chorales import FILE, PARTS
 
 HERE = pathlib.Path(hyperparameters.__file__).parent
 EXPERIMENTS = sorted(
-    path.stem for path in HERE.glob("*.py") if "launch.main(" in path.read_text()
+    path.stem for path in HERE.glob("*.py") if "\n    launch.main(" in path.read_text()
 )
 GRIDS = {
     "catalogue": "features=2,3",

@@ -54,8 +54,8 @@ class Brute(NamedTuple):
         slopes: dL_t / ds_tau, [tau, t, sequences, n]; 0 for t < tau.
     """
 
-    jacobians: np.ndarray
-    slopes: np.ndarray
+    jacobians: Any
+    slopes: Any
 
 
 def brute(foreign: Foreign) -> Brute:

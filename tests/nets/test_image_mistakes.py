@@ -160,7 +160,7 @@ def test_integers_of_numpy_are_integers():
         assert "np." not in row.name and row.shape
     for pool in (blocks.global_max_pool, blocks.global_mean_pool):
         assert pool(two).apply((), x).shape == (4,)
-    wrongs: tuple[Any, ...] = (0, 2.0, "4", True, np.True_, np.array([1, 2]))
+    wrongs: tuple[Any, ...] = (0, 2.5, "4", True, np.True_, np.array([1, 2]))
     for wrong in wrongs:
         with pytest.raises((ValueError, TypeError)):
             blocks.dense(wrong)

@@ -126,7 +126,7 @@ def test_linen_and_nnx_are_the_pure_function():
     xs = cases.normal(3, *SHAPE)
     linen: Any = nets.linen.Sequential(MIXED)
     in_nnx = nets.nnx.Sequential(MIXED, SHAPE, rngs=nnx.Rngs(0))
-    graph, _ = nnx.split(in_nnx)
+    graph, state = nnx.split(in_nnx)
 
     def named(params):
         return {
@@ -146,7 +146,9 @@ def test_linen_and_nnx_are_the_pure_function():
         return linen.apply({"params": named(params)}, xs, method="outputs")
 
     def by_nnx(params, xs):
-        return nnx.merge(graph, nnx.State({"params": nnx.Param(params)})).outputs(xs)
+        module = nnx.merge(graph, state)
+        module.params.set_value(params)
+        return module.outputs(xs)
 
     def with_gradients(see):
         def loss(params, xs):
