@@ -1,6 +1,6 @@
 """The gated recurrent unit of images, whose weights are kernels."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ from nets import initializers
 from nets.convolutional.convolution import ConvParams, conv
 from nets.convolutional.geometry import Sizes, per_axis, window
 from nets.convolutional.padding import Padding
-from nets.convolutional.recurrent import draw_kernels, zero_images
+from nets.convolutional.recurrent import draw_kernels, look_around, zero_images
 from nets.linear import add_bias, wide
 from nets.marks import candidate, gate
 from nets.types import Cell, factory, whole
@@ -66,8 +66,7 @@ def conv_gru(
         reset_after: Whether r acts after the convolution with W_hn, or before it, as in
             the paper: there n sees what r saw, and the view grows twice as far in each
             step.
-        scheme: How the parameters start, of `nets.initializers`: a kernel as a matrix
-            that reads all that its window shows.
+        scheme: Initializer of the kernels, of `nets.initializers`.
 
     Returns:
         A `Cell` with `ConvGRUParams` and `ConvGRUState`, whose output is h. It reads
@@ -93,11 +92,8 @@ def conv_gru(
     axes = len(size)
     around = size if recurrent_kernel_size is None else recurrent_kernel_size
     recurrent_size = per_axis("recurrent_kernel_size", around, axes)
-    options = {
-        "strides": per_axis("strides", strides, axes),
-        "padding": padding,
-        "dilation": per_axis("dilation", dilation, axes),
-    }
+    options: dict[str, Any] = {"strides": per_axis("strides", strides, axes)}
+    options |= {"padding": padding, "dilation": per_axis("dilation", dilation, axes)}
 
     def read(params, x):
         return conv(ConvParams(params.w_i, params.b), x, **options)
@@ -117,7 +113,7 @@ def conv_gru(
 
     def step_reset_after(params, state, x, drop=whole):
         from_x = read(params, x)
-        from_h = _look_around(params.w_h, drop(state.hidden).astype(from_x.dtype))
+        from_h = look_around(params.w_h, drop(state.hidden).astype(from_x.dtype))
         x_r, x_z, x_n = jnp.split(wide(from_x), 3, axis=-1)
         h_r, h_z, h_n = jnp.split(wide(from_h), 3, axis=-1)
         r = gate(jax.nn.sigmoid(x_r + h_r), "reset")
@@ -129,11 +125,11 @@ def conv_gru(
         from_x, seen = read(params, x), drop(state.hidden)
         w_hrz, w_hn = jnp.split(params.w_h, [2 * seen.shape[-1]], axis=-1)
         x_r, x_z, x_n = jnp.split(wide(from_x), 3, axis=-1)
-        from_h = _look_around(w_hrz, seen.astype(from_x.dtype))
+        from_h = look_around(w_hrz, seen.astype(from_x.dtype))
         h_r, h_z = jnp.split(wide(from_h), 2, axis=-1)
         r = gate(jax.nn.sigmoid(x_r + h_r), "reset")
         z = gate(jax.nn.sigmoid(x_z + h_z), "update", keeps=True)
-        from_h = _look_around(w_hn, (r * wide(seen)).astype(from_x.dtype))
+        from_h = look_around(w_hn, (r * wide(seen)).astype(from_x.dtype))
         n = candidate(jnp.tanh(x_n + wide(from_h)))
         return _blend(z, n, state.hidden, from_h.dtype)
 
@@ -144,15 +140,8 @@ def conv_gru(
 def _check_form(params, reset_after):
     """Refuse parameters that the other form of the cell has."""
     if (params.b_hn is not None) != reset_after:
-        raise ValueError(
-            f"expected parameters of conv_gru(reset_after={reset_after}); got those"
-            " of the other form: only reset_after=True has b_hn"
-        )
-
-
-def _look_around(w_h, h):
-    """W_h * h, as large as h."""
-    return conv(ConvParams(w_h, None), h, padding="same")
+        form = f"conv_gru(reset_after={reset_after}); got those of the other form"
+        raise ValueError(f"expected parameters of {form}: only one has b_hn")
 
 
 def _blend(z, n, hidden, dtype):

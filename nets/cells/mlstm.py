@@ -97,15 +97,15 @@ def mlstm(heads: int = 1) -> Cell:
                 f"expected parameters of mlstm(heads={heads}); got those of "
                 f"heads={len(params.b_g) // 2}"
             )
-        n = wide(initializers.zero_state(x, params.w_i, params.b.reshape(4, -1).T))
-        n = n.reshape(*n.shape[:-1], heads, -1)
+        n = initializers.zero_state(x, params.w_i, params.b.reshape(4, -1).T)
+        n = wide(n.reshape(*n.shape[:-1], heads, -1))
         c = jnp.zeros((*n.shape, n.shape[-1]), n.dtype)
         return MLSTMState(cell=c, normaliser=n, stabiliser=c[..., 0, 0])
 
     def coefficients(params, state, xs):
         p, xs, m = wide(params, xs, state.stabiliser)
         k, v = _project(p, xs, heads, "kv")
-        k = k / math.sqrt(k.shape[-1])
+        k, v = candidate(k / math.sqrt(k.shape[-1]), "key"), candidate(v, "value")
         i, f = jnp.split(add_bias(xs @ p.w_g, p.b_g), 2, axis=-1)
         f = jax.nn.log_sigmoid(f)
         # As the state will have it, rounded, so that C exp(m) is right all the same.
@@ -113,7 +113,6 @@ def mlstm(heads: int = 1) -> Cell:
         f = jnp.exp(f + jnp.concatenate([m[None], ms[:-1]]) - ms)
         f = gate(f, "forget", keeps=True)[..., None]
         i = gate(jnp.exp(i - ms), "input")[..., None]
-        v, k = candidate(v, "value"), candidate(k, "key")
         a = MLSTMState(f[..., None], f, jnp.zeros_like(ms))
         return a, MLSTMState((i * v)[..., None] * k[..., None, :], i * k, ms)
 
@@ -127,7 +126,7 @@ def mlstm(heads: int = 1) -> Cell:
         found = scale * jnp.einsum("...ij,...j->...i", s.cell, q)
         weight = scale * jnp.abs((s.normaliser * q).sum(-1, keepdims=True))
         h = found / (jnp.maximum(weight, least) + _EPSILON * scale)
-        h = gate(jax.nn.sigmoid(o), "output") * h
+        h = h * gate(jax.nn.sigmoid(o), "output")
         return h.reshape(*h.shape[:-2], -1).astype(dtype)
 
     return linear_cell(init, initial_state, coefficients, read)

@@ -105,3 +105,23 @@ def zero_images(
     read = jax.eval_shape(partial(conv, **options), ConvParams(w_i, None), x)
     dtype = jnp.result_type(read.dtype, w_h.dtype)
     return jnp.zeros((*read.shape[:-1], w_h.shape[-2]), dtype)
+
+
+def look_around(
+    w_h: Float[Array, "*around features outputs"],
+    h: Shaped[Array, "*batch_space features"],
+) -> Shaped[Array, "*batch_space outputs"]:
+    """W_h * h, as large as h.
+
+    Args:
+        w_h: The kernel that reads the state.
+        h: The state, [*batch, *space, features].
+
+    Returns:
+        The convolution, [*batch, *space, outputs].
+
+    Example:
+        >>> look_around(jnp.ones((3, 3, 2, 4)), jnp.ones((5, 8, 8, 2))).shape
+        (5, 8, 8, 4)
+    """
+    return conv(ConvParams(w_h, None), h, padding="same")

@@ -258,4 +258,6 @@ def _growths(cell, params, xs, state, *, count, warmup, reverse=False, **options
         *counts.shape[1:], *(1,) * (logs.ndim - counts.ndim)
     )
     # LOST is far above any number of steps.
-    return Growths(jnp.where(doubts > total / SHARE, -jnp.inf, logs), counts)
+    return Growths(
+        jnp.where(doubts > total * SHARE[0] // SHARE[1], -jnp.inf, logs), counts
+    )

@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree, Shaped
 
-from nets.compiling import compiled
 from nets.flow.layers import zero_deltas
 from nets.recurrent import as_layer
 from nets.recurrent.padding import check_padding
@@ -78,11 +77,8 @@ def state_gradients(
     """
     layer = as_layer(cell) if isinstance(cell, Cell) else cell
     check_padding(xs, options.get("lengths"), options.get("mask"), layer.space)
-    return _state_gradients(layer, params, xs, loss, state, **options)
-
-
-@compiled
-def _state_gradients(layer, params, xs, loss, state, **options):
+    # What is compiled here is `nets.unroll`, so that a loss may be written in place:
+    # it is another function in each call.
     deltas = options.pop("deltas", None)
     if deltas is None:
         deltas = zero_deltas(layer, params, xs, state, **options)

@@ -103,7 +103,9 @@ def _transport(cell, params, xs, state, *, count, reverse, **options):
         step, number = inputs
         jacobian = product(step, eye)
         # Some steps in doubt at the beginning are a large share of all.
-        moved = _moved(jacobian, so_far, jnp.maximum(number / SHARE, FEW))
+        moved = _moved(
+            jacobian, so_far, jnp.maximum(number * SHARE[0] // SHARE[1], FEW)
+        )
         so_far = where_real(step.real, moved, so_far)
         return so_far, (so_far.k, so_far.w)
 

@@ -195,7 +195,7 @@ def _moving(state: Any) -> list[Any]:
     return [s for s in leaves if jnp.issubdtype(s.dtype, jnp.inexact)] or leaves
 
 
-def _has(tree: Any, prefix: Sequence[int], axes: int = 0) -> list[bool]:
+def _has(tree: Any, prefix: Sequence[Any], axes: int = 0) -> list[bool]:
     """True for leaves that begin with the axes `prefix`, of those with enough axes."""
     return [
         leaf.shape[: len(prefix)] == prefix and len(leaf.shape) >= axes

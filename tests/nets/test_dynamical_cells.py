@@ -240,7 +240,8 @@ def test_a_step_keeps_the_state_and_dtype(cell, batch, dtype, x64):
     chex.assert_trees_all_equal_structs(new, state)
     chex.assert_trees_all_equal_shapes_and_dtypes(new, state)
     assert (y.shape, y.dtype) == (new.hidden.shape, jnp.dtype(dtype))
-    assert {leaf.dtype for leaf in jax.tree.leaves(state)} == {jnp.dtype(dtype)}
+    found = {name: leaf.dtype.name for name, leaf in state._asdict().items()}
+    assert found == cases.state_dtypes(state, dtype)
 
 
 @each_cell

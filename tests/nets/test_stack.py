@@ -196,7 +196,7 @@ def test_a_learned_state_over_any_batch(batch):
     assert state.cell.shape == (*batch, 3)
     half = jax.tree.map(lambda p: p.astype(jnp.bfloat16), params)
     state = LEARNED.initial_state(half, xs[0].astype(jnp.bfloat16))
-    assert state.cell.dtype == jnp.bfloat16
+    assert (state.hidden.dtype, state.cell.dtype) == (jnp.bfloat16, jnp.float32)
 
 
 def test_a_learned_state_in_a_two_directional_stack_and_in_parallel():
