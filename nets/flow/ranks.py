@@ -146,7 +146,7 @@ def triangle(
     start = factor(order, doubts)
     found = jax.lax.while_loop(lambda carry: carry[-1].any(), drop, start)
     q, upper, order, doubts, small, _ = found
-    doubts = jnp.where(doubts == LOST, LOST, doubts + small)
+    doubts = jnp.where(doubts == LOST, LOST, doubts + small.astype(doubts.dtype))
     size = jnp.abs(jnp.diagonal(upper, axis1=-2, axis2=-1))
     gone = (doubts == LOST) | (size == 0)
     growth = jnp.where(gone, -jnp.inf, jnp.log(jnp.where(gone, 1, size)))

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from nets.types import Cell, Params, State
 
 
-def batch_shape(cell: Cell, params: Params, x: Any, state: State) -> tuple[int, ...]:
+def batch_shape(cell: Cell, params: Params, x: Any, state: State) -> tuple[Any, ...]:
     """Sizes of the batch axes: the leading axes that inputs and state have in common.
 
     An axis is batch if the cell runs with another size of it: the initial state, or

@@ -139,7 +139,7 @@ def _fit(xs, space, shape, wanted, got, given=None):
 
 def check_waiting(
     real: Bool[Array, "time *batch"],
-    batch: tuple[int, ...],
+    batch: tuple[Any, ...],
     state: Any,
     *,
     masked: bool = False,

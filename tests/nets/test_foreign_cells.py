@@ -133,7 +133,8 @@ def measured(foreign: Foreign) -> dict[str, Any]:
 def spectrum_of(jacobians, batch):
     """The exponents by QR in NumPy, in the order of the columns."""
     shape = *batch, *jacobians.shape[-2:]
-    start = jnp.linalg.qr(jax.random.normal(jax.random.key(0), shape))[0]
+    start = jax.random.normal(jax.random.key(0), shape, jnp.float32).astype(float)
+    start = jnp.linalg.qr(start)[0]
     columns, total = np.asarray(start).reshape(jacobians.shape[1:]), 0.0
     for j in jacobians:
         columns, upper = np.linalg.qr(j @ columns)
