@@ -93,12 +93,12 @@ def _lag_matrix(layer, params, xs, losses, state, *, reverse, **options):
         return each
 
     each, pull = jax.vjp(all_losses, deltas)
-    backward = _backward(layer, params, xs, reverse)
+    backward = _backward(layer, params, xs, state, reverse)
 
     def of_step(t):
         (gradients,) = pull(jnp.zeros_like(each).at[t].set(1.0))
-        found = by_cell(layer, params, xs, gradients)
-        like = by_cell(layer, params, xs, states)
+        found = by_cell(layer, params, xs, gradients, state)
+        like = by_cell(layer, params, xs, states, state)
         return {
             name: _by_lag(
                 norms_of(_with_batch(g, like[name], each.shape), each.ndim - 1),
@@ -140,7 +140,7 @@ def _by_lag(norms, t, backward):
     return jnp.where(inside.reshape(-1, *(1,) * (norms.ndim - 1)), norms, -jnp.inf)
 
 
-def _backward(layer, params, xs, reverse) -> dict[str, bool]:
+def _backward(layer, params, xs, state, reverse) -> dict[str, bool]:
     """Which cells of a layer read from the last step to the first."""
 
     def run(cell, params, xs, state, *, reverse=False, key=None, deltas=None, **how):
@@ -148,6 +148,8 @@ def _backward(layer, params, xs, reverse) -> dict[str, bool]:
         return jnp.zeros(int(reverse)), ys  # its length says it
 
     options = {"reverse": True} if reverse else {}
-    found, _ = jax.eval_shape(lambda: layer.apply(params, xs, run=run, **options))
-    places = by_cell(layer, params, xs, found)
+    found, _ = jax.eval_shape(
+        lambda: layer.apply(params, xs, state, run=run, **options)
+    )
+    places = by_cell(layer, params, xs, found, state)
     return {name: length.shape == (1,) for name, length in places.items()}

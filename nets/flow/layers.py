@@ -64,7 +64,11 @@ class _Place(NamedTuple):
 
 
 def by_cell(
-    layer: Cell | Layer, params: Params, xs: PyTree, found: PyTree
+    layer: Cell | Layer,
+    params: Params,
+    xs: PyTree,
+    found: PyTree,
+    state: State | None = None,
 ) -> dict[str, PyTree]:
     """What was found in a layer, cell by cell.
 
@@ -74,6 +78,7 @@ def by_cell(
         xs: Its inputs, [time, *batch, inputs].
         found: A tree that has something at the place of every cell's state: states,
             gradients of `state_gradients`, or what another instrument returned.
+        state: The state before the first step, for cells without an `initial_state`.
 
     Returns:
         What stands there, by the cell's place: "0.forward" is the lowest layer's
@@ -95,7 +100,7 @@ def by_cell(
         return _Place(), unroll(cell, params, xs, state, **options)[1]
 
     layer = as_layer(layer) if isinstance(layer, Cell) else layer
-    places = jax.eval_shape(lambda: layer.apply(params, xs, run=mark)[0])
+    places = jax.eval_shape(lambda: layer.apply(params, xs, state, run=mark)[0])
     at, tree = jax.tree.flatten_with_path(
         places, is_leaf=lambda node: isinstance(node, _Place)
     )

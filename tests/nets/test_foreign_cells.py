@@ -135,7 +135,8 @@ def spectrum_of(jacobians, batch):
     shape = *batch, *jacobians.shape[-2:]
     start = jax.random.normal(jax.random.key(0), shape, jnp.float32).astype(float)
     start = jnp.linalg.qr(start)[0]
-    columns, total = np.asarray(start).reshape(jacobians.shape[1:]), 0.0
+    columns = np.asarray(start).reshape(jacobians.shape[1:])
+    total = np.zeros(jacobians.shape[1:-1])
     for j in jacobians:
         columns, upper = np.linalg.qr(j @ columns)
         with np.errstate(divide="ignore"):
