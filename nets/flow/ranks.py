@@ -23,7 +23,7 @@ from jaxtyping import Array, Float, Int
 
 HIGHEST = jax.lax.Precision.HIGHEST
 CLEAR = 1 / 5  # a column known to eps to this power of its size is far above rounding
-LOST = np.iinfo(np.int32).max  # stands for a number of steps in doubt
+LOST = np.iinfo(np.int32).max  # in place of a count: the direction is lost
 SHARE = 2, 9  # above 2 of 9 steps in doubt a direction is lost
 PROBES = 8  # random signs, by which the column norms of z are estimated
 
