@@ -146,7 +146,7 @@ def test_linen_and_nnx_are_the_pure_function():
         return linen.apply({"params": named(params)}, xs, method="outputs")
 
     def by_nnx(params, xs):
-        module = nnx.merge(graph, state)
+        module = nnx.merge(graph, state, copy=True)
         module.params.set_value(params)
         return module.outputs(xs)
 
