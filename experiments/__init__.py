@@ -18,8 +18,11 @@ def _asked() -> str | None:
                 return name if name.partition(".")[0] == __name__ else None
         return None
     folder, file = os.path.split(os.path.realpath(sys.argv[0] if sys.argv else ""))
-    if folder == os.path.dirname(os.path.realpath(__file__)) and file.endswith(".py"):
+    here = os.path.dirname(os.path.realpath(__file__))
+    if folder == here and file.endswith(".py"):
         return f"{__name__}.{file.removesuffix('.py')}"
+    if os.path.dirname(folder) == here and file == "__main__.py":
+        return f"{__name__}.{os.path.basename(folder)}"
     return None
 
 
@@ -48,11 +51,11 @@ def _look_here_last() -> None:
 if (_name := _asked()) is not None:
     _look_here_last()
 
-    from experiments import signals, streams
+    from experiments.harness import signals, streams
 
     streams.open_all()  # first, or a pipe gets the number of a closed stream
     signals.watch(_name.rpartition(".")[2])
 
-    from experiments import process
+    from experiments.harness import process
 
     process.begin(_name)

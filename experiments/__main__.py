@@ -10,7 +10,7 @@ import importlib.metadata
 import runpy
 import sys
 
-from experiments import process, streams
+from experiments.harness import process, streams
 
 
 def main() -> None:

@@ -15,16 +15,16 @@ from typing import NamedTuple
 
 import jax
 
-from experiments import common_flags, launch, report
+from experiments.harness import cli, common_flags, plotting
+from experiments.harness.runs import Run
 from nets import CELLS, Cell
-from train import Run
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
     """The flags."""
 
-    inputs: int = launch.flag(
+    inputs: int = cli.flag(
         32, "Features of the input.", lower_bound=1, upper_bound=65_536
     )
     features: int = common_flags.features(64)
@@ -135,7 +135,7 @@ def table(entries: Sequence[Entry], config: Config) -> str:
         [e.name, f"{e.parameters:,}", "yes" if e.parallel else "", e.reference]
         for e in entries
     ]
-    return report.text_table(header, rows)
+    return plotting.text_table(header, rows)
 
 
 def markdown(entries: Sequence[Entry], config: Config) -> str:
@@ -159,4 +159,4 @@ def parameters_of(config: Config) -> str:
 
 
 if __name__ == "__main__":
-    launch.main(Config, run)
+    cli.main(Config, run)

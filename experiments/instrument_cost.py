@@ -18,40 +18,40 @@ import numpy as np
 import optax
 from tqdm import tqdm
 
-from experiments import cells, common_flags, launch, page, report
+from experiments.harness import cells, cli, common_flags, plotting, report
+from experiments.harness.runs import Run
 from nets import Cell, ElmanState, elman, flow, unroll
-from nets.flow.profile import norms_of
-from train import Run
+from nets.flow.decay import norms_of
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
     """The flags."""
 
-    cells: list[str] = launch.flag(
+    cells: list[str] = cli.flag(
         ["elman", "lstm", "gru"],
         "Cells to train: names in nets.CELLS, or package.module:name of your own.",
     )
-    inputs: int = launch.flag(
+    inputs: int = cli.flag(
         128, "Features of the input.", lower_bound=1, upper_bound=65_536
     )
     features: int = common_flags.features(128)
-    batch_size: int = launch.flag(
+    batch_size: int = cli.flag(
         32, "Sequences at once.", lower_bound=1, upper_bound=65_536
     )
-    time: int = launch.flag(
+    time: int = cli.flag(
         100, "Steps of a sequence.", lower_bound=1, upper_bound=1_000_000
     )
-    repeats: int = launch.flag(
+    repeats: int = cli.flag(
         30, "How often each is timed.", lower_bound=1, upper_bound=100_000
     )
-    spectrum_features: int = launch.flag(
+    spectrum_features: int = cli.flag(
         100,
         "Units of the network whose spectrum is timed.",
         lower_bound=1,
         upper_bound=4096,
     )
-    spectrum_time: int = launch.flag(
+    spectrum_time: int = cli.flag(
         2000, "Steps of its run.", lower_bound=2, upper_bound=1_000_000
     )
 
@@ -92,7 +92,7 @@ def run(config: Config, results: Run) -> None:
         )
     seconds = time_spectrum(config)
     results.log(kind="spectrum", seconds=seconds)
-    table = report.Table(
+    table = plotting.Table(
         [
             "cell",
             "plain step, ms (least, median)",
@@ -113,7 +113,7 @@ def run(config: Config, results: Run) -> None:
     ]
     print(table.text())
     print(findings[1])
-    page.write(
+    report.write(
         results,
         question=__doc__,
         findings=findings,
@@ -199,4 +199,4 @@ def time_spectrum(config: Config) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    launch.main(Config, run)
+    cli.main(Config, run)

@@ -17,9 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments import cells, common_flags, launch, page, report
+from experiments.harness import cells, cli, common_flags, plotting, report
+from experiments.harness.runs import Run
 from nets import Cell, unroll
-from train import Run
 
 LEAST = 256
 
@@ -28,18 +28,18 @@ LEAST = 256
 class Config:
     """The flags."""
 
-    cells: list[str] = launch.flag(
+    cells: list[str] = cli.flag(
         ["lstm"],
         "Cells to measure: names in nets.CELLS, or package.module:name of your own.",
     )
-    inputs: int = launch.flag(
+    inputs: int = cli.flag(
         32, "Features of the input.", lower_bound=1, upper_bound=65_536
     )
     features: int = common_flags.features(64)
-    batch_size: int = launch.flag(
+    batch_size: int = cli.flag(
         32, "Sequences at once.", lower_bound=1, upper_bound=65_536
     )
-    most: int = launch.flag(
+    most: int = cli.flag(
         16384, "Steps of the longest run.", lower_bound=2 * LEAST, upper_bound=2**20
     )
 
@@ -83,7 +83,7 @@ def run(config: Config, results: Run) -> None:
             curves.append(Curve(f"{name} {how}", times, sizes))
     draw(curves, config).savefig(results.path / "memory.png")
     found = table(curves)
-    page.write(
+    report.write(
         results,
         question=__doc__,
         seen={"memory.png": title(curves)},
@@ -112,14 +112,14 @@ def temporaries(cell: Cell, config: Config, time: int, remat: bool) -> int:
         compiled = jax.jit(jax.grad(loss)).lower(params, xs).compile()
     analysis = compiled.memory_analysis()
     if analysis is None:
-        raise launch.UsageError(
+        raise cli.UsageError(
             f"expected a device for which XLA analyses memory; {jax.default_backend()} "
             "does not"
         )
     return analysis.temp_size_in_bytes
 
 
-def table(curves: Sequence[Curve]) -> report.Table:
+def table(curves: Sequence[Curve]) -> plotting.Table:
     """MB by steps, a line a curve, and the power of the growth."""
     times = curves[0].times
     header = ["MB for the backward pass", *(f"T = {time:,}" for time in times), "power"]
@@ -127,7 +127,7 @@ def table(curves: Sequence[Curve]) -> report.Table:
         [c.label, *(f"{size / 1e6:.2f}" for size in c.bytes), f"{c.power:.2f}"]
         for c in curves
     ]
-    return report.Table(header, rows)
+    return plotting.Table(header, rows)
 
 
 def title(curves: Sequence[Curve]) -> str:
@@ -147,10 +147,10 @@ def title(curves: Sequence[Curve]) -> str:
 
 def draw(curves: Sequence[Curve], config: Config) -> Figure:
     """Bytes against steps, both on log scales."""
-    figure, (axis,) = report.figure(title(curves), columns=1)
+    figure, (axis,) = plotting.figure(title(curves), columns=1)
     for i, curve in enumerate(curves):
         remat = i % 2 == 1
-        shade = report.COLOURS[i // 2 % len(report.COLOURS)]
+        shade = plotting.COLOURS[i // 2 % len(plotting.COLOURS)]
         megabytes = np.array(curve.bytes) / 1e6
         axis.plot(
             curve.times,
@@ -164,7 +164,7 @@ def draw(curves: Sequence[Curve], config: Config) -> Figure:
     axis.set_xlabel("steps T of the sequence")
     axis.set_ylabel("temporary memory of the backward pass, MB")
     axis.legend()
-    report.caption(
+    plotting.caption(
         figure,
         f"{config.features} units, {config.inputs} inputs, {config.batch_size} "
         f"sequences, float32, compiled for {jax.default_backend()}.",
@@ -173,4 +173,4 @@ def draw(curves: Sequence[Curve], config: Config) -> Figure:
 
 
 if __name__ == "__main__":
-    launch.main(Config, run)
+    cli.main(Config, run)

@@ -6,12 +6,21 @@
 `nets.linen`, `nets.nnx` and `nets.models` are imported by name: only they need Flax.
 """
 
-from nets import cells, convolutional, flow, initializers, interop, recurrent
+from nets import (
+    cells,
+    convolutional,
+    decoding,
+    flow,
+    initializers,
+    interop,
+    probes,
+    recurrent,
+)
 from nets.cells import *
 from nets.convolutional import *
 from nets.linear_recurrence import linear_cell, linear_scan
-from nets.marks import candidate, gate
 from nets.recurrent import *
+from nets.tracing.tags import candidate, gate
 from nets.types import Cell, Layer, Linear
 
 __all__ = [
@@ -20,12 +29,14 @@ __all__ = [
     "Linear",
     "candidate",
     "convolutional",
+    "decoding",
     "flow",
     "gate",
     "initializers",
     "interop",
     "linear_cell",
     "linear_scan",
+    "probes",
 ]
 __all__ += cells.__all__
 __all__ += convolutional.__all__

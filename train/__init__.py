@@ -5,7 +5,6 @@ from train.data.errors import DataError
 from train.finite import NonFiniteError
 from train.fit import Fitted, Probes, fit
 from train.optimizers import OPTIMIZERS, make_optimizer
-from train.results import ResultsError, Run, new_run, read_rows
 from train.step import Metrics, TrainState, init_state, make_step
 
 __all__ = [
@@ -16,15 +15,11 @@ __all__ = [
     "Metrics",
     "NonFiniteError",
     "Probes",
-    "ResultsError",
-    "Run",
     "TrainState",
     "clip_report",
     "fit",
     "init_state",
     "make_optimizer",
     "make_step",
-    "new_run",
-    "read_rows",
     "reported_clip",
 ]

@@ -8,12 +8,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
+from nets.cells.convolutional import draw_kernels, zero_images
 from nets.convolutional.convolution import ConvParams, conv
 from nets.convolutional.geometry import Sizes, per_axis, window
 from nets.convolutional.padding import Padding
-from nets.convolutional.recurrent import draw_kernels, zero_images
 from nets.linear import wide
-from nets.marks import candidate, gate
+from nets.tracing.tags import candidate, gate
 from nets.types import Cell, factory, whole
 
 

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from nets import initializers
 from nets.linear import add_bias, layer_norm, wide
-from nets.marks import candidate, gate
+from nets.tracing.tags import candidate, gate
 from nets.types import Cell, factory, whole
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from nets import initializers
 from nets.linear import add_bias, wide
 from nets.linear_recurrence import linear_cell
-from nets.marks import candidate, gate
+from nets.tracing.tags import candidate, gate
 from nets.types import Cell, factory
 
 

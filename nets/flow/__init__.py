@@ -1,11 +1,12 @@
 """The instruments: how gradients flow back through any cell."""
 
+from nets.flow.decay import Profile, decay_rate, half_life, log_norms, profile, reach
 from nets.flow.depth import depth_gradients, depth_log_norms
 from nets.flow.gates import GateStatistics, gates
 from nets.flow.jacobians import step_jacobians
-from nets.flow.label_information import label_information
 from nets.flow.lags import lag_matrix
 from nets.flow.layers import by_cell, zero_deltas
+from nets.flow.log_singular_values import transport
 from nets.flow.lyapunov import LyapunovSpectrum, lyapunov_spectrum
 from nets.flow.parameter_gradients import (
     Cancellation,
@@ -14,11 +15,8 @@ from nets.flow.parameter_gradients import (
 )
 from nets.flow.paths import Paths, highway, paths
 from nets.flow.penalties import flossing_penalty, pascanu_penalty
-from nets.flow.probes import label_probe, memory_curve, memory_probe
-from nets.flow.profile import Profile, decay_rate, half_life, log_norms, profile, reach
 from nets.flow.saliency import input_saliency, integrated_gradients
 from nets.flow.state_gradients import state_gradients
-from nets.flow.transport import transport
 
 __all__ = [
     "Cancellation",
@@ -37,13 +35,9 @@ __all__ = [
     "highway",
     "input_saliency",
     "integrated_gradients",
-    "label_information",
-    "label_probe",
     "lag_matrix",
     "log_norms",
     "lyapunov_spectrum",
-    "memory_curve",
-    "memory_probe",
     "parameter_gradients_by_time",
     "pascanu_penalty",
     "paths",

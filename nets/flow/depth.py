@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree, Shaped
 
-from nets.flow.profile import log_norms
+from nets.flow.decay import log_norms
 from nets.flow.saliency import plus, zeros_to_add
 from nets.flow.state_gradients import one_number
 from nets.recurrent import as_layer

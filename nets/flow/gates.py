@@ -12,9 +12,9 @@ from jaxtyping import Array, ArrayLike, Float
 from nets.compiling import compiled
 from nets.flow.layers import in_every_cell
 from nets.flow.linearised import batch_shape, one_step, trajectory
-from nets.marks import CANDIDATE, KEEPER, Mark, with_marks
 from nets.recurrent.batch import with_larger_batch
 from nets.recurrent.padding import check_padding, where_real
+from nets.tracing.tags import CANDIDATE, KEEPER, Mark, with_marks
 from nets.types import Cell, Params, State
 
 

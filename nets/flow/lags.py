@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets.compiling import compiled
+from nets.flow.decay import norms_of
 from nets.flow.layers import by_cell, zero_deltas
-from nets.flow.profile import norms_of
 from nets.flow.state_gradients import is_real
 from nets.recurrent import as_layer, unroll
 from nets.recurrent.padding import check_padding

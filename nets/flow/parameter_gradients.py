@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets.compiling import compiled
-from nets.flow.profile import log_norms
+from nets.flow.decay import log_norms
 from nets.flow.state_gradients import is_real, one_number
 from nets.recurrent import as_layer
 from nets.recurrent.beginning import first_state

@@ -8,8 +8,8 @@ import jax
 from jaxtyping import Array, Float, PyTree, Shaped
 
 from nets.flow.state_gradients import state_gradients
-from nets.marks import with_marks
 from nets.recurrent import as_layer, unroll
+from nets.tracing.tags import with_marks
 from nets.types import Cell, Layer, Params, State, factory
 
 

@@ -1,28 +1,23 @@
 """Whole networks, as Linen modules."""
 
 from nets.models.autoencoder import Autoencoder
-from nets.models.beam import Beam, beam_search
 from nets.models.encoder_decoder import EncoderDecoder, Memory
 from nets.models.generator import Mixture, SequenceGenerator, draw, log_density
 from nets.models.images import cnn, cnn_1d, feed_forward, lenet5
-from nets.models.sampling import sample
 from nets.models.sequences import SequenceClassifier, SequenceTagger
 
 __all__ = [
     "Autoencoder",
-    "Beam",
     "EncoderDecoder",
     "Memory",
     "Mixture",
     "SequenceClassifier",
     "SequenceGenerator",
     "SequenceTagger",
-    "beam_search",
     "cnn",
     "cnn_1d",
     "draw",
     "feed_forward",
     "lenet5",
     "log_density",
-    "sample",
 ]

@@ -6,8 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from nets.programs import inside, is_variable
-from nets.recurrent.perturbed import perturbed
+from nets.tracing.jaxpr import inside, is_variable
+from nets.tracing.perturb import perturbed
 from nets.types import State
 
 

@@ -23,9 +23,9 @@ from nets.recurrent.padding import (
     together,
     where_real,
 )
-from nets.recurrent.perturbed import perturbed
 from nets.recurrent.placing import placed, split_as
 from nets.recurrent.restoring import restored_for
+from nets.tracing.perturb import perturbed
 from nets.types import Cell, KeyArray, Params, State
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from commands import Done
 
-from experiments import launch
+from experiments.harness import cli
 
 
 @pytest.fixture
@@ -17,11 +17,11 @@ def launched(tmp_path, monkeypatch, capsys):
     monkeypatch.delitem(sys.modules, "mycells", raising=False)
 
     def launched(experiment, *flags, **options):
-        name = experiment.__name__.rpartition(".")[2]
+        name = experiment.__name__.removesuffix(".experiment").rpartition(".")[2]
         monkeypatch.setattr(sys, "argv", [name, *flags])
         code: Any = 0
         try:
-            launch.main(experiment.Config, experiment.run, **options)
+            cli.main(experiment.Config, experiment.run, **options)
         except SystemExit as stop:
             code = stop.code
         return Done(code, *capsys.readouterr())

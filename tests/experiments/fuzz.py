@@ -27,14 +27,9 @@ from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from experiments import launch, training
+from experiments.harness import cli, process, training
 
-HERE = pathlib.Path(launch.__file__).parent
-EXPERIMENTS = sorted(
-    path.stem
-    for path in HERE.glob("*.py")
-    if "\n    launch.main(" in path.read_text(encoding="utf-8")
-)
+EXPERIMENTS = sorted(process.experiments())
 SLOW = {"course", "hyperparameters", "edges"}  # others are run in them; or no size
 
 # Sizes with which a run takes a moment; of those flags that an experiment has.
@@ -189,7 +184,7 @@ def call(name: str, words: Sequence[str], whole: bool) -> tuple[Any, str, str]:
         if not whole:
             training.start = enough
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            launch.main(experiment.Config, experiment.run)
+            cli.main(experiment.Config, experiment.run)
     except SystemExit as stop:
         code = stop.code
     finally:
@@ -199,7 +194,8 @@ def call(name: str, words: Sequence[str], whole: bool) -> tuple[Any, str, str]:
 
 def _starts(module: Any) -> bool:
     """Whether its first slow step is `training.start`."""
-    text = pathlib.Path(module.__file__).read_text(encoding="utf-8")
+    made = sys.modules[module.Config.__module__]
+    text = pathlib.Path(str(made.__file__)).read_text(encoding="utf-8")
     return "training.start(" in text and module.__name__.rpartition(".")[2] not in SLOW
 
 

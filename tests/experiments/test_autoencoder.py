@@ -10,7 +10,8 @@ import sys
 import numpy as np
 import pytest
 
-from experiments import autoencoder, launch
+from experiments.autoencoder import experiment as autoencoder
+from experiments.harness import cli
 from train.data import digits
 
 TINY = ["--steps=2", "--seeds=0,1", "--filters=4", "--latent=4"]
@@ -23,7 +24,7 @@ def command(monkeypatch, tmp_path):
 
     def run(*flags):
         monkeypatch.setattr(sys, "argv", ["autoencoder", *flags])
-        launch.main(autoencoder.Config, autoencoder.run)
+        cli.main(autoencoder.Config, autoencoder.run)
 
     return run
 

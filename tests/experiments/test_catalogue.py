@@ -9,7 +9,7 @@ import pytest
 
 import nets
 from experiments import catalogue
-from train import new_run
+from experiments.harness.runs import new_run
 
 README = pathlib.Path(__file__).parent.parent.parent / "README.md"
 CONFIG = catalogue.Config()

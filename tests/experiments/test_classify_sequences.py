@@ -9,14 +9,14 @@ import pytest
 from commands import LEAKY, rows
 
 import nets
-from experiments import (
-    classify_figures,
-    classify_sequences,
-    classify_verdicts,
-    training,
+from experiments.classify_sequences import (
+    claims,
+    figures,
 )
-from experiments.classify_sequences import AllOutputs, logits
-from experiments.classify_verdicts import (
+from experiments.classify_sequences import (
+    experiment as classify_sequences,
+)
+from experiments.classify_sequences.claims import (
     ALL,
     BOTH,
     END,
@@ -25,7 +25,9 @@ from experiments.classify_verdicts import (
     SMALL,
     Read,
 )
-from experiments.verdicts import FAILS, HOLDS, IN_PART, OPEN
+from experiments.classify_sequences.experiment import AllOutputs, logits
+from experiments.harness import training
+from experiments.harness.claims import FAILS, HOLDS, IN_PART, OPEN
 from nets.models import SequenceClassifier
 from train.data import digits
 
@@ -173,7 +175,7 @@ KNOWN = [
 
 @pytest.mark.parametrize(("setting", "number"), KNOWN)
 def test_what_is_known_stands_beside_the_same_setting_only(setting, number):
-    assert classify_verdicts.known(*setting) == number
+    assert claims.known(*setting) == number
 
 
 def read(cell, way, *accuracy, mistakes=0):
@@ -208,20 +210,20 @@ CASES = [
 def test_each_claim_is_judged_by_its_interval(reads, said):
     if len(reads[1].accuracy) == 1:
         reads = [read(LINEAR, INPUTS, 0.8), *reads[1:]]
-    found = classify_verdicts.verdicts(reads, majority=0.1)
+    found = claims.verdicts(reads, majority=0.1)
     assert [verdict.said for verdict in found] == said
     assert "larger: gru 9 against 9)" in found[2].why
-    if classify_verdicts.of(reads, SMALL):
+    if claims.of(reads, SMALL):
         assert "(parameters of the small ones: gru 9 against 9)" in found[-1].why
 
 
 def test_cells_may_differ():
     last = [GOOD, POOR]
     every = [SAME, read("elman", ALL, 0.70, 0.711, 0.701)]
-    found = classify_verdicts.verdicts([BASE, *last, *every], majority=0.1)
+    found = claims.verdicts([BASE, *last, *every], majority=0.1)
     assert [verdict.said for verdict in found] == [HOLDS, IN_PART, HOLDS]
     assert "gru +10.0 [+10.0, +10.0]" in found[1].why
-    low = classify_verdicts.verdicts([BASE, GOOD, SAME], majority=0.95)
+    low = claims.verdicts([BASE, GOOD, SAME], majority=0.95)
     assert low[0].said == FAILS
 
 
@@ -237,14 +239,14 @@ TITLES = [
 
 @pytest.mark.parametrize(("reads", "words"), TITLES)
 def test_the_title_claims_what_the_verdict_does(reads, words):
-    title = classify_figures.title(reads)
+    title = figures.title(reads)
     assert words in title
-    said = classify_verdicts.verdicts([*reads, SAME._replace(cell=reads[1].cell)], 0.1)
+    said = claims.verdicts([*reads, SAME._replace(cell=reads[1].cell)], 0.1)
     sure = {HOLDS: "The last output tells more", IN_PART: "Only the last output"}
     assert title.startswith(sure.get(said[1].said, "The last output"))
     assert (said[1].said in sure) == ("tells more" in title and "no cell" not in title)
-    classify_figures.draw(reads, 0.1, "caption")
-    classify_verdicts.table(reads, 0.1).text()
+    figures.draw(reads, 0.1, "caption")
+    claims.table(reads, 0.1).text()
 
 
 def test_the_commonest_mistake_is_that_of_the_last_output():
@@ -253,9 +255,9 @@ def test_the_commonest_mistake_is_that_of_the_last_output():
         read("elman", END, 0.9, 0.9, mistakes=1),
         read("gru", ALL, 0.9, 0.9, mistakes=9),
     ]
-    words = classify_figures.confused(reads)
+    words = figures.confused(reads)
     assert words.endswith("20 % of the 2s are taken for 1")
-    classify_figures.draw_confusions(reads, "seen")
+    figures.draw_confusions(reads, "seen")
 
 
 MISTAKES = [

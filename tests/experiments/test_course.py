@@ -15,10 +15,11 @@ from commands import rows
 from PIL import Image
 from scipy.io import savemat
 
-from experiments import course, course_page
-from experiments.course_page import Told
-from experiments.verdicts import FAILS, HOLDS, IN_PART, OPEN, Verdict
-from train import new_run
+from experiments.course import experiment as course
+from experiments.course import page as course_page
+from experiments.course.page import Told
+from experiments.harness.claims import FAILS, HOLDS, IN_PART, OPEN, Verdict
+from experiments.harness.runs import new_run
 from train.data.chorales import FILE, KEYS, PARTS
 
 TINY = "--flags=--seeds=0,1 --steps=2"

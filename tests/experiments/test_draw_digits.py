@@ -10,10 +10,12 @@ import pytest
 from commands import rows
 
 import nets
-from experiments import draw_digits, drawing_controls, drawing_figures
-from experiments.drawing_controls import Blind
-from experiments.drawing_figures import Drawn
-from experiments.verdicts import FAILS, HOLDS, IN_PART, OPEN
+from experiments.draw_digits import controls as drawing_controls
+from experiments.draw_digits import experiment as draw_digits
+from experiments.draw_digits import figures
+from experiments.draw_digits.controls import Blind
+from experiments.draw_digits.figures import Drawn
+from experiments.harness.claims import FAILS, HOLDS, IN_PART, OPEN
 from nets.models import SequenceGenerator
 from train.data import digits
 
@@ -109,9 +111,9 @@ CASES = [
 @pytest.mark.parametrize(("drawn", "said"), CASES)
 def test_the_verdicts(drawn, said):
     controls = {"real": of(0.95, 0.15), "blind": BLIND}
-    found = drawing_figures.verdicts(drawn, controls)
+    found = figures.verdicts(drawn, controls)
     assert [verdict.said for verdict in found] == said
-    title = drawing_figures.title(drawn, controls["real"])
+    title = figures.title(drawn, controls["real"])
     assert f"{100 * drawn[0].right[1]:.0f} % at temperature 1" in title
 
 

@@ -7,9 +7,9 @@ import pytest
 from commands import rows
 from scipy import integrate
 
-from experiments import edge_of_chaos
-from experiments.chaos_figures import CHAOS
-from experiments.mean_field import mean_field, stationary_variance
+from experiments.edge_of_chaos import experiment as edge_of_chaos
+from experiments.edge_of_chaos.figures import CHAOS
+from experiments.edge_of_chaos.mean_field import mean_field, stationary_variance
 
 TINY = ["--features=20", "--gains=0.5,0.6,3", "--spectra=0.5,3", "--seeds=0,3"]
 

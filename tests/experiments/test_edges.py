@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from experiments import edge_figures, edges, launch
-from experiments.edge_figures import Learnt, Likeness
-from train import new_run
+from experiments.edges import experiment as edges
+from experiments.edges import figures
+from experiments.edges.figures import Learnt, Likeness
+from experiments.harness import cli
+from experiments.harness.runs import new_run
 from train.data import digits, photographs, strokes
 
 SOBEL = edges.FIXED["Sobel"]
@@ -25,7 +27,7 @@ def command(tmp_path, monkeypatch, capsys):
         monkeypatch.setattr(sys, "argv", ["edges", *flags])
         code = 0
         try:
-            launch.main(edges.Config, edges.run)
+            cli.main(edges.Config, edges.run)
         except SystemExit as stop:
             code = stop.code
         said = capsys.readouterr()
@@ -147,7 +149,7 @@ def test_the_title_is_what_was_measured(sobel, title):
         return Likeness(to, "all", 0.4, 0.6, np.zeros(2), np.array(after))
 
     found = [one("Sobel", sobel), one("Prewitt", [0.9, 0.9]), one("line", [0.2, 0.2])]
-    first, second = edge_figures.finding(found).splitlines()
+    first, second = figures.finding(found).splitlines()
     assert first == title
     assert "Prewitt 0.90 (chance 0.40)" in second
 
@@ -156,7 +158,7 @@ def test_the_title_is_what_was_measured(sobel, title):
 def test_the_corner_shown_is_the_brightest(y, x):
     image = np.zeros((40, 60))
     image[y, x] = 1
-    name, corner = edge_figures.brightest_corner(image)
+    name, corner = figures.brightest_corner(image)
     assert name == f"{('top', 'bottom')[y]} {('left', 'right')[x]} corner"
     assert image[corner].shape == (16, 16)
     assert image[corner].sum() == 1
@@ -221,7 +223,7 @@ def test_one_filter_and_another_pool_and_more_seeds_than_are_drawn(tmp_path):
         assert found.after.shape == (9, 3, 3, 1)
         names = {when: edges.closest(found.after) for when in ("before", "after")}
         alike = edges.likenesses(found)
-        figure = edge_figures.kernels(found, names, alike, edges.FIXED, seeds, "Text.")
+        figure = figures.kernels(found, names, alike, edges.FIXED, seeds, "Text.")
         figure.savefig(results.path / "kernels.png")
     assert len(figure.axes) == (1 + 8) * 9
     assert len(rows(tmp_path / "out", "accuracy")) == 9

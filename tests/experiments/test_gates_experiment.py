@@ -9,10 +9,11 @@ import pytest
 from commands import rows
 
 import nets
-from experiments import gate_verdicts, gates
-from experiments.gate_figures import title
-from experiments.gate_verdicts import Clamped, verdicts
-from experiments.verdicts import FAILS, HOLDS, IN_PART, OPEN
+from experiments.gates import claims
+from experiments.gates import experiment as gates
+from experiments.gates.claims import Clamped, verdicts
+from experiments.gates.figures import title
+from experiments.harness.claims import FAILS, HOLDS, IN_PART, OPEN
 from nets import flow
 
 TINY = ["--features=4", "--steps=2", "--seeds=0,1", "--order=rows"]
@@ -100,7 +101,7 @@ def test_the_verdicts(found, said):
     assert [verdict.said for verdict in verdicts(found)] == said
     words = {HOLDS: "decays as", IN_PART: "for some b", FAILS: "does not decay"}
     assert all(words[one] in title(found) for one in said[:2])
-    assert "-5" in gate_verdicts.table(found).text()
+    assert "-5" in claims.table(found).text()
 
 
 def test_where_the_gradient_reaches_further_is_named():

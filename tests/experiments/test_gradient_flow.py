@@ -10,14 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from experiments import (
-    decay,
-    flow_captions,
-    gradient_flow,
-    launch,
-    learning_figures,
-)
-from experiments.verdicts import FAILS, HOLDS, IN_PART, OPEN
+from experiments.gradient_flow import captions, figures
+from experiments.gradient_flow import experiment as gradient_flow
+from experiments.harness import cli, decay
+from experiments.harness.claims import FAILS, HOLDS, IN_PART, OPEN
 
 SMALL = ["--steps=3", "--features=4", "--seeds=0,1", "--order=rows"]
 TINY = [*SMALL, "--probes=none"]
@@ -121,7 +117,7 @@ def run(folder, monkeypatch, capsys):
         monkeypatch.setattr(sys, "argv", ["gradient_flow", *flags])
         code: Any = 0
         try:
-            launch.main(gradient_flow.Config, gradient_flow.run)
+            cli.main(gradient_flow.Config, gradient_flow.run)
         except SystemExit as stop:
             code = stop.code
         return Done(code, *capsys.readouterr())
@@ -257,16 +253,16 @@ def test_captions_give_what_was_measured():
     config = gradient_flow.Config(cells=["elman", "lstm"], seeds=[0])
     gates = {"forget": np.ones((2, 1))}
     courses = [
-        learning_figures.Course(cell, np.array([0, 1]), None, marks, None)
+        figures.Course(cell, np.array([0, 1]), None, marks, None)
         for cell, marks in {"elman": {}, "lstm": gates}.items()
     ]
-    said = flow_captions.learning(courses, config, 64, 64)
+    said = captions.learning(courses, config, 64, 64)
     assert "Median over 64 held-out digits" in said["learning.png"]
     assert "range" not in "".join(said.values())  # of one seed there is none
     assert "over 4 held-out digits" in said["lyapunov.png"]
     assert "lstm: orthogonal" in said["gates.png"] and "elman" not in said["gates.png"]
     two = gradient_flow.Config(cells=["lstm"], seeds=[0, 1])
-    said = flow_captions.learning(courses[1:], two, 3, 64)
+    said = captions.learning(courses[1:], two, 3, 64)
     assert "range" not in said["learning.png"]
     assert "over 3 held-out digits" in said["lyapunov.png"]
     assert "mean and range of 2 seeds" in said["gates.png"]
@@ -274,19 +270,19 @@ def test_captions_give_what_was_measured():
 
 def test_colors_are_for_what_is_seen_after_the_first_look():
     first, later = np.full((1, 5), -9.0), np.linspace(-2.5, -0.5, 100).reshape(20, 5)
-    low, high = learning_figures._limits([np.concatenate([first, later])])
+    low, high = figures._limits([np.concatenate([first, later])])
     assert -2.5 <= low < -2.4 and -0.6 < high <= -0.5
     for flat in (first, np.full((3, 5), -np.inf), np.full((3, 5), np.nan)):
-        low, high = learning_figures._limits([flat])
+        low, high = figures._limits([flat])
         assert np.isfinite([low, high]).all() and low < high
 
 
 def test_a_constant_cell_is_drawn_without_a_warning():
     nothing = np.full((2, 1, 4), -np.inf)
     exponents = np.full((2, 1, 3), -np.inf)
-    course = learning_figures.Course("mine:c", np.array([0, 1]), nothing, {}, exponents)
+    course = figures.Course("mine:c", np.array([0, 1]), nothing, {}, exponents)
     said = {name: "caption" for name in ("learning.png", "lyapunov.png")}
-    for figure, _ in learning_figures.draw([course], said).values():
+    for figure, _ in figures.draw([course], said).values():
         figure.canvas.draw()
 
 

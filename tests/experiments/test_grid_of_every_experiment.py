@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import pathlib
 import sys
 from functools import partial
 
@@ -11,14 +10,13 @@ import pytest
 from commands import TINY, rows
 from scipy.io import savemat
 
-from experiments import course, hyperparameters, training
+from experiments.course import experiment as course
+from experiments.harness import process, training
+from experiments.hyperparameters import experiment as hyperparameters
 from train.data import digits
 from train.data.chorales import FILE, PARTS
 
-HERE = pathlib.Path(hyperparameters.__file__).parent
-EXPERIMENTS = sorted(
-    path.stem for path in HERE.glob("*.py") if "\n    launch.main(" in path.read_text()
-)
+EXPERIMENTS = sorted(process.experiments())
 GRIDS = {
     "catalogue": "features=2,3",
     "course": "flags=--steps=2|--steps=3",
@@ -32,12 +30,12 @@ GRIDS = {
 TWICE = "gradient_flow", "image_classification"  # the others only in validation
 TOY = """
 import dataclasses
-from experiments import launch
+from experiments.harness import cli
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    steps: int = launch.flag(1, "Steps.")
-    seeds: list[int] = launch.flag([0], "Seeds.")
+    steps: int = cli.flag(1, "Steps.")
+    seeds: list[int] = cli.flag([0], "Seeds.")
 
 def run(config, results):
     for seed in config.seeds:

@@ -6,26 +6,28 @@ import numpy as np
 import pytest
 from commands import rows
 
-from experiments import grid_verdicts, hyperparameters, launch, scores
-from experiments.grid_verdicts import Grid
-from experiments.scores import Search
-from experiments.verdicts import HOLDS, IN_PART, OPEN
-from train import new_run
+from experiments.harness import cli
+from experiments.harness.claims import HOLDS, IN_PART, OPEN
+from experiments.harness.runs import new_run
+from experiments.hyperparameters import claims, scores
+from experiments.hyperparameters import experiment as hyperparameters
+from experiments.hyperparameters.claims import Grid
+from experiments.hyperparameters.scores import Search
 
 TOYS = """
 import dataclasses, pathlib, types
 import numpy as np
-from experiments import launch
+from experiments.harness import cli
 from train import NonFiniteError
 
 CALLS = []
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    rate: float = launch.flag(0.1, "A rate.")
-    sizes: list[int] = launch.flag([4], "Sizes.", lower_bound=None)
-    seeds: list[int] = launch.flag([0, 1], "Seeds.")
-    steps: int = launch.flag(1, "Steps.", lower_bound=1)
+    rate: float = cli.flag(0.1, "A rate.")
+    sizes: list[int] = cli.flag([4], "Sizes.", lower_bound=None)
+    seeds: list[int] = cli.flag([0, 1], "Seeds.")
+    steps: int = cli.flag(1, "Steps.", lower_bound=1)
 
 def score(config, seed):
     return float(-abs(config.rate - 0.2) + sum(config.sizes) + 0.01 * seed)
@@ -79,7 +81,7 @@ def command(tmp_path, monkeypatch, capsys):
         monkeypatch.setattr(sys, "argv", ["hyperparameters", *flags])
         code = 0
         try:
-            launch.main(hyperparameters.Config, hyperparameters.run, resumable=True)
+            cli.main(hyperparameters.Config, hyperparameters.run, resumable=True)
         except SystemExit as stop:
             code = stop.code
         said = capsys.readouterr()
@@ -203,7 +205,7 @@ def test_what_is_null_diverged_and_a_run_without_seeds_has_one_score():
         (Search("speed", "max", {}, False), "expected one of latent, loss, mse"),
         (Search("loss", "max", {"cell": "elman"}, False), "logs no row of cell=elman"),
     ):
-        with pytest.raises(launch.UsageError, match=said):
+        with pytest.raises(cli.UsageError, match=said):
             scores.read(ROWS, search)
 
 
@@ -213,7 +215,7 @@ VALIDATED = TOYS.replace(
 )
 SPLIT = TOYS.replace(
     "    steps: int",
-    """    evaluate_on: str = launch.flag("test", "On.", choices=("test", "validation"))
+    """    evaluate_on: str = cli.flag("test", "On.", choices=("test", "validation"))
     steps: int""",
 ).replace(
     "test_accuracy=score(config, seed)",
@@ -323,15 +325,15 @@ def test_the_choice_matters_if_the_best_is_better(scores, said, count, goal):
     scores = [sign * np.array(one) for one in scores]
     values = [{"rate": str(i)} for i in range(len(scores))]
     grid = Grid(values, scores, 0, goal, "accuracy")
-    (verdict,) = grid_verdicts.verdicts(grid)
+    (verdict,) = claims.verdicts(grid)
     assert verdict.said == said and "rate 0 is best" in verdict.why
-    title = grid_verdicts.headline(grid)
+    title = claims.headline(grid)
     assert f"surely better than {count} others" in title
 
 
 def test_one_combination_is_no_choice():
     def judged(values, scores, best):
-        return grid_verdicts.verdicts(Grid(values, scores, best, "max", "accuracy"))
+        return claims.verdicts(Grid(values, scores, best, "max", "accuracy"))
 
     one, other = np.array([0.9, 0.8]), np.array([0.7])
     assert judged([{"rate": "1"}], [one], 0) == []

@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments import image_classification, image_figures, launch
+from experiments.harness import cli
+from experiments.image_classification import experiment as image_classification
+from experiments.image_classification import figures
 
 TINY = ["--seeds=0,1", "--steps=2", "--batch_size=4"]
 FIGURES = {"confusion", "misread", "filters", "feature_maps"}
@@ -57,7 +59,7 @@ def run(here, monkeypatch, capsys):
         code = 0
         with contextlib.suppress(SystemExit):
             try:
-                launch.main(image_classification.Config, image_classification.run)
+                cli.main(image_classification.Config, image_classification.run)
             except SystemExit as stop:
                 code = stop.code
         return code, *capsys.readouterr()
@@ -118,7 +120,7 @@ def test_it_trains_and_shows_what_was_learned(data, run, here):
 
 
 def test_it_learns_and_the_same_flags_give_the_same_numbers(run, here, monkeypatch):
-    monkeypatch.setattr(image_figures, "draw", lambda *_: {})
+    monkeypatch.setattr(figures, "draw", lambda *_: {})
     flags = "--seeds=3", "--epochs=5", "--filters=8,16"
     for name in ("one", "two"):
         assert run(*flags, f"--results={name}")[0] == 0
@@ -299,13 +301,11 @@ def title(figure):
 
 def test_the_confusion_names_the_most_frequent_mistake():
     counts = np.array([[98, 2, 0], [0, 9, 1], [0, 0, 0]])  # more often, but more rarely
-    assert title(image_figures.confusion(counts)) == (
+    assert title(figures.confusion(counts)) == (
         "97.3 % are read right; the most frequent mistake: 1 taken for 2, in 10.0 % of "
         "all 1s"
     )
-    assert title(image_figures.confusion(np.eye(3, dtype=int))) == (
-        "100.0 % are read right"
-    )
+    assert title(figures.confusion(np.eye(3, dtype=int))) == ("100.0 % are read right")
 
 
 def test_what_most_seeds_misread_comes_first():
@@ -313,7 +313,7 @@ def test_what_most_seeds_misread_comes_first():
     images = np.zeros((4, 3, 3, 1))
     one = [[0.9, 0.1, 0.0], [0.8, 0.2, 0.0], [0.0, 0.6, 0.4], [0.0, 0.0, 1.0]]
     other = [[0.9, 0.1, 0.0], [0.4, 0.6, 0.0], [0.2, 0.5, 0.3], [0.0, 0.0, 1.0]]
-    figure = image_figures.misread(images, labels, np.array([one, other]))
+    figure = figures.misread(images, labels, np.array([one, other]))
     assert title(figure) == "1 of 4 test images are misread by every seed"
     said = [axis.get_title() for axis in figure.axes if axis.get_title()]
     assert said == [
@@ -321,7 +321,7 @@ def test_what_most_seeds_misread_comes_first():
         "1 taken for 0\n60 % sure, 1 of 2",
     ]
     right = np.eye(3)[labels][None]
-    figure = image_figures.misread(np.zeros((4, 9, 1)), labels, right)
+    figure = figures.misread(np.zeros((4, 9, 1)), labels, right)
     assert title(figure) == "None of 4 test sequences is misread; these nearly are"
 
 
@@ -330,7 +330,7 @@ def test_networks_at_several_rates_are_each_as_alone(run, here):
     rates = [3e-3, 1e-2]
     config = image_classification.Config
     configs = [
-        launch.parse(config, [*flags, f"--learning_rate={rate}"])[0] for rate in rates
+        cli.parse(config, [*flags, f"--learning_rate={rate}"])[0] for rate in rates
     ]
     together = image_classification.scores(configs)
     for i, rate in enumerate(rates):
@@ -346,9 +346,7 @@ def test_a_rate_at_which_training_diverges_has_no_accuracy():
     flags = ["--data=digits", "--filters=2,3", "--seeds=0", "--steps=12"]
     flags += ["--optimizer=sgd"]
     configs = [
-        launch.parse(image_classification.Config, [*flags, f"--learning_rate={rate}"])[
-            0
-        ]
+        cli.parse(image_classification.Config, [*flags, f"--learning_rate={rate}"])[0]
         for rate in (1e-2, 1e30)
     ]
     fine, diverged = image_classification.scores(configs)

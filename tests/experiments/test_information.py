@@ -12,16 +12,13 @@ from sklearn.metrics import r2_score
 from threadpoolctl import threadpool_limits
 
 import nets
-from experiments import (
-    information,
-    information_figures,
-    information_probes,
-    information_verdicts,
-)
-from experiments.information_probes import TRAINED, UNTRAINED, WAYS, Data, Known
-from experiments.training import losses
-from experiments.verdicts import FAILS, HOLDS, IN_PART, OPEN
-from nets import flow
+from experiments.harness.claims import FAILS, HOLDS, IN_PART, OPEN
+from experiments.harness.training import losses
+from experiments.information import claims, measure
+from experiments.information import experiment as information
+from experiments.information import figures as information_figures
+from experiments.information.measure import TRAINED, UNTRAINED, WAYS, Data, Known
+from nets import probes
 from nets.models import SequenceClassifier
 from train.data import digits
 
@@ -115,12 +112,12 @@ def test_who_keeps_all_knows_just_what_was_read():
     data = some()
     model = SequenceClassifier(register(8), 8, 10, bidirectional=True)
     params = model.init(jax.random.key(0), data.xs)["params"]
-    one, other = information_probes.states(model, params, data.xs)
+    one, other = measure.states(model, params, data.xs)
     pixels = data.images.reshape(len(data.images), -1)
 
     def read(state):
-        r2 = flow.memory_probe(state, pixels, ridge=1e-6)
-        return information_probes.shares(r2, data.images)
+        r2 = probes.memory_probe(state, pixels, ridge=1e-6)
+        return measure.shares(r2, data.images)
 
     with threadpool_limits(1, "blas"):
         known = [
@@ -132,9 +129,9 @@ def test_who_keeps_all_knows_just_what_was_read():
     assert (forward[was_read] > 0.99).all() and (forward[~was_read] < 0.9).all()
     assert (backward[was_read.T] > 0.99).all() and (backward[~was_read.T] < 0.9).all()
     assert (both > 0.99).all()
-    assert information_verdicts.spread(np.asarray(known[2][0])) < 0.01
+    assert claims.spread(np.asarray(known[2][0])) < 0.01
     # The classifier reads what a register gives out: the row that was read last.
-    by_input = jax.jit(lambda p: information_probes.by_input(model, p, data))(params)
+    by_input = jax.jit(lambda p: measure.by_input(model, p, data))(params)
     assert np.isfinite(by_input[0]).tolist() == [False] * 7 + [True]
     assert np.isfinite(by_input[1]).tolist() == [True] + [False] * 7
 
@@ -143,7 +140,7 @@ def test_states_are_those_of_the_model_and_gradients_those_of_jax():
     data = some(examples=12)
     model = SequenceClassifier(nets.elman(), 4, 10, bidirectional=True)
     params = model.init(jax.random.key(0), data.xs)["params"]
-    forward, backward = information_probes.states(model, params, data.xs)
+    forward, backward = measure.states(model, params, data.xs)
     _, (one, other) = model.bind({"params": params}).recurrent(data.xs)
     for found, expected in ((forward, one), (backward, other)):
         (found,) = jax.tree.leaves(found)
@@ -154,7 +151,7 @@ def test_states_are_those_of_the_model_and_gradients_those_of_jax():
         return losses(jnp.asarray(said), data.labels).sum()
 
     norms = jnp.linalg.norm(jax.grad(loss)(data.xs), axis=-1)  # [examples, time]
-    found = jax.jit(lambda p: information_probes.by_input(model, p, data))(params)[2]
+    found = jax.jit(lambda p: measure.by_input(model, p, data))(params)[2]
     np.testing.assert_allclose(found, jnp.median(jnp.log(norms), axis=0), atol=1e-4)
 
 
@@ -162,7 +159,7 @@ def test_an_lstm_is_read_out_whole():
     data = some(examples=3)
     model = SequenceClassifier(nets.lstm(), 4, 10, bidirectional=True)
     params = model.init(jax.random.key(0), data.xs)["params"]
-    _, backward = information_probes.states(model, params, data.xs)
+    _, backward = measure.states(model, params, data.xs)
     assert backward.hidden.shape == backward.cell.shape == (8, 3, 4)
 
 
@@ -174,9 +171,7 @@ def test_shares_are_those_of_sklearn():
     missed = ((images - read) ** 2).sum(axis=0)
     total = ((images - images.mean(axis=0)[None]) ** 2).sum(axis=0)
     r2 = 1 - missed / np.where(total > 0, total, np.nan)  # one is blank, of nan
-    image, of_rows = information_probes.shares(
-        jnp.asarray(r2.ravel()), jnp.asarray(images)
-    )
+    image, of_rows = measure.shares(jnp.asarray(r2.ravel()), jnp.asarray(images))
     weigh = partial(r2_score, multioutput="variance_weighted")
     flat = images.reshape(30, -1), read.reshape(30, -1)
     np.testing.assert_allclose(image, weigh(*flat), rtol=1e-5)
@@ -215,7 +210,7 @@ VERDICTS = [  # forward, backward, both, more evenly than one
 
 @pytest.mark.parametrize(("made", "expected"), VERDICTS)
 def test_the_verdicts(made, expected):
-    found = information_verdicts.verdicts({TRAINED: made, UNTRAINED: made})
+    found = claims.verdicts({TRAINED: made, UNTRAINED: made})
     assert [verdict.said for verdict in found] == expected
     assert all(verdict.why.endswith(".") for verdict in found)
 
@@ -228,16 +223,16 @@ def test_the_verdicts(made, expected):
     ],
 )
 def test_inputs_count_evenly_before_and_after(before, after, expected):
-    found = information_verdicts.more_even({UNTRAINED: before, TRAINED: after})
+    found = claims.more_even({UNTRAINED: before, TRAINED: after})
     assert found.said == expected
 
 
 def test_findings_are_differences_of_seeds():
     before = known([1, 2], [2, 1], [1, 1])
     after = known([1, 3], [3.5, 1], [1, 1])
-    learned = information_verdicts.learned({UNTRAINED: before, TRAINED: after})
+    learned = claims.learned({UNTRAINED: before, TRAINED: after})
     assert "by +1.25 [+1.25, +1.25] bits of the label, and by +31 [" in learned
-    lost = information_verdicts.forgotten(known([0, 3, 2], [3, 1, 0], FLAT[:3]))
+    lost = claims.forgotten(known([0, 3, 2], [3, 1, 0], FLAT[:3]))
     assert "knows 12 [12, 12] % of the image's variance less" in lost
 
 

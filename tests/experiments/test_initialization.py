@@ -7,8 +7,9 @@ import pytest
 from commands import LEAKY, rows
 
 import nets
-from experiments import initialization, initialization_figures
-from experiments.initialization_figures import Reach
+from experiments.initialization import experiment as initialization
+from experiments.initialization import figures
+from experiments.initialization.figures import Reach
 from nets import flow, initializers
 
 TINY = ["--features=4", "--inputs=3", "--steps=30", "--seeds=0,1"]
@@ -104,7 +105,7 @@ VERDICTS = [
 
 @pytest.mark.parametrize(("known", "words"), VERDICTS)
 def test_the_verdict_holds_for_every_seed(known, words):
-    assert words in " ".join(initialization_figures.verdict(known))
+    assert words in " ".join(figures.verdict(known))
 
 
 TITLES = [
@@ -117,9 +118,9 @@ TITLES = [
 
 @pytest.mark.parametrize(("found", "words"), TITLES)
 def test_the_title_claims_what_holds_for_every_seed(found, words):
-    assert words in initialization_figures.title(found)
-    initialization_figures.table(found).text()
-    initialization_figures.draw(found, "caption")
+    assert words in figures.title(found)
+    figures.table(found).text()
+    figures.draw(found, "caption")
 
 
 MISTAKES = [

@@ -12,8 +12,15 @@ import pytest
 from commands import rows
 
 import nets
-from experiments import characters, language_figures, language_model, ngrams
-from experiments.language_figures import Counted, Learned, Sample
+from experiments.language_model import (
+    characters,
+    figures,
+    ngrams,
+)
+from experiments.language_model import (
+    experiment as language_model,
+)
+from experiments.language_model.figures import Counted, Learned, Sample
 from nets.models import SequenceTagger
 from train.data import text
 
@@ -212,12 +219,12 @@ VERDICTS = [
 
 @pytest.mark.parametrize(("found", "said"), VERDICTS)
 def test_the_verdicts_are_drawn_from_the_numbers(found, said):
-    verdicts = language_figures.verdicts(COUNTED, found)
+    verdicts = figures.verdicts(COUNTED, found)
     assert [verdict.said for verdict in verdicts] == said
 
 
 def test_a_verdict_says_bits():
-    first = language_figures.verdicts(COUNTED, [learned("gru", [1.0])])[0]
+    first = figures.verdicts(COUNTED, [learned("gru", [1.0])])[0]
     assert (
         first.why == "Bits a character, unigram minus the net: gru +2.885."
     )  # 2 / ln 2
@@ -237,12 +244,12 @@ TITLES = [
 
 @pytest.mark.parametrize(("found", "words"), TITLES)
 def test_the_title_claims_what_holds_for_every_seed(found, words):
-    assert words in language_figures.title(COUNTED, found)
-    language_figures.draw(COUNTED, found, 64, "caption")
+    assert words in figures.title(COUNTED, found)
+    figures.draw(COUNTED, found, 64, "caption")
 
 
 def test_the_table_has_a_line_a_model():
-    table = language_figures.table(COUNTED, [learned("gru", GOOD)], 64)
+    table = figures.table(COUNTED, [learned("gru", GOOD)], 64)
     names = ["unigram", "bigram", "trigram", "4-gram", "gru"]
     assert [row[0] for row in table.rows] == names
     assert table.rows[0][1:4] == ["3.000", "4.328", "20.086"]
@@ -252,7 +259,7 @@ def test_the_table_has_a_line_a_model():
 
 def test_samples_keep_their_lines():
     drawn = [Sample("gru", 0.5, "a", "b\n  c " + "d" * 90), Sample("gru", 1.0, "a", "")]
-    tables = language_figures.sample_tables(drawn)
+    tables = figures.sample_tables(drawn)
     assert list(tables) == ["gru at temperature 0.5", "gru at temperature 1"]
     first = [row[0] for row in tables["gru at temperature 0.5"].rows]
     assert first == ["b", "\xa0\xa0c " + "d" * 78, "d" * 12]

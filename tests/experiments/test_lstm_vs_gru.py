@@ -8,9 +8,10 @@ import pytest
 from commands import rows
 
 import nets
-from experiments import lstm_vs_gru, training
-from experiments.lstm_vs_gru_figures import SETTINGS, Duel, draw, title, verdicts
-from experiments.verdicts import FAILS, HOLDS, IN_PART, OPEN
+from experiments.harness import training
+from experiments.harness.claims import FAILS, HOLDS, IN_PART, OPEN
+from experiments.lstm_vs_gru import experiment as lstm_vs_gru
+from experiments.lstm_vs_gru.figures import SETTINGS, Duel, draw, title, verdicts
 
 TINY = ["--features=8", "--steps=2", "--rounds=2", "--batch_size=4"]
 

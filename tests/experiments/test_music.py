@@ -12,16 +12,11 @@ from commands import LEAKY, rows
 from scipy.io import savemat
 
 import nets
-from experiments import (
-    midi,
-    music,
-    music_figures,
-    music_verdicts,
-    piano_rolls,
-    report,
-)
-from experiments.music_figures import Music
-from experiments.music_verdicts import Study
+from experiments.harness import plotting
+from experiments.music import claims, figures, midi, piano_rolls
+from experiments.music import experiment as music
+from experiments.music.claims import Study
+from experiments.music.figures import Music
 from nets.models import SequenceTagger
 from train.data.chorales import FILE, Pieces
 
@@ -265,10 +260,10 @@ VERDICTS = [  # beats the chain, alike, reaches the goal, as published
 
 @pytest.mark.parametrize(("studies", "said", "words"), VERDICTS)
 def test_verdicts_follow_from_numbers_over_seeds(studies, said, words):
-    found = music_verdicts.verdicts_on(studies, 10.49, published=True)
+    found = claims.verdicts_on(studies, 10.49, published=True)
     assert [verdict.said for verdict in found] == said
     assert words in " ".join(verdict.text() for verdict in found)
-    others = music_verdicts.verdicts_on(studies, 10.49, published=False)
+    others = claims.verdicts_on(studies, 10.49, published=False)
     assert others == found[:-2]  # of other data nothing is known
 
 
@@ -282,10 +277,10 @@ TITLES = [
 
 @pytest.mark.parametrize(("studies", "words"), TITLES)
 def test_the_title_claims_what_holds_for_every_seed(studies, words):
-    assert words in music_verdicts.title(studies, FLOORS)
+    assert words in claims.title(studies, FLOORS)
     silence = Music(np.zeros((6, 88), bool), 3, "lstm", 0)
-    music_figures.draw(studies, FLOORS, silence, "caption", published=True)
-    table = music_figures.table(studies, FLOORS, published=True)
+    figures.draw(studies, FLOORS, silence, "caption", published=True)
+    table = figures.table(studies, FLOORS, published=True)
     assert table.rows[2][3:9] == [
         "10",
         "8.41 ± 0.01",
@@ -293,18 +288,18 @@ def test_the_title_claims_what_holds_for_every_seed(studies, words):
         *table.rows[2][6:9],
     ]
     assert table.rows[2][7:9] == ["8.54", "8.45"]
-    unknown = music_figures.table(studies, FLOORS, published=False)
+    unknown = figures.table(studies, FLOORS, published=False)
     assert unknown.rows[2][7:9] == ["-", "-"]
 
 
 def test_what_training_longer_does_is_said():
-    risen = music_verdicts.overfit([LOW])
+    risen = claims.overfit([LOW])
     assert risen == (
         "Validation pieces cost 1.00 nats more than training pieces; past the best "
         "step rises lstm by 0.50"
     )
     falling = LOW._replace(valid=LOW.valid[::-1].cumsum(axis=0)[::-1])
-    assert music_verdicts.overfit([falling]).endswith("their loss does not rise again")
+    assert claims.overfit([falling]).endswith("their loss does not rise again")
 
 
 MISTAKES = [
@@ -342,9 +337,9 @@ def test_a_mistake_is_one_sentence(flag, sentence, run, tmp_path):
 
 
 def test_long_music_is_drawn_in_a_moment():
-    _, (axis,) = report.figure("long", columns=1)
+    _, (axis,) = plotting.figure("long", columns=1)
     roll = np.ones((2_000, 88), bool)
-    music_figures.draw_roll(axis, Music(roll, given=16, cell="gru", piece=0))
+    figures.draw_roll(axis, Music(roll, given=16, cell="gru", piece=0))
     assert len(axis.get_xticks()) < 50 and not axis.patches
     given, sampled = (found.get_paths() for found in axis.collections)
     assert (len(given), len(sampled)) == (16 * 88, (2_000 - 16) * 88)

@@ -9,8 +9,8 @@ import pytest
 from commands import rows
 
 import nets
-from experiments import remedies
-from experiments.remedy_figures import Outcome, counted, title
+from experiments.remedies import experiment as remedies
+from experiments.remedies.figures import Outcome, counted, title
 
 TINY = [
     "--features=4",

@@ -7,8 +7,9 @@ import pytest
 from commands import LEAKY, rows
 
 import nets
-from experiments import spectra, spectra_figures
-from experiments.spectra_figures import Spectra
+from experiments.spectra import experiment as spectra
+from experiments.spectra import figures
+from experiments.spectra.figures import Spectra
 from nets import flow, initializers
 
 TINY = ["--features=4", "--inputs=3", "--steps=30", "--warmup=10", "--seeds=0,1"]
@@ -105,18 +106,18 @@ CLAIMS = [
 @pytest.mark.parametrize(("found", "claim"), CLAIMS)
 def test_what_is_claimed_holds_for_every_seed(found, claim):
     found = [of(*one) for one in found]
-    assert claim in spectra_figures.closest(found)
-    spectra_figures.table(found).text()
-    spectra_figures.draw(found, "caption")
+    assert claim in figures.closest(found)
+    figures.table(found).text()
+    figures.draw(found, "caption")
 
 
 def test_the_scheme_decides_where_the_seeds_do_not_overlap():
     found = [of("gru", "keras", -0.5, -0.6), of("gru", "chrono(9)", -0.1, -0.05)]
     assert "gru's slowest direction halves in 1.3 steps from keras, in 9.2 from" in (
-        spectra_figures.widest(found) or ""
+        figures.widest(found) or ""
     )
     found[1] = of("gru", "chrono(9)", -0.55, -0.05)
-    assert spectra_figures.widest(found) is None
+    assert figures.widest(found) is None
 
 
 MISTAKES = [

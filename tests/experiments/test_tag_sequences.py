@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from commands import rows
 
-from experiments import cells, tag_sequences, tagging_figures, training
-from experiments.tagging_figures import EQUAL, WAYS, Tagged
-from experiments.verdicts import FAILS, HOLDS, IN_PART, OPEN, interval
+from experiments.harness import cells, training
+from experiments.harness.claims import FAILS, HOLDS, IN_PART, OPEN, interval
+from experiments.tag_sequences import experiment as tag_sequences
+from experiments.tag_sequences import figures
+from experiments.tag_sequences.figures import EQUAL, WAYS, Tagged
 from train.data import words
 from train.data.words import Words
 
@@ -92,16 +94,16 @@ CASES = [
 
 @pytest.mark.parametrize(("found", "said", "title"), CASES)
 def test_the_verdict_is_of_all_comparisons(found, said, title):
-    assert tagging_figures.verdict(found).said == said
-    assert title in tagging_figures.title(found)
+    assert figures.verdict(found).said == said
+    assert title in figures.title(found)
 
 
 def test_intervals_are_those_that_it_is_judged_by():
     both, (low, high) = np.array([0.6, 0.64, 0.62]), (np.full(3, 0.5), np.full(3, 0.7))
-    all_hold = tagging_figures.verdict(of(low, low, both, both))
+    all_hold = figures.verdict(of(low, low, both, both))
     gain = interval(100 * (both - low))
     assert gain.text("{:+.1f}") in all_hold.why
-    some = tagging_figures.verdict(of(low, high, both, both))
+    some = figures.verdict(of(low, high, both, both))
     assert some.all_said == "holds in part (2 of 4 cases)"
     assert interval(100 * (both - low), 4).text("{:+.1f}") in some.why
 
@@ -109,7 +111,7 @@ def test_intervals_are_those_that_it_is_judged_by():
 def test_bits_are_read_in_plain_decimals():
     found = of(LOW, LOW, HIGH, MIDDLE)
     bits = [one._replace(bits=one.bits * [1.2, 0.2, 0.4, 0.6]) for one in found]
-    figure = tagging_figures.draw(bits, "")
+    figure = figures.draw(bits, "")
     figure.draw_without_rendering()
     axis = figure.axes[1]
     ticks = [*axis.yaxis.get_major_ticks(), *axis.yaxis.get_minor_ticks()]

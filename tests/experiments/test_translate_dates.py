@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from commands import LEAKY, rows
 
-from experiments import translate_dates, translation_figures, translation_looks
-from experiments import translation_verdicts as judged
-from experiments.translation_looks import Looks
-from experiments.translation_verdicts import Study, Written
-from experiments.verdicts import FAILS, HOLDS, IN_PART, OPEN, interval
+from experiments.harness.claims import FAILS, HOLDS, IN_PART, OPEN, interval
+from experiments.translate_dates import claims as judged
+from experiments.translate_dates import experiment as translate_dates
+from experiments.translate_dates import figures, measure
+from experiments.translate_dates.claims import Study, Written
+from experiments.translate_dates.measure import Looks
 from train.data import dates
 from train.data.date_formats import FORMATS
 
@@ -79,10 +80,10 @@ def test_a_model_of_its_own_kind_and_cell(run, tmp_path):
 
 def test_what_characters_say():
     test = dates.load(1, 26, held_out=True)
-    says = translation_looks.reads(test)
+    says = measure.reads(test)
     assert (says.sum(axis=-1) == 1).all()
     place = [form.pattern for form in FORMATS].index("{dd}.{mm}.{y}")
-    letters = [translation_looks.READS[i][0] for i in says[place].argmax(axis=-1)]
+    letters = [measure.READS[i][0] for i in says[place].argmax(axis=-1)]
     assert "".join(letters) == "ddrmmryyyy" + 20 * "r"
 
 
@@ -185,10 +186,10 @@ def test_what_is_wrong_is_counted():
 def test_the_title_of_the_maps_claims_what_holds():
     own = np.eye(3, 5)[None] * 0.6 + 0.08
     maps = ["English"], ["5"], ["2"], [np.ones((1, 1))]
-    said = translation_figures.looks_title(Looks(own, *maps))
+    said = figures.looks_title(Looks(own, *maps))
     assert said.startswith("Each part is written with an eye on the same part")
     assert "68 % on the year" in said
-    other = translation_figures.looks_title(Looks(np.roll(own, 1, axis=2), *maps))
+    other = figures.looks_title(Looks(np.roll(own, 1, axis=2), *maps))
     assert other.startswith("Of the attention") and "8 % on the year" in other
 
 

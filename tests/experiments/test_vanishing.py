@@ -9,23 +9,19 @@ import pytest
 from commands import rows
 
 import nets
-from experiments import (
-    vanishing,
-    vanishing_figures,
-    vanishing_nets,
-    vanishing_verdicts,
-    verdicts,
-)
-from experiments.training import losses
-from experiments.vanishing_nets import SCHEMES
-from experiments.vanishing_verdicts import Decay, Pair
+from experiments.harness.claims import OPEN
+from experiments.harness.training import losses
+from experiments.vanishing import claims, figures, networks
+from experiments.vanishing import experiment as vanishing
+from experiments.vanishing.claims import Decay, Pair
+from experiments.vanishing.networks import SCHEMES
 from nets import blocks, flow
 from nets.initializers import Weights
 
 TINY = ["--depth=4", "--widths=5", "--trained_width=5", "--steps=2", "--seeds=0,1"]
 XS = jax.random.uniform(jax.random.key(0), (7, 64))
 LABELS = jnp.arange(7)
-BY_NAME = {net.name: net for net in vanishing_nets.all_of(4)}
+BY_NAME = {net.name: net for net in networks.all_of(4)}
 
 
 @pytest.fixture
@@ -34,13 +30,13 @@ def run(launched):
 
 
 FEW = ["feed-forward tanh", "Elman tanh"]  # to be trained: each takes seconds
-CONTROLS = [vanishing_nets.ONE_MATRIX, vanishing_nets.OWN_MATRICES]
+CONTROLS = [networks.ONE_MATRIX, networks.OWN_MATRICES]
 
 
 def test_nets_are_measured_and_those_that_can_be_are_trained(
     run, tmp_path, monkeypatch
 ):
-    assert {*BY_NAME} == {*vanishing_figures.COMPARED, *CONTROLS}
+    assert {*BY_NAME} == {*figures.COMPARED, *CONTROLS}
     assert all(
         (net.logits is None) == (name in CONTROLS) for name, net in BY_NAME.items()
     )
@@ -159,8 +155,8 @@ def half(key, inputs, features, gates, hidden=None):
 
 @pytest.mark.parametrize("name", ["feed-forward", "one matrix"])
 def test_a_layer_that_halves_has_a_decay_of_ln_2(name):
-    net = vanishing_nets.feed_forward(lambda ys: ys, 4, "linear")
-    net = vanishing_nets.one_matrix(net) if name == "one matrix" else net
+    net = networks.feed_forward(lambda ys: ys, 4, "linear")
+    net = networks.one_matrix(net) if name == "one matrix" else net
     line = net.log_norms(net.init(jax.random.key(0), half, 8), XS, LABELS)
     np.testing.assert_allclose(np.diff(line), np.log(2), atol=1e-5)
 
@@ -196,9 +192,7 @@ def test_verdicts_say_where_a_claim_holds():
         of("Elman tanh, a matrix a step", 0.50, 0.51, 0.52),
         of("LSTM", *slow),
     ]
-    said = {
-        verdict.claim.split(",")[0]: verdict for verdict in vanishing_verdicts.of(found)
-    }
+    said = {verdict.claim.split(",")[0]: verdict for verdict in claims.of(found)}
     worse = said["Before training"]
     assert worse.said == "holds in part"
     assert worse.cases == "1 of 2 cases"
@@ -214,17 +208,15 @@ def test_verdicts_say_where_a_claim_holds():
     spread = said[
         "One matrix for all steps sets seeds further apart than a matrix a step"
     ]
-    assert spread.said == verdicts.OPEN and "stand as 3.2 [" in spread.why
+    assert spread.said == OPEN and "stand as 3.2 [" in spread.why
 
 
 def test_a_dead_net_is_said_to_have_no_gradient():
     dead = Decay("Elman ReLU", "he", 8, "after", np.full((2, 5), -np.inf))
     live = of("feed-forward ReLU", 0.1, 0.2, when="after")
-    verdict = vanishing_verdicts.of([dead, live, *SHARED])[0]
+    verdict = claims.of([dead, live, *SHARED])[0]
     assert verdict.said == "stays open" and "no gradient" in verdict.why
-    assert [vanishing_figures.matched([dead, live]).rows[0][i] for i in (2, 4)] == [
-        "none"
-    ] * 2
+    assert [figures.matched([dead, live]).rows[0][i] for i in (2, 4)] == ["none"] * 2
 
 
 def test_what_learnt_nothing_is_named():
@@ -233,15 +225,15 @@ def test_what_learnt_nothing_is_named():
     layers = of("feed-forward tanh", *slow, when="after")
     good, bad = (layers._replace(accuracy=np.array([0.9, 0.9, a])) for a in (0.9, 0.1))
     names = [("Elman tanh", "feed-forward tanh")]
-    (pair,) = vanishing_verdicts.pairs([elman, good], "after", names)
+    (pair,) = claims.pairs([elman, good], "after", names)
     assert pair.said == "holds"
-    assert vanishing_verdicts.pairs([elman, bad], "after", names) == []
-    assert vanishing_verdicts.unlearnt([elman, good]) == []
-    (sentence,) = vanishing_verdicts.unlearnt([elman, bad])
+    assert claims.pairs([elman, bad], "after", names) == []
+    assert claims.unlearnt([elman, good]) == []
+    (sentence,) = claims.unlearnt([elman, bad])
     assert sentence.endswith("nothing: feed-forward tanh from he (decay +0.100).")
-    title = vanishing_figures.title([elman, bad], 8, ["he"])
+    title = figures.title([elman, bad], 8, ["he"])
     assert title.endswith("Trained: from he the layers learn nothing")
-    assert vanishing_figures.title([elman, good], 8, ["he"]).endswith("yes from he")
+    assert figures.title([elman, good], 8, ["he"]).endswith("yes from he")
 
 
 def test_what_makes_the_difference_is_judged_by_itself():
@@ -253,7 +245,7 @@ def test_what_makes_the_difference_is_judged_by_itself():
         "feed-forward tanh, one matrix": slow,
     }
     found = [of(net, *rates) for net, rates in nets_of.items()]
-    said = [verdict.said for verdict in vanishing_verdicts.of(found)]
+    said = [verdict.said for verdict in claims.of(found)]
     # Of one matrix: the differences are 0 of every seed; of reading in turn: 0.4.
     assert said[:3] == ["holds", "stays open", "holds"]
 
@@ -264,9 +256,7 @@ def test_of_many_pairs_each_interval_is_wider():
         for scheme in ("he", "torch")
         for net, rates in (("Elman tanh", (1, 2, 3)), ("feed-forward tanh", (0, 0, 0)))
     ]
-    (pair, _) = vanishing_verdicts.pairs(
-        found, "before", [("Elman tanh", "feed-forward tanh")]
-    )
+    (pair, _) = claims.pairs(found, "before", [("Elman tanh", "feed-forward tanh")])
     # Student's t of 2 degrees of freedom at 0.9875, by a table: 6.205.
     np.testing.assert_allclose(pair.difference.low, 2 - 6.205 / 3**0.5, atol=1e-3)
     assert pair.said == "stays open"

@@ -52,7 +52,7 @@ def test_state_gradients(cell):
 INSTRUMENTS = {
     "lyapunov": nets.flow.lyapunov_spectrum,
     "transport": partial(nets.flow.transport, count=2),
-    "memory": partial(nets.flow.memory_curve, folds=2),
+    "memory": partial(nets.probes.memory_curve, folds=2),
     "gates": nets.flow.gates,
 }
 

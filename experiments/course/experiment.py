@@ -1,0 +1,243 @@
+"""The experiment: its flags and its steps."""
+
+import dataclasses
+import importlib
+import itertools
+import json
+import os
+import pathlib
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+from experiments.course import page
+from experiments.course.page import Told
+from experiments.harness import cli, signals
+from experiments.harness.claims import Verdict
+from experiments.harness.runs import Run, read_rows
+
+
+class Lesson(NamedTuple):
+    """An experiment of the course.
+
+    Attributes:
+        experiment: Its module.
+        teaches: The claim of the course, in a few words.
+        data: Whether its data are files, in the folder that `--data_dir` names; its
+            `load(config)` refuses others.
+    """
+
+    experiment: str
+    teaches: str
+    data: bool = False
+
+
+LESSONS = {
+    "Sequences": (
+        Lesson("vanishing", "Gradients vanish, in a recurrent net and in a deep one"),
+        Lesson("gradient_flow", "Cells differ in how far back their gradient reaches"),
+        Lesson("gates", "An LSTM's gates hold on to what it has read"),
+        Lesson("lstm_vs_gru", "The GRU is simpler, faster, and no worse"),
+        Lesson("classify_sequences", "Many to one: a class for a sequence"),
+        Lesson("language_model", "Many to many, aligned: the next character"),
+        Lesson("draw_digits", "One to many: a picture from a label"),
+        Lesson("translate_dates", "Many to many, unaligned: encoder and decoder"),
+        Lesson("tag_sequences", "Both directions: a label that needs both sides"),
+        Lesson("information", "What each step knows, forward, backward, and both"),
+        Lesson("music", "Polyphonic music: many keys at a time", data=True),
+    ),
+    "Images": (
+        Lesson("edges", "A convolution sees edges, and finds them by itself"),
+        Lesson("image_classification", "Convolution, pooling, flatten, dense"),
+        Lesson("autoencoder", "Upsampling, and what a few numbers keep"),
+        Lesson("hyperparameters", "A grid search over learning rates and filters"),
+    ),
+}
+ALL = [lesson for part in LESSONS.values() for lesson in part]
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """The flags."""
+
+    lessons: list[str] = cli.flag(
+        [lesson.experiment for lesson in ALL],
+        "Experiments to run, in this order; more of them may be added with --resume.",
+        extends=True,
+    )
+    data_dir: str = cli.flag(
+        "",
+        "A folder with JSB_Chorales.mat; without it there is no lesson on music, which "
+        "may be added with --resume.",
+        extends=True,
+        path=True,
+    )
+    flags: str = cli.flag(
+        "", 'Flags for all of them, such as "--seeds=0 --steps=10", for a trial.'
+    )
+
+
+def run(config: Config, results: Run) -> None:
+    """Run every lesson that has not been; write the page of all."""
+    seconds = learnt(results)
+    left = [lesson for lesson in chosen(config) if lesson.experiment not in seconds]
+    left_out = [lesson for lesson in left if lesson.data and not config.data_dir]
+    if left_out and len(left_out) == len(left) and not seconds:
+        names = ", ".join(lesson.experiment for lesson in left_out)
+        raise cli.UsageError(
+            f"flag --data_dir: name the folder of the data of {names}; there is no "
+            "other lesson to run"
+        )
+    # A mistake is said before hours are spent.
+    flags = {one.experiment: check(one, config) for one in left if one not in left_out}
+    count = len(seconds)
+    with tqdm(
+        total=count + len(flags), initial=count, unit="lesson", disable=None
+    ) as bar:
+        for name, given in flags.items():
+            bar.set_description(name)
+            seconds[name] = learn(name, given, results)
+            bar.update()
+    parts = {
+        part: [
+            tell(one, results.path, seconds[one.experiment])
+            for one in some
+            if one.experiment in seconds
+        ]
+        for part, some in LESSONS.items()
+    }
+    missing = [f"{one.teaches}: {why_not(one)}" for one in left_out]
+    page.write(results.path / "index.html", parts, missing)
+    for told in itertools.chain(*parts.values()):
+        print(f"{told.experiment} ({told.seconds:.0f} s)")
+        for sentence in [v.text() for v in told.verdicts] or told.findings[:1]:
+            print(f"  {sentence}")
+    for one in left_out:
+        print(f"{one.experiment}: {why_not(one)}")
+
+
+def chosen(config: Config) -> list[Lesson]:
+    """The lessons that the flags name.
+
+    Raises:
+        cli.UsageError: There is none of that name.
+    """
+    known = {lesson.experiment: lesson for lesson in ALL}
+    for name in config.lessons:
+        if name not in known:
+            raise cli.UsageError(
+                f"flag --lessons: expected some of {', '.join(known)}; got {name!r}"
+            )
+    return [known[name] for name in config.lessons]
+
+
+def learnt(results: Run) -> dict[str, float]:
+    """How long each lesson took, in seconds, of which all that it left is there."""
+    return {
+        row["lesson"]: row["seconds"]
+        for row in results.logged()
+        if row["kind"] == "lesson" and is_complete(results.path / row["lesson"])
+    }
+
+
+def is_complete(folder: pathlib.Path) -> bool:
+    """Whether a lesson has come to its end, and so left a report."""
+    return any(row["kind"] == "report" for row in read_rows(folder))
+
+
+def why_not(lesson: Lesson) -> str:
+    """Why a lesson was left out."""
+    return f"not run, as `--data_dir` names no folder for {lesson.experiment}."
+
+
+def check(lesson: Lesson, config: Config) -> list[str]:
+    """What a lesson's command says.
+
+    Raises:
+        cli.UsageError: It would be refused, or run nothing, or elsewhere.
+        train.DataError: Its data are not where the flags say.
+    """
+    try:
+        words = shlex.split(config.flags)
+    except ValueError as error:
+        raise cli.UsageError(
+            f"flag --flags: expected words as a shell reads them; got "
+            f"{config.flags!r} ({error})"
+        ) from None
+    flags = [*([f"--data_dir={config.data_dir}"] if lesson.data else []), *words]
+    module = importlib.import_module(f"experiments.{lesson.experiment}")
+    try:
+        read, folder = cli.parse(module.Config, flags)
+        if lesson.data and read is not None:
+            module.load(read)
+    except cli.UsageError as error:
+        raise cli.UsageError(f"lesson {lesson.experiment}: {error}") from None
+    if read is None or folder is not None:
+        raise cli.UsageError(
+            f"flag --flags: expected flags other than --help and --results; got "
+            f"{config.flags!r}"
+        )
+    return flags
+
+
+def learn(name: str, flags: Sequence[str], results: Run) -> float:
+    """Run a lesson in a process of its own, into the course's folder.
+
+    Returns:
+        How long it took, in seconds.
+
+    Raises:
+        cli.UsageError: It was refused, for a mistake in the flags or the data.
+        ChildProcessError: It failed.
+    """
+    command = [sys.executable, "-m", f"experiments.{name}"]
+    folder = results.path / name
+    # Of a course that was interrupted in the midst of it, or before it was logged.
+    for old in (folder, folder.with_name(folder.name + ".unfinished")):
+        shutil.rmtree(old, ignore_errors=True)
+    began = time.perf_counter()
+    code = signals.run(
+        [*command, *flags, f"--results={os.path.relpath(folder)}"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    seconds = time.perf_counter() - began
+    if code == 2:
+        raise cli.UsageError(f"the lesson {name} was refused, as it says above")
+    if code:
+        raise ChildProcessError(f"the lesson {name} failed, as it says above")
+    if not is_complete(folder):
+        raise ChildProcessError(f"the lesson {name} left no report in {folder}")
+    results.log(kind="lesson", lesson=name, seconds=seconds)
+    return seconds
+
+
+def tell(lesson: Lesson, course: pathlib.Path, seconds: float) -> Told:
+    """What a lesson found, read from what it left."""
+    folder = course / lesson.experiment
+    rows = read_rows(folder)
+    reports = [row for row in rows if row["kind"] == "report"]
+    verdicts = [
+        Verdict(**{name: row[name] for name in Verdict._fields if name in row})
+        for row in rows
+        if row["kind"] == "verdict"
+    ]
+    sentences = [verdict.text() for verdict in verdicts]
+    made = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return Told(
+        lesson.experiment,
+        lesson.teaches,
+        reports[-1]["title"],
+        made["command"],
+        verdicts,
+        [text for text in reports[-1]["findings"] if text not in sentences],
+        reports[-1]["figures"],
+        seconds,
+        reports[-1].get("seen", {}),
+    )

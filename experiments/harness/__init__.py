@@ -1,0 +1,1 @@
+"""What every experiment uses: the command line, runs, statistics, figures, reports."""

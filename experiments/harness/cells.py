@@ -1,0 +1,271 @@
+"""Cells by the names that the command line knows, the user's own among them."""
+
+import contextlib
+import importlib
+import inspect
+import textwrap
+from collections.abc import Iterator
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import nets
+from experiments.harness import cli
+from nets import flow, initializers
+
+OWN = "own"  # what `--init` says by default
+BATCHES = 2, 3, 5  # sizes that an own cell is tried with
+STEPS = 2  # of an own cell, which are computed
+LONGEST = 400  # characters of the sentence about the failure of a user's cell
+
+
+def scheme(init: str, time: int) -> initializers.Scheme | None:
+    """The scheme of initialisation that `--init` names.
+
+    Args:
+        init: A key of `nets.initializers.SCHEMES`; "chrono(100)" for gates that span up
+            to 100 steps, "chrono" for as many as there are; "own" for what each cell
+            starts with by itself.
+        time: How many steps there are.
+
+    Returns:
+        The scheme; None for "own".
+
+    Raises:
+        cli.UsageError: There is none of that name.
+
+    Example:
+        >>> scheme("keras", time=64) is nets.initializers.keras
+        True
+    """
+    if init == OWN:
+        return None
+    try:
+        return initializers.scheme(f"chrono({time})" if init == "chrono" else init)
+    except ValueError as error:
+        raise cli.UsageError(f"flag --init: {error}, or {OWN!r}") from error
+
+
+def scheme_name(name: str, init: str, time: int) -> str:
+    """How the parameters of a cell from the command line start, in a word.
+
+    Args:
+        name: As in `named`.
+        init: As in `scheme`.
+        time: How many steps there are.
+
+    Returns:
+        The name of the scheme, or "own" for a cell that has its own way.
+
+    Example:
+        >>> scheme_name("lstm", "own", 64), scheme_name("lstm", "chrono", 64)
+        ('orthogonal', 'chrono(64)')
+    """
+    if not _takes_scheme(name):
+        return OWN
+    if init == OWN:
+        return inspect.signature(nets.CELLS[name]).parameters["scheme"].default.__name__
+    return f"chrono({time})" if init == "chrono" else init
+
+
+def _takes_scheme(name: str) -> bool:
+    make = nets.CELLS.get(name)
+    return make is not None and "scheme" in inspect.signature(make).parameters
+
+
+def named(
+    name: str,
+    inputs: int,
+    features: int,
+    scheme: initializers.Scheme | None = None,
+) -> nets.Cell:
+    """A cell from the command line.
+
+    Args:
+        name: A key of `nets.CELLS`, or "package.module:name" of one's own, where `name`
+            is a `Cell`, or a function without arguments that returns one.
+        inputs: Features of the input that it will see.
+        features: Hidden units that it will have.
+        scheme: How its parameters start, if it leaves that to a scheme; None for what
+            it starts with by itself.
+
+    Returns:
+        The `Cell`.
+
+    Raises:
+        cli.UsageError: There is none, it is no `Cell`, it cannot take a step, or it
+            cannot start by that scheme.
+
+    Example:
+        >>> named("lstm", inputs=1, features=8) is nets.lstm()
+        True
+    """
+    if name in nets.CELLS:
+        if scheme is None or not _takes_scheme(name):
+            cell = nets.CELLS[name]()
+        else:
+            cell = nets.CELLS[name](scheme=scheme)
+        try:
+            jax.eval_shape(
+                lambda: cell.init(jax.random.key(0), inputs, features),
+            )
+        except ValueError as error:
+            raise cli.UsageError(f"cell {name!r}: {error}") from error
+        _expect_vectors(name, cell)
+        return cell
+    found = _imported(name)
+    _expect_vectors(name, found)
+    for batch in BATCHES:
+        _try(name, found, inputs, features, batch)
+    _compute(name, found, inputs, features)
+    return found
+
+
+def _imported(name: str) -> nets.Cell:
+    """The cell that the user's own module has under a name."""
+    path, colon, attribute = name.partition(":")
+    if not (path and colon and attribute):
+        raise cli.UsageError(
+            f"unknown cell {name!r}; expected one of {', '.join(nets.CELLS)}, or one "
+            "of your own as package.module:name"
+        )
+    with _told(f"cell {name!r} cannot be imported"):
+        found = importlib.import_module(path)
+        for part in attribute.split("."):
+            found = getattr(found, part)
+        if callable(found) and not isinstance(found, nets.Cell):
+            found = found()
+    if not isinstance(found, nets.Cell):
+        raise cli.UsageError(
+            f"{name!r} is no Cell, nor a function that returns one; got "
+            f"{type(found).__name__}"
+        )
+    return found
+
+
+@contextlib.contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Say in one sentence what the user's own code raises, whatever it is."""
+    try:
+        yield
+    except (KeyboardInterrupt, cli.UsageError):
+        raise
+    except BaseException as error:
+        sentence = f"{type(error).__name__}: {' '.join(_text(error).split())}"
+        short = textwrap.shorten(sentence, LONGEST, placeholder=" ...")
+        raise cli.UsageError(f"{what}: {short.rstrip(': ')}") from error
+
+
+def _text(error: BaseException) -> str:
+    """Text of an exception, which may fail itself."""
+    try:
+        return str(error)
+    except Exception:
+        return ""
+
+
+def _expect_vectors(name: str, cell: nets.Cell) -> None:
+    """Refuse a cell of images, as sequences of vectors are what experiments feed."""
+    if cell.space:
+        raise cli.UsageError(
+            f"cell {name!r}: expected one that reads vectors, which is what the "
+            f"experiment has; it reads images (space = {cell.space}): run it from "
+            "Python, with nets.unroll(cell, params, xs)"
+        )
+
+
+def _try(name: str, cell: nets.Cell, inputs: int, features: int, batch: int) -> None:
+    """Walk one step of a cell in shapes only, before any time is spent on it."""
+    x = jnp.zeros((batch, inputs))
+
+    def shapes(function, *args):
+        with _told(f"cell {name!r} fails on an input of shape [{batch}, {inputs}]"):
+            return jax.eval_shape(function, *args)
+
+    def expect(condition, wanted, got):
+        if not condition:
+            got = textwrap.shorten(_shapes(got), LONGEST, placeholder=" ...")
+            raise cli.UsageError(f"cell {name!r}: expected {wanted}; got {got}")
+
+    params = shapes(lambda: cell.init(jax.random.key(0), inputs, features))
+    real = all(_real(leaf) for leaf in jax.tree.leaves(params))
+    expect(real, "parameters to be arrays of real numbers", params)
+    before = shapes(cell.initial_state, params, x)
+    leaves = jax.tree.leaves(before)
+    numbers = any(jnp.issubdtype(s.dtype, jnp.inexact) and s.size for s in leaves)
+    wanted = "a state with numbers in it that have a gradient (a floating-point array)"
+    expect(numbers, wanted, before if leaves else "a state of nothing")
+    stepped = shapes(cell.step, params, before, x)
+    pair = isinstance(stepped, tuple | list) and len(stepped) == 2
+    expect(pair, "a step to return its state and its output, (state, y)", stepped)
+    after, y = stepped
+    kept = "a step to keep the state's structure, shapes and dtypes"
+    expect(_plain(before) == _plain(after), f"{kept}, {_shapes(before)}", after)
+    for leaf in leaves:
+        in_front = leaf.shape[:1] == (batch,)
+        expect(in_front, f"the batch in front of its state, [{batch}, ...]", leaf.shape)
+    array = isinstance(y, jax.ShapeDtypeStruct) and _real(y)
+    output = f"its output to be one array of real numbers, [{batch}, features]"
+    expect(array and y.ndim == 2 and y.shape[0] == batch and y.shape[1], output, y)
+    shapes(
+        lambda params: flow.state_gradients(
+            cell, params, x[None], lambda _, ys: ys.sum()
+        ),
+        params,
+    )
+
+
+def _shapes(tree: object) -> str:
+    """Shapes and dtypes of a tree, such as "(float32[2, 4], int32[2])"."""
+
+    def name(leaf):
+        known = isinstance(leaf, jax.ShapeDtypeStruct)
+        return f"{leaf.dtype}{list(leaf.shape)}" if known else leaf
+
+    return " ".join(str(jax.tree.map(name, tree)).replace("'", "").split())
+
+
+def _plain(state: object) -> tuple[object, list[tuple[object, ...]]]:
+    """Structure, shapes and dtypes of a state, without what promotion decides."""
+    leaves, structure = jax.tree.flatten(state)
+    return structure, [(leaf.shape, leaf.dtype) for leaf in leaves]
+
+
+def _compute(name: str, cell: nets.Cell, inputs: int, features: int) -> None:
+    """Run some steps of a cell, and refuse what is not a number from the start."""
+    rng = np.random.default_rng(0)
+    xs = rng.standard_normal((STEPS, BATCHES[-1], inputs), np.float32)
+
+    def walk(key):
+        params = cell.init(key, inputs, features)
+
+        def loss(params):
+            state, ys = cell.initial_state(params, xs[0]), []
+            for x in xs:
+                state, y = cell.step(params, state, x)
+                ys.append(y)
+            return jnp.stack(ys).sum(), (state, ys)
+
+        gradient, (state, ys) = jax.grad(loss, has_aux=True)(params)
+        return [all_finite(tree) for tree in (params, state, ys, gradient)]
+
+    def all_finite(tree):
+        leaves = jax.tree.leaves(tree)
+        numbers = [s for s in leaves if jnp.issubdtype(s.dtype, jnp.inexact)]
+        return jnp.array([jnp.isfinite(leaf).all() for leaf in numbers]).all()
+
+    with _told(f"cell {name!r} fails after {STEPS} steps"):
+        finite = jax.jit(walk)(jax.random.key(0))
+    parts = "parameters are", "state is", "output is", "gradient is"
+    for part, good in zip(parts, finite, strict=True):
+        if not good:
+            raise cli.UsageError(
+                f"cell {name!r}: expected finite numbers; its {part} not finite after "
+                f"{STEPS} steps from its initial state, on standard normal inputs"
+            )
+
+
+def _real(leaf: jax.ShapeDtypeStruct) -> bool:
+    """Whether it has a gradient."""
+    return jnp.issubdtype(leaf.dtype, jnp.floating)

@@ -1,0 +1,51 @@
+"""Flags that many experiments have, with the same bounds in each.
+
+Each function returns a field of a `Config`, as `cli.flag` does.
+"""
+
+from typing import Any
+
+from experiments.harness import cli
+
+SEEDS = "Seeds, each a separate model and order of the data."
+MOST_STEPS = 10_000_000  # all are laid out beforehand
+
+
+def seeds(default: list[int], help: str = SEEDS) -> Any:
+    """Seeds that `jax.random.key` distinguishes."""
+    return cli.flag(default, help, upper_bound=2**32 - 1)
+
+
+def features(default: int, help: str = "Hidden units.", least: int = 1) -> Any:
+    """Number of hidden units."""
+    return cli.flag(default, help, lower_bound=least, upper_bound=16_384)
+
+
+def learning_rate(default: float, help: str = "Its step size.") -> Any:
+    """Step size of the optimizer."""
+    return cli.flag(default, help, lower_bound=0.0, upper_bound=1e30)
+
+
+def clip_norm(default: float) -> Any:
+    """Largest norm of the gradient."""
+    return cli.flag(
+        default,
+        "Largest norm of the gradient, 0 to clip nothing.",
+        lower_bound=0.0,
+        upper_bound=1e30,
+    )
+
+
+def batch_size(default: int, help: str = "Examples a step.") -> Any:
+    """Number of examples in each training step."""
+    return cli.flag(default, help, lower_bound=1, upper_bound=1_000_000)
+
+
+def steps(default: int, help: str = "Training steps.") -> Any:
+    """Number of training steps."""
+    return cli.flag(default, help, lower_bound=1, upper_bound=MOST_STEPS)
+
+
+def probe_every(default: int, help: str) -> Any:
+    """Number of training steps between two measurements."""
+    return cli.flag(default, help, lower_bound=1, upper_bound=MOST_STEPS)

@@ -1,0 +1,294 @@
+"""The table and the figure of how gradients decay over time."""
+
+import itertools
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from matplotlib.figure import Figure
+
+from experiments.harness import plotting, probing
+from experiments.harness.claims import (
+    FAILS,
+    HOLDS,
+    OPEN,
+    Interval,
+    Judged,
+    Verdict,
+    judge,
+    within,
+)
+from nets import flow
+
+SAME = np.log(2)  # nats, over a whole sequence, by which decays may differ and be alike
+
+
+class Study(NamedTuple):
+    """What was found of one cell in one direction, over seeds.
+
+    Attributes:
+        label: The cell, and the direction if there are two.
+        parameters: Of the whole model.
+        accuracy: Test accuracy after training, from 0 to 1, [seeds].
+        before: ln |dL/ds_t| by reading step, at initialisation, [seeds, time].
+        after: The same after training.
+        seconds_per_step: Of a training step of all seeds together.
+    """
+
+    label: str
+    parameters: int
+    accuracy: Float[np.ndarray, " seeds"]
+    before: Float[np.ndarray, "seeds time"]
+    after: Float[np.ndarray, "seeds time"]
+    seconds_per_step: float
+
+
+def rate(log_norms: Array | np.ndarray) -> np.ndarray:
+    """Nats a step, of every seed, from [seeds, time]."""
+    return np.asarray(flow.decay_rate(jnp.asarray(log_norms).T))
+
+
+def table(studies: list[Study]) -> plotting.Table:
+    """What was found, a line a study."""
+    header = [
+        "cell",
+        "parameters",
+        "test accuracy, %",
+        "decay before, nats/step",
+        "decay after, nats/step",
+        "half-life before, steps",
+        "half-life after, steps",
+        "reach before, steps",
+        "reach after, steps",
+        "ms/step, all seeds",
+    ]
+    rows = [
+        [
+            study.label,
+            f"{study.parameters:,}",
+            plotting.mean_and_deviation(100 * study.accuracy, "{:.1f}"),
+            plotting.mean_and_deviation(rate(study.before), "{:+.3f}"),
+            plotting.mean_and_deviation(rate(study.after), "{:+.3f}"),
+            halving(study.before),
+            halving(study.after),
+            reach(study.before),
+            reach(study.after),
+            f"{1e3 * study.seconds_per_step:.1f}",
+        ]
+        for study in studies
+    ]
+    return plotting.Table(header, rows)
+
+
+def reach(log_norms: np.ndarray) -> str:
+    """Steps until the gradient has fallen to 1e-3, the median over seeds, as words."""
+    steps = np.median(flow.reach(jnp.asarray(log_norms).T))
+    return f"{steps:.0f}" if np.isfinite(steps) else f"over {log_norms.shape[-1] - 1}"
+
+
+def halving(log_norms: np.ndarray) -> str:
+    """The half-life at the mean decay rate, as words.
+
+    Args:
+        log_norms: ln |dL/ds_t|, [seeds, time].
+
+    Returns:
+        Steps; "over 63" if that is more than the sequence of 64 can show, and "(grows)"
+        behind the steps in which a norm doubles.
+
+    Example:
+        >>> halving(0.1 * np.arange(20)[None]), halving(0.01 * np.arange(20)[None])
+        ('6.9', 'over 19')
+    """
+    mean, most = rate(log_norms).mean(), log_norms.shape[-1] - 1
+    if not np.isfinite(mean):
+        return "none"
+    steps = float(flow.half_life(jnp.asarray(mean)))
+    text = f"{steps:.1f}" if steps <= most else f"over {most}"
+    return text if mean >= 0 else f"{text} (grows)"
+
+
+class Differences(NamedTuple):
+    """Every two cells, and whether their gradients decay differently.
+
+    Attributes:
+        pairs: Places of the two among the studies.
+        judged: Of each pair, `HOLDS` if the rates differ by more than the tolerance.
+        tolerance: Nats a step.
+    """
+
+    pairs: list[tuple[int, int]]
+    judged: Judged
+    tolerance: float
+
+
+def differences(studies: list[Study], when: str, directions: int = 1) -> Differences:
+    """Compare every two cells in one direction: the verdict and the title follow.
+
+    Args:
+        studies: Results, the directions of a cell in turn.
+        when: "before" or "after" training.
+        directions: Number of directions of a cell.
+
+    Returns:
+        A `Differences`.
+    """
+    pairs = [
+        pair
+        for i in range(directions)
+        for pair in itertools.combinations(range(i, len(studies), directions), 2)
+    ]
+    tolerance = float(SAME / max(studies[0].before.shape[-1] - 1, 1))
+    rates = [rate(getattr(study, when)) for study in studies]
+    with np.errstate(invalid="ignore"):  # a gradient that is nothing has no rate
+        cases = [rates[i] - rates[j] for i, j in pairs]
+    return Differences(
+        pairs, judge(cases, lambda apart: unlike(apart, tolerance)), tolerance
+    )
+
+
+def verdicts(studies: list[Study], directions: int = 1) -> list[Verdict]:
+    """Claim that every two cells differ in how fast their gradients decay.
+
+    Args:
+        studies: Results, the directions of a cell in turn.
+        directions: Number of directions of a cell; each is compared separately.
+
+    Returns:
+        Two verdicts on all pairs, before and after training; none if there is no pair.
+    """
+    if len(studies) <= directions:
+        return []
+    return [differ(studies, when, directions) for when in ("before", "after")]
+
+
+def differ(studies: list[Study], when: str, directions: int) -> Verdict:
+    """Whether the cells of each pair differ, before or after training."""
+    found = differences(studies, when, directions)
+    names = (f"{studies[i].label} - {studies[j].label}" for i, j in found.pairs)
+    return found.judged.verdict(
+        f"{when.capitalize()} training, every two cells differ in how far back their "
+        "gradient reaches, by more than a factor of two over the sequence",
+        f"Differences of their decay rates, in nats a step (a factor of two is "
+        f"{found.tolerance:.3f}): {found.judged.text(names, '{:+.3f}')}.",
+    )
+
+
+def unlike(difference: Interval, tolerance: float) -> str:
+    """Whether a difference of either sign is more than a tolerance.
+
+    Example:
+        >>> unlike(Interval(-1, -1.1, -0.9), 0.2), unlike(Interval(0, -0.1, 0.1), 0.2)
+        ('holds', 'does not hold')
+    """
+    alike = within(difference, tolerance)
+    return {HOLDS: FAILS, FAILS: HOLDS}.get(alike, OPEN)
+
+
+def draw(
+    studies: list[Study], order: str, caption: str, bidirectional: bool = False
+) -> Figure:
+    """|dL/ds_t| against the reading step, before and after training.
+
+    Args:
+        studies: What was found; of a bidirectional layer two in turn, forward first.
+        order: What a step reads, in a word.
+        caption: What was done, so that the figure can stand alone.
+        bidirectional: Whether there are two a cell.
+
+    Returns:
+        The figure.
+    """
+    panels = {"before": "before training", "after": "after training"}
+    directions = 2 if bidirectional else 1
+    figure, axes = plotting.figure(title(studies, directions), columns=len(panels))
+    for axis, (when, name) in zip(axes, panels.items(), strict=True):
+        for i, study in enumerate(studies):
+            log_norms = getattr(study, when)
+            label = f"{study.label}: half-life {halving(log_norms)}"
+            cell, direction = divmod(i, 2) if bidirectional else (i, 0)
+            plotting.band(axis, np.exp(log_norms), label, cell, dashed=direction == 1)
+        positive = any((getattr(s, when) > -np.inf).any() for s in studies)
+        axis.set(title=name, yscale="log" if positive else "linear")
+        axis.set_xlabel(f"step t, reading {order} (the loss is at the right end)")
+        if len(studies) <= len(plotting.COLOURS):
+            axis.legend()
+        else:  # it would cover the lines: put it below them
+            axis.legend(
+                loc="upper center",
+                bbox_to_anchor=(0.5, -0.12),
+                ncols=2,
+                fontsize=8,
+                handlelength=3,
+            )
+            figure.set_figheight(5 + 0.1 * len(studies))
+    axes[0].set_ylabel(r"norm of the state's gradient, $\|\partial L/\partial s_t\|$")
+    plotting.caption(figure, caption)
+    return figure
+
+
+def title(studies: list[Study], directions: int = 1) -> str:
+    """The finding: whose gradient decays slowest, if the verdict supports one."""
+    lines = []
+    for when in ("before", "after"):
+        parts = [slowest(studies, when, i, directions) for i in range(directions)]
+        if directions > 1:
+            names = probing.DIRECTIONS[:directions]
+            parts = [f"{n}: {part}" for n, part in zip(names, parts, strict=True)]
+        lines.append(f"{when.capitalize()} training, {'; '.join(parts)}")
+    return ";\n".join([lines[0], lines[1][0].lower() + lines[1][1:]])
+
+
+def slowest(studies: list[Study], when: str, first: int = 0, step: int = 1) -> str:
+    """Whose gradient decays slowest, or grows fastest, in one direction.
+
+    Args:
+        studies: Results.
+        when: "before" or "after" training.
+        first: Place of the direction.
+        step: Number of directions of a cell.
+
+    Returns:
+        A sentence that claims no more than `differences` does.
+    """
+    group = range(first, len(studies), step)
+    means = {i: rate(getattr(studies[i], when)).mean() for i in group}
+    names = {i: f"{plotting.written(studies[i].label.split()[0])}'s" for i in group}
+    life = {i: speed(getattr(studies[i], when)) for i in group}
+    if len(group) == 1:
+        return f"{names[first]} gradient {life[first]}"
+    found = differences(studies, when, step)
+    said = dict(zip(found.pairs, found.judged.parts, strict=True))
+    said = {pair: part for pair, part in said.items() if pair[0] in means}
+    apart = [pair for pair, part in said.items() if part == HOLDS]
+    order = sorted(group, key=lambda i: np.nan_to_num(means[i], nan=np.inf))
+    grows = {i: bool(means[i] < 0) for i in group}
+    for i, words in (
+        (order[0], ("decays slowest", "grows fastest")),
+        (order[-1], ("decays fastest", "grows slowest")),
+    ):
+        if sum(i in pair for pair in apart) == len(group) - 1:
+            return f"{names[i]} gradient {words[grows[i]]}: it {life[i]}"
+    if apart:
+        i, j = sorted(
+            max(apart, key=lambda p: abs(means[p[0]] - means[p[1]])), key=order.index
+        )
+        if grows[i] != grows[j]:
+            return f"{names[i]} gradient grows, {names[j]} decays"
+        words = "grows faster" if grows[i] else "decays more slowly"
+        return f"{names[i]} gradient {words} than {names[j]}"
+    if set(said.values()) == {FAILS}:
+        return "all gradients decay alike, to a factor of two over the sequence"
+    seeds = len(getattr(studies[first], when))
+    count = "one seed does" if seeds == 1 else f"{seeds} seeds do"
+    return f"{count} not tell whose gradient decays slowest"
+
+
+def speed(log_norms: np.ndarray) -> str:
+    """The rate of decay or growth of a gradient, as a predicate."""
+    steps = halving(log_norms)
+    if steps == "none":
+        return "has no half-life"
+    verb = "doubles" if "grows" in steps else "halves"
+    return f"{verb} in {steps.removesuffix(' (grows)')} steps"

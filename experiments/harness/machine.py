@@ -1,0 +1,119 @@
+"""The machine of a run: a backend that starts, and memory."""
+
+import contextlib
+import os
+import pathlib
+import subprocess
+import sys
+
+import jax
+import optax
+
+from experiments.harness import process
+
+COPIES = 4  # of the parameters while they are trained: gradient, and Adam's two moments
+
+
+def check_backend() -> None:
+    """Refuse an environment in which JAX cannot compute, before anything is made.
+
+    Raises:
+        process.UsageError: JAX does not start.
+    """
+    if process.began() and "XLA_FLAGS" in os.environ:
+        _check_flags_of_xla()
+    try:
+        jax.devices()
+        jax.numpy.zeros(())
+    except Exception as error:  # whatever a backend may raise
+        why = process.sentence(error) if str(error) else "it finds no such device"
+        raise process.UsageError(
+            f"JAX cannot start with {process.variables() or 'this installation'}: {why}"
+        ) from error
+
+
+def _check_flags_of_xla() -> None:
+    """Start JAX in another process, as XLA ends the one whose flags it refuses."""
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", "import jax; jax.devices()"],
+        capture_output=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "0"},
+        check=False,
+    )
+    if done.returncode and b"XLA_FLAGS" in done.stderr:
+        lines = done.stderr.decode("utf-8", "replace").splitlines()
+        said = next(line for line in lines if "XLA_FLAGS" in line)
+        raise process.UsageError(
+            f"XLA refuses XLA_FLAGS={os.environ['XLA_FLAGS']}: "
+            f"{said.partition('] ')[2] or said}"
+        )
+
+
+def check_promotion() -> None:
+    """Refuse to train under strict promotion of dtypes, if optax does not support it.
+
+    Raises:
+        process.UsageError: It does not support it.
+    """
+    if jax.config.values["jax_numpy_dtype_promotion"] != "strict":
+        return
+    weight, optimizer = jax.numpy.zeros(()), optax.adam(1.0)
+    try:
+        jax.eval_shape(optimizer.update, weight, optimizer.init(weight))
+    except jax.dtypes.TypePromotionError as error:
+        raise process.UsageError(
+            "JAX_NUMPY_DTYPE_PROMOTION=strict: optax's optimizers do not support it, "
+            "and this experiment trains; unset it"
+        ) from error
+
+
+def memory() -> int:
+    """Number of bytes available for arrays, on the device or in the process."""
+    device = jax.devices()[0]
+    if device.platform != "cpu":
+        with contextlib.suppress(Exception):
+            return int((device.memory_stats() or {})["bytes_limit"])
+    found = [2**63 - 1]
+    with contextlib.suppress(ValueError, OSError, AttributeError):
+        found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if limit > 0:  # not RLIM_INFINITY
+            found.append(limit)
+    with contextlib.suppress(OSError, ValueError):  # "max" is no number
+        found.append(int(pathlib.Path("/sys/fs/cgroup/memory.max").read_text()))
+    return min(found)
+
+
+def need(bytes: float, what: str, flags: str) -> None:
+    """Refuse what cannot fit in memory, before it is tried.
+
+    Args:
+        bytes: Least number of bytes needed.
+        what: Noun for what needs them, in the plural.
+        flags: Flags that they follow from.
+
+    Raises:
+        process.UsageError: The machine has fewer.
+
+    Example:
+        >>> need(1e18, "the weights", "--features")
+        Traceback (most recent call last):
+        experiments.process.UsageError: flag --features: the weights need 1e+09 GB ...
+    """
+    there = memory()
+    if bytes > there:
+        raise process.UsageError(
+            f"flag {flags}: {what} need {bytes / 1e9:.4g} GB of memory; this machine "
+            f"has {there / 1e9:.4g} GB"
+        )
+
+
+def keep_compiled() -> None:
+    """Keep compiled programs: a function compiles in seconds, the same at each run."""
+    cache = os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    if jax.config.values["jax_compilation_cache_dir"] is None and cache[0] != "~":
+        folder = str(pathlib.Path(cache) / "backflow")
+        jax.config.update("jax_compilation_cache_dir", folder)

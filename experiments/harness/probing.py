@@ -1,0 +1,236 @@
+"""What is looked at while a sequence classifier learns."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from experiments.harness import cli
+from experiments.harness.training import losses
+from nets import Layer, apart, as_layer, bidirectional, flow
+from nets.flow.decay import norms_of
+from nets.models import SequenceClassifier
+from nets.recurrent import batch_first, time_first
+from nets.tracing.tags import gate_names
+
+DIRECTIONS = ("forward", "backward")
+EXPONENTS = 8  # the largest
+FEW = 4  # sequences along which they are measured
+
+Sequences = tuple[Array, Array]  # xs [examples, time, inputs], labels [examples]
+
+
+def layer(model: SequenceClassifier) -> Layer:
+    """The recurrent layer of a model, as the instruments take it.
+
+    Args:
+        model: A `SequenceClassifier`.
+
+    Returns:
+        A `Layer`; of both directions the outputs are a pair.
+
+    Example:
+        >>> import nets
+        >>> layer(SequenceClassifier(nets.gru(), 8, 10)).space
+        0
+    """
+    if model.bidirectional:
+        return bidirectional(model.cell, merge=apart)
+    return as_layer(model.cell)
+
+
+def layer_params(model: SequenceClassifier, params: Any) -> Any:
+    """The parameters of `layer`.
+
+    Args:
+        model: A `SequenceClassifier`.
+        params: All of the model's.
+
+    Returns:
+        Those of its cell, or of both directions' cells.
+
+    Example:
+        >>> import nets
+        >>> model = SequenceClassifier(nets.gru(), 8, 10)
+        >>> layer_params(model, {"recurrent": {"cell": 1}, "dense": 2})
+        1
+    """
+    return params["recurrent"]["cells" if model.bidirectional else "cell"]
+
+
+def by_direction(model: SequenceClassifier, found: Any) -> dict[str, Any]:
+    """What an instrument found in `layer`, by direction.
+
+    Args:
+        model: A `SequenceClassifier`.
+        found: Something for its cell, or a pair for the two.
+
+    Returns:
+        "forward", and "backward" if there is one.
+
+    Example:
+        >>> import nets
+        >>> by_direction(SequenceClassifier(nets.gru(), 8, 10), "found")
+        {'forward': 'found'}
+    """
+    if not model.bidirectional:
+        return {"forward": found}
+    return {"forward": found.forward, "backward": found.backward}
+
+
+def state_gradients(
+    model: SequenceClassifier, params: Any, data: Sequences
+) -> dict[str, Array]:
+    """ln of the norm of dL/ds_t at every step, by direction.
+
+    Each sequence has the gradient of its own loss; of their norms the median counts. A
+    backward cell's steps are numbered in the order in which it reads.
+
+    Args:
+        model: A `SequenceClassifier`.
+        params: Of one seed.
+        data: Sequences and their labels.
+
+    Returns:
+        Nats, [time] a direction.
+    """
+    xs, labels = data
+
+    def loss(state, ys):
+        said = model.apply({"params": params}, batch_first(ys), method="read")
+        return losses(cast(Array, said), labels).sum()
+
+    _, gradients = flow.state_gradients(
+        layer(model), layer_params(model, params), time_first(xs), loss
+    )
+    found = {}
+    for direction, part in by_direction(model, gradients).items():
+        norms = jnp.median(norms_of(part), axis=1)
+        found[direction] = norms[::-1] if direction == "backward" else norms
+    return found
+
+
+def gates(
+    model: SequenceClassifier, params: Any, data: Sequences
+) -> dict[str, dict[str, Array]]:
+    """The mean of every gate over time, units and sequences, by direction.
+
+    Args:
+        model: A `SequenceClassifier`.
+        params: Of one seed.
+        data: Sequences and their labels.
+
+    Returns:
+        A number a gate, from 0 to 1; nothing of a cell that names no gates.
+    """
+    own = layer_params(model, params)
+    if not names_gates(model, own, data[0]):
+        return {direction: {} for direction in by_direction(model, own)}
+    found = flow.gates(layer(model), own, time_first(data[0]))
+    return {
+        direction: {name: gate.mean.mean() for name, gate in part.items()}
+        for direction, part in by_direction(model, found).items()
+    }
+
+
+def names_gates(model: SequenceClassifier, own: Any, xs: Array) -> bool:
+    """Whether the step of the model's cell marks gates by `nets.gate`.
+
+    Args:
+        model: A `SequenceClassifier`.
+        own: Of `layer_params`.
+        xs: Sequences.
+
+    Returns:
+        True if it does.
+    """
+    cell, params = model.cell, by_direction(model, own)["forward"]
+    x = xs[:, 0]
+    return bool(gate_names(cell.step, params, cell.initial_state(params, x), x))
+
+
+def lyapunov(
+    model: SequenceClassifier, params: Any, data: Sequences
+) -> dict[str, Array]:
+    """The largest Lyapunov exponents along a few of the sequences, by direction.
+
+    Args:
+        model: A `SequenceClassifier`.
+        params: Of one seed.
+        data: Sequences and their labels.
+
+    Returns:
+        Nats a step, [exponents] a direction, the mean over sequences.
+    """
+    one, own = layer(model), layer_params(model, params)
+    xs = time_first(data[0][:FEW])
+    spectra = jax.eval_shape(lambda: flow.lyapunov_spectrum(one, own, xs))
+    sizes = [s.exponents.shape[-1] for s in by_direction(model, spectra).values()]
+    found = flow.lyapunov_spectrum(one, own, xs, count=min(EXPONENTS, *sizes))
+    return {
+        direction: spectrum.exponents.mean(axis=0)
+        for direction, spectrum in by_direction(model, found).items()
+    }
+
+
+NONE = "none"
+PROBES = {"state_gradients": state_gradients, "gates": gates, "lyapunov": lyapunov}
+
+
+def chosen(names: Sequence[str]) -> list[str]:
+    """What the flag `--probes` says.
+
+    Args:
+        names: Keys of `PROBES`, or "none" alone.
+
+    Returns:
+        The keys.
+
+    Raises:
+        cli.UsageError: There is none of that name.
+
+    Example:
+        >>> chosen(["none"]), chosen(["gates"])
+        ([], ['gates'])
+    """
+    if list(names) == [NONE]:
+        return []
+    for name in names:
+        if name not in PROBES:
+            raise cli.UsageError(
+                f"flag --probes: expected some of {', '.join(PROBES)}, or none; got "
+                f"{name!r}"
+            )
+    return list(names)
+
+
+def make(
+    names: Sequence[str], model: SequenceClassifier, data: Sequences, cell: str
+) -> Callable[[Any], dict[str, Any]]:
+    """A probe for `train.fit` that measures all that is named.
+
+    Args:
+        names: Keys of `PROBES`.
+        model: A `SequenceClassifier`.
+        data: Held-out sequences and their labels.
+        cell: Its name, for what is said of it.
+
+    Returns:
+        From the parameters of one seed to what was found, by name and direction.
+
+    Raises:
+        cli.UsageError: An instrument cannot measure the cell.
+    """
+    params = jax.eval_shape(model.init, jax.random.key(0), data[0])["params"]
+    for name in names:
+        try:
+            jax.eval_shape(lambda p, name=name: PROBES[name](model, p, data), params)
+        except Exception as error:  # whatever the user's own cell may raise
+            sentence = " ".join(str(error).split())
+            raise cli.UsageError(
+                f"flag --probes: {name} cannot measure cell {cell!r}: "
+                f"{type(error).__name__}: {sentence}"
+            ) from error
+    return lambda params: {name: PROBES[name](model, params, data) for name in names}

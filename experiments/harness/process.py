@@ -1,0 +1,282 @@
+"""The process of a command: streams, signals, import path, last message.
+
+All of it is set up before anything slow is imported, so that a mistake, or Ctrl-C, is
+answered at once. A program that imports `experiments` as a library is left alone.
+"""
+
+import ast
+import contextlib
+import difflib
+import os
+import pathlib
+import re
+import sys
+import tempfile
+import traceback
+import types
+import typing
+from collections.abc import Sequence
+from importlib.machinery import PathFinder
+
+from experiments.harness import signals, streams
+
+HERE = pathlib.Path(__file__).resolve().parent.parent
+ROOT = HERE.parent
+FAULT = 70  # EX_SOFTWARE of BSD's sysexits.h: a mistake of the program's own
+
+_began = False
+
+
+class UsageError(Exception):
+    """A user's mistake, in one sentence."""
+
+
+def begin(module: str) -> None:
+    """Make this process the command of a module.
+
+    Args:
+        module: Its full name; "experiments" for the list of all.
+    """
+    global _began
+    if not _began:
+        streams.open_all()  # first, or a pipe gets the number of a closed one
+    signals.watch(module.rpartition(".")[2])
+    if not _began:
+        _began = True
+        sys.excepthook = _unhandled
+        # Figures are files: no backend for windows is needed, whatever is asked for.
+        os.environ["MPLBACKEND"] = "agg"
+        _order_path()
+    if module not in ("experiments", "experiments.__main__"):
+        _expect_experiment(signals.command)
+        _expect_once(_flags(module))
+        _expect_known(_flags(module), signals.command)
+
+
+def began() -> bool:
+    """True if this process is a command."""
+    return _began
+
+
+def leave(name: str, sentence: str, code: int) -> typing.NoReturn:
+    """Say why a command ends, and end it.
+
+    Args:
+        name: Name of the experiment.
+        sentence: Why.
+        code: The exit code.
+    """
+    streams.say(f"{name}: {sentence}")
+    sys.exit(code)
+
+
+def experiments() -> dict[str, str]:
+    """Every experiment, and the question that it asks: its first line.
+
+    Returns:
+        From the name to the question, of all modules that can be run.
+
+    Example:
+        >>> "gates" in experiments(), "harness" in experiments()
+        (True, False)
+    """
+    found = {}
+    for path in sorted([*HERE.glob("*.py"), *HERE.glob("*/__init__.py")]):
+        name = path.parent.name if path.name == "__init__.py" else path.stem
+        if _is_experiment(name):
+            question = re.match(r'r?"""(.+)', path.read_text(encoding="utf-8"))
+            found[name] = question[1].strip() if question else ""
+    return found
+
+
+def _is_experiment(name: str) -> bool:
+    """True for a package, or a module of one file, that starts a command."""
+    text = _text(f"{name}/__main__.py") or _text(f"{name}.py")
+    return "\n    cli.main(" in text
+
+
+def _text(file: str) -> str:
+    """A file of experiments; "" if there is none."""
+    with contextlib.suppress(OSError, ValueError):
+        return (HERE / file).read_text(encoding="utf-8")
+    return ""
+
+
+def keep_traceback(error: BaseException, folder: pathlib.Path | None = None) -> str:
+    """Write where an exception came from to a file.
+
+    Args:
+        error: The exception.
+        folder: Where; by default, or if it is not there, among the temporary files.
+
+    Returns:
+        The name of the file, in words for a sentence.
+    """
+    text = "".join(traceback.format_exception(error))
+    text = f"{' '.join(sys.orig_argv)}\nPython {sys.version}\n\n{text}"
+    data = text.encode("utf-8", "backslashreplace")
+    with contextlib.suppress(OSError):
+        if folder is not None and folder.is_dir():
+            file = folder / "traceback.txt"
+            file.write_bytes(data)
+            return f"the traceback is in {file}"
+    with contextlib.suppress(OSError):
+        handle, name = tempfile.mkstemp(prefix="backflow-", suffix=".txt")
+        with open(handle, "wb") as file:
+            file.write(data)
+        return f"the traceback is in {name}"
+    return "no traceback could be written to a file"
+
+
+def sentence(error: BaseException, most: int = 300) -> str:
+    r"""The message of an exception, in one line of moderate length.
+
+    Example:
+        >>> sentence(ValueError("one line\n  and another"))
+        'ValueError: one line and another'
+    """
+    text = " ".join(str(error).split())
+    if len(text) > most:
+        text = text[: most - 3] + "..."
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def variables() -> str:
+    """The variables of the environment that JAX and XLA read, as a shell has them."""
+    found = [
+        f"{name}={value}"
+        for name, value in sorted(os.environ.items())
+        if re.match("JAX_|XLA_|CUDA_VISIBLE", name)
+        and name not in ("JAX_COMPILATION_CACHE_DIR",)
+    ]
+    return " ".join(found)
+
+
+def _unhandled(
+    kind: type[BaseException],
+    error: BaseException,
+    trace: types.TracebackType | None,
+) -> None:
+    """Report an exception that came before `cli.main` could handle it."""
+    if isinstance(error, KeyboardInterrupt):
+        streams.say(f"{signals.command}: interrupted")
+        os._exit(130)
+    text, code = _why_not_imported(error, trace)
+    streams.say(f"{signals.command}: {text}")
+    os._exit(code)
+
+
+def _why_not_imported(
+    error: BaseException, trace: types.TracebackType | None
+) -> tuple[str, int]:
+    """A sentence and an exit code, for an exception of importing."""
+    last = ""
+    for frame, _ in traceback.walk_tb(trace):
+        last = frame.f_code.co_filename
+    told = keep_traceback(error)
+    if re.search(r"[/\\]jax[/\\]_src[/\\]config\.py$", last) and variables():
+        return f"JAX does not accept its environment, {variables()}: {error}", 2
+    if isinstance(error, ModuleNotFoundError):
+        return f"{error}: the installation is not complete ({told})", 1
+    return f"cannot start: {sentence(error)} ({told})", FAULT
+
+
+def _order_path() -> None:
+    """Find one's own cells in the working folder, and our packages where we are."""
+    here = _working_folder()
+    if here not in sys.path and "" not in sys.path:
+        sys.path.append(here)
+    for name in ("nets", "train"):
+        spec = PathFinder.find_spec(name)
+        origin = pathlib.Path((spec and spec.origin) or "").resolve()
+        if origin != ROOT / name / "__init__.py":
+            hides = f"{origin} hides" if spec and spec.origin else "nothing is found as"
+            leave(
+                signals.command,
+                f"{hides} the package {name!r} of backflow ({ROOT / name}); rename it, "
+                "or take its folder out of PYTHONPATH",
+                2,
+            )
+
+
+def _working_folder() -> str:
+    """The working folder, which may have been removed."""
+    try:
+        return os.getcwd()
+    except OSError:
+        leave(signals.command, "the working folder has been removed; enter another", 2)
+
+
+def _expect_experiment(name: str) -> None:
+    """Refuse a part of an experiment, and what is none."""
+    if _is_experiment(name):
+        return
+    is_part = _text(f"{name}.py") or _text(f"{name}/__init__.py")
+    what = "a part of experiments, and none itself" if is_part else "no experiment"
+    leave(name, f"this is {what}; expected one of {', '.join(experiments())}", 2)
+
+
+def _flags(module: str) -> list[str]:
+    """The words after the module, also while Python is looking for that."""
+    if sys.argv[:1] != ["-m"]:
+        return sys.argv[1:]
+    return sys.orig_argv[sys.orig_argv.index(module) + 1 :]
+
+
+def _expect_once(arguments: Sequence[str]) -> None:
+    """Refuse a flag that is given twice, as one of the two would be ignored."""
+    given = []
+    for argument in arguments:
+        if argument == "--":
+            return
+        found = re.match(r"--?([A-Za-z]\w*)(?:=|$)", argument, re.S)
+        if found and found[1] not in ("flagfile", "undefok"):
+            if found[1] in given:
+                sentence = f"flag --{found[1]} is given twice; give it once"
+                leave(signals.command, sentence, 2)
+            given.append(found[1])
+
+
+def _expect_known(arguments: Sequence[str], name: str) -> None:
+    """Refuse a flag that there is not, in a moment: to import takes seconds."""
+    known = _flags_of(name)
+    if not known:
+        return
+    is_value = False
+    for argument in arguments:
+        found = re.match(r"--?([A-Za-z]\w*)(=|$)", argument, re.S)
+        if argument == "--":
+            return
+        if (
+            found
+            and not is_value
+            and not {found[1], found[1].removeprefix("no")} & known
+        ):
+            close = difflib.get_close_matches(found[1], known, 1)
+            leave(
+                name,
+                f"Unknown command line flag {found[1]!r}; "
+                + (f"did you mean --{close[0]}, or " if close else "")
+                + "see them all by --help",
+                2,
+            )
+        is_value = bool(found) and not found[2] and not is_value
+
+
+def _flags_of(name: str) -> set[str]:
+    """The flags of an experiment, read off its text; none if they cannot be."""
+    places = f"{name}/experiment.py", f"{name}.py", f"harness/{name}.py"
+    tree = ast.parse(next(filter(None, map(_text, places)), ""))
+    found = {"results", "resume", "help", "h", "helpfull", "flagfile", "undefok"}
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and node.name == "Config":
+            for base in map(ast.unparse, node.bases):
+                if not base.endswith(".Config"):
+                    return set()
+                found |= _flags_of(base.removesuffix(".Config"))
+            return found | {
+                line.target.id
+                for line in node.body
+                if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name)
+            }
+    return set()

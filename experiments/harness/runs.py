@@ -1,0 +1,297 @@
+"""A run's results: one folder, complete or absent."""
+
+import contextlib
+import datetime
+import importlib.metadata
+import json
+import math
+import pathlib
+import platform
+import shutil
+import subprocess
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+import jax
+
+from experiments.harness import folders
+from experiments.harness.folders import ResultsError
+
+PACKAGES = ("backflow", "jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn")
+
+
+class Run:
+    """A results folder in the making.
+
+    Attributes:
+        folder: What it will be called when the run is complete.
+        path: Where to write until then: "FOLDER.unfinished".
+        rows: How many rows of metrics there are.
+    """
+
+    def __init__(self, folder: pathlib.Path):
+        self.folder = folder
+        self.path = folder.with_name(folder.name + ".unfinished")
+        self.rows = 0
+        self._new = True  # nothing was there before
+        self._before: dict[str, int] | None = None  # what a complete run held
+        self._made = b""  # and its config.json
+
+    def log(self, **row: Any) -> None:
+        """Add a row to metrics.jsonl, on the disk when this returns.
+
+        Args:
+            **row: Names and values: numbers, strings, lists and arrays of them. What is
+                not finite is written as null, as JSON has no word for it.
+        """
+        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(_plain(row), allow_nan=False) + "\n")
+        self.rows += 1
+
+    def abandon(self) -> None:
+        """Undo what `new_run` did, if nothing has been written since.
+
+        A run that fails or is stopped does this: what it logged stays.
+        """
+        if self._new and not _sizes(self.path):
+            shutil.rmtree(self.path, ignore_errors=True)
+        elif self._before is not None and _sizes(self.path) == self._before:
+            (self.path / "config.json").write_bytes(self._made)
+            self.path.replace(self.folder)
+
+    def logged(self) -> list[dict[str, Any]]:
+        """All rows of metrics.jsonl.
+
+        Returns:
+            A row a line.
+        """
+        return read_rows(self.path)
+
+
+def read_rows(folder: str | pathlib.Path) -> list[dict[str, Any]]:
+    """The rows of a results folder.
+
+    Args:
+        folder: Of a run, finished or not.
+
+    Returns:
+        A row a line of its metrics.jsonl; none if there is no such file. A last line
+        that was cut off is left out.
+
+    Raises:
+        ValueError: A line is not one row.
+    """
+    file = pathlib.Path(folder) / "metrics.jsonl"
+    if not file.exists():
+        return []
+    lines = file.read_text(encoding="utf-8").split("\n")
+    rows = [json.loads(line) for line in lines[:-1]]
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, dict):
+            raise ValueError(f"line {number} of {file} is no row, {{...}}: {row!r}")
+    return rows
+
+
+@contextlib.contextmanager
+def new_run(
+    folder: str | pathlib.Path,
+    config: Mapping[str, Any],
+    *,
+    resume: bool = False,
+    extends: Collection[str] = (),
+    resumable: bool = False,
+) -> Iterator[Run]:
+    """A results folder that bears its name only once it is complete.
+
+    While the run goes on it is called "FOLDER.unfinished", and is locked: a second run
+    in it is refused. (Where there are no locks, as on Windows, it is refused if it does
+    not resume.) The lock ends with the process, however it ends. A run that fails
+    leaves the unfinished folder behind, with what was logged; if nothing was, it leaves
+    nothing. The next run of that name sets it aside, as "FOLDER.unfinished.1".
+
+    Args:
+        folder: Where the results shall be; it may exist if it is empty.
+        config: Written to config.json, beside the git commit, the versions of the
+            packages, the device and the time.
+        resume: Go on in "FOLDER.unfinished" if it is there, from a run of the same
+            `config["config"]`; what it logged is in `Run.logged`.
+        extends: Names in `config["config"]` that may differ from before, as a run that
+            is gone on with adds to what is there. A complete folder is then gone on
+            with too, as "FOLDER.unfinished"; if nothing is added, it stays as it was.
+        resumable: True if an unfinished folder can be resumed, so that it is not set
+            aside, but refused without `resume`.
+
+    Yields:
+        A `Run`, to log to and to write figures into.
+
+    Raises:
+        ResultsError: The folder exists, or cannot be written, or what is to be resumed
+            had another config.
+
+    Example:
+        >>> import tempfile
+        >>> folder = pathlib.Path(tempfile.mkdtemp()) / "results"
+        >>> with new_run(folder, {"steps": 3}) as run:
+        ...     run.log(step=1, loss=0.5)
+        >>> sorted(file.name for file in folder.iterdir())
+        ['config.json', 'metrics.jsonl']
+    """
+    run = Run(folders.place(folder))
+    text = json.dumps(_plain({**config, **_surroundings()}), indent=2)
+    handle = None
+    try:
+        try:
+            again, handle = _claim(run, resume, bool(extends), resumable)
+            if again:
+                run._before = _sizes(run.path)
+                run._made = (run.path / "config.json").read_bytes()
+            if resume:
+                _resume(run, config, extends, run.folder if again else run.path)
+            _write(run.path / "config.json", text + "\n")
+            folders.expect_long_names(run.path)
+        except OSError as error:
+            raise folders.unusable(run.folder, error) from None
+        yield run
+        run.path.replace(run.folder)
+    except BaseException:
+        if handle is not None:
+            run.abandon()
+        raise
+    finally:
+        if handle is not None:
+            folders.unlock(handle)
+
+
+def _sizes(folder: pathlib.Path) -> dict[str, int]:
+    """What is in a folder beside config.json: each name, and how many bytes."""
+    files = {file.name: file.stat().st_size for file in folder.glob("*")}
+    for name in ("config.json", "config.json.draft"):
+        files.pop(name, None)
+    return files
+
+
+def _claim(
+    run: Run, resume: bool, extend: bool, resumable: bool
+) -> tuple[bool, int | None]:
+    """Make the unfinished folder, or say why there can be none.
+
+    Returns:
+        True if it was made of the complete one, and the lock on it.
+    """
+    again = resume and extend and (run.folder / "config.json").is_file()
+    run._new = not again and not run.path.exists()  # may go, if nothing comes of it
+    if again and not run.path.exists():
+        handle = folders.lock(run.folder)
+        run.folder.replace(run.path)
+        return True, handle
+    if run.folder.exists() and (not run.folder.is_dir() or any(run.folder.iterdir())):
+        raise ResultsError(
+            f"results folder {run.folder} exists already; remove it, or name another"
+        )
+    try:
+        run.path.mkdir(parents=True)
+    except FileExistsError:
+        if not run.path.is_dir():
+            raise
+    except RecursionError:
+        raise OSError("too many folders in each other") from None
+    handle = folders.lock(run.path)
+    if run._new or resume:
+        return False, handle
+    if not _sizes(run.path):  # it ended before it had logged anything
+        run._new = True
+        return False, handle
+    if resumable or handle < 0:
+        folders.unlock(handle)
+        more = "go on with it by --resume, " if resumable else ""
+        raise ResultsError(
+            f"results folder {run.path} exists already, from a run that goes on or did "
+            f"not come to its end; {more}remove it, or name another"
+        )
+    folders.set_aside(run.path)
+    folders.unlock(handle)
+    run.path.mkdir()
+    run._new = True
+    return False, folders.lock(run.path)
+
+
+def _resume(
+    run: Run, config: Mapping[str, Any], extends: Collection[str], called: pathlib.Path
+) -> None:
+    """Take over what a run of the same config, save what `extends` it, has logged."""
+    file = run.path / "config.json"
+    try:
+        before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+        rows = run.logged()
+        if not isinstance(before, dict | None):
+            raise ValueError("config.json is no object")
+    except (ValueError, OSError, RecursionError) as error:
+        raise ResultsError(
+            f"results folder {called} cannot be gone on with, as a file in it is "
+            f"damaged: {error}; remove it, or name another"
+        ) from None
+    if before is not None and _fixed(before, extends) != _fixed(config, extends):
+        raise ResultsError(
+            f"results folder {called} is of a run with other flags; give the same, "
+            "or name another folder"
+        )
+    if rows:
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        _write(run.path / "metrics.jsonl", text)
+    run.rows = len(rows)
+
+
+def _fixed(config: Mapping[str, Any], extends: Collection[str]) -> Any:
+    """The settings that stay as they are when a run is gone on with."""
+    settings = _plain(config).get("config")
+    if not isinstance(settings, dict):
+        return settings
+    return {name: value for name, value in settings.items() if name not in extends}
+
+
+def _write(file: pathlib.Path, text: str) -> None:
+    """Write a file that is whole or as it was."""
+    draft = file.with_name(file.name + ".draft")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(file)
+
+
+def _surroundings() -> dict[str, Any]:
+    """What a run depends on beside its flags."""
+    device = jax.devices()[0]
+    return {
+        "started": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        "commit": _commit(),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in PACKAGES},
+        },
+        "device": f"{device.platform}: {device.device_kind}",
+        "machine": platform.platform(),
+    }
+
+
+def _commit() -> str | None:
+    """The commit the project is at, "-dirty" if changed since; None outside of git."""
+    project = pathlib.Path(__file__).parent.parent
+    if not (project / ".git").exists():
+        return None
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(command, cwd=project, capture_output=True, text=True)
+    except OSError:
+        return None
+    return done.stdout.strip() or None
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON has it."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,282 @@
+"""One model a seed, trained together: what most experiments do first."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar, cast
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import linen as nn
+from jaxtyping import Array
+
+from experiments.harness import cli, common_flags, machine
+from experiments.harness.runs import Run
+from train import OPTIMIZERS, Fitted, fit, make_optimizer
+
+TEST, VALIDATION = "test", "validation"
+VALIDATED = 5  # one training example in so many is for validation
+
+
+Data = TypeVar("Data")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """The flags of every experiment that trains; its own `Config` is made of this."""
+
+    seeds: list[int] = common_flags.seeds([0, 1, 2])
+    optimizer: str = cli.flag("adam", "From optax.", choices=tuple(OPTIMIZERS))
+    learning_rate: float = common_flags.learning_rate(3e-3)
+    clip_norm: float = common_flags.clip_norm(1.0)
+    batch_size: int = common_flags.batch_size(64)
+    steps: int = common_flags.steps(840)
+    evaluate_on: str = cli.flag(
+        TEST,
+        "Set that held-out numbers are measured on: the test set, or a validation set "
+        "cut off the training set, to choose flags by.",
+        choices=(TEST, VALIDATION),
+    )
+
+
+def parts(halves: Iterable[Data], config: Config) -> tuple[Data, Data]:
+    """The set to train on, and the set to measure on.
+
+    Args:
+        halves: The training set and the test set, trees of arrays [examples, ...].
+        config: The flags.
+
+    Returns:
+        Both as they are; for `--evaluate_on=validation` the training set without its
+        last fifth, and that fifth. (The last, not a random one: neighbors of a file are
+        alike, such as digits of one writer, or overlapping windows of a text.)
+
+    Example:
+        >>> import numpy as np
+        >>> halves = np.arange(10), np.arange(3)
+        >>> parts(halves, Config(evaluate_on="validation"))
+        (array([0, 1, 2, 3, 4, 5, 6, 7]), array([8, 9]))
+    """
+    train, test = halves
+    if config.evaluate_on == TEST:
+        return train, test
+    count = len(jax.tree.leaves(train)[0])
+    cut = count - max(1, count // VALIDATED)
+    return (
+        jax.tree.map(lambda leaf: leaf[:cut], train),
+        jax.tree.map(lambda leaf: leaf[cut:], train),
+    )
+
+
+def check(config: Config, examples: int, of: str) -> None:
+    """Refuse what flags alone cannot tell.
+
+    Args:
+        config: The flags.
+        examples: Number of training examples.
+        of: Noun for the examples.
+
+    Raises:
+        cli.UsageError: The batch or the steps are too many, or a seed is none.
+    """
+    if config.batch_size > examples:
+        raise cli.UsageError(
+            f"flag --batch_size: expected at most {examples}, the training {of}; got "
+            f"{config.batch_size}"
+        )
+    if config.steps > common_flags.MOST_STEPS:
+        raise cli.UsageError(
+            f"flag --steps: expected at most {common_flags.MOST_STEPS:,}; got "
+            f"{config.steps}"
+        )
+    if not all(0 <= seed < 2**32 for seed in config.seeds):
+        raise cli.UsageError(
+            f"flag --seeds: expected integers from 0 to 2^32 - 1; got {config.seeds}"
+        )
+
+
+def start(model: nn.Module, example: Any, seeds: list[int]) -> Any:
+    """The parameters of one model a seed, stacked.
+
+    Args:
+        model: A Linen module.
+        example: An input that it takes; several as a tuple.
+        seeds: As in the flags.
+
+    Returns:
+        A tree of arrays [seeds, ...].
+    """
+    keys = jnp.stack([jax.random.fold_in(jax.random.key(s), 0) for s in seeds])
+
+    inputs = example if isinstance(example, tuple) else (example,)
+
+    def start_one(key):
+        return model.init(key, *inputs)["params"]
+
+    shapes = jax.tree.leaves(jax.eval_shape(start_one, keys[0]))
+    count = sum(leaf.size * leaf.dtype.itemsize for leaf in shapes)
+    machine.need(
+        machine.COPIES * count * len(seeds),
+        f"{len(seeds)} networks in training",
+        "--features, --seeds, or another that makes them large",
+    )
+
+    # One after another: QR decompositions of several seeds at once, in several cells,
+    # may wait for each other for ever on a CPU of two cores.
+    return jax.jit(lambda keys: jax.lax.map(start_one, keys))(keys)
+
+
+def count(model: nn.Module, example: Array) -> int:
+    """How many parameters a model has.
+
+    Args:
+        model: A Linen module.
+        example: An input that it takes.
+
+    Returns:
+        Their number, for which nothing is computed.
+    """
+    shapes = jax.eval_shape(model.init, jax.random.key(0), example)
+    return sum(leaf.size for leaf in jax.tree.leaves(shapes))
+
+
+def logits(model: nn.Module, params: Any, xs: Array) -> Array:
+    """Logits of every example, [examples, ..., classes].
+
+    Args:
+        model: A Linen module that returns nothing else.
+        params: Its parameters.
+        xs: Its inputs, [examples, ...].
+    """
+    return cast(Array, model.apply({"params": params}, xs))
+
+
+def loss_of(
+    model: nn.Module, logits: Callable[[Any, Any, Array], Array] = logits
+) -> Callable[[Any, Any, Array], Array]:
+    """The mean cross-entropy of a classifier, as `train` takes it.
+
+    Args:
+        model: A Linen module.
+        logits: A function of the model, its parameters and its inputs.
+
+    Returns:
+        A function of the parameters, a batch of inputs and labels, and a key.
+    """
+
+    def loss_fn(params, batch, key):
+        xs, labels = batch
+        return losses(logits(model, params, xs), labels).mean()
+
+    return loss_fn
+
+
+def train(
+    loss_fn: Callable[..., Array],
+    params: Any,
+    data: Any,
+    config: Config,
+    results: Run,
+    *,
+    title: str = "",
+    labels: dict[str, Any] | None = None,
+    schedule: optax.Schedule | None = None,
+    probe: Callable[[Any], Any] | None = None,
+    probe_every: int = 1,
+) -> Fitted:
+    """Train the models by the flags, and log how it goes.
+
+    Args:
+        loss_fn: As in `train.fit`.
+        params: Of `start`.
+        data: A tree of arrays [examples, ...].
+        config: The flags.
+        results: Run that gets rows of the kind "training".
+        title: Text before the progress bar.
+        labels: Other entries of the rows.
+        schedule: Factor of the learning rate by step; by default 1.
+        probe: As in `train.fit`.
+        probe_every: As in `train.fit`.
+
+    Returns:
+        A `Fitted`.
+    """
+    return fit(
+        loss_fn,
+        _optimizer(config, config.learning_rate, schedule),
+        params,
+        data,
+        config.seeds,
+        steps=config.steps,
+        batch_size=config.batch_size,
+        probe=probe,
+        probe_every=probe_every,
+        record=lambda **row: results.log(kind="training", **(labels or {}), **row),
+        title=title,
+    )
+
+
+def train_at_rates(
+    loss_fn: Callable[..., Array],
+    params: Any,
+    data: Any,
+    config: Config,
+    rates: Sequence[float],
+    *,
+    title: str = "",
+    schedule: optax.Schedule | None = None,
+) -> Any:
+    """Train the models at several learning rates, all in one program.
+
+    Args:
+        loss_fn: As in `train.fit`.
+        params: Of `start`: each rate begins with the same.
+        data: A tree of arrays [examples, ...].
+        config: The flags, but for the learning rate.
+        rates: Learning rates.
+        title: Text before the progress bar.
+        schedule: As in `train`.
+
+    Returns:
+        The parameters, [rates, seeds, ...]; not finite where training diverged.
+    """
+    count, seeds = len(rates), config.seeds
+    fitted = fit(
+        loss_fn,
+        lambda rate: _optimizer(config, rate, schedule),
+        jax.tree.map(lambda leaf: jnp.concatenate([leaf] * count), params),
+        data,
+        seeds * count,
+        steps=config.steps,
+        batch_size=config.batch_size,
+        hyperparameters=jnp.repeat(jnp.array(rates), len(seeds)),
+        stop_if_not_finite=False,
+        title=title,
+    )
+    return jax.tree.map(
+        lambda leaf: leaf.reshape(count, len(seeds), *leaf.shape[1:]), fitted.params
+    )
+
+
+def _optimizer(config, rate, schedule):
+    optimizer = make_optimizer(config.optimizer, rate, config.clip_norm)
+    if schedule is None:
+        return optimizer
+    return optax.chain(optimizer, optax.scale_by_schedule(schedule))
+
+
+def losses(logits: Array, labels: Array) -> Array:
+    """-ln p(label), of every example.
+
+    Args:
+        logits: [examples, classes].
+        labels: Integers below `classes`, [examples].
+
+    Returns:
+        [examples], in nats.
+
+    Example:
+        >>> losses(jnp.zeros((2, 4)), jnp.array([0, 3])).round(2).tolist()
+        [1.3899999856948853, 1.3899999856948853]
+    """
+    return optax.softmax_cross_entropy_with_integer_labels(logits, labels)

@@ -1,0 +1,14 @@
+"""Which images does a convolutional network misread, and what does each layer see?
+
+    python -m experiments.image_classification --data=digits
+    python -m experiments.image_classification --data=mnist1d --describe
+    python -m experiments.image_classification --data_dir=FOLDER --model=lenet5
+
+Each data set has a reference, a network and its training whose accuracy is known, which
+is what runs unless flags say otherwise. Drawn are the confusion matrix, the misread
+images, the filters, and the feature maps of one image from the first layer to the last.
+"""
+
+from experiments.image_classification.experiment import TOGETHER, Config, run, scores
+
+__all__ = ["TOGETHER", "Config", "run", "scores"]

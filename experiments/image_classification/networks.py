@@ -1,0 +1,68 @@
+"""The networks of image_classification."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from experiments.harness import cli
+from experiments.image_classification.references import AUTO, REFERENCES, UNSAID
+from nets import blocks, models
+from nets.initializers import kernels
+from nets.linen import Sequential
+
+CLASSES = 10
+
+
+def network(config: Any, shape: Sequence[int]) -> tuple[Sequential, list[blocks.Row]]:
+    """The model of the flags, and its table.
+
+    Args:
+        config: Of `named`.
+        shape: Of one image, [*space, channels].
+
+    Raises:
+        cli.UsageError: There is none, or it does not take such images.
+    """
+    side = min(shape[:-1])
+    # With padding "valid" the summary says which layer does not fit.
+    if config.kernel_size > side and config.padding != "valid":
+        raise cli.UsageError(
+            f"flag --kernel_size: expected at most {side}, the width of an image; got "
+            f"{config.kernel_size}"
+        )
+    try:
+        model = build(config, axes=len(shape) - 1)
+        return model, blocks.summary(model.layers, shape)
+    except ValueError as error:
+        raise cli.UsageError(
+            f"--model={config.model} does not fit {config.data} of shape "
+            f"{list(shape)}: {error}"
+        ) from None
+
+
+def build(config: Any, axes: int) -> Sequential:
+    """The model of the flags, for images of so many axes."""
+    reference = REFERENCES[config.data]
+    options: dict[str, Any] = {"classes": CLASSES}
+    if config.init != AUTO:
+        options["scheme"] = kernels.KERNELS[config.init]
+    filters = reference.filters if config.filters in UNSAID else config.filters
+    size = config.kernel_size or reference.kernel_size
+    padding = reference.padding if config.padding == AUTO else config.padding
+    pool = {AUTO: "max", "none": None}.get(config.pool, config.pool)
+    hidden = None if config.hidden in UNSAID else config.hidden
+    if config.model == "cnn":
+        return models.cnn(
+            filters=filters,
+            kernel_size=(size,) * axes,
+            padding=padding,
+            pool=pool,
+            hidden=hidden or reference.hidden,
+            **options,
+        )
+    if config.model == "cnn_1d":
+        return models.cnn_1d(filters=filters, **options)
+    if config.model == "lenet5":
+        return models.lenet5(**options)
+    hidden = () if config.model == "linear" else hidden or (100, 100)
+    dense = models.feed_forward(hidden, **options)
+    return Sequential((blocks.flatten(axes), *dense.layers))

@@ -1,0 +1,270 @@
+"""The experiment: its flags and its steps."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import nets
+from experiments.harness import cells, cli, common_flags, plotting, report, training
+from experiments.harness.runs import Run
+from experiments.music import claims, midi, piano_rolls
+from experiments.music import figures as music_figures
+from experiments.music.claims import Study
+from experiments.music.figures import Music, caption
+from experiments.music.piano_rolls import mean_nll
+from nets.models import SequenceTagger
+from train.data import chorales
+from train.data.chorales import KEYS, Chorales, Pieces
+
+SAMPLED = 1  # folded into a seed's key, draws its continuation
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(training.Config):
+    """The flags."""
+
+    data_dir: str = cli.flag("", f"The folder that holds {chorales.FILE}.", path=True)
+    cells: list[str] = cli.flag(
+        ["elman", "lstm", "gru"],
+        "Cells to compare: names in nets.CELLS, or package.module:name of your own.",
+    )
+    parameters: int = cli.flag(
+        20_000,
+        "Of each net; a cell gets as many units as come nearest.",
+        lower_bound=1000,
+        upper_bound=100_000_000,
+    )
+    input_dropout: float = cli.flag(
+        0.1,
+        "How likely a key is not heard for a piece, in training.",
+        lower_bound=0.0,
+    )
+    recurrent_dropout: float = cli.flag(
+        0.2,
+        "How likely the recurrent weights do not see a unit for a piece, in training.",
+        lower_bound=0.0,
+    )
+    learning_rate: float = common_flags.learning_rate(
+        1e-2, "The step size at first; it falls like a cosine to 0."
+    )
+    batch_size: int = common_flags.batch_size(8, "Pieces a step.")
+    steps: int = common_flags.steps(600, "Training steps (28 are an epoch).")
+    probe_every: int = common_flags.probe_every(
+        30, "Training steps from one look at the validation pieces to the next."
+    )
+    piece: int = cli.flag(
+        0,
+        "Number of the test piece that a net continues, from 0.",
+        lower_bound=0,
+        upper_bound=1_000_000,
+    )
+    beginning: int = cli.flag(
+        16,
+        "How many of its steps the net is given.",
+        lower_bound=1,
+        upper_bound=1_000_000,
+    )
+    continuation: int = cli.flag(
+        48, "How many steps the net goes on.", lower_bound=1, upper_bound=100_000
+    )
+    temperature: float = cli.flag(
+        1.0,
+        "What logits are divided by before keys are drawn: less than 1 is surer.",
+        lower_bound=0.0,
+        upper_bound=1e6,
+    )
+
+
+def run(config: Config, results: Run) -> None:
+    """Train every cell; log, draw, write and print what was found."""
+    data = load(config)
+    models = {name: model(name, config) for name in config.cells}
+    found = piano_rolls.floors(data.train, data.test)
+    results.log(kind="floors", as_published=data.as_published, **found)
+    studies = [learn(name, models[name], data, config, results) for name in models]
+    best = min(studies, key=lambda study: study.best_valid.mean())
+    music = go_on(best, models[best.cell], data.test, config)
+    log_music(music, config, results)
+    midi.write(music.roll).save(results.path / "continuation.mid")
+    publish(studies, found, music, data, config, results)
+
+
+def publish(
+    studies: list[Study],
+    found: dict[str, float],
+    music: Music,
+    data: Chorales,
+    config: Config,
+    results: Run,
+) -> None:
+    """Figures, the table and the verdicts, and the page that has them all."""
+    text, known = caption(config, data), data.as_published
+    figures = {
+        "music.png": music_figures.draw(studies, found, music, text, known),
+        "learning.png": music_figures.draw_learning(studies, found, text),
+    }
+    for name, figure in figures.items():
+        figure.savefig(results.path / name)
+    table = music_figures.table(studies, found, known)
+    verdicts = claims.verdicts_on(studies, found["markov"], known)
+    report.write(
+        results,
+        question=__doc__,
+        headline=claims.title(studies, found),
+        findings=music_figures.findings(music),
+        seen={name: plotting.finding(figure) for name, figure in figures.items()},
+        figures={
+            "music.png": "A chorale's beginning and how the best net goes on (to be "
+            "heard in continuation.mid), and the nets' loss on test pieces.",
+            "learning.png": "Training and validation pieces while the nets learn.",
+        },
+        tables={"Next-step prediction": table},
+        verdicts=verdicts,
+    )
+    print(table.text())
+    print("\n".join(verdict.text() for verdict in verdicts))
+
+
+def load(config: Config) -> Chorales:
+    """The chorales, after a check of what the flags ask of them."""
+    for name in ("input_dropout", "recurrent_dropout"):
+        if (rate := getattr(config, name)) >= 1:
+            raise cli.UsageError(
+                f"flag --{name}: expected a rate from 0 to below 1; got {rate}"
+            )
+    if not config.data_dir:
+        raise cli.UsageError(
+            f"flag --data_dir: expected the folder that holds {chorales.FILE}; got "
+            f"none ({chorales.HINT})"
+        )
+    if config.temperature == 0:
+        raise cli.UsageError("flag --temperature: expected a number above 0; got 0")
+    data = chorales.load(config.data_dir)
+    if config.evaluate_on == training.VALIDATION:  # the data set has its own
+        data = data._replace(test=data.valid)
+    training.check(config, len(data.train.lengths), "pieces")
+    if config.piece >= len(data.test.lengths):
+        raise cli.UsageError(
+            f"flag --piece: expected a number below {len(data.test.lengths)}, the test "
+            f"pieces; got {config.piece}"
+        )
+    steps = int(data.test.lengths[config.piece])
+    if config.beginning > steps:
+        raise cli.UsageError(
+            f"flag --beginning: expected at most {steps}, the steps of test piece "
+            f"{config.piece}; got {config.beginning}"
+        )
+    return data
+
+
+def model(name: str, config: Config) -> SequenceTagger:
+    """The net of a cell, of the size that the flags say, with dropout in training."""
+    cell = cells.named(name, KEYS, 2)
+    try:
+        features = piano_rolls.units(cell, config.parameters)
+        if config.recurrent_dropout:
+            cell = nets.recurrent_dropout(cell, config.recurrent_dropout)
+    except ValueError as error:
+        raise cli.UsageError(f"cell {name!r}: {error}") from error
+    if config.input_dropout:
+        cell = nets.input_dropout(cell, config.input_dropout)
+    return SequenceTagger(cell, features, KEYS)
+
+
+def learn(
+    name: str, net: SequenceTagger, data: Chorales, config: Config, results: Run
+) -> Study:
+    """Train a cell from every seed; keep of each the parameters best in validation."""
+    train, valid, test = (tuple(map(jnp.asarray, part)) for part in data[:3])
+
+    def look(params):
+        costs = mean_nll(net, params, train), mean_nll(net, params, valid)
+        return *costs, params
+
+    params = piano_rolls.start(net, data.train, config.seeds)
+    fitted = training.train(
+        lambda params, batch, key: mean_nll(net, params, batch, key),
+        params,
+        train,
+        config,
+        results,
+        title=name,
+        labels={"cell": name},
+        schedule=optax.cosine_decay_schedule(1.0, config.steps),
+        probe=look,
+        probe_every=config.probe_every,
+    )
+    assert fitted.probes is not None
+    last = jax.jit(lambda params: jax.lax.map(look, params))(fitted.params)
+    steps = np.append(fitted.probes.steps, config.steps)
+    on_train, on_valid, kept = jax.tree.map(
+        lambda seen, end: np.concatenate([seen, np.asarray(end)[None]]),
+        fitted.probes.values,
+        last,
+    )
+    at = on_valid.argmin(axis=0), np.arange(len(config.seeds))
+    best = jax.tree.map(lambda leaf: jnp.asarray(leaf[at]), kept)
+    judge = jax.jit(lambda p: jax.lax.map(lambda p: mean_nll(net, p, test), p))
+    study = Study(
+        cell=name,
+        features=net.features,
+        parameters=sum(leaf[0].size for leaf in jax.tree.leaves(best)),
+        steps=steps,
+        train=on_train,
+        valid=on_valid,
+        test=np.asarray(judge(best)),
+        params=best,
+        milliseconds=1e3 * fitted.seconds_per_step,
+    )
+    log(study, config, results)
+    return study
+
+
+def log(study: Study, config: Config, results: Run) -> None:
+    """A row a seed, and a row a look at it."""
+    sizes = {"features": study.features, "parameters": study.parameters}
+    for i, seed in enumerate(config.seeds):
+        where = {"cell": study.cell, "seed": seed}
+        for step, *costs in zip(
+            study.steps, study.train[:, i], study.valid[:, i], strict=True
+        ):
+            costs = dict(zip(("train_nll", "valid_nll"), costs, strict=True))
+            results.log(kind="look", **where, step=int(step), **costs)
+        results.log(
+            kind="nll",
+            **where,
+            **sizes,
+            best_step=int(study.best_step[i]),
+            valid_nll=study.best_valid[i],
+            test_nll=study.test[i],
+        )
+
+
+def go_on(study: Study, net: SequenceTagger, test: Pieces, config: Config) -> Music:
+    """The beginning of a test piece, and how the first seed's net goes on."""
+    beginning = test.rolls[config.piece, : config.beginning]
+    sampled = piano_rolls.sample(
+        net,
+        jax.tree.map(lambda leaf: leaf[0], study.params),
+        jnp.asarray(beginning),
+        jax.random.fold_in(jax.random.key(config.seeds[0]), SAMPLED),
+        config.continuation,
+        config.temperature,
+    )
+    roll = np.concatenate([beginning, np.asarray(sampled)]) == 1
+    return Music(roll, config.beginning, study.cell, config.piece)
+
+
+def log_music(music: Music, config: Config, results: Run) -> None:
+    """Which keys sound at each step, and whence."""
+    results.log(
+        kind="continuation",
+        cell=music.cell,
+        seed=config.seeds[0],
+        piece=music.piece,
+        given=music.given,
+        keys=[np.flatnonzero(step).tolist() for step in music.roll],
+    )

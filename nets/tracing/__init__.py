@@ -1,0 +1,1 @@
+"""Programs of a cell: values tagged in them, and states perturbed."""

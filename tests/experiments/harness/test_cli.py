@@ -1,0 +1,117 @@
+"""From flags to a `Config`, and to the settings of a run."""
+
+import dataclasses
+import importlib
+import json
+import pathlib
+from types import SimpleNamespace
+
+import pytest
+
+from experiments.harness import cli, process
+from experiments.harness.folders import ResultsError
+from experiments.harness.runs import new_run
+
+HERE = pathlib.Path(cli.__file__).parent
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Flags of all kinds of lists."""
+
+    widths: list[int] = cli.flag([8], "Units.", lower_bound=1)
+    rates: list[float] = cli.flag([0.5], "Steps.", lower_bound=0.1)
+    gains: list[float] = cli.flag([1.0], "Of any size.")
+    names: list[str] = cli.flag(["a"], "Words.", extends=True)
+
+
+def run(config, results):
+    if "bad" in config.names:
+        raise cli.UsageError("a bad name")
+    results.log(kind="names", names=config.names)
+
+
+toy = SimpleNamespace(__name__="toy", Config=Config, run=run)
+
+MISTAKES = [
+    ("--widths=0", "flag --widths: expected integers of at least 1; got 0"),
+    ("--widths=4,-1", "flag --widths: expected integers of at least 1; got -1"),
+    ("--rates=0.5,0.05", "flag --rates: expected numbers of at least 0.1; got 0.05"),
+    ("--rates=inf", "flag --rates: expected finite numbers; got inf"),
+    ("--gains=1,nan", "flag --gains: expected finite numbers; got nan"),
+    ("--gains=-inf", "flag --gains: expected finite numbers; got -inf"),
+]
+
+
+@pytest.mark.parametrize(("flag", "sentence"), MISTAKES)
+def test_each_item_of_a_list_is_checked(flag, sentence):
+    with pytest.raises(cli.UsageError) as error:
+        cli.parse(Config, [flag])
+    assert str(error.value) == sentence
+
+
+def test_what_is_allowed_in_a_list_is_taken():
+    flags = ["--widths=1,2", "--rates=0.1", "--gains=-1e9,0", "--names=nan,inf"]
+    config, _ = cli.parse(Config, flags)
+    assert config == Config([1, 2], [0.1], [-1e9, 0.0], ["nan", "inf"])
+
+
+def test_no_experiment_refuses_its_own_defaults():
+    names = process.experiments()
+    modules = [importlib.import_module(f"experiments.{name}") for name in names]
+    taken = [
+        cli.parse(module.Config, [])[0] == module.Config()
+        for module in modules
+        if hasattr(module, "Config")
+    ]
+    assert len(taken) > 20 and all(taken)
+
+
+@pytest.mark.parametrize("where", [["--results=out"], ["--results", "out"]])
+def test_the_command_that_is_kept_can_be_given_again(where, launched, tmp_path):
+    assert launched(toy, *where, "--widths=4").returncode == 0
+    command = json.loads((tmp_path / "out" / "config.json").read_text())["command"]
+    assert command.startswith("python -m ") and command.endswith(" --widths=4")
+    assert "out" not in command
+
+
+def test_a_complete_run_is_extended(launched, tmp_path):
+    def call(*flags):
+        return launched(toy, "--results=out", *flags, "--resume", resumable=True)
+
+    metrics, config = tmp_path / "out" / "metrics.jsonl", tmp_path / "out/config.json"
+    assert call().returncode == 0
+    assert call("--names=b,c").returncode == 0
+    assert len(metrics.read_text().splitlines()) == 2
+    assert json.loads(config.read_text())["config"]["names"] == ["b", "c"]
+    before = config.read_bytes()
+    for flag, sentence in (
+        ("--widths=9", "is of a run with other flags"),
+        ("--names=bad", "a bad name"),
+    ):
+        code, _, err = call(flag)
+        assert code == 2 and sentence in err and err.count("\n") == 1
+        assert config.read_bytes() == before
+        assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_what_was_added_before_a_failure_is_kept(tmp_path):
+    folder, made = tmp_path / "run", {"config": {"names": 1}}
+    with new_run(folder, made) as results:
+        results.log(a=1)
+    extending = {"resume": True, "extends": ["names"]}
+    with (
+        pytest.raises(KeyboardInterrupt),
+        new_run(folder, made, **extending) as results,
+    ):
+        results.log(a=2)
+        raise KeyboardInterrupt
+    assert [path.name for path in tmp_path.iterdir()] == ["run.unfinished"]
+    with new_run(folder, {"config": {"names": 2}}, **extending) as results:
+        assert results.logged() == [{"a": 1}, {"a": 2}]
+    with (
+        pytest.raises(ResultsError, match="exists already"),
+        new_run(folder, made, resume=True),  # no flag extends it
+    ):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]

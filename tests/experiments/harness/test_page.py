@@ -1,0 +1,362 @@
+"""The page of a run: what stands in it, and what a browser makes of it."""
+
+import base64
+import html
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from experiments.course import page as course_page
+from experiments.harness import report as pages
+from experiments.harness.claims import HOLDS, IN_PART, Verdict
+from experiments.harness.plotting import Table, text_table
+from experiments.harness.runs import new_run, read_rows
+
+NASTY = '<script>alert("1 & 2")</script>'
+COLOUR = (0, 114, 178)
+QUESTION = """Does a page stand alone, and is `a < b & c` shown?
+
+    python -m experiments.left_out --cells=lstm
+
+A paragraph of
+two lines.
+
+And one more.
+"""
+CONFIG = {
+    "experiment": "gradient_flow",
+    "command": f"python -m experiments.gradient_flow --cells='{NASTY}' --{'x' * 200}",
+    "config": {"cells": ["lstm", NASTY], "remat": True, "rate": 0.5, "name": "\udcff"},
+}
+TABLES = {
+    "Decay": Table(["cell", "steps"], [["lstm", "90"], [NASTY, "1,204"]]),
+    "Wide": Table(
+        ["mycells:with_a_long_name", *(f"T = {time:,}" for time in range(100, 120))],
+        [["lstm", *["+0.348 ± 0.057"] * 20]],
+    ),
+}
+FIGURES = {"one.png": f"A figure: {NASTY}", "two.png": "Another."}
+VOID = {"meta", "img", "br", "hr", "link", "input"}
+
+
+class Reader(HTMLParser):
+    """Sees that every tag is closed in turn, and notes what there is."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def make(folder: pathlib.Path, **changed) -> pathlib.Path:
+    """The report of a run that has two figures: a wide one and a high one."""
+    with new_run(folder, CONFIG) as results:
+        for name, size in {"one.png": (1600, 500), "two.png": (100, 900)}.items():
+            Image.new("RGB", size, COLOUR).save(results.path / name)
+        texts = {"question": QUESTION, "findings": ["It does.", f"Even {NASTY}."]}
+        pages.write(
+            results, **{**texts, "figures": FIGURES, "tables": TABLES, **changed}
+        )
+    return folder / "report.html"
+
+
+@pytest.fixture
+def report(tmp_path):
+    return make(tmp_path / "out")
+
+
+def test_a_table_is_a_value():
+    assert TABLES["Decay"].text() == text_table(*TABLES["Decay"])
+
+
+def test_the_page_is_well_formed_and_says_what_it_was_given(report):
+    text = report.read_text(encoding="utf-8")
+    read = Reader(text)
+    assert text.startswith("<!DOCTYPE html>\n<html lang=")
+    assert "\n<title>Does a page stand alone, and is `a &lt; b &amp; c` shown?" in text
+    assert "<h1>Does a page stand alone, and is <code>a &lt; b &amp; c</code>" in text
+    assert "<p>A paragraph of two lines.</p>\n<p>And one more.</p>" in text
+    assert "left_out" not in text
+    assert text.index("It does.") < text.index("A paragraph")
+    for said in ("1,204", "--remat", "true", f"lstm,{NASTY}", NASTY, "metrics.jsonl"):
+        assert said in read.text
+    assert CONFIG["command"] in read.text
+    made = json.loads((report.parent / "config.json").read_text())
+    for said in (made["machine"], made["commit"] or "none", made["versions"]["jax"]):
+        assert said in read.text
+    assert not list(report.parent.glob("*.draft"))
+
+
+def test_verdicts_stand_before_findings_and_all_is_logged(tmp_path):
+    verdict = Verdict("A < B", HOLDS, "1 < 2.")
+    report = make(tmp_path / "out", verdicts=[verdict])
+    text = Reader(report.read_text(encoding="utf-8")).text
+    assert text.index("A < B: holds. 1 < 2.") < text.index("It does.")
+    logged = read_rows(report.parent)
+    assert [row["kind"] for row in logged] == ["verdict", "report"]
+    assert logged[0] == {"kind": "verdict", **verdict._asdict()}
+    assert logged[1]["findings"][:2] == [verdict.text(), "It does."]
+    assert logged[1]["figures"] == FIGURES
+
+
+def test_the_plain_sentence_comes_first_and_figures_are_told_in_numbers(tmp_path):
+    verdict = Verdict("A < B", HOLDS, "1 < 2.")
+    seen = {"one.png": "B is 2."}
+    said = {"headline": "B is larger.", "verdicts": [verdict], "seen": seen}
+    report = make(tmp_path / "out", **said)
+    read = Reader(report.read_text(encoding="utf-8"))
+    assert read.text.index("B is larger.") < read.text.index("A < B: holds")
+    assert [image["alt"] for image in read.all("img")] == [
+        FIGURES["one.png"] + " B is 2.",
+        FIGURES["two.png"],
+    ]
+
+
+def test_a_run_may_have_no_command_and_no_flags(tmp_path):
+    with new_run(tmp_path / "mine", {}) as results:
+        pages.write(results, question=None, findings=[], figures={}, tables={})
+    text = (tmp_path / "mine" / "report.html").read_text(encoding="utf-8")
+    assert "<h1>mine</h1>" in text and "<pre>" not in text
+
+
+def test_a_validation_set_is_told(tmp_path):
+    with new_run(tmp_path / "a", {"config": {"evaluate_on": "validation"}}) as results:
+        pages.write(results, question=None, findings=[], figures={}, tables={})
+    assert "cut off the training set" in (tmp_path / "a" / "report.html").read_text()
+
+
+def test_no_module_shadows_the_standard_library():
+    house = pathlib.Path(pages.__file__).parents[2]
+    for room in ("experiments", "train"):
+        names = {path.stem for path in (house / room).rglob("*.py")}
+        assert not (names - {"__init__"}) & sys.stdlib_module_names
+
+
+def test_what_a_user_writes_is_never_markup(report):
+    text = report.read_text(encoding="utf-8")
+    assert "<script" not in text
+    assert not Reader(text).all("script")
+    assert html.escape(NASTY) in text
+
+
+def test_all_figures_are_inside(report):
+    images = Reader(report.read_text(encoding="utf-8")).all("img")
+    assert [image["alt"] for image in images] == list(FIGURES.values())
+    for image, name in zip(images, FIGURES, strict=True):
+        kind, _, data = str(image["src"]).partition(",")
+        assert kind == "data:image/png;base64"
+        assert base64.b64decode(data) == (report.parent / name).read_bytes()
+
+
+def test_nothing_is_fetched_and_nothing_is_run(report):
+    text = report.read_text(encoding="utf-8")
+    assert not re.search(r"https?:|url\(|@import|<link|<iframe|<a\b", text)
+    assert not re.search(r'src="(?!data:)', text)
+    names = {name for _, attributes in Reader(text).tags for name in attributes}
+    assert not [name for name in names if name.startswith("on") or name == "href"]
+
+
+def test_headings_and_tables_can_be_heard(report):
+    read = Reader(report.read_text(encoding="utf-8"))
+    headings = [tag for tag, _ in read.tags if re.fullmatch("h[1-6]", tag)]
+    assert headings == ["h1", "h2", "h2", "h2", "h2"]
+    tables = len(TABLES) + 2  # flags, and all around them
+    assert len(read.all("table")) == len(read.all("caption")) == tables
+    assert {heading.get("scope") for heading in read.all("th")} == {"col", "row"}
+
+
+def test_what_there_is_none_of_has_no_heading(tmp_path):
+    nothing = {"question": None, "findings": [], "figures": {}, "tables": {}}
+    text = make(tmp_path / "out", **nothing).read_text(encoding="utf-8")
+    assert "<h1>gradient_flow</h1>" in text
+    assert re.findall("<h2>(.*?)</h2>", text) == ["How this was made"]
+
+
+def test_a_missing_figure_is_told(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"figure 'three\.png' in .*save it"):
+        make(tmp_path / "out", figures={"three.png": "None."})
+    assert not list(tmp_path.rglob("report.html*"))
+
+
+@pytest.fixture
+def chromium(tmp_path):
+    """`printed = chromium("--flag", ..., file)`, without a network."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    program = next(filter(None, map(shutil.which, names)), None)
+    if program is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("expected a Chromium where CI is true; .ci/run installs one")
+        pytest.skip("no Chromium")
+
+    def chromium(*flags: str) -> str:
+        common = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--host-resolver-rules=MAP * ~NOTFOUND",
+            "--allow-file-access-from-files",
+            f"--user-data-dir={tmp_path / 'profile'}",
+        ]
+        done = subprocess.run(
+            [program, *common, *flags],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return chromium
+
+
+def asked(page, folder, chromium):
+    """What a page's script finds and writes down as JSON."""
+    (folder / "ask.html").write_text(page)
+    shown = chromium("--dump-dom", (folder / "ask.html").as_uri())
+    found = re.search(r"<pre>(\[.+?\])</pre>", shown)
+    assert found, shown
+    return json.loads(found[1])
+
+
+# A window is at least 500 pixels wide; a frame has the width of a phone. The page lets
+# no script run, so this one asks from outside.
+ASK = """<!DOCTYPE html>
+<iframe src="out/report.html" style="border: 0; width: 360px; height: 800px"></iframe>
+<iframe src="out/report.html" style="border: 0; width: 1280px; height: 800px"></iframe>
+<pre></pre>
+<script>
+addEventListener("load", () => {
+  const seen = [...document.querySelectorAll("iframe")].map(frame => {
+    const page = frame.contentDocument, root = page.documentElement;
+    return {
+      width: frame.contentWindow.innerWidth,
+      needed: root.scrollWidth,
+      images: [...page.images].map(i => [i.complete, i.naturalWidth, i.width]),
+      tables: [...page.querySelectorAll(".wide")].map(
+        box => box.scrollWidth > box.clientWidth),
+    };
+  });
+  document.querySelector("pre").textContent = JSON.stringify(seen);
+});
+</script>
+"""
+
+
+def test_a_browser_shows_it_on_a_phone_and_on_a_desk(report, tmp_path, chromium):
+    phone, desk = asked(ASK, tmp_path, chromium)
+    assert (phone["width"], desk["width"]) == (360, 1280)
+    for seen in (phone, desk):
+        assert seen["needed"] <= seen["width"]
+        natural = [(complete, width) for complete, width, _ in seen["images"]]
+        assert natural == [(True, 1600), (True, 100)]
+        assert all(width <= seen["width"] for *_, width in seen["images"])
+        # The wide one scrolls in its box, and those of flags and versions need not.
+        assert seen["tables"][1:] == [True, False, False]
+
+
+ASK_SIZE = """<!DOCTYPE html>
+<iframe src="out/report.html" style="border: 0; width: 390px; height: 800px"></iframe>
+<iframe src="out/report.html" style="border: 0; width: 1280px; height: 800px"></iframe>
+<iframe src="out/report.html" style="border: 0; width: 1920px; height: 800px"></iframe>
+<pre></pre>
+<script>
+addEventListener("load", () => {
+  const seen = [...document.querySelectorAll("iframe")].map(frame => {
+    const page = frame.contentDocument, image = page.images[0];
+    const small = image.width;
+    page.querySelector(".picture input").click();
+    const table = page.querySelectorAll(".wide")[1];
+    table.scrollLeft = 1e6;
+    const last = table.querySelector("thead th:last-child").getBoundingClientRect();
+    return [small, image.width, page.documentElement.scrollWidth,
+            frame.contentWindow.innerWidth, last.right, last.left];
+  });
+  document.querySelector("pre").textContent = JSON.stringify(seen);
+});
+</script>
+"""
+
+
+def test_a_figure_opens_in_full_size_and_the_last_column_is_reached(
+    report, tmp_path, chromium
+):
+    for small, large, needed, window, right, left in asked(
+        ASK_SIZE, tmp_path, chromium
+    ):
+        assert small < window and large >= 1600 and needed <= window
+        assert 0 < left < right <= window + 1
+
+
+ASK_CLAIMS = """<!DOCTYPE html>
+<iframe src="index.html" style="border: 0; width: 360px; height: 800px"></iframe>
+<iframe src="index.html" style="border: 0; width: 500px; height: 800px"></iframe>
+<pre></pre>
+<script>
+addEventListener("load", () => {
+  const seen = [...document.querySelectorAll("iframe")].map(frame => {
+    const box = frame.contentDocument.querySelector(".claims");
+    const claim = box.querySelector("tbody th").getBoundingClientRect();
+    return [claim.width / box.clientWidth, box.scrollWidth <= box.clientWidth];
+  });
+  document.querySelector("pre").textContent = JSON.stringify(seen);
+});
+</script>
+"""
+
+
+def test_claims_have_most_of_the_width_on_a_phone(tmp_path, chromium):
+    claim = "Read forward, a state knows more the later it stands, and most at the end"
+    said = [Verdict(claim, IN_PART, "Why.", "12 of 24 cases")]
+    told = course_page.Told("one", "Less", "Is it?", "python", said, [], {}, 60)
+    course_page.write(tmp_path / "index.html", {"Part": [told]}, [])
+    found = asked(ASK_CLAIMS, tmp_path, chromium)
+    assert all(share > 0.5 and fits for share, fits in found), found
+
+
+def test_a_browser_prints_it(report, tmp_path, chromium):
+    picture, paper = tmp_path / "screen.png", tmp_path / "paper.pdf"
+    chromium(
+        "--window-size=1280,1600",
+        f"--screenshot={picture}",
+        f"--print-to-pdf={paper}",
+        report.as_uri(),
+    )
+    assert paper.read_bytes().startswith(b"%PDF-")
+    assert len(paper.read_bytes()) > 10_000
+    with Image.open(picture) as image:
+        pixels = np.asarray(image.convert("RGB"))
+    shares = {
+        colour: (pixels == colour).all(axis=-1).mean()
+        for colour in (COLOUR, (255, 255, 255))
+    }
+    assert 0.1 < shares[COLOUR] < 0.5  # the figures are there,
+    assert 0.3 < shares[255, 255, 255] < 0.9  # and what is around them

@@ -1,0 +1,90 @@
+"""Intervals against what Student's t is for, and what is said of a claim."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from experiments.harness.claims import (
+    FAILS,
+    HOLDS,
+    IN_PART,
+    OPEN,
+    Interval,
+    Verdict,
+    interval,
+    judge,
+    positive,
+    together,
+)
+
+
+@pytest.mark.parametrize(("cases", "level"), [(1, 0.95), (5, 0.99)])
+def test_an_interval_is_scipys(cases, level):
+    values = np.array([0.3, 0.5, 0.1, 0.7])
+    found = interval(values, cases)
+    low, high = stats.ttest_1samp(values, 0).confidence_interval(level)
+    np.testing.assert_allclose(found, [values.mean(), low, high])
+
+
+def test_intervals_hold_the_true_mean_as_often_as_they_say():
+    draws = np.random.default_rng(0).normal(2, 3, (2000, 3))
+    found = np.array([interval(row) for row in draws])
+    share = ((found[:, 1] < 2) & (found[:, 2] > 2)).mean()
+    assert abs(share - 0.95) < 0.02  # four deviations
+
+
+def test_one_seed_says_nothing_of_others():
+    found = interval([0.4])
+    assert found == (0.4, -np.inf, np.inf)
+    assert found.text() == "0.40" and positive(found) == OPEN
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"), [(0.1, 1, HOLDS), (-1, -0.1, FAILS), (-1, 0.1, OPEN)]
+)
+def test_a_difference_is_positive_if_its_interval_is(low, high, said):
+    assert positive(Interval(0, low, high)) == said
+
+
+PARTS = [
+    ([HOLDS, HOLDS], HOLDS),
+    ([FAILS, FAILS], FAILS),
+    ([HOLDS, FAILS], IN_PART),
+    ([HOLDS, OPEN], IN_PART),
+    ([IN_PART, FAILS], IN_PART),
+    ([FAILS, OPEN], FAILS),
+    ([OPEN, OPEN], OPEN),
+]
+
+
+@pytest.mark.parametrize(("parts", "said"), PARTS)
+def test_parts_together(parts, said):
+    assert together(parts) == said == together(parts[::-1])
+
+
+def test_a_verdict_in_one_sentence():
+    verdict = Verdict("Large is better", IN_PART, "Large 2.0, small 1.0.")
+    assert verdict.text() == "Large is better: holds in part. Large 2.0, small 1.0."
+
+
+def test_what_some_cases_show_must_hold_together():
+    sure, near = np.array([1.0, 1.1, 1.2]), np.array([0.1, 0.3, 0.4])
+    alone = [interval(near).low > 0, interval(near, 2).low > 0]
+    assert alone == [False, False] and judge([sure, near]).parts == [HOLDS, OPEN]
+    likely = np.array([0.2, 0.3, 0.4])
+    assert [interval(likely).low > 0, interval(likely, 2).low > 0] == [True, False]
+    assert judge([sure, likely]).parts == [HOLDS, HOLDS]  # all, by their own
+    assert judge([sure, likely, near]).parts == [HOLDS, OPEN, OPEN]
+    assert judge([-sure, -likely]).parts == [FAILS, OPEN]
+
+
+def test_false_claims_that_hold_in_part_are_as_rare_as_they_should_be():
+    draws = np.random.default_rng(0).normal(0, 1, (2000, 4, 3))
+    told = [HOLDS in judge(list(cases)).parts for cases in draws]
+    assert np.mean(told) < 0.05 + 0.015  # three deviations
+
+
+def test_a_verdict_counts_the_cases_that_it_holds_in():
+    verdict = judge([np.array([1.0, 1.01]), np.array([-1.0, 1])]).verdict("A", "B.")
+    assert verdict.text() == "A: holds in part (1 of 2 cases). B."
+    assert judge([np.array([1.0, 1.01])] * 2).verdict("A", "B.").cases == ""

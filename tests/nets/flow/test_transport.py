@@ -1,0 +1,307 @@
+"""Transport: singular values of long products, against many digits and exact facts."""
+
+from functools import partial
+
+import cases
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from cases import FEATURES, INPUTS, TIME, example
+
+import nets
+from nets import ElmanParams, LSTMParams
+from nets.flow import step_jacobians, transport
+from nets.flow.udt import Graded, log_singular_values, times
+
+exactly = partial(chex.assert_trees_all_close, rtol=1e-10, atol=1e-10)
+carried = jax.jit(transport, static_argnames=("cell", "count", "reverse"))
+singular = jax.jit(log_singular_values)
+NOTHING = -400.0  # what 10^-200, the last digits of mpmath, leaves of a zero
+
+# A cell whose inputs are its Jacobians, row by row.
+GIVEN = nets.Cell(
+    lambda key, inputs, features: (),
+    lambda params, x: jnp.zeros(x.shape[:-1], x.dtype),
+    lambda params, state, x: ((x @ state[..., None])[..., 0],) * 2,
+    space=1,
+)
+
+
+def product(matrices, **options):
+    """transport of the product of matrices [time, n, n], all singular values."""
+    return carried(GIVEN, (), matrices, count=None, **options)
+
+
+def by_many_digits(matrices):
+    """ln of the singular values of the whole product."""
+    mp = pytest.importorskip("mpmath")
+    with mp.workdps(200):
+        size = matrices.shape[-1]
+        whole = mp.eye(size)
+        for matrix in np.asarray(matrices, float):
+            whole = mp.matrix(matrix.tolist()) * whole
+        sigmas = mp.svd_r(whole, compute_uv=False)
+        logs = [float(mp.log(s)) if s > 0 else -np.inf for s in sigmas]
+    logs = np.sort(logs)[::-1]
+    return np.where(logs < NOTHING, -np.inf, logs)
+
+
+def orthogonal(*shape, seed=0):
+    return np.linalg.qr(np.random.default_rng(seed).standard_normal(shape))[0]
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+def saturated():
+    """Slopes of tanh from 1 down to 6e-6, then an orthogonal matrix."""
+    slopes = np.exp(-12 * np.random.default_rng(3).random((40, 6, 1)))
+    return slopes * orthogonal(40, 6, 6)
+
+
+CLUSTERS = orthogonal(40, 6, 6) * np.repeat([1.0, 0.1], 3)
+TWINS = normal(40, 6, 6)[..., [0, 1, 2, 3, 4, 1]]
+# And how far float32 may be from the truth, in nats: where the smallest counts, the
+# rounding of each matrix is felt as often as its condition says, eps sum_t cond(J_t),
+# which is 0.07 of the saturated ones. How much of it comes, hangs on the processor.
+PRODUCTS = {
+    "n = 1": (normal(40, 1, 1), 1e-6),
+    "n = 2": (normal(40, 2, 2), 1e-4),
+    "n = 5": (normal(40, 5, 5), 1e-4),
+    "n = 6": (normal(40, 6, 6), 1e-4),
+    "the same again": (np.repeat(0.3 * normal(1, 6, 6), 40, axis=0), 1e-4),
+    "equal singular values": (0.9 * orthogonal(40, 6, 6), 1e-5),
+    "two clusters": (CLUSTERS, 1e-4),
+    "saturated": (saturated(), 0.05),
+    "a column that is another's": (TWINS, 5e-4),
+}
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_all_singular_values_against_many_digits(name, x64):
+    matrices, close = PRODUCTS[name]
+    for dtype, tolerance in (("float64", 1e-10), ("float32", close)):
+        given = jnp.asarray(matrices, dtype)
+        found, exact = product(given)[-1], by_many_digits(given)
+        assert found.dtype == dtype
+        known = np.isfinite(exact)
+        np.testing.assert_allclose(found[known], exact[known], rtol=0, atol=tolerance)
+        rest = np.asarray(found)[~known]  # zero, but for rounding in every step
+        assert (rest < exact[known][-1] + len(matrices) * np.log(1e-5)).all()
+
+
+@pytest.mark.parametrize("name", ["lstm", "fast weights"])
+def test_the_product_of_the_step_jacobians(name, x64):
+    """At every step, short enough for NumPy."""
+    cell = cases.CASES[name].cell
+    params, xs, state = example(cell, 2, time=4)
+    found = carried(cell, params, xs, state, count=None)
+    so_far = np.broadcast_to(np.eye(found.shape[-1]), (2, *[found.shape[-1]] * 2))
+    jacobians = step_jacobians(cell, params, xs, state)
+    for t in range(4):
+        so_far = np.asarray(jacobians[t]) @ so_far
+        expected = np.log(np.linalg.svd(so_far, compute_uv=False))
+        good = expected > expected.max() - 20  # the others are beyond NumPy
+        np.testing.assert_allclose(found[t][good], expected[good], atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype, tolerance", [("float64", 1e-10), ("float32", 1e-3)])
+def test_a_linear_orthogonal_network_keeps_all_norms(dtype, tolerance, x64):
+    params = ElmanParams(
+        cases.normal(INPUTS, 6).astype(dtype),
+        jnp.asarray(orthogonal(6, 6), dtype),
+        cases.normal(6).astype(dtype),
+    )
+    xs = jnp.zeros((1000, INPUTS), dtype)
+    found = carried(nets.elman(lambda x: x), params, xs, count=None)
+    np.testing.assert_allclose(np.exp(found), 1, atol=tolerance)
+
+
+def test_ten_thousand_steps_in_float32():
+    """Of 0.9 Q, after which every singular value is at 10^-458."""
+    steps = np.arange(1, 10_001)[:, None]
+    shrinking = jnp.asarray(0.9 * orthogonal(4, 4), jnp.float32)
+    params = ElmanParams(jnp.zeros((1, 4)), shrinking, jnp.zeros(4))
+    cell = nets.elman(lambda x: x)
+    found = carried(cell, params, jnp.zeros((10_000, 1)), count=None)
+    exact = steps * np.log(np.linalg.svd(np.asarray(shrinking, float))[1])
+    assert exact[-1, 0] < -1000
+    # float32 holds a number near 1053 to 6e-5
+    np.testing.assert_allclose(found, exact, rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize("dtype, close", [("float64", 1e-9), ("float32", 1e-5)])
+def test_diagonal_gates(dtype, close, x64):
+    gates = np.array([0.5, 0.99, 1.0, 1e-6, 1.5], dtype)
+    found = product(jnp.asarray(np.repeat(np.diag(gates)[None], 1000, axis=0)))
+    exact = 1000 * np.sort(np.log(gates.astype(float)))[::-1]
+    np.testing.assert_allclose(found[-1], exact, rtol=close)
+
+
+@pytest.mark.parametrize("b, kept", [(5.0, 0.510924)])
+def test_the_forget_bias_alone_sets_an_lstms_memory(b, kept, x64):
+    bias = jnp.repeat(jnp.array([0.0, b, 0.0, 0.0]), FEATURES)
+    w_i, w_h = jnp.zeros((INPUTS, len(bias))), jnp.zeros((FEATURES, len(bias)))
+    params = LSTMParams(w_i, w_h, bias)
+    found = carried(nets.lstm(), params, cases.normal(100, INPUTS), count=None)[-1]
+    # h' = tanh(c') / 2 has slope 1/2 at c' = 0: the column (1/2, 1) f^T.
+    grown = np.exp(found[:FEATURES]) / 1.25**0.5
+    np.testing.assert_allclose(grown, (1 + np.exp(-b)) ** -100, rtol=1e-9)
+    np.testing.assert_allclose(grown, kept, rtol=1e-6)
+    assert np.isneginf(found[FEATURES:]).all()  # what h was is forgotten at once
+
+
+def test_the_constant_error_carousel_and_an_irnn_are_exactly_zero():
+    f_open = jnp.repeat(jnp.array([-1e3, 1e3, 0.3, -1e3]), FEATURES)
+    params = cases.draw_params(nets.lstm())._replace(b=f_open)
+    found = carried(nets.lstm(), params, cases.normal(50, INPUTS), count=FEATURES)
+    assert (found == 0).all()
+    ones = ElmanParams(jnp.ones((INPUTS, 4)), jnp.eye(4), jnp.zeros(4))
+    xs = jnp.abs(cases.normal(50, INPUTS)) + 0.1
+    assert (carried(nets.elman(jax.nn.relu), ones, xs, count=None) == 0).all()
+
+
+@pytest.mark.parametrize(
+    "activation, gamma", [(jnp.tanh, 1.0), (jax.nn.sigmoid, 0.25)], ids=["tanh", "s"]
+)
+def test_pascanus_bound(activation, gamma, x64):
+    """|P_t| <= (gamma sigma_max)^(t + 1)."""
+    cell = nets.elman(activation)
+    params, xs, _ = example(cell, 8, time=20)
+    for scale in (0.3, 2.0):
+        params = params._replace(w_h=cases.normal(FEATURES, FEATURES, scale=scale))
+        found = carried(cell, params, xs)[..., 0]
+        rate = np.log(gamma * np.linalg.norm(params.w_h, ord=2))
+        bound = np.arange(1, 21)[:, None] * rate
+        assert (found <= bound + 1e-12).all()
+
+
+def test_dead_units_lose_rank_and_nothing_else():
+    """relu units: one that is dead, then all."""
+    w = jnp.asarray(orthogonal(4, 4), jnp.float32)
+    params = ElmanParams(jnp.eye(4), w, jnp.zeros(4))
+    drive = jnp.broadcast_to(10.0 ** jnp.arange(6)[:, None], (6, 4))
+    drive = drive.at[2, 1].set(-1e9).at[5].set(-1e9)
+    found = carried(nets.elman(jax.nn.relu), params, drive, count=None)
+    np.testing.assert_allclose(found[:2], 0, atol=1e-6)
+    np.testing.assert_allclose(found[2:5, :3], 0, atol=1e-6)
+    assert (found[2:5, 3] < np.log(1e-6)).all()
+    assert np.isneginf(found[5]).all()
+
+
+LOSING = {
+    "a repeated column, then another": [[1, 1, 0], [0, 0, 1], [0, 0, 0]],
+    "twice": [[1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1], [0, 0, 0, 0]],
+    "nilpotent": [[0, 1, 0], [0, 0, 1], [0, 0, 0]],
+    "zero": [[0, 0], [0, 0]],
+    "ones": [[1, 1, 1], [1, 1, 1], [1, 1, 1]],
+}
+
+
+@pytest.mark.parametrize("name", LOSING)
+def test_what_is_lost_takes_nothing_with_it(name, x64):
+    """Exact zeros on the diagonal of R, before columns that are not zero."""
+    matrix = np.array(LOSING[name], float)
+    found = np.asarray(product(jnp.asarray(np.stack([matrix] * 3))))
+    assert not np.isnan(found).any()
+    for t in range(3):
+        whole = np.linalg.matrix_power(matrix, t + 1)
+        exact = np.linalg.svd(whole, compute_uv=False)
+        np.testing.assert_allclose(np.exp(found[t]), exact, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+@pytest.mark.parametrize("dtype, close", [("float64", 1e-11), ("float32", 1e-4)])
+def test_graded_matrices_against_many_digits(size, dtype, close, x64):
+    """diag(2^k) w, from rows of equal norm to 10^-80 apart."""
+    mp = pytest.importorskip("mpmath")
+    w = jnp.asarray(normal(2, size, size, seed=size), dtype)
+    spread = np.array([0, 270 // size])[:, None]
+    k = jnp.asarray(spread * np.random.default_rng(size).permutation(size), dtype)
+    eye = jnp.broadcast_to(jnp.eye(size, dtype=dtype), w.shape)
+    found = singular(Graded(eye, k, w))
+    for i in range(2):
+        with mp.workdps(120):
+            rows = mp.matrix(np.asarray(w[i], float).tolist())
+            scale = mp.diag([mp.mpf(2) ** int(power) for power in k[i]])
+            sigmas = mp.svd_r(scale * rows, compute_uv=False)
+            exact = sorted((float(mp.log(s)) for s in sigmas), reverse=True)
+        np.testing.assert_allclose(found[i], exact, rtol=0, atol=close)
+
+
+def test_the_graded_form_is_the_product(x64):
+    """Q diag(2^k) W itself, not its singular values alone."""
+    eye = jnp.eye(5)
+    so_far, whole = Graded(eye, jnp.zeros(5), eye), np.eye(5)
+    for matrix in normal(6, 5, 5):
+        so_far, whole = times(matrix @ so_far.q, so_far), matrix @ whole
+        middle = jnp.exp2(so_far.k)[:, None] * so_far.w
+        exactly(so_far.q @ middle, whole)
+        exactly(so_far.q.T @ so_far.q, np.eye(5))
+
+
+def test_counts_are_the_first_of_all(x64):
+    params, xs, state = example(nets.lstm(), 2)
+    whole = carried(nets.lstm(), params, xs, state, count=None)
+    assert whole.shape == (TIME, 2, 2 * FEATURES)
+    assert (jnp.diff(whole, axis=-1) <= 0).all()
+    for count in (1, 2):
+        exactly(
+            carried(nets.lstm(), params, xs, state, count=count), whole[..., :count]
+        )
+    exactly(transport(nets.lstm(), params, xs, state), whole[..., :1])
+
+
+def test_a_batch_is_a_vmap(x64):
+    cell = nets.gru()
+    params, xs, _ = example(cell, 2, 3)
+    found = carried(cell, params, xs)
+    run = partial(carried, cell, params)
+    exactly(found, jax.vmap(jax.vmap(run, 1, 1), 1, 1)(xs))
+
+
+def test_reverse_is_the_flip(x64):
+    cell = nets.gru()
+    params, xs, state = example(cell, 2)
+    flipped = carried(cell, params, xs[::-1], state, count=None)[::-1]
+    exactly(carried(cell, params, xs, state, count=None, reverse=True), flipped)
+
+
+@cases.both_ways
+def test_in_padding_the_product_waits(reverse, x64):
+    cell, lengths = nets.gru(), (0, 3, TIME)
+    params, xs, state = example(cell, 3)
+    xs = cases.fill_padding(xs, lengths, np.nan)
+    found = carried(
+        cell, params, xs, state, count=None, lengths=jnp.array(lengths), reverse=reverse
+    )
+    exactly(found[:, 0], np.zeros((TIME, FEATURES)))
+    first = jax.tree.map(lambda s: s[1], state)
+    alone = carried(cell, params, xs[:3, 1], first, count=None, reverse=reverse)
+    exactly(found[:3, 1], alone)
+    waiting = np.zeros(FEATURES) if reverse else alone[-1]
+    exactly(found[3:, 1], np.broadcast_to(waiting, (2, FEATURES)))
+
+
+def test_every_cell_of_a_layer(x64):
+    both = nets.bidirectional(nets.gru())
+    layer = nets.stack(both, nets.lstm())
+    like = jax.eval_shape(lambda k: layer.init(k, INPUTS, FEATURES), jax.random.key(0))
+    params = cases.draw(like, dtype=jnp.float64)
+    xs = cases.normal(TIME, 2, INPUTS)
+    (forward, backward), above = carried(layer, params, xs, count=2)
+    exactly(forward, carried(nets.gru(), params[0].forward, xs, count=2))
+    low = params[0].backward
+    exactly(backward, carried(nets.gru(), low, xs, count=2, reverse=True))
+    _, ys = both.apply(params[0], xs)
+    exactly(above, carried(nets.lstm(), params[1], ys, count=2))
+
+
+@pytest.mark.parametrize("count", [0, FEATURES + 1, -1])
+def test_a_count_out_of_range(count):
+    params, xs, _ = example(nets.gru())
+    with pytest.raises(ValueError, match=f"from 1 to {FEATURES}"):
+        transport(nets.gru(), params, xs, count=count)
