@@ -135,8 +135,8 @@ def time_step(name: str, cell: Cell, config: Config) -> tuple[np.ndarray, np.nda
     xs = jax.random.normal(key, shape)
     optimizer = optax.adam(1e-3)
 
-    def loss(params, xs, deltas):
-        _, ys = unroll(cell, params, xs, deltas=deltas)
+    def loss(params, xs, perturbations):
+        _, ys = unroll(cell, params, xs, perturbations=perturbations)
         return (ys**2).mean()
 
     def update(params, opt_state, gradient):
@@ -149,7 +149,7 @@ def time_step(name: str, cell: Cell, config: Config) -> tuple[np.ndarray, np.nda
 
     @jax.jit
     def recorded(params, opt_state, xs):
-        zeros = flow.zero_deltas(cell, params, xs)
+        zeros = flow.zero_perturbations(cell, params, xs)
         gradient, states = jax.grad(loss, argnums=(0, 2))(params, xs, zeros)
         return update(params, opt_state, gradient), norms_of(states)
 

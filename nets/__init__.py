@@ -20,23 +20,23 @@ from nets.cells import *
 from nets.convolutional import *
 from nets.linear_recurrence import linear_cell, linear_scan
 from nets.recurrent import *
-from nets.tracing.tags import candidate, gate
+from nets.tracing.tags import tag_candidate, tag_gate
 from nets.types import Cell, Layer, Linear
 
 __all__ = [
     "Cell",
     "Layer",
     "Linear",
-    "candidate",
     "convolutional",
     "decoding",
     "flow",
-    "gate",
     "initializers",
     "interop",
     "linear_cell",
     "linear_scan",
     "probes",
+    "tag_candidate",
+    "tag_gate",
 ]
 __all__ += cells.__all__
 __all__ += convolutional.__all__

@@ -63,7 +63,7 @@ def add_bias(
     return x + jnp.broadcast_to(b, x.shape)
 
 
-def weigh(
+def scale_features(
     x: Float[Array, "*batch features"], w: Float[Array, " features"]
 ) -> Float[Array, "*batch features"]:
     """x w, entry by entry, for every member of the batch.
@@ -114,7 +114,7 @@ def layer_norm(
     y = wide(x)
     y = y - y.mean(-1, keepdims=True)
     y = y * jax.lax.rsqrt(jnp.square(y).mean(-1, keepdims=True) + _EPSILON)
-    y = weigh(y, scale.astype(y.dtype))
+    y = scale_features(y, scale.astype(y.dtype))
     if bias is not None:
         y = add_bias(y, bias.astype(y.dtype))
     return y.astype(x.dtype)

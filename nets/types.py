@@ -57,12 +57,13 @@ class Cell(NamedTuple):
             `jax.lax.scan` takes.
         linear: What `nets.unroll(parallel=True)` needs to know, if the state is linear
             in its past.
-        noisy: How the cell behaves in training, if there it is random, as under
-            `nets.zoneout`: `noisy(key, params, x)` draws what holds for a whole
-            sequence, and returns the step `state, y = step(state, x, key)`, which draws
-            what is new in each step. It takes the place of `step` where `nets.unroll`
-            is given a key.
-        space: How many spatial axes stand between the batch and the features of its
+        stochastic_step: How the cell behaves in training, if there it is random, as
+            under `nets.zoneout`: `stochastic_step(key, params, x)` draws what holds for
+            a whole sequence, and returns the step `state, y = step(state, x, key)`,
+            which draws what is new in each step. It takes the place of `step` where
+            `nets.unroll` is given a key.
+        spatial_dims: How many spatial axes stand between the batch and the features of
+            its
             inputs: 2 in a cell of images.
 
     Example:
@@ -87,8 +88,8 @@ class Cell(NamedTuple):
     initial_state: Callable[[Params, Any], State]
     step: Callable[..., tuple[State, Any]]
     linear: Linear | None = None
-    noisy: Callable[[KeyArray, Params, Any], Callable[..., Any]] | None = None
-    space: int = 0
+    stochastic_step: Callable[[KeyArray, Params, Any], Callable[..., Any]] | None = None
+    spatial_dims: int = 0
 
 
 class Window(NamedTuple):
@@ -119,7 +120,7 @@ class Layer(NamedTuple):
         apply: `state, ys = apply(params, xs, ...)` of a recurrent layer, which takes
             what `nets.unroll` takes after `xs`, and as `run` what shall run its cells
             in the place of `nets.unroll`; `ys = apply(params, xs)` of images.
-        space: How many spatial axes its inputs have, as in `Cell`.
+        spatial_dims: How many spatial axes its inputs have, as in `Cell`.
         name: What it is, in a word or two, for a table.
         window: `window(shape)` is the `Window` of a layer of images, for examples of
             the shape [*space, channels]; None where each output sees it all.
@@ -127,7 +128,7 @@ class Layer(NamedTuple):
 
     init: Callable[..., Params]
     apply: Callable[..., Any]
-    space: int = 0
+    spatial_dims: int = 0
     name: str = ""
     window: Callable[[Sequence[int]], Window | None] | None = None
 

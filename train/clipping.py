@@ -8,7 +8,7 @@ import optax
 from jaxtyping import Array, Float
 
 
-class ClipReport(NamedTuple):
+class ClipStats(NamedTuple):
     """What clipping did so far.
 
     Attributes:
@@ -26,7 +26,7 @@ class _ClipState(NamedTuple):
     steps_seen: Array
 
 
-def reported_clip(max_norm: float) -> optax.GradientTransformation:
+def clip_with_stats(max_norm: float) -> optax.GradientTransformation:
     """optax's `clip_by_global_norm`, keeping a report in its state.
 
         g' = g min(1, max_norm / |g|)
@@ -35,14 +35,14 @@ def reported_clip(max_norm: float) -> optax.GradientTransformation:
         max_norm: The largest norm that passes unchanged.
 
     Returns:
-        An optax transformation; `clip_report` reads its state.
+        An optax transformation; `clip_stats` reads its state.
 
     Example:
-        >>> clip = reported_clip(1.0)
+        >>> clip = clip_with_stats(1.0)
         >>> state = clip.init(jnp.array(0.0))
         >>> for gradient in (0.5, 10.0):
         ...     updates, state = clip.update(jnp.array(gradient), state)
-        >>> updates.item(), [leaf.item() for leaf in clip_report(state)]
+        >>> updates.item(), [leaf.item() for leaf in clip_stats(state)]
         (1.0, [10.0, 0.5])
 
     References:
@@ -67,18 +67,18 @@ def reported_clip(max_norm: float) -> optax.GradientTransformation:
     return optax.GradientTransformation(init, update)
 
 
-def clip_report(opt_state: Any) -> ClipReport | None:
+def clip_stats(opt_state: Any) -> ClipStats | None:
     """What the clipping within an optimizer did.
 
     Args:
-        opt_state: The state of an optimizer that has a `reported_clip` in it, as
+        opt_state: The state of an optimizer that has a `clip_with_stats` in it, as
             `make_optimizer` makes them; it may be stacked over models.
 
     Returns:
-        A `ClipReport`; None if nothing in it clips.
+        A `ClipStats`; None if nothing in it clips.
 
     Example:
-        >>> clip_report(optax.sgd(0.1).init(jnp.zeros(2))) is None
+        >>> clip_stats(optax.sgd(0.1).init(jnp.zeros(2))) is None
         True
     """
     nodes = jax.tree.leaves(opt_state, is_leaf=lambda n: isinstance(n, _ClipState))
@@ -86,4 +86,4 @@ def clip_report(opt_state: Any) -> ClipReport | None:
     if not states:
         return None
     norm, clipped, seen = states[0]
-    return ClipReport(norm, clipped / jnp.maximum(seen, 1))
+    return ClipStats(norm, clipped / jnp.maximum(seen, 1))

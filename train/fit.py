@@ -32,7 +32,7 @@ class Probes(NamedTuple):
     values: Any
 
 
-class Fitted(NamedTuple):
+class FitResult(NamedTuple):
     """What training leaves.
 
     Attributes:
@@ -66,7 +66,7 @@ def fit(
     record: Callable[..., Any] = lambda **row: None,
     title: str = "",
     steps_per_call: int = 20,
-) -> Fitted:
+) -> FitResult:
     """Train one model per seed, all in one vmapped program.
 
     Every seed goes through the data in its own order, each example once an epoch. The
@@ -96,7 +96,7 @@ def fit(
         steps_per_call: How many steps a call of the compiled program takes.
 
     Returns:
-        A `Fitted`.
+        A `FitResult`.
 
     Raises:
         NonFiniteError: A loss or a gradient was not finite; all before is recorded.
@@ -153,7 +153,7 @@ def fit(
         typical = _without_probes(seconds, probed, steps_per_call)
         values = jax.tree.map(lambda *parts: np.concatenate(parts), *seen)
         probes = Probes(np.flatnonzero(probed), values)
-    return Fitted(states.params, states.opt_state, typical, probes)
+    return FitResult(states.params, states.opt_state, typical, probes)
 
 
 def _draw(seeds, examples, batch_size, steps):

@@ -3,7 +3,7 @@
 import optax
 from jaxtyping import Array, Float
 
-from train.clipping import reported_clip
+from train.clipping import clip_with_stats
 
 OPTIMIZERS = {
     "adam": optax.adam,
@@ -27,7 +27,7 @@ def make_optimizer(
         clip_norm: The largest norm that passes unchanged; 0 clips nothing.
 
     Returns:
-        An optax optimizer; `clip_report` reads off its state what was clipped.
+        An optax optimizer; `clip_stats` reads off its state what was clipped.
 
     Raises:
         ValueError: The name is not in `OPTIMIZERS`.
@@ -51,4 +51,4 @@ def make_optimizer(
     optimizer = OPTIMIZERS[name](learning_rate)
     if clip_norm == 0:
         return optimizer
-    return optax.chain(reported_clip(clip_norm), optimizer)
+    return optax.chain(clip_with_stats(clip_norm), optimizer)

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from sklearn.decomposition import PCA
 
 from experiments.harness import plotting
-from experiments.harness.claims import Verdict, interval, judge
+from experiments.harness.claims import Claim, interval, judge
 from nets.models import Autoencoder
 from train.data import digits
 
@@ -126,7 +126,7 @@ def nearest(xs: Any, train: Images) -> float:
     return float(distances.min(axis=1).mean())
 
 
-def verdict(studies: Sequence[Study], linear: Linear) -> Verdict:
+def verdict(studies: Sequence[Study], linear: Linear) -> Claim:
     """Whether what passes through z alone says more than as many components."""
     alone = [s for s in studies if not s.switches]
     known = [linear.test_mse[s.model.latent] for s in alone]

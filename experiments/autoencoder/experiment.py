@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import sys
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -92,7 +93,7 @@ def run(config: Config, results: Run) -> None:
     seen = {f"{name}.png": plotting.finding(f) for name, f in drawn.items()}
     report.write(
         results,
-        question=__doc__,
+        question=sys.modules[str(__package__)].__doc__,
         seen=seen,
         findings=[*seen.values(), *notes],
         figures={f"{name}.png": text for name, text in CAPTIONS.items()},

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from experiments.harness import plotting
-from experiments.harness.claims import Judged, Verdict, interval, judge, positive
+from experiments.harness.claims import Claim, Judged, interval, judge, positive
 
 END, BOTH, SMALL, ALL = WAYS = (
     "last output",
@@ -125,7 +125,7 @@ def against_linear(reads: Sequence[Read]) -> Judged:
     return judge([gain(one, base) for one in of(reads, END).values()])
 
 
-def verdicts(reads: Sequence[Read], majority: float) -> list[Verdict]:
+def verdicts(reads: Sequence[Read], majority: float) -> list[Claim]:
     """Many to one; recurrent or linear; one output or all; from both ends or one."""
     end = of(reads, END)
     chance = judge([100 * (one.accuracy - majority) for one in end.values()])
@@ -149,7 +149,7 @@ def verdicts(reads: Sequence[Read], majority: float) -> list[Verdict]:
     return [*found, enough(reads), *([both_ends(reads)] if of(reads, BOTH) else [])]
 
 
-def enough(reads: Sequence[Read]) -> Verdict:
+def enough(reads: Sequence[Read]) -> Claim:
     """Whether all outputs tell no more than the last, by the margin."""
     last, every = of(reads, BOTH) or of(reads, END), of(reads, ALL)
     found = judge(
@@ -165,7 +165,7 @@ def enough(reads: Sequence[Read]) -> Verdict:
     )
 
 
-def both_ends(reads: Sequence[Read]) -> Verdict:
+def both_ends(reads: Sequence[Read]) -> Claim:
     """Whether reading both ways tells more, with no more parameters too."""
     end, gains = of(reads, END), {}
     for way, label in ((BOTH, "as many units a direction"), (SMALL, "small")):

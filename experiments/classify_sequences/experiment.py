@@ -1,6 +1,7 @@
 """The experiment: its flags and its steps."""
 
 import dataclasses
+import sys
 from typing import Any
 
 import jax
@@ -257,7 +258,7 @@ def show(
     verdicts = claims.verdicts(reads, majority)
     report.write(
         results,
-        question=__doc__,
+        question=sys.modules[str(__package__)].__doc__,
         headline=plotting.finding(figures["classify_sequences.png"]),
         seen={name: plotting.finding(figure) for name, figure in figures.items()},
         findings=[classify_figures.confused(reads)],

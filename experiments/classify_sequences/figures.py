@@ -21,7 +21,7 @@ from experiments.classify_sequences.claims import (
     of,
 )
 from experiments.harness import plotting
-from experiments.harness.claims import FAILS, HOLDS, interval
+from experiments.harness.claims import REFUTED, SUPPORTED, interval
 
 MARKERS: dict[str, str] = dict(zip(WAYS, "osdv", strict=True))
 DATA = {"digits": "Handwritten digits", "mnist1d": "MNIST-1D"}
@@ -37,9 +37,9 @@ def title(reads: Sequence[Read]) -> str:
     means = ", ".join(f"{c} {100 * one.accuracy.mean():.0f}" for c, one in end.items())
     numbers = f"{means}; linear {100 * base.accuracy.mean():.0f} %"
     parts = dict(zip(end, against_linear(reads).parts, strict=True))
-    above = [cell for cell, said in parts.items() if said == HOLDS]
+    above = [cell for cell, said in parts.items() if said == SUPPORTED]
     kinds = set(parts.values())
-    if kinds == {FAILS}:
+    if kinds == {REFUTED}:
         return f"The last output tells less than a linear model of it all: {numbers}"
     if not above:
         return (

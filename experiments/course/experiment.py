@@ -19,7 +19,7 @@ from tqdm import tqdm
 from experiments.course import page
 from experiments.course.page import Told
 from experiments.harness import cli, signals
-from experiments.harness.claims import Verdict
+from experiments.harness.claims import Claim
 from experiments.harness.runs import Run, read_rows
 
 
@@ -224,7 +224,7 @@ def tell(lesson: Lesson, course: pathlib.Path, seconds: float) -> Told:
     rows = read_rows(folder)
     reports = [row for row in rows if row["kind"] == "report"]
     verdicts = [
-        Verdict(**{name: row[name] for name in Verdict._fields if name in row})
+        Claim(**{name: row[name] for name in Claim._fields if name in row})
         for row in rows
         if row["kind"] == "verdict"
     ]

@@ -7,21 +7,27 @@ from html import escape
 from typing import NamedTuple
 
 from experiments.harness import markup
-from experiments.harness.claims import FAILS, HOLDS, IN_PART, OPEN, Verdict
+from experiments.harness.claims import (
+    INCONCLUSIVE,
+    PARTLY_SUPPORTED,
+    REFUTED,
+    SUPPORTED,
+    Claim,
+)
 
 TITLE = "What is true of what the course teaches?"
 PLURAL = {
-    HOLDS: "hold",
-    IN_PART: "hold in part",
-    OPEN: "stay open",
-    FAILS: "do not hold",
+    SUPPORTED: "hold",
+    PARTLY_SUPPORTED: "hold in part",
+    INCONCLUSIVE: "stay open",
+    REFUTED: "do not hold",
 }
 INTERVALS = (
     "Numbers in square brackets are 95 % confidence intervals over seeds. Where a "
     "claim is on several cases and does not hold in all, they are so wide that all of "
     "them hold together (Bonferroni)."
 )
-MARKS = {HOLDS: "✓", IN_PART: "◐", OPEN: "?", FAILS: "✗"}
+MARKS = {SUPPORTED: "✓", PARTLY_SUPPORTED: "◐", INCONCLUSIVE: "?", REFUTED: "✗"}
 
 
 class Told(NamedTuple):
@@ -43,7 +49,7 @@ class Told(NamedTuple):
     teaches: str
     question: str
     command: str
-    verdicts: Sequence[Verdict]
+    verdicts: Sequence[Claim]
     findings: Sequence[str]
     figures: Mapping[str, str]
     seconds: float

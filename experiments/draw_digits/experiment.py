@@ -1,6 +1,7 @@
 """The experiment: its flags and its steps."""
 
 import dataclasses
+import sys
 from typing import Any, cast
 
 import jax
@@ -233,7 +234,7 @@ def publish(
     verdicts = figures.verdicts(drawn, controls)
     report.write(
         results,
-        question=__doc__,
+        question=sys.modules[str(__package__)].__doc__,
         headline=plotting.finding(figure),
         findings=[],
         figures={"draw_digits.png": text},

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from experiments.harness import pictures, plotting
-from experiments.harness.claims import Verdict, interval, judge, positive
+from experiments.harness.claims import Claim, interval, judge, positive
 from train.data.digits import Digits
 
 GOAL = 0.8  # of the drawings
@@ -69,7 +69,7 @@ def table(found: Sequence[Drawn]) -> plotting.Table:
     return plotting.Table(header, rows)
 
 
-def verdicts(drawn: Sequence[Drawn], controls: Mapping[str, Drawn]) -> list[Verdict]:
+def verdicts(drawn: Sequence[Drawn], controls: Mapping[str, Drawn]) -> list[Claim]:
     """On whether drawings are read, what sight of the rows adds, and on copies."""
     return [
         goal(drawn, controls),
@@ -78,7 +78,7 @@ def verdicts(drawn: Sequence[Drawn], controls: Mapping[str, Drawn]) -> list[Verd
     ]
 
 
-def goal(drawn: Sequence[Drawn], controls: Mapping[str, Drawn]) -> Verdict:
+def goal(drawn: Sequence[Drawn], controls: Mapping[str, Drawn]) -> Claim:
     """Whether drawings at every temperature are read as the label asked for."""
     found = judge(
         [100 * one.right for one in drawn], partial(positive, least=100 * GOAL)
@@ -99,7 +99,7 @@ def goal(drawn: Sequence[Drawn], controls: Mapping[str, Drawn]) -> Verdict:
     )
 
 
-def sight(seeing: Drawn, blind: Drawn) -> Verdict:
+def sight(seeing: Drawn, blind: Drawn) -> Claim:
     """Whether a net does better for seeing the rows before."""
     assert seeing.test_nll is not None and blind.test_nll is not None
     found = judge(
@@ -116,7 +116,7 @@ def sight(seeing: Drawn, blind: Drawn) -> Verdict:
     )
 
 
-def copies(drawn: Sequence[Drawn], real: Drawn) -> Verdict:
+def copies(drawn: Sequence[Drawn], real: Drawn) -> Claim:
     """Whether drawings are as far from what was learned as digits of others."""
     numbers = ", ".join(
         f"{one.name} {interval(one.distance).text('{:.3f}')}" for one in drawn

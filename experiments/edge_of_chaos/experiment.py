@@ -1,6 +1,7 @@
 """The experiment: its flags and its steps."""
 
 import dataclasses
+import sys
 from collections.abc import Sequence
 from functools import partial
 
@@ -62,7 +63,7 @@ def run(config: Config, results: Run) -> None:
     verdicts = figures.verdicts(curves, theory, config.gains)
     report.write(
         results,
-        question=__doc__,
+        question=sys.modules[str(__package__)].__doc__,
         seen={"edge_of_chaos.png": plotting.finding(figure)},
         findings=[figures.title(curves), *verdicts],
         figures={

@@ -36,7 +36,8 @@ class Curve(NamedTuple):
 def title(curves: Sequence[Curve]) -> str:
     """The finding: at which gain chaos begins."""
     onsets = [
-        f"g = {plotting.mean_and_deviation(curve.onset, '{:.2f}')} in {curve.units} units"
+        f"g = {plotting.mean_and_deviation(curve.onset, '{:.2f}')} in {curve.units} "
+        "units"
         if np.isfinite(curve.onset).all()
         else f"no gain drawn in {np.isnan(curve.onset).sum()} of "
         f"{len(curve.onset)} networks of {curve.units} units"

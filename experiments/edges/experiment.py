@@ -1,6 +1,7 @@
 """The experiment: its flags and its steps."""
 
 import dataclasses
+import sys
 from collections.abc import Sequence
 from typing import cast
 
@@ -14,7 +15,7 @@ from experiments.edges import figures as edge_figures
 from experiments.edges.figures import EDGES, Learnt, Likeness, Maps, Picture
 from experiments.edges.measure import FIXED, closest, cosines, likenesses, table
 from experiments.harness import cli, common_flags, plotting, report, training
-from experiments.harness.claims import FAILS, HOLDS, IN_PART, Verdict
+from experiments.harness.claims import PARTLY_SUPPORTED, REFUTED, SUPPORTED, Claim
 from experiments.harness.runs import Run
 from experiments.harness.training import losses
 from nets import blocks
@@ -80,7 +81,7 @@ def run(config: Config, results: Run) -> None:
     seen = {f"{name}.png": plotting.finding(f) for name, f in figures.items()}
     report.write(
         results,
-        question=__doc__,
+        question=sys.modules[str(__package__)].__doc__,
         seen=seen,
         findings=[*seen.values(), accuracy],
         figures={f"{name}.png": text for name, text in CAPTIONS.items()},
@@ -98,13 +99,19 @@ CAPTIONS = {
 }
 
 
-def verdict(found: Sequence[Likeness]) -> Verdict:
+def verdict(found: Sequence[Likeness]) -> Claim:
     """Whether all seeds' kernels are more alike to edge kernels than chance's are."""
     above = [one.above for one in found if one.of == "all" and one.to in EDGES]
     seeds = len(found[0].after)
-    said = HOLDS if min(above) == seeds else IN_PART if max(above) else FAILS
+    said = (
+        SUPPORTED
+        if min(above) == seeds
+        else PARTLY_SUPPORTED
+        if max(above)
+        else REFUTED
+    )
     _, _, numbers = edge_figures.finding(found).partition("\n")
-    return Verdict(
+    return Claim(
         "A network that is shown pixels and labels alone finds edge kernels by itself",
         said,
         f"In {min(above)} of {seeds} seeds its kernels are more alike to them than 95 "

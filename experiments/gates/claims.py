@@ -9,9 +9,9 @@ from jaxtyping import Float
 
 from experiments.harness import plotting
 from experiments.harness.claims import (
-    HOLDS,
+    SUPPORTED,
+    Claim,
     Interval,
-    Verdict,
     interval,
     judge,
     positive,
@@ -79,7 +79,7 @@ def table(found: Sequence[Clamped]) -> plotting.Table:
     return plotting.Table(header, rows)
 
 
-def verdicts(found: Sequence[Clamped]) -> list[Verdict]:
+def verdicts(found: Sequence[Clamped]) -> list[Claim]:
     """On how far the gradient reaches, and on what is learnt."""
     return [along(found), whole(found), further(found), *learns(found)]
 
@@ -94,7 +94,7 @@ def off(found: Sequence[Clamped], *fields: str) -> list[Float[np.ndarray, " seed
     ]
 
 
-def along(found: Sequence[Clamped]) -> Verdict:
+def along(found: Sequence[Clamped]) -> Claim:
     """Whether the gradient along c decays as the clamped gate says."""
     cases = off(found, "highway_before", "highway_after")
     most = max(np.abs(values).max() for values in cases)
@@ -107,7 +107,7 @@ def along(found: Sequence[Clamped]) -> Verdict:
     )
 
 
-def whole(found: Sequence[Clamped]) -> Verdict:
+def whole(found: Sequence[Clamped]) -> Claim:
     """Whether the gradient by all ways does so too."""
     judged = judge(off(found, "before", "after"), partial(within, tolerance=WHOLE))
     texts = (
@@ -127,7 +127,7 @@ def whole(found: Sequence[Clamped]) -> Verdict:
     )
 
 
-def further(found: Sequence[Clamped]) -> Verdict:
+def further(found: Sequence[Clamped]) -> Claim:
     """Whether the way through the weights lets the gradient reach further."""
     names = [
         f"{one.name} {time}"
@@ -136,14 +136,14 @@ def further(found: Sequence[Clamped]) -> Verdict:
         for time in TIMES
     ]
     judged = judge([-values for values in off(found, "before", "after")])
-    so = [n for n, part in zip(names, judged.parts, strict=True) if part == HOLDS]
+    so = [n for n, part in zip(names, judged.parts, strict=True) if part == SUPPORTED]
     return judged.verdict(
         "Through the weights it reaches further than sigmoid(b)^T says",
         f"So with {', '.join(so)}." if so else "So with no b.",
     )
 
 
-def learns(found: Sequence[Clamped]) -> list[Verdict]:
+def learns(found: Sequence[Clamped]) -> list[Claim]:
     """Whether an open gate is worth more than a shut one, and a learnt one most."""
     known = sorted((one for one in found if one.bias is not None), key=bias_of)
     learnt = next(one for one in found if one.bias is None)
@@ -153,7 +153,7 @@ def learns(found: Sequence[Clamped]) -> list[Verdict]:
     if len(known) > 1:
         gain = interval(100 * (opened.accuracy - shut.accuracy))
         said.append(
-            Verdict(
+            Claim(
                 "An LSTM learns more with its forget gate open than shut",
                 positive(gain),
                 f"Test accuracy at {opened.name} minus {shut.name}: "
@@ -162,7 +162,7 @@ def learns(found: Sequence[Clamped]) -> list[Verdict]:
         )
     lead = interval(100 * (learnt.accuracy - best.accuracy))
     said.append(
-        Verdict(
+        Claim(
             "A forget gate that is learnt is no worse than the best that is clamped, "
             f"but for {MARGIN:g} point",
             positive(lead, -MARGIN),

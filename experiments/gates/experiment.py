@@ -1,6 +1,7 @@
 """The experiment: its flags and its steps."""
 
 import dataclasses
+import sys
 from typing import Any
 
 import jax
@@ -17,7 +18,7 @@ from experiments.harness.training import logits, loss_of
 from nets import Cell, flow
 from nets.models import SequenceClassifier
 from nets.recurrent import time_first
-from nets.tracing.tags import CANDIDATE, KEEPER, with_marks
+from nets.tracing.tags import CANDIDATE, KEEPER, with_tags
 from train.data import digits
 
 CLASSES = 10
@@ -109,7 +110,7 @@ def clamped(cell: Cell, bias: float) -> Cell:
     """
 
     def step(params, state, x):
-        _, marked = with_marks(cell.step)(params, state, x)
+        _, marked = with_tags(cell.step)(params, state, x)
 
         def hold(index, value):  # and mark it again, for the instruments
             kind, name = marked[index][0]
@@ -117,10 +118,10 @@ def clamped(cell: Cell, bias: float) -> Cell:
                 held = jax.nn.sigmoid(jnp.asarray(bias, value.dtype))
                 value = jnp.full_like(value, held)
             if kind == CANDIDATE:
-                return nets.candidate(value, name)
-            return nets.gate(value, name, keeps=kind == KEEPER)
+                return nets.tag_candidate(value, name)
+            return nets.tag_gate(value, name, retains=kind == KEEPER)
 
-        return with_marks(cell.step, hold)(params, state, x)[0]
+        return with_tags(cell.step, hold)(params, state, x)[0]
 
     return cell._replace(step=step, linear=None)
 
@@ -251,7 +252,7 @@ def publish(
     )
     report.write(
         results,
-        question=__doc__,
+        question=sys.modules[str(__package__)].__doc__,
         headline=plotting.finding(figure),
         findings=[exact],
         figures={"gates.png": text},

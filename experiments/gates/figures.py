@@ -10,7 +10,13 @@ from matplotlib.figure import Figure
 
 from experiments.gates.claims import Clamped, bias_of, verdicts
 from experiments.harness import plotting
-from experiments.harness.claims import FAILS, HOLDS, IN_PART, OPEN, interval
+from experiments.harness.claims import (
+    INCONCLUSIVE,
+    PARTLY_SUPPORTED,
+    REFUTED,
+    SUPPORTED,
+    interval,
+)
 
 
 class Traces(NamedTuple):
@@ -33,10 +39,10 @@ def title(found: Sequence[Clamped]) -> str:
     """The finding on the reach, and the accuracies of the ends."""
     along, whole = (verdict.said for verdict in verdicts(found)[:2])
     words = {
-        HOLDS: "decays as sigmoid(b)^T",
-        IN_PART: "decays as sigmoid(b)^T for some b",
-        OPEN: "may decay as sigmoid(b)^T",
-        FAILS: "does not decay as sigmoid(b)^T",
+        SUPPORTED: "decays as sigmoid(b)^T",
+        PARTLY_SUPPORTED: "decays as sigmoid(b)^T for some b",
+        INCONCLUSIVE: "may decay as sigmoid(b)^T",
+        REFUTED: "does not decay as sigmoid(b)^T",
     }
     return (
         f"Along the cell state the gradient {words[along]};\n"

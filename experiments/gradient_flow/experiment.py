@@ -1,6 +1,7 @@
 """The experiment: its flags and its steps."""
 
 import dataclasses
+import sys
 from typing import Any
 
 import jax
@@ -25,7 +26,7 @@ from experiments.harness.cells import OWN
 from experiments.harness.runs import Run
 from experiments.harness.training import logits, loss_of
 from nets.models import SequenceClassifier
-from train import Fitted
+from train import FitResult
 from train.data import digits
 
 CLASSES = 10
@@ -124,13 +125,13 @@ def publish(
     verdicts = decay.verdicts(studies, directions)
     print(table.text(plotting.WIDE))
     gateless = [c.label for c in courses if c.gates is not None and not c.gates]
-    unmarked = [f"{name} names no gates (see nets.gate)." for name in gateless]
+    unmarked = [f"{name} names no gates (see nets.tag_gate)." for name in gateless]
     if unmarked:
         print("\n".join(unmarked))
     seen = {name: " ".join(title.split("\n")) for name, (_, title) in figures.items()}
     report.write(
         results,
-        question=__doc__,
+        question=sys.modules[str(__package__)].__doc__,
         headline=seen["gradient_flow.png"],
         findings=[*list(seen.values())[1:], *unmarked],
         figures={name: captions.PAGE[name] for name in figures},
@@ -150,7 +151,7 @@ def compare(
     test: probing.Sequences,
     probe: Any,
     results: Run,
-) -> tuple[list[decay.Study], Fitted]:
+) -> tuple[list[decay.Study], FitResult]:
     """Train a cell from every seed; measure its gradient before and after."""
     params = training.start(model, train[0][:1], config.seeds)
 
@@ -205,7 +206,7 @@ def label(name: str, direction: str, config: Config) -> str:
 def follow(
     name: str,
     model: SequenceClassifier,
-    fitted: Fitted,
+    fitted: FitResult,
     probe: Any,
     config: Config,
     results: Run,

@@ -20,13 +20,13 @@ STEPS = 2  # of an own cell, which are computed
 LONGEST = 400  # characters of the sentence about the failure of a user's cell
 
 
-def scheme(init: str, time: int) -> initializers.Scheme | None:
+def scheme(init: str, time: int) -> initializers.Initializer | None:
     """The scheme of initialisation that `--init` names.
 
     Args:
-        init: A key of `nets.initializers.SCHEMES`; "chrono(100)" for gates that span up
-            to 100 steps, "chrono" for as many as there are; "own" for what each cell
-            starts with by itself.
+        init: A key of `nets.initializers.INITIALIZERS`; "chrono(100)" for gates that
+            span up to 100 steps, "chrono" for as many as there are; "own" for what each
+            cell starts with by itself.
         time: How many steps there are.
 
     Returns:
@@ -42,7 +42,7 @@ def scheme(init: str, time: int) -> initializers.Scheme | None:
     if init == OWN:
         return None
     try:
-        return initializers.scheme(f"chrono({time})" if init == "chrono" else init)
+        return initializers.from_name(f"chrono({time})" if init == "chrono" else init)
     except ValueError as error:
         raise cli.UsageError(f"flag --init: {error}, or {OWN!r}") from error
 
@@ -52,7 +52,7 @@ def scheme_name(name: str, init: str, time: int) -> str:
 
     Args:
         name: As in `named`.
-        init: As in `scheme`.
+        init: As in `init`.
         time: How many steps there are.
 
     Returns:
@@ -78,7 +78,7 @@ def named(
     name: str,
     inputs: int,
     features: int,
-    scheme: initializers.Scheme | None = None,
+    scheme: initializers.Initializer | None = None,
 ) -> nets.Cell:
     """A cell from the command line.
 
@@ -105,7 +105,7 @@ def named(
         if scheme is None or not _takes_scheme(name):
             cell = nets.CELLS[name]()
         else:
-            cell = nets.CELLS[name](scheme=scheme)
+            cell = nets.CELLS[name](init=scheme)
         try:
             jax.eval_shape(
                 lambda: cell.init(jax.random.key(0), inputs, features),
@@ -167,11 +167,11 @@ def _text(error: BaseException) -> str:
 
 def _expect_vectors(name: str, cell: nets.Cell) -> None:
     """Refuse a cell of images, as sequences of vectors are what experiments feed."""
-    if cell.space:
+    if cell.spatial_dims:
         raise cli.UsageError(
             f"cell {name!r}: expected one that reads vectors, which is what the "
-            f"experiment has; it reads images (space = {cell.space}): run it from "
-            "Python, with nets.unroll(cell, params, xs)"
+            f"experiment has; it reads images (spatial_dims = {cell.spatial_dims}): "
+            "run it from Python, with nets.unroll(cell, params, xs)"
         )
 
 

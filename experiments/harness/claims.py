@@ -7,10 +7,10 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
-HOLDS = "holds"
-IN_PART = "holds in part"
-OPEN = "stays open"
-FAILS = "does not hold"
+SUPPORTED = "holds"
+PARTLY_SUPPORTED = "holds in part"
+INCONCLUSIVE = "stays open"
+REFUTED = "does not hold"
 LEVEL = 0.95  # how often all intervals of a claim hold their true means
 
 
@@ -88,8 +88,8 @@ def positive(difference: Interval, least: float = 0.0) -> str:
         ('holds', 'stays open')
     """
     if difference.low > least:
-        return HOLDS
-    return FAILS if difference.high < least else OPEN
+        return SUPPORTED
+    return REFUTED if difference.high < least else INCONCLUSIVE
 
 
 def within(difference: Interval, tolerance: float) -> str:
@@ -107,9 +107,9 @@ def within(difference: Interval, tolerance: float) -> str:
         ('holds', 'does not hold')
     """
     if -tolerance < difference.low and difference.high < tolerance:
-        return HOLDS
+        return SUPPORTED
     outside = difference.low > tolerance or difference.high < -tolerance
-    return FAILS if outside else OPEN
+    return REFUTED if outside else INCONCLUSIVE
 
 
 def together(parts: Sequence[str]) -> str:
@@ -129,9 +129,9 @@ def together(parts: Sequence[str]) -> str:
     kinds = set(parts)
     if len(kinds) == 1:
         return parts[0]
-    if kinds & {HOLDS, IN_PART}:
-        return IN_PART
-    return FAILS if FAILS in kinds else OPEN
+    if kinds & {SUPPORTED, PARTLY_SUPPORTED}:
+        return PARTLY_SUPPORTED
+    return REFUTED if REFUTED in kinds else INCONCLUSIVE
 
 
 class Judged(NamedTuple):
@@ -160,7 +160,7 @@ class Judged(NamedTuple):
             for name, one in zip(names, self.intervals, strict=True)
         )
 
-    def verdict(self, claim: str, why: str) -> "Verdict":
+    def verdict(self, claim: str, why: str) -> "Claim":
         """On a claim that says that it is so in all cases.
 
         Args:
@@ -168,7 +168,7 @@ class Judged(NamedTuple):
             why: The numbers, in a sentence or two.
 
         Returns:
-            A `Verdict`.
+            A `Claim`.
         """
         return judged(claim, self.parts, why)
 
@@ -201,12 +201,12 @@ def judge(
     for count in (1, len(cases)):
         intervals = [interval(values, count) for values in cases]
         parts = [say(one) for one in intervals]
-        if set(parts) == {HOLDS}:
+        if set(parts) == {SUPPORTED}:
             break
     return Judged(parts, intervals)
 
 
-def judged(claim: str, parts: Sequence[str], why: str) -> "Verdict":
+def judged(claim: str, parts: Sequence[str], why: str) -> "Claim":
     """The verdict on a claim from what is said of its cases.
 
     Args:
@@ -215,18 +215,22 @@ def judged(claim: str, parts: Sequence[str], why: str) -> "Verdict":
         why: The numbers, in a sentence or two.
 
     Returns:
-        A `Verdict`, which counts the cases where it holds in part.
+        A `Claim`, which counts the cases where it holds in part.
 
     Example:
         >>> judged("Large is better", [HOLDS, OPEN, FAILS], "Twice as good.").text()
         'Large is better: holds in part (1 of 3 cases). Twice as good.'
     """
     said = together(parts)
-    cases = f"{parts.count(HOLDS)} of {len(parts)} cases" if said == IN_PART else ""
-    return Verdict(claim, said, why, cases)
+    cases = (
+        f"{parts.count(SUPPORTED)} of {len(parts)} cases"
+        if said == PARTLY_SUPPORTED
+        else ""
+    )
+    return Claim(claim, said, why, cases)
 
 
-class Verdict(NamedTuple):
+class Claim(NamedTuple):
     """A claim, what is said of it, and why.
 
     Attributes:

@@ -10,12 +10,12 @@ from matplotlib.figure import Figure
 
 from experiments.harness import plotting, probing
 from experiments.harness.claims import (
-    FAILS,
-    HOLDS,
-    OPEN,
+    INCONCLUSIVE,
+    REFUTED,
+    SUPPORTED,
+    Claim,
     Interval,
     Judged,
-    Verdict,
     judge,
     within,
 )
@@ -83,7 +83,7 @@ def table(studies: list[Study]) -> plotting.Table:
 
 def reach(log_norms: np.ndarray) -> str:
     """Steps until the gradient has fallen to 1e-3, the median over seeds, as words."""
-    steps = np.median(flow.reach(jnp.asarray(log_norms).T))
+    steps = np.median(flow.gradient_horizon(jnp.asarray(log_norms).T))
     return f"{steps:.0f}" if np.isfinite(steps) else f"over {log_norms.shape[-1] - 1}"
 
 
@@ -148,7 +148,7 @@ def differences(studies: list[Study], when: str, directions: int = 1) -> Differe
     )
 
 
-def verdicts(studies: list[Study], directions: int = 1) -> list[Verdict]:
+def verdicts(studies: list[Study], directions: int = 1) -> list[Claim]:
     """Claim that every two cells differ in how fast their gradients decay.
 
     Args:
@@ -163,7 +163,7 @@ def verdicts(studies: list[Study], directions: int = 1) -> list[Verdict]:
     return [differ(studies, when, directions) for when in ("before", "after")]
 
 
-def differ(studies: list[Study], when: str, directions: int) -> Verdict:
+def differ(studies: list[Study], when: str, directions: int) -> Claim:
     """Whether the cells of each pair differ, before or after training."""
     found = differences(studies, when, directions)
     names = (f"{studies[i].label} - {studies[j].label}" for i, j in found.pairs)
@@ -183,7 +183,7 @@ def unlike(difference: Interval, tolerance: float) -> str:
         ('holds', 'does not hold')
     """
     alike = within(difference, tolerance)
-    return {HOLDS: FAILS, FAILS: HOLDS}.get(alike, OPEN)
+    return {SUPPORTED: REFUTED, REFUTED: SUPPORTED}.get(alike, INCONCLUSIVE)
 
 
 def draw(
@@ -261,7 +261,7 @@ def slowest(studies: list[Study], when: str, first: int = 0, step: int = 1) -> s
     found = differences(studies, when, step)
     said = dict(zip(found.pairs, found.judged.parts, strict=True))
     said = {pair: part for pair, part in said.items() if pair[0] in means}
-    apart = [pair for pair, part in said.items() if part == HOLDS]
+    apart = [pair for pair, part in said.items() if part == SUPPORTED]
     order = sorted(group, key=lambda i: np.nan_to_num(means[i], nan=np.inf))
     grows = {i: bool(means[i] < 0) for i in group}
     for i, words in (
@@ -278,7 +278,7 @@ def slowest(studies: list[Study], when: str, first: int = 0, step: int = 1) -> s
             return f"{names[i]} gradient grows, {names[j]} decays"
         words = "grows faster" if grows[i] else "decays more slowly"
         return f"{names[i]} gradient {words} than {names[j]}"
-    if set(said.values()) == {FAILS}:
+    if set(said.values()) == {REFUTED}:
         return "all gradients decay alike, to a factor of two over the sequence"
     seeds = len(getattr(studies[first], when))
     count = "one seed does" if seeds == 1 else f"{seeds} seeds do"

@@ -101,7 +101,7 @@ def need(bytes: float, what: str, flags: str) -> None:
     Example:
         >>> need(1e18, "the weights", "--features")
         Traceback (most recent call last):
-        experiments.process.UsageError: flag --features: the weights need 1e+09 GB ...
+        experiments.harness.process.UsageError: flag --features: the weights ...
     """
     there = memory()
     if bytes > there:

@@ -136,7 +136,7 @@ def gates(
 
 
 def names_gates(model: SequenceClassifier, own: Any, xs: Array) -> bool:
-    """Whether the step of the model's cell marks gates by `nets.gate`.
+    """Whether the step of the model's cell marks gates by `nets.tag_gate`.
 
     Args:
         model: A `SequenceClassifier`.

@@ -19,7 +19,7 @@ from html import escape
 from typing import Any
 
 from experiments.harness import markup
-from experiments.harness.claims import Verdict
+from experiments.harness.claims import Claim
 from experiments.harness.plotting import Table
 from experiments.harness.runs import Run
 
@@ -36,7 +36,7 @@ def write(
     findings: Sequence[str],
     figures: Mapping[str, str],
     tables: Mapping[str, Table],
-    verdicts: Sequence[Verdict] = (),
+    verdicts: Sequence[Claim] = (),
     headline: str = "",
     seen: Mapping[str, str] | None = None,
 ) -> None:
@@ -62,7 +62,8 @@ def write(
         FileNotFoundError: There is no such figure.
 
     Example:
-        >>> import pathlib, tempfile, train
+        >>> import pathlib, tempfile
+        >>> from experiments.harness.runs import new_run
         >>> folder = pathlib.Path(tempfile.mkdtemp()) / "results"
         >>> command = "python -m experiments.recall --cells=lstm"
         >>> made = {"experiment": "recall", "command": command, "config": {}}

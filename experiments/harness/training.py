@@ -12,7 +12,7 @@ from jaxtyping import Array
 
 from experiments.harness import cli, common_flags, machine
 from experiments.harness.runs import Run
-from train import OPTIMIZERS, Fitted, fit, make_optimizer
+from train import OPTIMIZERS, FitResult, fit, make_optimizer
 
 TEST, VALIDATION = "test", "validation"
 VALIDATED = 5  # one training example in so many is for validation
@@ -183,7 +183,7 @@ def train(
     schedule: optax.Schedule | None = None,
     probe: Callable[[Any], Any] | None = None,
     probe_every: int = 1,
-) -> Fitted:
+) -> FitResult:
     """Train the models by the flags, and log how it goes.
 
     Args:
@@ -199,7 +199,7 @@ def train(
         probe_every: As in `train.fit`.
 
     Returns:
-        A `Fitted`.
+        A `FitResult`.
     """
     return fit(
         loss_fn,

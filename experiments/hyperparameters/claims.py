@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments.harness import plotting
-from experiments.harness.claims import HOLDS, Interval, Judged, Verdict, judge
+from experiments.harness.claims import SUPPORTED, Claim, Interval, Judged, judge
 
 MOST_DIGITS = 5
 
@@ -71,7 +71,7 @@ def headline(grid: Grid) -> str:
         return "All combinations diverged"
     found, rest = against(grid), ""
     if found:
-        sure, others = found.parts.count(HOLDS), len(found.parts)
+        sure, others = found.parts.count(SUPPORTED), len(found.parts)
         rest = f";\nsurely better than {sure} of {others} others"
     flags = textwrap.fill(named(grid.values[grid.best]), 50)
     digits = decimals(grid.scores)
@@ -135,7 +135,7 @@ def against(grid: Grid) -> Judged | None:
     others = [one for i, one in enumerate(scores) if i != best]
     found = judge([sign * (scores[best] - one) for one in others if finite(one)])
     seen = iter(zip(found.parts, found.intervals, strict=True))
-    diverged = HOLDS, Interval(np.inf, np.inf, np.inf)
+    diverged = SUPPORTED, Interval(np.inf, np.inf, np.inf)
     every = [next(seen) if finite(one) else diverged for one in others]
     return Judged([part for part, _ in every], [gain for _, gain in every])
 
@@ -145,7 +145,7 @@ def finite(scores: np.ndarray) -> bool:
     return bool(np.isfinite(scores).all())
 
 
-def verdicts(grid: Grid) -> list[Verdict]:
+def verdicts(grid: Grid) -> list[Claim]:
     """Claim that the choice matters.
 
     Args:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -141,7 +142,7 @@ def show(grid: Grid, means: str, config: Config, results: Run) -> None:
     verdicts = claims.verdicts(grid)
     report.write(
         results,
-        question=__doc__,
+        question=sys.modules[str(__package__)].__doc__,
         headline=plotting.finding(figure),
         findings=[selected],
         figures={"grid.png": f"{text} {selected}"},

@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from experiments.harness import plotting
-from experiments.harness.claims import Verdict, interval, positive
+from experiments.harness.claims import Claim, interval, positive
 from experiments.image_classification.references import REFERENCES
-from train import Fitted
+from train import FitResult
 
 MARGIN = 1.0  # percentage points that a network may lack to what is known
 
@@ -56,11 +56,11 @@ class Findings(NamedTuple):
         return counts
 
 
-def verdict(found: Findings, config: Any) -> Verdict:
+def verdict(found: Findings, config: Any) -> Claim:
     """Whether the network is as good as the reference, to a point."""
     known = float(REFERENCES[config.data].accuracy.split("-")[0])
     accuracy = interval(100 * found.test_accuracy)
-    return Verdict(
+    return Claim(
         f"{which(config)} reads what the reference reads, but for {MARGIN:g} point",
         positive(accuracy, known - MARGIN),
         f"Test accuracy {accuracy.text('{:.1f}')} %, reference "
@@ -69,7 +69,7 @@ def verdict(found: Findings, config: Any) -> Verdict:
 
 
 def table(
-    found: Findings, parameters: int, fitted: Fitted, config: Any
+    found: Findings, parameters: int, fitted: FitResult, config: Any
 ) -> plotting.Table:
     """What was found, beside what the reference reaches."""
     reference = REFERENCES[config.data]

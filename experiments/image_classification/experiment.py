@@ -1,6 +1,7 @@
 """The experiment: its flags and its steps."""
 
 import dataclasses
+import sys
 from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple, cast
@@ -162,7 +163,7 @@ def run(config: Config, results: Run) -> None:
     seen = {f"{name}.png": plotting.finding(f) for name, f in figures.items()}
     report.write(
         results,
-        question=__doc__,
+        question=sys.modules[str(__package__)].__doc__,
         seen=seen,
         findings=[*seen.values(), reference],
         figures={f"{name}.png": image_figures.MEANINGS[name] for name in figures},

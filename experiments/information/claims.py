@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-from experiments.harness.claims import Verdict, interval, judge
+from experiments.harness.claims import Claim, interval, judge
 from experiments.information.measure import (
     BACKWARD,
     BOTH,
@@ -48,7 +48,7 @@ def last(curve: Float[np.ndarray, "*seeds time"]) -> Float[np.ndarray, " *seeds"
     return curve[..., -1] - curve[..., :-1].max(axis=-1)
 
 
-def verdicts(found: dict[str, Known]) -> list[Verdict]:
+def verdicts(found: dict[str, Known]) -> list[Claim]:
     """The textbook's claims."""
     known = found[TRAINED]
     return [
@@ -64,7 +64,7 @@ def of(curves: Float[np.ndarray, "seeds ways time"], way: str) -> np.ndarray:
     return curves[:, WAYS.index(way)]
 
 
-def later(known: Known, way: str) -> Verdict:
+def later(known: Known, way: str) -> Claim:
     """Whether a state knows more of label and image, the more it has read."""
 
     def as_read(curves):
@@ -87,7 +87,7 @@ def later(known: Known, way: str) -> Verdict:
     )
 
 
-def even(known: Known) -> Verdict:
+def even(known: Known) -> Claim:
     """Whether both states together know the same at every step, within `EVEN`."""
     curves = {"label": known.bits, "image": known.image}
     found = judge([EVEN - spread(of(curve, BOTH)) for curve in curves.values()])
@@ -98,7 +98,7 @@ def even(known: Known) -> Verdict:
     )
 
 
-def more_even(found: dict[str, Known]) -> Verdict:
+def more_even(found: dict[str, Known]) -> Claim:
     """Whether the loss hangs more evenly on the inputs by both directions than by one.
 
     Before training and after. Of gradients the norms count, not their logarithms.

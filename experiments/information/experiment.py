@@ -1,6 +1,7 @@
 """The experiment: its flags and its steps."""
 
 import dataclasses
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -76,7 +77,7 @@ def run(config: Config, results: Run) -> None:
         tqdm(total=2 * len(config.seeds), unit="net", disable=None) as bar,
     ):
         image = jax.jit(
-            lambda all_pixels: probes.label_information(
+            lambda all_pixels: probes.usable_information(
                 all_pixels, test.labels, CLASSES, ridge=config.ridge
             )
         )(test.images)
@@ -138,7 +139,7 @@ def show(
     findings = claims.findings(found)
     report.write(
         results,
-        question=__doc__,
+        question=sys.modules[str(__package__)].__doc__,
         seen={n: plotting.finding(f) for n, f in zip(captions, figures, strict=True)},
         findings=findings,
         figures=captions,

@@ -84,10 +84,10 @@ def look(
     pixels = data.images.reshape(len(data.images), -1)
 
     def probe(state):
-        bits = probes.label_information(state, data.labels, CLASSES, ridge=ridge)
-        right = probes.label_probe(state, data.labels, CLASSES, ridge=ridge)
+        bits = probes.usable_information(state, data.labels, CLASSES, ridge=ridge)
+        right = probes.linear_probe_accuracy(state, data.labels, CLASSES, ridge=ridge)
         image, rows = shares(
-            probes.memory_probe(state, pixels, ridge=ridge), data.images
+            probes.linear_probe_r2(state, pixels, ridge=ridge), data.images
         )
         # A bound below 0 says no more than 0 does; who knows nothing can say the mean.
         return jnp.maximum(bits, 0), right, jnp.maximum(image, 0), jnp.maximum(rows, 0)
@@ -150,7 +150,7 @@ def telling(cell: Cell) -> Cell:
         state, _ = cell.step(params, state, x)
         return state, state
 
-    return cell._replace(step=step, linear=None, noisy=None)
+    return cell._replace(step=step, linear=None, stochastic_step=None)
 
 
 def by_state(

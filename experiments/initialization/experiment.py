@@ -1,6 +1,7 @@
 """The experiment: its flags and its steps."""
 
 import dataclasses
+import sys
 from collections.abc import Callable, Sequence
 
 import jax
@@ -93,7 +94,7 @@ def show(
     findings = [*figures.findings(found), *refused]
     report.write(
         results,
-        question=__doc__,
+        question=sys.modules[str(__package__)].__doc__,
         seen={"initialization.png": plotting.finding(figure)},
         findings=findings,
         figures={"initialization.png": text},
@@ -119,8 +120,8 @@ def log10_norms(
     """A function that finds log10 of the spectral norm of ds_t/ds_0, for some t.
 
     The product of the Jacobians is brought to norm 1 anew in each step, so that nothing
-    underflows. `flow.transport` finds the same, and small singular values besides; at
-    256 coordinates that takes many times as long.
+    underflows. `flow.log_singular_values` finds the same, and small singular values
+    besides; at 256 coordinates that takes many times as long.
 
     Args:
         cell: Any `Cell`.
@@ -190,14 +191,14 @@ def weights(
     """W_h by gates, and the mean bias of f or z, as a scheme draws them for a cell."""
     if start.init == cells.OWN:
         return None, None
-    scheme, seen = initializers.scheme(start.init), []
+    scheme, seen = initializers.from_name(start.init), []
 
     def watched(key, inputs, features, gates, hidden=None):
         drawn = scheme(key, inputs, features, gates, hidden)
         seen.append((gates, drawn.b_i + drawn.b_h))
         return drawn
 
-    params, _ = draw_start(nets.CELLS[start.cell](scheme=watched), seed, config)
+    params, _ = draw_start(nets.CELLS[start.cell](init=watched), seed, config)
     gates, b = seen[0]
     w_h = getattr(params, "w_h", None)
     if w_h is not None and w_h.shape[1:] != (len(gates) * config.features,):

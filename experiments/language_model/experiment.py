@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import pathlib
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -233,7 +234,7 @@ def show(
     shown = figures.sample_tables([s for s in samples if s.cell == best])
     report.write(
         results,
-        question=__doc__,
+        question=sys.modules[str(__package__)].__doc__,
         headline=plotting.finding(figure),
         findings=[],
         figures={"language_model.png": said},

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from experiments.harness import plotting
-from experiments.harness.claims import HOLDS, Verdict, judge
+from experiments.harness.claims import SUPPORTED, Claim, judge
 
 NAMES = {1: "unigram", 2: "bigram", 3: "trigram"}
 GATED = ("lstm", "gru")
@@ -130,7 +130,7 @@ def lines(written: str) -> list[str]:
     return broken
 
 
-def verdicts(counted: Sequence[Counted], found: Sequence[Learned]) -> list[Verdict]:
+def verdicts(counted: Sequence[Counted], found: Sequence[Learned]) -> list[Claim]:
     """What is said of what textbooks say of language models."""
     by_order = {one.order: one for one in counted}
     best = min(counted, key=lambda one: one.nats)
@@ -146,10 +146,10 @@ def verdicts(counted: Sequence[Counted], found: Sequence[Learned]) -> list[Verdi
         verdict(claim, {one.cell: other.nats - one.nats for one in found}, other.name)
         for claim, other in claims.items()
     ]
-    by_cell = {one.cell: one.nats for one in found}
-    gated = [name for name in GATED if name in by_cell]
-    if "elman" in by_cell and gated:
-        gains = {name: by_cell["elman"] - by_cell[name] for name in gated}
+    per_cell = {one.cell: one.nats for one in found}
+    gated = [name for name in GATED if name in per_cell]
+    if "elman" in per_cell and gated:
+        gains = {name: per_cell["elman"] - per_cell[name] for name in gated}
         said.append(
             verdict("Gates help: they tell more than an Elman net", gains, "elman")
         )
@@ -162,7 +162,7 @@ def verdicts(counted: Sequence[Counted], found: Sequence[Learned]) -> list[Verdi
 
 def verdict(
     claim: str, gains: dict[str, Float[np.ndarray, " seeds"]], minus: str
-) -> Verdict:
+) -> Claim:
     """Whether by all cells something is gained, in nats."""
     found = judge([gain * BITS for gain in gains.values()])
     what = minus if " minus " in minus else f"{minus} minus the net"
@@ -177,7 +177,7 @@ def title(counted: Sequence[Counted], found: Sequence[Learned]) -> str:
     place = found.index(best)
 
     def beats(one: Counted) -> bool:  # as the verdict on that model judges
-        return judge([one.nats - net.nats for net in found]).parts[place] == HOLDS
+        return judge([one.nats - net.nats for net in found]).parts[place] == SUPPORTED
 
     if not beats(counted[0]):
         return "For sure, no net tells more than the frequencies do"

@@ -1,6 +1,7 @@
 """The experiment: its flags and its steps."""
 
 import dataclasses
+import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -124,7 +125,7 @@ def run(config: Config, results: Run) -> None:
     verdicts = figures.verdicts(duels)
     report.write(
         results,
-        question=__doc__,
+        question=sys.modules[str(__package__)].__doc__,
         headline=plotting.finding(figure),
         findings=[],
         figures={"lstm_vs_gru.png": text},

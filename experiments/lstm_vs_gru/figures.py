@@ -12,11 +12,11 @@ from matplotlib.lines import Line2D
 
 from experiments.harness import plotting
 from experiments.harness.claims import (
-    FAILS,
-    HOLDS,
+    REFUTED,
+    SUPPORTED,
+    Claim,
     Interval,
     Judged,
-    Verdict,
     judge,
     judged,
     positive,
@@ -96,15 +96,17 @@ def table(duels: Sequence[Duel]) -> plotting.Table:
     return plotting.Table(header, rows)
 
 
-def verdicts(duels: Sequence[Duel]) -> list[Verdict]:
+def verdicts(duels: Sequence[Duel]) -> list[Claim]:
     """Simpler, faster, no worse: each by itself."""
     return [simpler(duels), faster(duels), no_worse(duels)]
 
 
-def simpler(duels: Sequence[Duel]) -> Verdict:
+def simpler(duels: Sequence[Duel]) -> Claim:
     """Whether it has fewer parameters, of as many units, which no seed changes."""
     same = [one for one in duels if one.setting == EQUAL_UNITS]
-    parts = [HOLDS if one.parameters[1] < one.parameters[0] else FAILS for one in same]
+    parts = [
+        SUPPORTED if one.parameters[1] < one.parameters[0] else REFUTED for one in same
+    ]
     numbers = ", ".join(
         f"{one.task} {one.parameters[1]:,} against {one.parameters[0]:,}"
         for one in same
@@ -126,7 +128,7 @@ def speed(duels: Sequence[Duel]) -> Judged:
     return judge([-np.log(one.ratios) for one in duels], clear)
 
 
-def faster(duels: Sequence[Duel]) -> Verdict:
+def faster(duels: Sequence[Duel]) -> Claim:
     """Whether a training step takes less time, with as many units and parameters."""
     found = speed(duels)
     numbers = ", ".join(
@@ -154,7 +156,7 @@ def accuracy(duels: Sequence[Duel]) -> Judged:
     return judge([one.gain for one in duels], partial(positive, least=-MARGIN))
 
 
-def no_worse(duels: Sequence[Duel]) -> Verdict:
+def no_worse(duels: Sequence[Duel]) -> Claim:
     """What is said of that, with both accuracies."""
     found = accuracy(duels)
     numbers = ", ".join(
@@ -173,8 +175,8 @@ def title(duels: Sequence[Duel]) -> str:
     equal, quick = accuracy(duels).parts, speed(duels).parts
     return (
         f"After as many steps the GRU is, in {len(duels)} comparisons,\nno worse in "
-        f"{equal.count(HOLDS)} and worse in {equal.count(FAILS)}; its step is faster "
-        f"in {quick.count(HOLDS)} and slower in {quick.count(FAILS)}"
+        f"{equal.count(SUPPORTED)} and worse in {equal.count(REFUTED)}; its step is "
+        f"faster in {quick.count(SUPPORTED)} and slower in {quick.count(REFUTED)}"
     )
 
 

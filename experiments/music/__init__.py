@@ -8,6 +8,6 @@ at the next step. The cells have as many parameters as each other, and start out
 sure of a key as it is frequent. After training the best net goes on with a chorale.
 """
 
-from experiments.music.experiment import Config, run
+from experiments.music.experiment import Config, load, run
 
-__all__ = ["Config", "run"]
+__all__ = ["Config", "load", "run"]

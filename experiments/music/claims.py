@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from experiments.harness.claims import HOLDS, Verdict, judge, positive, within
+from experiments.harness.claims import SUPPORTED, Claim, judge, positive, within
 
 # Nats a step on the test pieces, of Bai, Kolter and Koltun 2018; and what was measured
 # in PyTorch with 20,000 parameters, before this experiment was there.
@@ -69,7 +69,7 @@ class Study(NamedTuple):
 
 def verdicts_on(
     studies: Sequence[Study], markov: float, published: bool
-) -> list[Verdict]:
+) -> list[Claim]:
     """What is said of three claims; of the last if the data are the published ones."""
     found = [beats(studies, markov)]
     if len(studies) > 1:
@@ -80,7 +80,7 @@ def verdicts_on(
     return found
 
 
-def beats(studies: Sequence[Study], markov: float) -> Verdict:
+def beats(studies: Sequence[Study], markov: float) -> Claim:
     """Whether each cell is better than a chain of every key."""
     found = judge([markov - study.test for study in studies])
     told = found.text([study.cell for study in studies], "{:.2f}")
@@ -91,7 +91,7 @@ def beats(studies: Sequence[Study], markov: float) -> Verdict:
     )
 
 
-def rank(studies: Sequence[Study]) -> Verdict:
+def rank(studies: Sequence[Study]) -> Claim:
     """Whether the cells are alike to within the tolerance, pair by pair."""
     pairs = list(itertools.combinations(studies, 2))
     found = judge(
@@ -112,7 +112,7 @@ def rank(studies: Sequence[Study]) -> Verdict:
     )
 
 
-def reaches(studies: Sequence[Study]) -> Verdict:
+def reaches(studies: Sequence[Study]) -> Claim:
     """Whether each cell comes to the goal, with so few parameters."""
     found = judge([GOAL - study.test for study in studies])
     told = ", ".join(
@@ -125,7 +125,7 @@ def reaches(studies: Sequence[Study]) -> Verdict:
     )
 
 
-def level(studies: Sequence[Study]) -> Verdict:
+def level(studies: Sequence[Study]) -> Claim:
     """Whether the cells are no worse than published, to within the tolerance."""
     found = judge(
         [BAI[study.cell] - study.test for study in studies],
@@ -144,7 +144,9 @@ def title(studies: Sequence[Study], floors: Mapping[str, float]) -> str:
     markov = floors["markov"]
     parts = judge([markov - study.test for study in studies]).parts  # as in `beats`
     cells = [study.cell for study in studies]
-    better = [cell for cell, part in zip(cells, parts, strict=True) if part == HOLDS]
+    better = [
+        cell for cell, part in zip(cells, parts, strict=True) if part == SUPPORTED
+    ]
     worse = [cell for cell in cells if cell not in better]
     if worse:
         return (

@@ -1,6 +1,7 @@
 """The experiment: its flags and its steps."""
 
 import dataclasses
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -112,7 +113,7 @@ def publish(
     verdicts = claims.verdicts_on(studies, found["markov"], known)
     report.write(
         results,
-        question=__doc__,
+        question=sys.modules[str(__package__)].__doc__,
         headline=claims.title(studies, found),
         findings=music_figures.findings(music),
         seen={name: plotting.finding(figure) for name, figure in figures.items()},

@@ -1,6 +1,7 @@
 """The experiment: its flags and its steps."""
 
 import dataclasses
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -16,7 +17,7 @@ from experiments.remedies import figures
 from experiments.remedies.figures import Outcome
 from experiments.remedies.measure import HELD_OUT, MEASURED, Bench, read
 from nets import flow, initializers
-from train.clipping import clip_report
+from train.clipping import clip_stats
 
 LESS = 0.95  # of what it was without: what counts as less
 FLOSSED = 4  # sequences of a batch, whose exponents are pushed
@@ -70,7 +71,7 @@ def clip(bench: Bench) -> Outcome:
     clipped = bench.train("clip", cell, clip=limit)
     stages: Any = clipped.opt_state  # watch, clip, watch, optimizer
     before, _, after, _ = stages
-    told = clip_report(clipped.opt_state)
+    told = clip_stats(clipped.opt_state)
     assert told is not None
     seeds = zip(bench.config.seeds, told.rate, before.norm, after.norm, strict=True)
     for seed, rate, norm, bounded in seeds:
@@ -157,8 +158,12 @@ def h_detach(bench: Bench) -> Outcome:
     plain, detached = nets.lstm(), nets.h_detach(nets.lstm(), bench.config.detach_rate)
 
     def share(cell, model, key):
-        _, found = flow.paths(cell, model.cell, bench.xs, bench.loss(model), key=key)
-        kept, rest = (flow.log_norms(g)[:-1] for g in (found.highway, found.rest))
+        _, found = flow.split_by_path(
+            cell, model.cell, bench.xs, bench.loss(model), key=key
+        )
+        kept, rest = (
+            flow.log_norms(g)[:-1] for g in (found.highway, found.through_gates)
+        )
         return jax.nn.sigmoid(kept - rest).mean()
 
     def shares(model):
@@ -192,7 +197,7 @@ def initialised(bench: Bench, name: str) -> Outcome:
         "orthogonal": (nets.elman, initializers.orthogonal),
         "chrono": (nets.lstm, initializers.chrono(bench.config.length)),
     }[name]
-    cells = [make(scheme=initializers.torch), make(scheme=scheme)]
+    cells = [make(init=initializers.torch), make(init=scheme)]
     decays = [bench.decay(cell, bench.start(cell)) for cell in cells]
     without, with_it = (np.abs(decay.rate) for decay in decays)
     plain = bench.baseline(f"{name}: torch", cells[0])
@@ -236,7 +241,7 @@ def run(config: Config, results: Run) -> None:
     sentences = [figures.verdict(outcome) for outcome in outcomes]
     report.write(
         results,
-        question=__doc__,
+        question=sys.modules[str(__package__)].__doc__,
         seen={"remedies.png": figures.title(outcomes)},
         findings=[figures.title(outcomes), *sentences],
         figures={

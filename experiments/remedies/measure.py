@@ -15,7 +15,7 @@ from experiments.harness import training
 from experiments.harness.runs import Run
 from nets import Cell, flow
 from nets.recurrent import time_first
-from train import Fitted, fit, make_optimizer, reported_clip
+from train import FitResult, clip_with_stats, fit, make_optimizer
 from train.data import adding
 
 HELD_OUT = 1000  # sequences, on which is tested
@@ -54,7 +54,7 @@ class Bench:
         self.sequences = time_first(jnp.asarray(test.sequences))
         self.targets = jnp.asarray(test.targets)
         self.xs = self.sequences[:, :MEASURED]
-        self.baselines: dict[Cell, Fitted] = {}
+        self.baselines: dict[Cell, FitResult] = {}
 
     def start(self, cell: Cell) -> Model:
         """The model of every seed, [seeds, ...]."""
@@ -95,7 +95,7 @@ class Bench:
         cell: Cell,
         penalty: Callable[[Model, Array], Array] = lambda model, xs: jnp.zeros(()),
         clip: float = 0.0,
-    ) -> Fitted:
+    ) -> FitResult:
         """Train a cell from every seed, its loss a squared error and a penalty."""
         config = self.config
 
@@ -106,7 +106,7 @@ class Bench:
             return error + penalty(model, xs)
 
         optimizer = make_optimizer(config.optimizer, config.learning_rate)
-        clipping = reported_clip(clip) if clip else optax.identity()
+        clipping = clip_with_stats(clip) if clip else optax.identity()
         return fit(
             loss_fn,
             optax.chain(watch(), clipping, watch(), optimizer),
@@ -121,7 +121,7 @@ class Bench:
             steps_per_call=1 if clip else 20,
         )
 
-    def baseline(self, title: str, cell: Cell) -> Fitted:
+    def baseline(self, title: str, cell: Cell) -> FitResult:
         """The cell trained without a remedy; once, if several are held against it."""
         if cell not in self.baselines:
             self.baselines[cell] = self.train(title, cell)

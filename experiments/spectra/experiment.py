@@ -1,6 +1,7 @@
 """The experiment: its flags and its steps."""
 
 import dataclasses
+import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -98,7 +99,7 @@ def run(config: Config, results: Run) -> None:
     table = figures.table(found)
     report.write(
         results,
-        question=__doc__,
+        question=sys.modules[str(__package__)].__doc__,
         findings=[*figures.findings(found), *refused],
         figures={"spectra.png": text},
         tables={"Spectra": table},
@@ -128,7 +129,7 @@ def check_seeds(seeds: Sequence[int]) -> None:
 
 def every(names: Sequence[str]) -> list[str]:
     """Names of cells, "all" among them written out."""
-    vectors = [name for name, make in nets.CELLS.items() if not make().space]
+    vectors = [name for name, make in nets.CELLS.items() if not make().spatial_dims]
     parts = [vectors if name == ALL else [name] for name in names]
     return list(dict.fromkeys(name for part in parts for name in part))
 
@@ -145,7 +146,7 @@ def starts(
 
     Args:
         names: Of cells, as in `cells.named`.
-        inits: Of schemes, as in `cells.scheme`.
+        inits: Of schemes, as in `cells.init`.
         inputs: Features of the input.
         features: Hidden units.
         time: How many steps there are, for "chrono".
@@ -196,7 +197,9 @@ def measure(cell: Cell, config: Config):
     def function(params, xs):
         found = flow.lyapunov_spectrum(cell, params, xs, warmup=warmup)
         state = nets.unroll(cell, params, xs[:warmup])[0] if warmup else None
-        product = flow.transport(cell, params, xs[warmup:], state, count=None)[-1]
+        product = flow.log_singular_values(
+            cell, params, xs[warmup:], state, count=None
+        )[-1]
         errors = jnp.linalg.norm(found.errors, axis=0) / config.batch_size
         return found.exponents.mean(axis=0), errors, product.mean(axis=0) / steps
 

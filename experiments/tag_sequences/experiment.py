@@ -2,6 +2,7 @@
 
 import bisect
 import dataclasses
+import sys
 from functools import partial
 from typing import Any, NamedTuple, cast
 
@@ -167,7 +168,7 @@ def show(
     verdict = figures.verdict(found)
     report.write(
         results,
-        question=__doc__,
+        question=sys.modules[str(__package__)].__doc__,
         headline=plotting.finding(figure),
         findings=[],
         figures={"tag_sequences.png": text},

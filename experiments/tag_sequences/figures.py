@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from experiments.harness import plotting
-from experiments.harness.claims import HOLDS, Verdict, interval, judge
+from experiments.harness.claims import SUPPORTED, Claim, interval, judge
 from train.data import words
 from train.data.words import Words
 
@@ -95,7 +95,7 @@ def gains(
     }
 
 
-def verdict(found: Sequence[Tagged]) -> Verdict:
+def verdict(found: Sequence[Tagged]) -> Claim:
     """Whether reading both ways is better than either, at equal parameters too."""
     differences = gains(found)
     judged = judge(list(differences.values()))
@@ -119,9 +119,9 @@ def title(found: Sequence[Tagged]) -> str:
     means = " against ".join(
         f"{100 * values.mean():.0f} %" for values in (f1[EQUAL], best)
     )
-    if all(parts[EQUAL, one] == HOLDS for one in (FORWARD, BACKWARD)):
+    if all(parts[EQUAL, one] == SUPPORTED for one in (FORWARD, BACKWARD)):
         return f"Both sides tell more than one, with no more parameters: F1 {means}"
-    if all(parts[BOTH, one] == HOLDS for one in (FORWARD, BACKWARD)):
+    if all(parts[BOTH, one] == SUPPORTED for one in (FORWARD, BACKWARD)):
         return "Both sides tell more than one, with more parameters"
     return f"Whether both sides tell more than one hangs on the seed: F1 {means}"
 

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from experiments.harness import plotting
-from experiments.harness.claims import Verdict, interval, judge, positive
+from experiments.harness.claims import Claim, interval, judge, positive
 from train.data import dates
 from train.data.date_formats import FORMATS
 
@@ -211,7 +211,7 @@ def confusion(wrong: Sequence[tuple[str, str]]) -> str:
     return f"{most} ({times} times)" if times > 1 else most
 
 
-def verdicts(studies: Sequence[Study], width: int) -> list[Verdict]:
+def verdicts(studies: Sequence[Study], width: int) -> list[Claim]:
     """On the claims of sequence to sequence learning."""
     by_name = {one.name: one for one in studies}
     found = []
@@ -232,7 +232,7 @@ def verdicts(studies: Sequence[Study], width: int) -> list[Verdict]:
     return [*found, no_worse(studies, width)]
 
 
-def reaches(claim: str, one: Study) -> Verdict:
+def reaches(claim: str, one: Study) -> Claim:
     """Whether a model gets as many dates right as is claimed."""
     exact = interval(100 * one.exact)
     said = positive(exact, 100 * GOAL)
@@ -241,10 +241,10 @@ def reaches(claim: str, one: Study) -> Verdict:
         f"dates after {one.steps[-1]:,} steps; the least seed has "
         f"{100 * one.exact.min():.2f} %."
     )
-    return Verdict(claim, said, why)
+    return Claim(claim, said, why)
 
 
-def faster(attentive: Study, plain: Study) -> Verdict:
+def faster(attentive: Study, plain: Study) -> Claim:
     """Whether attention shortens learning."""
     saved = interval(plain.steps_to_goal - attentive.steps_to_goal)
     means = [one.steps_to_goal.mean() for one in (attentive, plain)]
@@ -261,14 +261,14 @@ def faster(attentive: Study, plain: Study) -> Verdict:
             f"{never[1]} without never got there, and are counted as if at the last "
             "step.)"
         )
-    return Verdict(
+    return Claim(
         f"Attention shortens learning: {GOAL:.0%} of the dates are right earlier",
         positive(saved),
         why,
     )
 
 
-def no_worse(studies: Sequence[Study], width: int) -> Verdict:
+def no_worse(studies: Sequence[Study], width: int) -> Claim:
     """Whether beam search is as good as greedy, within the margin."""
     gains = [100 * (one.beam_exact - one.exact) for one in studies]
     judged = judge(gains, partial(positive, least=-100 * MARGIN))

@@ -1,6 +1,7 @@
 """The experiment: its flags and its steps."""
 
 import dataclasses
+import sys
 from typing import Any, cast
 
 import jax
@@ -265,7 +266,7 @@ def publish(
     verdicts = judged.verdicts(studies, config.beam)
     report.write(
         results,
-        question=__doc__,
+        question=sys.modules[str(__package__)].__doc__,
         headline=findings[0],
         findings=findings[1:],
         seen=dict(zip(figures, findings, strict=False)),

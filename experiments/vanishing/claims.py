@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from experiments.harness import claims as verdicts
 from experiments.harness import decay
-from experiments.harness.claims import FAILS, HOLDS, OPEN, Interval, Verdict
+from experiments.harness.claims import INCONCLUSIVE, REFUTED, SUPPORTED, Claim, Interval
 from experiments.vanishing.networks import (
     ELMAN,
     FEED_FORWARD,
@@ -89,7 +89,7 @@ class Pair(NamedTuple):
     def said(self) -> str:
         """Whether the first vanishes faster; not so if it does not vanish at all."""
         if verdicts.interval(self.first.rates, self.cases).high <= 0:
-            return FAILS
+            return REFUTED
         return verdicts.positive(self.difference)
 
 
@@ -146,7 +146,7 @@ def case(one: Decay) -> str:
     return f"{one.net} from {one.scheme}" + ", trained" * (one.when == "after")
 
 
-def of(found: Sequence[Decay]) -> list[Verdict]:
+def of(found: Sequence[Decay]) -> list[Claim]:
     """The verdicts.
 
     Args:
@@ -231,7 +231,11 @@ def why(some: Sequence[Pair]) -> str:
         Sentences.
     """
     parts = []
-    for said, word in ((HOLDS, "so in"), (FAILS, "not so in"), (OPEN, "open in")):
+    for said, word in (
+        (SUPPORTED, "so in"),
+        (REFUTED, "not so in"),
+        (INCONCLUSIVE, "open in"),
+    ):
         these = [pair for pair in some if pair.said == said]
         if not these:
             continue
@@ -246,7 +250,7 @@ def why(some: Sequence[Pair]) -> str:
     return f"{text}. Decay rates in nats a layer or step."
 
 
-def spread(some: Sequence[Pair]) -> Verdict:
+def spread(some: Sequence[Pair]) -> Claim:
     """Whether seeds lie further apart where one matrix serves in all steps.
 
         ln (s_first / s_second),   s the standard deviation of the rates over seeds
@@ -261,11 +265,11 @@ def spread(some: Sequence[Pair]) -> Verdict:
     """
     claim = "One matrix for all steps sets seeds further apart than a matrix a step"
     if len(some[0].first.rates) < 2:
-        return Verdict(claim, OPEN, "One seed says nothing of others.")
+        return Claim(claim, INCONCLUSIVE, "One seed says nothing of others.")
     found = verdicts.interval([log_ratio(pair) for pair in some])
     ratio = Interval(*np.exp(found)).text("{:.1f}")
     text = f"Standard deviations of the decay rates stand as {ratio} to 1 over "
-    return Verdict(claim, verdicts.positive(found), f"{text}{len(some)} cases.")
+    return Claim(claim, verdicts.positive(found), f"{text}{len(some)} cases.")
 
 
 def log_ratio(pair: Pair) -> float:

@@ -1,6 +1,7 @@
 """The experiment: its flags and its steps."""
 
 import dataclasses
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +17,13 @@ from experiments.harness.training import losses
 from experiments.vanishing import claims
 from experiments.vanishing import figures as vanishing_figures
 from experiments.vanishing.claims import Decay
-from experiments.vanishing.networks import FEED_FORWARD, PIXELS, SCHEMES, Net, all_of
+from experiments.vanishing.networks import (
+    FEED_FORWARD,
+    INITIALIZERS,
+    PIXELS,
+    Net,
+    all_of,
+)
 from train.data import digits
 
 NONE = "none"
@@ -37,7 +44,7 @@ class Config(training.Config):
         upper_bound=16_384,
     )
     schemes: list[str] = cli.flag(
-        list(SCHEMES), f"How matrices are drawn: {', '.join(SCHEMES)}."
+        list(INITIALIZERS), f"How matrices are drawn: {', '.join(INITIALIZERS)}."
     )
     trained_width: int = cli.flag(
         32, "Which of the widths is trained too.", lower_bound=1
@@ -93,7 +100,7 @@ def check(config: Config, examples: int) -> list[str]:
         )
     trained = [] if config.trained_schemes == [NONE] else config.trained_schemes
     for flag, names, known in (
-        ("schemes", config.schemes, list(SCHEMES)),
+        ("schemes", config.schemes, list(INITIALIZERS)),
         ("trained_schemes", trained, config.schemes),
     ):
         unknown = [name for name in names if name not in known]
@@ -121,7 +128,7 @@ def start(net: Net, scheme: str, width: int, seeds: Sequence[int]) -> Any:
     # Threads that decompose so small a matrix only wait for each other, where others
     # work too: one takes a tenth of a second, two have taken ten.
     with threadpool_limits(1, "blas"):
-        drawn = [net.init(key, SCHEMES[scheme], width) for key in keys]
+        drawn = [net.init(key, INITIALIZERS[scheme], width) for key in keys]
         stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *drawn)
         return jax.block_until_ready(stacked)
 
@@ -202,7 +209,7 @@ def show(found: Sequence[Decay], examples: int, config: Config, results: Run) ->
     seen = {name: plotting.finding(figure) for name, figure in figures.items()}
     report.write(
         results,
-        question=__doc__,
+        question=sys.modules[str(__package__)].__doc__,
         headline=seen["vanishing.png"],
         findings=[seen["rates.png"], *unlearnt],
         seen=seen,

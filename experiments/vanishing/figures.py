@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from experiments.harness import claims, plotting
-from experiments.harness.claims import FAILS, HOLDS, OPEN, Interval
+from experiments.harness.claims import INCONCLUSIVE, REFUTED, SUPPORTED, Interval
 from experiments.vanishing.claims import TANH, Decay, lowest, pairs, shares
 from experiments.vanishing.networks import (
     ELMAN,
@@ -110,7 +110,7 @@ def line(axis: Axes, one: Decay) -> None:
 
 def title(found: Sequence[Decay], width: int, schemes: Sequence[str]) -> str:
     """Whether Elman's gradient vanishes faster than that of as many tanh layers."""
-    words = {HOLDS: "yes from", FAILS: "no from", OPEN: "open from"}
+    words = {SUPPORTED: "yes from", REFUTED: "no from", INCONCLUSIVE: "open from"}
     lines = ["Does Elman's gradient vanish faster than that of as many tanh layers?"]
     for when, time in TIMES.items():
         parts = {word: [] for word in words.values()}
@@ -192,8 +192,8 @@ def rates_title(found: Sequence[Decay]) -> str:
     said = [pair.said for pair in pairs(found, "before", MATCHED)]
     return (
         "At initialisation the recurrent net's gradient vanishes faster than the "
-        f"feed-forward one's\nin {said.count(HOLDS)} of {len(said)} cases, not so in "
-        f"{said.count(FAILS)}, open in {said.count(OPEN)}"
+        f"feed-forward one's\nin {said.count(SUPPORTED)} of {len(said)} cases, not so "
+        f"in {said.count(REFUTED)}, open in {said.count(INCONCLUSIVE)}"
     )
 
 

@@ -13,7 +13,7 @@ from experiments.harness import probing
 from experiments.harness.training import losses
 from nets import Cell, ElmanState, blocks, convolutional, flow, initializers
 from nets.convolutional import DenseParams
-from nets.initializers import Scheme, Weights, kernels
+from nets.initializers import Initializer, Weights, kernels
 from nets.models import SequenceClassifier
 from nets.recurrent import time_first
 
@@ -40,12 +40,12 @@ class Net(NamedTuple):
     """
 
     name: str
-    init: Callable[[Array, Scheme, int], Any]
+    init: Callable[[Array, Initializer, int], Any]
     log_norms: Callable[[Any, Array, Array], Array]
     logits: Callable[[Any, Array], Array] | None = None
 
 
-def drawn(kernel: kernels.KernelScheme) -> Scheme:
+def drawn(kernel: kernels.KernelInitializer) -> Initializer:
     """A scheme of cells that draws their matrices as those of dense layers.
 
     Args:
@@ -75,7 +75,7 @@ def drawn(kernel: kernels.KernelScheme) -> Scheme:
     return scheme
 
 
-SCHEMES: dict[str, Scheme] = {
+INITIALIZERS: dict[str, Initializer] = {
     "orthogonal": initializers.orthogonal,
     "lecun": drawn(kernels.linen),
     "he": drawn(kernels.he),
@@ -169,7 +169,7 @@ def recurrent(make: Callable[..., Cell], depth: int, name: str) -> Net:
 
     def init(key, scheme, width):
         first, head = (jax.random.fold_in(key, i) for i in range(2))
-        cell = make(scheme=scheme).init(first, PIXELS // depth, width)
+        cell = make(init=scheme).init(first, PIXELS // depth, width)
         kernel, bias = kernels.linen(head, (width, CLASSES))
         return {"recurrent": {"cell": cell}, "dense": {"kernel": kernel, "bias": bias}}
 
@@ -202,7 +202,7 @@ def own_matrices(depth: int) -> Net:
 
     def init(key, scheme, width):
         first, head = (jax.random.fold_in(key, i) for i in range(2))
-        cell = nets.elman(scheme=scheme)
+        cell = nets.elman(init=scheme)
         keys = jax.random.split(first, depth)
         steps = jax.vmap(lambda key: cell.init(key, PIXELS // depth, width))(keys)
         return steps, DenseParams(*kernels.linen(head, (width, CLASSES)))

@@ -101,7 +101,9 @@ def residual(*layers: Layer) -> Layer:
         return xs + ys
 
     names = ", ".join(layer.name for layer in layers)
-    return Layer(inner.init, apply, inner.space, f"residual ({names})", inner.window)
+    return Layer(
+        inner.init, apply, inner.spatial_dims, f"residual ({names})", inner.window
+    )
 
 
 @contextlib.contextmanager
@@ -126,8 +128,8 @@ def naming(place: int, layers: Sequence[Layer], shape: Sequence[int]) -> Iterato
 def _space(layers: Sequence[Layer]) -> int:
     """How many spatial axes the first of them has that says so."""
     for layer in layers:
-        if layer.space or layer.window is None:
-            return layer.space
+        if layer.spatial_dims or layer.window is None:
+            return layer.spatial_dims
     return 0
 
 
@@ -183,12 +185,13 @@ def example_shape(layer: Layer, xs: Shaped[Array, "..."]) -> tuple[int, ...]:
         >>> example_shape(blocks.max_pool((2, 2)), jnp.ones((5, 8, 8, 1)))
         (8, 8, 1)
     """
-    if xs.ndim < layer.space + 1:
+    if xs.ndim < layer.spatial_dims + 1:
         raise ValueError(
-            f"expected an input [*batch, *space, channels] with {layer.space} spatial "
-            f"axes, as {layer.name} asks; got shape {list(xs.shape)}"
+            "expected an input [*batch, *space, channels] with "
+            f"{layer.spatial_dims} spatial axes, as {layer.name} asks; got shape "
+            f"{list(xs.shape)}"
         )
-    return xs.shape[xs.ndim - layer.space - 1 :]
+    return xs.shape[xs.ndim - layer.spatial_dims - 1 :]
 
 
 def output_shape(layer: Layer, shape: Sequence[int]) -> tuple[int, ...]:

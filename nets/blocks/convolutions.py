@@ -36,7 +36,7 @@ def conv(
     groups: Whole = 1,
     use_bias: bool = True,
     activation: Activation | None = jax.nn.relu,
-    scheme: kernels.KernelScheme = kernels.linen,
+    init: kernels.KernelInitializer = kernels.linen,
 ) -> Layer:
     """A convolution and its activation, as a layer.
 
@@ -54,7 +54,7 @@ def conv(
         groups: Likewise.
         use_bias: Whether there is a b.
         activation: A function of arrays, or None.
-        scheme: How the kernel starts, of `nets.initializers.kernels`.
+        init: How the kernel starts, of `nets.initializers.kernels`.
 
     Returns:
         A `Layer` with `ConvParams`.
@@ -80,7 +80,7 @@ def conv(
     stride, extent = _stride_and_extent(size, strides, dilation)
 
     return Layer(
-        partial(_init, size, filters, groups, use_bias, scheme),
+        partial(_init, size, filters, groups, use_bias, init),
         partial(_apply, partial(convolutional.conv, **options), activation),
         len(size),
         name=f"conv {by(size)}, {filters}{_said(stride, dilation, groups)}",
@@ -98,7 +98,7 @@ def depthwise_conv(
     dilation: Sizes = 1,
     use_bias: bool = True,
     activation: Activation | None = jax.nn.relu,
-    scheme: kernels.KernelScheme = kernels.linen,
+    init: kernels.KernelInitializer = kernels.linen,
 ) -> Layer:
     """A convolution of each channel by itself: as many groups as channels.
 
@@ -110,7 +110,7 @@ def depthwise_conv(
         dilation: Likewise.
         use_bias: Whether there is a bias.
         activation: A function of arrays, or None.
-        scheme: How the kernel starts.
+        init: How the kernel starts.
 
     Returns:
         A `Layer` with `ConvParams`: the kernel is [*size, 1, channels * multiplier].
@@ -126,9 +126,9 @@ def depthwise_conv(
     multiplier = positive("multiplier", multiplier)
     stride, extent = _stride_and_extent(size, strides, dilation)
 
-    def init(key, shape):
+    def init_params(key, shape):
         filters = _channels(shape, size) * multiplier
-        kernel, bias = scheme(key, (*size, 1, filters))
+        kernel, bias = init(key, (*size, 1, filters))
         return ConvParams(kernel, bias if use_bias else None)
 
     def run(params, xs):
@@ -142,7 +142,7 @@ def depthwise_conv(
         )
 
     return Layer(
-        init,
+        init_params,
         partial(_apply, run, activation),
         len(size),
         name=f"depthwise_conv {by(size)}{_said(stride, dilation)}",
@@ -161,7 +161,7 @@ def separable_conv(
     dilation: Sizes = 1,
     use_bias: bool = True,
     activation: Activation | None = jax.nn.relu,
-    scheme: kernels.KernelScheme = kernels.linen,
+    init: kernels.KernelInitializer = kernels.linen,
 ) -> Layer:
     """A depthwise convolution, a dense layer over the channels, and an activation.
 
@@ -174,7 +174,7 @@ def separable_conv(
         dilation: Likewise.
         use_bias: Whether there is a bias, at the end.
         activation: A function of arrays, or None.
-        scheme: How both kernels start.
+        init: How both kernels start.
 
     Returns:
         A `Layer` with `SeparableConvParams`.
@@ -191,11 +191,11 @@ def separable_conv(
     multiplier = positive("multiplier", multiplier)
     stride, extent = _stride_and_extent(size, strides, dilation)
 
-    def init(key, shape):
+    def init_params(key, shape):
         deep = _channels(shape, size) * multiplier
         key_d, key_p = jax.random.split(key)
-        depthwise, _ = scheme(key_d, (*size, 1, deep))
-        pointwise, bias = scheme(key_p, (deep, filters))
+        depthwise, _ = init(key_d, (*size, 1, deep))
+        pointwise, bias = init(key_p, (deep, filters))
         return SeparableConvParams(depthwise, pointwise, bias if use_bias else None)
 
     run = partial(
@@ -205,7 +205,7 @@ def separable_conv(
         dilation=dilation,
     )
     return Layer(
-        init,
+        init_params,
         partial(_apply, run, activation),
         len(size),
         name=f"separable_conv {by(size)}, {filters}{_said(stride, dilation)}",
@@ -225,7 +225,7 @@ def conv_transpose(
     output_padding: Sizes | None = None,
     use_bias: bool = True,
     activation: Activation | None = jax.nn.relu,
-    scheme: kernels.KernelScheme = kernels.linen,
+    init: kernels.KernelInitializer = kernels.linen,
 ) -> Layer:
     """A transposed convolution and its activation, as a layer.
 
@@ -239,7 +239,7 @@ def conv_transpose(
         output_padding: Likewise.
         use_bias: Whether there is a bias.
         activation: A function of arrays, or None.
-        scheme: How the kernel starts.
+        init: How the kernel starts.
 
     Returns:
         A `Layer` with `ConvParams`.
@@ -265,7 +265,7 @@ def conv_transpose(
     }
 
     return Layer(
-        partial(_init, size, filters, groups, use_bias, scheme),
+        partial(_init, size, filters, groups, use_bias, init),
         partial(_apply, partial(convolutional.conv_transpose, **options), activation),
         len(size),
         name=f"conv_transpose {by(size)}, {filters}{_said(stride, dilation, groups)}",
@@ -279,7 +279,7 @@ def dense(
     *,
     use_bias: bool = True,
     activation: Activation | None = jax.nn.relu,
-    scheme: kernels.KernelScheme = kernels.linen,
+    init: kernels.KernelInitializer = kernels.linen,
 ) -> Layer:
     """A dense layer over the last axis, and its activation.
 
@@ -289,7 +289,7 @@ def dense(
         features: How many come out.
         use_bias: Whether there is a b.
         activation: A function of arrays, or None, as in the last layer of a network.
-        scheme: How W starts.
+        init: How W starts.
 
     Returns:
         A `Layer` with `DenseParams`.
@@ -303,8 +303,8 @@ def dense(
     """
     features = positive("features", features)
 
-    def init(key, shape):
-        w, b = scheme(key, (shape[-1], features))
+    def init_params(key, shape):
+        w, b = init(key, (shape[-1], features))
         return DenseParams(w, b if use_bias else None)
 
     def window(shape):
@@ -312,14 +312,14 @@ def dense(
         return Window(one, one) if one else None  # a vector it sees as a whole
 
     return Layer(
-        init,
+        init_params,
         partial(_apply, convolutional.dense, activation),
         name=f"dense {features}",
         window=window,
     )
 
 
-def _init(size, filters, groups, use_bias, scheme, key, shape):
+def _init(size, filters, groups, use_bias, init, key, shape):
     """The parameters of a convolution for examples of this shape."""
     inputs = _channels(shape, size)
     if inputs % groups or filters % groups:
@@ -327,7 +327,7 @@ def _init(size, filters, groups, use_bias, scheme, key, shape):
             f"expected groups that divide the {inputs} channels and the {filters} "
             f"filters; got {groups}"
         )
-    kernel, bias = scheme(key, (*size, inputs // groups, filters))
+    kernel, bias = init(key, (*size, inputs // groups, filters))
     return ConvParams(kernel, bias if use_bias else None)
 
 

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from nets import initializers
 from nets.linear import add_bias, wide
-from nets.tracing.tags import candidate, gate
+from nets.tracing.tags import tag_candidate, tag_gate
 from nets.types import Cell, factory, whole
 
 
@@ -96,10 +96,10 @@ def antisymmetric_rnn(
         x = add_bias(*wide(from_x, params.b))
         if gated:
             x, x_z = jnp.split(x, 2, axis=-1)
-            z = gate(jax.nn.sigmoid(x_z + r), "update")
-            h = h + step_size * z * candidate(jnp.tanh(x + r))
+            z = tag_gate(jax.nn.sigmoid(x_z + r), "update")
+            h = h + step_size * z * tag_candidate(jnp.tanh(x + r))
         else:
-            h = h + step_size * candidate(jnp.tanh(x + r))
+            h = h + step_size * tag_candidate(jnp.tanh(x + r))
         h = h.astype(state.hidden.dtype)
         return AntisymmetricRNNState(h), h.astype(from_h.dtype)
 

@@ -8,11 +8,12 @@ from jaxtyping import Array, Float
 
 from nets import initializers
 from nets.cells.convolutional import draw_kernels, look_around, zero_images
+from nets.cells.gru import check_form
 from nets.convolutional.convolution import ConvParams, conv
 from nets.convolutional.geometry import Sizes, per_axis, window
 from nets.convolutional.padding import Padding
 from nets.linear import add_bias, wide
-from nets.tracing.tags import candidate, gate
+from nets.tracing.tags import tag_candidate, tag_gate
 from nets.types import Cell, factory, whole
 
 
@@ -43,7 +44,7 @@ def conv_gru(
     padding: Padding = "same",
     dilation: Sizes = 1,
     reset_after: bool = False,
-    scheme: initializers.Scheme = initializers.orthogonal,
+    init: initializers.Initializer = initializers.orthogonal,
 ) -> Cell:
     """The gated recurrent unit of images: convolutions in place of products.
 
@@ -66,7 +67,7 @@ def conv_gru(
         reset_after: Whether r acts after the convolution with W_hn, or before it, as in
             the paper: there n sees what r saw, and the view grows twice as far in each
             step.
-        scheme: Initializer of the kernels, of `nets.initializers`.
+        init: Initializer of the kernels, of `nets.initializers`.
 
     Returns:
         A `Cell` with `ConvGRUParams` and `ConvGRUState`, whose output is h. It reads
@@ -98,9 +99,9 @@ def conv_gru(
     def read(params, x):
         return conv(ConvParams(params.w_i, params.b), x, **options)
 
-    def init(key, inputs, features):
+    def init_params(key, inputs, features):
         w_i, w_h, b_i, b_h = draw_kernels(
-            scheme, key, inputs, features, "rzn", size, recurrent_size
+            init, key, inputs, features, "rzn", size, recurrent_size
         )
         if not reset_after:
             return ConvGRUParams(w_i, w_h, b_i + b_h, b_hn=None)
@@ -108,7 +109,7 @@ def conv_gru(
         return ConvGRUParams(w_i, w_h, b_i + jnp.pad(b_hrz, (0, features)), b_hn)
 
     def initial_state(params, x):
-        _check_form(params, reset_after)
+        check_form("conv_gru", params, reset_after)
         return ConvGRUState(wide(zero_images(x, params.w_i, params.w_h, **options)))
 
     def step_reset_after(params, state, x, drop=whole):
@@ -116,9 +117,9 @@ def conv_gru(
         from_h = look_around(params.w_h, drop(state.hidden).astype(from_x.dtype))
         x_r, x_z, x_n = jnp.split(wide(from_x), 3, axis=-1)
         h_r, h_z, h_n = jnp.split(wide(from_h), 3, axis=-1)
-        r = gate(jax.nn.sigmoid(x_r + h_r), "reset")
-        z = gate(jax.nn.sigmoid(x_z + h_z), "update", keeps=True)
-        n = candidate(jnp.tanh(x_n + r * add_bias(*wide(h_n, params.b_hn))))
+        r = tag_gate(jax.nn.sigmoid(x_r + h_r), "reset")
+        z = tag_gate(jax.nn.sigmoid(x_z + h_z), "update", retains=True)
+        n = tag_candidate(jnp.tanh(x_n + r * add_bias(*wide(h_n, params.b_hn))))
         return _blend(z, n, state.hidden, from_h.dtype)
 
     def step_reset_before(params, state, x, drop=whole):
@@ -127,23 +128,14 @@ def conv_gru(
         x_r, x_z, x_n = jnp.split(wide(from_x), 3, axis=-1)
         from_h = look_around(w_hrz, seen.astype(from_x.dtype))
         h_r, h_z = jnp.split(wide(from_h), 2, axis=-1)
-        r = gate(jax.nn.sigmoid(x_r + h_r), "reset")
-        z = gate(jax.nn.sigmoid(x_z + h_z), "update", keeps=True)
+        r = tag_gate(jax.nn.sigmoid(x_r + h_r), "reset")
+        z = tag_gate(jax.nn.sigmoid(x_z + h_z), "update", retains=True)
         from_h = look_around(w_hn, (r * wide(seen)).astype(from_x.dtype))
-        n = candidate(jnp.tanh(x_n + wide(from_h)))
+        n = tag_candidate(jnp.tanh(x_n + wide(from_h)))
         return _blend(z, n, state.hidden, from_h.dtype)
 
     step = step_reset_after if reset_after else step_reset_before
-    return Cell(init, initial_state, step, space=axes)
-
-
-def _check_form(params, reset_after):
-    """Refuse parameters that the other form of the cell has."""
-    if (params.b_hn is not None) != reset_after:
-        raise ValueError(
-            f"expected parameters of conv_gru(reset_after={reset_after}); got those of "
-            "the other form: only reset_after=True has b_hn"
-        )
+    return Cell(init_params, initial_state, step, spatial_dims=axes)
 
 
 def _blend(z, n, hidden, dtype):

@@ -13,7 +13,7 @@ from nets.convolutional.convolution import ConvParams, conv
 from nets.convolutional.geometry import Sizes, per_axis, window
 from nets.convolutional.padding import Padding
 from nets.linear import wide
-from nets.tracing.tags import candidate, gate
+from nets.tracing.tags import tag_candidate, tag_gate
 from nets.types import Cell, factory, whole
 
 
@@ -44,7 +44,7 @@ def conv_lstm(
     padding: Padding = "same",
     dilation: Sizes = 1,
     forget_bias: float | None = None,
-    scheme: initializers.Scheme = initializers.orthogonal,
+    init: initializers.Initializer = initializers.orthogonal,
 ) -> Cell:
     """The long short-term memory of images: convolutions in place of products.
 
@@ -66,7 +66,7 @@ def conv_lstm(
         padding: Likewise of W_i.
         dilation: Likewise of W_i.
         forget_bias: What f's bias starts at, by default what the scheme says.
-        scheme: How the parameters start, of `nets.initializers`: a kernel as a matrix
+        init: How the parameters start, of `nets.initializers`: a kernel as a matrix
             that reads all that its window shows.
 
     Returns:
@@ -100,9 +100,9 @@ def conv_lstm(
     }
     read, look_around = partial(conv, **options), partial(conv, padding="same")
 
-    def init(key, inputs, features):
+    def init_params(key, inputs, features):
         w_i, w_h, b_i, b_h = draw_kernels(
-            scheme, key, inputs, features, "ifgo", size, recurrent_size
+            init, key, inputs, features, "ifgo", size, recurrent_size
         )
         b = b_i + b_h
         if forget_bias is not None:
@@ -119,12 +119,12 @@ def conv_lstm(
         seen = read(ConvParams(params.w_i, params.b), x)
         gates = seen + look_around(ConvParams(params.w_h, None), drop(state.hidden))
         i, f, g, o = jnp.split(wide(gates), 4, axis=-1)
-        i = gate(jax.nn.sigmoid(i), "input")
-        f = gate(jax.nn.sigmoid(f), "forget", keeps=True)
-        o = gate(jax.nn.sigmoid(o), "output")
-        c = f * wide(state.cell) + i * candidate(jnp.tanh(g))
+        i = tag_gate(jax.nn.sigmoid(i), "input")
+        f = tag_gate(jax.nn.sigmoid(f), "forget", retains=True)
+        o = tag_gate(jax.nn.sigmoid(o), "output")
+        c = f * wide(state.cell) + i * tag_candidate(jnp.tanh(g))
         c = c.astype(state.cell.dtype)
         h = (o * jnp.tanh(wide(c))).astype(gates.dtype)
         return ConvLSTMState(hidden=h, cell=c), h
 
-    return Cell(init, initial_state, step, space=axes)
+    return Cell(init_params, initial_state, step, spatial_dims=axes)

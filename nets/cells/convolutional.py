@@ -11,12 +11,12 @@ from jaxtyping import Array, Float, Shaped
 
 from nets.convolutional.convolution import ConvParams, conv
 from nets.convolutional.geometry import by
-from nets.initializers.weights import Scheme, Weights
+from nets.initializers.weights import Initializer, Weights
 from nets.types import KeyArray
 
 
 def draw_kernels(
-    scheme: Scheme,
+    init: Initializer,
     key: KeyArray,
     inputs: int,
     features: int,
@@ -40,11 +40,11 @@ def draw_kernels(
     draws narrower. Linen's and Haiku's ConvLSTM draw w_h as w_i, by its own fan-in.
 
     Args:
-        scheme: Of `nets.initializers`.
+        init: Of `nets.initializers`.
         key: A key of `jax.random.key`.
         inputs: Channels of the input.
         features: Channels of the hidden state.
-        gates: A letter a gate, as in `Scheme`.
+        gates: A letter a gate, as in `Initializer`.
         size: Of the input's kernel.
         recurrent_size: Of the hidden state's.
 
@@ -60,7 +60,7 @@ def draw_kernels(
         ((3, 3, 2, 32), (3, 3, 8, 32), (32,))
     """
     rows, hidden = math.prod(size) * inputs, math.prod(recurrent_size) * features
-    weights = scheme(key, rows, features, gates, hidden=hidden)
+    weights = init(key, rows, features, gates, hidden=hidden)
     w_h = weights.w_h.reshape(*recurrent_size, features, -1)
     middle = [(k - 1) // 2 for k in recurrent_size]
     return weights._replace(

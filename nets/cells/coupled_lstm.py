@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from nets import initializers
 from nets.linear import add_bias, wide
-from nets.tracing.tags import candidate, gate
+from nets.tracing.tags import tag_candidate, tag_gate
 from nets.types import Cell, factory, whole
 
 
@@ -28,7 +28,7 @@ class CoupledLSTMState(NamedTuple):
 
 
 @factory
-def coupled_lstm(scheme: initializers.Scheme = initializers.orthogonal) -> Cell:
+def coupled_lstm(init: initializers.Initializer = initializers.orthogonal) -> Cell:
     """The long short-term memory with coupled input and forget gates (CIFG).
 
         f, g, o = split(W_i x + W_h h + b)
@@ -39,7 +39,7 @@ def coupled_lstm(scheme: initializers.Scheme = initializers.orthogonal) -> Cell:
     tanh; but keeping the gradient along c means to write nothing, as in a GRU.
 
     Args:
-        scheme: How the parameters start, of `nets.initializers`.
+        init: How the parameters start, of `nets.initializers`.
 
     Returns:
         A `Cell` with `CoupledLSTMParams` and `CoupledLSTMState`, whose output is h.
@@ -57,8 +57,8 @@ def coupled_lstm(scheme: initializers.Scheme = initializers.orthogonal) -> Cell:
         https://arxiv.org/abs/1503.04069
     """
 
-    def init(key, inputs, features):
-        w_i, w_h, b_i, b_h = scheme(key, inputs, features, "fgo")
+    def init_params(key, inputs, features):
+        w_i, w_h, b_i, b_h = init(key, inputs, features, "fgo")
         return CoupledLSTMParams(w_i, w_h, b=b_i + b_h)
 
     def initial_state(params, x):
@@ -71,12 +71,12 @@ def coupled_lstm(scheme: initializers.Scheme = initializers.orthogonal) -> Cell:
         gates = add_bias(*wide(read, params.b))
         f, g, o = jnp.split(gates, 3, axis=-1)
         # sigmoid(-f) is 1 - sigmoid(f), without its loss of digits where f is large.
-        i = gate(jax.nn.sigmoid(-f), "input")
-        f = gate(jax.nn.sigmoid(f), "forget", keeps=True)
-        o = gate(jax.nn.sigmoid(o), "output")
-        c = f * wide(state.cell) + i * candidate(jnp.tanh(g))
+        i = tag_gate(jax.nn.sigmoid(-f), "input")
+        f = tag_gate(jax.nn.sigmoid(f), "forget", retains=True)
+        o = tag_gate(jax.nn.sigmoid(o), "output")
+        c = f * wide(state.cell) + i * tag_candidate(jnp.tanh(g))
         c = c.astype(state.cell.dtype)
         h = (o * jnp.tanh(wide(c))).astype(read.dtype)
         return CoupledLSTMState(hidden=h, cell=c), h
 
-    return Cell(init, initial_state, step)
+    return Cell(init_params, initial_state, step)

@@ -29,7 +29,7 @@ class ElmanState(NamedTuple):
 @factory
 def elman(
     activation: Callable[[jax.Array], jax.Array] = jnp.tanh,
-    scheme: initializers.Scheme = initializers.orthogonal,
+    init: initializers.Initializer = initializers.orthogonal,
 ) -> Cell:
     """The simple recurrent network, whose state is its output.
 
@@ -40,7 +40,7 @@ def elman(
 
     Args:
         activation: Applied to each unit. tanh, or `jax.nn.relu`.
-        scheme: How the parameters start, of `nets.initializers`.
+        init: How the parameters start, of `nets.initializers`.
 
     Returns:
         A `Cell` with `ElmanParams` and `ElmanState`.
@@ -58,8 +58,8 @@ def elman(
         https://doi.org/10.1207/s15516709cog1402_1
     """
 
-    def init(key, inputs, features):
-        w_i, w_h, b_i, b_h = scheme(key, inputs, features, "n")
+    def init_params(key, inputs, features):
+        w_i, w_h, b_i, b_h = init(key, inputs, features, "n")
         return ElmanParams(w_i, w_h, b=b_i + b_h)
 
     def initial_state(params, x):
@@ -73,4 +73,4 @@ def elman(
         h = activation(add_bias(z + seen @ w_h, b)).astype(state.hidden.dtype)
         return ElmanState(h), h.astype(dtype)
 
-    return Cell(init, initial_state, step)
+    return Cell(init_params, initial_state, step)

@@ -1,6 +1,6 @@
 """The gated recurrent unit."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from nets import initializers
 from nets.linear import add_bias, wide
-from nets.tracing.tags import candidate, gate
+from nets.tracing.tags import tag_candidate, tag_gate
 from nets.types import Cell, factory, whole
 
 
@@ -34,7 +34,7 @@ class GRUState(NamedTuple):
 @factory
 def gru(
     reset_after: bool = True,
-    scheme: initializers.Scheme = initializers.orthogonal,
+    init: initializers.Initializer = initializers.orthogonal,
 ) -> Cell:
     """The gated recurrent unit: two gates, and no state but its output.
 
@@ -49,7 +49,7 @@ def gru(
     Args:
         reset_after: Whether r acts after the product with W_hn, as in PyTorch, cuDNN
             and Linen, or before it, as in the paper.
-        scheme: How the parameters start, of `nets.initializers`.
+        init: How the parameters start, of `nets.initializers`.
 
     Returns:
         A `Cell` with `GRUParams` and `GRUState`.
@@ -67,8 +67,8 @@ def gru(
         statistical machine translation, https://arxiv.org/abs/1406.1078
     """
 
-    def init(key, inputs, features):
-        w_i, w_h, b_i, b_h = scheme(key, inputs, features, "rzn")
+    def init_params(key, inputs, features):
+        w_i, w_h, b_i, b_h = init(key, inputs, features, "rzn")
         if not reset_after:
             return GRUParams(w_i, w_h, b_i + b_h, b_hn=None)
         b_hr, b_hz, b_hn = jnp.split(b_h, 3)
@@ -76,11 +76,7 @@ def gru(
         return GRUParams(w_i, w_h, b, b_hn)
 
     def initial_state(params, x):
-        if (params.b_hn is not None) != reset_after:
-            raise ValueError(
-                f"expected parameters of gru(reset_after={reset_after}); got those of "
-                "the other form: only reset_after=True has b_hn"
-            )
+        check_form("gru", params, reset_after)
         return GRUState(wide(initializers.zero_state(x, params.w_i, params.w_h)))
 
     def step_reset_after(params, state, x, drop=whole):
@@ -90,9 +86,9 @@ def gru(
         gates = add_bias(*wide(gates, params.b))
         x_r, x_z, x_n = jnp.split(gates, 3, axis=-1)
         h_r, h_z, h_n = jnp.split(h_gates, 3, axis=-1)
-        r = gate(jax.nn.sigmoid(x_r + h_r), "reset")
-        z = gate(jax.nn.sigmoid(x_z + h_z), "update", keeps=True)
-        n = candidate(jnp.tanh(x_n + r * add_bias(*wide(h_n, params.b_hn))))
+        r = tag_gate(jax.nn.sigmoid(x_r + h_r), "reset")
+        z = tag_gate(jax.nn.sigmoid(x_z + h_z), "update", retains=True)
+        n = tag_candidate(jnp.tanh(x_n + r * add_bias(*wide(h_n, params.b_hn))))
         h = ((1 - z) * n + z * h).astype(state.hidden.dtype)
         return GRUState(h), h.astype(from_h.dtype)
 
@@ -101,12 +97,21 @@ def gru(
         w_hr, w_hz, w_hn = jnp.split(params.w_h, 3, axis=-1)
         x_r, x_z, x_n = jnp.split(add_bias(*wide(from_x, params.b)), 3, axis=-1)
         read = seen.astype(from_x.dtype)
-        r = gate(jax.nn.sigmoid(x_r + wide(read @ w_hr)), "reset")
-        z = gate(jax.nn.sigmoid(x_z + wide(read @ w_hz)), "update", keeps=True)
+        r = tag_gate(jax.nn.sigmoid(x_r + wide(read @ w_hr)), "reset")
+        z = tag_gate(jax.nn.sigmoid(x_z + wide(read @ w_hz)), "update", retains=True)
         from_h = (r * wide(seen)).astype(from_x.dtype) @ w_hn
-        n = candidate(jnp.tanh(x_n + wide(from_h)))
+        n = tag_candidate(jnp.tanh(x_n + wide(from_h)))
         h = ((1 - z) * n + z * wide(state.hidden)).astype(state.hidden.dtype)
         return GRUState(h), h.astype(from_h.dtype)
 
     step = step_reset_after if reset_after else step_reset_before
-    return Cell(init, initial_state, step)
+    return Cell(init_params, initial_state, step)
+
+
+def check_form(name: str, params: Any, reset_after: bool) -> None:
+    """Refuse parameters of the other form of a cell, a `gru` or a `conv_gru`."""
+    if (params.b_hn is not None) != reset_after:
+        raise ValueError(
+            f"expected parameters of {name}(reset_after={reset_after}); got those of "
+            "the other form: only reset_after=True has b_hn"
+        )

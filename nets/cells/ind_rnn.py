@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
-from nets.linear import add_bias, weigh, wide
+from nets.linear import add_bias, scale_features, wide
 from nets.types import Cell, factory, whole
 
 
@@ -29,7 +29,7 @@ class IndRNNState(NamedTuple):
 @factory
 def ind_rnn(
     activation: Callable[[jax.Array], jax.Array] = jax.nn.relu,
-    scheme: initializers.Scheme = initializers.orthogonal,
+    init: initializers.Initializer = initializers.orthogonal,
 ) -> Cell:
     """The independently recurrent network: `elman` with a diagonal W_h.
 
@@ -41,7 +41,7 @@ def ind_rnn(
 
     Args:
         activation: Applied to each unit. `jax.nn.relu`, or tanh.
-        scheme: How w_i and b start, of `nets.initializers`. w_h starts uniform over
+        init: How w_i and b start, of `nets.initializers`. w_h starts uniform over
             [0, 1], as in the authors' code: with memories of all lengths.
 
     Returns:
@@ -60,9 +60,9 @@ def ind_rnn(
         longer and deeper RNN, https://arxiv.org/abs/1803.04831
     """
 
-    def init(key, inputs, features):
+    def init_params(key, inputs, features):
         key, key_h = jax.random.split(key)
-        w_i, _, b_i, b_h = scheme(key, inputs, features, "n")
+        w_i, _, b_i, b_h = init(key, inputs, features, "n")
         return IndRNNParams(w_i, jax.random.uniform(key_h, (features,)), b=b_i + b_h)
 
     def initial_state(params, x):
@@ -71,9 +71,9 @@ def ind_rnn(
 
     def step(params, state, x, drop=whole):
         from_x = x @ params.w_i
-        recurrent = weigh(*wide(drop(state.hidden), params.w_h))
+        recurrent = scale_features(*wide(drop(state.hidden), params.w_h))
         h = activation(add_bias(*wide(wide(from_x) + recurrent, params.b)))
         dtype = jnp.result_type(from_x, params.w_h)
         return IndRNNState(h.astype(state.hidden.dtype)), h.astype(dtype)
 
-    return Cell(init, initial_state, step)
+    return Cell(init_params, initial_state, step)

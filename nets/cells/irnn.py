@@ -8,7 +8,7 @@ from nets.types import Cell, factory
 
 
 @factory
-def irnn(scheme: initializers.Scheme = initializers.irnn) -> Cell:
+def irnn(init: initializers.Initializer = initializers.irnn) -> Cell:
     """`elman` with ReLUs, whose recurrent matrix starts as the identity.
 
         h' = relu(W_i x + W_h h + b),    W_h = I and b = 0 at the start
@@ -17,7 +17,7 @@ def irnn(scheme: initializers.Scheme = initializers.irnn) -> Cell:
     at all where it is off; nothing but the start keeps it so.
 
     Args:
-        scheme: How the parameters start, of `nets.initializers`.
+        init: How the parameters start, of `nets.initializers`.
 
     Returns:
         A `Cell` with `ElmanParams` and `ElmanState`.
@@ -36,4 +36,4 @@ def irnn(scheme: initializers.Scheme = initializers.irnn) -> Cell:
         Le, Jaitly and Hinton 2015, A simple way to initialize recurrent networks of
         rectified linear units, https://arxiv.org/abs/1504.00941
     """
-    return elman(jax.nn.relu, scheme)
+    return elman(jax.nn.relu, init)

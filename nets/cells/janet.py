@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from nets import initializers
 from nets.linear import add_bias, wide
-from nets.tracing.tags import candidate, gate
+from nets.tracing.tags import tag_candidate, tag_gate
 from nets.types import Cell, factory, whole
 
 
@@ -31,7 +31,7 @@ class JANETState(NamedTuple):
 
 @factory
 def janet(
-    beta: float = 1.0, scheme: initializers.Scheme = initializers.orthogonal
+    beta: float = 1.0, init: initializers.Initializer = initializers.orthogonal
 ) -> Cell:
     """The long short-term memory with nothing but its forget gate.
 
@@ -45,7 +45,7 @@ def janet(
     Args:
         beta: By how much the gate's pre-activation is lowered where it decides what is
             written.
-        scheme: How the parameters start, of `nets.initializers`. The paper starts f's
+        init: How the parameters start, of `nets.initializers`. The paper starts f's
             bias as in chrono initialisation.
 
     Returns:
@@ -65,8 +65,8 @@ def janet(
     """
     beta = float(beta)  # NumPy's would change dtypes
 
-    def init(key, inputs, features):
-        w_i, w_h, b_i, b_h = scheme(key, inputs, features, "fn")
+    def init_params(key, inputs, features):
+        w_i, w_h, b_i, b_h = init(key, inputs, features, "fn")
         return JANETParams(w_i, w_h, b=b_i + b_h)
 
     def initial_state(params, x):
@@ -78,10 +78,10 @@ def janet(
         gates = add_bias(*wide(read, params.b))
         f, n = jnp.split(gates, 2, axis=-1)
         # sigmoid(beta - f) is 1 - sigmoid(f - beta), without its loss of digits.
-        i = gate(jax.nn.sigmoid(beta - f), "input")
-        f = gate(jax.nn.sigmoid(f), "forget", keeps=True)
-        h = f * wide(state.hidden) + i * candidate(jnp.tanh(n))
+        i = tag_gate(jax.nn.sigmoid(beta - f), "input")
+        f = tag_gate(jax.nn.sigmoid(f), "forget", retains=True)
+        h = f * wide(state.hidden) + i * tag_candidate(jnp.tanh(n))
         h = h.astype(state.hidden.dtype)
         return JANETState(h), h.astype(read.dtype)
 
-    return Cell(init, initial_state, step)
+    return Cell(init_params, initial_state, step)

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from nets import initializers
 from nets.linear import add_bias, layer_norm, wide
-from nets.tracing.tags import candidate, gate
+from nets.tracing.tags import tag_candidate, tag_gate
 from nets.types import Cell, factory, whole
 
 
@@ -33,7 +33,7 @@ class LayerNormGRUState(NamedTuple):
 
 
 @factory
-def layer_norm_gru(scheme: initializers.Scheme = initializers.orthogonal) -> Cell:
+def layer_norm_gru(init: initializers.Initializer = initializers.orthogonal) -> Cell:
     """The gated recurrent unit with layer normalisation of what its gates read.
 
         LN(a) = (a - mean(a)) / sqrt(var(a) + 1e-5)
@@ -49,7 +49,7 @@ def layer_norm_gru(scheme: initializers.Scheme = initializers.orthogonal) -> Cel
     product. z keeps the old state, as in `gru` (in the paper it admits the new one).
 
     Args:
-        scheme: How the parameters start, of `nets.initializers`. Scales start at 1.
+        init: How the parameters start, of `nets.initializers`. Scales start at 1.
 
     Returns:
         A `Cell` with `LayerNormGRUParams` and `LayerNormGRUState`.
@@ -67,8 +67,8 @@ def layer_norm_gru(scheme: initializers.Scheme = initializers.orthogonal) -> Cel
         https://arxiv.org/abs/1607.06450
     """
 
-    def init(key, inputs, features):
-        w_i, w_h, b_i, b_h = scheme(key, inputs, features, "rzn")
+    def init_params(key, inputs, features):
+        w_i, w_h, b_i, b_h = init(key, inputs, features, "rzn")
         b_hr, b_hz, b_hn = jnp.split(b_h, 3)
         b = b_i + jnp.concatenate([b_hr, b_hz, jnp.zeros(features)])
         scale_i, scale_h = jnp.ones_like(b), jnp.ones_like(b)
@@ -86,13 +86,13 @@ def layer_norm_gru(scheme: initializers.Scheme = initializers.orthogonal) -> Cel
         h_gates = _normalise(h_gates, params.scale_h)
         x_r, x_z, x_n = jnp.split(add_bias(*wide(x_gates, params.b)), 3, axis=-1)
         h_r, h_z, h_n = jnp.split(h_gates, 3, axis=-1)
-        r = gate(jax.nn.sigmoid(x_r + h_r), "reset")
-        z = gate(jax.nn.sigmoid(x_z + h_z), "update", keeps=True)
-        n = candidate(jnp.tanh(x_n + r * add_bias(*wide(h_n, params.b_hn))))
+        r = tag_gate(jax.nn.sigmoid(x_r + h_r), "reset")
+        z = tag_gate(jax.nn.sigmoid(x_z + h_z), "update", retains=True)
+        n = tag_candidate(jnp.tanh(x_n + r * add_bias(*wide(h_n, params.b_hn))))
         h = ((1 - z) * n + z * h).astype(state.hidden.dtype)
         return LayerNormGRUState(h), h.astype(from_h.dtype)
 
-    return Cell(init, initial_state, step)
+    return Cell(init_params, initial_state, step)
 
 
 def _normalise(gates, scale):

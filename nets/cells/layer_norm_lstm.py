@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from nets import initializers
 from nets.linear import layer_norm, wide
-from nets.tracing.tags import candidate, gate
+from nets.tracing.tags import tag_candidate, tag_gate
 from nets.types import Cell, factory, whole
 
 
@@ -36,7 +36,7 @@ class LayerNormLSTMState(NamedTuple):
 
 
 @factory
-def layer_norm_lstm(scheme: initializers.Scheme = initializers.orthogonal) -> Cell:
+def layer_norm_lstm(init: initializers.Initializer = initializers.orthogonal) -> Cell:
     """The long short-term memory with layer normalisation of what its gates read.
 
         LN(a) = (a - mean(a)) / sqrt(var(a) + 1e-5)
@@ -53,7 +53,7 @@ def layer_norm_lstm(scheme: initializers.Scheme = initializers.orthogonal) -> Ce
     one of each LN and b, are only ever seen as their sum: here they are one, b.
 
     Args:
-        scheme: How the parameters start, of `nets.initializers`. Scales start at 1.
+        init: How the parameters start, of `nets.initializers`. Scales start at 1.
 
     Returns:
         A `Cell` with `LayerNormLSTMParams` and `LayerNormLSTMState`, whose output is h.
@@ -71,8 +71,8 @@ def layer_norm_lstm(scheme: initializers.Scheme = initializers.orthogonal) -> Ce
         https://arxiv.org/abs/1607.06450
     """
 
-    def init(key, inputs, features):
-        w_i, w_h, b_i, b_h = scheme(key, inputs, features, "ifgo")
+    def init_params(key, inputs, features):
+        w_i, w_h, b_i, b_h = init(key, inputs, features, "ifgo")
         scale_i, scale_h = jnp.ones_like(b_i), jnp.ones_like(b_h)
         scale_c, b_c = jnp.ones(features), jnp.zeros(features)
         return LayerNormLSTMParams(w_i, w_h, b_i + b_h, scale_i, scale_h, scale_c, b_c)
@@ -87,13 +87,13 @@ def layer_norm_lstm(scheme: initializers.Scheme = initializers.orthogonal) -> Ce
         from_x = layer_norm(wide(from_x), params.scale_i, params.b)
         from_h = layer_norm(wide(from_h), params.scale_h)
         i, f, g, o = jnp.split(from_x + from_h, 4, axis=-1)
-        i = gate(jax.nn.sigmoid(i), "input")
-        f = gate(jax.nn.sigmoid(f), "forget", keeps=True)
-        o = gate(jax.nn.sigmoid(o), "output")
-        c = f * wide(state.cell) + i * candidate(jnp.tanh(g))
+        i = tag_gate(jax.nn.sigmoid(i), "input")
+        f = tag_gate(jax.nn.sigmoid(f), "forget", retains=True)
+        o = tag_gate(jax.nn.sigmoid(o), "output")
+        c = f * wide(state.cell) + i * tag_candidate(jnp.tanh(g))
         c = c.astype(state.cell.dtype)
         shown = layer_norm(wide(c), params.scale_c, params.b_c)
         h = (o * jnp.tanh(shown)).astype(dtype)
         return LayerNormLSTMState(hidden=h, cell=c), h
 
-    return Cell(init, initial_state, step)
+    return Cell(init_params, initial_state, step)

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from nets import initializers
 from nets.linear import add_bias, wide
-from nets.tracing.tags import candidate, gate
+from nets.tracing.tags import tag_candidate, tag_gate
 from nets.types import Cell, factory, whole
 
 
@@ -91,14 +91,14 @@ def lem(dt: float = 1.0) -> Cell:
         gates = add_bias(*wide(from_x, params.b))
         x_r, x_s, x_m, x_n = jnp.split(gates, 4, axis=-1)
         h_r, h_s, h_m = jnp.split(wide(from_h), 3, axis=-1)
-        r = dt * gate(jax.nn.sigmoid(x_r + h_r), "memory step")
-        s = dt * gate(jax.nn.sigmoid(x_s + h_s), "hidden step")
-        keep_m = gate(1 - r, "memory keep", keeps=True)
-        keep_h = gate(1 - s, "hidden keep", keeps=True)
-        m = keep_m * m + r * candidate(jnp.tanh(x_m + h_m))
+        r = dt * tag_gate(jax.nn.sigmoid(x_r + h_r), "memory step")
+        s = dt * tag_gate(jax.nn.sigmoid(x_s + h_s), "hidden step")
+        keep_m = tag_gate(1 - r, "memory keep", retains=True)
+        keep_h = tag_gate(1 - s, "hidden keep", retains=True)
+        m = keep_m * m + r * tag_candidate(jnp.tanh(x_m + h_m))
         m = m.astype(state.memory.dtype)
         from_m = m.astype(from_x.dtype) @ params.w_m
-        h = keep_h * h + s * candidate(jnp.tanh(x_n + wide(from_m)))
+        h = keep_h * h + s * tag_candidate(jnp.tanh(x_n + wide(from_m)))
         h = h.astype(state.hidden.dtype)
         return LEMState(hidden=h, memory=m), h.astype(from_h.dtype)
 

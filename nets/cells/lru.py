@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
 from nets import initializers
-from nets.linear import weigh, wide
+from nets.linear import scale_features, wide
 from nets.linear_recurrence import linear_cell
 from nets.types import Cell, factory
 
@@ -113,7 +113,9 @@ def lru(r_min: float = 0.0, r_max: float = 1.0, max_phase: float = 2 * math.pi) 
             eigenvalues, (len(xs), *[1] * (xs.ndim - 2), len(eigenvalues))
         )
         gain = jnp.exp(p.gamma)
-        b = jax.lax.complex(weigh(xs @ p.b_re, gain), weigh(xs @ p.b_im, gain))
+        b = jax.lax.complex(
+            scale_features(xs @ p.b_re, gain), scale_features(xs @ p.b_im, gain)
+        )
         return LRUState(a), LRUState(b)
 
     def read(params, state, x):

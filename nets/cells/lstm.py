@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from nets import initializers
 from nets.linear import add_bias, wide
-from nets.tracing.tags import candidate, gate
+from nets.tracing.tags import tag_candidate, tag_gate
 from nets.types import Cell, factory, whole
 
 
@@ -30,7 +30,7 @@ class LSTMState(NamedTuple):
 @factory
 def lstm(
     forget_bias: float | None = None,
-    scheme: initializers.Scheme = initializers.orthogonal,
+    init: initializers.Initializer = initializers.orthogonal,
 ) -> Cell:
     """The long short-term memory, with a forget gate and without peepholes.
 
@@ -44,7 +44,7 @@ def lstm(
         forget_bias: What f's bias starts at, by default what the scheme says: 1 in
             `orthogonal`, as Jozefowicz et al. advise, which starts the gate near
             sigmoid(1) = 0.73. It is a starting value of `b`, not added in each step.
-        scheme: How the parameters start, of `nets.initializers`.
+        init: How the parameters start, of `nets.initializers`.
 
     Returns:
         A `Cell` with `LSTMParams` and `LSTMState`, whose output is h.
@@ -66,8 +66,8 @@ def lstm(
         network architectures, ICML.
     """
 
-    def init(key, inputs, features):
-        w_i, w_h, b_i, b_h = scheme(key, inputs, features, "ifgo")
+    def init_params(key, inputs, features):
+        w_i, w_h, b_i, b_h = init(key, inputs, features, "ifgo")
         b = b_i + b_h
         if forget_bias is not None:
             b = initializers.set_gate(b, "ifgo", "f", forget_bias)
@@ -82,12 +82,12 @@ def lstm(
         read = x @ params.w_i + h @ params.w_h
         gates = add_bias(*wide(read, params.b))
         i, f, g, o = jnp.split(gates, 4, axis=-1)
-        i = gate(jax.nn.sigmoid(i), "input")
-        f = gate(jax.nn.sigmoid(f), "forget", keeps=True)
-        o = gate(jax.nn.sigmoid(o), "output")
-        c = f * wide(state.cell) + i * candidate(jnp.tanh(g))
+        i = tag_gate(jax.nn.sigmoid(i), "input")
+        f = tag_gate(jax.nn.sigmoid(f), "forget", retains=True)
+        o = tag_gate(jax.nn.sigmoid(o), "output")
+        c = f * wide(state.cell) + i * tag_candidate(jnp.tanh(g))
         c = c.astype(state.cell.dtype)
         h = (o * jnp.tanh(wide(c))).astype(read.dtype)
         return LSTMState(hidden=h, cell=c), h
 
-    return Cell(init, initial_state, step)
+    return Cell(init_params, initial_state, step)

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from nets import initializers
 from nets.linear import add_bias, wide
-from nets.tracing.tags import candidate, gate
+from nets.tracing.tags import tag_candidate, tag_gate
 from nets.types import Cell, factory, whole
 
 
@@ -28,7 +28,7 @@ class LSTM1997State(NamedTuple):
 
 
 @factory
-def lstm_1997(scheme: initializers.Scheme = initializers.orthogonal) -> Cell:
+def lstm_1997(init: initializers.Initializer = initializers.orthogonal) -> Cell:
     """The first long short-term memory, which cannot forget.
 
         i, g, o = split(W_i x + W_h h + b)
@@ -42,7 +42,7 @@ def lstm_1997(scheme: initializers.Scheme = initializers.orthogonal) -> Cell:
     are tanh, as everywhere today, and the gradient is whole.
 
     Args:
-        scheme: How the parameters start, of `nets.initializers`.
+        init: How the parameters start, of `nets.initializers`.
 
     Returns:
         A `Cell` with `LSTM1997Params` and `LSTM1997State`, whose output is h.
@@ -60,8 +60,8 @@ def lstm_1997(scheme: initializers.Scheme = initializers.orthogonal) -> Cell:
         https://doi.org/10.1162/neco.1997.9.8.1735
     """
 
-    def init(key, inputs, features):
-        w_i, w_h, b_i, b_h = scheme(key, inputs, features, "igo")
+    def init_params(key, inputs, features):
+        w_i, w_h, b_i, b_h = init(key, inputs, features, "igo")
         return LSTM1997Params(w_i, w_h, b=b_i + b_h)
 
     def initial_state(params, x):
@@ -73,11 +73,11 @@ def lstm_1997(scheme: initializers.Scheme = initializers.orthogonal) -> Cell:
         read = x @ params.w_i + h @ params.w_h
         gates = add_bias(*wide(read, params.b))
         i, g, o = jnp.split(gates, 3, axis=-1)
-        i = gate(jax.nn.sigmoid(i), "input")
-        o = gate(jax.nn.sigmoid(o), "output")
-        c = wide(state.cell) + i * candidate(jnp.tanh(g))
+        i = tag_gate(jax.nn.sigmoid(i), "input")
+        o = tag_gate(jax.nn.sigmoid(o), "output")
+        c = wide(state.cell) + i * tag_candidate(jnp.tanh(g))
         c = c.astype(state.cell.dtype)
         h = (o * jnp.tanh(wide(c))).astype(read.dtype)
         return LSTM1997State(hidden=h, cell=c), h
 
-    return Cell(init, initial_state, step)
+    return Cell(init_params, initial_state, step)

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from nets import initializers
 from nets.linear import add_bias, wide
-from nets.tracing.tags import candidate, gate
+from nets.tracing.tags import tag_candidate, tag_gate
 from nets.types import Cell, factory, whole
 
 
@@ -34,7 +34,7 @@ class MGUState(NamedTuple):
 @factory
 def mgu(
     reset_gate: bool = True,
-    scheme: initializers.Scheme = initializers.orthogonal,
+    init: initializers.Initializer = initializers.orthogonal,
 ) -> Cell:
     """The minimal gated unit: a gated recurrent unit whose gates are one.
 
@@ -50,7 +50,7 @@ def mgu(
 
     Args:
         reset_gate: Whether f also acts in n, named as in Linen.
-        scheme: How the parameters start, of `nets.initializers`.
+        init: How the parameters start, of `nets.initializers`.
 
     Returns:
         A `Cell` with `MGUParams` and `MGUState`.
@@ -68,8 +68,8 @@ def mgu(
         https://arxiv.org/abs/1603.09420
     """
 
-    def init(key, inputs, features):
-        w_i, w_h, b_i, b_h = scheme(key, inputs, features, "fn")
+    def init_params(key, inputs, features):
+        w_i, w_h, b_i, b_h = init(key, inputs, features, "fn")
         if not reset_gate:
             return MGUParams(w_i, w_h, b_i + b_h, b_hn=None)
         b_hf, b_hn = jnp.split(b_h, 2)
@@ -89,10 +89,10 @@ def mgu(
         from_h = drop(state.hidden).astype(from_x.dtype) @ params.w_h
         x_f, x_n = jnp.split(add_bias(*wide(from_x, params.b)), 2, axis=-1)
         h_f, h_n = jnp.split(wide(from_h), 2, axis=-1)
-        f = gate(jax.nn.sigmoid(x_f + h_f), "forget", keeps=True)
+        f = tag_gate(jax.nn.sigmoid(x_f + h_f), "forget", retains=True)
         h_n = f * add_bias(*wide(h_n, params.b_hn)) if reset_gate else h_n
-        n = candidate(jnp.tanh(x_n + h_n))
+        n = tag_candidate(jnp.tanh(x_n + h_n))
         h = ((1 - f) * n + f * wide(state.hidden)).astype(state.hidden.dtype)
         return MGUState(h), h.astype(from_h.dtype)
 
-    return Cell(init, initial_state, step)
+    return Cell(init_params, initial_state, step)

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 from nets import initializers
 from nets.linear import add_bias, wide
 from nets.linear_recurrence import linear_cell
-from nets.tracing.tags import candidate, gate
+from nets.tracing.tags import tag_candidate, tag_gate
 from nets.types import Cell, factory
 
 
@@ -70,9 +70,9 @@ def min_gru() -> Cell:
     def coefficients(params, state, xs):
         both = add_bias(*wide(xs @ params.w_i, params.b))
         z, n = jnp.split(both, 2, axis=-1)
-        keep = gate(jax.nn.sigmoid(-z), "keep", keeps=True)
-        z = gate(jax.nn.sigmoid(z), "update")
-        return MinGRUState(keep), MinGRUState(z * candidate(n))
+        keep = tag_gate(jax.nn.sigmoid(-z), "keep", retains=True)
+        z = tag_gate(jax.nn.sigmoid(z), "update")
+        return MinGRUState(keep), MinGRUState(z * tag_candidate(n))
 
     def read(params, state, x):
         return state.hidden.astype(jnp.result_type(x, *params))

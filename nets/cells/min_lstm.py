@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 from nets import initializers
 from nets.linear import add_bias, wide
 from nets.linear_recurrence import linear_cell
-from nets.tracing.tags import candidate, gate
+from nets.tracing.tags import tag_candidate, tag_gate
 from nets.types import Cell, factory
 
 
@@ -78,9 +78,9 @@ def min_lstm(forget_bias: float = 1.0) -> Cell:
         i, f, n = jnp.split(gates, 3, axis=-1)
         # f / (f + i) = sigmoid(log f - log i), which is never 0 / 0.
         kept = jax.nn.log_sigmoid(f) - jax.nn.log_sigmoid(i)
-        i = gate(jax.nn.sigmoid(-kept), "input")
-        f = gate(jax.nn.sigmoid(kept), "forget", keeps=True)
-        return MinLSTMState(f), MinLSTMState(i * candidate(n))
+        i = tag_gate(jax.nn.sigmoid(-kept), "input")
+        f = tag_gate(jax.nn.sigmoid(kept), "forget", retains=True)
+        return MinLSTMState(f), MinLSTMState(i * tag_candidate(n))
 
     def read(params, state, x):
         return state.hidden.astype(jnp.result_type(x, *params))

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from nets import initializers
 from nets.linear import add_bias, wide
-from nets.tracing.tags import candidate, gate
+from nets.tracing.tags import tag_candidate, tag_gate
 from nets.types import Cell, factory, whole
 
 
@@ -32,7 +32,7 @@ class MinimalRNNState(NamedTuple):
 
 
 @factory
-def minimal_rnn(scheme: initializers.Scheme = initializers.orthogonal) -> Cell:
+def minimal_rnn(init: initializers.Initializer = initializers.orthogonal) -> Cell:
     """The recurrent network in which the state only weighs itself against the input.
 
         z = tanh(W_i x + b_z)
@@ -44,7 +44,7 @@ def minimal_rnn(scheme: initializers.Scheme = initializers.orthogonal) -> Cell:
     tanh(W_i x + b_z) is one encoder of the many that the paper allows.
 
     Args:
-        scheme: How the parameters start, of `nets.initializers`: u as a forget gate
+        init: How the parameters start, of `nets.initializers`: u as a forget gate
             that reads z and h, z as an affine map of x.
 
     Returns:
@@ -63,13 +63,13 @@ def minimal_rnn(scheme: initializers.Scheme = initializers.orthogonal) -> Cell:
         networks, https://arxiv.org/abs/1711.06788
     """
 
-    def init(key, inputs, features):
+    def init_params(key, inputs, features):
         key_z, key_u = jax.random.split(key)
         # Beside a forget gate, since some schemes are only for cells that have one.
-        z = scheme(key_z, inputs, features, "fn")
+        z = init(key_z, inputs, features, "fn")
         _, w_iz = jnp.split(z.w_i, 2, axis=-1)
         _, b_z = jnp.split(z.b_i, 2)
-        w_z, w_h, b_i, b_h = scheme(key_u, features, features, "f")
+        w_z, w_h, b_i, b_h = init(key_u, features, features, "f")
         return MinimalRNNParams(w_iz, w_h, w_z, b_z, b_u=b_i + b_h)
 
     def initial_state(params, x):
@@ -78,12 +78,12 @@ def minimal_rnn(scheme: initializers.Scheme = initializers.orthogonal) -> Cell:
 
     def step(params, state, x, drop=whole):
         from_x = x @ params.w_i
-        z = candidate(jnp.tanh(add_bias(*wide(from_x, params.b_z))))
+        z = tag_candidate(jnp.tanh(add_bias(*wide(from_x, params.b_z))))
         read = drop(state.hidden).astype(from_x.dtype) @ params.w_h
         read = read + z.astype(from_x.dtype) @ params.w_z
         u = add_bias(*wide(read, params.b_u))
-        u = gate(jax.nn.sigmoid(u), "update", keeps=True)
+        u = tag_gate(jax.nn.sigmoid(u), "update", retains=True)
         h = (u * wide(state.hidden) + (1 - u) * z).astype(state.hidden.dtype)
         return MinimalRNNState(h), h.astype(read.dtype)
 
-    return Cell(init, initial_state, step)
+    return Cell(init_params, initial_state, step)

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from nets import initializers
 from nets.linear import add_bias, wide
 from nets.linear_recurrence import linear_cell
-from nets.tracing.tags import candidate, gate
+from nets.tracing.tags import tag_candidate, tag_gate
 from nets.types import Cell, factory
 
 _EPSILON = 1e-6  # as in the authors' code
@@ -105,14 +105,17 @@ def mlstm(heads: int = 1) -> Cell:
     def coefficients(params, state, xs):
         p, xs, m = wide(params, xs, state.stabiliser)
         k, v = _project(p, xs, heads, "kv")
-        k, v = candidate(k / math.sqrt(k.shape[-1]), "key"), candidate(v, "value")
+        k, v = (
+            tag_candidate(k / math.sqrt(k.shape[-1]), "key"),
+            tag_candidate(v, "value"),
+        )
         i, f = jnp.split(add_bias(xs @ p.w_g, p.b_g), 2, axis=-1)
         f = jax.nn.log_sigmoid(f)
         # As the state will have it, rounded, so that C exp(m) is right all the same.
         ms = _maxima(f, i, m).astype(state.stabiliser.dtype).astype(m.dtype)
         f = jnp.exp(f + jnp.concatenate([m[None], ms[:-1]]) - ms)
-        f = gate(f, "forget", keeps=True)[..., None]
-        i = gate(jnp.exp(i - ms), "input")[..., None]
+        f = tag_gate(f, "forget", retains=True)[..., None]
+        i = tag_gate(jnp.exp(i - ms), "input")[..., None]
         a = MLSTMState(f[..., None], f, jnp.zeros_like(ms))
         return a, MLSTMState((i * v)[..., None] * k[..., None, :], i * k, ms)
 
@@ -126,7 +129,7 @@ def mlstm(heads: int = 1) -> Cell:
         found = scale * jnp.einsum("...ij,...j->...i", s.cell, q)
         weight = scale * jnp.abs((s.normaliser * q).sum(-1, keepdims=True))
         h = found / (jnp.maximum(weight, least) + _EPSILON * scale)
-        h = h * gate(jax.nn.sigmoid(o), "output")
+        h = h * tag_gate(jax.nn.sigmoid(o), "output")
         return h.reshape(*h.shape[:-2], -1).astype(dtype)
 
     return linear_cell(init, initial_state, coefficients, read)

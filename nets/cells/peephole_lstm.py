@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
-from nets.linear import add_bias, weigh, wide
-from nets.tracing.tags import candidate, gate
+from nets.linear import add_bias, scale_features, wide
+from nets.tracing.tags import tag_candidate, tag_gate
 from nets.types import Cell, factory, whole
 
 
@@ -31,7 +31,7 @@ class PeepholeLSTMState(NamedTuple):
 
 
 @factory
-def peephole_lstm(scheme: initializers.Scheme = initializers.orthogonal) -> Cell:
+def peephole_lstm(init: initializers.Initializer = initializers.orthogonal) -> Cell:
     """The long short-term memory with peepholes, by which gates see their own cell.
 
         i, f, g, o = split(W_i x + W_h h + b)
@@ -44,7 +44,7 @@ def peephole_lstm(scheme: initializers.Scheme = initializers.orthogonal) -> Cell
     as an LSTM without peepholes.
 
     Args:
-        scheme: How the parameters start, of `nets.initializers`.
+        init: How the parameters start, of `nets.initializers`.
 
     Returns:
         A `Cell` with `PeepholeLSTMParams` and `PeepholeLSTMState`, whose output is h.
@@ -64,8 +64,8 @@ def peephole_lstm(scheme: initializers.Scheme = initializers.orthogonal) -> Cell
         https://arxiv.org/abs/1308.0850
     """
 
-    def init(key, inputs, features):
-        w_i, w_h, b_i, b_h = scheme(key, inputs, features, "ifgo")
+    def init_params(key, inputs, features):
+        w_i, w_h, b_i, b_h = init(key, inputs, features, "ifgo")
         peepholes = (jnp.zeros(features) for _ in "ifo")
         return PeepholeLSTMParams(w_i, w_h, b_i + b_h, *peepholes)
 
@@ -78,11 +78,15 @@ def peephole_lstm(scheme: initializers.Scheme = initializers.orthogonal) -> Cell
         read = x @ params.w_i + h @ params.w_h
         gates = add_bias(*wide(read, params.b))
         i, f, g, o = jnp.split(gates, 4, axis=-1)
-        i = gate(jax.nn.sigmoid(i + weigh(*wide(c, params.p_i))), "input")
-        f = gate(jax.nn.sigmoid(f + weigh(*wide(c, params.p_f))), "forget", keeps=True)
-        c = (f * c + i * candidate(jnp.tanh(g))).astype(state.cell.dtype)
-        o = gate(jax.nn.sigmoid(o + weigh(*wide(c, params.p_o))), "output")
+        i = tag_gate(jax.nn.sigmoid(i + scale_features(*wide(c, params.p_i))), "input")
+        f = tag_gate(
+            jax.nn.sigmoid(f + scale_features(*wide(c, params.p_f))),
+            "forget",
+            retains=True,
+        )
+        c = (f * c + i * tag_candidate(jnp.tanh(g))).astype(state.cell.dtype)
+        o = tag_gate(jax.nn.sigmoid(o + scale_features(*wide(c, params.p_o))), "output")
         h = (o * jnp.tanh(wide(c))).astype(read.dtype)
         return PeepholeLSTMState(hidden=h, cell=c), h
 
-    return Cell(init, initial_state, step)
+    return Cell(init_params, initial_state, step)

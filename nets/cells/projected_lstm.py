@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from nets import initializers
 from nets.linear import add_bias, wide
-from nets.tracing.tags import candidate, gate
+from nets.tracing.tags import tag_candidate, tag_gate
 from nets.types import Cell, factory, whole
 
 
@@ -35,7 +35,7 @@ class ProjectedLSTMState(NamedTuple):
 @factory
 def projected_lstm(
     projection: int | None = None,
-    scheme: initializers.Scheme = initializers.orthogonal,
+    init: initializers.Initializer = initializers.orthogonal,
 ) -> Cell:
     """The long short-term memory with a linear projection in its loop.
 
@@ -49,7 +49,7 @@ def projected_lstm(
     Args:
         projection: Length of h and of the output, by default half of the features,
             rounded down, and at least 1.
-        scheme: How the parameters start, of `nets.initializers`, but for W_p, which is
+        init: How the parameters start, of `nets.initializers`, but for W_p, which is
             normal of variance 1 / features (lecun_normal), in PyTorch uniform within
             1 / sqrt(features) of 0.
 
@@ -75,10 +75,10 @@ def projected_lstm(
     if projection is not None and projection < 1:
         raise ValueError(f"expected a projection of at least 1 unit; got {projection}")
 
-    def init(key, inputs, features):
+    def init_params(key, inputs, features):
         key, key_p = jax.random.split(key)
         hidden = projection or max(1, features // 2)
-        w_i, w_h, b_i, b_h = scheme(key, inputs, features, "ifgo", hidden=hidden)
+        w_i, w_h, b_i, b_h = init(key, inputs, features, "ifgo", hidden=hidden)
         w_p = jax_initializers.lecun_normal()(key_p, (features, hidden))
         return ProjectedLSTMParams(w_i, w_h, b=b_i + b_h, w_p=w_p)
 
@@ -92,12 +92,12 @@ def projected_lstm(
         read = x @ params.w_i + h @ params.w_h
         gates = add_bias(*wide(read, params.b))
         i, f, g, o = jnp.split(gates, 4, axis=-1)
-        i = gate(jax.nn.sigmoid(i), "input")
-        f = gate(jax.nn.sigmoid(f), "forget", keeps=True)
-        o = gate(jax.nn.sigmoid(o), "output")
-        c = f * wide(state.cell) + i * candidate(jnp.tanh(g))
+        i = tag_gate(jax.nn.sigmoid(i), "input")
+        f = tag_gate(jax.nn.sigmoid(f), "forget", retains=True)
+        o = tag_gate(jax.nn.sigmoid(o), "output")
+        c = f * wide(state.cell) + i * tag_candidate(jnp.tanh(g))
         c = c.astype(state.cell.dtype)
         h = (o * jnp.tanh(wide(c))).astype(read.dtype) @ params.w_p
         return ProjectedLSTMState(hidden=h, cell=c), h
 
-    return Cell(init, initial_state, step)
+    return Cell(init_params, initial_state, step)

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from nets import initializers
 from nets.linear import add_bias, wide
 from nets.linear_recurrence import linear_cell
-from nets.tracing.tags import candidate, gate
+from nets.tracing.tags import tag_candidate, tag_gate
 from nets.types import Cell, factory
 
 
@@ -88,14 +88,14 @@ def qrnn(window: int = 2) -> Cell:
         past = jnp.moveaxis(history[index], 1, -2)
         w_zf, b_zf = (jnp.split(p, 3, axis=-1)[:2] for p in (params.w_i, params.b))
         z, f = (convolve(past, w, b) for w, b in zip(w_zf, b_zf, strict=True))
-        i = gate(jax.nn.sigmoid(-f), "input")
-        f = gate(jax.nn.sigmoid(f), "forget", keeps=True)
-        b = QRNNState(cell=i * candidate(jnp.tanh(z)), past=past)
+        i = tag_gate(jax.nn.sigmoid(-f), "input")
+        f = tag_gate(jax.nn.sigmoid(f), "forget", retains=True)
+        b = QRNNState(cell=i * tag_candidate(jnp.tanh(z)), past=past)
         return QRNNState(cell=f, past=jnp.zeros_like(past)), b
 
     def read(params, state, x):
         w_o, b_o = (jnp.split(p, 3, axis=-1)[2] for p in (params.w_i, params.b))
-        o = gate(jax.nn.sigmoid(convolve(state.past, w_o, b_o)), "output")
+        o = tag_gate(jax.nn.sigmoid(convolve(state.past, w_o, b_o)), "output")
         h = o * wide(state.cell)
         return h.astype(jnp.result_type(x, *params))
 

@@ -9,9 +9,9 @@ from jax.nn.initializers import lecun_normal
 from jaxtyping import Array, Float
 
 from nets import initializers
-from nets.linear import add_bias, weigh, wide
+from nets.linear import add_bias, scale_features, wide
 from nets.linear_recurrence import linear_cell
-from nets.tracing.tags import candidate, gate
+from nets.tracing.tags import tag_candidate, tag_gate
 from nets.types import Cell, factory
 
 
@@ -94,14 +94,14 @@ def rg_lru(c: float = 8.0) -> Cell:
         p, xs = wide(params, xs)  # 0.999 in bfloat16 would be 1
         u = xs @ p.w_in
         r, i = jnp.split(jax.nn.sigmoid(add_bias(u @ p.w_g, p.b)), 2, axis=-1)
-        r, i = gate(r, "recurrence"), gate(i, "input")
-        log_a = weigh(r, -c * jax.nn.softplus(p.decay))
+        r, i = tag_gate(r, "recurrence"), tag_gate(i, "input")
+        log_a = scale_features(r, -c * jax.nn.softplus(p.decay))
         # 1 - a^2 without its loss of digits where a is near 1. Where it is 0, r has
         # underflowed, and the root's slope, which is infinite, must not meet r's 0.
         rest = -jnp.expm1(2 * log_a)
         gain = jnp.where(rest > 0, jnp.sqrt(jnp.where(rest > 0, rest, 1.0)), 0.0)
-        a = gate(jnp.exp(log_a), "keep", keeps=True)
-        return RGLRUState(a), RGLRUState(gain * i * candidate(u))
+        a = tag_gate(jnp.exp(log_a), "keep", retains=True)
+        return RGLRUState(a), RGLRUState(gain * i * tag_candidate(u))
 
     def read(params, state, x):
         return state.hidden.astype(jnp.result_type(x, *params))

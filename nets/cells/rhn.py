@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from nets import initializers
 from nets.linear import add_bias, wide
-from nets.tracing.tags import candidate, gate
+from nets.tracing.tags import tag_candidate, tag_gate
 from nets.types import Cell, factory, whole
 
 
@@ -33,7 +33,7 @@ class RHNState(NamedTuple):
 def rhn(
     depth: int = 3,
     transform_bias: float = -2.0,
-    scheme: initializers.Scheme = initializers.orthogonal,
+    init: initializers.Initializer = initializers.orthogonal,
 ) -> Cell:
     """The recurrent highway network: several highway layers from one step to the next.
 
@@ -51,7 +51,7 @@ def rhn(
             to 10.
         transform_bias: What t's biases start at; below 0, a layer starts by carrying
             s over. The authors take -2 for words and -4 for characters.
-        scheme: How the other parameters start, of `nets.initializers`: t as an input
+        init: How the other parameters start, of `nets.initializers`: t as an input
             gate.
 
     Returns:
@@ -74,10 +74,8 @@ def rhn(
     if depth < 1:
         raise ValueError(f"expected depth >= 1; got {depth}")
 
-    def init(key, inputs, features):
-        layers = [
-            scheme(k, inputs, features, "ni") for k in jax.random.split(key, depth)
-        ]
+    def init_params(key, inputs, features):
+        layers = [init(k, inputs, features, "ni") for k in jax.random.split(key, depth)]
         biases = [layer.b_h for layer in layers]
         biases[0] = biases[0] + layers[0].b_i
         return RHNParams(
@@ -98,10 +96,10 @@ def rhn(
             read = drop(s).astype(from_x.dtype) @ w_h
             both = add_bias(*wide(read, b))
             n, t = jnp.split(both if layer else both + wide(from_x), 2, axis=-1)
-            t = gate(jax.nn.sigmoid(t), "transform")
-            carry = gate(1 - t, "carry", keeps=True)
-            s = t * candidate(jnp.tanh(n)) + carry * s
+            t = tag_gate(jax.nn.sigmoid(t), "transform")
+            carry = tag_gate(1 - t, "carry", retains=True)
+            s = t * tag_candidate(jnp.tanh(n)) + carry * s
         s = s.astype(state.hidden.dtype)
         return RHNState(s), s.astype(read.dtype)
 
-    return Cell(init, initial_state, step)
+    return Cell(init_params, initial_state, step)

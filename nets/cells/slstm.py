@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from nets import initializers
 from nets.linear import add_bias, wide
-from nets.tracing.tags import candidate, gate
+from nets.tracing.tags import tag_candidate, tag_gate
 from nets.types import Cell, factory, whole
 
 
@@ -37,7 +37,7 @@ class SLSTMState(NamedTuple):
 
 @factory
 def slstm(
-    heads: int = 1, scheme: initializers.Scheme = initializers.orthogonal
+    heads: int = 1, init: initializers.Initializer = initializers.orthogonal
 ) -> Cell:
     """The LSTM of xLSTM that mixes its memories: exponential gates, normalised.
 
@@ -54,7 +54,7 @@ def slstm(
     Args:
         heads: Units of different heads do not see each other's h: W_h has one block a
             head.
-        scheme: How the parameters start, of `nets.initializers`, each block as a cell
+        init: How the parameters start, of `nets.initializers`, each block as a cell
             of its own. (The authors' code starts W_h at 0, and the forget gate's biases
             spread out, by the layer of a stack.)
 
@@ -77,14 +77,14 @@ def slstm(
         https://arxiv.org/abs/2405.04517
     """
 
-    def init(key, inputs, features):
+    def init_params(key, inputs, features):
         if heads < 1 or features % heads:
             raise ValueError(
                 f"expected features divisible by heads; got {features} and {heads}"
             )
         key, *keys = jax.random.split(key, 1 + heads)
-        w_i, _, b_i, b_h = scheme(key, inputs, features, "ifgo")
-        blocks = [scheme(k, inputs, features // heads, "ifgo").w_h for k in keys]
+        w_i, _, b_i, b_h = init(key, inputs, features, "ifgo")
+        blocks = [init(k, inputs, features // heads, "ifgo").w_h for k in keys]
         return SLSTMParams(w_i, jnp.stack(blocks), b_i + b_h)
 
     def initial_state(params, x):
@@ -107,11 +107,11 @@ def slstm(
         # Where n = 0 nothing is kept, but inf times nothing would be NaN.
         admit = jnp.exp(i - wide(m))
         keep = jnp.exp(jnp.minimum(kept - wide(m), 80.0))
-        admit, keep = gate(admit, "input"), gate(keep, "forget", keeps=True)
-        o = gate(jax.nn.sigmoid(o), "output")
-        c = (keep * c + admit * candidate(jnp.tanh(g))).astype(state.cell.dtype)
+        admit, keep = tag_gate(admit, "input"), tag_gate(keep, "forget", retains=True)
+        o = tag_gate(jax.nn.sigmoid(o), "output")
+        c = (keep * c + admit * tag_candidate(jnp.tanh(g))).astype(state.cell.dtype)
         n = (keep * n + admit).astype(state.normaliser.dtype)
         h = (o * wide(c) / wide(n)).astype(read.dtype)
         return SLSTMState(hidden=h, cell=c, normaliser=n, stabiliser=m), h
 
-    return Cell(init, initial_state, step)
+    return Cell(init_params, initial_state, step)

@@ -9,9 +9,9 @@ from jax.nn.initializers import variance_scaling
 from jaxtyping import Array, Float
 
 from nets import initializers
-from nets.linear import add_bias, weigh, wide
+from nets.linear import add_bias, scale_features, wide
 from nets.linear_recurrence import linear_cell
-from nets.tracing.tags import candidate, gate
+from nets.tracing.tags import tag_candidate, tag_gate
 from nets.types import Cell, factory
 
 
@@ -99,14 +99,14 @@ def sru(peephole: bool = False, highway_bias: float = 0.0) -> Cell:
     def coefficients(params, state, xs):
         w_c, w_f, _ = jnp.split(params.w_i, 3, axis=-1)
         f = add_bias(*wide(xs @ w_f, jnp.split(params.b, 2)[0]))
-        i = gate(jax.nn.sigmoid(-f), "input")
-        f = gate(jax.nn.sigmoid(f), "forget", keeps=True)
-        return SRUState(f), SRUState(i * candidate(wide(xs @ w_c)))
+        i = tag_gate(jax.nn.sigmoid(-f), "input")
+        f = tag_gate(jax.nn.sigmoid(f), "forget", retains=True)
+        return SRUState(f), SRUState(i * tag_candidate(wide(xs @ w_c)))
 
     def read(params, state, x):
         from_x = x @ jnp.split(params.w_i, 3, axis=-1)[2]
         r = add_bias(*wide(from_x, jnp.split(params.b, 2)[1]))
-        r = gate(jax.nn.sigmoid(r), "reset")
+        r = tag_gate(jax.nn.sigmoid(r), "reset")
         return highway(params, r, state.cell, x)
 
     def highway(params, r, c, x):
@@ -120,10 +120,10 @@ def sru(peephole: bool = False, highway_bias: float = 0.0) -> Cell:
         from_x, v, b, c = wide(x @ params.w_i, params.v, params.b, state.cell)
         n, x_f, x_r = jnp.split(from_x, 3, axis=-1)
         (v_f, v_r), (b_f, b_r) = jnp.split(v, 2), jnp.split(b, 2)
-        f = jax.nn.sigmoid(add_bias(x_f + weigh(c, v_f), b_f))
-        r = jax.nn.sigmoid(add_bias(x_r + weigh(c, v_r), b_r))
-        f, r = gate(f, "forget", keeps=True), gate(r, "reset")
-        c = (f * c + (1 - f) * candidate(n)).astype(state.cell.dtype)
+        f = jax.nn.sigmoid(add_bias(x_f + scale_features(c, v_f), b_f))
+        r = jax.nn.sigmoid(add_bias(x_r + scale_features(c, v_r), b_r))
+        f, r = tag_gate(f, "forget", retains=True), tag_gate(r, "reset")
+        c = (f * c + (1 - f) * tag_candidate(n)).astype(state.cell.dtype)
         return SRUState(c), highway(params, r, c, x)
 
     if peephole:

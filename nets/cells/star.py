@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from nets import initializers
 from nets.linear import add_bias, wide
-from nets.tracing.tags import candidate, gate
+from nets.tracing.tags import tag_candidate, tag_gate
 from nets.types import Cell, factory, whole
 
 
@@ -27,7 +27,7 @@ class STARState(NamedTuple):
 
 
 @factory
-def star(scheme: initializers.Scheme = initializers.orthogonal) -> Cell:
+def star(init: initializers.Initializer = initializers.orthogonal) -> Cell:
     """The stackable recurrent cell, made to pass gradients down a stack of layers.
 
         k = sigmoid(W_ik x + W_h h + b_k)
@@ -39,7 +39,7 @@ def star(scheme: initializers.Scheme = initializers.orthogonal) -> Cell:
     step, even where k = 0 keeps the state.
 
     Args:
-        scheme: How the parameters start, of `nets.initializers`: k as an input gate, z
+        init: How the parameters start, of `nets.initializers`: k as an input gate, z
             as an affine map of x.
 
     Returns:
@@ -58,10 +58,10 @@ def star(scheme: initializers.Scheme = initializers.orthogonal) -> Cell:
         trained, https://arxiv.org/abs/1911.11033
     """
 
-    def init(key, inputs, features):
+    def init_params(key, inputs, features):
         key_k, key_z = jax.random.split(key)
-        k = scheme(key_k, inputs, features, "i")
-        z = scheme(key_z, inputs, features, "n")
+        k = init(key_k, inputs, features, "i")
+        z = init(key_z, inputs, features, "n")
         w_i = jnp.concatenate([k.w_i, z.w_i], axis=-1)
         return STARParams(w_i, k.w_h, b=jnp.concatenate([k.b_i + k.b_h, z.b_i]))
 
@@ -72,10 +72,10 @@ def star(scheme: initializers.Scheme = initializers.orthogonal) -> Cell:
         from_x = x @ params.w_i
         from_h = drop(state.hidden).astype(from_x.dtype) @ params.w_h
         x_k, x_z = jnp.split(add_bias(*wide(from_x, params.b)), 2, axis=-1)
-        k = gate(jax.nn.sigmoid(x_k + wide(from_h)), "input")
-        keep = gate(1 - k, "keep", keeps=True)
-        h = jnp.tanh(keep * wide(state.hidden) + k * candidate(jnp.tanh(x_z)))
+        k = tag_gate(jax.nn.sigmoid(x_k + wide(from_h)), "input")
+        keep = tag_gate(1 - k, "keep", retains=True)
+        h = jnp.tanh(keep * wide(state.hidden) + k * tag_candidate(jnp.tanh(x_z)))
         h = h.astype(state.hidden.dtype)
         return STARState(h), h.astype(from_h.dtype)
 
-    return Cell(init, initial_state, step)
+    return Cell(init_params, initial_state, step)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
-from nets.linear import add_bias, weigh, wide
+from nets.linear import add_bias, scale_features, wide
 from nets.types import Cell, factory, whole
 
 
@@ -88,10 +88,10 @@ def unicornn(dt: float = 0.19, alpha: float = 30.65) -> Cell:
         dtype = jnp.result_type(from_x, params.w_h)
         w_h, c, b = wide(params.w_h, params.c, params.b)
         d = dt * jax.nn.sigmoid(c)
-        driven = wide(from_x) + weigh(wide(drop(state.hidden)), w_h)
-        z = z - weigh(jnp.tanh(add_bias(driven, b)) + alpha * h, d)
+        driven = wide(from_x) + scale_features(wide(drop(state.hidden)), w_h)
+        z = z - scale_features(jnp.tanh(add_bias(driven, b)) + alpha * h, d)
         z = z.astype(state.velocity.dtype)
-        h = (h + weigh(wide(z), d)).astype(state.hidden.dtype)
+        h = (h + scale_features(wide(z), d)).astype(state.hidden.dtype)
         return UnICORNNState(hidden=h, velocity=z), h.astype(dtype)
 
     return Cell(init, initial_state, step)

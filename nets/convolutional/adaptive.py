@@ -152,11 +152,13 @@ def adaptive_mean_pool(
         if o != n:
             first, last = _spans(n, o)
             places = np.arange(n)[:, None]
-            ys = mix(ys, ((first <= places) & (places < last)) / (last - first), axis)
+            ys = weighted_sum(
+                ys, ((first <= places) & (places < last)) / (last - first), axis
+            )
     return ys.astype(dtype).reshape(*batch, *ys.shape[1:])
 
 
-def mix(
+def weighted_sum(
     xs: Float[Array, "..."], weights: Float[np.ndarray, "inputs outputs"], axis: int
 ) -> Float[Array, "..."]:
     """Weighted sums along one axis, as a product with a small matrix.

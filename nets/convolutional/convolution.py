@@ -17,7 +17,7 @@ from nets.convolutional.geometry import (
     output_sizes,
     per_axis,
     positive,
-    taps,
+    window_slices,
 )
 from nets.convolutional.padding import FILLS, Padding, pad, pads
 from nets.linear import add_bias
@@ -236,7 +236,7 @@ def _by_products(xs, kernel, *, sizes, strides, pairs, padding, dilation, groups
     size, (inputs, filters) = kernel.shape[:-2], kernel.shape[-2:]
     # Widened before the windows are cut: the gradient adds up where they overlap.
     xs, kernel = (array.astype(wide(array.dtype)) for array in (xs, kernel))
-    seen = taps(pad(xs, pairs, padding), size, strides, dilation, sizes)
+    seen = window_slices(pad(xs, pairs, padding), size, strides, dilation, sizes)
     rows = math.prod(size) * inputs
     if groups == 1:
         return jnp.concatenate(seen, axis=-1) @ kernel.reshape(rows, filters)

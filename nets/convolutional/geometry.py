@@ -121,7 +121,7 @@ def output_sizes(
     )
 
 
-def taps(
+def window_slices(
     xs: Shaped[Array, "batch *padded channels"],
     size: Sequence[int],
     strides: Sequence[int],

@@ -13,7 +13,7 @@ from nets.convolutional.geometry import (
     one_batch,
     output_sizes,
     per_axis,
-    taps,
+    window_slices,
 )
 from nets.convolutional.geometry import window as window_size
 from nets.convolutional.padding import pad, pads
@@ -98,7 +98,7 @@ def counts_of(grid, count_padding):
 def taps_of(xs, grid, fill):
     """What each place of the window sees."""
     padded = pad(xs, grid.pairs, fill=fill)
-    return taps(padded, grid.size, grid.strides, grid.dilation, grid.sizes)
+    return window_slices(padded, grid.size, grid.strides, grid.dilation, grid.sizes)
 
 
 def reduced(operation, xs, start, grid):

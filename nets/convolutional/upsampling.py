@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Shaped
 
-from nets.convolutional.adaptive import mix
+from nets.convolutional.adaptive import weighted_sum
 from nets.convolutional.dtypes import mean_dtypes, wide
 from nets.convolutional.geometry import Whole, one_batch, per_axis
 
@@ -143,7 +143,7 @@ def upsample(
         places = _middles(o, width) - 0.5
         if align_corners:
             places = np.arange(o) * (n - 1) / max(o - 1, 1)
-        ys = mix(ys, _weights(n, places, METHODS[method]), axis)
+        ys = weighted_sum(ys, _weights(n, places, METHODS[method]), axis)
     dtype = xs.dtype if method == "nearest" else mean_dtypes(xs)[0]
     return ys.astype(dtype).reshape(*batch, *sizes, xs.shape[-1])
 

@@ -156,7 +156,7 @@ def half_life(decay_rate: Float[ArrayLike, "*batch"]) -> Float[Array, "*batch"]:
     return math.log(2) / rate
 
 
-def reach(
+def gradient_horizon(
     log_norms: Float[ArrayLike, "time *batch"] | Sequence[float], fall: float = 1e-3
 ) -> Float[Array, "*batch"]:
     """Steps back from the end until the gradient has fallen to a share of what it was.
@@ -177,7 +177,7 @@ def reach(
         ValueError: The share is not between 0 and 1.
 
     Example:
-        >>> reach(jnp.log(jnp.array([1e-6, 1e-4, 1e-2, 1.0]))).item()
+        >>> gradient_horizon(jnp.log(jnp.array([1e-6, 1e-4, 1e-2, 1.0]))).item()
         2.0
     """
     if not 0 < fall < 1:
@@ -199,7 +199,7 @@ def reach(
     return jnp.where(known, found, jnp.nan)
 
 
-class Profile(NamedTuple):
+class DecayProfile(NamedTuple):
     """How a gradient decays on its way back.
 
     Attributes:
@@ -208,7 +208,7 @@ class Profile(NamedTuple):
         low: Where its 95 % confidence interval begins; nan for one sample.
         high: Where it ends.
         half_life: At that rate, steps.
-        reach: Steps until the gradient has fallen to 1e-3, the median over samples.
+        horizon: Steps until the gradient has fallen to 1e-3, the median over samples.
     """
 
     log_norm: Float[Array, " time"]
@@ -216,12 +216,12 @@ class Profile(NamedTuple):
     low: Float[Array, ""]
     high: Float[Array, ""]
     half_life: Float[Array, ""]
-    reach: Float[Array, ""]
+    horizon: Float[Array, ""]
 
 
-def profile(
+def decay_profile(
     log_norms: Float[ArrayLike, "time *samples"], *, reverse: bool = False
-) -> Profile:
+) -> DecayProfile:
     """What a gradient's log norms say, over samples: sequences, or seeds.
 
     Each sample is one decay rate, a slope by least squares; the interval is Student's,
@@ -235,7 +235,7 @@ def profile(
         reverse: Whether the cell read from the last step to the first.
 
     Returns:
-        A `Profile`, in float32 at the least.
+        A `DecayProfile`, in float32 at the least.
 
     Example:
         >>> slopes = jnp.array([[0.1, 0.2, 0.3]])
@@ -250,13 +250,13 @@ def profile(
     rate, width = _interval(decay_rate(flat), there.sum(axis=0) >= 2)
     back, known = flat[::-1], there[::-1]
     mean, any_known = _mean(back, known, axis=1), known.any(axis=1)
-    return Profile(
+    return DecayProfile(
         jnp.where(any_known, mean, -jnp.inf),
         rate,
         rate - width,
         rate + width,
         half_life(rate),
-        _median(reach(flat), there.any(axis=0)),
+        _median(gradient_horizon(flat), there.any(axis=0)),
     )
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PyTree, Shaped
 
 from nets.flow.decay import log_norms
 from nets.flow.saliency import plus, zeros_to_add
-from nets.flow.state_gradients import one_number
+from nets.flow.state_gradients import check_scalar_loss
 from nets.recurrent import as_layer
 from nets.types import Cell, Layer, Params
 
@@ -77,15 +77,17 @@ def depth_gradients(
     parts = [as_layer(part) if isinstance(part, Cell) else part for part in layers]
     xs = jax.tree.map(jnp.asarray, xs)
 
-    def outputs(deltas):
-        found = [xs if deltas is None else plus(xs, deltas[0])]
+    def outputs(perturbations):
+        found = [xs if perturbations is None else plus(xs, perturbations[0])]
         for i, (part, own) in enumerate(zip(parts, params, strict=True)):
             ys = _outputs(part.apply(own, found[-1]))
-            found.append(ys if deltas is None else plus(ys, deltas[i + 1]))
+            found.append(
+                ys if perturbations is None else plus(ys, perturbations[i + 1])
+            )
         return tuple(found)
 
-    def value(deltas):
-        return one_number(loss(outputs(deltas)[-1]))
+    def value(perturbations):
+        return check_scalar_loss(loss(outputs(perturbations)[-1]))
 
     return jax.value_and_grad(value)(zeros_to_add(jax.eval_shape(outputs, None)))
 

@@ -13,8 +13,8 @@ from nets.compiling import compiled
 from nets.flow.layers import in_every_cell
 from nets.flow.linearised import batch_shape, one_step, trajectory
 from nets.recurrent.batch import with_larger_batch
-from nets.recurrent.padding import check_padding, where_real
-from nets.tracing.tags import CANDIDATE, KEEPER, Mark, with_marks
+from nets.recurrent.padding import check_padding, select_valid
+from nets.tracing.tags import CANDIDATE, KEEPER, Tag, with_tags
 from nets.types import Cell, Params, State
 
 
@@ -62,8 +62,8 @@ def gates(
     to above 1 - 3e-8 in float32.
 
     Args:
-        cell: Any `Cell` whose step marks its gates by `nets.gate`, as our gated cells
-            do, or a recurrent `Layer` of such cells.
+        cell: Any `Cell` whose step marks its gates by `nets.tag_gate`, as our gated
+            cells do, or a recurrent `Layer` of such cells.
         params: Its parameters.
         xs: The inputs, [time, *batch, inputs].
         state: The state before the first step.
@@ -104,7 +104,7 @@ def gates(
     """
     if not all(0 <= q <= 1 for q in quantiles):
         raise ValueError(f"expected quantiles from 0 to 1; got {tuple(quantiles)}")
-    check_padding(xs, lengths, mask, cell.space)
+    check_padding(xs, lengths, mask, cell.spatial_dims)
     options = {"lengths": lengths, "mask": mask, "reverse": reverse}
     bounds = tuple(map(float, quantiles)), float(closed), float(opened)
     return dict(_gates(cell, params, xs, state, bounds, **options))
@@ -118,11 +118,11 @@ def _gates(cell, params, xs, state, bounds, *, reverse, **options):
     if not len(jax.tree.leaves(walk.xs)[0]):
         raise ValueError("expected at least one step; got a sequence of none")
     batch = batch_shape(cell, params, walk)
-    marks: list[Mark] = []
+    marks: list[Tag] = []
 
     def values(state, x):
         """The gates of one step."""
-        _, marked = with_marks(cell.step)(params, state, x)
+        _, marked = with_tags(cell.step)(params, state, x)
         marked = [(mark, value) for mark, value in marked if mark.kind != CANDIDATE]
         marks[:] = [mark for mark, _ in marked]
         return [value for _, value in marked]
@@ -140,10 +140,10 @@ def _gates(cell, params, xs, state, bounds, *, reverse, **options):
     if not found:
         raise ValueError(
             "expected a cell whose step marks its gates; got one without any: mark "
-            "them by nets.gate(value, name)"
+            "them by nets.tag_gate(value, name)"
         )
     shape = (len(found[0]), *batch)
-    real = where_real(walk.real, jnp.ones(shape, bool), jnp.zeros(shape, bool))
+    real = select_valid(walk.real, jnp.ones(shape, bool), jnp.zeros(shape, bool))
     if reverse:
         found, real = jax.tree.map(lambda leaf: leaf[::-1], (found, real))
     return OrderedDict(
@@ -184,7 +184,7 @@ def _by_sequence(value: Array, first: int | None, batch: tuple[int, ...]) -> Arr
     return jnp.moveaxis(value, [first + axis for axis in axes], list(axes))
 
 
-def _units(cell: Cell, mark: Mark, value: Array, batch_axes: int) -> Array:
+def _units(cell: Cell, mark: Tag, value: Array, batch_axes: int) -> Array:
     """The value of a gate in one step, [*batch, *units], without an axis of time.
 
     The coefficients of a linear cell are those of all steps, here of one: what is
@@ -196,7 +196,7 @@ def _units(cell: Cell, mark: Mark, value: Array, batch_axes: int) -> Array:
     return value.squeeze(batch_axes) if len(units) > 1 and units[0] == 1 else value
 
 
-def _names(marks: list[Mark]) -> list[str]:
+def _names(marks: list[Tag]) -> list[str]:
     """A name for each gate, counted where there are several of one name."""
     total, seen, names = Counter(mark.name for mark in marks), Counter(), []
     for mark in marks:

@@ -61,7 +61,7 @@ def step_jacobians(
         Pascanu, Mikolov and Bengio 2013, On the difficulty of training recurrent neural
         networks, https://arxiv.org/abs/1211.5063
     """
-    check_padding(xs, lengths, mask, cell.space)
+    check_padding(xs, lengths, mask, cell.spatial_dims)
     options = {"lengths": lengths, "mask": mask, "reverse": reverse}
     return _step_jacobians(cell, params, xs, state, **options)
 

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from nets.compiling import compiled
 from nets.flow.decay import norms_of
-from nets.flow.layers import by_cell, zero_deltas
+from nets.flow.layers import per_cell, zero_perturbations
 from nets.flow.state_gradients import is_real
 from nets.recurrent import as_layer, unroll
 from nets.recurrent.padding import check_padding
@@ -46,7 +46,7 @@ def lag_matrix(
         Nats, [time, lag, *batch], lags from 0 to time - 1 counted in the order in which
         the cell reads: of a cell in reverse, k stands for s_{t+k}. -inf where there is
         no such step, or no gradient. Of a layer a dict of these, one a cell, named as
-        by `by_cell`; its backward cells' lags are those of a cell in reverse.
+        by `per_cell`; its backward cells' lags are those of a cell in reverse.
 
     Raises:
         ValueError: `losses` has not an entry a step, or as in `nets.unroll`.
@@ -65,7 +65,7 @@ def lag_matrix(
         descent is difficult, IEEE Transactions on Neural Networks 5(2).
     """
     layer = as_layer(cell) if isinstance(cell, Cell) else cell
-    check_padding(xs, options.get("lengths"), options.get("mask"), layer.space)
+    check_padding(xs, options.get("lengths"), options.get("mask"), layer.spatial_dims)
     found = _lag_matrix(layer, params, xs, losses, state, reverse=reverse, **options)
     return found[""] if isinstance(cell, Cell) else dict(found)
 
@@ -74,16 +74,16 @@ def lag_matrix(
 def _lag_matrix(layer, params, xs, losses, state, *, reverse, **options):
     """The matrices of a layer by its cells' names, in an order that jit keeps."""
     options |= {"reverse": True} if reverse else {}
-    deltas = options.pop("deltas", None)
-    if deltas is None:
-        deltas = zero_deltas(layer, params, xs, state, **options)
-    time = len(jax.tree.leaves(deltas)[0])
+    perturbations = options.pop("perturbations", None)
+    if perturbations is None:
+        perturbations = zero_perturbations(layer, params, xs, state, **options)
+    time = len(jax.tree.leaves(perturbations)[0])
     states, _ = jax.eval_shape(
         lambda: layer.apply(params, xs, state, **{**options, "all_states": True})
     )
 
-    def all_losses(deltas):
-        _, ys = layer.apply(params, xs, state, deltas=deltas, **options)
+    def all_losses(perturbations):
+        _, ys = layer.apply(params, xs, state, perturbations=perturbations, **options)
         each = jnp.asarray(losses(ys))
         if each.shape[:1] != (time,):
             raise ValueError(
@@ -92,13 +92,13 @@ def _lag_matrix(layer, params, xs, losses, state, *, reverse, **options):
             )
         return each
 
-    each, pull = jax.vjp(all_losses, deltas)
+    each, pull = jax.vjp(all_losses, perturbations)
     backward = _backward(layer, params, xs, state, reverse)
 
     def of_step(t):
         (gradients,) = pull(jnp.zeros_like(each).at[t].set(1.0))
-        found = by_cell(layer, params, xs, gradients, state)
-        like = by_cell(layer, params, xs, states, state)
+        found = per_cell(layer, params, xs, gradients, state)
+        like = per_cell(layer, params, xs, states, state)
         return {
             name: _by_lag(
                 norms_of(_with_batch(g, like[name], each.shape), each.ndim - 1),
@@ -143,7 +143,9 @@ def _by_lag(norms, t, backward):
 def _backward(layer, params, xs, state, reverse) -> dict[str, bool]:
     """Which cells of a layer read from the last step to the first."""
 
-    def run(cell, params, xs, state, *, reverse=False, key=None, deltas=None, **how):
+    def run(
+        cell, params, xs, state, *, reverse=False, key=None, perturbations=None, **how
+    ):
         _, ys = unroll(cell, params, xs, state, reverse=reverse, **how)
         return jnp.zeros(int(reverse)), ys  # its length says it
 
@@ -151,5 +153,5 @@ def _backward(layer, params, xs, state, reverse) -> dict[str, bool]:
     found, _ = jax.eval_shape(
         lambda: layer.apply(params, xs, state, run=run, **options)
     )
-    places = by_cell(layer, params, xs, found, state)
+    places = per_cell(layer, params, xs, found, state)
     return {name: length.shape == (1,) for name, length in places.items()}

@@ -47,7 +47,9 @@ def in_every_cell(instrument: Callable[..., Any]) -> Callable[..., Any]:
         for_unroll = ("lengths", "mask", "reverse")
         seen = {name: options.pop(name) for name in for_unroll if name in options}
 
-        def run(cell, params, xs, state, *, reverse, key=None, deltas=None, **how):
+        def run(
+            cell, params, xs, state, *, reverse, key=None, perturbations=None, **how
+        ):
             params = restored_for(cell, params)
             found = instrument(
                 cell, params, xs, state, reverse=reverse, **how, **options
@@ -63,7 +65,7 @@ class _Place(NamedTuple):
     """Where a cell stands in a layer."""
 
 
-def by_cell(
+def per_cell(
     layer: Cell | Layer,
     params: Params,
     xs: PyTree,
@@ -90,12 +92,12 @@ def by_cell(
         >>> params = layer.init(jax.random.key(0), 3, 8)
         >>> xs = jnp.ones((10, 5, 3))
         >>> states, ys = layer.apply(params, xs)
-        >>> list(by_cell(layer, params, xs, states))
+        >>> list(per_cell(layer, params, xs, states))
         ['0.forward', '0.backward', '1']
     """
 
     def mark(cell, params, xs, state, **options):
-        for option in ("key", "deltas"):
+        for option in ("key", "perturbations"):
             options.pop(option, None)
         return _Place(), unroll(cell, params, xs, state, **options)[1]
 
@@ -108,7 +110,7 @@ def by_cell(
     return dict(zip(names, tree.flatten_up_to(found), strict=True))
 
 
-def zero_deltas(
+def zero_perturbations(
     layer: Cell | Layer,
     params: Params,
     xs: PyTree,
@@ -117,9 +119,9 @@ def zero_deltas(
 ) -> State:
     """Zeros like the states of all steps, to differentiate a loss by.
 
-    As `deltas` of `nets.unroll`, of a layer's `apply`, or of a Flax module they move
-    nothing, and the gradient by them is dL/ds_t of every step: beside the gradient by
-    the parameters it costs next to nothing.
+    As `perturbations` of `nets.unroll`, of a layer's `apply`, or of a Flax module they
+    move nothing, and the gradient by them is dL/ds_t of every step: beside the gradient
+    by the parameters it costs next to nothing.
 
     Args:
         layer: A `Cell`, or a recurrent `Layer`.
@@ -135,10 +137,10 @@ def zero_deltas(
         >>> import nets
         >>> cell, xs = nets.gru(), jnp.ones((10, 5, 3))
         >>> params = cell.init(jax.random.key(0), 3, 8)
-        >>> def loss(params, deltas):
-        ...     state, ys = nets.unroll(cell, params, xs, deltas=deltas)
+        >>> def loss(params, perturbations):
+        ...     state, ys = nets.unroll(cell, params, xs, perturbations=perturbations)
         ...     return (ys[-1] ** 2).sum()
-        >>> zeros = zero_deltas(cell, params, xs)
+        >>> zeros = zero_perturbations(cell, params, xs)
         >>> of_params, of_states = jax.grad(loss, argnums=(0, 1))(params, zeros)
         >>> of_states.hidden.shape
         (10, 5, 8)

@@ -11,7 +11,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float
 from nets.recurrent import batch as batches
 from nets.recurrent import unroll
 from nets.recurrent.beginning import first_state
-from nets.recurrent.padding import on_device, real_steps, where_real
+from nets.recurrent.padding import on_device, padding_mask, select_valid
 from nets.types import Cell, Params, State
 
 
@@ -61,8 +61,8 @@ def trajectory(
         (10, 5, 8)
     """
     xs = on_device(xs)
-    real = real_steps(xs, lengths, mask, cell.space)
-    xs = where_real(real, xs, 0.0)
+    real = padding_mask(xs, lengths, mask, cell.spatial_dims)
+    xs = select_valid(real, xs, 0.0)
     x = jax.tree.map(lambda x: jnp.zeros(x.shape[1:], x.dtype), xs)
     state = first_state(cell, params, x, state)
     options = {"lengths": lengths, "mask": mask, "reverse": reverse}
@@ -236,7 +236,7 @@ def jacobian_product(
             except TypeError:  # a step with a custom backward pass (`custom_vjp`)
                 jacobian = _by_reverse_mode(vector_step, vector)
                 pushed = jnp.matmul(jacobian, columns, precision="highest")
-        return where_real(step.real, pushed, columns)
+        return select_valid(step.real, pushed, columns)
 
     return product
 

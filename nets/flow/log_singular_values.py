@@ -16,8 +16,8 @@ from nets.flow.linearised import (
     trajectory,
 )
 from nets.flow.ranks import HIGHEST, SHARE
-from nets.flow.udt import Graded, log_norm, log_singular_values, times
-from nets.recurrent.padding import check_padding, where_real
+from nets.flow.udt import UDT, log_norm, log_sigmas, times
+from nets.recurrent.padding import check_padding, select_valid
 from nets.types import Cell, Params, State
 
 TOGETHER = 16  # steps, whose factors are kept until their singular values are found
@@ -25,7 +25,7 @@ FEW = 16  # steps in doubt at which a direction is not yet lost
 
 
 @in_every_cell
-def transport(
+def log_singular_values(
     cell: Cell,
     params: Params,
     xs: Any,
@@ -84,7 +84,7 @@ def transport(
         Pascanu, Mikolov and Bengio 2013, On the difficulty of training recurrent neural
         networks, https://arxiv.org/abs/1211.5063
     """
-    check_padding(xs, lengths, mask, cell.space)
+    check_padding(xs, lengths, mask, cell.spatial_dims)
     options = {"lengths": lengths, "mask": mask, "reverse": reverse}
     asked = count if count is None else integer(count)
     asked = count if asked is None else asked  # which is refused in its own words
@@ -106,16 +106,16 @@ def _transport(cell, params, xs, state, *, count, reverse, **options):
         moved = _moved(
             jacobian, so_far, jnp.maximum(number * SHARE[0] // SHARE[1], FEW)
         )
-        so_far = where_real(step.real, moved, so_far)
+        so_far = select_valid(step.real, moved, so_far)
         return so_far, (so_far.k, so_far.w)
 
     def together(so_far, steps):
         """A few steps, whose singular values are found at once."""
         so_far, factors = jax.lax.scan(carry, so_far, steps)
-        products = Graded(jnp.broadcast_to(eye, factors[1].shape), *factors)
+        products = UDT(jnp.broadcast_to(eye, factors[1].shape), *factors)
         if count == 1:
             return so_far, log_norm(products)
-        return so_far, log_singular_values(products)[..., :count]
+        return so_far, log_sigmas(products)[..., :count]
 
     if not time:
         return jnp.zeros((0, *eye.shape[:-2], count), eye.dtype)
@@ -124,7 +124,7 @@ def _transport(cell, params, xs, state, *, count, reverse, **options):
     # The last block is filled up with the last step.
     places = jnp.minimum(jnp.arange(blocks * few), time - 1).reshape(blocks, few)
     none = jnp.zeros(eye.shape[:-1], eye.dtype)
-    start = Graded(eye, none, eye, none.astype(int))
+    start = UDT(eye, none, eye, none.astype(int))
     _, sigmas = jax.lax.scan(
         lambda so_far, at: together(so_far, (jax.tree.map(lambda a: a[at], walk), at)),
         start,

@@ -16,7 +16,7 @@ from nets.flow.linearised import (
     trajectory,
 )
 from nets.flow.ranks import LOST, SHARE, row_sizes, triangle
-from nets.recurrent.padding import check_padding, where_real
+from nets.recurrent.padding import check_padding, select_valid
 from nets.types import Cell, Params, State
 
 BLOCKS = 10  # of time, over which the exponents' error is estimated
@@ -206,7 +206,7 @@ def growths(
         >>> growths(cell, params, jnp.ones((10, 5, 3)), count=2).logs.shape
         (10, 5, 2)
     """
-    check_padding(xs, options.get("lengths"), options.get("mask"), cell.space)
+    check_padding(xs, options.get("lengths"), options.get("mask"), cell.spatial_dims)
     plain = {
         name: value if integer(value) is None else integer(value)
         for name, value in {"count": count, "warmup": warmup}.items()
@@ -244,8 +244,8 @@ def _growths(cell, params, xs, state, *, count, warmup, reverse=False, **options
         place = jnp.argsort(found.order, axis=-1)
         columns = jnp.take_along_axis(found.q, place[..., None, :], axis=-1)
         after = jnp.take_along_axis(found.doubts, place, axis=-1)
-        after = where_real(settled, after, 0.0)
-        after = where_real(step.real, after, doubts)
+        after = select_valid(settled, after, 0.0)
+        after = select_valid(step.real, after, doubts)
         return (columns, after), jnp.take_along_axis(found.growth, place, axis=-1)
 
     real = jnp.ones(time, bool) if walk.real is None else walk.real

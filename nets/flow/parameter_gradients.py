@@ -10,10 +10,10 @@ from jaxtyping import Array, Float
 
 from nets.compiling import compiled
 from nets.flow.decay import log_norms
-from nets.flow.state_gradients import is_real, one_number
+from nets.flow.state_gradients import check_scalar_loss, is_real
 from nets.recurrent import as_layer
 from nets.recurrent.beginning import first_state
-from nets.recurrent.padding import check_padding, real_steps, where_real
+from nets.recurrent.padding import check_padding, padding_mask, select_valid
 from nets.recurrent.restoring import restored_for
 from nets.types import Cell, Layer, Params, State
 
@@ -52,8 +52,8 @@ def parameter_gradients_by_time(
         booleans and keys, None for what is no array, such as a function.
 
     Raises:
-        ValueError: The loss is not one number, a key, deltas or `parallel` are given,
-            or as in `nets.unroll`.
+        ValueError: The loss is not one number, a key, perturbations or `parallel` are
+            given, or as in `nets.unroll`.
 
     Example:
         >>> import nets
@@ -72,13 +72,13 @@ def parameter_gradients_by_time(
     """
     layer = as_layer(cell) if isinstance(cell, Cell) else cell
     options |= {"reverse": True} if reverse else {}
-    for name in ("key", "deltas", "parallel"):
+    for name in ("key", "perturbations", "parallel"):
         if options.get(name) is not None and options[name] is not False:
             raise ValueError(
-                "expected neither a key nor deltas nor parallel=True: steps one after "
-                f"the other, without noise; got {name}"
+                "expected neither a key nor perturbations nor parallel=True: steps one "
+                f"after the other, without noise; got {name}"
             )
-    check_padding(xs, options.get("lengths"), options.get("mask"), layer.space)
+    check_padding(xs, options.get("lengths"), options.get("mask"), layer.spatial_dims)
     return _by_time(layer, params, xs, loss, state, **options)
 
 
@@ -89,7 +89,7 @@ def _by_time(layer, params, xs, loss, state, **options):
     time = len(jax.tree.leaves(xs)[0])
     leaves, tree = jax.tree.flatten(params)
     if not time:
-        value = one_number(loss(*layer.apply(params, xs, state, **options)))
+        value = check_scalar_loss(loss(*layer.apply(params, xs, state, **options)))
         return value, jax.tree.map(lambda p: _no_share(p, time), params)
     moving = [
         jnp.broadcast_to(p, (time, *jnp.shape(p))) if is_real(p) else None
@@ -99,7 +99,9 @@ def _by_time(layer, params, xs, loss, state, **options):
     def value_of(moving):
         both = [p if m is None else m for p, m in zip(leaves, moving, strict=True)]
         each = jax.tree.unflatten(tree, both)
-        return one_number(loss(*layer.apply(each, xs, state, run=_run, **options)))
+        return check_scalar_loss(
+            loss(*layer.apply(each, xs, state, run=_run, **options))
+        )
 
     value, shares = jax.value_and_grad(value_of)(moving)
     shares = [
@@ -140,8 +142,8 @@ def _run(
         both = [p if m is None else m for p, m in zip(leaves, moving, strict=True)]
         return jax.tree.unflatten(tree, both)
 
-    real = real_steps(xs, lengths, mask, cell.space)
-    xs = where_real(real, xs, 0.0)
+    real = padding_mask(xs, lengths, mask, cell.spatial_dims)
+    xs = select_valid(real, xs, 0.0)
     first = at_step(jax.tree.map(lambda p: p[-1 if reverse else 0], moving))
     blank = jax.tree.map(lambda x: jnp.zeros(x.shape[1:], x.dtype), xs)
     state = first_state(cell, first, blank, state)
@@ -155,7 +157,7 @@ def _run(
                 lambda s: jnp.where(cut, jax.lax.stop_gradient(s), s), state
             )
         new, y = cell.step(at_step(moving), state, x)
-        new, y = where_real(real, new, state), where_real(real, y, 0.0)
+        new, y = select_valid(real, new, state), select_valid(real, y, 0.0)
         return new, (new, y) if all_states else y
 
     body = jax.checkpoint(body, prevent_cse=False) if remat else body

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PyTree, Shaped
 
 from nets.flow.state_gradients import state_gradients
 from nets.recurrent import as_layer, unroll
-from nets.tracing.tags import with_marks
+from nets.tracing.tags import with_tags
 from nets.types import Cell, Layer, Params, State, factory
 
 
@@ -19,13 +19,14 @@ class Paths(NamedTuple):
     Attributes:
         total: All of it, as `state_gradients` has it.
         highway: What came along the highway alone: the state as it is kept.
-        rest: total - highway: all that, at least once on its way, went through a gate
-            or a candidate, and so through the weights that these read the state by.
+        through_gates: total - highway: all that, at least once on its way, went through
+            a gate or a candidate, and so through the weights that these read the state
+            by.
     """
 
     total: State
     highway: State
-    rest: State
+    through_gates: State
 
 
 @factory
@@ -34,10 +35,10 @@ def highway(cell: Cell) -> Cell:
 
         s_t = s(s_{t-1}, x_t; v_t),   ds_t/ds_{t-1} = the partial one, with v_t held
 
-    v_t is what the step marks by `nets.gate` and `nets.candidate`: numbers are as they
-    were, v_t depends on inputs and parameters as it did, but no more on the state. So
-    of an LSTM ds_t/ds_{t-1} is diag(f) from c to c and diag(o (1 - tanh(c)^2) f) from
-    c to h, of a GRU diag(z): no recurrent weights are in it.
+    v_t is what the step marks by `nets.tag_gate` and `nets.tag_candidate`: numbers are
+    as they were, v_t depends on inputs and parameters as it did, but no more on the
+    state. So of an LSTM ds_t/ds_{t-1} is diag(f) from c to c and diag(o (1 - tanh(c)^2)
+    f) from c to h, of a GRU diag(z): no recurrent weights are in it.
 
     Args:
         cell: Any `Cell` whose step marks gates or candidates.
@@ -68,24 +69,26 @@ def highway(cell: Cell) -> Cell:
         return _held(partial(cell.step, params))(state, x)
 
     held = cell._replace(step=step, linear=None)
-    if cell.noisy is None:
+    if cell.stochastic_step is None:
         return held
-    draw = cell.noisy
-    return held._replace(noisy=lambda key, params, x: _held(draw(key, params, x)))
+    draw = cell.stochastic_step
+    return held._replace(
+        stochastic_step=lambda key, params, x: _held(draw(key, params, x))
+    )
 
 
 def _held(step: Callable[..., Any]) -> Callable[..., Any]:
     """`step(state, ...)`, whose marked values do not vary with the state."""
 
     def held(state, *args):
-        _, marked = with_marks(step)(jax.lax.stop_gradient(state), *args)
+        _, marked = with_tags(step)(jax.lax.stop_gradient(state), *args)
         if not marked:
             raise ValueError(
                 "expected a cell whose step marks its gates and candidates; got one "
-                "without any: mark them by nets.gate(value, name) and "
-                "nets.candidate(value)"
+                "without any: mark them by nets.tag_gate(value, name) and "
+                "nets.tag_candidate(value)"
             )
-        hold = with_marks(step, lambda index, value: marked[index][1])
+        hold = with_tags(step, lambda index, value: marked[index][1])
         return hold(state, *args)[0]
 
     return held
@@ -96,7 +99,7 @@ def _along_highway(cell, params, xs, state, **options):
     return unroll(highway(cell), params, xs, state, **options)
 
 
-def paths(
+def split_by_path(
     cell: Cell | Layer,
     params: Params,
     xs: PyTree[Shaped[Array, "..."]],
@@ -136,9 +139,9 @@ def paths(
         >>> cell = nets.lstm(forget_bias=3.0)
         >>> params = cell.init(jax.random.key(0), 3, 8)
         >>> xs = jax.random.normal(jax.random.key(1), (50, 5, 3))
-        >>> loss, found = paths(cell, params, xs, lambda state, ys: ys[-1].sum())
-        >>> found.highway.cell.shape, bool(jnp.all(found.highway.hidden[:-1] == 0))
-        ((50, 5, 8), True)
+        >>> loss, found = split_by_path(cell, params, xs, lambda state, ys:
+        ys[-1].sum()) >>> found.highway.cell.shape,
+        bool(jnp.all(found.highway.hidden[:-1] == 0)) ((50, 5, 8), True)
 
     References:
         Hochreiter and Schmidhuber 1997, Long short-term memory, Neural Computation,

@@ -13,7 +13,7 @@ from nets.flow.linearised import as_state, as_vector, batch_shape, trajectory
 from nets.flow.lyapunov import Growths, growths
 from nets.flow.state_gradients import is_real, state_gradients
 from nets.recurrent import as_layer, unroll
-from nets.recurrent.padding import where_real
+from nets.recurrent.padding import select_valid
 from nets.types import Cell, Layer, Params, State
 
 
@@ -68,9 +68,10 @@ def pascanu_penalty(
     fixed = _constant(params)
     _, gradients = state_gradients(layer, fixed, xs, loss, state, **options)
     gradients = jax.lax.stop_gradient(gradients)
-    # The gradients travel as deltas do: each cell is handed those by its own states.
+    # The gradients travel as perturbations do: each cell is handed those by its own
+    # states.
     omegas, _ = layer.apply(
-        params, xs, state, deltas=gradients, run=_run_omega, **options
+        params, xs, state, perturbations=gradients, run=_run_omega, **options
     )
     return jnp.stack(jax.tree.leaves(omegas)).sum()
 
@@ -82,7 +83,9 @@ def _constant(tree):
     )
 
 
-def _run_omega(cell, params, xs, state, *, deltas, key=None, reverse=False, **options):
+def _run_omega(
+    cell, params, xs, state, *, perturbations, key=None, reverse=False, **options
+):
     """A cell's Omega in place of its state, and its outputs.
 
     Options that only say how `unroll` remembers what it does change nothing here.
@@ -99,7 +102,9 @@ def _run_omega(cell, params, xs, state, *, deltas, key=None, reverse=False, **op
             return jnp.zeros(delta.shape, like.dtype)  # which is no coordinate
         return jnp.conj(delta)  # by z = a + ib, JAX's gradient is dL/da - i dL/db
 
-    upstream = as_vector(jax.tree.map(gradient, deltas, walk.before), batch_axes + 1)
+    upstream = as_vector(
+        jax.tree.map(gradient, perturbations, walk.before), batch_axes + 1
+    )
     upstream = upstream[::-1] if reverse else upstream
 
     def ratio(before, x, real, g):
@@ -118,11 +123,11 @@ def _run_omega(cell, params, xs, state, *, deltas, key=None, reverse=False, **op
         lost = ~none & (square == 0)  # nothing comes through: a ratio of 0
         off = jnp.sqrt(jnp.where(none | lost, 1, square)) - 1
         off = jnp.where(lost, -1.0, off) ** 2
-        return where_real(real, off, 0.0)
+        return select_valid(real, off, 0.0)
 
     each = jax.vmap(ratio)(walk.before, walk.xs, walk.real, upstream)
     _, ys = unroll(cell, fixed, xs, state, reverse=reverse, **padding)
-    filled = where_real(walk.real, jnp.ones(each.shape, bool), False).any(axis=0)
+    filled = select_valid(walk.real, jnp.ones(each.shape, bool), False).any(axis=0)
     return each.sum() / jnp.maximum(filled.sum(), 1).astype(each.dtype), ys
 
 

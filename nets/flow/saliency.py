@@ -10,9 +10,9 @@ from jaxtyping import Array, Float, PyTree, Shaped
 
 from nets.compiling import compiled
 from nets.flow.arguments import integer
-from nets.flow.state_gradients import is_real, one_number
+from nets.flow.state_gradients import check_scalar_loss, is_real
 from nets.recurrent import as_layer
-from nets.recurrent.padding import check_padding, real_steps, where_real
+from nets.recurrent.padding import check_padding, padding_mask, select_valid
 from nets.types import Cell, Layer, Params, State
 
 
@@ -68,15 +68,15 @@ def input_saliency(
     """
     layer = as_layer(layer) if isinstance(layer, Cell) else layer
     xs = _inputs(xs)
-    check_padding(xs, options.get("lengths"), options.get("mask"), layer.space)
+    check_padding(xs, options.get("lengths"), options.get("mask"), layer.spatial_dims)
     return _input_saliency(layer, params, xs, loss, state, **options)
 
 
 @compiled
 def _input_saliency(layer, params, xs, loss, state, **options):
-    def value(deltas):
-        return one_number(
-            loss(*layer.apply(params, plus(xs, deltas), state, **options))
+    def value(perturbations):
+        return check_scalar_loss(
+            loss(*layer.apply(params, plus(xs, perturbations), state, **options))
         )
 
     return jax.value_and_grad(value)(zeros_to_add(xs))
@@ -149,9 +149,11 @@ def integrated_gradients(
             f"expected points to be an integer, at least 1; got {points!r}"
         )
     xs = _inputs(xs)
-    real = real_steps(xs, options.get("lengths"), options.get("mask"), layer.space)
-    xs = where_real(real, xs, 0.0)  # or a NaN of the padding would reach the product
-    start = where_real(real, _baseline(baseline, xs), 0.0)
+    real = padding_mask(
+        xs, options.get("lengths"), options.get("mask"), layer.spatial_dims
+    )
+    xs = select_valid(real, xs, 0.0)  # or a NaN of the padding would reach the product
+    start = select_valid(real, _baseline(baseline, xs), 0.0)
     way = jax.tree.map(
         lambda x, s, zero: x - s if is_real(x) else zero, xs, start, zeros_to_add(xs)
     )
@@ -195,12 +197,12 @@ def zeros_to_add(tree: PyTree) -> PyTree:
     )
 
 
-def plus(tree: PyTree, deltas: PyTree) -> PyTree:
+def plus(tree: PyTree, perturbations: PyTree) -> PyTree:
     """The sum of two trees, in which integers stay what they are.
 
     Args:
         tree: Arrays.
-        deltas: What is added to them, likewise.
+        perturbations: What is added to them, likewise.
 
     Returns:
         The sum.
@@ -209,7 +211,7 @@ def plus(tree: PyTree, deltas: PyTree) -> PyTree:
         >>> plus([jnp.ones(2), jnp.arange(2)], [jnp.ones(2), jnp.ones(2)])
         [Array([2., 2.], dtype=float32), Array([0, 1], dtype=int32)]
     """
-    return jax.tree.map(lambda a, d: a + d if is_real(a) else a, tree, deltas)
+    return jax.tree.map(lambda a, d: a + d if is_real(a) else a, tree, perturbations)
 
 
 def _inputs(xs: PyTree) -> PyTree:

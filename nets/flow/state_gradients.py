@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree, Shaped
 
-from nets.flow.layers import zero_deltas
+from nets.flow.layers import zero_perturbations
 from nets.recurrent import as_layer
 from nets.recurrent.padding import check_padding
 from nets.types import Cell, Layer, Params, State
@@ -50,12 +50,12 @@ def state_gradients(
         **options: Other arguments of `nets.unroll`, except `parallel`. With `lengths`
             or a `mask` the gradient at a padded step is zero; in `reverse`, g_t is
             still at the t of its input; with `all_states` the loss takes all states in
-            place of the final one; `deltas` move the point where it is taken.
+            place of the final one; `perturbations` move the point where it is taken.
 
     Returns:
         The loss, and its gradients, a state with time in front: [time, *batch, ...].
         An entry of the state that is an integer has the gradient zero. A layer's are a
-        tree of states, as its `apply` returns them (see `by_cell`).
+        tree of states, as its `apply` returns them (see `per_cell`).
 
     Raises:
         ValueError: The loss is not one number, or as in `nets.unroll`.
@@ -76,19 +76,21 @@ def state_gradients(
         descent is difficult, IEEE Transactions on Neural Networks 5(2).
     """
     layer = as_layer(cell) if isinstance(cell, Cell) else cell
-    check_padding(xs, options.get("lengths"), options.get("mask"), layer.space)
+    check_padding(xs, options.get("lengths"), options.get("mask"), layer.spatial_dims)
     # What is compiled here is `nets.unroll`, so that a loss may be written in place:
     # it is another function in each call.
-    deltas = options.pop("deltas", None)
-    if deltas is None:
-        deltas = zero_deltas(layer, params, xs, state, **options)
+    perturbations = options.pop("perturbations", None)
+    if perturbations is None:
+        perturbations = zero_perturbations(layer, params, xs, state, **options)
 
-    def value(deltas):
-        return one_number(
-            loss(*layer.apply(params, xs, state, deltas=deltas, **options))
+    def value(perturbations):
+        return check_scalar_loss(
+            loss(
+                *layer.apply(params, xs, state, perturbations=perturbations, **options)
+            )
         )
 
-    return jax.value_and_grad(value)(deltas)
+    return jax.value_and_grad(value)(perturbations)
 
 
 def is_real(leaf: Any) -> bool:
@@ -109,7 +111,7 @@ def is_real(leaf: Any) -> bool:
     return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.inexact)
 
 
-def one_number(loss: Any) -> Float[Array, ""]:
+def check_scalar_loss(loss: Any) -> Float[Array, ""]:
     """The loss, if it is one number.
 
     Args:
@@ -122,7 +124,7 @@ def one_number(loss: Any) -> Float[Array, ""]:
         ValueError: It is an array of several.
 
     Example:
-        >>> one_number(jnp.array(3.0)).item()
+        >>> check_scalar_loss(jnp.array(3.0)).item()
         3.0
     """
     if jnp.shape(loss) != ():

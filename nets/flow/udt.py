@@ -21,7 +21,7 @@ from nets.flow.ranks import HIGHEST, LOST, triangle
 SWEEPS = 30  # at most; a handful is what it takes
 
 
-class Graded(NamedTuple):
+class UDT(NamedTuple):
     """The product q diag(2^k) w.
 
     Attributes:
@@ -39,11 +39,11 @@ class Graded(NamedTuple):
 
 def times(
     moved: Float[Array, "*batch n n"],
-    product: Graded,
+    product: UDT,
     rows: Float[Array, "*batch n"] | None = None,
     sizes: Float[Array, "*batch n"] | None = None,
     most: Int[Array, ""] | None = None,
-) -> Graded:
+) -> UDT:
     """J P, given J Q.
 
     The columns of J Q diag(2^k) are put in descending order of size, so that the
@@ -63,7 +63,7 @@ def times(
 
     Example:
         >>> eye, eighth = jnp.eye(2), 0.125 * jnp.eye(2)
-        >>> found = times(eighth, Graded(eye, jnp.zeros(2), eye))
+        >>> found = times(eighth, UDT(eye, jnp.zeros(2), eye))
         >>> found.k.tolist(), jnp.abs(found.w).tolist()
         ([-2.0, -2.0], [[0.5, 0.0], [0.0, 0.5]])
     """
@@ -91,7 +91,7 @@ def times(
     _, powers = jnp.frexp(jnp.abs(w).max(axis=-1))
     powers = powers.astype(w.dtype)
     w = _shifted(w, jnp.broadcast_to(-powers[..., None], w.shape))
-    return Graded(q, after + powers, w, doubts)
+    return UDT(q, after + powers, w, doubts)
 
 
 def _norm(a, axis):
@@ -111,7 +111,7 @@ def _shifted(values, powers):
     return jnp.where(powers == -200, 0, jnp.ldexp(values, powers.astype(jnp.int32)))
 
 
-def log_singular_values(product: Graded) -> Float[Array, "*batch n"]:
+def log_sigmas(product: UDT) -> Float[Array, "*batch n"]:
     """ln of the singular values of q diag(2^k) w, descending.
 
     By one-sided Jacobi rotations of the rows of diag(2^k) w. A row is a unit vector
@@ -120,15 +120,15 @@ def log_singular_values(product: Graded) -> Float[Array, "*batch n"]:
     relative to themselves, as large ones.
 
     Args:
-        product: A `Graded`.
+        product: A `UDT`.
 
     Returns:
         [*batch, n]; -inf where rank was lost.
 
     Example:
         >>> eye = jnp.eye(3)
-        >>> deep = Graded(eye, jnp.array([-900.0, 0.0, -2000.0]), eye)
-        >>> (log_singular_values(deep) / jnp.log(2)).round(2).tolist()
+        >>> deep = UDT(eye, jnp.array([-900.0, 0.0, -2000.0]), eye)
+        >>> (log_sigmas(deep) / jnp.log(2)).round(2).tolist()
         [0.0, -900.0, -2000.0]
 
     References:
@@ -141,7 +141,7 @@ def log_singular_values(product: Graded) -> Float[Array, "*batch n"]:
     eye = jnp.broadcast_to(jnp.eye(size, dtype=product.w.dtype), product.w.shape)
     # Those of D W are those of W^T D, which in graded form has rows that are closer to
     # orthogonal: half the rotations are saved.
-    turned = Graded(eye, product.k, eye)
+    turned = UDT(eye, product.k, eye)
     product = times(jnp.swapaxes(product.w, -1, -2), turned)
     # Small numbers are rounded less: the largest is added last.
     largest = _largest(product.k)
@@ -190,18 +190,18 @@ def log_singular_values(product: Graded) -> Float[Array, "*batch n"]:
     return largest * math.log(2) - jnp.sort(-logs, axis=-1)[..., :size]
 
 
-def log_norm(product: Graded) -> Float[Array, "*batch 1"]:
+def log_norm(product: UDT) -> Float[Array, "*batch 1"]:
     """ln of the largest of the singular values alone, which costs a fraction of all.
 
     Args:
-        product: A `Graded`.
+        product: A `UDT`.
 
     Returns:
         [*batch, 1]; -inf where nothing is left.
 
     Example:
         >>> eye = jnp.eye(2)
-        >>> deep = Graded(eye, jnp.array([-900.0, -901.0]), eye)
+        >>> deep = UDT(eye, jnp.array([-900.0, -901.0]), eye)
         >>> (log_norm(deep) / jnp.log(2)).tolist()
         [-900.0]
     """

@@ -1,4 +1,4 @@
-"""How parameters and states begin; `SCHEMES` names the schemes of cells."""
+"""How parameters and states begin; `INITIALIZERS` names the schemes of cells."""
 
 import re
 
@@ -6,9 +6,9 @@ from nets.initializers import kernels
 from nets.initializers.libraries import equinox, haiku, keras, linen, nnx, torch
 from nets.initializers.papers import chrono, irnn, orthogonal
 from nets.initializers.states import zero_state, zero_states
-from nets.initializers.weights import Scheme, Weights, set_gate
+from nets.initializers.weights import Initializer, Weights, set_gate
 
-SCHEMES: dict[str, Scheme] = {
+INITIALIZERS: dict[str, Initializer] = {
     "orthogonal": orthogonal,
     "linen": linen,
     "nnx": nnx,
@@ -20,11 +20,12 @@ SCHEMES: dict[str, Scheme] = {
 }
 
 __all__ = [
-    "SCHEMES",
-    "Scheme",
+    "INITIALIZERS",
+    "Initializer",
     "Weights",
     "chrono",
     "equinox",
+    "from_name",
     "haiku",
     "irnn",
     "keras",
@@ -32,7 +33,6 @@ __all__ = [
     "linen",
     "nnx",
     "orthogonal",
-    "scheme",
     "set_gate",
     "torch",
     "zero_state",
@@ -40,26 +40,26 @@ __all__ = [
 ]
 
 
-def scheme(name: str) -> Scheme:
+def from_name(name: str) -> Initializer:
     """The scheme of a name, as written on a command line.
 
     Args:
-        name: A key of `SCHEMES`, or "chrono(64)", with any number above 2.
+        name: A key of `INITIALIZERS`, or "chrono(64)", with any number above 2.
 
     Returns:
-        The `Scheme`.
+        The `Initializer`.
 
     Raises:
         ValueError: There is none of that name, or chrono's number is none, or too low.
 
     Example:
-        >>> scheme("keras") is keras, scheme("chrono(64)") is chrono(64)
+        >>> from_name("keras") is keras, from_name("chrono(64)") is chrono(64)
         (True, True)
     """
-    if name in SCHEMES:
-        return SCHEMES[name]
+    if name in INITIALIZERS:
+        return INITIALIZERS[name]
     number = re.fullmatch(r"chrono\((.*)\)", name)
-    expected = f"expected one of {', '.join(SCHEMES)}, chrono(STEPS)"
+    expected = f"expected one of {', '.join(INITIALIZERS)}, chrono(STEPS)"
     if number is None:
         raise ValueError(f"unknown scheme {name!r}; {expected}")
     try:

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from nets.types import KeyArray
 
-KernelScheme = Callable[
+KernelInitializer = Callable[
     [KeyArray, Sequence[int]], tuple[Float[Array, "..."], Float[Array, " filters"]]
 ]
 
@@ -131,6 +131,6 @@ def torch(
     )
 
 
-KERNELS: dict[str, KernelScheme] = {
-    scheme.__name__: scheme for scheme in (linen, he, keras, torch)
+KERNELS: dict[str, KernelInitializer] = {
+    init.__name__: init for init in (linen, he, keras, torch)
 }

@@ -23,7 +23,7 @@ def linen(
         key: A key of `jax.random.key`.
         inputs: Features of the input, at least 1.
         features: Hidden units, at least 1.
-        gates: A letter a gate, as in `Scheme`.
+        gates: A letter a gate, as in `Initializer`.
         hidden: Length of the vector that w_h reads, if not `features`.
 
     Returns:
@@ -66,7 +66,7 @@ def nnx(
         key: A key of `jax.random.key`.
         inputs: Features of the input, at least 1.
         features: Hidden units, at least 1.
-        gates: A letter a gate, as in `Scheme`.
+        gates: A letter a gate, as in `Initializer`.
         hidden: Length of the vector that w_h reads, if not `features`.
 
     Returns:
@@ -101,7 +101,7 @@ def keras(
         key: A key of `jax.random.key`.
         inputs: Features of the input, at least 1.
         features: Hidden units, at least 1.
-        gates: A letter a gate, as in `Scheme`.
+        gates: A letter a gate, as in `Initializer`.
         hidden: Length of the vector that w_h reads, if not `features`.
 
     Returns:
@@ -138,7 +138,7 @@ def torch(
         key: A key of `jax.random.key`.
         inputs: Features of the input, at least 1.
         features: Hidden units, at least 1.
-        gates: A letter a gate, as in `Scheme`.
+        gates: A letter a gate, as in `Initializer`.
         hidden: Length of the vector that w_h reads, if not `features`.
 
     Returns:
@@ -172,7 +172,7 @@ def equinox(
         key: A key of `jax.random.key`.
         inputs: Features of the input, at least 1.
         features: Hidden units, at least 1.
-        gates: A letter a gate, as in `Scheme`.
+        gates: A letter a gate, as in `Initializer`.
         hidden: Length of the vector that w_h reads, if not `features`.
 
     Returns:
@@ -216,7 +216,7 @@ def haiku(
         key: A key of `jax.random.key`.
         inputs: Features of the input, at least 1.
         features: Hidden units, at least 1.
-        gates: A letter a gate, as in `Scheme`.
+        gates: A letter a gate, as in `Initializer`.
         hidden: Length of the vector that w_h reads, if not `features`.
 
     Returns:

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from nets.initializers.libraries import linen
-from nets.initializers.weights import Scheme, Weights, set_gate
+from nets.initializers.weights import Initializer, Weights, set_gate
 from nets.types import KeyArray, factory
 
 
@@ -19,7 +19,7 @@ def orthogonal(
         key: A key of `jax.random.key`.
         inputs: Features of the input, at least 1.
         features: Hidden units, at least 1.
-        gates: A letter a gate, as in `Scheme`.
+        gates: A letter a gate, as in `Initializer`.
         hidden: Length of the vector that w_h reads, if not `features`.
 
     Returns:
@@ -52,7 +52,7 @@ def irnn(
         key: A key of `jax.random.key`.
         inputs: Features of the input, at least 1.
         features: Hidden units, at least 1.
-        gates: A letter a gate, as in `Scheme`.
+        gates: A letter a gate, as in `Initializer`.
         hidden: Length of the vector that w_h reads, if not `features`.
 
     Returns:
@@ -73,7 +73,7 @@ def irnn(
 
 
 @factory
-def chrono(max_time: int | float) -> Scheme:
+def chrono(max_time: int | float) -> Initializer:
     """Gates that forget as slowly as the task needs, each unit at a pace of its own.
 
         W_i, W_h as in `linen`
@@ -89,7 +89,7 @@ def chrono(max_time: int | float) -> Scheme:
             the sequences if nothing else is known.
 
     Returns:
-        A `Scheme`; equal calls return the same.
+        A `Initializer`; equal calls return the same.
 
     Raises:
         ValueError: max_time is not a number above 2; or, from the scheme, the cell has
@@ -111,7 +111,7 @@ def chrono(max_time: int | float) -> Scheme:
             f"expected chrono's max_time to be above 2, and below 1e38; got {max_time}"
         )
 
-    def scheme(key, inputs, features, gates, hidden=None):
+    def init(key, inputs, features, gates, hidden=None):
         keeping = set(gates) & set("fz")
         if not keeping:
             raise ValueError(
@@ -126,4 +126,4 @@ def chrono(max_time: int | float) -> Scheme:
             b = set_gate(b, gates, gate, jnp.log(u))
         return weights._replace(b_i=b)
 
-    return scheme
+    return init

@@ -24,7 +24,7 @@ class Weights(NamedTuple):
 
 
 @runtime_checkable
-class Scheme(Protocol):
+class Initializer(Protocol):
     """How the affine maps of a cell start: any function of this signature.
 
     A letter stands for what a gate does, so that one scheme serves all cells:
@@ -47,7 +47,7 @@ class Scheme(Protocol):
         ...     outputs = len(gates) * features
         ...     w_i, w_h = (jnp.zeros((n, outputs)) for n in shapes)
         ...     return Weights(w_i, w_h, jnp.zeros(outputs), jnp.zeros(outputs))
-        >>> nets.gru(scheme=zeros).init(jax.random.key(0), 3, 8).w_h.shape
+        >>> nets.gru(init=zeros).init(jax.random.key(0), 3, 8).w_h.shape
         (8, 24)
     """
 

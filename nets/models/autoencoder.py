@@ -45,7 +45,7 @@ class Autoencoder(nn.Module):
         kernel_size: Of all convolutions; its length is the number of spatial axes.
         upsample: "nearest", "linear", "transposed" or "unpool".
         activation: Of all layers but those that put out z and x'.
-        scheme: How the weights start, of `nets.initializers.kernels`.
+        kernel_init: How the weights start, of `nets.initializers.kernels`.
 
     Call with `xs` [*batch, *space, channels]. Returns reconstructions of that shape.
     The methods `encode` and `decode` do one half each.
@@ -75,7 +75,7 @@ class Autoencoder(nn.Module):
     kernel_size: Sequence[int] = (3, 3)
     upsample: str = "nearest"
     activation: Callable[[Array], Array] = jax.nn.relu
-    scheme: kernels.KernelScheme = kernels.linen
+    kernel_init: kernels.KernelInitializer = kernels.linen
 
     def __post_init__(self):
         self.kernel_size = checked("kernel_size", self.kernel_size)
@@ -100,7 +100,7 @@ class Autoencoder(nn.Module):
         for count in self.filters:
             conv = blocks.conv(count, self.kernel_size, **self._options)
             layers += [conv, blocks.max_pool(self.window)]
-        z = blocks.dense(self.latent, activation=None, scheme=self.scheme)
+        z = blocks.dense(self.latent, activation=None, init=self.kernel_init)
         return [*layers, blocks.flatten(len(self.window)), z]
 
     @property
@@ -108,7 +108,7 @@ class Autoencoder(nn.Module):
         smallest = [n // 2 ** len(self.filters) for n in self.shape[:-1]]
         maps = (*smallest, self.filters[-1])
         dense = blocks.dense(
-            math.prod(maps), activation=self.activation, scheme=self.scheme
+            math.prod(maps), activation=self.activation, init=self.kernel_init
         )
         layers = [dense, blocks.reshape(maps)]
         for count in reversed(self.filters[:-1]):
@@ -120,7 +120,7 @@ class Autoencoder(nn.Module):
         return {
             "padding": "same",
             "activation": self.activation,
-            "scheme": self.scheme,
+            "init": self.kernel_init,
         }
 
     def _doubling(self, count: int, **changed: Any) -> list[Layer]:

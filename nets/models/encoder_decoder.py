@@ -94,10 +94,10 @@ class EncoderDecoder(nn.Module):
     attention: bool = True
 
     def setup(self):
-        if self.cell.space:
+        if self.cell.spatial_dims:
             raise ValueError(
                 "expected a cell that reads vectors; got one that reads images (space "
-                f"= {self.cell.space})"
+                f"= {self.cell.spatial_dims})"
             )
         layer = Bidirectional if self.bidirectional else Recurrent
         self.embed_source = nn.Embed(self.vocabulary, self.embedding)

@@ -76,10 +76,10 @@ class SequenceGenerator(nn.Module):
     floor: float = 0.05
 
     def setup(self):
-        if self.cell.space:
+        if self.cell.spatial_dims:
             raise ValueError(
                 "expected a cell that reads vectors; got one that reads images (space "
-                f"= {self.cell.space})"
+                f"= {self.cell.spatial_dims})"
             )
         self.recurrent = Recurrent(self.cell, self.features)
         self.dense = nn.Dense(self.components * (1 + 2 * self.outputs))

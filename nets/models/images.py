@@ -28,7 +28,7 @@ def cnn(
     window: Sequence[int] | None = None,
     hidden: Sequence[int] = (),
     activation: Callable[[Array], Array] = jax.nn.relu,
-    scheme: kernels.KernelScheme = kernels.linen,
+    init: kernels.KernelInitializer = kernels.linen,
 ) -> Sequential:
     """The convolutional classifier: blocks of conv and pool, then dense layers.
 
@@ -47,7 +47,7 @@ def cnn(
         window: Of the pools; by default 2 along each axis.
         hidden: Units of the dense layers before the last.
         activation: Of all layers but the last.
-        scheme: How the weights start, of `nets.initializers.kernels`.
+        init: How the weights start, of `nets.initializers.kernels`.
 
     Returns:
         A Linen module, to be called with [*batch, *space, channels].
@@ -81,14 +81,14 @@ def cnn(
                 strides=strides,
                 padding=padding,
                 activation=activation,
-                scheme=scheme,
+                init=init,
             )
         )
         if pool is not None:
             layers.append(POOLS[pool](window or (2,) * axes))
     layers.append(blocks.flatten(axes))
-    layers += _dense_layers(hidden, activation, scheme)
-    layers.append(blocks.dense(classes, activation=None, scheme=scheme))
+    layers += _dense_layers(hidden, activation, init)
+    layers.append(blocks.dense(classes, activation=None, init=init))
     return Sequential(tuple(layers))
 
 
@@ -96,7 +96,7 @@ def lenet5(
     classes: int = 10,
     *,
     activation: Callable[[Array], Array] = jnp.tanh,
-    scheme: kernels.KernelScheme = kernels.linen,
+    init: kernels.KernelInitializer = kernels.linen,
 ) -> Sequential:
     """LeNet-5, for images of 28x28: 61,706 parameters.
 
@@ -108,7 +108,7 @@ def lenet5(
     Args:
         classes: How many labels.
         activation: Of all layers but the last.
-        scheme: How the weights start.
+        init: How the weights start.
 
     Returns:
         A Linen module, to be called with [*batch, 28, 28, 1].
@@ -124,7 +124,7 @@ def lenet5(
         LeCun et al. 1998, Gradient-based learning applied to document recognition,
         Proceedings of the IEEE, https://doi.org/10.1109/5.726791
     """
-    options: Any = {"activation": activation, "scheme": scheme}
+    options: Any = {"activation": activation, "init": init}
     return Sequential(
         (
             blocks.conv(6, (5, 5), padding=2, **options),
@@ -134,7 +134,7 @@ def lenet5(
             blocks.flatten(axes=2),
             blocks.dense(120, **options),
             blocks.dense(84, **options),
-            blocks.dense(classes, activation=None, scheme=scheme),
+            blocks.dense(classes, activation=None, init=init),
         )
     )
 
@@ -144,7 +144,7 @@ def cnn_1d(
     filters: Sequence[int] = (25, 25, 25),
     *,
     activation: Callable[[Array], Array] = jax.nn.relu,
-    scheme: kernels.KernelScheme = kernels.torch,
+    init: kernels.KernelInitializer = kernels.torch,
 ) -> Sequential:
     """The convolutional classifier of sequences that MNIST-1D was published with.
 
@@ -157,7 +157,7 @@ def cnn_1d(
         classes: How many labels.
         filters: Feature maps of each convolution.
         activation: Of all layers but the last.
-        scheme: How the weights start; PyTorch's, as published.
+        init: How the weights start; PyTorch's, as published.
 
     Returns:
         A Linen module, to be called with [*batch, time, inputs].
@@ -175,10 +175,10 @@ def cnn_1d(
     """
     options: Any = {"strides": 2, "padding": 1, "activation": activation}
     layers = [
-        blocks.conv(count, (3,) if i else (5,), scheme=scheme, **options)
+        blocks.conv(count, (3,) if i else (5,), init=init, **options)
         for i, count in enumerate(filters)
     ]
-    head = blocks.dense(classes, activation=None, scheme=scheme)
+    head = blocks.dense(classes, activation=None, init=init)
     return Sequential((*layers, blocks.flatten(axes=1), head))
 
 
@@ -188,7 +188,7 @@ def feed_forward(
     *,
     residual: bool = False,
     activation: Callable[[Array], Array] = jax.nn.relu,
-    scheme: kernels.KernelScheme = kernels.linen,
+    init: kernels.KernelInitializer = kernels.linen,
 ) -> Sequential:
     """The feed-forward net, of any depth: dense layers and their activations.
 
@@ -203,7 +203,7 @@ def feed_forward(
         residual: Whether the layers after the first, where they keep the number of
             units, add what they learn to what comes in.
         activation: Of all layers but the last.
-        scheme: How the weights start.
+        init: How the weights start.
 
     Returns:
         A Linen module, to be called with [*batch, inputs].
@@ -216,17 +216,15 @@ def feed_forward(
         >>> logits.shape, len(variables["params"])
         ((5, 10), 21)
     """
-    layers = _dense_layers(features, activation, scheme)
+    layers = _dense_layers(features, activation, init)
     if residual:
         layers = [
             blocks.residual(layer) if i and features[i - 1] == features[i] else layer
             for i, layer in enumerate(layers)
         ]
-    head = blocks.dense(classes, activation=None, scheme=scheme)
+    head = blocks.dense(classes, activation=None, init=init)
     return Sequential((*layers, head))
 
 
-def _dense_layers(features, activation, scheme) -> list[Layer]:
-    return [
-        blocks.dense(count, activation=activation, scheme=scheme) for count in features
-    ]
+def _dense_layers(features, activation, init) -> list[Layer]:
+    return [blocks.dense(count, activation=activation, init=init) for count in features]

@@ -143,10 +143,10 @@ class SequenceTagger(nn.Module):
 
 
 def _expect_vectors(cell: Cell) -> None:
-    if cell.space:
+    if cell.spatial_dims:
         raise ValueError(
             "expected a cell that reads vectors; got one that reads images (space "
-            f"= {cell.space}): run it as nets.linen.Recurrent, and pool its "
+            f"= {cell.spatial_dims}): run it as nets.linen.Recurrent, and pool its "
             "outputs over space"
         )
 

@@ -1,6 +1,11 @@
 """Probes: what can be read from the states of a network."""
 
-from nets.probes.linear import label_probe, memory_curve, memory_probe
-from nets.probes.usable_information import label_information
+from nets.probes.linear import linear_probe_accuracy, linear_probe_r2, memory_capacity
+from nets.probes.usable_information import usable_information
 
-__all__ = ["label_information", "label_probe", "memory_curve", "memory_probe"]
+__all__ = [
+    "linear_probe_accuracy",
+    "linear_probe_r2",
+    "memory_capacity",
+    "usable_information",
+]

@@ -23,7 +23,7 @@ from nets.recurrent import unroll
 from nets.types import Cell, Params, State
 
 
-def memory_probe(
+def linear_probe_r2(
     states: PyTree[Shaped[Array, "..."]],
     targets: Shaped[Array, "..."],
     *,
@@ -61,7 +61,7 @@ def memory_probe(
     Example:
         >>> states = jax.random.normal(jax.random.key(0), (100, 8))
         >>> targets = states @ jnp.ones((8, 2))
-        >>> memory_probe(states, targets).round(3).tolist()
+        >>> linear_probe_r2(states, targets).round(3).tolist()
         [1.0, 1.0]
 
     References:
@@ -72,14 +72,14 @@ def memory_probe(
         raise ValueError(
             "expected real targets of shape [examples, targets]; got "
             f"{targets.dtype}{list(targets.shape)}: give them one row an example, or "
-            "use `label_probe` for labels"
+            "use `linear_probe_accuracy` for labels"
         )
     values = numbers_of(targets, len(targets))
     predictions = _held_out(examples_of(states), values, folds, ridge)
     return _explained(*_squares(values, predictions))
 
 
-def label_probe(
+def linear_probe_accuracy(
     states: PyTree[Shaped[Array, "..."]],
     labels: ArrayLike,
     classes: SupportsIndex,
@@ -91,13 +91,13 @@ def label_probe(
 
         accuracy = mean [argmax_k y_hat_k = label]
 
-    where y_hat are the labels as one-hot vectors, read as in `memory_probe`.
+    where y_hat are the labels as one-hot vectors, read as in `linear_probe_r2`.
 
     Args:
-        states: As in `memory_probe`.
+        states: As in `linear_probe_r2`.
         labels: Integers from 0 to classes - 1, [examples].
         classes: How many there are.
-        folds: As in `memory_probe`: shuffle examples that stand in order of labels.
+        folds: As in `linear_probe_r2`: shuffle examples that stand in order of labels.
         ridge: Likewise.
 
     Returns:
@@ -105,13 +105,13 @@ def label_probe(
         with the share of the most frequent label. nan if a state is.
 
     Raises:
-        ValueError: As in `memory_probe`, or a label is out of range (which only
+        ValueError: As in `linear_probe_r2`, or a label is out of range (which only
             concrete labels can tell).
 
     Example:
         >>> labels = jnp.arange(60) % 3
         >>> states = jax.nn.one_hot(labels, 3)
-        >>> label_probe(states, labels, 3).item()
+        >>> linear_probe_accuracy(states, labels, 3).item()
         1.0
 
     References:
@@ -128,7 +128,7 @@ def label_probe(
 
 
 @in_every_cell
-def memory_curve(
+def memory_capacity(
     cell: Cell,
     params: Params,
     xs: PyTree[Shaped[Array, "..."]],
@@ -147,9 +147,9 @@ def memory_curve(
         R^2_k = 1 - sum |x_{T-1-k} - x_hat|^2 / sum |x_{T-1-k} - mean|^2
 
     with x_hat read linearly from s_{T-1}, the whole state after the last step, of the
-    sequences of other folds, as in `memory_probe`; the sums are over all sequences, and
-    over all features of the input. Of one feature, independent from step to step, the
-    sum over k is the short-term memory capacity, at most the length of the state.
+    sequences of other folds, as in `linear_probe_r2`; the sums are over all sequences,
+    and over all features of the input. Of one feature, independent from step to step,
+    the sum over k is the short-term memory capacity, at most the length of the state.
 
     Args:
         cell: Any `Cell`, or a recurrent `Layer`: then a curve for each of its cells,
@@ -160,7 +160,7 @@ def memory_curve(
             times more than the state has entries. Integers in a tree are not read out.
         state: The state before the first step.
         lags: How many: 0 (the input read last) to `lags` - 1; by default all of time.
-        folds: As in `memory_probe`.
+        folds: As in `linear_probe_r2`.
         ridge: Likewise.
         batch_axes: How many axes of xs, after time, are batch; all others are features.
         reverse: Read from the last step to the first: the input read last is x_0.
@@ -173,14 +173,14 @@ def memory_curve(
 
     Raises:
         ValueError: Lengths or a mask are given, there is no batch, no input is a float,
-            lags are not from 1 to time, or as in `memory_probe` and `nets.unroll`.
+            lags are not from 1 to time, or as in `linear_probe_r2` and `nets.unroll`.
 
     Example:
         >>> import nets
         >>> cell = nets.elman()
         >>> params = cell.init(jax.random.key(0), 1, 8)
         >>> xs = jax.random.normal(jax.random.key(1), (10, 200, 1))
-        >>> curve = memory_curve(cell, params, xs)
+        >>> curve = memory_capacity(cell, params, xs)
         >>> curve.shape, bool(curve[0] > 0.9 > curve[3] > 0.1 > curve[9])
         ((10,), True)
 
@@ -219,7 +219,7 @@ def _read_out(xs, batch_axes, lags):
     if not read:
         raise ValueError(
             "expected inputs of floats to read out; got none: read tokens out of the "
-            "states with `label_probe`"
+            "states with `linear_probe_accuracy`"
         )
     if (integer(batch_axes) or 0) < 1 or any(x.ndim < 1 + batch_axes for x in read):
         raise ValueError(

@@ -16,7 +16,7 @@ _STEPS = 2000  # at most; a tenth will do where the ridge is not tiny
 _TOLERANCE = 3e-3  # of the gradient, in ridges: bits are then good to three places
 
 
-def label_information(
+def usable_information(
     states: PyTree[Shaped[Array, "..."]],
     labels: ArrayLike,
     classes: SupportsIndex,
@@ -41,10 +41,10 @@ def label_information(
     wrong loses some.
 
     Args:
-        states: As in `memory_probe`.
+        states: As in `linear_probe_r2`.
         labels: Integers from 0 to classes - 1, [examples].
         classes: How many there are.
-        folds: As in `memory_probe`: shuffle examples that stand in order of labels.
+        folds: As in `linear_probe_r2`: shuffle examples that stand in order of labels.
         ridge: The penalty, above 0 and free of scale; without one, labels that can be
             told apart would have no best W. Scikit-learn's C is 1 / (ridge n_train).
 
@@ -53,12 +53,12 @@ def label_information(
         negative if what was read in training misleads; nan if a state is.
 
     Raises:
-        ValueError: As in `label_probe`, or the ridge is not above 0.
+        ValueError: As in `linear_probe_accuracy`, or the ridge is not above 0.
 
     Example:
         >>> labels = jnp.arange(64) % 4
         >>> states = jax.nn.one_hot(labels, 4)
-        >>> label_information(states, labels, 4, ridge=1e-3).round(1).item()
+        >>> usable_information(states, labels, 4, ridge=1e-3).round(1).item()
         2.0
 
     References:

@@ -44,24 +44,26 @@ def batch_shape(cell: Cell, params: Params, x: Any, state: State) -> tuple[Any, 
     axes, real = len(widest.shape), jnp.issubdtype(widest.dtype, jnp.inexact)
     if not axes:
         return ()
-    limit = axes - cell.space - 1 if real and axes > 1 else axes
+    limit = axes - cell.spatial_dims - 1 if real and axes > 1 else axes
     count = 0
     while count < limit and _is_batch(
         cell, params, x, state, count, known=limit < axes
     ):
         count += 1
     # A cell that only runs with one size of the batch is read by convention.
-    while count < axes - cell.space - 1 and _is_shared(cell, params, x, state, count):
+    while count < axes - cell.spatial_dims - 1 and _is_shared(
+        cell, params, x, state, count
+    ):
         count += 1
-    if count == axes or cell.space:
+    if count == axes or cell.spatial_dims:
         more = all(len(s.shape) > count for s in _moving(state))
-        if axes == 1 and not cell.space:
+        if axes == 1 and not cell.spatial_dims:
             count = count if more or not real else 0
         else:
             last = axes - 1
-            tokens = not real and more and (count == axes or cell.space)
+            tokens = not real and more and (count == axes or cell.spatial_dims)
             tokens = tokens and _is_batch(cell, params, x, state, last, known=False)
-            count = min(count, axes - cell.space - (0 if tokens else 1))
+            count = min(count, axes - cell.spatial_dims - (0 if tokens else 1))
     return widest.shape[: max(count, 0)]
 
 

@@ -46,7 +46,7 @@ def h_detach(cell: Cell, rate: float = 0.5) -> Cell:
     rate = check_rate("rate", rate)
     check_takes_drop(cell)
 
-    def noisy(key, params, x):
+    def stochastic_step(key, params, x):
         def step(state, x, key):
             detached = jax.random.bernoulli(key, rate)
 
@@ -57,4 +57,4 @@ def h_detach(cell: Cell, rate: float = 0.5) -> Cell:
 
         return step
 
-    return cell._replace(noisy=noisy)
+    return cell._replace(stochastic_step=stochastic_step)

@@ -163,7 +163,7 @@ def as_layer(cell: Cell, reverse: bool = False) -> Layer:
     def apply(params, xs, state=None, *, run=unroll, **options):
         return run(cell, params, xs, state, **{"reverse": reverse, **options})
 
-    return Layer(cell.init, apply, cell.space)
+    return Layer(cell.init, apply, cell.spatial_dims)
 
 
 @factory
@@ -214,12 +214,14 @@ def bidirectional(
             cells.backward.init(keys.backward, inputs, features),
         )
 
-    def apply(params, xs, state=None, *, key=None, deltas=None, run=unroll, **options):
+    def apply(
+        params, xs, state=None, *, key=None, perturbations=None, run=unroll, **options
+    ):
         refuse_reverse(options)
         params = restored(params, BidirectionalParams("forward", "backward"))
         firsts = (None, None) if state is None else state
         keys = (None, None) if key is None else jax.random.split(key)
-        moves = (None, None) if deltas is None else deltas
+        moves = (None, None) if perturbations is None else perturbations
         (s_f, y_f), (s_b, y_b) = (
             run(
                 cells[i],
@@ -227,7 +229,7 @@ def bidirectional(
                 xs,
                 firsts[i],
                 key=keys[i],
-                deltas=moves[i],
+                perturbations=moves[i],
                 reverse=i == 1,
                 **options,
             )
@@ -235,4 +237,4 @@ def bidirectional(
         )
         return BidirectionalState(s_f, s_b), merge(y_f, y_b)
 
-    return Layer(init, apply, max(cell.space for cell in cells))
+    return Layer(init, apply, max(cell.spatial_dims for cell in cells))

@@ -72,7 +72,7 @@ def apply_batch_first(
         state: The first state.
         mask: Booleans, [*batch, time], true where a step is real.
         **options: What else `nets.unroll` takes; what has an axis of time there, as
-            `deltas` do, has it after the batch here.
+            `perturbations` do, has it after the batch here.
 
     Returns:
         The state, and the outputs, [*batch, time, *space, features]. States of all
@@ -89,7 +89,7 @@ def apply_batch_first(
         >>> ys.shape
         (5, 10, 8)
     """
-    space, batch_axes = layer.space, xs.ndim - layer.space - 2
+    space, batch_axes = layer.spatial_dims, xs.ndim - layer.spatial_dims - 2
     axes = f"[*batch, time, *space, inputs] with space = {space}"
     axes = axes if space else "[*batch, time, inputs]"
     if batch_axes < 0:
@@ -103,9 +103,9 @@ def apply_batch_first(
                 f"{list(xs.shape)}; got {list(mask.shape)}"
             )
         mask = jnp.moveaxis(mask, -1, 0)
-    if options.get("deltas") is not None:
-        options["deltas"] = jax.tree.map(
-            lambda d: jnp.moveaxis(d, batch_axes, 0), options["deltas"]
+    if options.get("perturbations") is not None:
+        options["perturbations"] = jax.tree.map(
+            lambda d: jnp.moveaxis(d, batch_axes, 0), options["perturbations"]
         )
     state, ys = layer.apply(params, time_first(xs, space), state, mask=mask, **options)
     if options.get("all_states"):

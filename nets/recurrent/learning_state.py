@@ -43,8 +43,8 @@ def learned_state(cell: Cell) -> Cell:
 
     def init(key, inputs, features):
         params = cell.init(key, inputs, features)
-        image = jnp.zeros(any_image(inputs, cell.space))
-        one_place = (slice(1),) * cell.space
+        image = jnp.zeros(any_image(inputs, cell.spatial_dims))
+        one_place = (slice(1),) * cell.spatial_dims
         return LearnedStateParams(
             params,
             jax.tree.map(lambda s: s[one_place], cell.initial_state(params, image)),
@@ -63,14 +63,14 @@ def learned_state(cell: Cell) -> Cell:
     def step(params, state, x):
         return cell.step(params.cell, state, x)
 
-    linear, noisy = None, None
+    linear, stochastic_step = None, None
     if cell.linear is not None:
         coefficients, read = cell.linear
         linear = Linear(
             lambda params, state, xs: coefficients(params.cell, state, xs),
             lambda params, state, x: read(params.cell, state, x),
         )
-    if cell.noisy is not None:
-        inner = cell.noisy
-        noisy = lambda key, params, x: inner(key, params.cell, x)  # noqa: E731
-    return Cell(init, initial_state, step, linear, noisy, cell.space)
+    if cell.stochastic_step is not None:
+        inner = cell.stochastic_step
+        stochastic_step = lambda key, params, x: inner(key, params.cell, x)  # noqa: E731
+    return Cell(init, initial_state, step, linear, stochastic_step, cell.spatial_dims)

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, PyTree
 
 
-def real_steps(
+def padding_mask(
     xs: PyTree, lengths: ArrayLike | None, mask: ArrayLike | None, space: int = 0
 ) -> Bool[Array, "time *batch"] | None:
     """Which steps are real, of sequences given by their lengths or by a mask.
@@ -28,7 +28,7 @@ def real_steps(
         ValueError: Both are given, or one does not fit the inputs.
 
     Example:
-        >>> real_steps(jnp.ones((3, 2, 1)), jnp.array([3, 1]), None).T.tolist()
+        >>> padding_mask(jnp.ones((3, 2, 1)), jnp.array([3, 1]), None).T.tolist()
         [[True, True, True], [True, False, False]]
     """
     check_padding(xs, lengths, mask, space)
@@ -47,10 +47,10 @@ def check_padding(
     """Refuse lengths and masks that do not fit the inputs.
 
     Args:
-        xs: As in `real_steps`.
-        lengths: As in `real_steps`. Their values are checked if they are known.
-        mask: As in `real_steps`.
-        space: As in `real_steps`.
+        xs: As in `padding_mask`.
+        lengths: As in `padding_mask`. Their values are checked if they are known.
+        mask: As in `padding_mask`.
+        space: As in `padding_mask`.
 
     Raises:
         ValueError: Both are given, or one does not fit the inputs.
@@ -147,7 +147,7 @@ def check_waiting(
     """Refuse padding of axes that are not batch, and states that cannot wait in it.
 
     Args:
-        real: Result of `real_steps`.
+        real: Result of `padding_mask`.
         batch: Sizes of the batch axes, by `nets.recurrent.batch.batch_shape`.
         state: The state before the first step.
         masked: True if a mask was given, for the message.
@@ -175,7 +175,7 @@ def check_waiting(
         )
 
 
-def where_real(real: Array | None, new: Any, old: Any) -> Any:
+def select_valid(real: Array | None, new: Any, old: Any) -> Any:
     """`new` where a step is real, `old` where it is padding, leaf by leaf.
 
     Args:
@@ -187,7 +187,7 @@ def where_real(real: Array | None, new: Any, old: Any) -> Any:
         A tree like `new`.
 
     Example:
-        >>> where_real(jnp.array([True, False]), jnp.ones((2, 2)), 0.0).tolist()
+        >>> select_valid(jnp.array([True, False]), jnp.ones((2, 2)), 0.0).tolist()
         [[1.0, 1.0], [0.0, 0.0]]
     """
     if real is None:

@@ -23,7 +23,7 @@ def check_takes_drop(cell: Cell) -> None:
         >>> import nets
         >>> check_takes_drop(nets.lstm())
     """
-    if "drop" not in inspect.signature(cell.step).parameters or cell.noisy:
+    if "drop" not in inspect.signature(cell.step).parameters or cell.stochastic_step:
         raise ValueError(
             "expected a cell whose step(params, state, x, drop) calls drop on the h "
             "that its recurrent weights read, with no other noise inside; got another"

@@ -46,7 +46,7 @@ def input_dropout(cell: Cell, rate: float) -> Cell:
     """
     rate = check_rate("rate", rate)
 
-    def noisy(key, params, x):
+    def stochastic_step(key, params, x):
         key, inner = jax.random.split(key)
         scale = dropped(key, jax.tree.map(jnp.ones_like, x), rate)
         step = _noisy(cell)(inner, params, x)
@@ -54,7 +54,7 @@ def input_dropout(cell: Cell, rate: float) -> Cell:
             state, jax.tree.map(jnp.multiply, x, scale), key
         )
 
-    return cell._replace(noisy=noisy)
+    return cell._replace(stochastic_step=stochastic_step)
 
 
 @factory
@@ -94,7 +94,7 @@ def recurrent_dropout(cell: Cell, rate: float) -> Cell:
     rate = check_rate("rate", rate)
     check_takes_drop(cell)
 
-    def noisy(key, params, x):
+    def stochastic_step(key, params, x):
         scales = []
 
         def draw(h):
@@ -112,7 +112,7 @@ def recurrent_dropout(cell: Cell, rate: float) -> Cell:
 
         return step
 
-    return cell._replace(noisy=noisy)
+    return cell._replace(stochastic_step=stochastic_step)
 
 
 @factory
@@ -156,7 +156,7 @@ def zoneout(inner: Cell, *, hidden: float = 0.0, cell: float = 0.0) -> Cell:
     rates = {name: check_rate(name, rate) for name, rate in rates.items()}
     rates = {name: rate for name, rate in rates.items() if rate}
 
-    def mix(step, old, keep):
+    def weighted_sum(step, old, keep):
         """A step of the inner cell, with some of its new state kept from the old."""
         new, _ = out = step(old)
         kept = {}
@@ -173,9 +173,9 @@ def zoneout(inner: Cell, *, hidden: float = 0.0, cell: float = 0.0) -> Cell:
         return rates[name] * old + (1 - rates[name]) * new
 
     def step(params, state, x):
-        return mix(lambda state: inner.step(params, state, x), state, mean)
+        return weighted_sum(lambda state: inner.step(params, state, x), state, mean)
 
-    def noisy(key, params, x):
+    def stochastic_step(key, params, x):
         inner_step = _noisy(inner)(key, params, x)
 
         def step(state, x, key):
@@ -187,11 +187,13 @@ def zoneout(inner: Cell, *, hidden: float = 0.0, cell: float = 0.0) -> Cell:
                     jax.random.bernoulli(own, rates[name], new.shape), old, new
                 )
 
-            return mix(lambda state: inner_step(state, x, inner_key), state, draw)
+            return weighted_sum(
+                lambda state: inner_step(state, x, inner_key), state, draw
+            )
 
         return step
 
-    return inner._replace(step=step, linear=None, noisy=noisy)
+    return inner._replace(step=step, linear=None, stochastic_step=stochastic_step)
 
 
 @factory
@@ -225,7 +227,7 @@ def drop_connect(cell: Cell, rate: float) -> Cell:
     """
     rate = check_rate("rate", rate)
 
-    def noisy(key, params, x):
+    def stochastic_step(key, params, x):
         if not hasattr(params, "w_h"):
             raise ValueError(
                 "expected parameters with a field 'w_h' for drop_connect; got "
@@ -235,7 +237,7 @@ def drop_connect(cell: Cell, rate: float) -> Cell:
         params = params._replace(w_h=dropped(key, params.w_h, rate))
         return _noisy(cell)(inner, params, x)
 
-    return cell._replace(noisy=noisy)
+    return cell._replace(stochastic_step=stochastic_step)
 
 
 def dropped(key: KeyArray, x: Any, rate: float) -> Any:
@@ -293,6 +295,6 @@ def check_rate(name: str, rate: float) -> float:
 
 def _noisy(cell: Cell) -> Callable[..., Any]:
     """How a cell behaves in training: as ever, if it is not random."""
-    if cell.noisy is not None:
-        return cell.noisy
+    if cell.stochastic_step is not None:
+        return cell.stochastic_step
     return lambda key, params, x: lambda state, x, key: cell.step(params, state, x)

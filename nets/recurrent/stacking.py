@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from nets.recurrent.directions import as_layer, refuse_reverse
 from nets.recurrent.layout import any_image
-from nets.recurrent.padding import on_device, real_steps, where_real
+from nets.recurrent.padding import on_device, padding_mask, select_valid
 from nets.recurrent.regularisers import check_rate, dropped
 from nets.recurrent.restoring import restored
 from nets.types import Cell, Layer, factory
@@ -59,7 +59,7 @@ def stack(
         raise ValueError("expected at least one layer to stack; got none")
     check_rate("dropout_rate", dropout_rate)
     parts = [as_layer(part) if isinstance(part, Cell) else part for part in layers]
-    space = max(part.space for part in parts)
+    space = max(part.spatial_dims for part in parts)
 
     def init(key, inputs, features):
         params, ys = [], None
@@ -71,26 +71,26 @@ def stack(
             _, ys = jax.eval_shape(part.apply, params[-1], x)
         return tuple(params)
 
-    def apply(params, xs, state=None, *, key=None, deltas=None, **options):
+    def apply(params, xs, state=None, *, key=None, perturbations=None, **options):
         refuse_reverse(options)
         if isinstance(params, Mapping):
             params = restored(params, ("",) * len(parts))
         xs = on_device(xs)
         firsts = [None] * len(parts) if state is None else state
-        moves = [None] * len(parts) if deltas is None else deltas
+        moves = [None] * len(parts) if perturbations is None else perturbations
         _check_count(params, "parameters", parts)
         _check_count(firsts, "states", parts)
-        _check_count(moves, "deltas", parts)
+        _check_count(moves, "perturbations", parts)
         # What a residual connection adds in the padding has to be zero too.
-        real = real_steps(xs, options.get("lengths"), options.get("mask"), space)
-        below, states = where_real(real, xs, 0.0), []
+        real = padding_mask(xs, options.get("lengths"), options.get("mask"), space)
+        below, states = select_valid(real, xs, 0.0), []
         for i, part in enumerate(parts):
             own, seen = None, below
             if key is not None:
                 key, own, between = jax.random.split(key, 3)
                 seen = dropped(between, below, dropout_rate) if i else below
             end, ys = part.apply(
-                params[i], seen, firsts[i], key=own, deltas=moves[i], **options
+                params[i], seen, firsts[i], key=own, perturbations=moves[i], **options
             )
             one = isinstance(ys, jax.Array)  # and not both directions, apart
             if residual and one and below.shape == ys.shape:

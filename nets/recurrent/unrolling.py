@@ -19,9 +19,9 @@ from nets.recurrent.padding import (
     check_padding,
     check_waiting,
     on_device,
-    real_steps,
+    padding_mask,
+    select_valid,
     together,
-    where_real,
 )
 from nets.recurrent.placing import placed, split_as
 from nets.recurrent.restoring import restored_for
@@ -43,7 +43,7 @@ def unroll(
     parallel: bool = False,
     remat: bool = False,
     truncate: SupportsIndex | None = None,
-    deltas: State | None = None,
+    perturbations: State | None = None,
 ) -> tuple[State, Any]:
     """Run a cell over a sequence, with `jax.lax.scan`.
 
@@ -81,9 +81,10 @@ def unroll(
         truncate: Back-propagate through at most so many steps: after every `truncate`
             steps, padding counted, the gradient by the state is stopped. Forward
             numbers are the same.
-        deltas: What is added to the state that leaves each step, such as zeros to
-            differentiate by: a tree like the states of all steps, [time, *batch, ...].
-            The output follows the state so moved (see `nets.flow.state_gradients`).
+        perturbations: What is added to the state that leaves each step, such as zeros
+            to differentiate by: a tree like the states of all steps, [time, *batch,
+            ...]. The output follows the state so moved (see
+            `nets.flow.state_gradients`).
 
     Returns:
         The state after the last step read (or those after each, [time, ...]), and the
@@ -92,8 +93,8 @@ def unroll(
     Raises:
         ValueError: The shapes of xs, state, lengths and mask do not fit each other, a
             length is out of range (which only concrete lengths can tell),
-            `parallel` is asked of a cell that cannot, or `deltas` of a step in which
-            the output cannot be told from the state.
+            `parallel` is asked of a cell that cannot, or `perturbations` of a step in
+            which the output cannot be told from the state.
 
     Example:
         >>> import nets
@@ -123,10 +124,10 @@ def unroll(
     truncate = None if truncate is None else _count(truncate)
     lengths = None if lengths is None else array_like(lengths)
     mask = None if mask is None else array_like(mask)
-    check_padding(xs, lengths, mask, cell.space)
+    check_padding(xs, lengths, mask, cell.spatial_dims)
     options = {"lengths": lengths, "mask": mask, "reverse": reverse}
     options |= {"all_states": all_states, "key": key, "parallel": parallel}
-    options |= {"remat": remat, "truncate": truncate, "deltas": deltas}
+    options |= {"remat": remat, "truncate": truncate, "perturbations": perturbations}
     end, ys = _unroll(cell, params, xs, state, **options)
     return (end if state is None else as_given(end, state)), ys
 
@@ -146,7 +147,7 @@ def _unroll(
     parallel,
     remat,
     truncate,
-    deltas,
+    perturbations,
 ):
     """`unroll`, but for what looks at the values of arrays."""
     time = _time(xs)
@@ -155,16 +156,16 @@ def _unroll(
     # padding, and there may be no x_0 at all.
     blank = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), first)
     state = first_state(cell, params, blank, state)
-    state = split_as(xs, state, cell.space)
-    real = real_steps(xs, lengths, mask, cell.space)
+    state = split_as(xs, state, cell.spatial_dims)
+    real = padding_mask(xs, lengths, mask, cell.spatial_dims)
     if real is not None:
         batch = batch_shape(cell, params, first, state)
         check_waiting(real, batch, state, masked=mask is not None)
     # A NaN in the padding would reach the gradient of the parameters as 0 * NaN: it
     # must not come to the cell at all.
-    xs = where_real(real, xs, 0.0)
-    noisy = None if key is None else cell.noisy
-    _check(cell, noisy, parallel, remat, truncate, deltas)
+    xs = select_valid(real, xs, 0.0)
+    stochastic_step = None if key is None else cell.stochastic_step
+    _check(cell, stochastic_step, parallel, remat, truncate, perturbations)
 
     if parallel and time:
         states, ys = _associate(cell, params, xs, state, real, reverse)
@@ -173,21 +174,21 @@ def _unroll(
         return states, ys
 
     keys, step = None, with_wide_gradients(cell.step, params)
-    if noisy is not None and key is not None:
+    if stochastic_step is not None and key is not None:
         once, each = jax.random.split(key)
-        step, keys = noisy(once, params, blank), jax.random.split(each, time)
-    if deltas is not None:
-        _check_deltas(deltas, state, time)
+        step, keys = stochastic_step(once, params, blank), jax.random.split(each, time)
+    if perturbations is not None:
+        _check_deltas(perturbations, state, time)
     moved = perturbed(step)
 
     def body(state, inputs):
         x, real, key, delta = inputs
         args = (state, x) if key is None else (state, x, key)
         new, y = step(*args) if delta is None else moved(delta, *args)
-        new, y = where_real(real, new, state), where_real(real, y, 0.0)
+        new, y = select_valid(real, new, state), select_valid(real, y, 0.0)
         return new, (new, y) if all_states else y
 
-    inputs = xs, real, keys, deltas
+    inputs = xs, real, keys, perturbations
     run, state = placed(body, state, inputs)
     if remat or truncate:
         end, out = scan_in_chunks(run, state, inputs, reverse, remat, truncate)
@@ -209,7 +210,7 @@ def _count(truncate: Any) -> int:
     return count
 
 
-def _check(cell, noisy, parallel, remat, truncate, deltas):
+def _check(cell, stochastic_step, parallel, remat, truncate, perturbations):
     """Refuse options that do not go together."""
     if parallel and cell.linear is None:
         raise ValueError(
@@ -217,20 +218,21 @@ def _check(cell, noisy, parallel, remat, truncate, deltas):
             "in parallel over time; got one whose `linear` is None: unroll it with "
             "parallel=False"
         )
-    if parallel and (noisy or remat or truncate or deltas is not None):
+    if parallel and (stochastic_step or remat or truncate or perturbations is not None):
         raise ValueError(
-            "expected parallel=True without remat, truncate and deltas, and without a "
-            "key where the cell is random; these run step by step"
+            "expected parallel=True without remat, truncate and perturbations, and "
+            "without a key where the cell is random; these run step by step"
         )
 
 
-def _check_deltas(deltas, state, time):
+def _check_deltas(perturbations, state, time):
     """Refuse what is not like the states of all steps."""
     expected = jax.tree.map(lambda s: (time, *s.shape), state)
-    got = jax.tree.map(jnp.shape, deltas)
+    got = jax.tree.map(jnp.shape, perturbations)
     if expected != got:
         raise ValueError(
-            f"expected deltas like the states of all steps, {expected}; got {got}"
+            f"expected perturbations like the states of all steps, {expected}; "
+            f"got {got}"
         )
 
 
@@ -248,11 +250,11 @@ def _associate(cell, params, xs, state, real, reverse):
         # Behind the real steps the state waits, or it could grow beyond all numbers.
         a, b = cell.linear.coefficients(params, state, xs)
         a = jax.tree.map(lambda a, b: jnp.broadcast_to(a, b.shape), a, b)
-        a, b = where_real(first, a, 1.0), where_real(first, b, 0.0)
+        a, b = select_valid(first, a, 1.0), select_valid(first, b, 0.0)
         states = linear_scan(a, b, state)
         ys = cell.linear.read(params, states, xs)
         nothing = jax.tree.map(lambda y: jnp.zeros_like(y[0]), ys)
-        ys = where_real(real, back(nothing, ys), 0.0)
+        ys = select_valid(real, back(nothing, ys), 0.0)
         return flip(back(state, states)), flip(ys)
     a, b = cell.linear.coefficients(params, state, xs)
     states = linear_scan(a, b, state)

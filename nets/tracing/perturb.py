@@ -49,22 +49,22 @@ def perturbed(step: Callable[..., tuple[State, Any]]) -> Callable[..., Any]:
 
     def moved(delta, *args):
         program, outputs = jax.make_jaxpr(step, return_shape=True)(*args)
-        deltas = [
+        perturbations = [
             d if jnp.issubdtype(s.dtype, jnp.inexact) else None
             for d, s in zip(
                 jax.tree.leaves(delta), jax.tree.leaves(outputs[0]), strict=True
             )
         ]
-        deltas += [None] * (len(program.jaxpr.outvars) - len(deltas))
+        perturbations += [None] * (len(program.jaxpr.outvars) - len(perturbations))
         pairs = [(leaf, leaf) for leaf in jax.tree.leaves(args)]
-        values = [value for _, value in _run(program, pairs, deltas)]
+        values = [value for _, value in _run(program, pairs, perturbations)]
         return jax.tree.unflatten(jax.tree.structure(outputs), values)
 
     return moved
 
 
-def _run(program, pairs, deltas):
-    """Evaluate a closed jaxpr, adding deltas[i] to the variable of output i.
+def _run(program, pairs, perturbations):
+    """Evaluate a closed jaxpr, adding perturbations[i] to the variable of output i.
 
     Every variable has a pair of values: as the program alone computes it, and as it is
     once the state has moved. A variable of the state is moved by its own delta only;
@@ -73,7 +73,7 @@ def _run(program, pairs, deltas):
     """
     jaxpr = program.jaxpr
     pending = {}
-    for variable, delta in zip(jaxpr.outvars, deltas, strict=True):
+    for variable, delta in zip(jaxpr.outvars, perturbations, strict=True):
         if delta is not None and is_variable(variable):
             pending.setdefault(variable, delta)
     values = dict(zip(jaxpr.invars, pairs, strict=True))
@@ -117,21 +117,21 @@ def _run(program, pairs, deltas):
         plain, moved = read(variable)
         return plain, moved if delta is None else plain + delta
 
-    return [leave(*pair) for pair in zip(jaxpr.outvars, deltas, strict=True)]
+    return [leave(*pair) for pair in zip(jaxpr.outvars, perturbations, strict=True)]
 
 
-def _run_inside(equation, program, pairs, deltas):
+def _run_inside(equation, program, pairs, perturbations):
     """`_run`, under the checkpoint that the program is in, if it is in one."""
 
-    def run(plain, moved, deltas):
+    def run(plain, moved, perturbations):
         pairs = [(p, p if m is None else m) for p, m in zip(plain, moved, strict=True)]
-        return apart(_run(program, pairs, deltas))
+        return apart(_run(program, pairs, perturbations))
 
     def apart(pairs):  # None where a value does not follow the state
         plain = [plain for plain, _ in pairs]
         return plain, [None if moved is plain else moved for plain, moved in pairs]
 
-    plain, moved = wrapped(equation, run)(*apart(pairs), deltas)
+    plain, moved = wrapped(equation, run)(*apart(pairs), perturbations)
     return [(p, p if m is None else m) for p, m in zip(plain, moved, strict=True)]
 
 

@@ -14,7 +14,7 @@ from nets.tracing.jaxpr import evaluate, inside, is_variable, programs_of, wrapp
 GATE, KEEPER, CANDIDATE = "gate", "keeper", "candidate"
 
 
-class Mark(NamedTuple):
+class Tag(NamedTuple):
     """A name that a step has given to one of its values.
 
     Attributes:
@@ -27,31 +27,32 @@ class Mark(NamedTuple):
     name: str
 
 
-def gate(value: Array, name: str, *, keeps: bool = False) -> Array:
+def tag_gate(value: Array, name: str, *, retains: bool = False) -> Array:
     """The value as it is, known to the instruments as a gate.
 
     Args:
         value: Numbers from 0 to 1.
         name: What it is called, such as "forget".
-        keeps: Whether the old state is multiplied by it, so that it sets how long the
+        retains: Whether the old state is multiplied by it, so that it sets how long the
             state is remembered.
 
     Returns:
         The same numbers.
 
     Example:
-        A cell of one's own that lets `nets.flow.gates` and `nets.flow.paths` look in:
+        A cell of one's own that lets `nets.flow.gates` and `nets.flow.split_by_path`
+        look in:
 
         >>> import jax.numpy as jnp, nets
         >>> def step(w, state, x):
-        ...     keep = nets.gate(jax.nn.sigmoid(x @ w), "keep", keeps=True)
-        ...     state = keep * state + (1 - keep) * nets.candidate(jnp.tanh(x @ w))
+        ...     keep = nets.tag_gate(jax.nn.sigmoid(x @ w), "keep", retains=True)
+        ...     state = keep * state + (1 - keep) * nets.tag_candidate(jnp.tanh(x @ w))
         ...     return state, state
     """
-    return checkpoint_name(value, f"{KEEPER if keeps else GATE}:{name}")
+    return checkpoint_name(value, f"{KEEPER if retains else GATE}:{name}")
 
 
-def candidate(value: Array, name: str = "candidate") -> Array:
+def tag_candidate(value: Array, name: str = "candidate") -> Array:
     """The value as it is, known as what may be written into the state.
 
     Args:
@@ -62,16 +63,16 @@ def candidate(value: Array, name: str = "candidate") -> Array:
         The same numbers.
 
     Example:
-        >>> candidate(jax.numpy.ones(2)).tolist()
+        >>> tag_candidate(jax.numpy.ones(2)).tolist()
         [1.0, 1.0]
     """
     return checkpoint_name(value, f"{CANDIDATE}:{name}")
 
 
-def with_marks(
+def with_tags(
     step: Callable[..., Any],
     change: Callable[[int, Array], Array] = lambda index, value: value,
-) -> Callable[..., tuple[Any, list[tuple[Mark, Array]]]]:
+) -> Callable[..., tuple[Any, list[tuple[Tag, Array]]]]:
     """The same step, returning its marked values too.
 
     Marks are found wherever they are in the step's program: in the open, inside
@@ -94,7 +95,7 @@ def with_marks(
 
     Example:
         >>> import jax.numpy as jnp
-        >>> double = with_marks(lambda x: 2 * gate(x, "forget"))
+        >>> double = with_tags(lambda x: 2 * tag_gate(x, "forget"))
         >>> y, ((mark, value),) = double(jnp.array(0.5))
         >>> y.item(), mark.name, value.item()
         (1.0, 'forget', 0.5)
@@ -123,16 +124,16 @@ def gate_names(step: Callable[..., Any], *args: Any) -> list[str]:
         Names, in the order in which the gates are computed; none if it marks none.
 
     Raises:
-        ValueError: As in `with_marks`.
+        ValueError: As in `with_tags`.
 
     Example:
-        >>> gate_names(lambda x: 2 * gate(x, "forget"), jax.numpy.ones(3))
+        >>> gate_names(lambda x: 2 * tag_gate(x, "forget"), jax.numpy.ones(3))
         ['forget']
     """
     names = []
 
     def look(*args):
-        _, marked = with_marks(step)(*args)
+        _, marked = with_tags(step)(*args)
         names.extend(mark.name for mark, _ in marked if mark.kind != CANDIDATE)
 
     jax.eval_shape(look, *args)
@@ -150,11 +151,11 @@ def _run(program: ClosedJaxpr, inputs: list, change, marked: list) -> list:
 
     for equation in jaxpr.eqns:
         arguments = [read(atom) for atom in equation.invars]
-        if mark := _mark(equation):
+        if mark := _tag(equation):
             results = [change(len(marked), arguments[0])]
             marked.append((mark, arguments[0]))
         elif equation.params.get("length") == 0 or not any(
-            map(_has_marks, programs_of(equation))
+            map(_has_tags, programs_of(equation))
         ):
             results = evaluate(jaxpr, equation, arguments)
         elif inner := inside(equation):
@@ -171,10 +172,10 @@ def _run(program: ClosedJaxpr, inputs: list, change, marked: list) -> list:
     return [read(atom) for atom in jaxpr.outvars]
 
 
-def _has_marks(jaxpr: Jaxpr) -> bool:
+def _has_tags(jaxpr: Jaxpr) -> bool:
     """True if anything is marked in a program, at any depth."""
     return any(
-        _mark(equation) is not None or any(map(_has_marks, programs_of(equation)))
+        _tag(equation) is not None or any(map(_has_tags, programs_of(equation)))
         for equation in jaxpr.eqns
     )
 
@@ -210,9 +211,9 @@ def _unroll(equation: JaxprEqn, inputs: list, change, marked: list) -> list:
     return [*carry, *(jnp.stack(row) for row in rows)]
 
 
-def _mark(equation) -> Mark | None:
+def _tag(equation) -> Tag | None:
     """What an equation marks, if it does."""
     kind, colon, name = str(equation.params.get("name", "")).partition(":")
     if colon and kind in (GATE, KEEPER, CANDIDATE):
-        return Mark(kind, name)
+        return Tag(kind, name)
     return None

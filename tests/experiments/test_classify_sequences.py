@@ -27,7 +27,12 @@ from experiments.classify_sequences.claims import (
 )
 from experiments.classify_sequences.experiment import AllOutputs, logits
 from experiments.harness import training
-from experiments.harness.claims import FAILS, HOLDS, IN_PART, OPEN
+from experiments.harness.claims import (
+    INCONCLUSIVE,
+    PARTLY_SUPPORTED,
+    REFUTED,
+    SUPPORTED,
+)
 from nets.models import SequenceClassifier
 from train.data import digits
 
@@ -102,7 +107,7 @@ def test_a_cell_of_ones_own_reads_mnist1d(run, tmp_path):
     assert models[own, ALL]["parameters"] == 4 + (40 * 4 + 1) * 10
     assert rows(tmp_path / "out", "majority")[0]["test_accuracy"] < 0.2
     said = [row["said"] for row in rows(tmp_path / "out", "verdict")]
-    assert said == [OPEN] * 3  # one seed tells nothing of others
+    assert said == [INCONCLUSIVE] * 3  # one seed tells nothing of others
     page = (tmp_path / "out" / "report.html").read_text()
     assert "hollow: as published by Greydanus and Kobak" in page
     assert "nets of one seed" in page and "1 seeds" not in page
@@ -198,11 +203,20 @@ ENDS = [read("gru", way, 0.93, 0.94, 0.931) for way in (BOTH, SMALL)]
 TINIER = read("gru", SMALL, 0.85, 0.86, 0.851)
 
 CASES = [
-    ([BASE, GOOD, SAME], [HOLDS, HOLDS, HOLDS]),
-    ([BASE, GOOD, BETTER], [HOLDS, HOLDS, FAILS]),
-    ([BASE, GOOD, *ENDS, BETTER], [HOLDS, HOLDS, FAILS, HOLDS]),  # all of both
-    ([BASE, GOOD, ENDS[0], TINIER, SAME], [HOLDS, HOLDS, HOLDS, IN_PART]),
-    ([BASE, read("gru", END, 0.9), read("gru", ALL, 0.9)], [OPEN, OPEN, OPEN]),
+    ([BASE, GOOD, SAME], [SUPPORTED, SUPPORTED, SUPPORTED]),
+    ([BASE, GOOD, BETTER], [SUPPORTED, SUPPORTED, REFUTED]),
+    (
+        [BASE, GOOD, *ENDS, BETTER],
+        [SUPPORTED, SUPPORTED, REFUTED, SUPPORTED],
+    ),  # all of both
+    (
+        [BASE, GOOD, ENDS[0], TINIER, SAME],
+        [SUPPORTED, SUPPORTED, SUPPORTED, PARTLY_SUPPORTED],
+    ),
+    (
+        [BASE, read("gru", END, 0.9), read("gru", ALL, 0.9)],
+        [INCONCLUSIVE, INCONCLUSIVE, INCONCLUSIVE],
+    ),
 ]
 
 
@@ -221,10 +235,14 @@ def test_cells_may_differ():
     last = [GOOD, POOR]
     every = [SAME, read("elman", ALL, 0.70, 0.711, 0.701)]
     found = claims.verdicts([BASE, *last, *every], majority=0.1)
-    assert [verdict.said for verdict in found] == [HOLDS, IN_PART, HOLDS]
+    assert [verdict.said for verdict in found] == [
+        SUPPORTED,
+        PARTLY_SUPPORTED,
+        SUPPORTED,
+    ]
     assert "gru +10.0 [+10.0, +10.0]" in found[1].why
     low = claims.verdicts([BASE, GOOD, SAME], majority=0.95)
-    assert low[0].said == FAILS
+    assert low[0].said == REFUTED
 
 
 TITLES = [
@@ -242,7 +260,10 @@ def test_the_title_claims_what_the_verdict_does(reads, words):
     title = figures.title(reads)
     assert words in title
     said = claims.verdicts([*reads, SAME._replace(cell=reads[1].cell)], 0.1)
-    sure = {HOLDS: "The last output tells more", IN_PART: "Only the last output"}
+    sure = {
+        SUPPORTED: "The last output tells more",
+        PARTLY_SUPPORTED: "Only the last output",
+    }
     assert title.startswith(sure.get(said[1].said, "The last output"))
     assert (said[1].said in sure) == ("tells more" in title and "no cell" not in title)
     figures.draw(reads, 0.1, "caption")

@@ -18,7 +18,13 @@ from scipy.io import savemat
 from experiments.course import experiment as course
 from experiments.course import page as course_page
 from experiments.course.page import Told
-from experiments.harness.claims import FAILS, HOLDS, IN_PART, OPEN, Verdict
+from experiments.harness.claims import (
+    INCONCLUSIVE,
+    PARTLY_SUPPORTED,
+    REFUTED,
+    SUPPORTED,
+    Claim,
+)
 from experiments.harness.runs import new_run
 from train.data.chorales import FILE, KEYS, PARTS
 
@@ -82,7 +88,7 @@ def learn(monkeypatch):
         calls.append((name, *flags))
         folder = results.path / name
         with new_run(folder, {"command": f"python -m {name}", "config": {}}) as lesson:
-            verdict = Verdict(f"The claim of {name}", HOLDS, "1 > 0.")
+            verdict = Claim(f"The claim of {name}", SUPPORTED, "1 > 0.")
             lesson.log(kind="verdict", **verdict._asdict())
             lesson.log(kind="report", title="Is it?", findings=[], figures={})
         results.log(kind="lesson", lesson=name, seconds=1.0)
@@ -175,9 +181,9 @@ def test_the_page_counts_and_shows(tmp_path):
     (tmp_path / "one").mkdir()
     Image.new("RGB", (4, 4)).save(tmp_path / "one" / "one.png")
     said = [
-        Verdict("A < B", HOLDS, "1 < 2."),
-        Verdict("C", FAILS, "3."),
-        Verdict("D", OPEN, ""),
+        Claim("A < B", SUPPORTED, "1 < 2."),
+        Claim("C", REFUTED, "3."),
+        Claim("D", INCONCLUSIVE, ""),
     ]
     told = Told("one", "Less", "Is it?", "python", said, ["E."], {"one.png": "F"}, 90)
     course_page.write(tmp_path / "index.html", {"Part": [told], "None": []}, ["G."])
@@ -192,10 +198,8 @@ def test_the_page_counts_and_shows(tmp_path):
 
 
 def test_verbs_agree_with_their_numbers():
-    counts = {HOLDS: 24, IN_PART: 12, OPEN: 4, FAILS: 2}
-    said = [
-        Verdict("C", one, "") for one, count in counts.items() for _ in range(count)
-    ]
+    counts = {SUPPORTED: 24, PARTLY_SUPPORTED: 12, INCONCLUSIVE: 4, REFUTED: 2}
+    said = [Claim("C", one, "") for one, count in counts.items() for _ in range(count)]
     told = Told("one", "Less", "Is it?", "python", said, [], {}, 60)
     assert course_page.counted([told, told._replace(verdicts=[])]) == (
         "42 claims in 2 experiments, 2 minutes: 24 hold, 12 hold in part, 4 stay open, "

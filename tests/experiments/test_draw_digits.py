@@ -15,7 +15,12 @@ from experiments.draw_digits import experiment as draw_digits
 from experiments.draw_digits import figures
 from experiments.draw_digits.controls import Blind
 from experiments.draw_digits.figures import Drawn
-from experiments.harness.claims import FAILS, HOLDS, IN_PART, OPEN
+from experiments.harness.claims import (
+    INCONCLUSIVE,
+    PARTLY_SUPPORTED,
+    REFUTED,
+    SUPPORTED,
+)
 from nets.models import SequenceGenerator
 from train.data import digits
 
@@ -100,11 +105,17 @@ def of(right, distance, nll=-7.0, temperature=1.0):
 
 BLIND = of(0.7, 0.21, -6.0)
 CASES = [
-    ([of(0.9, 0.2)], [HOLDS, HOLDS, HOLDS]),
-    ([of(0.8, 0.2)], [OPEN, HOLDS, HOLDS]),
-    ([of(0.5, 0.1)], [FAILS, IN_PART, FAILS]),
-    ([of(0.9, 0.2), of(0.95, 0.1, temperature=0)], [HOLDS, HOLDS, IN_PART]),
-    ([of(0.9, 0.2), of(0.5, 0.2, temperature=0)], [IN_PART, HOLDS, HOLDS]),
+    ([of(0.9, 0.2)], [SUPPORTED, SUPPORTED, SUPPORTED]),
+    ([of(0.8, 0.2)], [INCONCLUSIVE, SUPPORTED, SUPPORTED]),
+    ([of(0.5, 0.1)], [REFUTED, PARTLY_SUPPORTED, REFUTED]),
+    (
+        [of(0.9, 0.2), of(0.95, 0.1, temperature=0)],
+        [SUPPORTED, SUPPORTED, PARTLY_SUPPORTED],
+    ),
+    (
+        [of(0.9, 0.2), of(0.5, 0.2, temperature=0)],
+        [PARTLY_SUPPORTED, SUPPORTED, SUPPORTED],
+    ),
 ]
 
 

@@ -13,7 +13,12 @@ from experiments.gates import claims
 from experiments.gates import experiment as gates
 from experiments.gates.claims import Clamped, verdicts
 from experiments.gates.figures import title
-from experiments.harness.claims import FAILS, HOLDS, IN_PART, OPEN
+from experiments.harness.claims import (
+    INCONCLUSIVE,
+    PARTLY_SUPPORTED,
+    REFUTED,
+    SUPPORTED,
+)
 from nets import flow
 
 TINY = ["--features=4", "--steps=2", "--seeds=0,1", "--order=rows"]
@@ -49,7 +54,7 @@ def test_it_clamps_and_measures(run, tmp_path):
     for row in rows(folder, "exact"):
         assert row["relative_error"] < 1e-12
     said = rows(folder, "verdict")
-    assert len(said) == 5 and said[0]["said"] == HOLDS
+    assert len(said) == 5 and said[0]["said"] == SUPPORTED
     assert all(row["why"] in out for row in said)
 
 
@@ -83,15 +88,18 @@ def of(bias, accuracy, off=0.0, whole=0.0):
 
 
 CASES = [
-    ([of(None, 0.9), of(-5, 0.3), of(5, 0.8)], [HOLDS, HOLDS, OPEN, HOLDS, HOLDS]),
+    (
+        [of(None, 0.9), of(-5, 0.3), of(5, 0.8)],
+        [SUPPORTED, SUPPORTED, INCONCLUSIVE, SUPPORTED, SUPPORTED],
+    ),
     (
         [of(None, 0.7), of(-5, 0.9, 1, -4), of(5, 0.8)],
-        [IN_PART, IN_PART, IN_PART, FAILS, FAILS],
+        [PARTLY_SUPPORTED, PARTLY_SUPPORTED, PARTLY_SUPPORTED, REFUTED, REFUTED],
     ),
-    ([of(None, 0.7), of(-5, 0.9, 1, 2), of(5, 0.8, 1, 1)], [FAILS] * 5),
+    ([of(None, 0.7), of(-5, 0.9, 1, 2), of(5, 0.8, 1, 1)], [REFUTED] * 5),
     (
         [of(None, 0.9), of(-5, 0.3, 0, -4), of(5, 0.8, 0, -1)],
-        [HOLDS, FAILS, *[HOLDS] * 3],
+        [SUPPORTED, REFUTED, *[SUPPORTED] * 3],
     ),
 ]
 
@@ -99,7 +107,11 @@ CASES = [
 @pytest.mark.parametrize(("found", "said"), CASES)
 def test_the_verdicts(found, said):
     assert [verdict.said for verdict in verdicts(found)] == said
-    words = {HOLDS: "decays as", IN_PART: "for some b", FAILS: "does not decay"}
+    words = {
+        SUPPORTED: "decays as",
+        PARTLY_SUPPORTED: "for some b",
+        REFUTED: "does not decay",
+    }
     assert all(words[one] in title(found) for one in said[:2])
     assert "-5" in claims.table(found).text()
 

@@ -7,7 +7,7 @@ import pytest
 from commands import rows
 
 from experiments.harness import cli
-from experiments.harness.claims import HOLDS, IN_PART, OPEN
+from experiments.harness.claims import INCONCLUSIVE, PARTLY_SUPPORTED, SUPPORTED
 from experiments.harness.runs import new_run
 from experiments.hyperparameters import claims, scores
 from experiments.hyperparameters import experiment as hyperparameters
@@ -311,10 +311,14 @@ def test_the_best_is_the_largest_or_the_smallest():
 
 
 GRIDS = [
-    ([[0.9, 0.91, 0.9], [0.8, 0.81, 0.801]], HOLDS, "1 of 1"),
-    ([[0.9, 0.91, 0.9], [0.8, 0.92, 0.9]], OPEN, "0 of 1"),
-    ([[0.9, 0.91, 0.9], [0.8, 0.81, 0.801], [0.8, 0.92, 0.9]], IN_PART, "1 of 2"),
-    ([[0.9, 0.91, 0.9], [np.nan, 0.5, 0.5]], HOLDS, "1 of 1"),
+    ([[0.9, 0.91, 0.9], [0.8, 0.81, 0.801]], SUPPORTED, "1 of 1"),
+    ([[0.9, 0.91, 0.9], [0.8, 0.92, 0.9]], INCONCLUSIVE, "0 of 1"),
+    (
+        [[0.9, 0.91, 0.9], [0.8, 0.81, 0.801], [0.8, 0.92, 0.9]],
+        PARTLY_SUPPORTED,
+        "1 of 2",
+    ),
+    ([[0.9, 0.91, 0.9], [np.nan, 0.5, 0.5]], SUPPORTED, "1 of 1"),
 ]
 
 

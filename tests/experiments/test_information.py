@@ -12,7 +12,12 @@ from sklearn.metrics import r2_score
 from threadpoolctl import threadpool_limits
 
 import nets
-from experiments.harness.claims import FAILS, HOLDS, IN_PART, OPEN
+from experiments.harness.claims import (
+    INCONCLUSIVE,
+    PARTLY_SUPPORTED,
+    REFUTED,
+    SUPPORTED,
+)
 from experiments.harness.training import losses
 from experiments.information import claims, measure
 from experiments.information import experiment as information
@@ -116,7 +121,7 @@ def test_who_keeps_all_knows_just_what_was_read():
     pixels = data.images.reshape(len(data.images), -1)
 
     def read(state):
-        r2 = probes.memory_probe(state, pixels, ridge=1e-6)
+        r2 = probes.linear_probe_r2(state, pixels, ridge=1e-6)
         return measure.shares(r2, data.images)
 
     with threadpool_limits(1, "blas"):
@@ -172,10 +177,10 @@ def test_shares_are_those_of_sklearn():
     total = ((images - images.mean(axis=0)[None]) ** 2).sum(axis=0)
     r2 = 1 - missed / np.where(total > 0, total, np.nan)  # one is blank, of nan
     image, of_rows = measure.shares(jnp.asarray(r2.ravel()), jnp.asarray(images))
-    weigh = partial(r2_score, multioutput="variance_weighted")
+    scale_features = partial(r2_score, multioutput="variance_weighted")
     flat = images.reshape(30, -1), read.reshape(30, -1)
-    np.testing.assert_allclose(image, weigh(*flat), rtol=1e-5)
-    expected = [weigh(images[:, i], read[:, i]) for i in (0, 1)]
+    np.testing.assert_allclose(image, scale_features(*flat), rtol=1e-5)
+    expected = [scale_features(images[:, i], read[:, i]) for i in (0, 1)]
     np.testing.assert_allclose(of_rows, expected, rtol=1e-5)
 
 
@@ -200,11 +205,17 @@ def known(forward, backward, both, seeds=3, by_input=((0, 1), (1, 0), (1, 1))):
 RISING, FALLING, FLAT = [1, 2, 2.5, 3], [3, 2.5, 2, 1], [3, 2.9, 2.9, 3]
 UNEVEN = known(FLAT, FLAT, FLAT, by_input=((1, 1), (1, 0), (0, 2)))
 VERDICTS = [  # forward, backward, both, more evenly than one
-    (known(RISING, FALLING, FLAT), [HOLDS, HOLDS, HOLDS, HOLDS]),
-    (known(FALLING, RISING, FLAT), [FAILS, FAILS, HOLDS, HOLDS]),
-    (known(RISING, FALLING, RISING), [HOLDS, HOLDS, FAILS, HOLDS]),
-    (known([2, 4, 1, 3], FALLING, FLAT), [IN_PART, HOLDS, HOLDS, HOLDS]),
-    (known(RISING, FALLING, FLAT, seeds=1), [OPEN, OPEN, OPEN, OPEN]),
+    (known(RISING, FALLING, FLAT), [SUPPORTED, SUPPORTED, SUPPORTED, SUPPORTED]),
+    (known(FALLING, RISING, FLAT), [REFUTED, REFUTED, SUPPORTED, SUPPORTED]),
+    (known(RISING, FALLING, RISING), [SUPPORTED, SUPPORTED, REFUTED, SUPPORTED]),
+    (
+        known([2, 4, 1, 3], FALLING, FLAT),
+        [PARTLY_SUPPORTED, SUPPORTED, SUPPORTED, SUPPORTED],
+    ),
+    (
+        known(RISING, FALLING, FLAT, seeds=1),
+        [INCONCLUSIVE, INCONCLUSIVE, INCONCLUSIVE, INCONCLUSIVE],
+    ),
 ]
 
 
@@ -218,8 +229,8 @@ def test_the_verdicts(made, expected):
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
     [
-        (UNEVEN, UNEVEN, FAILS),
-        (known(FLAT, FLAT, FLAT), UNEVEN, IN_PART),
+        (UNEVEN, UNEVEN, REFUTED),
+        (known(FLAT, FLAT, FLAT), UNEVEN, PARTLY_SUPPORTED),
     ],
 )
 def test_inputs_count_evenly_before_and_after(before, after, expected):

@@ -49,7 +49,7 @@ def test_it_finds_the_norms_of_all_schemes(run, tmp_path):
 
     norms = {(r["cell"], r["init"], r["seed"]): r for r in rows(folder, "norm")}
     config = initialization.Config(features=4, inputs=3, steps=30)
-    cell = nets.lstm(scheme=initializers.keras)
+    cell = nets.lstm(init=initializers.keras)
     for seed in (0, 1):
         row = norms["lstm", "keras", seed]
         params, xs = initialization.draw_start(cell, seed, config)
@@ -70,10 +70,12 @@ def test_it_finds_the_norms_of_all_schemes(run, tmp_path):
 
 def test_norms_below_float32_are_found_as_transport_finds_them():
     config = initialization.Config(features=4, inputs=3, steps=200)
-    cell = nets.elman(scheme=initializers.torch)
+    cell = nets.elman(init=initializers.torch)
     params, xs = initialization.draw_start(cell, 0, config)
     found = initialization.log10_norms(cell, np.array([1, 200]))(params, xs)
-    expected = flow.transport(cell, params, xs)[np.array([0, 199]), 0] / np.log(10)
+    expected = flow.log_singular_values(cell, params, xs)[
+        np.array([0, 199]), 0
+    ] / np.log(10)
     assert expected[-1] < -40
     np.testing.assert_allclose(found, expected, rtol=1e-4)
 

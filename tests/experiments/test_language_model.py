@@ -1,6 +1,7 @@
 """Language models: what is measured, the baselines, and the command."""
 
 import math
+import sys
 from functools import partial
 from typing import Any
 
@@ -206,12 +207,12 @@ def learned(cell, nats, further=0.1):
 
 COUNTED = [Counted(1, 3.0), Counted(2, 2.0), Counted(3, 1.5), Counted(4, 1.6)]
 GOOD, FAIR = [1.0, 1.01, 1.02], [1.8, 1.81, 1.82]
-YES, PART, NO, OPEN = "holds", "holds in part", "does not hold", "stays open"
+YES, PART, NO, INCONCLUSIVE = "holds", "holds in part", "does not hold", "stays open"
 VERDICTS = [
     ([learned("gru", GOOD)], [YES] * 4),
     ([learned("gru", FAIR)], [YES, YES, NO, YES]),
-    ([learned("gru", GOOD, further=-0.01)], [YES, YES, YES, OPEN]),
-    ([learned("gru", GOOD[:1])], [OPEN] * 4),
+    ([learned("gru", GOOD, further=-0.01)], [YES, YES, YES, INCONCLUSIVE]),
+    ([learned("gru", GOOD[:1])], [INCONCLUSIVE] * 4),
     ([learned("elman", FAIR, -0.1), learned("gru", GOOD)], [YES, YES, PART, YES, PART]),
     ([learned("elman", GOOD), learned("lstm", FAIR)], [YES, YES, PART, NO, YES]),
 ]
@@ -267,7 +268,7 @@ def test_samples_keep_their_lines():
 
 def test_the_flags_of_the_docstring_are_flags():
     config = language_model.Config()
-    doc = language_model.__doc__ or ""
+    doc = sys.modules["experiments.language_model"].__doc__ or ""
     flags = [word for word in doc.split() if word.startswith("--")]
     assert flags and all(hasattr(config, f[2:].split("=")[0]) for f in flags)
 

@@ -9,7 +9,12 @@ from commands import rows
 
 import nets
 from experiments.harness import training
-from experiments.harness.claims import FAILS, HOLDS, IN_PART, OPEN
+from experiments.harness.claims import (
+    INCONCLUSIVE,
+    PARTLY_SUPPORTED,
+    REFUTED,
+    SUPPORTED,
+)
 from experiments.lstm_vs_gru import experiment as lstm_vs_gru
 from experiments.lstm_vs_gru.figures import SETTINGS, Duel, draw, title, verdicts
 
@@ -102,9 +107,9 @@ def duels(gru, parameters, ms):
 
 
 CASES = [
-    (duels(np.array([0.001, 0, 0.002]), 75, 0.7), [HOLDS, HOLDS, HOLDS]),
-    (duels(np.array([-0.03, -0.031, -0.029]), 100, 1.3), [FAILS, FAILS, FAILS]),
-    (duels(np.array([-0.1, 0.1, 0]), 75, 0.7), [HOLDS, HOLDS, OPEN]),
+    (duels(np.array([0.001, 0, 0.002]), 75, 0.7), [SUPPORTED, SUPPORTED, SUPPORTED]),
+    (duels(np.array([-0.03, -0.031, -0.029]), 100, 1.3), [REFUTED, REFUTED, REFUTED]),
+    (duels(np.array([-0.1, 0.1, 0]), 75, 0.7), [SUPPORTED, SUPPORTED, INCONCLUSIVE]),
 ]
 
 
@@ -120,7 +125,7 @@ def test_each_claim_is_judged_by_itself(found, said):
     assert not any(line.get_visible() for line in figure.axes[1].get_xgridlines())
 
 
-SPEEDS = [(0.79, HOLDS), (0.81, OPEN), (1.2, OPEN), (1.3, FAILS)]
+SPEEDS = [(0.79, SUPPORTED), (0.81, INCONCLUSIVE), (1.2, INCONCLUSIVE), (1.3, REFUTED)]
 
 
 @pytest.mark.parametrize(("ratio", "said"), SPEEDS)
@@ -130,19 +135,25 @@ def test_a_ratio_counts_if_clear_of_what_runs_differ_by(ratio, said):
     found = [duel._replace(milliseconds=rounds) for duel in found]
     verdict = verdicts(found)[1]
     assert verdict.said == said and "factor of 1.25" in verdict.why
-    counts = {HOLDS: (2, 0), OPEN: (0, 0), FAILS: (0, 2)}[said]
+    counts = {SUPPORTED: (2, 0), INCONCLUSIVE: (0, 0), REFUTED: (0, 2)}[said]
     assert "faster in {} and slower in {}".format(*counts) in title(found)
     assert "After as many steps" in title(found)
 
 
 def test_one_round_gives_no_interval():
     found = [duel._replace(milliseconds=duel.milliseconds[:1]) for duel in CASES[0][0]]
-    assert verdicts(found)[1].said == OPEN and "inf" not in verdicts(found)[1].why
+    assert (
+        verdicts(found)[1].said == INCONCLUSIVE and "inf" not in verdicts(found)[1].why
+    )
 
 
 def test_a_claim_of_two_settings_may_hold_in_one():
     good, bad = (case[0] for case in CASES[:2])
-    assert [v.said for v in verdicts([good[0], bad[1]])] == [HOLDS, IN_PART, IN_PART]
+    assert [v.said for v in verdicts([good[0], bad[1]])] == [
+        SUPPORTED,
+        PARTLY_SUPPORTED,
+        PARTLY_SUPPORTED,
+    ]
 
 
 MISTAKES = [

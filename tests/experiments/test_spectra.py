@@ -24,7 +24,7 @@ def run(launched, tmp_path):
 def measured(seed):
     """A GRU of the TINY sizes that starts as Keras's: its J_t, and its errors."""
     config = spectra.Config(features=4, inputs=3, steps=30, warmup=10)
-    cell = nets.gru(scheme=initializers.keras)
+    cell = nets.gru(init=initializers.keras)
     params, xs = spectra.draw_start(cell, seed, config)
     jacobians = flow.step_jacobians(cell, params, xs)[10:]
     errors = flow.lyapunov_spectrum(cell, params, xs, warmup=10).errors
@@ -123,7 +123,7 @@ def test_the_scheme_decides_where_the_seeds_do_not_overlap():
 MISTAKES = [
     ("--cells=lsmt", "unknown cell 'lsmt'; expected one of elman, irnn, "),
     ("--cells=mycells:nothing", "has no attribute 'nothing'"),
-    ("--cells=conv_lstm", "it reads images (space = 2)"),
+    ("--cells=conv_lstm", "it reads images (spatial_dims = 2)"),
     ("--inits=xavier", "flag --inits: unknown scheme 'xavier'"),
     ("--inits=chrono", "of cell 'elman': expected a cell with a forget gate"),
     ("--warmup=30", "flag --warmup: expected at most 29, below the steps; got 30"),

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from commands import LEAKY, rows
 
-from experiments.harness.claims import FAILS, HOLDS, IN_PART, OPEN, interval
+from experiments.harness.claims import (
+    INCONCLUSIVE,
+    PARTLY_SUPPORTED,
+    REFUTED,
+    SUPPORTED,
+    interval,
+)
 from experiments.translate_dates import claims as judged
 from experiments.translate_dates import experiment as translate_dates
 from experiments.translate_dates import figures, measure
@@ -104,10 +110,31 @@ def made(name, right, curve, beam=None, steps=100):
 
 FAST, SLOW = [0.0, 0.96, 1.0], [0.0, 0.5, 0.96]
 VERDICTS = [  # right with attention, without; their curves; beam of the second; said
-    ([10, 10], [10, 10], FAST, SLOW, None, [HOLDS, HOLDS, HOLDS, HOLDS]),
-    ([9, 9], [9, 10], FAST, FAST, None, [FAILS, OPEN, OPEN, HOLDS]),
-    ([10, 10], [5, 5], SLOW, FAST, [4, 4], [HOLDS, FAILS, FAILS, IN_PART]),
-    ([10], [10], FAST, SLOW, None, [OPEN] * 4),
+    (
+        [10, 10],
+        [10, 10],
+        FAST,
+        SLOW,
+        None,
+        [SUPPORTED, SUPPORTED, SUPPORTED, SUPPORTED],
+    ),
+    (
+        [9, 9],
+        [9, 10],
+        FAST,
+        FAST,
+        None,
+        [REFUTED, INCONCLUSIVE, INCONCLUSIVE, SUPPORTED],
+    ),
+    (
+        [10, 10],
+        [5, 5],
+        SLOW,
+        FAST,
+        [4, 4],
+        [SUPPORTED, REFUTED, REFUTED, PARTLY_SUPPORTED],
+    ),
+    ([10], [10], FAST, SLOW, None, [INCONCLUSIVE] * 4),
 ]
 
 
@@ -127,7 +154,7 @@ def test_verdicts_follow_the_numbers(attentive, plain, first, second, beam, said
 
 def test_a_beam_that_is_better_is_no_worse():
     one = made("with attention", [7, 8, 6], [FAST] * 3, beam=[8, 9, 7])
-    assert judged.no_worse([one], 4).said == HOLDS
+    assert judged.no_worse([one], 4).said == SUPPORTED
     assert "+10.00 [+10.00, +10.00] points" in judged.no_worse([one], 4).why
 
 
@@ -150,7 +177,7 @@ def test_no_worse_is_judged_on_all_models_together():
     better = made("with attention", [7, 8, 6], seeds[0], beam=[8, 9, 8])
     worse = made("without attention", [7, 8, 6], seeds[1], beam=[6, 7, 4])
     found = judged.no_worse([better, worse], 4)
-    assert found.said == OPEN
+    assert found.said == INCONCLUSIVE
     gain = interval(100 * (better.beam_exact - better.exact), 2).text("{:+.2f}")
     assert gain in found.why
     alone = judged.no_worse([better], 4).why

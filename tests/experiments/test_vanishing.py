@@ -9,12 +9,12 @@ import pytest
 from commands import rows
 
 import nets
-from experiments.harness.claims import OPEN
+from experiments.harness.claims import INCONCLUSIVE
 from experiments.harness.training import losses
 from experiments.vanishing import claims, figures, networks
 from experiments.vanishing import experiment as vanishing
 from experiments.vanishing.claims import Decay, Pair
-from experiments.vanishing.networks import SCHEMES
+from experiments.vanishing.networks import INITIALIZERS
 from nets import blocks, flow
 from nets.initializers import Weights
 
@@ -82,7 +82,9 @@ def test_nets_are_measured_and_those_that_can_be_are_trained(
 
     # One case, drawn and measured anew.
     net, seed = BY_NAME["Elman tanh"], 1
-    params = net.init(jax.random.fold_in(jax.random.key(seed), 0), SCHEMES["torch"], 5)
+    params = net.init(
+        jax.random.fold_in(jax.random.key(seed), 0), INITIALIZERS["torch"], 5
+    )
     test = vanishing.digits.load()[1]
     xs = jnp.asarray(test.images[:128].reshape(-1, 64))
     line = net.log_norms(params, xs, jnp.asarray(test.labels[:128]))
@@ -95,7 +97,7 @@ def test_nets_are_measured_and_those_that_can_be_are_trained(
 
 def test_the_gradient_by_layer_is_that_of_depth_gradients():
     net = BY_NAME["feed-forward ReLU"]
-    params = net.init(jax.random.key(3), SCHEMES["torch"], 8)
+    params = net.init(jax.random.key(3), INITIALIZERS["torch"], 8)
     layer, head = blocks.dense(8), blocks.dense(10, activation=None)
     hidden = [jax.tree.map(lambda p, i=i: p[i], params.hidden) for i in range(4)]
     loss, gradients = flow.depth_gradients(
@@ -115,8 +117,8 @@ def test_the_gradient_by_layer_is_that_of_depth_gradients():
 
 def test_one_matrix_in_every_step_is_elmans_net():
     elman, own = BY_NAME["Elman tanh"], BY_NAME["Elman tanh, a matrix a step"]
-    params = elman.init(jax.random.key(1), SCHEMES["orthogonal"], 8)
-    steps, head = own.init(jax.random.key(2), SCHEMES["orthogonal"], 8)
+    params = elman.init(jax.random.key(1), INITIALIZERS["orthogonal"], 8)
+    steps, head = own.init(jax.random.key(2), INITIALIZERS["orthogonal"], 8)
     assert not np.allclose(steps.w_h[0], steps.w_h[1])
     same = jax.tree.map(
         lambda p: jnp.broadcast_to(p, (4, *p.shape)), params["recurrent"]["cell"]
@@ -131,18 +133,22 @@ def test_one_matrix_in_every_step_is_elmans_net():
 
 
 def test_layers_and_steps_are_drawn_by_one_law():
-    layers = BY_NAME["feed-forward tanh"].init(jax.random.key(0), SCHEMES["torch"], 64)
-    cell = nets.elman(scheme=SCHEMES["torch"]).init(jax.random.key(1), 16, 64)
+    layers = BY_NAME["feed-forward tanh"].init(
+        jax.random.key(0), INITIALIZERS["torch"], 64
+    )
+    cell = nets.elman(init=INITIALIZERS["torch"]).init(jax.random.key(1), 16, 64)
     one = BY_NAME["feed-forward tanh, one matrix"]
-    tied = one.init(jax.random.key(0), SCHEMES["torch"], 64)
+    tied = one.init(jax.random.key(0), INITIALIZERS["torch"], 64)
     np.testing.assert_array_equal(tied.hidden.w[3], tied.hidden.w[0])
     for drawn in (layers.hidden.w, cell.w_h):  # U(-1/8, 1/8)
         assert abs(drawn).max() <= 1 / 8
         np.testing.assert_allclose(drawn.std() * 8, 3**-0.5, rtol=0.05)
     for name, variance in (("lecun", 1), ("he", 2)):
-        w = SCHEMES[name](jax.random.key(0), 16, 64, "ifgo").w_h
+        w = INITIALIZERS[name](jax.random.key(0), 16, 64, "ifgo").w_h
         np.testing.assert_allclose(w.var() * 64, variance, rtol=0.05)
-    w = BY_NAME["feed-forward tanh"].init(jax.random.key(0), SCHEMES["orthogonal"], 8)
+    w = BY_NAME["feed-forward tanh"].init(
+        jax.random.key(0), INITIALIZERS["orthogonal"], 8
+    )
     np.testing.assert_allclose(w.hidden.w[2] @ w.hidden.w[2].T, np.eye(8), atol=1e-5)
 
 
@@ -208,7 +214,7 @@ def test_verdicts_say_where_a_claim_holds():
     spread = said[
         "One matrix for all steps sets seeds further apart than a matrix a step"
     ]
-    assert spread.said == OPEN and "stand as 3.2 [" in spread.why
+    assert spread.said == INCONCLUSIVE and "stand as 3.2 [" in spread.why
 
 
 def test_a_dead_net_is_said_to_have_no_gradient():

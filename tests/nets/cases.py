@@ -160,7 +160,7 @@ def example(
 ) -> Example:
     """Parameters, inputs [time, *batch, inputs] and a first state, all at random."""
     params = draw_params(cell, seed, dtype=dtype)
-    shape = time, *batch, *PLACES[cell.space], INPUTS
+    shape = time, *batch, *PLACES[cell.spatial_dims], INPUTS
     xs = normal(*shape, seed=seed + 1, scale=1.0).astype(dtype)
     x = jax.ShapeDtypeStruct(xs.shape[1:], xs.dtype)
     state = draw(jax.eval_shape(cell.initial_state, params, x), seed + 2)

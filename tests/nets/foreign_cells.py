@@ -139,7 +139,7 @@ def image():
         h = jnp.tanh(x + around)
         return h, h
 
-    cell = nets.Cell(NOTHING, lambda w, x: jnp.zeros(x.shape), step, space=1)
+    cell = nets.Cell(NOTHING, lambda w, x: jnp.zeros(x.shape), step, spatial_dims=1)
     return Foreign(cell, draw(3, 2, 2, seed=7), inputs(BATCH, 4, 2))
 
 
@@ -198,7 +198,7 @@ def _with(entry, after):
     return Foreign(own(step, first), weights(), inputs(), lambda p, s, x: s["h"])
 
 
-def one_number():
+def check_scalar_loss():
     """A leaky integrator: one number a sequence, [*batch]."""
 
     def step(a, h, x):
@@ -440,7 +440,7 @@ FOREIGN: dict[str, Callable[[], Foreign]] = {
     "a key": partial(
         _with, lambda x: jax.random.key(0), lambda key: jax.random.split(key)[0]
     ),
-    "one number": one_number,
+    "one number": check_scalar_loss,
     "logistic map": logistic_map,
     "complex numbers": rotating,
     "fast weights": fast_weights,

@@ -53,8 +53,8 @@ RUNS = {
         init(STACK), xs, lengths=n, key=jax.random.key(0)
     )[1],
     "linen": lambda xs, n: linen(xs, lengths=n),
-    "deltas": lambda xs, n: nets.unroll(
-        GRU, PARAMS, xs, deltas=nets.flow.zero_deltas(GRU, PARAMS, xs)
+    "perturbations": lambda xs, n: nets.unroll(
+        GRU, PARAMS, xs, perturbations=nets.flow.zero_perturbations(GRU, PARAMS, xs)
     )[1],
 }
 

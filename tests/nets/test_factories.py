@@ -63,8 +63,8 @@ def test_it_is_the_same_while_anyone_holds_it():
 PLAIN = [
     nets.lstm,
     lambda: nets.elman(activation=jax.nn.relu),
-    lambda: nets.lstm(scheme=nets.initializers.keras),
-    lambda: nets.gru(scheme=nets.initializers.chrono(50)),
+    lambda: nets.lstm(init=nets.initializers.keras),
+    lambda: nets.gru(init=nets.initializers.chrono(50)),
     lambda: blocks.sequential(blocks.conv(4, (3, 3)), blocks.max_pool((2, 2))),
 ]
 

@@ -51,8 +51,8 @@ def test_state_gradients(cell):
 
 INSTRUMENTS = {
     "lyapunov": nets.flow.lyapunov_spectrum,
-    "transport": partial(nets.flow.transport, count=2),
-    "memory": partial(nets.probes.memory_curve, folds=2),
+    "transport": partial(nets.flow.log_singular_values, count=2),
+    "memory": partial(nets.probes.memory_capacity, folds=2),
     "gates": nets.flow.gates,
 }
 

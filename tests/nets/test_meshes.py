@@ -98,8 +98,10 @@ CALLS = {
         (),
         (),
     ),
-    "deltas": (
-        lambda p, x: outputs(deltas=nets.flow.zero_deltas(LSTM, p, x))(p, x),
+    "perturbations": (
+        lambda p, x: outputs(perturbations=nets.flow.zero_perturbations(LSTM, p, x))(
+            p, x
+        ),
         (),
         (),
     ),

@@ -11,7 +11,7 @@ import pytest
 
 from train import (
     NonFiniteError,
-    clip_report,
+    clip_stats,
     fit,
     init_state,
     make_optimizer,
@@ -248,7 +248,7 @@ def test_the_clip_report_counts_what_was_clipped():
         steps_per_call=1,
         record=lambda **row: rows.append(row),
     )
-    report = clip_report(fitted.opt_state)
+    report = clip_stats(fitted.opt_state)
     assert report is not None
     for i, seed in enumerate((1, 2)):
         norms = np.array([r["gradient_norm"] for r in rows if r["seed"] == seed])

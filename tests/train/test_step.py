@@ -31,11 +31,11 @@ def test_a_step_is_what_optax_does():
 
 
 def test_each_step_has_a_key_of_its_own():
-    def noisy(params, batch, key):
+    def stochastic_step(params, batch, key):
         return jax.random.normal(key) + 0 * params
 
     optimizer = optax.sgd(0.1)
-    step = make_step(noisy, optimizer)
+    step = make_step(stochastic_step, optimizer)
     state = init_state(optimizer, jnp.zeros(()), jax.random.key(0))
     state, first = step(state, None)
     state, second = step(state, None)

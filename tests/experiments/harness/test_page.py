@@ -17,7 +17,7 @@ from PIL import Image
 
 from experiments.course import page as course_page
 from experiments.harness import report as pages
-from experiments.harness.claims import HOLDS, IN_PART, Verdict
+from experiments.harness.claims import PARTLY_SUPPORTED, SUPPORTED, Claim
 from experiments.harness.plotting import Table, text_table
 from experiments.harness.runs import new_run, read_rows
 
@@ -115,7 +115,7 @@ def test_the_page_is_well_formed_and_says_what_it_was_given(report):
 
 
 def test_verdicts_stand_before_findings_and_all_is_logged(tmp_path):
-    verdict = Verdict("A < B", HOLDS, "1 < 2.")
+    verdict = Claim("A < B", SUPPORTED, "1 < 2.")
     report = make(tmp_path / "out", verdicts=[verdict])
     text = Reader(report.read_text(encoding="utf-8")).text
     assert text.index("A < B: holds. 1 < 2.") < text.index("It does.")
@@ -127,7 +127,7 @@ def test_verdicts_stand_before_findings_and_all_is_logged(tmp_path):
 
 
 def test_the_plain_sentence_comes_first_and_figures_are_told_in_numbers(tmp_path):
-    verdict = Verdict("A < B", HOLDS, "1 < 2.")
+    verdict = Claim("A < B", SUPPORTED, "1 < 2.")
     seen = {"one.png": "B is 2."}
     said = {"headline": "B is larger.", "verdicts": [verdict], "seen": seen}
     report = make(tmp_path / "out", **said)
@@ -223,7 +223,7 @@ def chromium(tmp_path):
             "--disable-dev-shm-usage",
             "--host-resolver-rules=MAP * ~NOTFOUND",
             "--allow-file-access-from-files",
-            f"--user-data-dir={tmp_path / 'profile'}",
+            f"--user-data-dir={tmp_path / 'decay_profile'}",
         ]
         done = subprocess.run(
             [program, *common, *flags],
@@ -335,7 +335,7 @@ addEventListener("load", () => {
 
 def test_claims_have_most_of_the_width_on_a_phone(tmp_path, chromium):
     claim = "Read forward, a state knows more the later it stands, and most at the end"
-    said = [Verdict(claim, IN_PART, "Why.", "12 of 24 cases")]
+    said = [Claim(claim, PARTLY_SUPPORTED, "Why.", "12 of 24 cases")]
     told = course_page.Told("one", "Less", "Is it?", "python", said, [], {}, 60)
     course_page.write(tmp_path / "index.html", {"Part": [told]}, [])
     found = asked(ASK_CLAIMS, tmp_path, chromium)

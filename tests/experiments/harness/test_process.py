@@ -101,7 +101,7 @@ def test_a_signal_ends_what_a_command_has_started(tmp_path):
     ("module", "code", "sentence"),
     [
         ("experiments", 0, ""),
-        ("experiments.decay", 2, "decay: this is a part of experiments, and none"),
+        ("experiments.harness", 2, "harness: this is a part of experiments, and none"),
         ("experiments.zzz", 2, "zzz: this is no experiment; expected one of"),
     ],
 )
@@ -136,7 +136,7 @@ def test_a_package_of_the_same_name_is_named(tmp_path):
     (tmp_path / "train" / "__init__.py").touch()
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from experiments import process; process.begin('experiments')"
+        "from experiments.harness import process; process.begin('experiments')"
     )
     child = subprocess.run(
         [sys.executable, "-c", code, tmp_path],
@@ -292,9 +292,9 @@ def test_too_much_memory_is_refused():
 def test_nothing_is_watched_in_a_library():
     code = (
         "import signal, sys; before = signal.getsignal(signal.SIGINT), sys.excepthook\n"
-        "import experiments, experiments.process, experiments.signals\n"
+        "import experiments, experiments.harness.process, experiments.harness.signals\n"
         "assert before == (signal.getsignal(signal.SIGINT), sys.excepthook)\n"
-        "assert not experiments.process.began()"
+        "assert not experiments.harness.process.began()"
     )
     with contextlib.chdir(ROOT):
         subprocess.run([sys.executable, "-c", code], check=True)

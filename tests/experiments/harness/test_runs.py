@@ -156,7 +156,7 @@ def test_two_runs_do_not_resume_one_folder(complete, tmp_path):
 @pytest.mark.skipif(os.name != "posix", reason="no such locks")
 def test_the_lock_ends_with_its_process(tmp_path):
     code = (
-        "import os, train\n"
+        "import os\nfrom experiments.harness import runs\n"
         f"with runs.new_run({str(tmp_path / 'run')!r}, {{}}) as run:\n"
         "    run.log(a=1)\n"
         "    os.kill(os.getpid(), 9)\n"

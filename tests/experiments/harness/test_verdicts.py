@@ -5,12 +5,12 @@ import pytest
 from scipy import stats
 
 from experiments.harness.claims import (
-    FAILS,
-    HOLDS,
-    IN_PART,
-    OPEN,
+    INCONCLUSIVE,
+    PARTLY_SUPPORTED,
+    REFUTED,
+    SUPPORTED,
+    Claim,
     Interval,
-    Verdict,
     interval,
     judge,
     positive,
@@ -36,24 +36,25 @@ def test_intervals_hold_the_true_mean_as_often_as_they_say():
 def test_one_seed_says_nothing_of_others():
     found = interval([0.4])
     assert found == (0.4, -np.inf, np.inf)
-    assert found.text() == "0.40" and positive(found) == OPEN
+    assert found.text() == "0.40" and positive(found) == INCONCLUSIVE
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "said"), [(0.1, 1, HOLDS), (-1, -0.1, FAILS), (-1, 0.1, OPEN)]
+    ("low", "high", "said"),
+    [(0.1, 1, SUPPORTED), (-1, -0.1, REFUTED), (-1, 0.1, INCONCLUSIVE)],
 )
 def test_a_difference_is_positive_if_its_interval_is(low, high, said):
     assert positive(Interval(0, low, high)) == said
 
 
 PARTS = [
-    ([HOLDS, HOLDS], HOLDS),
-    ([FAILS, FAILS], FAILS),
-    ([HOLDS, FAILS], IN_PART),
-    ([HOLDS, OPEN], IN_PART),
-    ([IN_PART, FAILS], IN_PART),
-    ([FAILS, OPEN], FAILS),
-    ([OPEN, OPEN], OPEN),
+    ([SUPPORTED, SUPPORTED], SUPPORTED),
+    ([REFUTED, REFUTED], REFUTED),
+    ([SUPPORTED, REFUTED], PARTLY_SUPPORTED),
+    ([SUPPORTED, INCONCLUSIVE], PARTLY_SUPPORTED),
+    ([PARTLY_SUPPORTED, REFUTED], PARTLY_SUPPORTED),
+    ([REFUTED, INCONCLUSIVE], REFUTED),
+    ([INCONCLUSIVE, INCONCLUSIVE], INCONCLUSIVE),
 ]
 
 
@@ -63,24 +64,27 @@ def test_parts_together(parts, said):
 
 
 def test_a_verdict_in_one_sentence():
-    verdict = Verdict("Large is better", IN_PART, "Large 2.0, small 1.0.")
+    verdict = Claim("Large is better", PARTLY_SUPPORTED, "Large 2.0, small 1.0.")
     assert verdict.text() == "Large is better: holds in part. Large 2.0, small 1.0."
 
 
 def test_what_some_cases_show_must_hold_together():
     sure, near = np.array([1.0, 1.1, 1.2]), np.array([0.1, 0.3, 0.4])
     alone = [interval(near).low > 0, interval(near, 2).low > 0]
-    assert alone == [False, False] and judge([sure, near]).parts == [HOLDS, OPEN]
+    assert alone == [False, False] and judge([sure, near]).parts == [
+        SUPPORTED,
+        INCONCLUSIVE,
+    ]
     likely = np.array([0.2, 0.3, 0.4])
     assert [interval(likely).low > 0, interval(likely, 2).low > 0] == [True, False]
-    assert judge([sure, likely]).parts == [HOLDS, HOLDS]  # all, by their own
-    assert judge([sure, likely, near]).parts == [HOLDS, OPEN, OPEN]
-    assert judge([-sure, -likely]).parts == [FAILS, OPEN]
+    assert judge([sure, likely]).parts == [SUPPORTED, SUPPORTED]  # all, by their own
+    assert judge([sure, likely, near]).parts == [SUPPORTED, INCONCLUSIVE, INCONCLUSIVE]
+    assert judge([-sure, -likely]).parts == [REFUTED, INCONCLUSIVE]
 
 
 def test_false_claims_that_hold_in_part_are_as_rare_as_they_should_be():
     draws = np.random.default_rng(0).normal(0, 1, (2000, 4, 3))
-    told = [HOLDS in judge(list(cases)).parts for cases in draws]
+    told = [SUPPORTED in judge(list(cases)).parts for cases in draws]
     assert np.mean(told) < 0.05 + 0.015  # three deviations
 
 

@@ -20,7 +20,7 @@ def blank(cell, seed=None):
     init = jax.eval_shape(lambda k: cell.init(k, INPUTS, FEATURES), jax.random.key(0))
     params = jax.tree.map(lambda a: jnp.zeros(a.shape), init)
     params = params if seed is None else cases.draw(params, seed)
-    x = jnp.zeros((*cases.PLACES[cell.space], INPUTS))
+    x = jnp.zeros((*cases.PLACES[cell.spatial_dims], INPUTS))
     return params, cell.initial_state(params, x), x
 
 
@@ -125,7 +125,7 @@ def test_s5_with_an_eigenvalue_of_0_adds_up():
 def test_fresh_states_and_parameters_can_be_donated(cell):
     """None of their arrays is in there twice."""
     params = cell.init(jax.random.key(0), INPUTS, FEATURES)
-    x = jnp.ones((2, *cases.PLACES[cell.space], INPUTS))
+    x = jnp.ones((2, *cases.PLACES[cell.spatial_dims], INPUTS))
     for tree in (params, cell.initial_state(params, x)):
         leaves = [leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves(tree)]
         assert len(set(leaves)) == len(leaves)
@@ -144,9 +144,9 @@ def test_those_of_layers_can_be_donated(layer):
     assert len(set(leaves)) == len(leaves)
 
 
-@pytest.mark.parametrize("name", initializers.SCHEMES)
+@pytest.mark.parametrize("name", initializers.INITIALIZERS)
 def test_weights_of_a_scheme_can_be_donated(name):
-    weights = initializers.SCHEMES[name](jax.random.key(0), 2, 3, "ifgo")
+    weights = initializers.INITIALIZERS[name](jax.random.key(0), 2, 3, "ifgo")
     assert len({leaf.unsafe_buffer_pointer() for leaf in weights}) == 4
 
 

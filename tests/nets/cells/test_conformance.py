@@ -25,7 +25,7 @@ def dtypes(tree):
 @each_cell
 def test_a_step_keeps_the_state_and_dtype(cell, batch, dtype, x64):
     params = cases.draw_params(cell, dtype=jnp.dtype(dtype))
-    places = cases.PLACES[cell.space]
+    places = cases.PLACES[cell.spatial_dims]
     x = jax.ShapeDtypeStruct((*batch, *places, INPUTS), jnp.dtype(dtype))
     state = jax.eval_shape(cell.initial_state, params, x)
     new, y = jax.eval_shape(cell.step, params, state, x)
@@ -43,7 +43,7 @@ def test_a_step_keeps_the_state_and_dtype(cell, batch, dtype, x64):
 @each_cell
 def test_mixed_dtypes_give_the_wider_one(cell, params_dtype, x_dtype):
     params = cases.draw_params(cell, dtype=jnp.dtype(params_dtype))
-    xs = (TIME, *cases.PLACES[cell.space], INPUTS)
+    xs = (TIME, *cases.PLACES[cell.spatial_dims], INPUTS)
     xs = jax.ShapeDtypeStruct(xs, jnp.dtype(x_dtype))
     state, ys = jax.eval_shape(partial(nets.unroll, cell), params, xs)
     assert dtypes(state) <= {"float32", "complex64"} and dtypes(ys) == {"float32"}

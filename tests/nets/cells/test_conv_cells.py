@@ -230,7 +230,7 @@ def test_log_norms_take_an_image_as_one_vector():
 def test_it_starts_as_in_keras():
     """But for the bound of w_i, which has Keras's fan-out a place."""
     size = 3, 3
-    ours = nets.conv_lstm(size, scheme=initializers.keras).init(KEY, INPUTS, FEATURES)
+    ours = nets.conv_lstm(size, init=initializers.keras).init(KEY, INPUTS, FEATURES)
     theirs = keras_layer(size, (4, 4), {})
     theirs = ConvLSTMParams(*(jnp.asarray(w.value) for w in theirs.weights))
     outputs, inputs = 4 * FEATURES, 9 * INPUTS
@@ -245,7 +245,7 @@ def test_it_starts_as_in_keras():
 
 @pytest.mark.parametrize("size", [(3,), (2, 3)], ids=str)
 def test_the_identity_keeps_an_image_as_it_is(size):
-    cell = nets.conv_lstm((1,) * len(size), size, scheme=initializers.irnn)
+    cell = nets.conv_lstm((1,) * len(size), size, init=initializers.irnn)
     w_h = cell.init(KEY, INPUTS, FEATURES).w_h
     x = images(*(5, 6)[: len(size)], batch=(), time=1, inputs=FEATURES)
     for gate in jnp.split(w_h, 4, axis=-1):
@@ -262,7 +262,7 @@ def test_gates_start_orthogonal_and_forget_slowly():
     np.testing.assert_array_equal(params.b, forget)
     params = nets.conv_lstm(forget_bias=3.0).init(KEY, INPUTS, FEATURES)
     np.testing.assert_array_equal(params.b, 3 * forget)
-    slow = nets.conv_gru(scheme=initializers.chrono(50)).init(KEY, INPUTS, FEATURES)
+    slow = nets.conv_gru(init=initializers.chrono(50)).init(KEY, INPUTS, FEATURES)
     assert (slow.b.reshape(3, -1)[1] > 0).all()
 
 
@@ -279,7 +279,7 @@ LAYERS = {
 @pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
 def test_padding_cannot_be_seen_in_layers(layer):
     lengths = 0, 2, TIME
-    assert layer.space == 1
+    assert layer.spatial_dims == 1
     like = jax.eval_shape(lambda: layer.init(KEY, INPUTS, FEATURES))
     params, xs = cases.draw(like), images(4, batch=(3,)).astype(jnp.float32)
     padded = cases.fill_padding(xs, lengths, np.nan)
@@ -353,7 +353,7 @@ NOISY = {
 
 @pytest.mark.parametrize("cell", NOISY.values(), ids=NOISY)
 def test_noise_leaves_space_where_it_is(cell):
-    assert cell.space == 2
+    assert cell.spatial_dims == 2
     params, xs, _ = example(cell, BATCH)
     lengths = jnp.array([2, len(xs)])
     state, ys = nets.unroll(cell, params, xs, lengths=lengths, key=KEY)
@@ -435,8 +435,9 @@ ERRORS = {
     ),
     "a classifier": (
         lambda: SequenceClassifier(PLANE, 3, 4).init(KEY, jnp.ones((2, 3, 3, 2, 2))),
-        "expected a cell that reads vectors; got one that reads images (space = 2): "
-        "run it as nets.linen.Recurrent, and pool its outputs over space",
+        "expected a cell that reads vectors; got one that reads images "
+        "(spatial_dims = 2): run it as nets.linen.Recurrent, and pool its outputs "
+        "over space",
     ),
     "two sizes, to keras": (
         lambda: interop.to_keras(nets.conv_lstm((2, 2), (3, 3)).init(KEY, 2, 3)),

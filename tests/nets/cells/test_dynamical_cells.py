@@ -311,7 +311,7 @@ def test_schemes_are_heard(make):
             half(outputs),
         )
 
-    params = make(scheme=halves).init(jax.random.key(0), INPUTS, FEATURES)
+    params = make(init=halves).init(jax.random.key(0), INPUTS, FEATURES)
     chex.assert_trees_all_equal_shapes_and_dtypes(
         params, make().init(jax.random.key(0), INPUTS, FEATURES)
     )

@@ -26,7 +26,7 @@ from nets.cells.minimal_rnn import minimal_rnn
 from nets.cells.peephole_lstm import peephole_lstm
 from nets.cells.projected_lstm import projected_lstm
 from nets.cells.star import star
-from nets.linear import layer_norm, weigh
+from nets.linear import layer_norm, scale_features
 
 BATCH = 2
 
@@ -294,7 +294,7 @@ def test_a_gate_that_keeps_all_carries_h_that_was_dropped(cell, gate):
 )
 def test_equal_calls_make_the_same_cell_and_schemes_are_heard(make):
     assert make() is make()
-    cell = make(scheme=initializers.linen)
+    cell = make(init=initializers.linen)
     assert cell is not make()
     params = cell.init(jax.random.key(0), INPUTS, FEATURES)
     assert len({leaf.dtype for leaf in jax.tree.leaves(params)}) == 1
@@ -417,7 +417,7 @@ def test_the_slope_of_layer_norm_is_largest_where_all_is_the_same():
 
 def test_weigh_is_a_diagonal_matrix():
     x, w = normal(2, 3, 4), normal(4, seed=1)
-    chex.assert_trees_all_close(weigh(x, w), x @ jnp.diag(w), rtol=1e-6)
+    chex.assert_trees_all_close(scale_features(x, w), x @ jnp.diag(w), rtol=1e-6)
 
 
 # Exact facts.

@@ -39,8 +39,12 @@ def initial_state(params, x):
 def step(params, state, x):
     """A gated matrix, a phase that turns, and a counter; what is read is in none."""
     written = jnp.tanh(x @ params.write)
-    keep = nets.gate(jax.nn.sigmoid(state["matrix"].sum(axis=-1)), "keep", keeps=True)
-    outer = nets.candidate(written[..., :, None] * state["phase"].real[..., None, :])
+    keep = nets.tag_gate(
+        jax.nn.sigmoid(state["matrix"].sum(axis=-1)), "keep", retains=True
+    )
+    outer = nets.tag_candidate(
+        written[..., :, None] * state["phase"].real[..., None, :]
+    )
     matrix = keep[..., None] * state["matrix"] + outer
     angle = 0.1 * (x @ params.turn)
     state = {
@@ -70,13 +74,13 @@ INSTRUMENTS = {
     "lags": lambda cell, p, xs: flow.lag_matrix(cell, p, xs, losses),
     "shares": lambda cell, p, xs: flow.parameter_gradients_by_time(cell, p, xs, last),
     "jacobians": flow.step_jacobians,
-    "transport": partial(flow.transport, count=3),
+    "transport": partial(flow.log_singular_values, count=3),
     "lyapunov": partial(flow.lyapunov_spectrum, count=3),
     "gates": flow.gates,
-    "paths": lambda cell, p, xs: flow.paths(cell, p, xs, last),
+    "paths": lambda cell, p, xs: flow.split_by_path(cell, p, xs, last),
     "saliency": lambda cell, p, xs: flow.input_saliency(cell, p, xs, last),
     "attributions": lambda cell, p, xs: flow.integrated_gradients(cell, p, xs, last),
-    "memory": partial(probes.memory_curve, folds=2),
+    "memory": partial(probes.memory_capacity, folds=2),
     "pascanu": lambda cell, p, xs: flow.pascanu_penalty(cell, p, xs, last),
     "flossing": flow.flossing_penalty,
     "depth": lambda cell, p, xs: flow.depth_gradients(

@@ -87,9 +87,9 @@ def test_the_value_is_the_plain_loss(cell):
 @cases.each_core
 def test_perturbations_of_zero_move_nothing(cell):
     params, xs, first = example(cell, 2)
-    zeros = flow.zero_deltas(cell, params, xs, first)
+    zeros = flow.zero_perturbations(cell, params, xs, first)
     chex.assert_trees_all_close(
-        nets.unroll(cell, params, xs, first, deltas=zeros),
+        nets.unroll(cell, params, xs, first, perturbations=zeros),
         cases.run(cell, params, xs, first),
         rtol=1e-5,
         atol=1e-6,

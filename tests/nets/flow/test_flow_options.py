@@ -49,28 +49,32 @@ def test_a_loss_of_all_states(x64):
         flow.parameter_gradients_by_time(cell, params, xs, loss, state),
     )
     exactly(
-        flow.paths(cell, params, xs, of_states, **options)[1],
-        flow.paths(cell, params, xs, loss, state)[1],
+        flow.split_by_path(cell, params, xs, of_states, **options)[1],
+        flow.split_by_path(cell, params, xs, loss, state)[1],
     )
     exactly(
         flow.lag_matrix(cell, params, xs, losses, **options),
         flow.lag_matrix(cell, params, xs, losses, state),
     )
-    zeros = flow.zero_deltas(cell, params, xs, **options)
-    chex.assert_trees_all_equal(zeros, flow.zero_deltas(cell, params, xs, state))
+    zeros = flow.zero_perturbations(cell, params, xs, **options)
+    chex.assert_trees_all_equal(zeros, flow.zero_perturbations(cell, params, xs, state))
 
 
 def test_gradients_where_deltas_have_moved_the_run(x64):
     cell = nets.gru()
     params, xs, state = example(cell, 2)
-    deltas = cases.draw(flow.zero_deltas(cell, params, xs, state))
-    found = flow.state_gradients(cell, params, xs, loss, state, deltas=deltas)
+    perturbations = cases.draw(flow.zero_perturbations(cell, params, xs, state))
+    found = flow.state_gradients(
+        cell, params, xs, loss, state, perturbations=perturbations
+    )
 
-    def moved(deltas):
-        return loss(*nets.unroll(cell, params, xs, state, deltas=deltas))
+    def moved(perturbations):
+        return loss(*nets.unroll(cell, params, xs, state, perturbations=perturbations))
 
-    exactly(found, jax.value_and_grad(moved)(deltas))
-    lags: Any = flow.lag_matrix(cell, params, xs, losses, state, deltas=deltas)
+    exactly(found, jax.value_and_grad(moved)(perturbations))
+    lags: Any = flow.lag_matrix(
+        cell, params, xs, losses, state, perturbations=perturbations
+    )
     plain: Any = flow.lag_matrix(cell, params, xs, losses, state)
     assert (lags[-1, 0] != plain[-1, 0]).all()
 
@@ -100,11 +104,13 @@ def test_the_penalty_does_not_depend_on_how_a_run_is_remembered(x64):
     exactly(flow.pascanu_penalty(cell, params, xs, loss, remat=True), plain)
 
 
-@pytest.mark.parametrize("name", ["key", "deltas", "parallel"])
+@pytest.mark.parametrize("name", ["key", "perturbations", "parallel"])
 def test_shares_of_runs_that_have_none(name):
     params, xs, _ = example(nets.lru(), 2)
     options: Any = {name: jax.random.key(0) if name == "key" else True}
-    with pytest.raises(ValueError, match=f"neither a key nor deltas.*got {name}"):
+    with pytest.raises(
+        ValueError, match=f"neither a key nor perturbations.*got {name}"
+    ):
         flow.parameter_gradients_by_time(nets.lru(), params, xs, loss, **options)
 
 

@@ -116,7 +116,7 @@ def measured(foreign: Foreign) -> dict[str, Any]:
         "lags": flow.lag_matrix(*run, lambda ys: losses(ys, axes), state),
         "jacobians": flow.step_jacobians(*run, state),
         "exponents": flow.lyapunov_spectrum(*run, state).exponents,
-        "sigmas": flow.transport(*run, state, count=None),
+        "sigmas": flow.log_singular_values(*run, state, count=None),
         "pascanu": flow.pascanu_penalty(*run, loss, state),
         "flossing": flow.flossing_penalty(*run, state, target=-0.5),
     }

@@ -12,7 +12,7 @@ from cases import FEATURES, INPUTS, TIME, example
 
 import nets
 from nets import flow
-from nets.tracing.tags import CANDIDATE, KEEPER, with_marks
+from nets.tracing.tags import CANDIDATE, KEEPER, with_tags
 
 GATES = {  # by their names, those that multiply the old state with a star
     "lem": "memory_step hidden_step memory_keep* hidden_keep*",
@@ -139,7 +139,7 @@ def test_every_gated_cell_names_its_gates(name):
 
     @jax.jit
     def values(*args):
-        _, marked = with_marks(cell.step)(*args)
+        _, marked = with_tags(cell.step)(*args)
         return [value for mark, value in marked if mark.kind != CANDIDATE]
 
     for value in values(params, first, xs[0]):
@@ -164,7 +164,7 @@ def test_marks_change_no_numbers():
     cell = nets.lstm()
     params, xs, first = example(cell, 2)
     plain = cell.step(params, first, xs[0])
-    out, marked = with_marks(cell.step)(params, first, xs[0])
+    out, marked = with_tags(cell.step)(params, first, xs[0])
     chex.assert_trees_all_equal(out, plain)
     assert [mark.kind for mark, _ in marked] == ["gate", KEEPER, "gate", CANDIDATE]
 
@@ -173,7 +173,7 @@ def test_a_changed_mark_changes_the_step():
     """What the marks are found on is what the step goes on with."""
     cell = nets.gru()
     params, xs, first = example(cell)
-    keep = with_marks(cell.step, lambda index, z: jnp.ones_like(z) if index == 1 else z)
+    keep = with_tags(cell.step, lambda index, z: jnp.ones_like(z) if index == 1 else z)
     (state, _), _ = keep(params, first, xs[0])
     chex.assert_trees_all_equal(state, first)
 
@@ -263,10 +263,10 @@ def test_memory_of_a_constant_gate(x64):
 
 def own_step(params, state, x):
     """Kept by a decay that sees no input, and written twice by one gate's name."""
-    decay = nets.gate(jax.nn.sigmoid(params), "decay", keeps=True)
+    decay = nets.tag_gate(jax.nn.sigmoid(params), "decay", retains=True)
     decay = jnp.broadcast_to(decay, state.shape)
-    one = nets.gate(jax.nn.sigmoid(x), "write")
-    two = nets.gate(jax.nn.sigmoid(-x), "write")
+    one = nets.tag_gate(jax.nn.sigmoid(x), "write")
+    two = nets.tag_gate(jax.nn.sigmoid(-x), "write")
     state = decay * state + one * two
     return state, state
 

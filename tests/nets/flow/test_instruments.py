@@ -43,8 +43,8 @@ INSTRUMENTS: dict[str, Any] = {
     "lag_matrix": partial(flow.lag_matrix, losses=losses),
     "shares": partial(flow.parameter_gradients_by_time, loss=loss),
     "step_jacobians": flow.step_jacobians,
-    "transport": flow.transport,
-    "transport, all": partial(flow.transport, count=None),
+    "transport": flow.log_singular_values,
+    "transport, all": partial(flow.log_singular_values, count=None),
     "lyapunov_spectrum": flow.lyapunov_spectrum,
     "lyapunov_spectrum, one": partial(flow.lyapunov_spectrum, count=1),
     "pascanu_penalty": partial(flow.pascanu_penalty, loss=loss),
@@ -52,14 +52,14 @@ INSTRUMENTS: dict[str, Any] = {
     "slope of flossing": lambda cell, params, xs: jax.grad(
         lambda params: flow.flossing_penalty(cell, params, xs, count=2)
     )(params),
-    "profile": lambda *run: flow.profile(log_norms(*run)),
-    "reach": lambda *run: flow.reach(log_norms(*run)),
+    "profile": lambda *run: flow.decay_profile(log_norms(*run)),
+    "reach": lambda *run: flow.gradient_horizon(log_norms(*run)),
     "half_life": lambda *run: flow.half_life(flow.decay_rate(log_norms(*run))),
-    "memory_curve": partial(probes.memory_curve, folds=2, lags=3),
-    "label_probe": probed(probes.label_probe),
-    "label_information": probed(probes.label_information),
+    "memory_capacity": partial(probes.memory_capacity, folds=2, lags=3),
+    "linear_probe_accuracy": probed(probes.linear_probe_accuracy),
+    "usable_information": probed(probes.usable_information),
     "gates": flow.gates,
-    "paths": partial(flow.paths, loss=loss),
+    "paths": partial(flow.split_by_path, loss=loss),
     "input_saliency": partial(flow.input_saliency, loss=loss),
 }
 
@@ -145,18 +145,20 @@ def test_products_of_matrices_are_in_full_precision(name, activation):
 
 
 NUMBERS = {
-    "transport": lambda run, n: flow.transport(*run, count=n),
+    "transport": lambda run, n: flow.log_singular_values(*run, count=n),
     "lyapunov_spectrum": lambda run, n: flow.lyapunov_spectrum(*run, count=n, warmup=n),
     "flossing_penalty": lambda run, n: flow.flossing_penalty(*run, count=n),
-    "memory_curve": lambda run, n: probes.memory_curve(*run, lags=n, folds=n),
+    "memory_capacity": lambda run, n: probes.memory_capacity(*run, lags=n, folds=n),
     "log_norms": lambda run, n: flow.log_norms(run[2], batch_axes=n - 1),
-    "label_probe": lambda run, n: probes.label_probe(
+    "linear_probe_accuracy": lambda run, n: probes.linear_probe_accuracy(
         run[2][0], jnp.arange(BATCH) % 2, n, folds=n
     ),
-    "label_information": lambda run, n: probes.label_information(
+    "usable_information": lambda run, n: probes.usable_information(
         run[2][0], jnp.arange(BATCH) % 2, n, folds=n
     ),
-    "memory_probe": lambda run, n: probes.memory_probe(run[2][0], run[2][1], folds=n),
+    "linear_probe_r2": lambda run, n: probes.linear_probe_r2(
+        run[2][0], run[2][1], folds=n
+    ),
 }
 
 

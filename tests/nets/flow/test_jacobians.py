@@ -296,7 +296,7 @@ def test_low_precision_is_measured_in_float32(dtype):
 
 @each_cell
 def test_vectors_and_states_are_the_same(cell):
-    x = jax.ShapeDtypeStruct((2, *cases.PLACES[cell.space], INPUTS), jnp.float32)
+    x = jax.ShapeDtypeStruct((2, *cases.PLACES[cell.spatial_dims], INPUTS), jnp.float32)
     params = cases.draw_params(cell)
     state = cases.draw(jax.eval_shape(cell.initial_state, params, x))
     chex.assert_trees_all_equal(as_state(as_vector(state, 1), state), state)

@@ -12,7 +12,7 @@ import pytest
 from cases import FEATURES, INPUTS, TIME, example
 
 import nets
-from nets.flow import lag_matrix, state_gradients, zero_deltas
+from nets.flow import lag_matrix, state_gradients, zero_perturbations
 
 exactly = partial(chex.assert_trees_all_close, rtol=1e-9, atol=1e-9)
 LENGTHS = (0, 3, TIME)
@@ -27,13 +27,15 @@ lags = jax.jit(partial(lag_matrix, losses=losses), static_argnames=("cell", "rev
 
 def whole(layer, params, xs, state=None, **options):
     """dL_t/ds_u of one sequence's or a batch's summed losses, a tree [t, u, ...]."""
-    options["deltas"] = zero_deltas(layer, params, xs, state, **options)
+    options["perturbations"] = zero_perturbations(layer, params, xs, state, **options)
 
-    def each(deltas):
-        _, ys = layer.apply(params, xs, state, **{**options, "deltas": deltas})
+    def each(perturbations):
+        _, ys = layer.apply(
+            params, xs, state, **{**options, "perturbations": perturbations}
+        )
         return losses(ys).reshape(TIME, -1).sum(axis=1)
 
-    return jax.jit(jax.jacobian(each))(options["deltas"])
+    return jax.jit(jax.jacobian(each))(options["perturbations"])
 
 
 def by_lag(tensor, back=False):
@@ -116,14 +118,28 @@ def test_directions_are_those_of_the_places_not_of_the_order_of_calls(x64):
     """A layer that calls "b" first, whose states stand as "a", "b"."""
     gru = nets.gru()
 
-    def apply(params, xs, state=None, *, deltas=None, run=nets.unroll, **options):
-        moves = {"a": None, "b": None} if deltas is None else deltas
+    def apply(
+        params, xs, state=None, *, perturbations=None, run=nets.unroll, **options
+    ):
+        moves = {"a": None, "b": None} if perturbations is None else perturbations
         state = None, None
         b, back = run(
-            gru, params["b"], xs, state[0], reverse=True, deltas=moves["b"], **options
+            gru,
+            params["b"],
+            xs,
+            state[0],
+            reverse=True,
+            perturbations=moves["b"],
+            **options,
         )
         a, ys = run(
-            gru, params["a"], xs, state[1], reverse=False, deltas=moves["a"], **options
+            gru,
+            params["a"],
+            xs,
+            state[1],
+            reverse=False,
+            perturbations=moves["a"],
+            **options,
         )
         return {"a": a, "b": b}, ys + back
 

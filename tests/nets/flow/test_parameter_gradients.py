@@ -130,7 +130,7 @@ def test_refusals():
     params, xs, _ = example(nets.gru(), 2)
     with pytest.raises(ValueError, match="a loss of one number"):
         parameter_gradients_by_time(nets.gru(), params, xs, lambda state, ys: ys)
-    with pytest.raises(ValueError, match="neither a key nor deltas"):
+    with pytest.raises(ValueError, match="neither a key nor perturbations"):
         key = jax.random.key(0)
         parameter_gradients_by_time(nets.gru(), params, xs, cases.total, key=key)
     layer = nets.stack(nets.gru())

@@ -12,7 +12,7 @@ from cases import FEATURES, INPUTS, TIME, example
 
 import nets
 from nets import flow
-from nets.tracing.tags import KEEPER, with_marks
+from nets.tracing.tags import KEEPER, with_tags
 
 KEPT = {  # what is multiplied by keepers from one step to the next, and by which
     "antisymmetric_rnn": {"hidden": []},
@@ -62,7 +62,7 @@ BY_WEIGHTS = {
 }
 closely = partial(chex.assert_trees_all_close, rtol=1e-10, atol=1e-12)
 STATIC = "cell", "loss", "reverse", "truncate"
-paths = jax.jit(flow.paths, static_argnames=STATIC)
+paths = jax.jit(flow.split_by_path, static_argnames=STATIC)
 whole = jax.jit(flow.state_gradients, static_argnames=STATIC)
 
 
@@ -85,7 +85,7 @@ def test_the_highway_of_a_step_is_its_keepers(name, x64):
 
     @jax.jit
     def run(*args):
-        out, marked = with_marks(cell.step)(*args)
+        out, marked = with_tags(cell.step)(*args)
         keepers = {mark.name: [] for mark, _ in marked if mark.kind == KEEPER}
         for mark, value in marked:
             if mark.kind == KEEPER:
@@ -118,7 +118,7 @@ def test_the_lstm_reaches_its_output_by_the_cell_alone(x64):
 
     @jax.jit
     def run(*args):
-        (state, _), marked = with_marks(cell.step)(*args)
+        (state, _), marked = with_tags(cell.step)(*args)
         f, o = (value for mark, value in marked if mark.name in ("forget", "output"))
         by_output = o * (1 - jnp.tanh(state.cell) ** 2) * f
         return f, by_output, state_jacobian(flow.highway(cell), *args)
@@ -162,7 +162,7 @@ def test_parts_make_the_whole(name, options, x64):
     other = without_weights(cell)
     _, highway = whole(other, params, xs, cases.total, first, **options)
     closely(found.highway, highway)
-    closely(jax.tree.map(jnp.add, found.highway, found.rest), total)
+    closely(jax.tree.map(jnp.add, found.highway, found.through_gates), total)
     assert all(cases.differ(found.highway, total))
 
 
@@ -176,8 +176,8 @@ def test_the_lstm_without_weights_is_all_highway(x64):
     decay = (1 / (1 + np.exp(-bias))) ** np.arange(time)[::-1]
     closely(found.highway.cell, np.tile(decay[:, None, None], (1, 2, FEATURES)))
     chex.assert_trees_all_equal(
-        (found.highway.hidden, found.rest),
-        jax.tree.map(jnp.zeros_like, (found.highway.hidden, found.rest)),
+        (found.highway.hidden, found.through_gates),
+        jax.tree.map(jnp.zeros_like, (found.highway.hidden, found.through_gates)),
     )
     memory = jax.jit(partial(flow.gates, cell))(params, xs)["forget"].memory
     closely(np.exp(-(time - 1) / np.asarray(memory)), np.full(FEATURES, decay[0]))
@@ -197,7 +197,7 @@ def test_the_gru_passes_the_product_of_its_update_gates(x64):
     _, found = paths(cell, params, xs, lambda state, ys: state.hidden.sum(), first)
     after = [np.prod(np.array(zs)[t + 1 :], axis=0) for t in range(TIME)]
     closely(found.highway.hidden, np.array(after))
-    assert bool((found.rest.hidden[:-1] != 0).all())
+    assert bool((found.through_gates.hidden[:-1] != 0).all())
 
 
 @pytest.mark.parametrize("name", ["sru", "min_gru", "min_lstm", "rg_lru", "qrnn"])
@@ -207,16 +207,16 @@ def test_a_linear_cell_is_all_highway(name, x64):
     params, xs, first = example(cell, 2, time=3)
     _, found = paths(cell, params, xs, cases.total, first)
     assert bool((found.highway[0] != 0).all())
-    closely(found.rest[0], jnp.zeros_like(found.rest[0]))
+    closely(found.through_gates[0], jnp.zeros_like(found.through_gates[0]))
     if name == "qrnn":
-        assert bool((found.rest.past != 0).any())
+        assert bool((found.through_gates.past != 0).any())
 
 
 def own_step(params, state, x):
     """A state in a dict with a counter, and a gate of its own name."""
     h, count = state["h"], state["count"]
-    keep = nets.gate(jax.nn.sigmoid(x + h @ params), "keep", keeps=True)
-    h = keep * h + (1 - keep) * nets.candidate(jnp.tanh(x - h @ params))
+    keep = nets.tag_gate(jax.nn.sigmoid(x + h @ params), "keep", retains=True)
+    h = keep * h + (1 - keep) * nets.tag_candidate(jnp.tanh(x - h @ params))
     return {"h": h, "count": count + 1}, h
 
 
@@ -288,4 +288,4 @@ def test_a_cell_without_marks_is_refused(name):
     cell = cases.CASES[name].cell
     params, xs, first = example(cell, 2, time=2)
     with pytest.raises(ValueError, match="expected a cell whose step marks its gates"):
-        jax.eval_shape(lambda: flow.paths(cell, params, xs, cases.total, first))
+        jax.eval_shape(lambda: flow.split_by_path(cell, params, xs, cases.total, first))

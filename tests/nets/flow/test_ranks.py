@@ -11,14 +11,14 @@ import pytest
 import nets
 from nets import flow
 from nets.flow.ranks import LOST, triangle
-from nets.flow.udt import Graded, log_norm, log_singular_values
+from nets.flow.udt import UDT, log_norm, log_sigmas
 
 # A cell whose inputs are its Jacobians, row by row.
 GIVEN = nets.Cell(
     lambda key, inputs, features: (),
     lambda params, x: jnp.zeros(x.shape[:-1], x.dtype),
     lambda params, state, x: ((x @ state[..., None])[..., 0],) * 2,
-    space=1,
+    spatial_dims=1,
 )
 spectrum = jax.jit(
     lambda cell, params, xs, **how: (
@@ -27,7 +27,7 @@ spectrum = jax.jit(
     static_argnums=0,
     static_argnames=("count", "warmup"),
 )
-sigmas = jax.jit(partial(flow.transport, count=None), static_argnums=0)
+sigmas = jax.jit(partial(flow.log_singular_values, count=None), static_argnums=0)
 
 
 def normal(*shape, seed=0):
@@ -229,10 +229,8 @@ def test_columns_that_depend_on_others_come_last():
 def test_the_largest_alone_is_the_first_of_all(size):
     k = jnp.asarray([[-900.0, 3, -2000, 2, -5][:size], [-jnp.inf] * size])
     w = jnp.asarray(normal(2, size, size), jnp.float32)
-    product = Graded(jnp.broadcast_to(jnp.eye(size), w.shape), k, w)
-    np.testing.assert_allclose(
-        log_norm(product), log_singular_values(product)[:, :1], rtol=1e-6
-    )
+    product = UDT(jnp.broadcast_to(jnp.eye(size), w.shape), k, w)
+    np.testing.assert_allclose(log_norm(product), log_sigmas(product)[:, :1], rtol=1e-6)
 
 
 def test_transport_keeps_a_few_steps():
@@ -241,7 +239,7 @@ def test_transport_keeps_a_few_steps():
     params = cell.init(jax.random.key(0), 4, 64)
 
     def norms(params):
-        return flow.transport(cell, params, jnp.zeros((2000, 1, 4)))
+        return flow.log_singular_values(cell, params, jnp.zeros((2000, 1, 4)))
 
     found = jax.jit(norms).lower(params).compile().memory_analysis()
     assert found is not None and found.temp_size_in_bytes < 30e6

@@ -20,7 +20,7 @@ from scipy import stats
 
 import nets
 from nets import initializers
-from nets.initializers import SCHEMES, Weights, chrono
+from nets.initializers import INITIALIZERS, Weights, chrono
 
 WIDTH_IN, WIDTH, SEEDS = 24, 32, 16
 GATES = {"elman": "n", "lstm": "ifgo", "gru": "rzn"}
@@ -44,10 +44,10 @@ def _order(array, theirs, ours):
     return np.concatenate([parts[theirs.index(gate)] for gate in ours], axis=-1)
 
 
-def _ours(name, scheme, seed):
-    make = partial(nets.gru, False) if scheme is initializers.haiku else nets.gru
+def _ours(name, init, seed):
+    make = partial(nets.gru, False) if init is initializers.haiku else nets.gru
     make = {"elman": nets.elman, "lstm": nets.lstm, "gru": make}[name]
-    params = make(scheme=scheme).init(jax.random.key(seed), WIDTH_IN, WIDTH)
+    params = make(init=init).init(jax.random.key(seed), WIDTH_IN, WIDTH)
     return params.w_i, params.w_h, params.b, getattr(params, "b_hn", None)
 
 
@@ -143,10 +143,10 @@ SOURCES = {
     "equinox": _equinox,
 }
 PAIRS = [
-    (scheme, name)
-    for scheme in SOURCES
+    (init, name)
+    for init in SOURCES
     for name in GATES
-    if (scheme, name) != ("equinox", "elman")  # Equinox has none
+    if (init, name) != ("equinox", "elman")  # Equinox has none
 ]
 
 
@@ -165,11 +165,11 @@ def _draws(draw, first):
 @pytest.fixture(scope="module", params=PAIRS, ids="-".join)
 def drawn(request):
     """The scheme's name, and what we and the source draw."""
-    scheme, name = request.param
-    theirs = partial(SOURCES[scheme], name)
+    init, name = request.param
+    theirs = partial(SOURCES[init], name)
     with jax.numpy_rank_promotion("allow"):
         its = _draws(theirs, first=0)
-    return scheme, _draws(partial(_ours, name, SCHEMES[scheme]), first=100), its
+    return init, _draws(partial(_ours, name, INITIALIZERS[init]), first=100), its
 
 
 def _spectra(w_h):
@@ -216,8 +216,8 @@ def test_weights_are_distributed_as_the_sources(drawn, part):
 
 def test_biases_are_distributed_as_the_sources(drawn):
     """Gate by gate, of 512 numbers each."""
-    scheme, mine, its = drawn
-    if scheme == "haiku":  # its GRU has no b_hn
+    init, mine, its = drawn
+    if init == "haiku":  # its GRU has no b_hn
         assert mine.b.shape == its.b.shape
     for my, their in zip(*(np.moveaxis(d.b, 1, 0) for d in (mine, its)), strict=True):
         if their.std() == 0:
@@ -246,7 +246,9 @@ TABLE = {
 def test_singular_values_of_an_lstms_gates(name):
     """The table is of one seed: the largest of 4 gates strays by 0.02 at one sigma."""
     mean, largest, _ = TABLE[name]
-    draws = [SCHEMES[name](jax.random.key(s), 32, 128, "ifgo").w_h for s in range(3)]
+    draws = [
+        INITIALIZERS[name](jax.random.key(s), 32, 128, "ifgo").w_h for s in range(3)
+    ]
     blocks = np.stack([np.split(np.asarray(w), 4, axis=-1) for w in draws])
     spectra = np.linalg.svd(blocks, compute_uv=False)
     np.testing.assert_allclose(spectra.mean(), mean, atol=0.005)
@@ -282,7 +284,7 @@ def test_the_scheme_decides_how_far_an_lstms_gradient_reaches(x64):
     for name in TABLE:
         runs = []
         for seed in range(2):
-            params = SCHEMES[name](jax.random.key(seed), 32, 128, "ifgo")
+            params = INITIALIZERS[name](jax.random.key(seed), 32, 128, "ifgo")
             params = nets.LSTMParams(params.w_i, params.w_h, params.b_i + params.b_h)
             xs = jax.random.normal(jax.random.key(10 + seed), (100, 32))
             runs.append(float(_log10_norm(params, xs)))
@@ -295,7 +297,7 @@ def test_the_scheme_decides_how_far_an_lstms_gradient_reaches(x64):
 
 # Facts of each scheme.
 
-BY_NAME = SCHEMES | {"chrono(50)": chrono(50)}
+BY_NAME = INITIALIZERS | {"chrono(50)": chrono(50)}
 OURS = {"elman": (nets.elman(), 1), "lstm": (nets.lstm(), 4), "gru": (nets.gru(), 3)}
 each = pytest.mark.parametrize("cell, gates", OURS.values(), ids=OURS)
 
@@ -307,11 +309,11 @@ def test_every_recurrent_gate_starts_orthogonal(cell, gates):
         np.testing.assert_allclose(block.T @ block, np.eye(8), atol=1e-5)
 
 
-@pytest.mark.parametrize("scheme", [initializers.nnx, initializers.keras])
+@pytest.mark.parametrize("init", [initializers.nnx, initializers.keras])
 @pytest.mark.parametrize("gates", ["n", "fn", "rzn", "ifgo"])
 @pytest.mark.parametrize("hidden", [3, 8, 20])
-def test_fused_recurrent_matrices_start_orthogonal(scheme, gates, hidden):
-    w = scheme(jax.random.key(0), 4, 8, gates, hidden).w_h
+def test_fused_recurrent_matrices_start_orthogonal(init, gates, hidden):
+    w = init(jax.random.key(0), 4, 8, gates, hidden).w_h
     assert w.shape == (hidden, 8 * len(gates))
     w = w if hidden <= w.shape[1] else w.T
     np.testing.assert_allclose(w @ w.T, np.eye(len(w)), atol=1e-5)
@@ -346,14 +348,14 @@ def test_other_biases_start_at_0(cell):
     assert len(biases) == (2 if cell is nets.gru() else 1)
 
 
-@pytest.mark.parametrize("scheme", BY_NAME.values(), ids=BY_NAME)
+@pytest.mark.parametrize("init", BY_NAME.values(), ids=BY_NAME)
 @pytest.mark.parametrize("gates", ["rzn", "ifgo", "fgo", "fn"])
-def test_a_key_decides_and_gates_start_differently(scheme, gates):
-    draw = jax.jit(lambda key: scheme(key, 4, 8, gates))
+def test_a_key_decides_and_gates_start_differently(init, gates):
+    draw = jax.jit(lambda key: init(key, 4, 8, gates))
     weights = draw(jax.random.key(0))
     chex.assert_trees_all_equal(weights, draw(jax.random.key(0)))
     assert cases.differ(weights, draw(jax.random.key(1)))[0]
-    for w in weights[: 1 if scheme is initializers.irnn else 2]:
+    for w in weights[: 1 if init is initializers.irnn else 2]:
         blocks = np.split(np.asarray(w), len(gates), axis=-1)
         assert len({block.tobytes() for block in blocks}) == len(gates)
     drawn = [w for w in weights if len(np.unique(w)) == w.size]
@@ -362,10 +364,10 @@ def test_a_key_decides_and_gates_start_differently(scheme, gates):
     ), "two of the arrays share numbers"
 
 
-@pytest.mark.parametrize("scheme", BY_NAME.values(), ids=BY_NAME)
+@pytest.mark.parametrize("init", BY_NAME.values(), ids=BY_NAME)
 @pytest.mark.parametrize("hidden", [None, 2, 5])
-def test_shapes_and_dtypes(scheme, hidden, x64):
-    draw = partial(scheme, inputs=4, features=3, gates="fgo", hidden=hidden)
+def test_shapes_and_dtypes(init, hidden, x64):
+    draw = partial(init, inputs=4, features=3, gates="fgo", hidden=hidden)
     weights = jax.eval_shape(draw, jax.random.key(0))
     assert isinstance(weights, Weights)
     assert [w.shape for w in weights] == [(4, 9), (hidden or 3, 9), (9,), (9,)]
@@ -375,7 +377,7 @@ def test_shapes_and_dtypes(scheme, hidden, x64):
 WITH_SCHEME = {
     name: make
     for name, make in nets.CELLS.items()
-    if "scheme" in inspect.signature(make).parameters
+    if "init" in inspect.signature(make).parameters
 }
 each_with_scheme = pytest.mark.parametrize(
     "make", WITH_SCHEME.values(), ids=list(WITH_SCHEME)
@@ -383,8 +385,8 @@ each_with_scheme = pytest.mark.parametrize(
 
 
 @each_with_scheme
-@pytest.mark.parametrize("scheme", BY_NAME.values(), ids=BY_NAME)
-def test_every_cell_starts_by_every_scheme(make, scheme):
+@pytest.mark.parametrize("init", BY_NAME.values(), ids=BY_NAME)
+def test_every_cell_starts_by_every_scheme(make, init):
     asked = []
 
     def record(key, inputs, features, gates, hidden=None):
@@ -395,10 +397,10 @@ def test_every_cell_starts_by_every_scheme(make, scheme):
         return jax.eval_shape(lambda key: cell.init(key, INPUTS, FEATURES), key)
 
     key = jax.random.key(0)
-    shapes(make(scheme=record))
-    cell = make(scheme=scheme)
-    assert cell is make(scheme=scheme)
-    if scheme is chrono(50) and not all(set("fz") & set(gates) for gates in asked):
+    shapes(make(init=record))
+    cell = make(init=init)
+    assert cell is make(init=init)
+    if init is chrono(50) and not all(set("fz") & set(gates) for gates in asked):
         with pytest.raises(ValueError, match="expected a cell with a forget gate"):
             cell.init(key, INPUTS, FEATURES)
         return
@@ -423,11 +425,11 @@ def test_chrono_opens_whatever_keeps_the_state(gates, keeps):
     by_gate = weights.b_i.reshape(len(gates), 8)
     assert (by_gate[keeps] > 0).all() and len(np.unique(by_gate[keeps])) == 8
     assert not np.delete(by_gate, keeps, axis=0).any() and not weights.b_h.any()
-    assert nets.gru(scheme=chrono(1000)).init(jax.random.key(0), 2, 8).b.any()
+    assert nets.gru(init=chrono(1000)).init(jax.random.key(0), 2, 8).b.any()
 
 
 def test_chrono_keeps_linens_distribution_of_weights():
-    params = nets.lstm(scheme=chrono(9)).init(jax.random.key(0), 4, 8)
+    params = nets.lstm(init=chrono(9)).init(jax.random.key(0), 4, 8)
     for block in jnp.split(params.w_h, 4, axis=-1):
         np.testing.assert_allclose(block.T @ block, np.eye(8), atol=1e-5)
 
@@ -481,31 +483,31 @@ def test_equinox_draws_a_second_bias_only_inside_the_grus_reset_gate():
 
 
 def test_equal_calls_are_one_object():
-    keras_lstm = nets.lstm(scheme=initializers.keras)
-    assert keras_lstm is nets.lstm(scheme=initializers.keras)
-    assert keras_lstm is not nets.lstm(scheme=initializers.nnx)
+    keras_lstm = nets.lstm(init=initializers.keras)
+    assert keras_lstm is nets.lstm(init=initializers.keras)
+    assert keras_lstm is not nets.lstm(init=initializers.nnx)
     assert chrono(50) is chrono(50) is not chrono(51)
-    assert nets.gru(scheme=chrono(50)) is nets.gru(scheme=chrono(50))
+    assert nets.gru(init=chrono(50)) is nets.gru(init=chrono(50))
 
 
 def test_schemes_have_names():
-    for name, scheme in SCHEMES.items():
-        assert scheme is getattr(initializers, name) is initializers.scheme(name)
-        assert getattr(scheme, "__name__", None) == name
-    assert initializers.scheme("chrono(64)") is chrono(64)
-    assert initializers.scheme("chrono(2.5)") is chrono(2.5)
+    for name, init in INITIALIZERS.items():
+        assert init is getattr(initializers, name) is initializers.from_name(name)
+        assert getattr(init, "__name__", None) == name
+    assert initializers.from_name("chrono(64)") is chrono(64)
+    assert initializers.from_name("chrono(2.5)") is chrono(2.5)
 
 
 @pytest.mark.parametrize("name", ["", "glorot", "chrono", "keras(1)", "Keras"])
 def test_unknown_names_are_told_the_known(name):
     with pytest.raises(ValueError, match="unknown scheme") as info:
-        initializers.scheme(name)
+        initializers.from_name(name)
     assert repr(name) in str(info.value)
-    assert all(known in str(info.value) for known in (*SCHEMES, "chrono(STEPS)"))
+    assert all(known in str(info.value) for known in (*INITIALIZERS, "chrono(STEPS)"))
 
 
 @pytest.mark.parametrize("number", ["", "many", "2", "-1", "nan", "inf", "3, 4"])
 def test_bad_numbers_are_told_the_known(number):
     with pytest.raises(ValueError, match="has no number of steps above 2") as info:
-        initializers.scheme(f"chrono({number})")
-    assert all(known in str(info.value) for known in (*SCHEMES, "chrono(STEPS)"))
+        initializers.from_name(f"chrono({number})")
+    assert all(known in str(info.value) for known in (*INITIALIZERS, "chrono(STEPS)"))

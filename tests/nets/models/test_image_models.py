@@ -420,16 +420,16 @@ def test_a_train_step_compiles_for_every_platform(name):
     assert [leaf.shape for leaf in exported.out_avals] == shapes
 
 
-@pytest.mark.parametrize("scheme", initializers.kernels.KERNELS)
-def test_every_scheme_starts_every_layer(scheme):
-    start = initializers.kernels.KERNELS[scheme]
-    model = models.cnn(3, (2,), (3, 2), hidden=(5,), scheme=start)
+@pytest.mark.parametrize("init", initializers.kernels.KERNELS)
+def test_every_scheme_starts_every_layer(init):
+    start = initializers.kernels.KERNELS[init]
+    model = models.cnn(3, (2,), (3, 2), hidden=(5,), init=start)
     variables = jax.jit(model.init)(KEY, jnp.ones((4, 4, 1)))
     found = {name: block["layer"] for name, block in variables["params"].items()}
     assert set(found) == {"conv_0", "dense_3", "dense_4"}
     for params in found.values():
         assert (params[0] != 0).all()
-        assert bool((params[1] != 0).any()) == (scheme == "torch")
+        assert bool((params[1] != 0).any()) == (init == "torch")
 
 
 def test_a_residual_may_begin_with_an_activation():
@@ -437,7 +437,7 @@ def test_a_residual_may_begin_with_an_activation():
         blocks.activation(jax.nn.relu),
         blocks.conv(4, (3, 3), padding="same", activation=None),
     )
-    assert block.space == 2
+    assert block.spatial_dims == 2
     xs = jnp.ones((2, 8, 8, 4))
     linen: Any = nets.linen.Sequential((block,))
     ys, _ = linen.init_with_output(jax.random.key(0), xs)

@@ -16,13 +16,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import nets
-from nets.probes import label_probe, memory_curve, memory_probe
+from nets.probes import linear_probe_accuracy, linear_probe_r2, memory_capacity
 
 EXAMPLES = 53  # no multiple of any number of folds
-probe = jax.jit(memory_probe, static_argnames=("folds", "ridge"))
-probe_labels = jax.jit(label_probe, static_argnames="classes")
+probe = jax.jit(linear_probe_r2, static_argnames=("folds", "ridge"))
+probe_labels = jax.jit(linear_probe_accuracy, static_argnames="classes")
 curve_of = jax.jit(
-    memory_curve, static_argnames=("cell", "lags", "batch_axes", "reverse")
+    memory_capacity, static_argnames=("cell", "lags", "batch_axes", "reverse")
 )
 
 
@@ -235,7 +235,7 @@ def test_labels_equal_sklearn(x64):
         ({"folds": 1}, "folds from 2 to 53.* got 1"),
         ({"folds": 54}, "folds from 2 to 53.* got 54"),
         ({"ridge": -1.0}, "a ridge of 0 or above; got -1.0"),
-        ({"targets": jnp.ones(EXAMPLES)}, "label_probe"),
+        ({"targets": jnp.ones(EXAMPLES)}, "linear_probe_accuracy"),
         ({"targets": jnp.ones((5, 1))}, "a target for each of 53 states; got 5"),
         ({"states": {"a": jnp.ones((53, 1)), "b": jnp.ones((3, 1))}}, "same examples"),
         ({"states": ()}, "same examples"),
@@ -244,7 +244,7 @@ def test_labels_equal_sklearn(x64):
 def test_what_does_not_fit_a_probe(change, message):
     good = {"states": jnp.ones((EXAMPLES, 2)), "targets": jnp.ones((EXAMPLES, 1))}
     with pytest.raises(ValueError, match=message):
-        memory_probe(**{**good, **change})
+        linear_probe_r2(**{**good, **change})
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ def test_what_does_not_fit_a_probe(change, message):
 )
 def test_what_does_not_fit_a_probe_of_labels(labels, message):
     with pytest.raises(ValueError, match=message):
-        label_probe(jnp.ones((9, 2)), labels, 3)
+        linear_probe_accuracy(jnp.ones((9, 2)), labels, 3)
 
 
 @pytest.mark.parametrize(
@@ -271,4 +271,4 @@ def test_what_does_not_fit_a_probe_of_labels(labels, message):
 )
 def test_what_does_not_fit_a_curve(xs, options, message):
     with pytest.raises(ValueError, match=message):
-        memory_curve(delay(2), (), xs, **options)
+        memory_capacity(delay(2), (), xs, **options)

@@ -184,7 +184,7 @@ def test_instruments_see_integers_and_names_as_floats(x64):
     """The same runs, by other inputs."""
 
     def step(params, h, x):
-        keep = nets.gate(jax.nn.sigmoid(x @ params[0] + h), "keep", keeps=True)
+        keep = nets.tag_gate(jax.nn.sigmoid(x @ params[0] + h), "keep", retains=True)
         h = keep * h + (1 - keep) * jnp.tanh(h @ params[1])
         return h, h
 

@@ -13,7 +13,7 @@ from jax.ad_checkpoint import checkpoint_name
 
 import nets
 from nets import flow
-from nets.tracing.tags import with_marks
+from nets.tracing.tags import with_tags
 
 TIME, BATCH, UNITS = 4, 2, 3
 WRAPS = {"open": lambda f: f, "jit": jax.jit, "checkpoint": jax.checkpoint}
@@ -99,8 +99,8 @@ def test_a_parameter_that_is_the_new_state(x64):
 def wide(p, h, x):
     z = jnp.tanh(h[..., :1] * jnp.ones((*h.shape[:-1], 100_000)))
     z = checkpoint_name(jnp.sin(z) * jnp.cos(z), "z")
-    keep = nets.gate(jax.nn.sigmoid(x @ p[0]), "keep", keeps=True)
-    h = keep * h + nets.candidate(jnp.tanh(h @ p[1] + z.mean(-1, keepdims=True)))
+    keep = nets.tag_gate(jax.nn.sigmoid(x @ p[0]), "keep", retains=True)
+    h = keep * h + nets.tag_candidate(jnp.tanh(h @ p[1] + z.mean(-1, keepdims=True)))
     return h, h
 
 
@@ -135,15 +135,15 @@ def test_instruments_keep_a_steps_checkpoint():
     def of_training(step):
         cell = nets.Cell(NOTHING, first, step)
 
-        def value(p, deltas):
-            return loss(*nets.unroll(cell, p, xs, deltas=deltas))
+        def value(p, perturbations):
+            return loss(*nets.unroll(cell, p, xs, perturbations=perturbations))
 
-        zeros = flow.zero_deltas(cell, p, xs)
+        zeros = flow.zero_perturbations(cell, p, xs)
         return megabytes(jax.grad(value, argnums=(0, 1)), p, zeros)
 
     def of_highway(step):
         cell = nets.Cell(NOTHING, first, step)
-        return megabytes(lambda p: flow.paths(cell, p, xs, loss)[1], p)
+        return megabytes(lambda p: flow.split_by_path(cell, p, xs, loss)[1], p)
 
     assert by_state(wide) > 20
     assert of_highway(CHECKPOINTS["plain"]) < 10
@@ -159,7 +159,7 @@ def test_a_checkpoint_changes_no_numbers(name, x64):
 
     def found(step):
         cell = nets.Cell(NOTHING, lambda p, x: jnp.ones((*x.shape[:-1], UNITS)), step)
-        return flow.paths(cell, p, xs, loss), flow.gates(cell, p, xs)
+        return flow.split_by_path(cell, p, xs, loss), flow.gates(cell, p, xs)
 
     exactly(found(CHECKPOINTS[name]), found(wide))
 
@@ -168,8 +168,8 @@ def test_a_checkpoint_changes_no_numbers(name, x64):
 
 
 def micro(h, x):
-    keep = nets.gate(jax.nn.sigmoid(x + 2 * h), "keep", keeps=True)
-    return keep * h + (1 - keep) * nets.candidate(jnp.tanh(x - h))
+    keep = nets.tag_gate(jax.nn.sigmoid(x + 2 * h), "keep", retains=True)
+    return keep * h + (1 - keep) * nets.tag_candidate(jnp.tanh(x - h))
 
 
 def flat(w, h, x):
@@ -230,8 +230,8 @@ W = (1.0, 0.5, -0.5)
 @pytest.mark.parametrize("name", FOLLOWED)
 def test_marks_in_a_loop_are_those_of_the_same_step_unrolled(name, x64):
     w, xs = jnp.array(W), normal(TIME, BATCH, UNITS)
-    found = flow.paths(cell_of(FOLLOWED[name]), w, xs, loss)
-    exactly(found, flow.paths(cell_of(flat), w, xs, loss))
+    found = flow.split_by_path(cell_of(FOLLOWED[name]), w, xs, loss)
+    exactly(found, flow.split_by_path(cell_of(flat), w, xs, loss))
     assert all(cases.differ(found[1].highway, found[1].total))
     found = flow.gates(cell_of(FOLLOWED[name]), w, xs)
     assert list(found) == ["keep 1", "keep 2", "keep 3"]
@@ -292,10 +292,10 @@ def test_operations_without_marks_are_taken_as_they_are(x64):
     """A custom derivative inside of the step stays what it is."""
     step = lambda h, x: micro(h, jax.nn.relu(jax.nn.silu(x)))  # noqa: E731
     args = normal(UNITS), normal(UNITS, seed=1)
-    (out, marked), plain = with_marks(step)(*args), step(*args)
+    (out, marked), plain = with_tags(step)(*args), step(*args)
     exactly(out, plain)
     assert len(marked) == 2
-    slope = jax.jacobian(lambda h, x: with_marks(step)(h, x)[0], argnums=(0, 1))
+    slope = jax.jacobian(lambda h, x: with_tags(step)(h, x)[0], argnums=(0, 1))
     exactly(slope(*args), jax.jacobian(step, argnums=(0, 1))(*args))
 
 
@@ -322,5 +322,5 @@ def test_a_scan_over_the_sequences_has_no_gates():
     w, xs = jnp.array(W), normal(TIME, BATCH, UNITS)
     with pytest.raises(ValueError, match="in a scan over the sequences"):
         flow.gates(cell_of(step), w, xs)
-    found, wanted = (flow.paths(c, w, xs, loss) for c in (cell_of(step), whole))
+    found, wanted = (flow.split_by_path(c, w, xs, loss) for c in (cell_of(step), whole))
     chex.assert_trees_all_close(found, wanted, rtol=1e-5, atol=1e-6)

@@ -59,7 +59,7 @@ def slow(name, dtype):
     like = jax.eval_shape(lambda key: cell.init(key, 1, 1), jax.random.key(0))
     zeros = jax.tree.map(lambda a: jnp.zeros(a.shape, dtype), like)
     given = {k: jnp.asarray(v, dtype) for k, v in SLOW[name].items()}
-    xs = jnp.ones((2000, *[1] * cell.space, 1), dtype).at[1000:].multiply(-1)
+    xs = jnp.ones((2000, *[1] * cell.spatial_dims, 1), dtype).at[1000:].multiply(-1)
     return cell, zeros._replace(**given), xs
 
 
@@ -174,7 +174,7 @@ def test_operands_of_one_dtype_need_no_promotion(cell, dtype, x64):
         params = jax.tree.map(
             lambda a: jax.ShapeDtypeStruct(a.shape, jnp.dtype(dtype)), params
         )
-        shape = 3, 2, *cases.PLACES[cell.space], INPUTS
+        shape = 3, 2, *cases.PLACES[cell.spatial_dims], INPUTS
         xs = jax.ShapeDtypeStruct(shape, jnp.dtype(dtype))
         jax.eval_shape(jax.grad(loss, argnums=(0, 1)), params, xs)
 

@@ -100,8 +100,8 @@ def test_recurrent_dropout_leaves_memory_alone(cell):
     """A GRU whose z is 1 keeps all of its h, whatever its weights see."""
     params, xs, first = example(cell, 4)
     params = params._replace(b=params.b.at[3:6].set(200.0))
-    noisy = nets.recurrent_dropout(cell, 0.9)
-    end, _ = nets.unroll(noisy, params, xs, first, key=KEY)
+    stochastic_step = nets.recurrent_dropout(cell, 0.9)
+    end, _ = nets.unroll(stochastic_step, params, xs, first, key=KEY)
     chex.assert_trees_all_equal(end, first)
 
 
@@ -113,8 +113,8 @@ def test_recurrent_dropout_is_dropout_of_the_lstms_h():
     _, seen = nets.unroll(probe, keep(units), jnp.ones((1, 4, 1)), ones, key=KEY)
     cell = nets.lstm()
     params, xs, state = example(cell, 4)
-    noisy = nets.recurrent_dropout(cell, 0.5)
-    got = nets.unroll(noisy, params, xs, state, key=KEY)
+    stochastic_step = nets.recurrent_dropout(cell, 0.5)
+    got = nets.unroll(stochastic_step, params, xs, state, key=KEY)
     outputs = []
     for x in xs:
         read = state._replace(hidden=state.hidden * seen[0])

@@ -207,7 +207,7 @@ PARALLEL_ERRORS = {
         r"linear in its state.*got one whose `linear` is None",
     ),
     "remat": (AVERAGE, {"remat": True}, "without remat"),
-    "truncate": (AVERAGE, {"truncate": 2}, "truncate and deltas"),
+    "truncate": (AVERAGE, {"truncate": 2}, "truncate and perturbations"),
     "noise": (
         nets.input_dropout(AVERAGE, 0.5),
         {"key": 0},

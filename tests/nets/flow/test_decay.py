@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nets.flow import decay_rate, half_life, log_norms, profile, reach
+from nets.flow import decay_profile, decay_rate, gradient_horizon, half_life, log_norms
 
 close = partial(np.testing.assert_allclose, rtol=1e-10)
 
@@ -21,13 +21,13 @@ def lines(*rates, time=50):
 
 def test_the_interval_is_students(x64):
     norms = lines(*(0.3 + 0.1 * cases.normal(12))) + cases.normal(50, 12, seed=1)
-    found, slopes = profile(norms), np.polyfit(np.arange(50), norms, deg=1)[0]
+    found, slopes = decay_profile(norms), np.polyfit(np.arange(50), norms, deg=1)[0]
     test = stats.ttest_1samp(slopes, 0).confidence_interval(0.95)
     close((found.low, found.high), test)
     close(found.rate, slopes.mean())
     close(found.half_life, half_life(jnp.asarray(slopes.mean())))
     close(found.log_norm, norms[::-1].mean(axis=1))
-    close(found.reach, np.median(reach(norms)))
+    close(found.horizon, np.median(gradient_horizon(norms)))
 
 
 def test_about_95_of_100_intervals_have_the_true_rate(x64):
@@ -35,13 +35,13 @@ def test_about_95_of_100_intervals_have_the_true_rate(x64):
     rates = 0.2 + 0.05 * drawn.standard_normal((5, 1000))
     noise = 0.1 * drawn.standard_normal((20, 5, 1000))
     norms = np.arange(20.0)[:, None, None] * rates + noise
-    found = jax.jit(jax.vmap(profile, in_axes=-1))(jnp.asarray(norms))
+    found = jax.jit(jax.vmap(decay_profile, in_axes=-1))(jnp.asarray(norms))
     inside = (found.low < 0.2) & (found.high > 0.2)
     assert abs(inside.mean() - 0.95) < 4 * (0.95 * 0.05 / 1000) ** 0.5
 
 
 def test_one_sample_has_no_interval():
-    found = profile(lines(0.25))
+    found = decay_profile(lines(0.25))
     assert jnp.isnan(found.low) and jnp.isnan(found.high)
     np.testing.assert_allclose(found.rate, 0.25, rtol=1e-5)
 
@@ -50,27 +50,27 @@ def test_any_number_of_axes_of_samples(x64):
     norms = cases.normal(20, 6)
     for shape in ((20, 2, 3), (20, 6)):
         for one, other in zip(
-            profile(norms.reshape(shape)), profile(norms), strict=True
+            decay_profile(norms.reshape(shape)), decay_profile(norms), strict=True
         ):
             close(one, other)
-    single = profile(norms[:, 0])
+    single = decay_profile(norms[:, 0])
     close(single.rate, decay_rate(norms[:, 0]))
 
 
 def test_a_cell_in_reverse_is_flipped(x64):
     norms = lines(0.1, 0.2, 0.4) + cases.normal(50, 3)
     for there, back in zip(
-        profile(norms), profile(norms[::-1], reverse=True), strict=True
+        decay_profile(norms), decay_profile(norms[::-1], reverse=True), strict=True
     ):
         close(there, back)
-    assert profile(norms).rate > 0
+    assert decay_profile(norms).rate > 0
 
 
 def test_padding_is_left_out(x64):
     """Of four samples one has no gradient at all, another at one step only."""
     norms = lines(0.1, 0.3, 0.2, 0.2).at[30:, 1].set(-jnp.inf).at[:, 2].set(-jnp.inf)
     norms = norms.at[1:, 3].set(-jnp.inf)
-    found, pair = profile(norms), profile(norms[:, :2])
+    found, pair = decay_profile(norms), decay_profile(norms[:, :2])
     close(found.rate, 0.2)
     close((found.low, found.high), (pair.low, pair.high))
     width = 0.2 / 2 * stats.t.ppf(0.975, 1)
@@ -80,26 +80,28 @@ def test_padding_is_left_out(x64):
 
 
 def test_nothing_at_all():
-    found = profile(jnp.full((5, 3), -jnp.inf))
+    found = decay_profile(jnp.full((5, 3), -jnp.inf))
     assert all(jnp.isnan(number) for number in found[1:])
     assert jnp.isneginf(found.log_norm).all()
 
 
 def test_under_jit(x64):
     norms = lines(0.1, 0.3, 0.2).at[30:, 1].set(-jnp.inf)
-    for one, other in zip(jax.jit(profile)(norms), profile(norms), strict=True):
+    for one, other in zip(
+        jax.jit(decay_profile)(norms), decay_profile(norms), strict=True
+    ):
         close(one, other)
 
 
 @pytest.mark.parametrize("rate", [0.05, 1.0, 30.0])
 def test_the_reach_of_a_known_decay(rate, x64):
-    found = reach(lines(rate, time=200))[0]
+    found = gradient_horizon(lines(rate, time=200))[0]
     assert found == np.ceil(np.log(1e3) / rate)
 
 
 def test_the_reach_by_its_definition(x64):
     norms = jnp.log(jnp.abs(cases.normal(60, 20)))
-    found = reach(norms, fall=0.05)
+    found = gradient_horizon(norms, fall=0.05)
     for row, norm in enumerate(np.asarray(norms).T):
         back = np.exp(norm[::-1])
         steps = [k for k in range(60) if back[k] <= 0.05 * back[0]]
@@ -108,24 +110,24 @@ def test_the_reach_by_its_definition(x64):
 
 
 def test_where_it_does_not_fall_so_far_the_reach_is_infinite():
-    assert jnp.isinf(reach(lines(0.0, -0.1, 0.1))).all()
+    assert jnp.isinf(gradient_horizon(lines(0.0, -0.1, 0.1))).all()
 
 
 def test_the_reach_begins_at_each_sequences_end():
     norms = lines(1.0, 1.0, 1.0).at[20:, 1].set(-jnp.inf).at[:, 2].set(-jnp.inf)
-    np.testing.assert_array_equal(reach(norms), [7, 7, np.nan])
+    np.testing.assert_array_equal(gradient_horizon(norms), [7, 7, np.nan])
 
 
 def test_a_gradient_that_is_cut_off_has_fallen():
     """As by truncation: zeros before some step."""
     norms = jnp.full((10, 1), 2.0).at[:6].set(-jnp.inf)
-    assert reach(norms)[0] == 4
+    assert gradient_horizon(norms)[0] == 4
 
 
 @pytest.mark.parametrize("fall", [0.0, 1.0, -1.0, 2.0])
 def test_a_share_out_of_range(fall):
     with pytest.raises(ValueError, match="a share between 0 and 1"):
-        reach(jnp.zeros((3, 1)), fall)
+        gradient_horizon(jnp.zeros((3, 1)), fall)
 
 
 def test_what_overflows_or_is_nan_is_told():
@@ -134,11 +136,11 @@ def test_what_overflows_or_is_nan_is_told():
     g = g.at[:60].set(jnp.nan).at[60:65].set(jnp.inf)
     logs = log_norms(g)
     assert jnp.isnan(logs[:60]).all() and jnp.isposinf(logs[60:65]).all()
-    found = profile(logs)
+    found = decay_profile(logs)
     assert jnp.isnan(found.log_norm[140:]).all()
     assert jnp.isposinf(found.log_norm[135:140]).all()
-    assert all(jnp.isnan(n) for n in (found.rate, found.half_life, found.reach))
-    beside = profile(lines(0.1, 0.2).at[3, 0].set(jnp.nan))
+    assert all(jnp.isnan(n) for n in (found.rate, found.half_life, found.horizon))
+    beside = decay_profile(lines(0.1, 0.2).at[3, 0].set(jnp.nan))
     assert jnp.isnan(beside.rate) and jnp.isnan(beside.log_norm[46])
     assert jnp.isfinite(beside.log_norm[:46]).all()
 
@@ -151,7 +153,7 @@ def test_half_precision_is_summed_in_float32(dtype):
     for found in (logs, logs.astype(dtype)):
         assert decay_rate(found).dtype == jnp.float32
         np.testing.assert_allclose(decay_rate(found), 0.01, rtol=0.02)
-        np.testing.assert_allclose(profile(found).half_life, 69.3, rtol=0.02)
+        np.testing.assert_allclose(decay_profile(found).half_life, 69.3, rtol=0.02)
 
 
 def test_lists_and_numbers_will_do():

@@ -12,12 +12,12 @@ from cases import FEATURES, INPUTS, TIME, example
 
 import nets
 from nets import ElmanParams, LSTMParams
-from nets.flow import step_jacobians, transport
-from nets.flow.udt import Graded, log_singular_values, times
+from nets.flow import log_singular_values, step_jacobians
+from nets.flow.udt import UDT, log_sigmas, times
 
 exactly = partial(chex.assert_trees_all_close, rtol=1e-10, atol=1e-10)
-carried = jax.jit(transport, static_argnames=("cell", "count", "reverse"))
-singular = jax.jit(log_singular_values)
+carried = jax.jit(log_singular_values, static_argnames=("cell", "count", "reverse"))
+singular = jax.jit(log_sigmas)
 NOTHING = -400.0  # what 10^-200, the last digits of mpmath, leaves of a zero
 
 # A cell whose inputs are its Jacobians, row by row.
@@ -25,7 +25,7 @@ GIVEN = nets.Cell(
     lambda key, inputs, features: (),
     lambda params, x: jnp.zeros(x.shape[:-1], x.dtype),
     lambda params, state, x: ((x @ state[..., None])[..., 0],) * 2,
-    space=1,
+    spatial_dims=1,
 )
 
 
@@ -222,7 +222,7 @@ def test_graded_matrices_against_many_digits(size, dtype, close, x64):
     spread = np.array([0, 270 // size])[:, None]
     k = jnp.asarray(spread * np.random.default_rng(size).permutation(size), dtype)
     eye = jnp.broadcast_to(jnp.eye(size, dtype=dtype), w.shape)
-    found = singular(Graded(eye, k, w))
+    found = singular(UDT(eye, k, w))
     for i in range(2):
         with mp.workdps(120):
             rows = mp.matrix(np.asarray(w[i], float).tolist())
@@ -235,7 +235,7 @@ def test_graded_matrices_against_many_digits(size, dtype, close, x64):
 def test_the_graded_form_is_the_product(x64):
     """Q diag(2^k) W itself, not its singular values alone."""
     eye = jnp.eye(5)
-    so_far, whole = Graded(eye, jnp.zeros(5), eye), np.eye(5)
+    so_far, whole = UDT(eye, jnp.zeros(5), eye), np.eye(5)
     for matrix in normal(6, 5, 5):
         so_far, whole = times(matrix @ so_far.q, so_far), matrix @ whole
         middle = jnp.exp2(so_far.k)[:, None] * so_far.w
@@ -252,7 +252,7 @@ def test_counts_are_the_first_of_all(x64):
         exactly(
             carried(nets.lstm(), params, xs, state, count=count), whole[..., :count]
         )
-    exactly(transport(nets.lstm(), params, xs, state), whole[..., :1])
+    exactly(log_singular_values(nets.lstm(), params, xs, state), whole[..., :1])
 
 
 def test_a_batch_is_a_vmap(x64):
@@ -304,4 +304,4 @@ def test_every_cell_of_a_layer(x64):
 def test_a_count_out_of_range(count):
     params, xs, _ = example(nets.gru())
     with pytest.raises(ValueError, match=f"from 1 to {FEATURES}"):
-        transport(nets.gru(), params, xs, count=count)
+        log_singular_values(nets.gru(), params, xs, count=count)

@@ -14,7 +14,7 @@ from flax import nnx
 import nets
 import nets.linen
 import nets.nnx
-from nets.flow import by_cell, state_gradients, zero_deltas
+from nets.flow import per_cell, state_gradients, zero_perturbations
 from nets.flow.layers import in_every_cell
 from nets.recurrent import batch_first
 
@@ -32,15 +32,15 @@ def at(tree, t):
 
 
 def deltas_like(layer, params, xs, state=None, **options):
-    return cases.draw(zero_deltas(layer, params, xs, state, **options), seed=9)
+    return cases.draw(zero_perturbations(layer, params, xs, state, **options), seed=9)
 
 
-def by_hand(case, params, xs, state, deltas, reverse=False):
+def by_hand(case, params, xs, state, perturbations, reverse=False):
     """One step after the other, each state moved before it is read."""
     states, ys = {}, {}
     for t in range(len(xs))[:: -1 if reverse else 1]:
         state, _ = case.cell.step(params, state, xs[t])
-        state = jax.tree.map(jnp.add, state, at(deltas, t))
+        state = jax.tree.map(jnp.add, state, at(perturbations, t))
         states[t], ys[t] = state, case.read(params, state, xs[t])
     order = range(len(xs))
     states = jax.tree.map(lambda *s: jnp.stack(s), *(states[t] for t in order))
@@ -52,11 +52,17 @@ def by_hand(case, params, xs, state, deltas, reverse=False):
 def test_each_moves_its_state_and_all_that_follows(name, reverse, x64):
     case = CASES[name]
     params, xs, state = example(case.cell, 2)
-    deltas = deltas_like(case.cell, params, xs, state)
+    perturbations = deltas_like(case.cell, params, xs, state)
     found = run(
-        case.cell, params, xs, state, deltas=deltas, reverse=reverse, all_states=True
+        case.cell,
+        params,
+        xs,
+        state,
+        perturbations=perturbations,
+        reverse=reverse,
+        all_states=True,
     )
-    exactly(found, by_hand(case, params, xs, state, deltas, reverse))
+    exactly(found, by_hand(case, params, xs, state, perturbations, reverse))
 
 
 @pytest.mark.parametrize(
@@ -66,9 +72,11 @@ def test_each_moves_its_state_and_all_that_follows(name, reverse, x64):
 def test_remat_and_truncation_run_with_the_same_deltas(options, reverse, x64):
     cell = nets.lstm()
     params, xs, state = example(cell, 2)
-    deltas = deltas_like(cell, params, xs, state)
-    plain = run(cell, params, xs, state, deltas=deltas, reverse=reverse)
-    other = run(cell, params, xs, state, deltas=deltas, reverse=reverse, **options)
+    perturbations = deltas_like(cell, params, xs, state)
+    plain = run(cell, params, xs, state, perturbations=perturbations, reverse=reverse)
+    other = run(
+        cell, params, xs, state, perturbations=perturbations, reverse=reverse, **options
+    )
     exactly(other, plain)
 
 
@@ -101,10 +109,15 @@ def test_with_noise_the_noisy_step_is_moved(x64):
     cell = nets.zoneout(nets.lstm(), hidden=0.3, cell=0.3)
     params, xs, state = example(cell, 2)
     plain = run(cell, params, xs, state, key=KEY, all_states=True)
-    zeros = zero_deltas(cell, params, xs, state)
-    exactly(run(cell, params, xs, state, key=KEY, all_states=True, deltas=zeros), plain)
+    zeros = zero_perturbations(cell, params, xs, state)
+    exactly(
+        run(cell, params, xs, state, key=KEY, all_states=True, perturbations=zeros),
+        plain,
+    )
     last = jax.tree.map(lambda z: z.at[-1].set(0.25), zeros)
-    states, ys = run(cell, params, xs, state, key=KEY, all_states=True, deltas=last)
+    states, ys = run(
+        cell, params, xs, state, key=KEY, all_states=True, perturbations=last
+    )
     exactly(states, jax.tree.map(lambda s: s.at[-1].add(0.25), plain[0]))
     exactly(ys, plain[1].at[-1].add(0.25))
     assert any(cases.differ(plain, run(cell, params, xs, state, all_states=True)))
@@ -114,22 +127,27 @@ def test_with_noise_the_noisy_step_is_moved(x64):
 def test_in_padding_nothing_is_moved(reverse, x64):
     cell = nets.gru()
     params, xs, state = example(cell, 3)
-    deltas = deltas_like(cell, params, xs, state)
+    perturbations = deltas_like(cell, params, xs, state)
     filled = cases.fill_padding(xs, LENGTHS, np.nan)
     end, ys = run(
         cell,
         params,
         filled,
         state,
-        deltas=deltas,
+        perturbations=perturbations,
         reverse=reverse,
         lengths=jnp.array(LENGTHS),
     )
     for row, n in enumerate(LENGTHS):
         assert (ys[n:, row] == 0).all()
-        cut = jax.tree.map(lambda d, n=n, r=row: d[:n, r], deltas)
+        cut = jax.tree.map(lambda d, n=n, r=row: d[:n, r], perturbations)
         alone = nets.unroll(
-            cell, params, xs[:n, row], at(state, row), deltas=cut, reverse=reverse
+            cell,
+            params,
+            xs[:n, row],
+            at(state, row),
+            perturbations=cut,
+            reverse=reverse,
         )
         exactly((at(end, row), ys[:n, row]), alone)
 
@@ -148,25 +166,29 @@ def draw_layer(layer):
 def test_in_layers_they_reach_their_cells(x64):
     layer = LAYERS["stack"]
     params, xs = draw_layer(layer), cases.normal(TIME, 2, INPUTS)
-    deltas = deltas_like(layer, params, xs)
-    (below, above), ys = jax.jit(layer.apply)(params, xs, deltas=deltas)
-    low, moves = params[0], deltas[0]
-    forward, y_f = run(nets.gru(), low[0], xs, deltas=moves.forward)
-    backward, y_b = run(nets.gru(), low[1], xs, deltas=moves.backward, reverse=True)
+    perturbations = deltas_like(layer, params, xs)
+    (below, above), ys = jax.jit(layer.apply)(params, xs, perturbations=perturbations)
+    low, moves = params[0], perturbations[0]
+    forward, y_f = run(nets.gru(), low[0], xs, perturbations=moves.forward)
+    backward, y_b = run(
+        nets.gru(), low[1], xs, perturbations=moves.backward, reverse=True
+    )
     middle = jnp.concatenate([y_f, y_b], axis=-1)
-    top, expected = run(nets.lstm(), params[1], middle, deltas=deltas[1])
+    top, expected = run(nets.lstm(), params[1], middle, perturbations=perturbations[1])
     exactly(((*below, above), ys), ((forward, backward, top), expected))
 
 
 def whole_gradient(layer, params, xs, **options):
     """By a random way through all states at once, as a finite difference."""
-    zeros = zero_deltas(layer, params, xs, **options)
+    zeros = zero_perturbations(layer, params, xs, **options)
     way = cases.draw(zeros, seed=9)
 
     @jax.jit
     def loss(size):
-        deltas = jax.tree.map(lambda w: size * w, way)
-        return cases.total(*layer.apply(params, xs, deltas=deltas, **options))
+        perturbations = jax.tree.map(lambda w: size * w, way)
+        return cases.total(
+            *layer.apply(params, xs, perturbations=perturbations, **options)
+        )
 
     return way, (loss(1e-5) - loss(-1e-5)) / 2e-5
 
@@ -234,14 +256,14 @@ def modules(layer_name):
 def test_in_flax_they_have_the_batch_first(name, x64):
     layer, linen, key, held = modules(name)
     params = draw_layer(layer)
-    xs = cases.normal(TIME, 2, *((4,) if layer.space else ()), INPUTS)
-    deltas = deltas_like(layer, params, xs)
+    xs = cases.normal(TIME, 2, *((4,) if layer.spatial_dims else ()), INPUTS)
+    perturbations = deltas_like(layer, params, xs)
     states, ys = jax.jit(partial(layer.apply, all_states=True))(
-        params, xs, deltas=deltas
+        params, xs, perturbations=perturbations
     )
     expected = batch_first(states, 1), batch_first(ys, 1)
     held.params.set_value(params)
-    how = {"deltas": batch_first(deltas, 1), "all_states": True}
+    how = {"perturbations": batch_first(perturbations, 1), "all_states": True}
     turned = batch_first(xs, 1)
     exactly(linen.apply({"params": {key: params}}, turned, **how), expected)
     exactly(held(turned, **how), expected)
@@ -250,28 +272,30 @@ def test_in_flax_they_have_the_batch_first(name, x64):
 def test_deltas_of_wrong_shapes():
     cell = nets.lstm()
     params, xs, _ = example(cell, 2)
-    zeros = zero_deltas(cell, params, xs)
+    zeros = zero_perturbations(cell, params, xs)
     wrong = [
         jax.tree.map(lambda z: z[:-1], zeros),
         jax.tree.map(lambda z: z[:, :1], zeros),
         zeros._replace(cell=zeros.cell[..., :1]),
         zeros.hidden,
     ]
-    for deltas in wrong:
-        with pytest.raises(ValueError, match="deltas like the states of all steps"):
-            nets.unroll(cell, params, xs, deltas=deltas)
+    for perturbations in wrong:
+        with pytest.raises(
+            ValueError, match="perturbations like the states of all steps"
+        ):
+            nets.unroll(cell, params, xs, perturbations=perturbations)
     layer = nets.stack(cell, cell)
     both = (params, cases.draw(jax.eval_shape(lambda k: cell.init(k, 3, 3), KEY)))
-    with pytest.raises(ValueError, match=r"deltas of 2 layers.*got 1"):
-        layer.apply(both, xs, deltas=(zeros,))
+    with pytest.raises(ValueError, match=r"perturbations of 2 layers.*got 1"):
+        layer.apply(both, xs, perturbations=(zeros,))
 
 
 def test_deltas_are_not_for_parallel_runs():
     params, xs, _ = example(nets.lru(), 2)
-    zeros = zero_deltas(nets.lru(), params, xs)
-    with pytest.raises(ValueError, match="without remat, truncate and deltas"):
-        nets.unroll(nets.lru(), params, xs, deltas=zeros, parallel=True)
-    with pytest.raises(ValueError, match="without remat, truncate and deltas"):
+    zeros = zero_perturbations(nets.lru(), params, xs)
+    with pytest.raises(ValueError, match="without remat, truncate and perturbations"):
+        nets.unroll(nets.lru(), params, xs, perturbations=zeros, parallel=True)
+    with pytest.raises(ValueError, match="without remat, truncate and perturbations"):
         state_gradients(nets.lru(), params, xs, cases.total, parallel=True)
 
 
@@ -281,9 +305,9 @@ def test_zeros_for_a_counter_are_floats():
         lambda params, x: (jnp.zeros(x.shape), jnp.zeros(x.shape, int)),
         lambda params, state, x: ((0.5 * state[0] + x, state[1] + 1), state[0]),
     )
-    h, count = zero_deltas(cell, (), jnp.ones((4, 3, 1)))
+    h, count = zero_perturbations(cell, (), jnp.ones((4, 3, 1)))
     assert h.shape == count.shape == (4, 3, 1) and count.dtype == jnp.float32
-    moved = nets.unroll(cell, (), jnp.ones((4, 3, 1)), deltas=(h, count + 7))
+    moved = nets.unroll(cell, (), jnp.ones((4, 3, 1)), perturbations=(h, count + 7))
     chex.assert_trees_all_equal(moved, nets.unroll(cell, (), jnp.ones((4, 3, 1))))
 
 
@@ -314,17 +338,17 @@ def test_run_takes_the_place_of_unroll_in_every_cell():
 def test_names_of_cells():
     params, xs = DEEP.init(KEY, INPUTS, FEATURES), jnp.ones((TIME, 2, INPUTS))
     states, _ = DEEP.apply(params, xs)
-    found = by_cell(DEEP, params, xs, states)
+    found = per_cell(DEEP, params, xs, states)
     assert list(found) == ["0.0", "0.1.forward", "0.1.backward", "1"]
     assert found["0.0"] is states[0][0] and found["1"] is states[1]
     assert isinstance(found["0.1.forward"], nets.LSTMState)
     numbers = jax.tree.map(lambda s: s.sum(), states)
-    assert by_cell(DEEP, params, xs, numbers)["1"].hidden.shape == ()
-    one = by_cell(nets.gru(), params[0][0], xs, "anything")
+    assert per_cell(DEEP, params, xs, numbers)["1"].hidden.shape == ()
+    one = per_cell(nets.gru(), params[0][0], xs, "anything")
     assert one == {"": "anything"}
     both = nets.bidirectional(nets.gru())
     assert list(
-        by_cell(both, both.init(KEY, 2, 3), xs, nets.BidirectionalState(1, 2))
+        per_cell(both, both.init(KEY, 2, 3), xs, nets.BidirectionalState(1, 2))
     ) == [
         "forward",
         "backward",

@@ -13,11 +13,11 @@ from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from nets.probes import label_information
+from nets.probes import usable_information
 
 EXAMPLES = 53  # no multiple of any number of folds
 STATIC = ("classes", "folds", "ridge")
-information = jax.jit(label_information, static_argnames=STATIC)
+information = jax.jit(usable_information, static_argnames=STATIC)
 
 
 def by_sklearn(states, labels, folds, ridge):
@@ -52,9 +52,9 @@ def test_it_equals_sklearn(folds, ridge, x64):
 
 
 def test_it_ends_where_sklearn_does_if_it_goes_on(monkeypatch, x64):
-    monkeypatch.setattr(sys.modules[label_information.__module__], "_TOLERANCE", 1e-9)
+    monkeypatch.setattr(sys.modules[usable_information.__module__], "_TOLERANCE", 1e-9)
     states, labels = readable()
-    found = jax.jit(lambda s: label_information(s, labels, 3))(states)
+    found = jax.jit(lambda s: usable_information(s, labels, 3))(states)
     np.testing.assert_allclose(found, by_sklearn(states, labels, 5, 1e-2), atol=1e-6)
 
 
@@ -115,7 +115,7 @@ def test_jit_and_vmap():
     states, labels = readable()
     both = jnp.stack([states, states[::-1]])
     found = jax.vmap(lambda s: information(s, labels, 3))(both)
-    apart = jnp.stack([label_information(s, labels, 3) for s in both])
+    apart = jnp.stack([usable_information(s, labels, 3) for s in both])
     assert found.shape == (2,) and found[0] > 0.2 > found[1]
     chex.assert_trees_all_close(found, apart, atol=1e-4)
 
@@ -136,4 +136,4 @@ def test_jit_and_vmap():
 def test_what_does_not_fit(change, message):
     good = {"states": jnp.ones((9, 2)), "labels": jnp.ones(9, int), "classes": 3}
     with pytest.raises(ValueError, match=message):
-        label_information(**{**good, **change})
+        usable_information(**{**good, **change})
