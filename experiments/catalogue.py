@@ -2,9 +2,9 @@
 
     python -m experiments.catalogue --inputs=32 --features=64
 
-Everything is read off the cells themselves: the equations and references off their
-docstrings, the numbers of parameters off their `init`. Beside the table in the terminal
-it writes `cells.md`, the one with equations and links that the README shows.
+The equations and references come from the docstrings of the cells, and the numbers of
+parameters from their `init`. The command prints a table and writes `cells.md`, the table
+with equations and links of `nets/cells/README.md`.
 """
 
 import dataclasses

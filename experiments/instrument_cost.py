@@ -2,9 +2,9 @@
 
     python -m experiments.instrument_cost --cells=elman,lstm,gru
 
-A training step (forward, backward, Adam) is timed in turn plain and with the gradient
-of every state recorded, and the ratio of the two told. The same program then times the
-Lyapunov spectrum of a tanh network, in seconds, as there is no plain run to hold it to.
+A training step (forward, backward, Adam) is timed in turn without and with the gradient
+of every state recorded, and the ratio of both times is reported. The Lyapunov spectrum
+of a tanh network is timed in seconds, since there is no plain run to compare it with.
 """
 
 import dataclasses

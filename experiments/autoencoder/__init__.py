@@ -1,14 +1,14 @@
-"""Does a convolutional autoencoder say more about a digit in 8 numbers than PCA?
+"""Does a convolutional autoencoder with 8 numbers keep more of a digit than PCA?
 
     python -m experiments.autoencoder --latent=8,16 --upsample=nearest
 
-An encoder of convolutions and max pools makes of each digit a vector z of a few
-numbers, a decoder of upsamplings and convolutions a digit of z. Its mean squared error
-is held against that of PCA with as many components, the best that any linear
-autoencoder can do on what it was fitted to. Then z is walked through: from digit to
-digit, and along each of its axes.
+An encoder of convolutions and max pools maps each digit to a vector z of a few numbers.
+A decoder of upsamplings and convolutions maps z back to a digit. The mean squared error
+of the reconstruction is compared with that of PCA with as many components, which is the
+best that any linear autoencoder can reach on its training set. Two figures then move
+through the space of z: from one digit to another, and along each axis.
 
-`--upsample=nearest,linear,transposed,unpool` compares four decoders, and `--describe`
+`--upsample=nearest,linear,transposed,unpool` compares four decoders. `--describe`
 prints their layers and trains nothing.
 """
 

@@ -1,13 +1,14 @@
-"""Is one vector at the end enough to tell a sequence's class (many to one)?
+"""Is one vector at the end enough to classify a sequence (many to one)?
 
     python -m experiments.classify_sequences --cells=elman,lstm,gru
     python -m experiments.classify_sequences --data=mnist1d --bidirectional
 
-Recurrent nets read handwritten digits row by row or pixel by pixel, or the digits of
-MNIST-1D number by number, and tell from their last output which digit it was. Against
-them stand the most frequent class, a linear model that sees the whole sequence at once,
-and nets whose last layer sees the outputs of all steps. With --bidirectional more nets
-read from both ends, with as many units a direction, and with no more parameters.
+Recurrent networks read handwritten digits row by row or pixel by pixel, or the digits
+of MNIST-1D number by number, and predict the digit from their last output. They are
+compared with the most frequent class, with a linear model that sees the whole sequence
+at once, and with networks whose last layer sees the outputs of all steps. With
+`--bidirectional`, networks that read in both directions are trained too: once with as
+many units per direction, and once with no more parameters.
 """
 
 from experiments.classify_sequences.experiment import Config, run

@@ -2,12 +2,12 @@
 
     python -m experiments.edge_of_chaos --features=100,400
 
-Networks h' = tanh(W h) without input, W ~ N(0, g^2 / N), run by themselves, and the
-largest Lyapunov exponent is measured against the gain g: below zero all states end in
-one point or cycle, at zero they go round, above zero they are chaotic. The mean field
-of infinitely many units is drawn beside it, and below the transition ln rho(W) of each
-W that was drawn, which is the exponent exactly. Small networks go round in cycles where
-the mean field is chaotic already.
+Networks h' = tanh(W h) with W ~ N(0, g^2 / N) run without input, and their largest
+Lyapunov exponent is measured against the gain g. Below zero all states converge to one
+fixed point or cycle, at zero they move along a cycle, and above zero they are chaotic.
+The figure also shows the mean-field theory of infinitely many units. Below the
+transition it shows ln rho(W) of each W, which is the exact exponent there. Small
+networks end in cycles at gains at which the mean field is already chaotic.
 """
 
 from experiments.edge_of_chaos.experiment import Config, run

@@ -1,12 +1,11 @@
-"""What does a convolution see, and does a network find edge kernels by itself?
+"""What does a convolution see, and does a network learn edge kernels?
 
     python -m experiments.edges --photograph=china
 
-Sobel's kernels are laid on a photograph and on digits, with zeros around the image and
-without, and what ReLU and pooling leave of the maps is drawn. Then networks of one 3x3
-convolution, which are shown pixels and labels only, learn to tell horizontal from
-vertical strokes; their kernels are compared with the fixed ones, beside what chance
-gives.
+Sobel kernels are applied to a photograph and to digits, with and without zero padding,
+and the maps are drawn after ReLU and after pooling. Then networks with one 3x3
+convolution learn to distinguish horizontal from vertical strokes from pixels and labels
+alone. Their kernels are compared with the Sobel kernels, and with random kernels.
 """
 
 from experiments.edges.experiment import Config, run

@@ -4,9 +4,10 @@
     python -m experiments.image_classification --data=mnist1d --describe
     python -m experiments.image_classification --data_dir=FOLDER --model=lenet5
 
-Each data set has a reference, a network and its training whose accuracy is known, which
-is what runs unless flags say otherwise. Drawn are the confusion matrix, the misread
-images, the filters, and the feature maps of one image from the first layer to the last.
+Each data set has a reference: a network and a training schedule whose accuracy is
+known. The reference runs unless flags change it. The figures show the confusion matrix,
+the misread images, the filters, and the feature maps of one image from the first layer
+to the last.
 """
 
 from experiments.image_classification.experiment import TOGETHER, Config, run, scores

@@ -1,12 +1,13 @@
-"""What does each step know, read forward, read backward, and by both together?
+"""What does each step know, read forward, read backward, and in both directions?
 
     python -m experiments.information --cell=gru
 
-A cell reads handwritten digits from both ends, and learns to tell them. What its state
-knows after each step is read out by linear probes, on held-out digits: the label, in
-bits, and the whole image, as a share of its variance. Beside it stands which steps the
-loss hangs on: the gradient by the state, and by the input. The same is measured of the
-untrained network, as a random state knows things too.
+A bidirectional layer reads handwritten digits and learns to classify them. Linear
+probes then read out, on held-out digits, what its state knows after each step: the
+label, in bits, and the whole image, as a share of its variance. The figure also shows
+on which steps the loss depends: the gradients with respect to the state and to the
+input. An untrained network is measured too, since a random state also carries
+information.
 """
 
 from experiments.information.experiment import Config, run

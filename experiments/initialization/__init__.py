@@ -1,10 +1,11 @@
-"""How far does a cell's gradient reach at the start, by its scheme of initialisation?
+"""How far does a cell's gradient reach at the start, by its initialization?
 
     python -m experiments.initialization --cells=lstm --schemes=keras,torch,haiku
 
-The same equations start as each library starts them, and run on white noise. Measured
-is the spectral norm of the Jacobian of the whole state after t steps by the first one:
-what is left of a gradient on its way back over t steps, at the most.
+The same equations start as each library initializes them, and run on white noise. The
+experiment measures the spectral norm of the Jacobian of the whole state after t steps
+with respect to the first state: the largest share of a gradient that can travel back
+over t steps.
 """
 
 from experiments.initialization.experiment import Config, run

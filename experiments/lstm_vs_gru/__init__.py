@@ -2,11 +2,11 @@
 
     python -m experiments.lstm_vs_gru --features=32
 
-Both learn three tasks, from the same seeds: to tell handwritten digits read row by row,
-to tell the digits of MNIST-1D read number by number, and to say of running letters
-where words begin. The GRU is held against the LSTM with as many units, and with as many
-more as give it as many parameters. Steps are timed one after the other in turn, a GRU's
-and an LSTM's under the same load.
+Both cells learn three tasks from the same seeds: to classify handwritten digits row by
+row, to classify the digits of MNIST-1D number by number, and to predict where words
+begin in running letters. The GRU is compared with the LSTM at an equal number of units,
+and at an equal number of parameters. The steps of both cells are timed in turn, under
+the same load.
 """
 
 from experiments.lstm_vs_gru.experiment import Config, run

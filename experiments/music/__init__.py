@@ -2,10 +2,11 @@
 
     python -m experiments.music --data_dir=FOLDER
 
-FOLDER holds `JSB_Chorales.mat`: chorales of Bach, which of a piano's 88 keys sound at
-every quarter note. Each net reads a chorale and says of every key how likely it sounds
-at the next step. The cells have as many parameters as each other, and start out as
-sure of a key as it is frequent. After training the best net goes on with a chorale.
+FOLDER contains `JSB_Chorales.mat`: chorales by Bach, given as the piano keys (of 88)
+that sound at every quarter note. Each network reads a chorale and predicts the
+probability of every key at the next step. All cells have the same number of parameters,
+up to rounding, and their output biases start at the frequency of each key. After
+training, the best network continues a chorale.
 """
 
 from experiments.music.experiment import Config, load, run

@@ -1,12 +1,12 @@
-"""Which labels does a network tell that reads from both sides, and not from one?
+"""Which labels need both directions?
 
     python -m experiments.tag_sequences --cell=gru
 
-English words are run together, and the network says of each letter whether a word
-begins there: what came before hints at it, and what comes after settles it, so the
-label needs both sides. A cell that reads forward, one that reads backward, and both
-together learn it from the same letters; a fourth network reads both ways with as many
-units as it can have with no more parameters than one that reads one way.
+English words are joined without spaces, and the network predicts for each letter
+whether a word begins there (many to many). The letters before are a hint and the
+letters after decide, so the label needs both sides. A cell that reads forward, one that
+reads backward, and a bidirectional layer learn from the same letters. A fourth network
+reads in both directions with no more parameters than a network that reads in one.
 """
 
 from experiments.tag_sequences.experiment import Config, run

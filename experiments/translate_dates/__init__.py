@@ -2,10 +2,11 @@
 
     python -m experiments.translate_dates --date="5 mars 2024; March 5, 2024"
 
-Dates in nine languages and 26 formats are read character by character by one recurrent
-cell, and written as "2024-03-05" by another. One day in five of two centuries is held
-out, in every format. An encoder-decoder whose decoder looks back at the source is held
-against one that is told the encoder's last state only, and beam search against greedy.
+One recurrent cell reads a date character by character, in one of nine languages and 26
+formats, and another writes it as "2024-03-05". One day in five of two centuries is held
+out, in every format. An encoder-decoder with attention to the source is compared with
+one whose decoder sees the encoder's last state only, and beam search with greedy
+search.
 """
 
 from experiments.translate_dates.experiment import Config, run

@@ -2,14 +2,14 @@
 
     python -m experiments.vanishing --depth=64 --widths=16,64
 
-Depth and time stand on one axis: how many layers, or steps, the gradient has come from
-the loss. All nets read handwritten digits: the recurrent ones a pixel a step, the
-feed-forward ones, with as many square layers as there are steps, all pixels at once. A
-layer's matrix is drawn by the very law by which a cell's one matrix is drawn, and both
-have one width; measured is the norm of dL/da_l and of dL/ds_t on held-out digits,
-untrained and trained. Two more nets tell what makes the difference: a feed-forward one
-with one matrix in all layers, and a recurrent one with a matrix of its own in each
-step.
+Depth and time share one axis: the number of layers, or steps, between the loss and the
+gradient. All networks read handwritten digits. The recurrent ones read one pixel per
+step. The feed-forward ones read all pixels at once, and have as many square layers as
+there are steps. The matrix of a layer and the one matrix of a cell are drawn from the
+same distribution, and have the same width. The norms of dL/da_l and dL/ds_t are
+measured on held-out digits, untrained and trained. Two more networks show what causes
+the difference: a feed-forward one with the same matrix in all layers, and a recurrent
+one with a separate matrix in each step.
 """
 
 from experiments.vanishing.experiment import Config, run

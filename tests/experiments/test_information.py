@@ -58,7 +58,7 @@ def test_it_trains_and_reads_out_what_states_know(run, tmp_path, monkeypatch):
     for name in figures:
         assert (folder / name).read_bytes().startswith(b"\x89PNG")
     page = (folder / "report.html").read_text()
-    assert page.count("<img ") == 2 and "by both together?</h1>" in page
+    assert page.count("<img ") == 2 and "in both directions?</h1>" in page
 
     found = rows(folder, "known")
     assert [(row["when"], row["seed"], row["way"]) for row in found] == [

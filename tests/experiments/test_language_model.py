@@ -55,7 +55,7 @@ def test_it_counts_learns_and_writes(run, tmp_path):
     assert {path.name for path in folder.iterdir()} == names
     assert (folder / "language_model.png").read_bytes().startswith(b"\x89PNG")
     page = (folder / "report.html").read_text()
-    assert "<h1>How much of the next character does what came before tell" in page
+    assert "<h1>How well does a recurrent net predict the next character" in page
     assert page.count("<img ") == 1 and "tells the next character" in page
     assert "cycle.txt: 3,000 characters, 6 different ones" in page
 
