@@ -2,9 +2,9 @@
 
     python -m experiments.memory --cells=lstm --most=16384
 
-The gradient of a loss on the last state is compiled, but not run, for increasing numbers
-of steps. XLA reports the bytes that it allocates in addition to parameters and inputs.
-Without remat every step is stored, and memory grows linearly with time. With
+The gradient of a loss on the last state is compiled, but not run, for increasing
+numbers of steps. XLA reports the bytes that it allocates in addition to parameters and
+inputs. Without remat every step is stored, and memory grows linearly with time. With
 `nets.unroll(remat=True)` only every sqrt(time)-th state is stored, and memory grows as
 the square root of time.
 """
