@@ -3,8 +3,8 @@
     python -m experiments.catalogue --inputs=32 --features=64
 
 The equations and references come from the docstrings of the cells, and the numbers of
-parameters from their `init`. The command prints a table and writes `cells.md`, the
-table and links of `nets/cells/README.md`.
+parameters from their `init`. The command prints a table and writes `cells.md`, which is
+the table of `nets/cells/README.md`.
 """
 
 import dataclasses
