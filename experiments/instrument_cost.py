@@ -20,7 +20,8 @@ from tqdm import tqdm
 
 from experiments.harness import cells, cli, common_flags, plotting, report
 from experiments.harness.runs import Run
-from nets import Cell, ElmanState, elman, flow, unroll
+from nets import Cell, elman, flow, unroll
+from nets.cells import ElmanState
 from nets.flow.decay import norms_of
 
 

@@ -3,7 +3,9 @@
     params = cell.init(key, inputs, features)
     state, ys = nets.unroll(cell, params, xs)
 
-`nets.linen`, `nets.nnx` and `nets.models` are imported by name: only they need Flax.
+The records of parameters and states are attributes of the module that defines them, as
+`nets.cells.LSTMState`. `nets.blocks`, `nets.linen`, `nets.nnx` and `nets.models` are
+imported by name; the last three need Flax.
 """
 
 from nets import (
@@ -16,35 +18,154 @@ from nets import (
     probes,
     recurrent,
 )
-from nets.cells import *
-from nets.convolutional import *
+from nets.cells import (
+    CELLS,
+    antisymmetric_rnn,
+    conv_gru,
+    conv_lstm,
+    cornn,
+    coupled_lstm,
+    elman,
+    gru,
+    ind_rnn,
+    irnn,
+    janet,
+    layer_norm_gru,
+    layer_norm_lstm,
+    lem,
+    lru,
+    lstm,
+    lstm_1997,
+    mgu,
+    min_gru,
+    min_lstm,
+    minimal_rnn,
+    mlstm,
+    orthogonal_rnn,
+    peephole_lstm,
+    projected_lstm,
+    qrnn,
+    rg_lru,
+    rhn,
+    s5,
+    slstm,
+    sru,
+    star,
+    unicornn,
+)
+from nets.convolutional import (
+    adaptive_max_pool,
+    adaptive_mean_pool,
+    conv,
+    conv_transpose,
+    dense,
+    flatten,
+    global_max_pool,
+    global_mean_pool,
+    lp_pool,
+    max_pool,
+    mean_pool,
+    separable_conv,
+    unpool,
+    upsample,
+)
 from nets.linear_recurrence import linear_cell, linear_scan
-from nets.recurrent import *
+from nets.recurrent import (
+    as_layer,
+    batch_first,
+    bidirectional,
+    drop_connect,
+    h_detach,
+    input_dropout,
+    learned_state,
+    recurrent_dropout,
+    stack,
+    time_first,
+    unroll,
+    zoneout,
+)
 from nets.tracing.tags import tag_candidate, tag_gate
-from nets.types import Cell, Layer, Linear
+from nets.types import Cell, LinearRecurrence
 
 __all__ = [
+    "CELLS",
     "Cell",
-    "Layer",
-    "Linear",
+    "LinearRecurrence",
+    "adaptive_max_pool",
+    "adaptive_mean_pool",
+    "antisymmetric_rnn",
+    "as_layer",
+    "batch_first",
+    "bidirectional",
+    "cells",
+    "conv",
+    "conv_gru",
+    "conv_lstm",
+    "conv_transpose",
     "convolutional",
+    "cornn",
+    "coupled_lstm",
     "decoding",
+    "dense",
+    "drop_connect",
+    "elman",
+    "flatten",
     "flow",
+    "global_max_pool",
+    "global_mean_pool",
+    "gru",
+    "h_detach",
+    "ind_rnn",
     "initializers",
+    "input_dropout",
     "interop",
+    "irnn",
+    "janet",
+    "layer_norm_gru",
+    "layer_norm_lstm",
+    "learned_state",
+    "lem",
     "linear_cell",
     "linear_scan",
+    "lp_pool",
+    "lru",
+    "lstm",
+    "lstm_1997",
+    "max_pool",
+    "mean_pool",
+    "mgu",
+    "min_gru",
+    "min_lstm",
+    "minimal_rnn",
+    "mlstm",
+    "orthogonal_rnn",
+    "peephole_lstm",
     "probes",
+    "projected_lstm",
+    "qrnn",
+    "recurrent",
+    "recurrent_dropout",
+    "rg_lru",
+    "rhn",
+    "s5",
+    "separable_conv",
+    "slstm",
+    "sru",
+    "stack",
+    "star",
     "tag_candidate",
     "tag_gate",
+    "time_first",
+    "unicornn",
+    "unpool",
+    "unroll",
+    "upsample",
+    "zoneout",
 ]
-__all__ += cells.__all__
-__all__ += convolutional.__all__
-__all__ += recurrent.__all__
 
 
 def __getattr__(name: str) -> str:
-    """`nets.__version__`, that of the installed package."""
+    """`nets.__version__`, the version of the installed package."""
     if name == "__version__":
         import importlib.metadata
 

@@ -9,7 +9,7 @@ from jaxtyping import Array
 
 from nets.compiling import compiled
 from nets.linear import wide
-from nets.types import Cell, Linear, State
+from nets.types import Cell, LinearRecurrence, State
 
 
 def linear_cell(
@@ -28,8 +28,8 @@ def linear_cell(
     Args:
         init: As in `Cell`.
         initial_state: As in `Cell`.
-        coefficients: As in `Linear`.
-        read: As in `Linear`.
+        coefficients: As in `LinearRecurrence`.
+        read: As in `LinearRecurrence`.
 
     Returns:
         A `Cell` that `nets.unroll` also runs with `parallel=True`.
@@ -64,7 +64,7 @@ def linear_cell(
         state = jax.tree.map(move, a, b, state)
         return state, read(params, state, x)
 
-    return Cell(init, initial_state, step, Linear(coefficients, read))
+    return Cell(init, initial_state, step, LinearRecurrence(coefficients, read))
 
 
 @compiled

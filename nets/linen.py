@@ -9,10 +9,11 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Shaped
 
 from nets.blocks import example_shape, no_params
-from nets.recurrent import as_layer, bidirectional, concatenate, stack
+from nets.recurrent import RecurrentLayer, as_layer, bidirectional, stack
+from nets.recurrent.directions import Merge
 from nets.recurrent.layout import apply_batch_first
 from nets.recurrent.restoring import restored
-from nets.types import Cell, Layer, Params, State
+from nets.types import Cell, ImageLayer, Params, State
 
 
 class Recurrent(nn.Module):
@@ -83,7 +84,7 @@ class Bidirectional(nn.Module):
     forward: Cell
     features: int
     backward: Cell | None = None
-    merge: Callable[[Any, Any], Any] = concatenate
+    merge: Merge = "concat"
 
     @nn.compact
     def __call__(
@@ -119,7 +120,7 @@ class Stack(nn.Module):
         (5, 10, 8)
     """
 
-    layers: tuple[Cell | Layer, ...]
+    layers: tuple[Cell | RecurrentLayer, ...]
     features: int
     dropout_rate: float = 0.0
     residual: bool = False
@@ -158,7 +159,7 @@ class Block(nn.Module):
         ((5, 8, 8, 16), (3, 3, 1, 16))
     """
 
-    layer: Layer
+    layer: ImageLayer
 
     @nn.compact
     def __call__(self, xs: Shaped[Array, "..."]) -> Any:
@@ -192,7 +193,7 @@ class Sequential(nn.Module):
         [(5, 6, 6, 16), (5, 3, 3, 16)]
     """
 
-    layers: tuple[Layer, ...]
+    layers: tuple[ImageLayer, ...]
 
     def __call__(self, xs: Shaped[Array, "..."]) -> Any:
         return self.outputs(xs)[-1]
@@ -214,7 +215,9 @@ class Sequential(nn.Module):
         return found
 
 
-def _run(module: Any, name: str, layer: Layer, xs: Any, state: State, **options: Any):
+def _run(
+    module: Any, name: str, layer: RecurrentLayer, xs: Any, state: State, **options: Any
+):
     """A layer, its parameters being those of a module."""
     params = _params(module, name, layer.init, xs.shape[-1], module.features)
     if options.get("key") is None and module.has_rng("dropout"):

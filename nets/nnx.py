@@ -1,6 +1,6 @@
 """The layers as Flax NNX modules: batch first, parameters held inside."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -9,10 +9,11 @@ from flax import nnx
 from jaxtyping import Array, ArrayLike, Shaped
 
 from nets.blocks import outputs, sequential
-from nets.recurrent import as_layer, bidirectional, concatenate, stack
+from nets.recurrent import RecurrentLayer, as_layer, bidirectional, stack
+from nets.recurrent.directions import Merge
 from nets.recurrent.layout import apply_batch_first
 from nets.recurrent.restoring import restored
-from nets.types import Cell, Layer, Params, State
+from nets.types import Cell, ImageLayer, Params, State
 
 
 class Held:
@@ -152,7 +153,7 @@ class Bidirectional(Parametrized):
         features: int,
         *,
         backward: Cell | None = None,
-        merge: Callable[[Any, Any], Any] = concatenate,
+        merge: Merge = "concat",
         rngs: nnx.Rngs,
     ):
         self.layer = bidirectional(forward, backward, merge=merge)
@@ -196,7 +197,7 @@ class Stack(Parametrized):
 
     def __init__(
         self,
-        layers: tuple[Cell | Layer, ...],
+        layers: tuple[Cell | RecurrentLayer, ...],
         inputs: int,
         features: int,
         *,
@@ -239,7 +240,7 @@ class Block(Parametrized):
         (5, 6, 6, 16)
     """
 
-    def __init__(self, layer: Layer, shape: Sequence[int], *, rngs: nnx.Rngs):
+    def __init__(self, layer: ImageLayer, shape: Sequence[int], *, rngs: nnx.Rngs):
         self.layer = layer
         super().__init__(layer.init(rngs.params(), shape))
 
@@ -269,7 +270,7 @@ class Sequential(Parametrized):
     """
 
     def __init__(
-        self, layers: Sequence[Layer], shape: Sequence[int], *, rngs: nnx.Rngs
+        self, layers: Sequence[ImageLayer], shape: Sequence[int], *, rngs: nnx.Rngs
     ):
         self.layers = tuple(layers)
         super().__init__(sequential(*layers).init(rngs.params(), shape))

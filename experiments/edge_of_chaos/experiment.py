@@ -109,9 +109,9 @@ def exponents(gain, seeds, *, units: int, count: int, steps: int, warmup: int):
 
     def one(seed):
         w_h = gain * draw_weights(seed, units)
-        params = nets.ElmanParams(jnp.zeros((1, units)), w_h, jnp.zeros(units))
+        params = nets.cells.ElmanParams(jnp.zeros((1, units)), w_h, jnp.zeros(units))
         key = jax.random.fold_in(jax.random.key(seed), 1)
-        state = nets.ElmanState(jax.random.normal(key, (units,)))
+        state = nets.cells.ElmanState(jax.random.normal(key, (units,)))
         xs = jnp.zeros((steps, 1))
         return flow.lyapunov_spectrum(
             cell, params, xs, state, count=count, warmup=warmup

@@ -175,7 +175,7 @@ def maps(image: Float[np.ndarray, "height width"], padding: str) -> Maps:
         Maps [height', width', 2]: horizontal edges, and vertical ones.
     """
     pair = np.stack([FIXED["Sobel"], FIXED["Sobel"].T], axis=-1)[:, :, None]
-    params = nets.ConvParams(jnp.asarray(pair), bias=None)
+    params = nets.convolutional.ConvParams(jnp.asarray(pair), bias=None)
     found = nets.conv(params, jnp.asarray(image)[..., None], padding=padding)
     kept = jax.nn.relu(found)
     return Maps(*map(np.asarray, (found, kept, nets.max_pool(kept, (2, 2)))))

@@ -102,7 +102,7 @@ def clamped(cell: Cell, bias: float) -> Cell:
     Example:
         >>> cell = clamped(nets.lstm(), 5.0)
         >>> params = cell.init(jax.random.key(0), 1, 4)
-        >>> state = nets.LSTMState(jnp.zeros(4), jnp.ones(4))
+        >>> state = nets.cells.LSTMState(jnp.zeros(4), jnp.ones(4))
         >>> closed = params._replace(b=jnp.full(16, -100.0))  # lets nothing in
         >>> after, _ = cell.step(closed, state, jnp.ones(1))
         >>> [f"{c:.4f}" for c in after.cell.tolist()]
@@ -206,7 +206,7 @@ def exact_error(bias: float) -> float:
         params = jax.tree.map(lambda leaf: leaf.astype(float), params._replace(b=b))
 
         def last(c):
-            start = nets.LSTMState(jnp.zeros(1), c)
+            start = nets.cells.LSTMState(jnp.zeros(1), c)
             return nets.unroll(cell, params, jnp.zeros((EXACT_STEPS, 1)), start)[0]
 
         kept = jax.jacobian(last)(jnp.ones(1)).cell.item()

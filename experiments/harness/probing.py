@@ -9,10 +9,10 @@ from jaxtyping import Array
 
 from experiments.harness import cli
 from experiments.harness.training import losses
-from nets import Layer, apart, as_layer, bidirectional, flow
+from nets import as_layer, bidirectional, flow
 from nets.flow.decay import norms_of
 from nets.models import SequenceClassifier
-from nets.recurrent import batch_first, time_first
+from nets.recurrent import RecurrentLayer, batch_first, time_first
 from nets.tracing.tags import gate_names
 
 DIRECTIONS = ("forward", "backward")
@@ -22,14 +22,14 @@ FEW = 4  # sequences along which they are measured
 Sequences = tuple[Array, Array]  # xs [examples, time, inputs], labels [examples]
 
 
-def layer(model: SequenceClassifier) -> Layer:
+def layer(model: SequenceClassifier) -> RecurrentLayer:
     """The recurrent layer of a model, as the instruments take it.
 
     Args:
         model: A `SequenceClassifier`.
 
     Returns:
-        A `Layer`; of both directions the outputs are a pair.
+        A `RecurrentLayer`; of both directions the outputs are a pair.
 
     Example:
         >>> import nets
@@ -37,7 +37,7 @@ def layer(model: SequenceClassifier) -> Layer:
         0
     """
     if model.bidirectional:
-        return bidirectional(model.cell, merge=apart)
+        return bidirectional(model.cell, merge=None)
     return as_layer(model.cell)
 
 

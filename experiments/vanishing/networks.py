@@ -11,7 +11,8 @@ from jaxtyping import Array
 import nets
 from experiments.harness import probing
 from experiments.harness.training import losses
-from nets import Cell, ElmanState, blocks, convolutional, flow, initializers
+from nets import Cell, blocks, convolutional, flow, initializers
+from nets.cells import ElmanState
 from nets.convolutional import DenseParams
 from nets.initializers import Initializer, Weights, kernels
 from nets.models import SequenceClassifier

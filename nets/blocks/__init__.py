@@ -33,8 +33,11 @@ from nets.blocks.pools import (
 )
 from nets.blocks.reshaping import activation, flatten, no_params, reshape
 from nets.blocks.summary import Row, flops, summary
+from nets.types import ImageLayer, ReceptiveField
 
 __all__ = [
+    "ImageLayer",
+    "ReceptiveField",
     "Row",
     "activation",
     "adaptive_max_pool",

@@ -1,4 +1,4 @@
-"""Layers one after the other, and what can be told of them beforehand."""
+"""Image layers in sequence, and their shapes and receptive fields."""
 
 import contextlib
 import math
@@ -10,20 +10,21 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Shaped
 
-from nets.types import Layer, Params, Window, factory
+from nets.factories import factory
+from nets.types import ImageLayer, Params, ReceptiveField
 
 
 @factory
-def sequential(*layers: Layer) -> Layer:
-    """Layers of images, each applied to what the one before puts out.
+def sequential(*layers: ImageLayer) -> ImageLayer:
+    """Image layers, each applied to the output of the one before.
 
         y = layer_n(... layer_2(layer_1(x)))
 
     Args:
-        *layers: Of `nets.blocks`, from the input to the output.
+        *layers: Layers of `nets.blocks`, from the input to the output.
 
     Returns:
-        A `Layer` whose parameters are a tuple, one entry a layer.
+        An `ImageLayer` whose parameters are a tuple, one entry per layer.
 
     Raises:
         ValueError: There is no layer; or, from `init`, a layer does not fit the one
@@ -55,28 +56,33 @@ def sequential(*layers: Layer) -> Layer:
     def apply(params, xs):
         return outputs(layers, params, xs)[-1]
 
-    def window(shape):
+    def field(shape):
         return receptive_field(layers, shape)
 
-    return Layer(
-        init, apply, _space(layers), f"sequential of {len(layers)}", window=window
+    return ImageLayer(
+        init,
+        apply,
+        _space(layers),
+        f"sequential of {len(layers)}",
+        receptive_field=field,
     )
 
 
 @factory
-def residual(*layers: Layer) -> Layer:
-    """Layers around which the input passes by: what they learn is the difference.
+def residual(*layers: ImageLayer) -> ImageLayer:
+    """Layers with a skip connection: their input is added to their output.
 
         y = x + layer_n(... layer_1(x))
 
     Args:
-        *layers: As in `sequential`; the last puts out the shape that the first takes.
+        *layers: As in `sequential`; the output of the last layer has the shape of the
+            input of the first.
 
     Returns:
-        A `Layer` with the parameters of `sequential`.
+        An `ImageLayer` with the parameters of `sequential`.
 
     Raises:
-        ValueError: From `apply`, the shapes differ.
+        ValueError: From `apply`: the shapes differ.
 
     Example:
         >>> from nets import blocks
@@ -101,19 +107,25 @@ def residual(*layers: Layer) -> Layer:
         return xs + ys
 
     names = ", ".join(layer.name for layer in layers)
-    return Layer(
-        inner.init, apply, inner.spatial_dims, f"residual ({names})", inner.window
+    return ImageLayer(
+        inner.init,
+        apply,
+        inner.spatial_dims,
+        f"residual ({names})",
+        inner.receptive_field,
     )
 
 
 @contextlib.contextmanager
-def naming(place: int, layers: Sequence[Layer], shape: Sequence[int]) -> Iterator[None]:
-    """Say in an error which of several layers it is that does not fit.
+def naming(
+    place: int, layers: Sequence[ImageLayer], shape: Sequence[int]
+) -> Iterator[None]:
+    """Name the layer in a `ValueError` that its initialization raises.
 
     Args:
-        place: Of the layer.
-        layers: All of them.
-        shape: Of the example that it is given.
+        place: Index of the layer.
+        layers: All layers.
+        shape: Shape of the example that the layer is given.
 
     Yields:
         Nothing.
@@ -125,26 +137,26 @@ def naming(place: int, layers: Sequence[Layer], shape: Sequence[int]) -> Iterato
         raise ValueError(f"{where}, for inputs {list(shape)}: {error}") from None
 
 
-def _space(layers: Sequence[Layer]) -> int:
-    """How many spatial axes the first of them has that says so."""
+def _space(layers: Sequence[ImageLayer]) -> int:
+    """Number of spatial axes of the first layer that specifies it."""
     for layer in layers:
-        if layer.spatial_dims or layer.window is None:
+        if layer.spatial_dims or layer.receptive_field is None:
             return layer.spatial_dims
     return 0
 
 
 def outputs(
-    layers: Sequence[Layer], params: Sequence[Params], xs: Shaped[Array, "..."]
+    layers: Sequence[ImageLayer], params: Sequence[Params], xs: Shaped[Array, "..."]
 ) -> list[Any]:
-    """What every layer puts out, from the first to the last: the feature maps.
+    """Outputs of all layers, from the first to the last: the feature maps.
 
     Args:
         layers: As in `sequential`.
-        params: Of each of them.
-        xs: The input, [*batch, *space, channels].
+        params: Parameters, one entry per layer.
+        xs: Input, [*batch, *space, channels].
 
     Returns:
-        One output a layer.
+        One output per layer.
 
     Raises:
         ValueError: There are more or fewer parameters than layers.
@@ -160,19 +172,19 @@ def outputs(
         raise ValueError(
             f"expected parameters of {len(layers)} layers; got those of {len(params)}"
         )
-    found, ys = [], xs
-    for layer, own in zip(layers, params, strict=True):
-        ys = layer.apply(own, ys)
-        found.append(ys)
-    return found
+    maps, ys = [], xs
+    for layer, params_of_layer in zip(layers, params, strict=True):
+        ys = layer.apply(params_of_layer, ys)
+        maps.append(ys)
+    return maps
 
 
-def example_shape(layer: Layer, xs: Shaped[Array, "..."]) -> tuple[int, ...]:
-    """The shape of one example, which a layer is initialised with.
+def example_shape(layer: ImageLayer, xs: Shaped[Array, "..."]) -> tuple[int, ...]:
+    """Shape of one example, which a layer is initialized with.
 
     Args:
-        layer: The layer that takes it.
-        xs: [*batch, *space, channels].
+        layer: Layer that takes the example.
+        xs: Input, [*batch, *space, channels].
 
     Returns:
         [*space, channels].
@@ -194,15 +206,15 @@ def example_shape(layer: Layer, xs: Shaped[Array, "..."]) -> tuple[int, ...]:
     return xs.shape[xs.ndim - layer.spatial_dims - 1 :]
 
 
-def output_shape(layer: Layer, shape: Sequence[int]) -> tuple[int, ...]:
-    """The shape of what a layer puts out, without computing it.
+def output_shape(layer: ImageLayer, shape: Sequence[int]) -> tuple[int, ...]:
+    """Shape of a layer's output, without computing the output.
 
     Args:
-        layer: Of `nets.blocks`.
-        shape: Of one example, [*space, channels].
+        layer: Layer of `nets.blocks`.
+        shape: Shape of one example, [*space, channels].
 
     Returns:
-        Likewise, of one output.
+        Shape of the output for one example.
 
     Raises:
         ValueError: The layer does not take such examples.
@@ -220,22 +232,24 @@ def output_shape(layer: Layer, shape: Sequence[int]) -> tuple[int, ...]:
     return jax.eval_shape(run, jax.random.key(0), x).shape
 
 
-def receptive_field(layers: Sequence[Layer], shape: Sequence[int]) -> Window | None:
-    """What one output of the last layer sees of the input of the first.
+def receptive_field(
+    layers: Sequence[ImageLayer], shape: Sequence[int]
+) -> ReceptiveField | None:
+    """Receptive field of one output of the last layer in the input of the first.
 
         r <- e + (floor(r) - 1) s,    r = 1 at the end
 
-    from the last layer to the first, with the extent e and the stride s of each.
+    from the last layer to the first, where e and s are the size and the stride of the
+    receptive field of each layer.
 
     Args:
         layers: As in `sequential`.
-        shape: Of one example, [*space, channels].
+        shape: Shape of one example, [*space, channels].
 
     Returns:
-        The `Window`, as if nothing wrapped around (as "circular" padding does). If the
-        first layer makes larger its extent may be a fraction: so many and no more whole
-        places are seen. None after a layer that sees all that there is, as dense layers
-        of vectors do.
+        The `ReceptiveField`, without the wrap-around of "circular" padding. None after
+        a layer each of whose outputs depends on its whole input, such as a dense layer
+        of vectors.
 
     Raises:
         ValueError: A layer does not fit the one before it.
@@ -243,26 +257,26 @@ def receptive_field(layers: Sequence[Layer], shape: Sequence[int]) -> Window | N
     Example:
         >>> from nets import blocks
         >>> conv, pool = blocks.conv(8, (3, 3)), blocks.max_pool((2, 2))
-        >>> seen = receptive_field([conv, conv, pool] * 2, (32, 32, 1))
-        >>> [int(e) for e in seen.extent], [int(s) for s in seen.stride]
+        >>> field = receptive_field([conv, conv, pool] * 2, (32, 32, 1))
+        >>> [int(n) for n in field.size], [int(s) for s in field.stride]
         ([16, 16], [4, 4])
 
     References:
         Araujo, Norris and Sim 2019, Computing receptive fields of convolutional neural
         networks, Distill, https://doi.org/10.23915/distill.00021
     """
-    windows = []
+    fields = []
     for layer in layers:
-        window = None if layer.window is None else layer.window(shape)
-        if window is None:
+        field = None if layer.receptive_field is None else layer.receptive_field(shape)
+        if field is None:
             return None
-        windows.append(window)
+        fields.append(field)
         shape = output_shape(layer, shape)
-    extent = stride = (Fraction(1),) * (len(shape) - 1)
-    for window in reversed(windows):
-        extent = tuple(
+    size = stride = (Fraction(1),) * (len(shape) - 1)
+    for field in reversed(fields):
+        size = tuple(
             e + (math.floor(r) - 1) * s
-            for r, e, s in zip(extent, window.extent, window.stride, strict=True)
+            for r, e, s in zip(size, field.size, field.stride, strict=True)
         )
-        stride = tuple(j * s for j, s in zip(stride, window.stride, strict=True))
-    return Window(extent, stride)
+        stride = tuple(j * s for j, s in zip(stride, field.stride, strict=True))
+    return ReceptiveField(size, stride)

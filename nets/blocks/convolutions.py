@@ -19,8 +19,9 @@ from nets.convolutional.geometry import (
     window,
 )
 from nets.convolutional.padding import Padding
+from nets.factories import factory
 from nets.initializers import kernels
-from nets.types import Layer, Window, factory
+from nets.types import ImageLayer, ReceptiveField
 
 Activation = Callable[[Array], Array]
 
@@ -37,7 +38,7 @@ def conv(
     use_bias: bool = True,
     activation: Activation | None = jax.nn.relu,
     init: kernels.KernelInitializer = kernels.linen,
-) -> Layer:
+) -> ImageLayer:
     """A convolution and its activation, as a layer.
 
         y = activation(kernel * x + b)
@@ -57,7 +58,7 @@ def conv(
         init: How the kernel starts, of `nets.initializers.kernels`.
 
     Returns:
-        A `Layer` with `ConvParams`.
+        An `ImageLayer` with `ConvParams`.
 
     Raises:
         ValueError: A size is none; or, from `init` and `apply`, as in `nets.conv`.
@@ -79,12 +80,12 @@ def conv(
     }
     stride, extent = _stride_and_extent(size, strides, dilation)
 
-    return Layer(
+    return ImageLayer(
         partial(_init, size, filters, groups, use_bias, init),
         partial(_apply, partial(convolutional.conv, **options), activation),
         len(size),
         name=f"conv {by(size)}, {filters}{_said(stride, dilation, groups)}",
-        window=lambda shape: Window(extent, stride),
+        receptive_field=lambda shape: ReceptiveField(extent, stride),
     )
 
 
@@ -99,7 +100,7 @@ def depthwise_conv(
     use_bias: bool = True,
     activation: Activation | None = jax.nn.relu,
     init: kernels.KernelInitializer = kernels.linen,
-) -> Layer:
+) -> ImageLayer:
     """A convolution of each channel by itself: as many groups as channels.
 
     Args:
@@ -113,7 +114,8 @@ def depthwise_conv(
         init: How the kernel starts.
 
     Returns:
-        A `Layer` with `ConvParams`: the kernel is [*size, 1, channels * multiplier].
+        An `ImageLayer` with `ConvParams`; its kernel is [*size, 1, channels *
+        multiplier].
 
     Example:
         >>> from nets import blocks
@@ -141,12 +143,12 @@ def depthwise_conv(
             groups=params.kernel.shape[-1] // multiplier,
         )
 
-    return Layer(
+    return ImageLayer(
         init_params,
         partial(_apply, run, activation),
         len(size),
         name=f"depthwise_conv {by(size)}{_said(stride, dilation)}",
-        window=lambda shape: Window(extent, stride),
+        receptive_field=lambda shape: ReceptiveField(extent, stride),
     )
 
 
@@ -162,7 +164,7 @@ def separable_conv(
     use_bias: bool = True,
     activation: Activation | None = jax.nn.relu,
     init: kernels.KernelInitializer = kernels.linen,
-) -> Layer:
+) -> ImageLayer:
     """A depthwise convolution, a dense layer over the channels, and an activation.
 
     Args:
@@ -177,7 +179,7 @@ def separable_conv(
         init: How both kernels start.
 
     Returns:
-        A `Layer` with `SeparableConvParams`.
+        An `ImageLayer` with `SeparableConvParams`.
 
     Example:
         >>> from nets import blocks
@@ -204,12 +206,12 @@ def separable_conv(
         padding=padding,
         dilation=dilation,
     )
-    return Layer(
+    return ImageLayer(
         init_params,
         partial(_apply, run, activation),
         len(size),
         name=f"separable_conv {by(size)}, {filters}{_said(stride, dilation)}",
-        window=lambda shape: Window(extent, stride),
+        receptive_field=lambda shape: ReceptiveField(extent, stride),
     )
 
 
@@ -226,7 +228,7 @@ def conv_transpose(
     use_bias: bool = True,
     activation: Activation | None = jax.nn.relu,
     init: kernels.KernelInitializer = kernels.linen,
-) -> Layer:
+) -> ImageLayer:
     """A transposed convolution and its activation, as a layer.
 
     Args:
@@ -242,7 +244,7 @@ def conv_transpose(
         init: How the kernel starts.
 
     Returns:
-        A `Layer` with `ConvParams`.
+        An `ImageLayer` with `ConvParams`.
 
     Example:
         >>> from nets import blocks
@@ -264,12 +266,12 @@ def conv_transpose(
         "output_padding": output_padding,
     }
 
-    return Layer(
+    return ImageLayer(
         partial(_init, size, filters, groups, use_bias, init),
         partial(_apply, partial(convolutional.conv_transpose, **options), activation),
         len(size),
         name=f"conv_transpose {by(size)}, {filters}{_said(stride, dilation, groups)}",
-        window=lambda shape: Window(seen, finer),
+        receptive_field=lambda shape: ReceptiveField(seen, finer),
     )
 
 
@@ -280,7 +282,7 @@ def dense(
     use_bias: bool = True,
     activation: Activation | None = jax.nn.relu,
     init: kernels.KernelInitializer = kernels.linen,
-) -> Layer:
+) -> ImageLayer:
     """A dense layer over the last axis, and its activation.
 
         y = activation(x W + b)
@@ -292,7 +294,7 @@ def dense(
         init: How W starts.
 
     Returns:
-        A `Layer` with `DenseParams`.
+        An `ImageLayer` with `DenseParams`.
 
     Example:
         >>> from nets import blocks
@@ -309,13 +311,13 @@ def dense(
 
     def window(shape):
         one = (Fraction(1),) * (len(shape) - 1)
-        return Window(one, one) if one else None  # a vector it sees as a whole
+        return ReceptiveField(one, one) if one else None  # a vector it sees as a whole
 
-    return Layer(
+    return ImageLayer(
         init_params,
         partial(_apply, convolutional.dense, activation),
         name=f"dense {features}",
-        window=window,
+        receptive_field=window,
     )
 
 

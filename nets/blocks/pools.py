@@ -15,7 +15,8 @@ from nets.convolutional.geometry import Sizes, Whole, by, per_axis, positive
 from nets.convolutional.geometry import window as checked
 from nets.convolutional.padding import Padding
 from nets.convolutional.upsampling import scaled
-from nets.types import Layer, Window, factory
+from nets.factories import factory
+from nets.types import ImageLayer, ReceptiveField
 
 # How many inputs an interpolation weighs, along each axis.
 REACH = {"nearest": 1, "linear": 2, "cubic": 4, "cubic-pytorch": 4} | {
@@ -32,7 +33,7 @@ def max_pool(
     padding: Padding = "valid",
     dilation: Sizes = 1,
     ceil_mode: bool = False,
-) -> Layer:
+) -> ImageLayer:
     """The largest number of each window: `nets.max_pool` as a layer.
 
     Args:
@@ -43,7 +44,7 @@ def max_pool(
         ceil_mode: Likewise.
 
     Returns:
-        A `Layer` without parameters.
+        An `ImageLayer` without parameters.
 
     Example:
         >>> import jax
@@ -70,7 +71,7 @@ def mean_pool(
     dilation: Sizes = 1,
     ceil_mode: bool = False,
     count_padding: bool = False,
-) -> Layer:
+) -> ImageLayer:
     """The mean of each window: `nets.mean_pool` as a layer.
 
     Args:
@@ -82,7 +83,7 @@ def mean_pool(
         count_padding: Likewise.
 
     Returns:
-        A `Layer` without parameters.
+        An `ImageLayer` without parameters.
 
     Example:
         >>> import jax
@@ -109,7 +110,7 @@ def lp_pool(
     strides: Sizes | None = None,
     padding: Padding = "valid",
     ceil_mode: bool = False,
-) -> Layer:
+) -> ImageLayer:
     """The p-norm of each window: `nets.lp_pool` as a layer.
 
     Args:
@@ -120,7 +121,7 @@ def lp_pool(
         ceil_mode: Likewise.
 
     Returns:
-        A `Layer` without parameters.
+        An `ImageLayer` without parameters.
 
     Example:
         >>> import jax
@@ -139,14 +140,14 @@ def lp_pool(
 
 
 @factory
-def adaptive_max_pool(sizes: Sequence[Whole | None]) -> Layer:
+def adaptive_max_pool(sizes: Sequence[Whole | None]) -> ImageLayer:
     """The largest numbers, in so many windows: `nets.adaptive_max_pool` as a layer.
 
     Args:
         sizes: Of the output, one a spatial axis; None keeps what there is.
 
     Returns:
-        A `Layer` without parameters.
+        An `ImageLayer` without parameters.
 
     Example:
         >>> import jax
@@ -159,14 +160,14 @@ def adaptive_max_pool(sizes: Sequence[Whole | None]) -> Layer:
 
 
 @factory
-def adaptive_mean_pool(sizes: Sequence[Whole | None]) -> Layer:
+def adaptive_mean_pool(sizes: Sequence[Whole | None]) -> ImageLayer:
     """The means, in so many windows: `nets.adaptive_mean_pool` as a layer.
 
     Args:
         sizes: Of the output, one a spatial axis; None keeps what there is.
 
     Returns:
-        A `Layer` without parameters.
+        An `ImageLayer` without parameters.
 
     Example:
         >>> import jax
@@ -179,14 +180,14 @@ def adaptive_mean_pool(sizes: Sequence[Whole | None]) -> Layer:
 
 
 @factory
-def global_max_pool(axes: Whole) -> Layer:
+def global_max_pool(axes: Whole) -> ImageLayer:
     """The largest number of each feature map: `nets.global_max_pool` as a layer.
 
     Args:
         axes: How many spatial axes there are.
 
     Returns:
-        A `Layer` without parameters.
+        An `ImageLayer` without parameters.
 
     Example:
         >>> import jax
@@ -198,14 +199,14 @@ def global_max_pool(axes: Whole) -> Layer:
 
 
 @factory
-def global_mean_pool(axes: Whole) -> Layer:
+def global_mean_pool(axes: Whole) -> ImageLayer:
     """The mean of each feature map: `nets.global_mean_pool` as a layer.
 
     Args:
         axes: How many spatial axes there are.
 
     Returns:
-        A `Layer` without parameters.
+        An `ImageLayer` without parameters.
 
     Example:
         >>> import jax
@@ -223,7 +224,7 @@ def upsample(
     sizes: Sequence[Whole] | None = None,
     method: str = "nearest",
     align_corners: bool = False,
-) -> Layer:
+) -> ImageLayer:
     """Larger feature maps, by interpolation: `nets.upsample` as a layer.
 
     Args:
@@ -233,7 +234,7 @@ def upsample(
         align_corners: Likewise.
 
     Returns:
-        A `Layer` without parameters.
+        An `ImageLayer` without parameters.
 
     Example:
         >>> import jax
@@ -267,20 +268,20 @@ def upsample(
             _resized(n, o, reach, align_corners)
             for n, o in zip(space, wanted, strict=True)
         ]
-        return Window(*map(tuple, zip(*axes, strict=True)))
+        return ReceptiveField(*map(tuple, zip(*axes, strict=True)))
 
     given = tuple(sizes or factor or ())
-    return Layer(
+    return ImageLayer(
         no_params,
         partial(_apply, run),
         len(given),
         f"upsample {'to ' if sizes else ''}{'x'.join(map(str, given))}, {method}",
-        window=window,
+        receptive_field=window,
     )
 
 
 @factory
-def unpool(window: Sequence[Whole]) -> Layer:
+def unpool(window: Sequence[Whole]) -> ImageLayer:
     """Each number at the first place of its window, and zeros around it, as a layer.
 
     Where the maxima of a pool were, `nets.unpool` sets each number at its own place: it
@@ -290,7 +291,7 @@ def unpool(window: Sequence[Whole]) -> Layer:
         window: Of the pool, as large as its strides.
 
     Returns:
-        A `Layer` without parameters.
+        An `ImageLayer` without parameters.
 
     Example:
         >>> from nets import blocks
@@ -304,13 +305,13 @@ def unpool(window: Sequence[Whole]) -> Layer:
     """
     size = checked("window", window)
     one = (Fraction(1),) * len(size)
-    seen = Window(one, tuple(Fraction(1, k) for k in size))
-    return Layer(
+    seen = ReceptiveField(one, tuple(Fraction(1, k) for k in size))
+    return ImageLayer(
         no_params,
         partial(_apply, partial(_spread, size=size)),
         len(size),
         name=f"unpool {by(size)}",
-        window=lambda shape: seen,
+        receptive_field=lambda shape: seen,
     )
 
 
@@ -328,26 +329,26 @@ def _spread(xs: Shaped[Array, "..."], size: Sequence[int]) -> Shaped[Array, "...
 
 def _pool(
     function: Callable, window: Sequence[Whole], strides: Sizes | None, **options: Any
-) -> Layer:
+) -> ImageLayer:
     """A layer that moves a window."""
     size = checked("window", window)
     stride = size if strides is None else per_axis("strides", strides, len(size))
     dilation = per_axis("dilation", options.get("dilation", 1), len(size))
-    seen = Window(
+    seen = ReceptiveField(
         tuple(Fraction((k - 1) * d + 1) for k, d in zip(size, dilation, strict=True)),
         tuple(map(Fraction, stride)),
     )
     moved = "" if stride == size else f", stride {by(stride)}"
-    return Layer(
+    return ImageLayer(
         no_params,
         partial(_apply, partial(function, window=size, strides=stride, **options)),
         len(size),
         name=f"{function.__name__} {by(size)}{moved}",
-        window=lambda shape: seen,
+        receptive_field=lambda shape: seen,
     )
 
 
-def _adaptive(function: Callable, sizes: Sequence[Whole | None]) -> Layer:
+def _adaptive(function: Callable, sizes: Sequence[Whole | None]) -> ImageLayer:
     """A layer of windows that are as large as they need to be."""
     if not isinstance(sizes, Sequence):
         raise ValueError(
@@ -360,22 +361,22 @@ def _adaptive(function: Callable, sizes: Sequence[Whole | None]) -> Layer:
         stride = [Fraction(n, o or n) for n, o in zip(shape[:-1], sizes, strict=True)]
         # A window may begin and end within a place, which it then sees.
         extent = [s + 2 * (1 - Fraction(1, s.denominator)) for s in stride]
-        return Window(tuple(extent), tuple(stride))
+        return ReceptiveField(tuple(extent), tuple(stride))
 
     said = "x".join("all" if size is None else str(size) for size in sizes)
-    return Layer(
+    return ImageLayer(
         no_params,
         partial(_apply, partial(function, sizes=sizes)),
         len(sizes),
         name=f"{function.__name__} to {said}",
-        window=window,
+        receptive_field=window,
     )
 
 
-def _global(function: Callable, axes: Whole) -> Layer:
+def _global(function: Callable, axes: Whole) -> ImageLayer:
     """A layer that sees all of a feature map."""
     axes = positive("axes", axes)
-    return Layer(
+    return ImageLayer(
         no_params,
         partial(_apply, partial(function, axes=axes)),
         axes,

@@ -9,18 +9,19 @@ from jaxtyping import Array
 
 from nets import convolutional
 from nets.convolutional.geometry import Whole, by, per_axis, positive
-from nets.types import Layer, Window, factory
+from nets.factories import factory
+from nets.types import ImageLayer, ReceptiveField
 
 
 @factory
-def activation(function: Callable[[Array], Array]) -> Layer:
+def activation(function: Callable[[Array], Array]) -> ImageLayer:
     """A function of each number, as a layer of its own.
 
     Args:
         function: Such as `jax.nn.relu`.
 
     Returns:
-        A `Layer` without parameters.
+        An `ImageLayer` without parameters.
 
     Example:
         >>> import jax
@@ -32,21 +33,23 @@ def activation(function: Callable[[Array], Array]) -> Layer:
 
     def window(shape):
         one = (Fraction(1),) * (len(shape) - 1)
-        return Window(one, one)
+        return ReceptiveField(one, one)
 
     name = getattr(function, "__name__", "activation")
-    return Layer(no_params, partial(_apply, function), name=name, window=window)
+    return ImageLayer(
+        no_params, partial(_apply, function), name=name, receptive_field=window
+    )
 
 
 @factory
-def flatten(axes: Whole) -> Layer:
+def flatten(axes: Whole) -> ImageLayer:
     """The feature maps of each example as one vector, place by place.
 
     Args:
         axes: How many spatial axes there are: 1 for sequences, 2 for images.
 
     Returns:
-        A `Layer` without parameters.
+        An `ImageLayer` without parameters.
 
     Example:
         >>> import jax
@@ -55,7 +58,7 @@ def flatten(axes: Whole) -> Layer:
         (5, 48)
     """
     (axes,) = per_axis("axes", axes, 1, least=0)
-    return Layer(
+    return ImageLayer(
         no_params,
         partial(_apply, partial(convolutional.flatten, axes=axes)),
         axes,
@@ -64,14 +67,14 @@ def flatten(axes: Whole) -> Layer:
 
 
 @factory
-def reshape(shape: Sequence[Whole]) -> Layer:
+def reshape(shape: Sequence[Whole]) -> ImageLayer:
     """A vector as feature maps: what `flatten` did, undone.
 
     Args:
         shape: Of one example, [*space, channels].
 
     Returns:
-        A `Layer` without parameters.
+        An `ImageLayer` without parameters.
 
     Raises:
         ValueError: A size is no positive integer.
@@ -92,7 +95,7 @@ def reshape(shape: Sequence[Whole]) -> Layer:
             )
         return xs.reshape(*xs.shape[:-1], *shape)
 
-    return Layer(no_params, apply, name=f"reshape to {by(shape)}")
+    return ImageLayer(no_params, apply, name=f"reshape to {by(shape)}")
 
 
 def no_params(key, shape):

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from nets.blocks.composition import naming, output_shape, receptive_field
-from nets.types import Layer
+from nets.types import ImageLayer
 
 # What makes a number of each number, or of two: one operation for each that comes out.
 ARITHMETIC = {
@@ -41,7 +41,7 @@ class Row(NamedTuple):
     flops: int
 
 
-def summary(layers: Sequence[Layer], shape: Sequence[int]) -> list[Row]:
+def summary(layers: Sequence[ImageLayer], shape: Sequence[int]) -> list[Row]:
     """What each layer puts out, how much it learns, computes and sees.
 
     Args:
@@ -75,7 +75,7 @@ def summary(layers: Sequence[Layer], shape: Sequence[int]) -> list[Row]:
                 layer.name,
                 after,
                 sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params)),
-                None if seen is None else tuple(math.floor(e) for e in seen.extent),
+                None if seen is None else tuple(math.floor(e) for e in seen.size),
                 flops(layer.apply, params, x),
             )
         )

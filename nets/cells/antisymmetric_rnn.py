@@ -7,9 +7,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
+from nets.factories import factory
 from nets.linear import add_bias, wide
 from nets.tracing.tags import tag_candidate, tag_gate
-from nets.types import Cell, factory, whole
+from nets.types import Cell
 
 
 class AntisymmetricRNNParams(NamedTuple):
@@ -88,7 +89,7 @@ def antisymmetric_rnn(
         zeros = initializers.zero_state(x, params.w_i, params.w_h)
         return AntisymmetricRNNState(wide(zeros))
 
-    def step(params, state, x, drop=whole):
+    def step(params, state, x, drop=lambda h: h):
         h, from_x = wide(state.hidden), x @ params.w_i
         seen = drop(state.hidden).astype(from_x.dtype)
         from_h = seen @ (params.w_h - params.w_h.T)
@@ -103,4 +104,4 @@ def antisymmetric_rnn(
         h = h.astype(state.hidden.dtype)
         return AntisymmetricRNNState(h), h.astype(from_h.dtype)
 
-    return Cell(init, initial_state, step)
+    return Cell(init, initial_state, step, takes_drop=True)

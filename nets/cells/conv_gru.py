@@ -12,9 +12,10 @@ from nets.cells.gru import check_form
 from nets.convolutional.convolution import ConvParams, conv
 from nets.convolutional.geometry import Sizes, per_axis, window
 from nets.convolutional.padding import Padding
+from nets.factories import factory
 from nets.linear import add_bias, wide
 from nets.tracing.tags import tag_candidate, tag_gate
-from nets.types import Cell, factory, whole
+from nets.types import Cell
 
 
 class ConvGRUParams(NamedTuple):
@@ -112,7 +113,7 @@ def conv_gru(
         check_form("conv_gru", params, reset_after)
         return ConvGRUState(wide(zero_images(x, params.w_i, params.w_h, **options)))
 
-    def step_reset_after(params, state, x, drop=whole):
+    def step_reset_after(params, state, x, drop=lambda h: h):
         from_x = read(params, x)
         from_h = look_around(params.w_h, drop(state.hidden).astype(from_x.dtype))
         x_r, x_z, x_n = jnp.split(wide(from_x), 3, axis=-1)
@@ -122,7 +123,7 @@ def conv_gru(
         n = tag_candidate(jnp.tanh(x_n + r * add_bias(*wide(h_n, params.b_hn))))
         return _blend(z, n, state.hidden, from_h.dtype)
 
-    def step_reset_before(params, state, x, drop=whole):
+    def step_reset_before(params, state, x, drop=lambda h: h):
         from_x, seen = read(params, x), drop(state.hidden)
         w_hrz, w_hn = jnp.split(params.w_h, [2 * seen.shape[-1]], axis=-1)
         x_r, x_z, x_n = jnp.split(wide(from_x), 3, axis=-1)
@@ -135,7 +136,7 @@ def conv_gru(
         return _blend(z, n, state.hidden, from_h.dtype)
 
     step = step_reset_after if reset_after else step_reset_before
-    return Cell(init_params, initial_state, step, spatial_dims=axes)
+    return Cell(init_params, initial_state, step, spatial_dims=axes, takes_drop=True)
 
 
 def _blend(z, n, hidden, dtype):

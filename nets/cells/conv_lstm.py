@@ -12,9 +12,10 @@ from nets.cells.convolutional import draw_kernels, zero_images
 from nets.convolutional.convolution import ConvParams, conv
 from nets.convolutional.geometry import Sizes, per_axis, window
 from nets.convolutional.padding import Padding
+from nets.factories import factory
 from nets.linear import wide
 from nets.tracing.tags import tag_candidate, tag_gate
-from nets.types import Cell, factory, whole
+from nets.types import Cell
 
 
 class ConvLSTMParams(NamedTuple):
@@ -115,7 +116,7 @@ def conv_lstm(
         )
         return ConvLSTMState(hidden, wide(cell))
 
-    def step(params, state, x, drop=whole):
+    def step(params, state, x, drop=lambda h: h):
         seen = read(ConvParams(params.w_i, params.b), x)
         gates = seen + look_around(ConvParams(params.w_h, None), drop(state.hidden))
         i, f, g, o = jnp.split(wide(gates), 4, axis=-1)
@@ -127,4 +128,4 @@ def conv_lstm(
         h = (o * jnp.tanh(wide(c))).astype(gates.dtype)
         return ConvLSTMState(hidden=h, cell=c), h
 
-    return Cell(init_params, initial_state, step, spatial_dims=axes)
+    return Cell(init_params, initial_state, step, spatial_dims=axes, takes_drop=True)

@@ -7,8 +7,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
+from nets.factories import factory
 from nets.linear import add_bias, wide
-from nets.types import Cell, factory, whole
+from nets.types import Cell
 
 
 class CoRNNParams(NamedTuple):
@@ -86,7 +87,7 @@ def cornn(dt: float = 0.042, gamma: float = 2.7, epsilon: float = 4.7) -> Cell:
         zeros = initializers.zero_states(2, x, params.w_i, params.w_h)
         return CoRNNState(*wide(zeros))
 
-    def step(params, state, x, drop=whole):
+    def step(params, state, x, drop=lambda h: h):
         h, z = wide(state)
         from_x = x @ params.w_i
         read = from_x + drop(state.hidden).astype(from_x.dtype) @ params.w_h
@@ -97,4 +98,4 @@ def cornn(dt: float = 0.042, gamma: float = 2.7, epsilon: float = 4.7) -> Cell:
         h = (h + dt * wide(z)).astype(state.hidden.dtype)
         return CoRNNState(hidden=h, velocity=z), h.astype(read.dtype)
 
-    return Cell(init, initial_state, step)
+    return Cell(init, initial_state, step, takes_drop=True)

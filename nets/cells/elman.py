@@ -8,8 +8,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
+from nets.factories import factory
 from nets.linear import add_bias, wide
-from nets.types import Cell, factory, whole
+from nets.types import Cell
 
 
 class ElmanParams(NamedTuple):
@@ -65,7 +66,7 @@ def elman(
     def initial_state(params, x):
         return ElmanState(wide(initializers.zero_state(x, params.w_i, params.w_h)))
 
-    def step(params, state, x, drop=whole):
+    def step(params, state, x, drop=lambda h: h):
         from_x = x @ params.w_i
         dtype = jnp.result_type(from_x, params.w_h)
         # W_h may be the identity, as in `irnn`: then the product adds up all steps.
@@ -73,4 +74,4 @@ def elman(
         h = activation(add_bias(z + seen @ w_h, b)).astype(state.hidden.dtype)
         return ElmanState(h), h.astype(dtype)
 
-    return Cell(init_params, initial_state, step)
+    return Cell(init_params, initial_state, step, takes_drop=True)

@@ -7,9 +7,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
+from nets.factories import factory
 from nets.linear import add_bias, wide
 from nets.tracing.tags import tag_candidate, tag_gate
-from nets.types import Cell, factory, whole
+from nets.types import Cell
 
 
 class GRUParams(NamedTuple):
@@ -79,7 +80,7 @@ def gru(
         check_form("gru", params, reset_after)
         return GRUState(wide(initializers.zero_state(x, params.w_i, params.w_h)))
 
-    def step_reset_after(params, state, x, drop=whole):
+    def step_reset_after(params, state, x, drop=lambda h: h):
         from_x = x @ params.w_i
         from_h = drop(state.hidden).astype(from_x.dtype) @ params.w_h
         gates, h_gates, h = wide(from_x, from_h, state.hidden)
@@ -92,7 +93,7 @@ def gru(
         h = ((1 - z) * n + z * h).astype(state.hidden.dtype)
         return GRUState(h), h.astype(from_h.dtype)
 
-    def step_reset_before(params, state, x, drop=whole):
+    def step_reset_before(params, state, x, drop=lambda h: h):
         from_x, seen = x @ params.w_i, drop(state.hidden)
         w_hr, w_hz, w_hn = jnp.split(params.w_h, 3, axis=-1)
         x_r, x_z, x_n = jnp.split(add_bias(*wide(from_x, params.b)), 3, axis=-1)
@@ -105,7 +106,7 @@ def gru(
         return GRUState(h), h.astype(from_h.dtype)
 
     step = step_reset_after if reset_after else step_reset_before
-    return Cell(init_params, initial_state, step)
+    return Cell(init_params, initial_state, step, takes_drop=True)
 
 
 def check_form(name: str, params: Any, reset_after: bool) -> None:

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
+from nets.factories import factory
 from nets.linear import add_bias, scale_features, wide
-from nets.types import Cell, factory, whole
+from nets.types import Cell
 
 
 class IndRNNParams(NamedTuple):
@@ -69,11 +70,11 @@ def ind_rnn(
         zeros = initializers.zero_state(x, params.w_i, params.w_h[:, None])
         return IndRNNState(wide(zeros))
 
-    def step(params, state, x, drop=whole):
+    def step(params, state, x, drop=lambda h: h):
         from_x = x @ params.w_i
         recurrent = scale_features(*wide(drop(state.hidden), params.w_h))
         h = activation(add_bias(*wide(wide(from_x) + recurrent, params.b)))
         dtype = jnp.result_type(from_x, params.w_h)
         return IndRNNState(h.astype(state.hidden.dtype)), h.astype(dtype)
 
-    return Cell(init_params, initial_state, step)
+    return Cell(init_params, initial_state, step, takes_drop=True)

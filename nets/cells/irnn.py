@@ -4,7 +4,8 @@ import jax
 
 from nets import initializers
 from nets.cells.elman import elman
-from nets.types import Cell, factory
+from nets.factories import factory
+from nets.types import Cell
 
 
 @factory

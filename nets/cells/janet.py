@@ -7,9 +7,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
+from nets.factories import factory
 from nets.linear import add_bias, wide
 from nets.tracing.tags import tag_candidate, tag_gate
-from nets.types import Cell, factory, whole
+from nets.types import Cell
 
 
 class JANETParams(NamedTuple):
@@ -72,7 +73,7 @@ def janet(
     def initial_state(params, x):
         return JANETState(wide(initializers.zero_state(x, params.w_i, params.w_h)))
 
-    def step(params, state, x, drop=whole):
+    def step(params, state, x, drop=lambda h: h):
         from_x = x @ params.w_i
         read = from_x + drop(state.hidden).astype(from_x.dtype) @ params.w_h
         gates = add_bias(*wide(read, params.b))
@@ -84,4 +85,4 @@ def janet(
         h = h.astype(state.hidden.dtype)
         return JANETState(h), h.astype(read.dtype)
 
-    return Cell(init_params, initial_state, step)
+    return Cell(init_params, initial_state, step, takes_drop=True)

@@ -7,9 +7,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
+from nets.factories import factory
 from nets.linear import add_bias, layer_norm, wide
 from nets.tracing.tags import tag_candidate, tag_gate
-from nets.types import Cell, factory, whole
+from nets.types import Cell
 
 
 class LayerNormGRUParams(NamedTuple):
@@ -78,7 +79,7 @@ def layer_norm_gru(init: initializers.Initializer = initializers.orthogonal) -> 
         zeros = initializers.zero_state(x, params.w_i, params.w_h)
         return LayerNormGRUState(wide(zeros))
 
-    def step(params, state, x, drop=whole):
+    def step(params, state, x, drop=lambda h: h):
         from_x = x @ params.w_i
         from_h = drop(state.hidden).astype(from_x.dtype) @ params.w_h
         x_gates, h_gates, h = wide(from_x, from_h, state.hidden)
@@ -92,7 +93,7 @@ def layer_norm_gru(init: initializers.Initializer = initializers.orthogonal) -> 
         h = ((1 - z) * n + z * h).astype(state.hidden.dtype)
         return LayerNormGRUState(h), h.astype(from_h.dtype)
 
-    return Cell(init_params, initial_state, step)
+    return Cell(init_params, initial_state, step, takes_drop=True)
 
 
 def _normalise(gates, scale):

@@ -7,9 +7,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
+from nets.factories import factory
 from nets.linear import layer_norm, wide
 from nets.tracing.tags import tag_candidate, tag_gate
-from nets.types import Cell, factory, whole
+from nets.types import Cell
 
 
 class LayerNormLSTMParams(NamedTuple):
@@ -81,7 +82,7 @@ def layer_norm_lstm(init: initializers.Initializer = initializers.orthogonal) ->
         hidden, cell = initializers.zero_states(2, x, params.w_i, params.w_h)
         return LayerNormLSTMState(hidden, wide(cell))
 
-    def step(params, state, x, drop=whole):
+    def step(params, state, x, drop=lambda h: h):
         from_x, from_h = x @ params.w_i, drop(state.hidden) @ params.w_h
         dtype = jnp.result_type(from_x, from_h)
         from_x = layer_norm(wide(from_x), params.scale_i, params.b)
@@ -96,4 +97,4 @@ def layer_norm_lstm(init: initializers.Initializer = initializers.orthogonal) ->
         h = (o * jnp.tanh(shown)).astype(dtype)
         return LayerNormLSTMState(hidden=h, cell=c), h
 
-    return Cell(init_params, initial_state, step)
+    return Cell(init_params, initial_state, step, takes_drop=True)

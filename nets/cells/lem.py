@@ -7,9 +7,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
+from nets.factories import factory
 from nets.linear import add_bias, wide
 from nets.tracing.tags import tag_candidate, tag_gate
-from nets.types import Cell, factory, whole
+from nets.types import Cell
 
 
 class LEMParams(NamedTuple):
@@ -84,7 +85,7 @@ def lem(dt: float = 1.0) -> Cell:
         zeros = initializers.zero_states(2, x, params.w_i, params.w_h)
         return LEMState(*wide(zeros))
 
-    def step(params, state, x, drop=whole):
+    def step(params, state, x, drop=lambda h: h):
         h, m = wide(state)
         from_x = x @ params.w_i
         from_h = drop(state.hidden).astype(from_x.dtype) @ params.w_h
@@ -102,4 +103,4 @@ def lem(dt: float = 1.0) -> Cell:
         h = h.astype(state.hidden.dtype)
         return LEMState(hidden=h, memory=m), h.astype(from_h.dtype)
 
-    return Cell(init, initial_state, step)
+    return Cell(init, initial_state, step, takes_drop=True)

@@ -8,9 +8,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
 from nets import initializers
+from nets.factories import factory
 from nets.linear import scale_features, wide
 from nets.linear_recurrence import linear_cell
-from nets.types import Cell, factory
+from nets.types import Cell
 
 
 class LRUParams(NamedTuple):

@@ -7,9 +7,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
+from nets.factories import factory
 from nets.linear import add_bias, wide
 from nets.tracing.tags import tag_candidate, tag_gate
-from nets.types import Cell, factory, whole
+from nets.types import Cell
 
 
 class LSTMParams(NamedTuple):
@@ -77,7 +78,7 @@ def lstm(
         hidden, cell = initializers.zero_states(2, x, params.w_i, params.w_h)
         return LSTMState(hidden, wide(cell))
 
-    def step(params, state, x, drop=whole):
+    def step(params, state, x, drop=lambda h: h):
         h = drop(state.hidden)
         read = x @ params.w_i + h @ params.w_h
         gates = add_bias(*wide(read, params.b))
@@ -90,4 +91,4 @@ def lstm(
         h = (o * jnp.tanh(wide(c))).astype(read.dtype)
         return LSTMState(hidden=h, cell=c), h
 
-    return Cell(init_params, initial_state, step)
+    return Cell(init_params, initial_state, step, takes_drop=True)

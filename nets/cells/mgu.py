@@ -7,9 +7,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
+from nets.factories import factory
 from nets.linear import add_bias, wide
 from nets.tracing.tags import tag_candidate, tag_gate
-from nets.types import Cell, factory, whole
+from nets.types import Cell
 
 
 class MGUParams(NamedTuple):
@@ -84,7 +85,7 @@ def mgu(
             )
         return MGUState(wide(initializers.zero_state(x, params.w_i, params.w_h)))
 
-    def step(params, state, x, drop=whole):
+    def step(params, state, x, drop=lambda h: h):
         from_x = x @ params.w_i
         from_h = drop(state.hidden).astype(from_x.dtype) @ params.w_h
         x_f, x_n = jnp.split(add_bias(*wide(from_x, params.b)), 2, axis=-1)
@@ -95,4 +96,4 @@ def mgu(
         h = ((1 - f) * n + f * wide(state.hidden)).astype(state.hidden.dtype)
         return MGUState(h), h.astype(from_h.dtype)
 
-    return Cell(init_params, initial_state, step)
+    return Cell(init_params, initial_state, step, takes_drop=True)

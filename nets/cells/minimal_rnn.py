@@ -7,9 +7,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
+from nets.factories import factory
 from nets.linear import add_bias, wide
 from nets.tracing.tags import tag_candidate, tag_gate
-from nets.types import Cell, factory, whole
+from nets.types import Cell
 
 
 class MinimalRNNParams(NamedTuple):
@@ -76,7 +77,7 @@ def minimal_rnn(init: initializers.Initializer = initializers.orthogonal) -> Cel
         zeros = initializers.zero_state(x, params.w_i, params.w_h)
         return MinimalRNNState(wide(zeros))
 
-    def step(params, state, x, drop=whole):
+    def step(params, state, x, drop=lambda h: h):
         from_x = x @ params.w_i
         z = tag_candidate(jnp.tanh(add_bias(*wide(from_x, params.b_z))))
         read = drop(state.hidden).astype(from_x.dtype) @ params.w_h
@@ -86,4 +87,4 @@ def minimal_rnn(init: initializers.Initializer = initializers.orthogonal) -> Cel
         h = (u * wide(state.hidden) + (1 - u) * z).astype(state.hidden.dtype)
         return MinimalRNNState(h), h.astype(read.dtype)
 
-    return Cell(init_params, initial_state, step)
+    return Cell(init_params, initial_state, step, takes_drop=True)

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
+from nets.factories import factory
 from nets.linear import wide
-from nets.types import Cell, factory, whole
+from nets.types import Cell
 
 
 class OrthogonalRNNParams(NamedTuple):
@@ -111,7 +112,7 @@ def orthogonal_rnn(
         zeros = initializers.zero_state(x, params.w_i, params.a)
         return OrthogonalRNNState(wide(zeros))
 
-    def step(params, state, x, drop=whole):
+    def step(params, state, x, drop=lambda h: h):
         w_h = _cayley(params.a, negative)
         from_x = x @ params.w_i
         dtype = jnp.result_type(from_x, params.a)
@@ -119,4 +120,4 @@ def orthogonal_rnn(
         h = activation(z + seen @ w_h.T, b).astype(state.hidden.dtype)
         return OrthogonalRNNState(h), h.astype(dtype)
 
-    return Cell(init, initial_state, step)
+    return Cell(init, initial_state, step, takes_drop=True)

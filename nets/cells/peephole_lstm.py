@@ -7,9 +7,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
+from nets.factories import factory
 from nets.linear import add_bias, scale_features, wide
 from nets.tracing.tags import tag_candidate, tag_gate
-from nets.types import Cell, factory, whole
+from nets.types import Cell
 
 
 class PeepholeLSTMParams(NamedTuple):
@@ -73,7 +74,7 @@ def peephole_lstm(init: initializers.Initializer = initializers.orthogonal) -> C
         hidden, cell = initializers.zero_states(2, x, params.w_i, params.w_h)
         return PeepholeLSTMState(hidden, wide(cell))
 
-    def step(params, state, x, drop=whole):
+    def step(params, state, x, drop=lambda h: h):
         h, c = drop(state.hidden), wide(state.cell)
         read = x @ params.w_i + h @ params.w_h
         gates = add_bias(*wide(read, params.b))
@@ -89,4 +90,4 @@ def peephole_lstm(init: initializers.Initializer = initializers.orthogonal) -> C
         h = (o * jnp.tanh(wide(c))).astype(read.dtype)
         return PeepholeLSTMState(hidden=h, cell=c), h
 
-    return Cell(init_params, initial_state, step)
+    return Cell(init_params, initial_state, step, takes_drop=True)

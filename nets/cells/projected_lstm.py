@@ -8,9 +8,10 @@ from jax.nn import initializers as jax_initializers
 from jaxtyping import Array, Float
 
 from nets import initializers
+from nets.factories import factory
 from nets.linear import add_bias, wide
 from nets.tracing.tags import tag_candidate, tag_gate
-from nets.types import Cell, factory, whole
+from nets.types import Cell
 
 
 class ProjectedLSTMParams(NamedTuple):
@@ -87,7 +88,7 @@ def projected_lstm(
         cell = initializers.zero_state(x, params.w_i, params.w_p)
         return ProjectedLSTMState(hidden, wide(cell))
 
-    def step(params, state, x, drop=whole):
+    def step(params, state, x, drop=lambda h: h):
         h = drop(state.hidden)
         read = x @ params.w_i + h @ params.w_h
         gates = add_bias(*wide(read, params.b))
@@ -100,4 +101,4 @@ def projected_lstm(
         h = (o * jnp.tanh(wide(c))).astype(read.dtype) @ params.w_p
         return ProjectedLSTMState(hidden=h, cell=c), h
 
-    return Cell(init_params, initial_state, step)
+    return Cell(init_params, initial_state, step, takes_drop=True)

@@ -9,10 +9,11 @@ from jax.nn.initializers import lecun_normal
 from jaxtyping import Array, Float
 
 from nets import initializers
+from nets.factories import factory
 from nets.linear import add_bias, scale_features, wide
 from nets.linear_recurrence import linear_cell
 from nets.tracing.tags import tag_candidate, tag_gate
-from nets.types import Cell, factory
+from nets.types import Cell
 
 
 class RGLRUParams(NamedTuple):

@@ -7,9 +7,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
+from nets.factories import factory
 from nets.linear import add_bias, wide
 from nets.tracing.tags import tag_candidate, tag_gate
-from nets.types import Cell, factory, whole
+from nets.types import Cell
 
 
 class RHNParams(NamedTuple):
@@ -89,7 +90,7 @@ def rhn(
     def initial_state(params, x):
         return RHNState(wide(initializers.zero_state(x, params.w_i, params.w_h[0])))
 
-    def step(params, state, x, drop=whole):
+    def step(params, state, x, drop=lambda h: h):
         s, from_x = wide(state.hidden), x @ params.w_i
         read = from_x
         for layer, (w_h, b) in enumerate(zip(params.w_h, params.b, strict=True)):
@@ -102,4 +103,4 @@ def rhn(
         s = s.astype(state.hidden.dtype)
         return RHNState(s), s.astype(read.dtype)
 
-    return Cell(init_params, initial_state, step)
+    return Cell(init_params, initial_state, step, takes_drop=True)

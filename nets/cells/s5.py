@@ -10,9 +10,10 @@ from jax.nn.initializers import lecun_normal
 from jaxtyping import Array, Complex, Float
 
 from nets import initializers
+from nets.factories import factory
 from nets.linear import wide
 from nets.linear_recurrence import linear_cell
-from nets.types import Cell, factory
+from nets.types import Cell
 
 
 class S5Params(NamedTuple):

@@ -7,9 +7,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
+from nets.factories import factory
 from nets.linear import add_bias, wide
 from nets.tracing.tags import tag_candidate, tag_gate
-from nets.types import Cell, factory, whole
+from nets.types import Cell
 
 
 class SLSTMParams(NamedTuple):
@@ -92,7 +93,7 @@ def slstm(
         hidden, *others = initializers.zero_states(4, x, params.w_i, rows)
         return SLSTMState(hidden, *wide(others))
 
-    def step(params, state, x, drop=whole):
+    def step(params, state, x, drop=lambda h: h):
         h, (c, n, m) = state.hidden, wide(tuple(state[1:]))
         heads, size, _ = params.w_h.shape
         seen = drop(h).reshape(*h.shape[:-1], heads, size)
@@ -114,4 +115,4 @@ def slstm(
         h = (o * wide(c) / wide(n)).astype(read.dtype)
         return SLSTMState(hidden=h, cell=c, normaliser=n, stabiliser=m), h
 
-    return Cell(init_params, initial_state, step)
+    return Cell(init_params, initial_state, step, takes_drop=True)

@@ -7,9 +7,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
+from nets.factories import factory
 from nets.linear import add_bias, wide
 from nets.tracing.tags import tag_candidate, tag_gate
-from nets.types import Cell, factory, whole
+from nets.types import Cell
 
 
 class STARParams(NamedTuple):
@@ -68,7 +69,7 @@ def star(init: initializers.Initializer = initializers.orthogonal) -> Cell:
     def initial_state(params, x):
         return STARState(wide(initializers.zero_state(x, params.w_i, params.w_h)))
 
-    def step(params, state, x, drop=whole):
+    def step(params, state, x, drop=lambda h: h):
         from_x = x @ params.w_i
         from_h = drop(state.hidden).astype(from_x.dtype) @ params.w_h
         x_k, x_z = jnp.split(add_bias(*wide(from_x, params.b)), 2, axis=-1)
@@ -78,4 +79,4 @@ def star(init: initializers.Initializer = initializers.orthogonal) -> Cell:
         h = h.astype(state.hidden.dtype)
         return STARState(h), h.astype(from_h.dtype)
 
-    return Cell(init_params, initial_state, step)
+    return Cell(init_params, initial_state, step, takes_drop=True)

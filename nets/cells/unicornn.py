@@ -7,8 +7,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
+from nets.factories import factory
 from nets.linear import add_bias, scale_features, wide
-from nets.types import Cell, factory, whole
+from nets.types import Cell
 
 
 class UnICORNNParams(NamedTuple):
@@ -82,7 +83,7 @@ def unicornn(dt: float = 0.19, alpha: float = 30.65) -> Cell:
         zeros = initializers.zero_states(2, x, params.w_i, params.w_h[:, None])
         return UnICORNNState(*wide(zeros))
 
-    def step(params, state, x, drop=whole):
+    def step(params, state, x, drop=lambda h: h):
         h, z = wide(state)
         from_x = x @ params.w_i
         dtype = jnp.result_type(from_x, params.w_h)
@@ -94,4 +95,4 @@ def unicornn(dt: float = 0.19, alpha: float = 30.65) -> Cell:
         h = (h + scale_features(wide(z), d)).astype(state.hidden.dtype)
         return UnICORNNState(hidden=h, velocity=z), h.astype(dtype)
 
-    return Cell(init, initial_state, step)
+    return Cell(init, initial_state, step, takes_drop=True)

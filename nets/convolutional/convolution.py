@@ -83,10 +83,10 @@ def conv(
 
     Example:
         >>> import jax, nets
-        >>> ones = nets.ConvParams(jnp.ones((8, 3, 5)), bias=jnp.zeros(5))
+        >>> ones = nets.convolutional.ConvParams(jnp.ones((8, 3, 5)), bias=jnp.zeros(5))
         >>> conv(ones, jnp.ones((2, 20, 3))).shape  # 8 steps, all 3 features
         (2, 13, 5)
-        >>> column = nets.ConvParams(jnp.ones((8, 1, 1, 1)), bias=None)
+        >>> column = nets.convolutional.ConvParams(jnp.ones((8, 1, 1, 1)), bias=None)
         >>> conv(column, jnp.ones((28, 28, 1)), padding="same").shape
         (28, 28, 1)
 
@@ -140,7 +140,9 @@ def separable_conv(
     Example:
         >>> import nets
         >>> depthwise, pointwise = jnp.ones((3, 3, 1, 4)), jnp.ones((4, 8))
-        >>> params = nets.SeparableConvParams(depthwise, pointwise, bias=jnp.zeros(8))
+        >>> params = nets.convolutional.SeparableConvParams(
+        ...     depthwise, pointwise, bias=jnp.zeros(8)
+        ... )
         >>> separable_conv(params, jnp.ones((2, 9, 9, 4)), padding="same").shape
         (2, 9, 9, 8)
 

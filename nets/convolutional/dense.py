@@ -38,7 +38,7 @@ def dense(
 
     Example:
         >>> import nets
-        >>> params = nets.DenseParams(w=jnp.ones((3, 2)), b=jnp.zeros(2))
+        >>> params = nets.convolutional.DenseParams(w=jnp.ones((3, 2)), b=jnp.zeros(2))
         >>> dense(params, jnp.ones((5, 3))).shape
         (5, 2)
     """

@@ -77,7 +77,7 @@ def conv_transpose(
 
     Example:
         >>> import nets
-        >>> params = nets.ConvParams(jnp.ones((2, 1, 1)), bias=None)
+        >>> params = nets.convolutional.ConvParams(jnp.ones((2, 1, 1)), bias=None)
         >>> xs = jnp.array([1.0, 2.0])[:, None]
         >>> conv_transpose(params, xs, strides=2)[:, 0].tolist()
         [1.0, 1.0, 2.0, 2.0]

@@ -12,7 +12,7 @@ from nets.flow.depth import depth_gradients, depth_log_norms
 from nets.flow.gates import GateStatistics, gates
 from nets.flow.jacobians import step_jacobians
 from nets.flow.lags import lag_matrix
-from nets.flow.layers import per_cell, zero_perturbations
+from nets.flow.layers import zero_perturbations
 from nets.flow.log_singular_values import log_singular_values
 from nets.flow.lyapunov import LyapunovSpectrum, lyapunov_spectrum
 from nets.flow.parameter_gradients import (
@@ -24,13 +24,16 @@ from nets.flow.paths import Paths, highway, split_by_path
 from nets.flow.penalties import flossing_penalty, pascanu_penalty
 from nets.flow.saliency import input_saliency, integrated_gradients
 from nets.flow.state_gradients import state_gradients
+from nets.recurrent import CellRun, by_cell, per_cell
 
 __all__ = [
     "Cancellation",
+    "CellRun",
     "DecayProfile",
     "GateStatistics",
     "LyapunovSpectrum",
     "Paths",
+    "by_cell",
     "cancellation",
     "decay_profile",
     "decay_rate",

@@ -12,15 +12,16 @@ from jaxtyping import Array, Float, PyTree, Shaped
 from nets.flow.decay import log_norms
 from nets.flow.saliency import plus, zeros_to_add
 from nets.flow.state_gradients import check_scalar_loss
-from nets.recurrent import as_layer
-from nets.types import Cell, Layer, Params
+from nets.recurrent import RecurrentLayer, as_layer
+from nets.types import Cell, ImageLayer, Params
 
 
 def depth_gradients(
-    layers: Sequence[Cell | Layer],
+    layers: Sequence[Cell | RecurrentLayer | ImageLayer],
     params: Sequence[Params],
     xs: PyTree[Shaped[Array, "..."]],
     loss: Callable[[Any], Float[Array, ""]],
+    **options: Any,
 ) -> tuple[Float[Array, ""], tuple[PyTree[Shaped[Array, "..."]], ...]]:
     """The loss, and dL/da_l for what every layer puts out, in one backward pass.
 
@@ -33,15 +34,14 @@ def depth_gradients(
 
     Args:
         layers: From the input to the output: layers of `nets.blocks`, or cells and
-            recurrent layers, in any order that fits. What `apply` returns as a pair is
-            taken for (state, outputs). Options of a layer go into it first, as
-            `layer._replace(apply=partial(layer.apply, lengths=lengths))`.
+            recurrent layers, in any order that fits.
         params: Of each of them, as `init` of `nets.stack` and of `blocks.sequential`
             returns them.
         xs: The input: [*batch, *space, channels] of nets.blocks, [time, *batch, inputs]
             of recurrent layers.
         loss: From the outputs of the last layer to one number. If it sums over the
             batch, the gradients of each example are its own loss's.
+        **options: Options of `nets.unroll` for the recurrent layers, such as `lengths`.
 
     Returns:
         The loss, and its gradients: one entry more than layers, that of xs first, each
@@ -74,13 +74,15 @@ def depth_gradients(
             f"expected parameters of {len(layers)} layers, one entry each; got those "
             f"of {len(params)}"
         )
-    parts = [as_layer(part) if isinstance(part, Cell) else part for part in layers]
     xs = jax.tree.map(jnp.asarray, xs)
 
     def outputs(perturbations):
         found = [xs if perturbations is None else plus(xs, perturbations[0])]
-        for i, (part, own) in enumerate(zip(parts, params, strict=True)):
-            ys = _outputs(part.apply(own, found[-1]))
+        for i, (layer, own) in enumerate(zip(layers, params, strict=True)):
+            if isinstance(layer, ImageLayer):
+                ys = layer.apply(own, found[-1])
+            else:
+                _, ys = as_layer(layer).apply(own, found[-1], **options)
             found.append(
                 ys if perturbations is None else plus(ys, perturbations[i + 1])
             )
@@ -90,11 +92,6 @@ def depth_gradients(
         return check_scalar_loss(loss(outputs(perturbations)[-1]))
 
     return jax.value_and_grad(value)(zeros_to_add(jax.eval_shape(outputs, None)))
-
-
-def _outputs(out):
-    """The outputs, without the state that a recurrent layer returns beside them."""
-    return out[1] if type(out) is tuple and len(out) == 2 else out
 
 
 def depth_log_norms(

@@ -63,7 +63,7 @@ def gates(
 
     Args:
         cell: Any `Cell` whose step marks its gates by `nets.tag_gate`, as our gated
-            cells do, or a recurrent `Layer` of such cells.
+            cells do, or a recurrent layer of such cells.
         params: Its parameters.
         xs: The inputs, [time, *batch, inputs].
         state: The state before the first step.

@@ -34,7 +34,7 @@ def step_jacobians(
     entries count as two coordinates each, real and imaginary; integers as none.
 
     Args:
-        cell: Any `Cell`, or a recurrent `Layer`, each of whose cells is then measured
+        cell: Any `Cell`, or a recurrent layer, each of whose cells is then measured
             with the inputs that it sees there.
         params: Its parameters.
         xs: The inputs, [time, *batch, inputs].

@@ -10,15 +10,15 @@ from jaxtyping import Array, Float
 
 from nets.compiling import compiled
 from nets.flow.decay import norms_of
-from nets.flow.layers import per_cell, zero_perturbations
+from nets.flow.layers import zero_perturbations
 from nets.flow.state_gradients import is_real
-from nets.recurrent import as_layer, unroll
+from nets.recurrent import RecurrentLayer, as_layer, by_cell
 from nets.recurrent.padding import check_padding
-from nets.types import Cell, Layer, Params, State
+from nets.types import Cell, Params, State
 
 
 def lag_matrix(
-    cell: Cell | Layer,
+    cell: Cell | RecurrentLayer,
     params: Params,
     xs: Any,
     losses: Callable[[Any], Float[Array, "time *batch"]],
@@ -33,7 +33,7 @@ def lag_matrix(
     the short lags drown the long ones. One backward pass for each t.
 
     Args:
-        cell: Any `Cell`, or a recurrent `Layer`.
+        cell: Any `Cell`, or a recurrent layer.
         params: Its parameters.
         xs: The inputs, [time, *batch, inputs].
         losses: From all outputs to the loss of each step and sequence, [time, *batch].
@@ -46,7 +46,7 @@ def lag_matrix(
         Nats, [time, lag, *batch], lags from 0 to time - 1 counted in the order in which
         the cell reads: of a cell in reverse, k stands for s_{t+k}. -inf where there is
         no such step, or no gradient. Of a layer a dict of these, one a cell, named as
-        by `per_cell`; its backward cells' lags are those of a cell in reverse.
+        by `nets.flow.by_cell`; its backward cells' lags are those of a cell in reverse.
 
     Raises:
         ValueError: `losses` has not an entry a step, or as in `nets.unroll`.
@@ -64,7 +64,7 @@ def lag_matrix(
         Bengio, Simard and Frasconi 1994, Learning long-term dependencies with gradient
         descent is difficult, IEEE Transactions on Neural Networks 5(2).
     """
-    layer = as_layer(cell) if isinstance(cell, Cell) else cell
+    layer = as_layer(cell)
     check_padding(xs, options.get("lengths"), options.get("mask"), layer.spatial_dims)
     found = _lag_matrix(layer, params, xs, losses, state, reverse=reverse, **options)
     return found[""] if isinstance(cell, Cell) else dict(found)
@@ -93,12 +93,14 @@ def _lag_matrix(layer, params, xs, losses, state, *, reverse, **options):
         return each
 
     each, pull = jax.vjp(all_losses, perturbations)
-    backward = _backward(layer, params, xs, state, reverse)
+    backward = {
+        name: one_way.reverse or reverse
+        for name, one_way in by_cell(layer, layer.cells).items()
+    }
 
     def of_step(t):
         (gradients,) = pull(jnp.zeros_like(each).at[t].set(1.0))
-        found = per_cell(layer, params, xs, gradients, state)
-        like = per_cell(layer, params, xs, states, state)
+        found, like = by_cell(layer, gradients), by_cell(layer, states)
         return {
             name: _by_lag(
                 norms_of(_with_batch(g, like[name], each.shape), each.ndim - 1),
@@ -138,20 +140,3 @@ def _by_lag(norms, t, backward):
     inside = (place >= 0) & (place < len(norms))
     norms = norms[jnp.clip(place, 0, len(norms) - 1)]
     return jnp.where(inside.reshape(-1, *(1,) * (norms.ndim - 1)), norms, -jnp.inf)
-
-
-def _backward(layer, params, xs, state, reverse) -> dict[str, bool]:
-    """Which cells of a layer read from the last step to the first."""
-
-    def run(
-        cell, params, xs, state, *, reverse=False, key=None, perturbations=None, **how
-    ):
-        _, ys = unroll(cell, params, xs, state, reverse=reverse, **how)
-        return jnp.zeros(int(reverse)), ys  # its length says it
-
-    options = {"reverse": True} if reverse else {}
-    found, _ = jax.eval_shape(
-        lambda: layer.apply(params, xs, state, run=run, **options)
-    )
-    places = per_cell(layer, params, xs, found, state)
-    return {name: length.shape == (1,) for name, length in places.items()}

@@ -51,8 +51,7 @@ def log_singular_values(
     of its size for the smallest.
 
     Args:
-        cell: Any `Cell`, or a recurrent
-            `Layer`, each of whose cells is then measured.
+        cell: Any `Cell`, or a recurrent layer, each of whose cells is then measured.
         params: Its parameters.
         xs: The inputs, [time, *batch, inputs].
         state: The state before the first step.

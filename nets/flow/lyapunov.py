@@ -59,8 +59,7 @@ def lyapunov_spectrum(
     whatever the steps. The exponents can be differentiated by the parameters.
 
     Args:
-        cell: Any `Cell`, or a recurrent
-            `Layer`, each of whose cells is then measured.
+        cell: Any `Cell`, or a recurrent layer, each of whose cells is then measured.
         params: Its parameters.
         xs: The inputs, [time, *batch, inputs]: zeros for an autonomous system.
         state: The state before the first step.

@@ -11,15 +11,13 @@ from jaxtyping import Array, Float
 from nets.compiling import compiled
 from nets.flow.decay import log_norms
 from nets.flow.state_gradients import check_scalar_loss, is_real
-from nets.recurrent import as_layer
-from nets.recurrent.beginning import first_state
-from nets.recurrent.padding import check_padding, padding_mask, select_valid
-from nets.recurrent.restoring import restored_for
-from nets.types import Cell, Layer, Params, State
+from nets.recurrent import RecurrentLayer, as_layer
+from nets.recurrent.padding import check_padding
+from nets.types import Cell, Params, State
 
 
 def parameter_gradients_by_time(
-    cell: Cell | Layer,
+    cell: Cell | RecurrentLayer,
     params: Params,
     xs: Any,
     loss: Callable[[State, Any], Float[Array, ""]],
@@ -37,15 +35,14 @@ def parameter_gradients_by_time(
     (see `nets.learned_state`) counts at the step that is read first.
 
     Args:
-        cell: Any `Cell`, or a recurrent `Layer`.
+        cell: Any `Cell`, or a recurrent layer.
         params: Its parameters.
         xs: The inputs, [time, *batch, inputs].
         loss: From the final state and all outputs to one number.
         state: The state before the first step.
         reverse: As in `nets.unroll`; of a layer each cell has its own direction.
         **options: `lengths`, `mask`, `all_states`, `remat` and `truncate`, as in
-            `nets.unroll`; padded steps have no share. With `remat` each step is
-            recomputed in the backward pass.
+            `nets.unroll`; padded steps have no share.
 
     Returns:
         The loss, and a tree like the parameters, time in front: zero for integers,
@@ -70,7 +67,7 @@ def parameter_gradients_by_time(
         Pascanu, Mikolov and Bengio 2013, On the difficulty of training recurrent neural
         networks, https://arxiv.org/abs/1211.5063 (the sum over temporal components).
     """
-    layer = as_layer(cell) if isinstance(cell, Cell) else cell
+    layer = as_layer(cell)
     options |= {"reverse": True} if reverse else {}
     for name in ("key", "perturbations", "parallel"):
         if options.get(name) is not None and options[name] is not False:
@@ -100,7 +97,7 @@ def _by_time(layer, params, xs, loss, state, **options):
         both = [p if m is None else m for p, m in zip(leaves, moving, strict=True)]
         each = jax.tree.unflatten(tree, both)
         return check_scalar_loss(
-            loss(*layer.apply(each, xs, state, run=_run, **options))
+            loss(*layer.apply(each, xs, state, untied=True, **options))
         )
 
     value, shares = jax.value_and_grad(value_of)(moving)
@@ -117,52 +114,6 @@ def _no_share(p: Any, time: int) -> Array | None:
         return None
     dtype = jnp.result_type(p) if is_real(p) else jnp.float32
     return jnp.zeros((time, *jnp.shape(p)), dtype)
-
-
-def _run(
-    cell,
-    each,
-    xs,
-    state,
-    *,
-    reverse=False,
-    lengths=None,
-    mask=None,
-    all_states=False,
-    remat=False,
-    truncate=None,
-    **nothing,
-):
-    """`nets.unroll`, with parameters for each step where they are real numbers."""
-    time = len(jax.tree.leaves(xs)[0])
-    leaves, tree = jax.tree.flatten(restored_for(cell, each))
-    moving = [p if is_real(p) else None for p in leaves]
-
-    def at_step(moving):
-        both = [p if m is None else m for p, m in zip(leaves, moving, strict=True)]
-        return jax.tree.unflatten(tree, both)
-
-    real = padding_mask(xs, lengths, mask, cell.spatial_dims)
-    xs = select_valid(real, xs, 0.0)
-    first = at_step(jax.tree.map(lambda p: p[-1 if reverse else 0], moving))
-    blank = jax.tree.map(lambda x: jnp.zeros(x.shape[1:], x.dtype), xs)
-    state = first_state(cell, first, blank, state)
-    read = jnp.arange(time)[:: -1 if reverse else 1]  # how many steps came before
-    cuts = (read % truncate == 0) & (read > 0) if truncate else None
-
-    def body(state, step):
-        moving, x, real, cut = step
-        if cut is not None:
-            state = jax.tree.map(
-                lambda s: jnp.where(cut, jax.lax.stop_gradient(s), s), state
-            )
-        new, y = cell.step(at_step(moving), state, x)
-        new, y = select_valid(real, new, state), select_valid(real, y, 0.0)
-        return new, (new, y) if all_states else y
-
-    body = jax.checkpoint(body, prevent_cse=False) if remat else body
-    end, out = jax.lax.scan(body, state, (moving, xs, real, cuts), reverse=reverse)
-    return out if all_states else (end, out)
 
 
 class Cancellation(NamedTuple):

@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 import jax
 from jaxtyping import Array, Float, PyTree, Shaped
 
+from nets.factories import factory
 from nets.flow.state_gradients import state_gradients
-from nets.recurrent import as_layer, unroll
+from nets.recurrent import RecurrentLayer, as_layer
 from nets.tracing.tags import with_tags
-from nets.types import Cell, Layer, Params, State, factory
+from nets.types import Cell, Params, State
 
 
 class Paths(NamedTuple):
@@ -55,7 +56,7 @@ def highway(cell: Cell) -> Cell:
         >>> import jax.numpy as jnp, nets
         >>> cell = nets.gru()
         >>> params = cell.init(jax.random.key(0), 3, 4)
-        >>> state = nets.GRUState(jnp.ones(4))
+        >>> state = nets.cells.GRUState(jnp.ones(4))
         >>> step = highway(cell).step
         >>> jacobian = jax.jacobian(lambda s: step(params, s, jnp.ones(3))[0])(state)
         >>> (jacobian.hidden.hidden != 0).astype(int)
@@ -68,7 +69,7 @@ def highway(cell: Cell) -> Cell:
     def step(params, state, x):
         return _held(partial(cell.step, params))(state, x)
 
-    held = cell._replace(step=step, linear=None)
+    held = cell._replace(step=step, linear=None, takes_drop=False)
     if cell.stochastic_step is None:
         return held
     draw = cell.stochastic_step
@@ -94,13 +95,8 @@ def _held(step: Callable[..., Any]) -> Callable[..., Any]:
     return held
 
 
-def _along_highway(cell, params, xs, state, **options):
-    """`nets.unroll` of the cell's highway."""
-    return unroll(highway(cell), params, xs, state, **options)
-
-
 def split_by_path(
-    cell: Cell | Layer,
+    cell: Cell | RecurrentLayer,
     params: Params,
     xs: PyTree[Shaped[Array, "..."]],
     loss: Callable[[State, Any], Float[Array, ""]],
@@ -120,7 +116,7 @@ def split_by_path(
 
     Args:
         cell: Any `Cell` whose step marks its gates and candidates, as our gated cells
-            do, or a recurrent `Layer` of such cells.
+            do, or a recurrent layer of such cells.
         params: Its parameters.
         xs: The inputs, [time, *batch, inputs].
         loss: As in `state_gradients`.
@@ -147,11 +143,10 @@ def split_by_path(
         Hochreiter and Schmidhuber 1997, Long short-term memory, Neural Computation,
         https://doi.org/10.1162/neco.1997.9.8.1735
     """
-    layer = as_layer(cell) if isinstance(cell, Cell) else cell
+    layer = as_layer(cell)
 
     value, total = state_gradients(layer, params, xs, loss, state, **options)
-    _, kept = state_gradients(
-        layer, params, xs, loss, state, run=_along_highway, **options
-    )
+    kept_layer = layer.map_cells(highway)
+    _, kept = state_gradients(kept_layer, params, xs, loss, state, **options)
     rest = jax.tree.map(lambda whole, part: whole - part, total, kept)
     return value, Paths(total, kept, rest)

@@ -10,15 +10,15 @@ from jaxtyping import Array, Float
 
 from nets.flow.layers import in_every_cell
 from nets.flow.linearised import as_state, as_vector, batch_shape, trajectory
-from nets.flow.lyapunov import Growths, growths
+from nets.flow.lyapunov import growths
 from nets.flow.state_gradients import is_real, state_gradients
-from nets.recurrent import as_layer, unroll
+from nets.recurrent import RecurrentLayer, as_layer, by_cell, per_cell
 from nets.recurrent.padding import select_valid
-from nets.types import Cell, Layer, Params, State
+from nets.types import Cell, Params, State
 
 
 def pascanu_penalty(
-    cell: Cell | Layer,
+    cell: Cell | RecurrentLayer,
     params: Params,
     xs: Any,
     loss: Callable[[State, Any], Float[Array, ""]],
@@ -36,7 +36,7 @@ def pascanu_penalty(
     count; where a gradient has overflowed or is nan, so is Omega nan.
 
     Args:
-        cell: Any `Cell`, or a recurrent `Layer`.
+        cell: Any `Cell`, or a recurrent layer.
         params: Its parameters.
         xs: The inputs, [time, *batch, inputs].
         loss: The loss of whose gradient it speaks, as in `state_gradients`.
@@ -64,16 +64,23 @@ def pascanu_penalty(
         Pascanu, Mikolov and Bengio 2013, On the difficulty of training recurrent neural
         networks, https://arxiv.org/abs/1211.5063
     """
-    layer = as_layer(cell) if isinstance(cell, Cell) else cell
+    layer = as_layer(cell)
+    if options.get("key") is not None:
+        raise ValueError("expected no key: the Jacobians are those without noise")
     fixed = _constant(params)
     _, gradients = state_gradients(layer, fixed, xs, loss, state, **options)
     gradients = jax.lax.stop_gradient(gradients)
-    # The gradients travel as perturbations do: each cell is handed those by its own
-    # states.
-    omegas, _ = layer.apply(
-        params, xs, state, perturbations=gradients, run=_run_omega, **options
-    )
-    return jnp.stack(jax.tree.leaves(omegas)).sum()
+    # Options that only set how `unroll` computes its results change nothing here.
+    names = [n for n in ("lengths", "mask", "reverse") if n in options]
+    runs = per_cell(layer, params, xs, state, **{n: options[n] for n in names})
+    return jnp.stack(
+        [
+            _omega(run, gradient)
+            for run, gradient in zip(
+                runs, by_cell(layer, gradients).values(), strict=True
+            )
+        ]
+    ).sum()
 
 
 def _constant(tree):
@@ -83,18 +90,11 @@ def _constant(tree):
     )
 
 
-def _run_omega(
-    cell, params, xs, state, *, perturbations, key=None, reverse=False, **options
-):
-    """A cell's Omega in place of its state, and its outputs.
-
-    Options that only say how `unroll` remembers what it does change nothing here.
-    """
-    padding: Any = {name: options.get(name) for name in ("lengths", "mask")}
-    if key is not None:
-        raise ValueError("expected no key: the Jacobians are those without noise")
-    fixed, xs, state = _constant((params, xs, state))
-    walk = trajectory(cell, fixed, xs, state, reverse=reverse, **padding)
+def _omega(run, gradients):
+    """Omega of one cell, given the gradients by its states."""
+    cell, params, options = run.cell, run.params, run.options
+    fixed, xs, state = _constant((params, run.xs, run.state))
+    walk = trajectory(cell, fixed, xs, state, **options)
     batch_axes = len(batch_shape(cell, fixed, walk))
 
     def gradient(delta, like):
@@ -102,10 +102,8 @@ def _run_omega(
             return jnp.zeros(delta.shape, like.dtype)  # which is no coordinate
         return jnp.conj(delta)  # by z = a + ib, JAX's gradient is dL/da - i dL/db
 
-    upstream = as_vector(
-        jax.tree.map(gradient, perturbations, walk.before), batch_axes + 1
-    )
-    upstream = upstream[::-1] if reverse else upstream
+    upstream = as_vector(jax.tree.map(gradient, gradients, walk.before), batch_axes + 1)
+    upstream = upstream[::-1] if options["reverse"] else upstream
 
     def ratio(before, x, real, g):
         def vector_step(vector):
@@ -126,13 +124,12 @@ def _run_omega(
         return select_valid(real, off, 0.0)
 
     each = jax.vmap(ratio)(walk.before, walk.xs, walk.real, upstream)
-    _, ys = unroll(cell, fixed, xs, state, reverse=reverse, **padding)
     filled = select_valid(walk.real, jnp.ones(each.shape, bool), False).any(axis=0)
-    return each.sum() / jnp.maximum(filled.sum(), 1).astype(each.dtype), ys
+    return each.sum() / jnp.maximum(filled.sum(), 1).astype(each.dtype)
 
 
 def flossing_penalty(
-    cell: Cell | Layer,
+    cell: Cell | RecurrentLayer,
     params: Params,
     xs: Any,
     state: State | None = None,
@@ -155,7 +152,7 @@ def flossing_penalty(
     any target, but a constant: it has no gradient by the parameters.
 
     Args:
-        cell: Any `Cell`, or a recurrent `Layer`.
+        cell: Any `Cell`, or a recurrent layer.
         params: Its parameters.
         xs: The inputs, [time, *batch, inputs].
         state: The state before the first step.
@@ -182,9 +179,9 @@ def flossing_penalty(
         Engelken 2023, Gradient flossing: improving gradient descent through dynamic
         control of Jacobians, https://arxiv.org/abs/2312.17306
     """
-    found = in_every_cell(growths)(cell, params, xs, state, count=count, **options)
-    found = jax.tree.leaves(found, is_leaf=lambda node: isinstance(node, Growths))
-    return jnp.stack([_off(each, target) for each in found]).mean()
+    results = in_every_cell(growths)(cell, params, xs, state, count=count, **options)
+    each = by_cell(cell, results).values()
+    return jnp.stack([_off(result, target) for result in each]).mean()
 
 
 def _off(found, target):

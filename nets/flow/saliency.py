@@ -11,13 +11,13 @@ from jaxtyping import Array, Float, PyTree, Shaped
 from nets.compiling import compiled
 from nets.flow.arguments import integer
 from nets.flow.state_gradients import check_scalar_loss, is_real
-from nets.recurrent import as_layer
+from nets.recurrent import RecurrentLayer, as_layer
 from nets.recurrent.padding import check_padding, padding_mask, select_valid
-from nets.types import Cell, Layer, Params, State
+from nets.types import Cell, Params, State
 
 
 def input_saliency(
-    layer: Cell | Layer,
+    layer: Cell | RecurrentLayer,
     params: Params,
     xs: PyTree[Shaped[Array, "..."]],
     loss: Callable[[State, Any], Float[Array, ""]],
@@ -33,7 +33,7 @@ def input_saliency(
     through all layers and directions.
 
     Args:
-        layer: Any `Cell`, or a recurrent `Layer`.
+        layer: Any `Cell`, or a recurrent layer.
         params: Its parameters.
         xs: The inputs, [time, *batch, inputs], or a tree of such.
         loss: From what `unroll` returns, the final state and all outputs, to one
@@ -66,7 +66,7 @@ def input_saliency(
         visualising image classification models and saliency maps,
         https://arxiv.org/abs/1312.6034
     """
-    layer = as_layer(layer) if isinstance(layer, Cell) else layer
+    layer = as_layer(layer)
     xs = _inputs(xs)
     check_padding(xs, options.get("lengths"), options.get("mask"), layer.spatial_dims)
     return _input_saliency(layer, params, xs, loss, state, **options)
@@ -83,7 +83,7 @@ def _input_saliency(layer, params, xs, loss, state, **options):
 
 
 def integrated_gradients(
-    layer: Cell | Layer,
+    layer: Cell | RecurrentLayer,
     params: Params,
     xs: PyTree[Shaped[Array, "..."]],
     loss: Callable[[State, Any], Float[Array, ""]],
@@ -104,7 +104,7 @@ def integrated_gradients(
     relu, whose gradient jumps, it comes closer only as 1 / `points`.
 
     Args:
-        layer: Any `Cell`, or a recurrent `Layer`.
+        layer: Any `Cell`, or a recurrent layer.
         params: Its parameters.
         xs: The inputs, [time, *batch, inputs], or a tree of such.
         loss: From what `unroll` returns, the final state and all outputs, to one

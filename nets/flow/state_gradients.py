@@ -8,13 +8,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree, Shaped
 
 from nets.flow.layers import zero_perturbations
-from nets.recurrent import as_layer
+from nets.recurrent import RecurrentLayer, as_layer
 from nets.recurrent.padding import check_padding
-from nets.types import Cell, Layer, Params, State
+from nets.types import Cell, Params, State
 
 
 def state_gradients(
-    cell: Cell | Layer,
+    cell: Cell | RecurrentLayer,
     params: Params,
     xs: PyTree[Shaped[Array, "..."]],
     loss: Callable[[State, Any], Float[Array, ""]],
@@ -40,7 +40,7 @@ def state_gradients(
     operations with a program of their own, such as a `custom_vjp`, are taken whole.)
 
     Args:
-        cell: Any `Cell`, or a recurrent `Layer`: then the gradient by each cell's
+        cell: Any `Cell`, or a recurrent layer: then the gradient by each cell's
             states counts what reaches the loss through the layers above.
         params: Its parameters.
         xs: The inputs, [time, *batch, inputs].
@@ -55,7 +55,7 @@ def state_gradients(
     Returns:
         The loss, and its gradients, a state with time in front: [time, *batch, ...].
         An entry of the state that is an integer has the gradient zero. A layer's are a
-        tree of states, as its `apply` returns them (see `per_cell`).
+        tree of states, as its `apply` returns them (see `by_cell`).
 
     Raises:
         ValueError: The loss is not one number, or as in `nets.unroll`.
@@ -75,7 +75,7 @@ def state_gradients(
         Bengio, Simard and Frasconi 1994, Learning long-term dependencies with gradient
         descent is difficult, IEEE Transactions on Neural Networks 5(2).
     """
-    layer = as_layer(cell) if isinstance(cell, Cell) else cell
+    layer = as_layer(cell)
     check_padding(xs, options.get("lengths"), options.get("mask"), layer.spatial_dims)
     # What is compiled here is `nets.unroll`, so that a loss may be written in place:
     # it is another function in each call.

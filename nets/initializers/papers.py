@@ -3,9 +3,10 @@
 import jax
 import jax.numpy as jnp
 
+from nets.factories import factory
 from nets.initializers.libraries import linen
 from nets.initializers.weights import Initializer, Weights, set_gate
-from nets.types import KeyArray, factory
+from nets.types import KeyArray
 
 
 def orthogonal(

@@ -1,6 +1,6 @@
 """Weights to and from other libraries, none of which is imported; weights in files.
 
-    params = from_torch(module.state_dict(), nets.LSTMParams)
+    params = from_torch(module.state_dict(), nets.cells.LSTMParams)
     weights = to_keras(params[0])
 
 What comes in is anything that `np.asarray` takes: NumPy's arrays, JAX's, tensors of

@@ -31,7 +31,7 @@ def from_equinox(arrays: Mapping[str, Any], kind: type) -> Params:
     Args:
         arrays: The cell's arrays by the names of its fields. Biases may be missing or
             None, as with `use_bias=False`: ours are then zero.
-        kind: `nets.LSTMParams` or `GRUParams`.
+        kind: `nets.cells.LSTMParams` or `GRUParams`.
 
     Returns:
         Parameters of `kind`.
@@ -42,7 +42,7 @@ def from_equinox(arrays: Mapping[str, Any], kind: type) -> Params:
     Example:
         >>> import nets
         >>> arrays = {"weight_ih": jnp.ones((32, 3)), "weight_hh": jnp.ones((32, 8))}
-        >>> from_equinox(arrays, nets.LSTMParams).b.shape
+        >>> from_equinox(arrays, nets.cells.LSTMParams).b.shape
         (32,)
     """
     check_kind(kind, SHAPES, "Equinox")
@@ -63,7 +63,7 @@ def to_equinox(params: Params) -> dict[str, jax.Array]:
     """The arrays of eqx.nn.LSTMCell or eqx.nn.GRUCell, by the names of their fields.
 
     Args:
-        params: `nets.LSTMParams`, or `GRUParams` of `nets.gru(reset_after=True)`.
+        params: `nets.cells.LSTMParams`, or `GRUParams` of `nets.gru(reset_after=True)`.
 
     Returns:
         Arrays by name, for `eqx.tree_at`.

@@ -108,7 +108,7 @@ def load_safetensors(path: str | bytes | os.PathLike, like: Any = None) -> Any:
         >>> params = nets.lstm().init(jax.random.key(0), 3, 8)
         >>> path = pathlib.Path(tempfile.mkdtemp()) / "torch.safetensors"
         >>> save_safetensors(path, to_torch(params))
-        >>> (back,) = from_torch(load_safetensors(path), nets.LSTMParams)
+        >>> (back,) = from_torch(load_safetensors(path), nets.cells.LSTMParams)
         >>> bool((back.w_i == params.w_i).all())
         True
     """

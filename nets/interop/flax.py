@@ -30,7 +30,7 @@ def from_linen(tree: Mapping[str, Any], kind: type) -> Params:
     Args:
         tree: The cell's own parameters, {"ii": {"kernel": ...}, ...}; of a Linen RNN,
             `variables["params"]["cell"]`.
-        kind: `nets.ElmanParams`, `LSTMParams`, `GRUParams` or `MGUParams`.
+        kind: `nets.cells.ElmanParams`, `LSTMParams`, `GRUParams` or `MGUParams`.
 
     Returns:
         Parameters of `kind`.
@@ -42,7 +42,7 @@ def from_linen(tree: Mapping[str, Any], kind: type) -> Params:
         >>> import nets
         >>> inner = {"kernel": jnp.ones((8, 8))}
         >>> outer = {"kernel": jnp.ones((3, 8)), "bias": jnp.ones(8)}
-        >>> from_linen({"i": outer, "h": inner}, nets.ElmanParams).b.shape
+        >>> from_linen({"i": outer, "h": inner}, nets.cells.ElmanParams).b.shape
         (8,)
     """
     check_kind(kind, LINEN_KINDS, "Flax's Linen")
@@ -53,7 +53,7 @@ def to_linen(params: Params) -> dict[str, dict[str, jax.Array]]:
     """The parameters of one of Linen's cells.
 
     Args:
-        params: `nets.ElmanParams`, `LSTMParams`, `GRUParams` or `MGUParams`.
+        params: `nets.cells.ElmanParams`, `LSTMParams`, `GRUParams` or `MGUParams`.
 
     Returns:
         The cell's own tree, the one that `from_linen` takes. LSTMCell and
@@ -98,7 +98,7 @@ def from_nnx(tree: Mapping[str, Any], kind: type) -> Params:
 
     Args:
         tree: Dicts of arrays, `nnx.to_pure_dict(nnx.state(cell, nnx.Param))`.
-        kind: `nets.ElmanParams`, `LSTMParams` or `GRUParams`.
+        kind: `nets.cells.ElmanParams`, `LSTMParams` or `GRUParams`.
 
     Returns:
         Parameters of `kind`.
@@ -111,7 +111,7 @@ def from_nnx(tree: Mapping[str, Any], kind: type) -> Params:
         >>> inner = {"kernel": jnp.ones((8, 32)), "bias": jnp.ones(32)}
         >>> outer = {"kernel": jnp.ones((3, 32))}
         >>> tree = {"dense_i": outer, "dense_h": inner}
-        >>> from_nnx(tree, nets.LSTMParams).w_h.shape
+        >>> from_nnx(tree, nets.cells.LSTMParams).w_h.shape
         (8, 32)
     """
     check_kind(kind, NNX_KINDS, "Flax's NNX")
@@ -134,8 +134,8 @@ def to_nnx(params: Params) -> dict[str, dict[str, jax.Array]]:
     """The parameters of NNX's SimpleCell, OptimizedLSTMCell or GRUCell.
 
     Args:
-        params: `nets.ElmanParams`, `LSTMParams`, or `GRUParams` whose b_hn is zero,
-            which is looked at, so that a GRU's cannot be called under `jax.jit`.
+        params: `nets.cells.ElmanParams`, `LSTMParams`, or `GRUParams` whose b_hn is
+            zero, which is looked at, so that a GRU's cannot be called under `jax.jit`.
 
     Returns:
         Dicts of arrays, which `nnx.replace_by_pure_dict` puts into a cell's state.

@@ -34,7 +34,7 @@ def from_haiku(
 
     Args:
         tree: Haiku's parameters, of which only those of `module` are looked at.
-        kind: `nets.ElmanParams`, `LSTMParams` or `GRUParams`.
+        kind: `nets.cells.ElmanParams`, `LSTMParams` or `GRUParams`.
         module: The core's name in them, such as "encoder/~/lstm"; by default the one
             that Haiku gives, "vanilla_rnn", "lstm" or "gru".
 
@@ -47,7 +47,7 @@ def from_haiku(
     Example:
         >>> import nets
         >>> tree = {"lstm/linear": {"w": jnp.ones((11, 32)), "b": jnp.zeros(32)}}
-        >>> params = from_haiku(tree, nets.LSTMParams)
+        >>> params = from_haiku(tree, nets.cells.LSTMParams)
         >>> params.w_i.shape, params.b[jnp.array([0, 8])].tolist()
         ((3, 32), [0.0, 1.0])
     """
@@ -87,7 +87,7 @@ def to_haiku(
     bit.
 
     Args:
-        params: `nets.ElmanParams`, for ReLU, `LSTMParams`, or `GRUParams` of
+        params: `nets.cells.ElmanParams`, for ReLU, `LSTMParams`, or `GRUParams` of
             `nets.gru(reset_after=False)`.
         module: The core's name, by default the one that Haiku gives.
 

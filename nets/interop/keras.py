@@ -32,8 +32,8 @@ def from_keras(weights: Sequence[Any], kind: type) -> Params:
     Args:
         weights: `layer.get_weights()`: kernel, recurrent kernel and, if there is one,
             bias; of a Bidirectional layer the forward ones, then the backward ones.
-        kind: `nets.ElmanParams` of a SimpleRNN, `LSTMParams` of an LSTM, `GRUParams`
-            of a GRU, `ConvLSTMParams` of a ConvLSTM1D, 2D or 3D.
+        kind: `nets.cells.ElmanParams` of a SimpleRNN, `LSTMParams` of an LSTM,
+            `GRUParams` of a GRU, `ConvLSTMParams` of a ConvLSTM1D, 2D or 3D.
 
     Returns:
         Parameters of `kind`, or `BidirectionalParams` of two.
@@ -46,7 +46,7 @@ def from_keras(weights: Sequence[Any], kind: type) -> Params:
     Example:
         >>> import nets
         >>> weights = [np.ones((3, 32)), np.ones((8, 32)), np.ones(32)]
-        >>> params = from_keras(weights, nets.LSTMParams)
+        >>> params = from_keras(weights, nets.cells.LSTMParams)
         >>> params.w_h.shape
         (8, 32)
     """
@@ -69,8 +69,8 @@ def from_keras(weights: Sequence[Any], kind: type) -> Params:
             "Bidirectional one, whose cells read the same inputs; got cells of "
             f"{inputs[0]} and {inputs[1]} inputs, the first of {units} units, which "
             "may be one on top of the other: give the arrays of each cell by "
-            "themselves, and join them as nets.BidirectionalParams(forward, backward) "
-            "or, for nets.stack, as a tuple"
+            "themselves, and join them as nets.recurrent.BidirectionalParams("
+            "forward, backward) or, for nets.stack, as a tuple"
         )
     return BidirectionalParams(forward, backward)
 

@@ -32,7 +32,7 @@ def from_torch(
 
     Args:
         state_dict: `module.state_dict()`, or any arrays by the same names.
-        kind: `nets.ElmanParams` of an RNN, `LSTMParams` of an LSTM,
+        kind: `nets.cells.ElmanParams` of an RNN, `LSTMParams` of an LSTM,
             `ProjectedLSTMParams` of one with `proj_size`, `GRUParams` of a GRU.
         prefix: What stands before the names, such as "encoder.rnn.". Others are not
             looked at.
@@ -50,7 +50,7 @@ def from_torch(
         >>> names = "weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"
         >>> arrays = np.ones((32, 3)), np.ones((32, 8)), np.ones(32), np.ones(32)
         >>> state_dict = dict(zip(names, arrays))
-        >>> (params,) = from_torch(state_dict, nets.LSTMParams)
+        >>> (params,) = from_torch(state_dict, nets.cells.LSTMParams)
         >>> state, ys = nets.unroll(nets.lstm(), params, jnp.ones((10, 5, 3)))
         >>> ys.shape
         (10, 5, 8)

@@ -13,7 +13,7 @@ from nets.convolutional.geometry import by
 from nets.convolutional.geometry import window as checked
 from nets.initializers import kernels
 from nets.linen import Block
-from nets.types import Layer
+from nets.types import ImageLayer
 
 UPSAMPLING = ("nearest", "linear", "transposed", "unpool")
 Switches = tuple[Int[Array, "..."], ...]
@@ -90,13 +90,13 @@ class Autoencoder(nn.Module):
         return (2,) * len(self.kernel_size)
 
     @property
-    def layers(self) -> list[Layer]:
+    def layers(self) -> list[ImageLayer]:
         """From the image to z and on to the image, for `nets.blocks.summary`."""
         return [*self._encoder_layers, *self._decoder_layers]
 
     @property
-    def _encoder_layers(self) -> list[Layer]:
-        layers: list[Layer] = []
+    def _encoder_layers(self) -> list[ImageLayer]:
+        layers: list[ImageLayer] = []
         for count in self.filters:
             conv = blocks.conv(count, self.kernel_size, **self._options)
             layers += [conv, blocks.max_pool(self.window)]
@@ -104,7 +104,7 @@ class Autoencoder(nn.Module):
         return [*layers, blocks.flatten(len(self.window)), z]
 
     @property
-    def _decoder_layers(self) -> list[Layer]:
+    def _decoder_layers(self) -> list[ImageLayer]:
         smallest = [n // 2 ** len(self.filters) for n in self.shape[:-1]]
         maps = (*smallest, self.filters[-1])
         dense = blocks.dense(
@@ -123,7 +123,7 @@ class Autoencoder(nn.Module):
             "init": self.kernel_init,
         }
 
-    def _doubling(self, count: int, **changed: Any) -> list[Layer]:
+    def _doubling(self, count: int, **changed: Any) -> list[ImageLayer]:
         """The layers that double every spatial size, and put out so many maps."""
         options = {**self._options, **changed}
         if self.upsample == "transposed":

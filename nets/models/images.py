@@ -12,7 +12,7 @@ from nets.convolutional.geometry import Sizes
 from nets.convolutional.padding import Padding
 from nets.initializers import kernels
 from nets.linen import Sequential
-from nets.types import Layer
+from nets.types import ImageLayer
 
 POOLS = {"max": blocks.max_pool, "mean": blocks.mean_pool, "lp": blocks.lp_pool}
 
@@ -72,7 +72,7 @@ def cnn(
             f"expected a pool of {', '.join(POOLS)}, or None; got {pool!r}"
         )
     axes = len(kernel_size)
-    layers: list[Layer] = []
+    layers: list[ImageLayer] = []
     for count in filters:
         layers.append(
             blocks.conv(
@@ -226,5 +226,5 @@ def feed_forward(
     return Sequential((*layers, head))
 
 
-def _dense_layers(features, activation, init) -> list[Layer]:
+def _dense_layers(features, activation, init) -> list[ImageLayer]:
     return [blocks.dense(count, activation=activation, init=init) for count in features]

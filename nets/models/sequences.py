@@ -7,7 +7,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Shaped
 
 from nets.linen import Bidirectional, Recurrent
-from nets.recurrent import apart
 from nets.types import Cell, State
 
 
@@ -45,7 +44,7 @@ class SequenceClassifier(nn.Module):
     def setup(self):
         _expect_vectors(self.cell)
         if self.bidirectional:
-            self.recurrent = Bidirectional(self.cell, self.features, merge=apart)
+            self.recurrent = Bidirectional(self.cell, self.features, merge=None)
         else:
             self.recurrent = Recurrent(self.cell, self.features)
         self.dense = nn.Dense(self.classes)

@@ -152,7 +152,7 @@ def memory_capacity(
     the sum over k is the short-term memory capacity, at most the length of the state.
 
     Args:
-        cell: Any `Cell`, or a recurrent `Layer`: then a curve for each of its cells,
+        cell: Any `Cell`, or a recurrent layer: then a curve for each of its cells,
             where its state would stand, of how that cell remembers the inputs that it
             sees there itself: those of an upper cell are the outputs of the one below.
         params: Its parameters.

@@ -2,43 +2,42 @@
 
 from nets.recurrent.detaching import h_detach
 from nets.recurrent.directions import (
+    Bidirectional,
     BidirectionalParams,
     BidirectionalState,
-    add,
-    apart,
-    as_layer,
-    average,
+    Unidirectional,
     bidirectional,
-    concatenate,
-    multiply,
 )
 from nets.recurrent.layout import batch_first, time_first
 from nets.recurrent.learning_state import LearnedStateParams, learned_state
+from nets.recurrent.per_cell import CellRun, by_cell, per_cell
 from nets.recurrent.regularisers import (
     drop_connect,
     input_dropout,
     recurrent_dropout,
     zoneout,
 )
-from nets.recurrent.stacking import stack
+from nets.recurrent.stacking import RecurrentLayer, Stack, as_layer, stack
 from nets.recurrent.unrolling import unroll
 
 __all__ = [
+    "Bidirectional",
     "BidirectionalParams",
     "BidirectionalState",
+    "CellRun",
     "LearnedStateParams",
-    "add",
-    "apart",
+    "RecurrentLayer",
+    "Stack",
+    "Unidirectional",
     "as_layer",
-    "average",
     "batch_first",
     "bidirectional",
-    "concatenate",
+    "by_cell",
     "drop_connect",
     "h_detach",
     "input_dropout",
     "learned_state",
-    "multiply",
+    "per_cell",
     "recurrent_dropout",
     "stack",
     "time_first",

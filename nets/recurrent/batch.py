@@ -87,7 +87,7 @@ def with_larger_batch(
         >>> import nets
         >>> cell = nets.gru()
         >>> params = cell.init(jax.random.key(0), 3, 8)
-        >>> x, state = jnp.ones((5, 3)), nets.GRUState(jnp.ones((5, 8)))
+        >>> x, state = jnp.ones((5, 3)), nets.cells.GRUState(jnp.ones((5, 8)))
         >>> with_larger_batch(cell, params, x, state)[1].hidden.shape
         (49, 8)
     """
@@ -102,6 +102,26 @@ def with_larger_batch(
             if any(entries) and after is not None and _shapes(after) == grown:
                 return larger, grown
     return None
+
+
+def any_image(inputs: int, space: int) -> tuple[int, ...]:
+    """Shape of an input without a batch, large enough for the kernel of any cell.
+
+    The parameters of a cell and the number of its features do not depend on the size
+    of the image, but a kernel that is larger than the image is refused.
+
+    Args:
+        inputs: Number of features of the input.
+        space: Number of spatial axes.
+
+    Returns:
+        [*space, inputs], about 30 thousand positions in all.
+
+    Example:
+        >>> any_image(3, space=0), any_image(3, space=2)
+        ((3,), (128, 128, 3))
+    """
+    return (*(2 ** (15 // axes) for axes in [space] * space), inputs)
 
 
 def _is_batch(cell, params, x, state, axis, known):

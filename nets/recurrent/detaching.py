@@ -3,9 +3,10 @@
 import jax
 import jax.numpy as jnp
 
+from nets.factories import factory
 from nets.recurrent.reading import check_takes_drop, step_with
 from nets.recurrent.regularisers import check_rate
-from nets.types import Cell, factory
+from nets.types import Cell
 
 
 @factory

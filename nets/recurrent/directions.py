@@ -1,197 +1,193 @@
-"""One- and two-directional layers, and the ways to merge two directions."""
+"""One-directional and bidirectional layers."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
 from nets.recurrent.restoring import restored
 from nets.recurrent.unrolling import unroll
-from nets.types import Cell, Layer, Params, State, factory
+from nets.types import Cell, KeyArray, Params, State
+
+Merge = str | Callable[[Any, Any], Any] | None
+MERGES: dict[Any, Callable[[Any, Any], Any]] = {
+    "concat": lambda forward, backward: jnp.concatenate([forward, backward], axis=-1),
+    "sum": lambda forward, backward: forward + backward,
+    "mean": lambda forward, backward: (forward + backward) / 2,
+    "mul": lambda forward, backward: forward * backward,
+    None: lambda forward, backward: (forward, backward),
+}
 
 
 class BidirectionalParams(NamedTuple):
-    """The parameters of both directions."""
+    """Parameters of both directions."""
 
     forward: Params
     backward: Params
 
 
 class BidirectionalState(NamedTuple):
-    """The states of both directions; backward's last is the one after reading x_0."""
+    """States of both directions; the last backward state is the one after x_0."""
 
     forward: State
     backward: State
 
 
-def concatenate(
-    forward: Float[Array, "*batch forward_features"],
-    backward: Float[Array, "*batch backward_features"],
-) -> Float[Array, "*batch features"]:
-    """[forward, backward] along the features, the usual merge.
+class Unidirectional(NamedTuple):
+    """A layer of one cell, as `nets.as_layer` makes it.
 
-    Args:
-        forward: Outputs of the forward direction, [time, *batch, features].
-        backward: Outputs of the backward one, put back in order.
-
-    Returns:
-        Both, the forward ones first.
-
-    Example:
-        >>> concatenate(jnp.ones((5, 2)), jnp.zeros((5, 3))).shape
-        (5, 5)
+    Attributes:
+        cell: Cell of the layer.
+        reverse: Read from the last step to the first.
     """
-    return jnp.concatenate([forward, backward], axis=-1)
+
+    cell: Cell
+    reverse: bool = False
+
+    @property
+    def spatial_dims(self) -> int:
+        """Number of spatial axes of the inputs."""
+        return self.cell.spatial_dims
+
+    @property
+    def cells(self) -> "Unidirectional":
+        """The layer: its state is that of its cell."""
+        return self
+
+    def init(self, key: KeyArray, inputs: int, features: int) -> Params:
+        """Draw the parameters of the cell."""
+        return self.cell.init(key, inputs, features)
+
+    def apply(
+        self, params: Params, xs: Any, state: State | None = None, **options: Any
+    ) -> tuple[State, Any]:
+        """Run the cell by `nets.unroll`, whose options it takes."""
+        options = {"reverse": self.reverse, **options}
+        return unroll(self.cell, params, xs, state, **options)
+
+    def map_cells(self, function: Callable[[Cell], Cell]) -> "Unidirectional":
+        """Replace the cell by `function(cell)`."""
+        return self._replace(cell=function(self.cell))
 
 
-def add(
-    forward: Float[Array, "*batch features"], backward: Float[Array, "*batch features"]
-) -> Float[Array, "*batch features"]:
-    """The sum of both directions, unit by unit.
+class Bidirectional(NamedTuple):
+    """A layer of two cells that read in opposite directions: see `nets.bidirectional`.
 
-    Args:
-        forward: Outputs of the forward direction, [time, *batch, features].
-        backward: Outputs of the backward one, put back in order.
-
-    Returns:
-        forward + backward.
-
-    Example:
-        >>> add(jnp.ones(2), jnp.ones(2)).tolist()
-        [2.0, 2.0]
+    Attributes:
+        forward: Cell that reads x_0 first.
+        backward: Cell that reads x_0 last.
+        merge: Merge of their outputs, as in `nets.bidirectional`.
     """
-    return forward + backward
 
+    forward: Cell
+    backward: Cell
+    merge: Merge = "concat"
 
-def average(
-    forward: Float[Array, "*batch features"], backward: Float[Array, "*batch features"]
-) -> Float[Array, "*batch features"]:
-    """The mean of both directions, unit by unit.
+    @property
+    def spatial_dims(self) -> int:
+        """Number of spatial axes of the inputs."""
+        return max(self.forward.spatial_dims, self.backward.spatial_dims)
 
-    Args:
-        forward: Outputs of the forward direction, [time, *batch, features].
-        backward: Outputs of the backward one, put back in order.
+    @property
+    def cells(self) -> BidirectionalState:
+        """One-directional layers of both cells, in the structure of the states."""
+        return BidirectionalState(
+            Unidirectional(self.forward), Unidirectional(self.backward, reverse=True)
+        )
 
-    Returns:
-        (forward + backward) / 2.
+    def init(self, key: KeyArray, inputs: int, features: int) -> BidirectionalParams:
+        """Draw the parameters: `features` units in each direction."""
+        keys = BidirectionalParams(*jax.random.split(key))
+        return BidirectionalParams(
+            self.forward.init(keys.forward, inputs, features),
+            self.backward.init(keys.backward, inputs, features),
+        )
 
-    Example:
-        >>> average(jnp.ones(2), jnp.zeros(2)).tolist()
-        [0.5, 0.5]
-    """
-    return (forward + backward) / 2
+    def apply(
+        self,
+        params: Params,
+        xs: Any,
+        state: State | None = None,
+        *,
+        key: KeyArray | None = None,
+        perturbations: State | None = None,
+        **options: Any,
+    ) -> tuple[BidirectionalState, Any]:
+        """Run both cells by `nets.unroll`, and merge their outputs."""
+        refuse_reverse(options)
+        params = self.split_params(params)
+        none = (None, None)
+        (s_f, y_f), (s_b, y_b) = (
+            layer.apply(own, xs, first, key=key_of_cell, perturbations=delta, **options)
+            for layer, own, first, key_of_cell, delta in zip(
+                self.cells,
+                params,
+                none if state is None else state,
+                none if key is None else jax.random.split(key),
+                none if perturbations is None else perturbations,
+                strict=True,
+            )
+        )
+        merge = self.merge if callable(self.merge) else MERGES[self.merge]
+        return BidirectionalState(s_f, s_b), merge(y_f, y_b)
 
+    def split_params(self, params: Params) -> BidirectionalParams:
+        """Parameters of both directions, from a dict of a checkpoint too."""
+        return restored(params, BidirectionalParams("forward", "backward"))
 
-def multiply(
-    forward: Float[Array, "*batch features"], backward: Float[Array, "*batch features"]
-) -> Float[Array, "*batch features"]:
-    """The product of both directions, unit by unit.
-
-    Args:
-        forward: Outputs of the forward direction, [time, *batch, features].
-        backward: Outputs of the backward one, put back in order.
-
-    Returns:
-        forward * backward.
-
-    Example:
-        >>> multiply(jnp.full(2, 3.0), jnp.full(2, 2.0)).tolist()
-        [6.0, 6.0]
-    """
-    return forward * backward
-
-
-def apart(forward: Any, backward: Any) -> tuple[Any, Any]:
-    """(forward, backward), both directions as they are.
-
-    Args:
-        forward: Outputs of the forward direction, [time, *batch, features].
-        backward: Outputs of the backward one, put back in order.
-
-    Returns:
-        The pair.
-
-    Example:
-        >>> apart(1, 2)
-        (1, 2)
-    """
-    return forward, backward
+    def map_cells(self, function: Callable[[Cell], Cell]) -> "Bidirectional":
+        """Replace both cells by `function(cell)`."""
+        return self._replace(
+            forward=function(self.forward), backward=function(self.backward)
+        )
 
 
 def refuse_reverse(options: dict[str, Any]) -> None:
-    """Refuse to reverse a layer as a whole, whose cells have directions of their own.
+    """Check that a layer of several cells is not reversed as a whole.
 
     Args:
-        options: Those that a layer is applied with.
+        options: Options that the layer is applied with.
 
     Raises:
-        ValueError: `reverse` is among them.
+        ValueError: `reverse` is one of them.
 
     Example:
         >>> refuse_reverse({"lengths": None})
     """
     if "reverse" in options:
         raise ValueError(
-            "expected no `reverse` for a layer of several cells; make those read from "
-            "the end that shall: as_layer(cell, reverse=True)"
+            "expected no `reverse` for a layer of several cells; reverse single cells "
+            "instead: as_layer(cell, reverse=True)"
         )
 
 
-@factory
-def as_layer(cell: Cell, reverse: bool = False) -> Layer:
-    """A cell as a one-directional layer.
-
-    Args:
-        cell: Any `Cell`.
-        reverse: Read from the last step to the first.
-
-    Returns:
-        A `Layer`: `init` is the cell's, and `apply(params, xs, state=None, **options)`
-        is `nets.unroll`, or what is given as `run`.
-
-    Example:
-        >>> import nets
-        >>> layer = nets.as_layer(nets.lstm(), reverse=True)
-        >>> params = layer.init(jax.random.key(0), 3, 8)
-        >>> state, ys = layer.apply(params, jnp.ones((10, 5, 3)))
-        >>> ys.shape
-        (10, 5, 8)
-    """
-
-    def apply(params, xs, state=None, *, run=unroll, **options):
-        return run(cell, params, xs, state, **{"reverse": reverse, **options})
-
-    return Layer(cell.init, apply, cell.spatial_dims)
-
-
-@factory
 def bidirectional(
-    forward: Cell,
-    backward: Cell | None = None,
-    *,
-    merge: Callable[[Any, Any], Any] = concatenate,
-) -> Layer:
-    """One cell reads from left to right, another from right to left.
+    forward: Cell, backward: Cell | None = None, *, merge: Merge = "concat"
+) -> Bidirectional:
+    """One cell reads from left to right, a second cell from right to left.
 
         y_t = merge(forward y_t, backward y_t)
 
-    The backward outputs are put back in order, so that both have read x_t when they
-    meet at t. With `lengths`, the backward cell begins at each sequence's own end.
+    The backward outputs are put back in order, so that both cells have read x_t at t.
+    With `lengths`, the backward cell starts at the end of each sequence.
 
     Args:
-        forward: The cell that reads x_0 first.
-        backward: The cell that reads x_0 last; by default the same cell, with
-            parameters of its own.
-        merge: Joins the two outputs: `concatenate`, `add`, `average`, `multiply`,
-            `apart`, or one of your own.
+        forward: Cell that reads x_0 first.
+        backward: Cell that reads x_0 last. By default the same cell, with separate
+            parameters.
+        merge: Merge of the outputs of both directions, [time, *batch, features]:
+            "concat" along the features (forward first), "sum", "mean", "mul", None for
+            the pair (forward, backward), or a function of both.
 
     Returns:
-        A `Layer`. `init(key, inputs, features)` gives `BidirectionalParams`, each
-        direction having `features` units; `apply(params, xs, state=None, **options)`,
-        with the options of `nets.unroll` but `reverse`, gives a `BidirectionalState`
-        and the merged outputs. An option `run` takes the place of `nets.unroll`.
+        A `RecurrentLayer`. `init(key, inputs, features)` returns `BidirectionalParams`,
+        with `features` units in each direction. `apply(params, xs, state=None,
+        **options)` returns a `BidirectionalState` and the merged outputs; it takes the
+        options of `nets.unroll`, except `reverse`.
+
+    Raises:
+        ValueError: `merge` is unknown.
 
     Example:
         >>> import nets
@@ -205,36 +201,7 @@ def bidirectional(
         Schuster and Paliwal 1997, Bidirectional recurrent neural networks, IEEE
         Transactions on Signal Processing 45(11).
     """
-    cells = BidirectionalParams(forward, forward if backward is None else backward)
-
-    def init(key, inputs, features):
-        keys = BidirectionalParams(*jax.random.split(key))
-        return BidirectionalParams(
-            cells.forward.init(keys.forward, inputs, features),
-            cells.backward.init(keys.backward, inputs, features),
-        )
-
-    def apply(
-        params, xs, state=None, *, key=None, perturbations=None, run=unroll, **options
-    ):
-        refuse_reverse(options)
-        params = restored(params, BidirectionalParams("forward", "backward"))
-        firsts = (None, None) if state is None else state
-        keys = (None, None) if key is None else jax.random.split(key)
-        moves = (None, None) if perturbations is None else perturbations
-        (s_f, y_f), (s_b, y_b) = (
-            run(
-                cells[i],
-                params[i],
-                xs,
-                firsts[i],
-                key=keys[i],
-                perturbations=moves[i],
-                reverse=i == 1,
-                **options,
-            )
-            for i in (0, 1)
-        )
-        return BidirectionalState(s_f, s_b), merge(y_f, y_b)
-
-    return Layer(init, apply, max(cell.spatial_dims for cell in cells))
+    if not callable(merge) and merge not in MERGES:
+        names = ", ".join(map(repr, MERGES))
+        raise ValueError(f"expected merge to be {names} or a function; got {merge!r}")
+    return Bidirectional(forward, forward if backward is None else backward, merge)

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from nets.tracing.jaxpr import inside, is_variable
+from nets.tracing.jaxpr import inner_jaxpr, is_variable
 from nets.tracing.perturb import perturbed
 from nets.types import State
 
@@ -85,7 +85,7 @@ def _names(program, inputs):
 
     for equation in program.eqns:
         # A custom derivative does not change which output is which variable.
-        inner = inside(equation) or equation.params.get("call_jaxpr")
+        inner = inner_jaxpr(equation) or equation.params.get("call_jaxpr")
         if inner is not None:
             outer = [name_of(atom) for atom in equation.invars]
             # The inner variables are told apart by the equation they are in: one

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, PyTree, Shaped
 
-from nets.types import Layer, Params, State
+from nets.recurrent.stacking import RecurrentLayer
+from nets.types import Params, State
 
 
 def time_first(
@@ -55,7 +56,7 @@ def batch_first(
 
 
 def apply_batch_first(
-    layer: Layer,
+    layer: RecurrentLayer,
     params: Params,
     xs: Shaped[Array | np.ndarray, "*batch time inputs"],
     state: State | None = None,
@@ -66,7 +67,7 @@ def apply_batch_first(
     """Run a recurrent layer on arrays that have the batch first, as Flax's users do.
 
     Args:
-        layer: A recurrent `Layer`.
+        layer: A `RecurrentLayer`.
         params: Its parameters.
         xs: The inputs, [*batch, time, *space, inputs], with the layer's axes of space.
         state: The first state.
@@ -111,23 +112,3 @@ def apply_batch_first(
     if options.get("all_states"):
         state = batch_first(state, batch_axes)
     return state, batch_first(ys, batch_axes)
-
-
-def any_image(inputs: int, space: int) -> tuple[int, ...]:
-    """The shape of an input without batch, as large as any kernel may ask.
-
-    A cell's parameters and the features of what it puts out are the same for images of
-    every size, but those that a kernel does not fit in it refuses.
-
-    Args:
-        inputs: Features of the input.
-        space: How many spatial axes there are.
-
-    Returns:
-        [*space, inputs], of some 30 thousand places in all.
-
-    Example:
-        >>> any_image(3, space=0), any_image(3, space=2)
-        ((3,), (128, 128, 3))
-    """
-    return (*(2 ** (15 // axes) for axes in [space] * space), inputs)

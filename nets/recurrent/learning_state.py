@@ -5,8 +5,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from nets.recurrent.layout import any_image
-from nets.types import Cell, Linear, Params, State, factory
+from nets.factories import factory
+from nets.recurrent.batch import any_image
+from nets.types import Cell, LinearRecurrence, Params, State
 
 
 class LearnedStateParams(NamedTuple):
@@ -35,7 +36,7 @@ def learned_state(cell: Cell) -> Cell:
         >>> import nets
         >>> cell = nets.learned_state(nets.gru())
         >>> params = cell.init(jax.random.key(0), 3, 8)
-        >>> first = nets.GRUState(jnp.ones(8))
+        >>> first = nets.cells.GRUState(jnp.ones(8))
         >>> params = params._replace(state=first)
         >>> cell.initial_state(params, jnp.ones((5, 3))).hidden.shape
         (5, 8)
@@ -66,7 +67,7 @@ def learned_state(cell: Cell) -> Cell:
     linear, stochastic_step = None, None
     if cell.linear is not None:
         coefficients, read = cell.linear
-        linear = Linear(
+        linear = LinearRecurrence(
             lambda params, state, xs: coefficients(params.cell, state, xs),
             lambda params, state, x: read(params.cell, state, x),
         )

@@ -1,32 +1,32 @@
-"""A step whose recurrent weights read something else than h."""
+"""A step whose recurrent weights read a function of h."""
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
 import jax
 from jaxtyping import Array
 
-from nets.types import Cell, whole
+from nets.types import Cell
 
 
 def check_takes_drop(cell: Cell) -> None:
-    """Refuse a cell that does not say what its recurrent weights read.
+    """Check that a cell lets `drop` change what its recurrent weights read.
 
     Args:
         cell: A `Cell`.
 
     Raises:
-        ValueError: Its step has no argument `drop`, or it is random already.
+        ValueError: The cell does not take `drop`, or it is stochastic already.
 
     Example:
         >>> import nets
         >>> check_takes_drop(nets.lstm())
     """
-    if "drop" not in inspect.signature(cell.step).parameters or cell.stochastic_step:
+    if not cell.takes_drop or cell.stochastic_step:
         raise ValueError(
             "expected a cell whose step(params, state, x, drop) calls drop on the h "
-            "that its recurrent weights read, with no other noise inside; got another"
+            "that its recurrent weights read (takes_drop=True), with no other noise "
+            "inside; got a cell without it"
         )
 
 
@@ -36,18 +36,19 @@ def step_with(
     """A step of a cell whose recurrent weights read drop(h).
 
     Args:
-        cell: A `Cell` that takes `drop`. Its step may be under `jax.jit`, which cannot
-            be given a function, and is left out.
-        params: Its parameters.
-        state: Its state.
-        x: The input.
+        cell: A `Cell` with `takes_drop`. If its step is under `jax.jit`, which takes no
+            functions as arguments, the jit is removed.
+        params: Parameters of the cell.
+        state: State before the step.
+        x: Input of the step.
         drop: A function of h.
 
     Returns:
         The new state and the output.
 
     Raises:
-        ValueError: Another transformation, as `jax.checkpoint`, is around the step.
+        ValueError: The step does not accept `drop`: it was replaced, or it is under a
+            transformation such as `jax.checkpoint`.
 
     Example:
         >>> import jax.numpy as jnp, nets
@@ -58,16 +59,16 @@ def step_with(
         >>> y.shape
         (8,)
     """
-    step = cell.step
-    while isinstance(step, type(jax.jit(whole))):
+    step: Any = cell.step
+    while isinstance(step, jax.stages.Wrapped):
         step = step.__wrapped__  # pyright: ignore[reportAttributeAccessIssue]
     try:
         return step(params, state, x, drop=drop)
     except TypeError as error:
-        if "'function'" not in str(error):
+        if "'function'" not in str(error) and "'drop'" not in str(error):
             raise
         raise ValueError(
-            "expected a step to which a function can be given as `drop`; got one under "
-            "jax.checkpoint or alike: leave it out, and use nets.unroll(..., "
+            "expected a step to which a function can be given as `drop`; got a step "
+            "that was replaced, or is under jax.checkpoint: use nets.unroll(..., "
             "remat=True) to save memory"
         ) from error

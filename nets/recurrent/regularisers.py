@@ -10,9 +10,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from nets.factories import factory
 from nets.recurrent.following import following
 from nets.recurrent.reading import check_takes_drop, step_with
-from nets.types import Cell, KeyArray, factory
+from nets.types import Cell, KeyArray
 
 
 @factory
@@ -193,7 +194,9 @@ def zoneout(inner: Cell, *, hidden: float = 0.0, cell: float = 0.0) -> Cell:
 
         return step
 
-    return inner._replace(step=step, linear=None, stochastic_step=stochastic_step)
+    return inner._replace(
+        step=step, linear=None, stochastic_step=stochastic_step, takes_drop=False
+    )
 
 
 @factory

@@ -28,7 +28,7 @@ def restored(given: Any, like: Any, place: str = "the parameters") -> Any:
     Example:
         >>> import nets
         >>> w = jax.numpy.ones((2, 3))
-        >>> like = nets.ElmanParams(w_i=w, w_h=w, b=w)
+        >>> like = nets.cells.ElmanParams(w_i=w, w_h=w, b=w)
         >>> restored({"b": 1, "w_h": 2, "w_i": 3}, like)
         ElmanParams(w_i=3, w_h=2, b=1)
     """

@@ -1,42 +1,175 @@
 """Layers on top of each other."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from nets.recurrent.directions import as_layer, refuse_reverse
-from nets.recurrent.layout import any_image
+from nets.recurrent.batch import any_image
+from nets.recurrent.directions import Bidirectional, Unidirectional, refuse_reverse
 from nets.recurrent.padding import on_device, padding_mask, select_valid
 from nets.recurrent.regularisers import check_rate, dropped
 from nets.recurrent.restoring import restored
-from nets.types import Cell, Layer, factory
+from nets.types import Cell, KeyArray, Params, State
 
 
-@factory
+class Stack(NamedTuple):
+    """Recurrent layers, each of which reads the outputs of the layer below.
+
+    Attributes:
+        layers: Layers from the bottom to the top.
+        dropout_rate: Dropout rate between the layers, used with a key.
+        residual: Add the input of a layer to its output, where the shapes agree.
+    """
+
+    layers: "tuple[RecurrentLayer, ...]"
+    dropout_rate: float = 0.0
+    residual: bool = False
+
+    @property
+    def spatial_dims(self) -> int:
+        """Number of spatial axes of the inputs."""
+        return max(layer.spatial_dims for layer in self.layers)
+
+    @property
+    def cells(self) -> tuple[Any, ...]:
+        """One-directional layers of all cells, in the structure of the states."""
+        return tuple(layer.cells for layer in self.layers)
+
+    def init(self, key: KeyArray, inputs: int, features: int) -> tuple[Params, ...]:
+        """Draw the parameters: `features` units in each layer and direction."""
+        params, ys = [], None
+        keys = jax.random.split(key, len(self.layers))
+        for layer, key_of_layer in zip(self.layers, keys, strict=True):
+            if params:
+                inputs = _width(self.layers[len(params) - 1], ys)
+            params.append(layer.init(key_of_layer, inputs, features))
+            image = any_image(inputs, self.spatial_dims)
+            x = jax.ShapeDtypeStruct((1, *image), jnp.float32)
+            _, ys = jax.eval_shape(layer.apply, params[-1], x)
+        return tuple(params)
+
+    def apply(
+        self,
+        params: Params,
+        xs: Any,
+        state: State | None = None,
+        *,
+        key: KeyArray | None = None,
+        perturbations: State | None = None,
+        **options: Any,
+    ) -> tuple[tuple[State, ...], Any]:
+        """Run all layers, with the options of `nets.unroll`."""
+        refuse_reverse(options)
+        params = self.split(params, "parameters")
+        firsts = self.split(state, "states")
+        deltas = self.split(perturbations, "perturbations")
+        below, states = self.bottom(xs, options), []
+        for i, layer in enumerate(self.layers):
+            key_of_layer, seen = None, below
+            if key is not None:
+                key, key_of_layer, between = jax.random.split(key, 3)
+                seen = dropped(between, below, self.dropout_rate) if i else below
+            end, ys = layer.apply(
+                params[i],
+                seen,
+                firsts[i],
+                key=key_of_layer,
+                perturbations=deltas[i],
+                **options,
+            )
+            below = self.join(below, ys)
+            states.append(end)
+        return tuple(states), below
+
+    def split(self, tree: Any, what: str) -> Any:
+        """Entries of a tree by layer; None for each layer if there is no tree."""
+        if tree is None:
+            return [None] * len(self.layers)
+        if isinstance(tree, Mapping):
+            tree = restored(tree, ("",) * len(self.layers))
+        if len(tree) != len(self.layers):
+            raise ValueError(
+                f"expected {what} of {len(self.layers)} layers, one entry each; got "
+                f"{len(tree)}"
+            )
+        return tree
+
+    def bottom(self, xs: Any, options: Mapping[str, Any]) -> Any:
+        """Input of the lowest layer: zero in the padding, as residual sums must be."""
+        xs, padding = on_device(xs), (options.get("lengths"), options.get("mask"))
+        return select_valid(padding_mask(xs, *padding, self.spatial_dims), xs, 0.0)
+
+    def join(self, below: Any, ys: Any) -> Any:
+        """Input of the next layer, from the input and the output of a layer."""
+        merged = isinstance(ys, jax.Array)  # and no pair of both directions
+        if self.residual and merged and below.shape == ys.shape:
+            return below + ys
+        return ys
+
+    def map_cells(self, function: Callable[[Cell], Cell]) -> "Stack":
+        """Replace each cell by `function(cell)`."""
+        return self._replace(
+            layers=tuple(layer.map_cells(function) for layer in self.layers)
+        )
+
+
+RecurrentLayer = Unidirectional | Bidirectional | Stack
+
+
+def as_layer(layer: Cell | RecurrentLayer, reverse: bool = False) -> RecurrentLayer:
+    """A cell as a one-directional layer.
+
+    Args:
+        layer: A `Cell`; or a recurrent layer, which is returned as it is.
+        reverse: Read from the last step to the first.
+
+    Returns:
+        A `RecurrentLayer`. `init` is that of the cell, and `apply(params, xs,
+        state=None, **options)` is `nets.unroll`.
+
+    Raises:
+        ValueError: `reverse` is given for a layer of several cells.
+
+    Example:
+        >>> import nets
+        >>> layer = nets.as_layer(nets.lstm(), reverse=True)
+        >>> params = layer.init(jax.random.key(0), 3, 8)
+        >>> state, ys = layer.apply(params, jnp.ones((10, 5, 3)))
+        >>> ys.shape
+        (10, 5, 8)
+    """
+    if isinstance(layer, Cell):
+        return Unidirectional(layer, reverse)
+    if reverse:
+        refuse_reverse({"reverse": reverse})
+    return layer
+
+
 def stack(
-    *layers: Cell | Layer, dropout_rate: float = 0.0, residual: bool = False
-) -> Layer:
-    """Several recurrent layers, each reading the outputs of the one below.
+    *layers: Cell | RecurrentLayer, dropout_rate: float = 0.0, residual: bool = False
+) -> Stack:
+    """Several recurrent layers, each of which reads the outputs of the one below.
 
         y^l = layer_l(y^{l-1}),    y^0 = x
         y^l = layer_l(y^{l-1}) + y^{l-1}    if residual
 
     Args:
-        *layers: From the bottom to the top, each a `Cell` or a layer that puts out one
-            array, such as `bidirectional(...)` or another `stack`. To a cell of vectors
-            the places of an image, as a `conv_lstm` below puts out, are examples.
-        dropout_rate: Of what passes from a layer to the next, each number and step for
-            itself, from 0 to below 1. Nothing is dropped without a key.
-        residual: Add a layer's input to its output, where both have the same features
-            (the first layer's may differ).
+        *layers: Layers from the bottom to the top, each a `Cell` or a layer whose
+            output is one array, such as `bidirectional(...)` or a `stack`. A cell of
+            vectors treats the positions of an image, the output of a `conv_lstm` below,
+            as examples.
+        dropout_rate: Dropout rate between layers, independent for each number and step,
+            from 0 to below 1. Nothing is dropped without a key.
+        residual: Add the input of a layer to its output, where both have the same
+            number of features (the first layer may change it).
 
     Returns:
-        A `Layer`. `init(key, inputs, features)` gives a tuple of parameters, one entry
-        a layer, each of `features` units a direction; `apply(params, xs, state=None,
-        **options)`, with the options of `nets.unroll` but `reverse`, gives a tuple of
-        states, and the outputs of the top layer. An option `run` takes the place of
-        `nets.unroll` in every cell.
+        A `RecurrentLayer`. `init(key, inputs, features)` returns a tuple of parameters,
+        one entry per layer, with `features` units per direction. `apply(params, xs,
+        state=None, **options)` returns a tuple of states and the outputs of the top
+        layer; it takes the options of `nets.unroll`, except `reverse`.
 
     Raises:
         ValueError: There is no layer, or the rate is out of range.
@@ -58,62 +191,14 @@ def stack(
     if not layers:
         raise ValueError("expected at least one layer to stack; got none")
     check_rate("dropout_rate", dropout_rate)
-    parts = [as_layer(part) if isinstance(part, Cell) else part for part in layers]
-    space = max(part.spatial_dims for part in parts)
-
-    def init(key, inputs, features):
-        params, ys = [], None
-        for part, own in zip(parts, jax.random.split(key, len(parts)), strict=True):
-            if params:
-                inputs = _width(layers[len(params) - 1], ys)
-            params.append(part.init(own, inputs, features))
-            x = jax.ShapeDtypeStruct((1, *any_image(inputs, space)), jnp.float32)
-            _, ys = jax.eval_shape(part.apply, params[-1], x)
-        return tuple(params)
-
-    def apply(params, xs, state=None, *, key=None, perturbations=None, **options):
-        refuse_reverse(options)
-        if isinstance(params, Mapping):
-            params = restored(params, ("",) * len(parts))
-        xs = on_device(xs)
-        firsts = [None] * len(parts) if state is None else state
-        moves = [None] * len(parts) if perturbations is None else perturbations
-        _check_count(params, "parameters", parts)
-        _check_count(firsts, "states", parts)
-        _check_count(moves, "perturbations", parts)
-        # What a residual connection adds in the padding has to be zero too.
-        real = padding_mask(xs, options.get("lengths"), options.get("mask"), space)
-        below, states = select_valid(real, xs, 0.0), []
-        for i, part in enumerate(parts):
-            own, seen = None, below
-            if key is not None:
-                key, own, between = jax.random.split(key, 3)
-                seen = dropped(between, below, dropout_rate) if i else below
-            end, ys = part.apply(
-                params[i], seen, firsts[i], key=own, perturbations=moves[i], **options
-            )
-            one = isinstance(ys, jax.Array)  # and not both directions, apart
-            if residual and one and below.shape == ys.shape:
-                ys = below + ys
-            below = ys
-            states.append(end)
-        return tuple(states), below
-
-    return Layer(init, apply, space)
+    return Stack(tuple(map(as_layer, layers)), dropout_rate, residual)
 
 
 def _width(layer, ys):
-    """The features of what a layer puts out, which the next one reads."""
+    """Number of features of a layer's output, which the next layer reads."""
     if not isinstance(ys, jax.ShapeDtypeStruct):
         raise ValueError(
             "expected a layer that puts out one array for the next to read; got "
             f"{type(ys).__name__} from {layer}: merge its directions"
         )
     return ys.shape[-1]
-
-
-def _check_count(given, what, parts):
-    if len(given) != len(parts):
-        raise ValueError(
-            f"expected {what} of {len(parts)} layers, one entry each; got {len(given)}"
-        )

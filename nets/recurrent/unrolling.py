@@ -1,6 +1,7 @@
 """Cells over time."""
 
 import operator
+from functools import partial
 from typing import Any, SupportsIndex
 
 import jax
@@ -25,6 +26,7 @@ from nets.recurrent.padding import (
 )
 from nets.recurrent.placing import placed, split_as
 from nets.recurrent.restoring import restored_for
+from nets.recurrent.untying import untied_params
 from nets.tracing.perturb import perturbed
 from nets.types import Cell, KeyArray, Params, State
 
@@ -44,6 +46,7 @@ def unroll(
     remat: bool = False,
     truncate: SupportsIndex | None = None,
     perturbations: State | None = None,
+    untied: bool = False,
 ) -> tuple[State, Any]:
     """Run a cell over a sequence, with `jax.lax.scan`.
 
@@ -85,6 +88,8 @@ def unroll(
             to differentiate by: a tree like the states of all steps, [time, *batch,
             ...]. The output follows the state so moved (see
             `nets.flow.state_gradients`).
+        untied: Use separate parameters at each step: each entry of `params` that is a
+            float has an axis of time in front. Other entries are shared.
 
     Returns:
         The state after the last step read (or those after each, [time, ...]), and the
@@ -128,6 +133,7 @@ def unroll(
     options = {"lengths": lengths, "mask": mask, "reverse": reverse}
     options |= {"all_states": all_states, "key": key, "parallel": parallel}
     options |= {"remat": remat, "truncate": truncate, "perturbations": perturbations}
+    options |= {"untied": untied}
     end, ys = _unroll(cell, params, xs, state, **options)
     return (end if state is None else as_given(end, state)), ys
 
@@ -148,6 +154,7 @@ def _unroll(
     remat,
     truncate,
     perturbations,
+    untied,
 ):
     """`unroll`, but for what looks at the values of arrays."""
     time = _time(xs)
@@ -155,6 +162,12 @@ def _unroll(
     # Zeros stand for x_0, whose values no initial state may depend on: it may be
     # padding, and there may be no x_0 at all.
     blank = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), first)
+    by_step = at_step = None
+    if untied:
+        by_step, at_step = untied_params(params, time)
+        params = at_step(
+            [None if p is None else p[-1 if reverse else 0] for p in by_step]
+        )
     state = first_state(cell, params, blank, state)
     state = split_as(xs, state, cell.spatial_dims)
     real = padding_mask(xs, lengths, mask, cell.spatial_dims)
@@ -165,7 +178,7 @@ def _unroll(
     # must not come to the cell at all.
     xs = select_valid(real, xs, 0.0)
     stochastic_step = None if key is None else cell.stochastic_step
-    _check(cell, stochastic_step, parallel, remat, truncate, perturbations)
+    _check(cell, stochastic_step, parallel, remat, truncate, perturbations, untied)
 
     if parallel and time:
         states, ys = _associate(cell, params, xs, state, real, reverse)
@@ -179,16 +192,16 @@ def _unroll(
         step, keys = stochastic_step(once, params, blank), jax.random.split(each, time)
     if perturbations is not None:
         _check_deltas(perturbations, state, time)
-    moved = perturbed(step)
 
     def body(state, inputs):
-        x, real, key, delta = inputs
+        x, real, key, delta, own = inputs
+        run = step if at_step is None else partial(cell.step, at_step(own))
         args = (state, x) if key is None else (state, x, key)
-        new, y = step(*args) if delta is None else moved(delta, *args)
+        new, y = run(*args) if delta is None else perturbed(run)(delta, *args)
         new, y = select_valid(real, new, state), select_valid(real, y, 0.0)
         return new, (new, y) if all_states else y
 
-    inputs = xs, real, keys, perturbations
+    inputs = xs, real, keys, perturbations, by_step
     run, state = placed(body, state, inputs)
     if remat or truncate:
         end, out = scan_in_chunks(run, state, inputs, reverse, remat, truncate)
@@ -210,7 +223,7 @@ def _count(truncate: Any) -> int:
     return count
 
 
-def _check(cell, stochastic_step, parallel, remat, truncate, perturbations):
+def _check(cell, stochastic_step, parallel, remat, truncate, perturbations, untied):
     """Refuse options that do not go together."""
     if parallel and cell.linear is None:
         raise ValueError(
@@ -222,6 +235,11 @@ def _check(cell, stochastic_step, parallel, remat, truncate, perturbations):
         raise ValueError(
             "expected parallel=True without remat, truncate and perturbations, and "
             "without a key where the cell is random; these run step by step"
+        )
+    if untied and (stochastic_step or parallel):
+        raise ValueError(
+            "expected untied=True without parallel=True, and without a key where the "
+            "cell is random"
         )
 
 

@@ -9,7 +9,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, jaxpr_as_fun
 TRANSPARENT = {"jit", "remat2"}  # the primitives of jax.jit and jax.checkpoint
 
 
-def inside(equation: JaxprEqn) -> ClosedJaxpr | None:
+def inner_jaxpr(equation: JaxprEqn) -> ClosedJaxpr | None:
     """The program of a `jax.jit` or a `jax.checkpoint`, which can be looked into.
 
     Args:
@@ -21,7 +21,7 @@ def inside(equation: JaxprEqn) -> ClosedJaxpr | None:
     Example:
         >>> import jax
         >>> program = jax.make_jaxpr(jax.jit(lambda x: x + 1))(1.0)
-        >>> inside(program.jaxpr.eqns[0]).jaxpr.eqns[0].primitive.name
+        >>> inner_jaxpr(program.jaxpr.eqns[0]).jaxpr.eqns[0].primitive.name
         'add'
     """
     if equation.primitive.name not in TRANSPARENT:
@@ -37,7 +37,7 @@ def wrapped(equation: JaxprEqn, function: Callable[..., Any]) -> Callable[..., A
     the same policy: otherwise the backward pass keeps what the user wanted recomputed.
 
     Args:
-        equation: One whose program `inside` returns.
+        equation: One whose program `inner_jaxpr` returns.
         function: The function that evaluates this program.
 
     Returns:

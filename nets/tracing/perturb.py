@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from nets.tracing.jaxpr import evaluate, inside, is_variable, wrapped
+from nets.tracing.jaxpr import evaluate, inner_jaxpr, is_variable, wrapped
 from nets.types import State
 
 
@@ -95,7 +95,7 @@ def _run(program, pairs, perturbations):
         inputs = [read(variable) for variable in equation.invars]
         holds = [pending.get(variable) for variable in equation.outvars]
         held = any(hold is not None for hold in holds)
-        inner = inside(equation)
+        inner = inner_jaxpr(equation)
         if held and inner is not None:
             results = _run_inside(equation, inner, inputs, holds)
         else:

@@ -9,7 +9,7 @@ from jax.ad_checkpoint import checkpoint_name
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 from jaxtyping import Array
 
-from nets.tracing.jaxpr import evaluate, inside, is_variable, programs_of, wrapped
+from nets.tracing.jaxpr import evaluate, inner_jaxpr, is_variable, programs_of, wrapped
 
 GATE, KEEPER, CANDIDATE = "gate", "keeper", "candidate"
 
@@ -158,7 +158,7 @@ def _run(program: ClosedJaxpr, inputs: list, change, marked: list) -> list:
             map(_has_tags, programs_of(equation))
         ):
             results = evaluate(jaxpr, equation, arguments)
-        elif inner := inside(equation):
+        elif inner := inner_jaxpr(equation):
             results = _run_inside(equation, inner, arguments, change, marked)
         elif equation.primitive.name == "scan":
             results = _unroll(equation, arguments, change, marked)

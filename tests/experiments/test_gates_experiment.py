@@ -68,7 +68,7 @@ def test_a_clamped_gate_is_what_it_is_said_to_be():
     assert np.abs(free["forget"].mean - found["forget"].mean).max() > 0.01
     # All else is as it was: without weights, and with a bias of 2, both are the same.
     columns = jnp.arange(16) // 4 == 1
-    same = nets.LSTMParams(
+    same = nets.cells.LSTMParams(
         w_i=jnp.where(columns[None], 0, params.w_i),
         w_h=jnp.where(columns[None], 0, params.w_h),
         b=jnp.where(columns, 2.0, params.b),

@@ -18,7 +18,7 @@ from cases import FEATURES, INPUTS
 from flax import nnx
 
 import nets
-from nets import ElmanState, GRUState, LSTMState
+from nets.cells import ElmanState, GRUState, LSTMState
 
 
 class Peer(NamedTuple):
@@ -43,11 +43,11 @@ def swap(first, names="rzn", order="zrn"):
 
 def to_linen(params: Any) -> tuple[Any, Any]:
     """Our parameters as Linen's tree, and Linen's cell."""
-    if isinstance(params, nets.ElmanParams):
+    if isinstance(params, nets.cells.ElmanParams):
         w_i, w_h, b = params
         return {"i": {"kernel": w_i, "bias": b}, "h": {"kernel": w_h}}, nn.SimpleCell
     tree: Any = {}
-    lstm = isinstance(params, nets.LSTMParams)
+    lstm = isinstance(params, nets.cells.LSTMParams)
     names = "ifgo" if lstm else "rzn"
     for gate, (w_i, w_h, b) in gates(*params[:3], names=names).items():
         tree[f"i{gate}"], tree[f"h{gate}"] = {"kernel": w_i}, {"kernel": w_h}
@@ -91,7 +91,7 @@ def linen_bidirectional(state):
         tree = {n: {"cell": t} for n, t in zip(names, trees, strict=True)}
         variables = {"params": tree}
         carries, ys = layer.apply(variables, xs, seq_lengths=lengths)
-        return nets.BidirectionalState(*map(state, carries)), ys
+        return nets.recurrent.BidirectionalState(*map(state, carries)), ys
 
     return run
 
@@ -112,9 +112,9 @@ def nnx_run(state, kind):
 
 def to_keras(params: Any, reset_after: bool = True) -> tuple[list, Any, dict]:
     """Our parameters as the list of Keras's weights, and Keras's layer."""
-    if isinstance(params, nets.ElmanParams):
+    if isinstance(params, nets.cells.ElmanParams):
         return list(params), keras.layers.SimpleRNN, {}
-    if isinstance(params, nets.LSTMParams):
+    if isinstance(params, nets.cells.LSTMParams):
         return list(params), keras.layers.LSTM, {}
     w_i, w_h, b = map(swap, params[:3])
     if reset_after:
@@ -172,7 +172,7 @@ def keras_bidirectional(state, reset_after=True):
         )
         half = len(ends) // 2
         states = state(*ends[:half]), state(*ends[half:])
-        return nets.BidirectionalState(*states), ys.swapaxes(0, 1)
+        return nets.recurrent.BidirectionalState(*states), ys.swapaxes(0, 1)
 
     return run
 

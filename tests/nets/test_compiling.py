@@ -47,7 +47,7 @@ def summed(params, xs=XS, cell=LSTM, **options):
 
 
 def both(xs, **options):
-    params = nets.BidirectionalParams(PARAMS, PARAMS)
+    params = nets.recurrent.BidirectionalParams(PARAMS, PARAMS)
     return nets.bidirectional(LSTM).apply(params, xs, **options)
 
 

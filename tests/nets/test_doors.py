@@ -83,7 +83,7 @@ def test_numpys_float64_is_taken_without_a_warning(name, jit):
 def test_parameters_and_states_of_numpy():
     params = jax.tree.map(lambda a: np.asarray(a, np.float64), PARAMS)
     zeros: Any = np.zeros((2, OUT))
-    xs, state = np.ones((5, 2, IN)), nets.GRUState(zeros)
+    xs, state = np.ones((5, 2, IN)), nets.cells.GRUState(zeros)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = nets.unroll(GRU, params, xs, state)

@@ -17,8 +17,12 @@ from flax import nnx
 import nets
 import nets.linen
 import nets.nnx
-from nets import BidirectionalParams, BidirectionalState
-from nets.recurrent import batch_first, time_first
+from nets.recurrent import (
+    BidirectionalParams,
+    BidirectionalState,
+    batch_first,
+    time_first,
+)
 
 LENGTHS = (0, 3, TIME)
 close = partial(chex.assert_trees_all_close, rtol=1e-6, atol=1e-6)
@@ -147,7 +151,7 @@ def test_linen_parameters_are_the_cells_own():
     cells = variables["params"]["cells"]
     assert isinstance(cells, BidirectionalParams)
     chex.assert_trees_all_equal_shapes_and_dtypes(cells.forward, like)
-    assert isinstance(cells.backward, nets.GRUParams)
+    assert isinstance(cells.backward, nets.cells.GRUParams)
 
 
 def test_nnx_parameters_are_the_cells_own():
@@ -181,20 +185,18 @@ def test_nnx_jit_and_grad(both):
 def test_merge_and_a_second_cell_reach_both_apis():
     cells = nets.lstm(), nets.gru()
     xs = batch_first(example(cells[0], 4).xs)
-    linen = nets.linen.Bidirectional(
-        cells[0], FEATURES, backward=cells[1], merge=nets.apart
-    )
+    linen = nets.linen.Bidirectional(cells[0], FEATURES, backward=cells[1], merge=None)
     in_nnx = nets.nnx.Bidirectional(
         cells[0],
         INPUTS,
         FEATURES,
         backward=cells[1],
-        merge=nets.apart,
+        merge=None,
         rngs=nnx.Rngs(0),
     )
     params = in_nnx.params.get_value()
     state, ys = in_nnx(xs)
-    assert isinstance(ys, tuple) and isinstance(state.backward, nets.GRUState)
+    assert isinstance(ys, tuple) and isinstance(state.backward, nets.cells.GRUState)
     close(linen.apply({"params": {"cells": params}}, xs), (state, ys))
     close(ys[0], linen_apply(cells[0])(params.forward, xs)[1])
 

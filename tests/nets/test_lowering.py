@@ -37,7 +37,7 @@ def test_unroll(cell):
 @cases.each_core
 def test_bidirectional(cell):
     params, xs, _ = cases.example(cell, 4)
-    both = nets.BidirectionalParams(params, params)
+    both = nets.recurrent.BidirectionalParams(params, params)
     assert_lowers(nets.bidirectional(cell).apply, both, xs)
 
 

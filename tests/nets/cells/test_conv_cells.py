@@ -19,7 +19,8 @@ from peers import swap
 import nets
 import nets.linen
 import nets.nnx
-from nets import ConvGRUParams, ConvLSTMParams, flow, initializers, interop
+from nets import flow, initializers, interop
+from nets.cells import ConvGRUParams, ConvLSTMParams
 from nets.models import SequenceClassifier
 from nets.recurrent import batch_first
 
@@ -80,7 +81,7 @@ def test_equal_to_keras(size, space, options):
         layer = keras_layer(size, space, options, **states)
         fixed = [v.value for v in layer.non_trainable_variables]
         (ys, *end), _ = layer.stateless_call(weights, fixed, xs.swapaxes(0, 1))
-        return nets.ConvLSTMState(*end), ys.swapaxes(0, 1)
+        return nets.cells.ConvLSTMState(*end), ys.swapaxes(0, 1)
 
     xs = images(*space)
     one = outputs_and_grads(ours, weights, xs)
@@ -103,7 +104,7 @@ def test_equal_to_linen():
         step = nn.ConvLSTMCell(FEATURES, size).apply
         zeros = jnp.zeros((BATCH, *space, FEATURES))
         (c, h), ys = jax.lax.scan(partial(step, variables), (zeros, zeros), xs)
-        return nets.ConvLSTMState(hidden=h, cell=c), ys
+        return nets.cells.ConvLSTMState(hidden=h, cell=c), ys
 
     close(
         outputs_and_grads(partial(nets.unroll, cell), params, xs),
@@ -249,7 +250,7 @@ def test_the_identity_keeps_an_image_as_it_is(size):
     w_h = cell.init(KEY, INPUTS, FEATURES).w_h
     x = images(*(5, 6)[: len(size)], batch=(), time=1, inputs=FEATURES)
     for gate in jnp.split(w_h, 4, axis=-1):
-        kept = nets.conv(nets.ConvParams(gate, None), x, padding="same")
+        kept = nets.conv(nets.convolutional.ConvParams(gate, None), x, padding="same")
         np.testing.assert_array_equal(kept, x)
 
 

@@ -543,9 +543,9 @@ def test_an_ind_rnn_remembers_by_powers_of_its_own_weight(x64):
 
 def test_an_ind_rnn_is_an_elman_with_a_diagonal_matrix():
     params, xs, first = example(ind_rnn(jnp.tanh), BATCH)
-    elman = nets.ElmanParams(params.w_i, jnp.diag(params.w_h), params.b)
+    elman = nets.cells.ElmanParams(params.w_i, jnp.diag(params.w_h), params.b)
     ours = cases.run(ind_rnn(jnp.tanh), params, xs, first)
-    theirs = cases.run(nets.elman(), elman, xs, nets.ElmanState(first.hidden))
+    theirs = cases.run(nets.elman(), elman, xs, nets.cells.ElmanState(first.hidden))
     chex.assert_trees_all_close(ours[1], theirs[1], rtol=1e-6)
 
 

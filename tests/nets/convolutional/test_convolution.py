@@ -112,7 +112,7 @@ def test_conv_equals_torch(case):
     pairs = tuple((p, p) for p in padding)
 
     def ours(xs, kernel, bias):
-        params = nets.ConvParams(kernel, bias)
+        params = nets.convolutional.ConvParams(kernel, bias)
         return nets.conv(params, xs, padding=pairs, **options)
 
     def theirs(xs, kernel, bias):
@@ -139,7 +139,7 @@ def test_conv_transpose_equals_torch(case, extra):
 
     def ours(xs, kernel, bias):
         return nets.conv_transpose(
-            nets.ConvParams(kernel, bias),
+            nets.convolutional.ConvParams(kernel, bias),
             xs,
             padding=pairs,
             output_padding=output_padding,
@@ -175,7 +175,7 @@ def test_filled_padding_equals_torch(mode, size):
         return last(torch.func.functional_call(layer, tensors, (first(xs),)))
 
     def ours(xs, kernel, bias):
-        return nets.conv(nets.ConvParams(kernel, bias), xs, padding=mode)
+        return nets.conv(nets.convolutional.ConvParams(kernel, bias), xs, padding=mode)
 
     args = operands((5, 6, 4)[: len(size)], size, 1)
     close(and_gradients(ours, *args), torch_and_gradients(torch, theirs, *args))
@@ -216,7 +216,7 @@ def test_named_padding_equals_keras(padding, n, k, s, d, way):
     args = operands((n, n + 1)[:axes], (k,) * axes, 1)
 
     def ours(xs, kernel, bias):
-        params = nets.ConvParams(kernel, bias)
+        params = nets.convolutional.ConvParams(kernel, bias)
         return nets.conv(params, xs, padding=padding, strides=s, dilation=d)
 
     close(and_gradients(ours, *args), keras_run(layer, *args))
@@ -236,7 +236,7 @@ def test_conv_transpose_equals_keras(padding, k, s, more, way):
 
     def ours(xs, kernel, bias):
         return nets.conv_transpose(
-            nets.ConvParams(jnp.swapaxes(kernel, -1, -2), bias),
+            nets.convolutional.ConvParams(jnp.swapaxes(kernel, -1, -2), bias),
             xs,
             padding=padding,
             strides=s,
@@ -254,7 +254,7 @@ def test_depthwise_and_separable_equal_keras():
     )
 
     def ours_deep(xs, kernel):
-        params = nets.ConvParams(kernel.reshape(3, 2, 1, 6), None)
+        params = nets.convolutional.ConvParams(kernel.reshape(3, 2, 1, 6), None)
         return nets.conv(params, xs, padding="same", groups=3)
 
     close(and_gradients(ours_deep, xs, depthwise), keras_run(deep, xs, depthwise))
@@ -264,7 +264,7 @@ def test_depthwise_and_separable_equal_keras():
 
     def ours(xs, deep, point, bias):
         deep, point = deep.reshape(3, 2, 1, 6), point.reshape(6, 4)
-        params = nets.SeparableConvParams(deep, point, bias)
+        params = nets.convolutional.SeparableConvParams(deep, point, bias)
         return nets.separable_conv(params, xs, padding="same", strides=2)
 
     args = xs, depthwise, pointwise.reshape(1, 1, 6, 4), bias
@@ -288,7 +288,7 @@ def test_conv_equals_flax(padding, k, s, d):
         return layer.apply(params, xs)
 
     def ours(xs, kernel, bias):
-        params = nets.ConvParams(kernel, bias)
+        params = nets.convolutional.ConvParams(kernel, bias)
         return nets.conv(params, xs, padding=padding.lower(), strides=s, dilation=d)
 
     args = operands((7, 8)[:axes], (k,) * axes, 1)
@@ -305,7 +305,7 @@ def test_conv_transpose_equals_flax(padding, k, s):
         return layer.apply(params, xs)
 
     def ours(xs, kernel, bias):
-        params = nets.ConvParams(kernel, bias)
+        params = nets.convolutional.ConvParams(kernel, bias)
         return nets.conv_transpose(params, xs, padding=padding.lower(), strides=s)
 
     args = operands((4, 5), (k, k), 1)
@@ -322,7 +322,7 @@ def test_both_ways_of_computing_agree(s, d, groups, padding, monkeypatch):
     options: Any = {"strides": s, "dilation": d, "groups": groups, "padding": padding}
 
     def run(function, xs, kernel):
-        return function(nets.ConvParams(kernel, bias), xs, **options)
+        return function(nets.convolutional.ConvParams(kernel, bias), xs, **options)
 
     functions = nets.conv, nets.conv_transpose
     one = [and_gradients(partial(run, f), xs, kernel) for f in functions]
@@ -334,7 +334,7 @@ def test_both_ways_of_computing_agree(s, d, groups, padding, monkeypatch):
 
 def test_full_is_the_convolution_of_the_textbook():
     signal, kernel = normal(7), normal(3, seed=1)
-    params = nets.ConvParams(kernel[::-1, None, None], None)
+    params = nets.convolutional.ConvParams(kernel[::-1, None, None], None)
     ys = nets.conv(params, signal[:, None], padding="full")
     np.testing.assert_allclose(ys[:, 0], np.convolve(signal, kernel), rtol=1e-5)
 
@@ -346,11 +346,13 @@ def test_the_transposed_convolution_is_the_adjoint(k, s, d, p, groups, way):
     """<conv x, y> = <x, conv_transpose y>."""
     options: Any = {"strides": s, "dilation": d, "padding": p, "groups": groups}
     xs, kernel, _ = operands((7, 9), (k, k), groups, filters=6)
-    ys = nets.conv(nets.ConvParams(kernel, None), xs, **options)
+    ys = nets.conv(nets.convolutional.ConvParams(kernel, None), xs, **options)
     weights = normal(*ys.shape)
     turned = kernel.reshape(k, k, 4 // groups, groups, 6 // groups).swapaxes(2, 4)
     turned = turned.reshape(k, k, 6 // groups, 4)
-    back = nets.conv_transpose(nets.ConvParams(turned, None), weights, **options)
+    back = nets.conv_transpose(
+        nets.convolutional.ConvParams(turned, None), weights, **options
+    )
     rest = [(0, m - n) for n, m in zip(back.shape, xs.shape, strict=True)]
     back = jnp.pad(back, rest)  # what no window reached
     np.testing.assert_allclose((ys * weights).sum(), (xs * back).sum(), rtol=1e-5)
@@ -362,7 +364,7 @@ def test_the_transposed_convolution_is_the_adjoint(k, s, d, p, groups, way):
 def test_same_is_asymmetric(n, k, s, pair):
     """The examples of the conventions: XLA's and Keras's SAME."""
     xs, kernel, _ = operands((n,), (k,), 1)
-    params = nets.ConvParams(kernel, None)
+    params = nets.convolutional.ConvParams(kernel, None)
     close(
         nets.conv(params, xs, strides=s, padding="same"),
         nets.conv(params, xs, strides=s, padding=(pair,)),
@@ -370,16 +372,22 @@ def test_same_is_asymmetric(n, k, s, pair):
 
 
 def test_a_1d_kernel_spans_all_features_and_a_column_one_column():
-    sequence = nets.conv(nets.ConvParams(jnp.ones((8, 3, 1)), None), jnp.ones((20, 3)))
+    sequence = nets.conv(
+        nets.convolutional.ConvParams(jnp.ones((8, 3, 1)), None), jnp.ones((20, 3))
+    )
     assert sequence.shape == (13, 1) and (sequence == 24).all()
     image = jnp.zeros((10, 10, 1)).at[:, 4].set(1.0)
-    column = nets.conv(nets.ConvParams(jnp.ones((8, 1, 1, 1)), None), image)
+    column = nets.conv(
+        nets.convolutional.ConvParams(jnp.ones((8, 1, 1, 1)), None), image
+    )
     assert column.shape == (3, 10, 1)
     assert (column[:, 4] == 8).all() and column.sum() == 3 * 8
 
 
 def test_any_batch_axes():
-    params = nets.ConvParams(jnp.asarray(normal(3, 3, 2, 4)), jnp.asarray(normal(4)))
+    params = nets.convolutional.ConvParams(
+        jnp.asarray(normal(3, 3, 2, 4)), jnp.asarray(normal(4))
+    )
     transpose = partial(nets.conv_transpose, params, strides=2)
     xs = jnp.asarray(normal(2, 3, 6, 5, 2))
     for run in partial(nets.conv, params), transpose:
@@ -399,7 +407,7 @@ def test_any_batch_axes():
     ],
 )
 def test_dtype_follows_inputs_and_params(x, w, y):
-    params = nets.ConvParams(jnp.ones((3, 1, 2), w), jnp.ones(2, w))
+    params = nets.convolutional.ConvParams(jnp.ones((3, 1, 2), w), jnp.ones(2, w))
     for run in nets.conv, nets.conv_transpose:
         assert run(params, jnp.ones((8, 1), x)).dtype == y
 
@@ -408,7 +416,9 @@ def test_forward_mode_equals_reverse_mode(x64):
     xs, kernel, bias = (a.astype(float) for a in operands((5, 5), (3, 3), 1))
 
     def run(kernel):
-        return jnp.sin(nets.conv(nets.ConvParams(kernel, bias), xs, padding="same"))
+        return jnp.sin(
+            nets.conv(nets.convolutional.ConvParams(kernel, bias), xs, padding="same")
+        )
 
     forward, reverse = jax.jacfwd(run)(kernel), jax.jacrev(run)(kernel)
     close(forward, reverse, rtol=1e-12, atol=1e-12)
@@ -416,7 +426,7 @@ def test_forward_mode_equals_reverse_mode(x64):
 
 def test_it_lowers_everywhere():
     platforms = ["cpu", "cuda", "tpu"]
-    params = nets.ConvParams(jnp.ones((3, 3, 2, 4)), jnp.ones(4))
+    params = nets.convolutional.ConvParams(jnp.ones((3, 3, 2, 4)), jnp.ones(4))
 
     def loss(params, xs):
         ys = nets.conv(params, xs, padding="circular", strides=2)
@@ -430,7 +440,7 @@ def test_it_lowers_everywhere():
     assert "stablehlo.convolution" in program and "stablehlo.dot_general" in program
 
 
-ONES = nets.ConvParams(jnp.ones((3, 3, 2, 4)), jnp.ones(4))
+ONES = nets.convolutional.ConvParams(jnp.ones((3, 3, 2, 4)), jnp.ones(4))
 IMAGE = jnp.ones((5, 5, 2))
 MISTAKES = [
     (
@@ -456,7 +466,12 @@ MISTAKES = [
     ),
     (lambda: nets.conv_transpose(ONES, IMAGE, padding=4), "-1x-1 is left"),
     (lambda: nets.conv_transpose(ONES, IMAGE, padding="full"), "valid, same"),
-    (lambda: nets.dense(nets.DenseParams(jnp.ones((3, 2)), None), IMAGE), "inputs = 3"),
+    (
+        lambda: nets.dense(
+            nets.convolutional.DenseParams(jnp.ones((3, 2)), None), IMAGE
+        ),
+        "inputs = 3",
+    ),
     (lambda: nets.flatten(IMAGE, axes=3), "with 3 spatial axes"),
 ]
 

@@ -17,12 +17,14 @@ from nets.convolutional.upsampling import scaled
 
 EMPTY = jnp.ones((2, 0, 3))
 X = jnp.ones((6, 3))
-KERNEL = nets.ConvParams(jnp.ones((3, 3, 2)), jnp.ones(2))
+KERNEL = nets.convolutional.ConvParams(jnp.ones((3, 3, 2)), jnp.ones(2))
 POINT = jnp.ones((3, 2))
 
 
 def separable(pointwise, bias=None):
-    params = nets.SeparableConvParams(jnp.ones((2, 1, 3)), pointwise, bias)
+    params = nets.convolutional.SeparableConvParams(
+        jnp.ones((2, 1, 3)), pointwise, bias
+    )
     return lambda: nets.separable_conv(params, X)
 
 
@@ -54,9 +56,15 @@ BIASES = {
     "separable_conv, bias of 1": separable(POINT, jnp.ones(1)),
     "separable_conv, bias of 3": separable(POINT, jnp.ones(3)),
     "separable_conv, bias [1, 2]": separable(POINT, jnp.ones((1, 2))),
-    "dense, bias of 1": lambda: nets.dense(nets.DenseParams(POINT, jnp.ones(1)), X),
-    "dense, one number": lambda: nets.dense(nets.DenseParams(POINT, jnp.ones(())), X),
-    "dense, w [1, 3, 2]": lambda: nets.dense(nets.DenseParams(POINT[None], None), X),
+    "dense, bias of 1": lambda: nets.dense(
+        nets.convolutional.DenseParams(POINT, jnp.ones(1)), X
+    ),
+    "dense, one number": lambda: nets.dense(
+        nets.convolutional.DenseParams(POINT, jnp.ones(())), X
+    ),
+    "dense, w [1, 3, 2]": lambda: nets.dense(
+        nets.convolutional.DenseParams(POINT[None], None), X
+    ),
     "conv": lambda: nets.conv(KERNEL._replace(bias=jnp.ones(1)), X),
     "conv_transpose": lambda: nets.conv_transpose(KERNEL._replace(bias=X[0, :1]), X),
     "conv_gru": cell_with_a_short_bias,
@@ -79,7 +87,7 @@ def test_parameters_that_would_be_broadcast(mistake):
 @pytest.mark.parametrize("function", [nets.conv, nets.conv_transpose])
 @pytest.mark.parametrize("axes", [0, 4])
 def test_kernels_of_other_axes_are_refused_with_jit_and_without(function, axes):
-    params = nets.ConvParams(jnp.ones((*(1,) * axes, 3, 2)), None)
+    params = nets.convolutional.ConvParams(jnp.ones((*(1,) * axes, 3, 2)), None)
     for run in (function, jax.jit(function)):
         with pytest.raises(
             ValueError, match=r"^expected a kernel of 1, 2 or 3 spatial"
@@ -88,13 +96,17 @@ def test_kernels_of_other_axes_are_refused_with_jit_and_without(function, axes):
 
 
 def functions_of_images():
-    kernel = nets.ConvParams(jnp.ones((2, 2, 3, 3)), jnp.ones(3))
-    depth = nets.SeparableConvParams(jnp.ones((2, 2, 1, 3)), POINT, jnp.ones(2))
+    kernel = nets.convolutional.ConvParams(jnp.ones((2, 2, 3, 3)), jnp.ones(3))
+    depth = nets.convolutional.SeparableConvParams(
+        jnp.ones((2, 2, 1, 3)), POINT, jnp.ones(2)
+    )
     return {
         "conv": lambda x: nets.conv(kernel, x),
         "conv_transpose": lambda x: nets.conv_transpose(kernel, x),
         "separable_conv": lambda x: nets.separable_conv(depth, x),
-        "dense": lambda x: nets.dense(nets.DenseParams(POINT, jnp.ones(2)), x),
+        "dense": lambda x: nets.dense(
+            nets.convolutional.DenseParams(POINT, jnp.ones(2)), x
+        ),
         "max_pool": lambda x: nets.max_pool(x, (2, 2)),
         "mean_pool": lambda x: nets.mean_pool(x, (2, 2)),
         "lp_pool": lambda x: nets.lp_pool(x, (2, 2)),
@@ -170,13 +182,14 @@ def test_integers_of_numpy_are_integers():
 SCRIPT = """
 import warnings
 import numpy as np, jax.numpy as jnp, nets
+from nets.convolutional import ConvParams
 warnings.simplefilter("error")
 x = np.random.default_rng(0).standard_normal((2, 8, 8, 3))
 ones = np.ones
 for run in (
-    lambda x: nets.conv(nets.ConvParams(ones((3, 3, 3, 2)), ones(2)), x),
-    lambda x: nets.conv_transpose(nets.ConvParams(ones((3, 3, 3, 2)), ones(2)), x),
-    lambda x: nets.dense(nets.DenseParams(ones((3, 2)), ones(2)), x),
+    lambda x: nets.conv(ConvParams(ones((3, 3, 3, 2)), ones(2)), x),
+    lambda x: nets.conv_transpose(ConvParams(ones((3, 3, 3, 2)), ones(2)), x),
+    lambda x: nets.dense(nets.convolutional.DenseParams(ones((3, 2)), ones(2)), x),
     lambda x: nets.max_pool(x, (2, 2)), lambda x: nets.mean_pool(x, (2, 2)),
     lambda x: nets.lp_pool(x, (2, 2)), lambda x: nets.global_max_pool(x, 2),
     lambda x: nets.global_mean_pool(x, 2), lambda x: nets.adaptive_mean_pool(x, (3, 3)),

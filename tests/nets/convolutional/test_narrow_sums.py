@@ -16,18 +16,22 @@ def normal(*shape, seed=0):
 
 def convolution(function, size, groups=1, **options):
     def run(kernel, bias, xs):
-        return function(nets.ConvParams(kernel, bias), xs, groups=groups, **options)
+        return function(
+            nets.convolutional.ConvParams(kernel, bias), xs, groups=groups, **options
+        )
 
     space = (7,) * len(size)
     return run, (normal(*size, 4 // groups, 8), normal(8), normal(2, *space, 4))
 
 
 def separable(depthwise, pointwise, bias, xs):
-    return nets.separable_conv(nets.SeparableConvParams(depthwise, pointwise, bias), xs)
+    return nets.separable_conv(
+        nets.convolutional.SeparableConvParams(depthwise, pointwise, bias), xs
+    )
 
 
 def dense(w, b, xs):
-    return nets.dense(nets.DenseParams(w, b), xs)
+    return nets.dense(nets.convolutional.DenseParams(w, b), xs)
 
 
 conv, conv_transpose = (
@@ -104,14 +108,19 @@ def test_sums_of_float16_do_not_overflow_where_the_mean_is_finite():
         nets.adaptive_mean_pool(xs, (3, 3)),
         nets.upsample(xs, (2, 2), method="cubic"),
         nets.lp_pool(xs, (1, 1)),
-        nets.conv(nets.ConvParams(jnp.full((2, 2, 1, 1), 0.25, jnp.float16), None), xs),
+        nets.conv(
+            nets.convolutional.ConvParams(
+                jnp.full((2, 2, 1, 1), 0.25, jnp.float16), None
+            ),
+            xs,
+        ),
     ):
         np.testing.assert_array_equal(ys, jnp.float16(60000))
 
 
 OVER_TIME = {
     "conv": lambda x: nets.conv(
-        nets.ConvParams(jnp.ones((300, 1, 1), x.dtype), None), x
+        nets.convolutional.ConvParams(jnp.ones((300, 1, 1), x.dtype), None), x
     ),
     "repeat": lambda x: nets.upsample(x, (300,)),
     "max_pool": lambda x: nets.max_pool(x, (300,), strides=1),

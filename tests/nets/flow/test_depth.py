@@ -37,7 +37,7 @@ def dense(activation):
     """Dense layers of one width, and their parameters."""
     layer = blocks.dense(WIDTH, activation=activation)
     params = [
-        nets.DenseParams(
+        nets.convolutional.DenseParams(
             cases.normal(WIDTH, WIDTH, seed=2 * i), cases.normal(WIDTH, seed=2 * i + 1)
         )
         for i in range(DEPTH)
@@ -100,13 +100,15 @@ def test_layers_that_share_weights_are_a_recurrence(x64):
     layers, _ = dense(jnp.tanh)
     w, b = cases.normal(WIDTH, WIDTH), cases.normal(WIDTH, seed=1)
     first = cases.normal(3, WIDTH, seed=9)
-    _, by_depth = gradients_of(layers, [nets.DenseParams(w, b)] * DEPTH, first, loss)
+    _, by_depth = gradients_of(
+        layers, [nets.convolutional.DenseParams(w, b)] * DEPTH, first, loss
+    )
     _, by_time = flow.state_gradients(
         nets.elman(),
-        nets.ElmanParams(jnp.zeros((1, WIDTH)), w, b),
+        nets.cells.ElmanParams(jnp.zeros((1, WIDTH)), w, b),
         jnp.zeros((DEPTH, 3, 1)),
         lambda state, ys: loss(ys[-1]),
-        nets.ElmanState(first),
+        nets.cells.ElmanState(first),
     )
     close(jnp.stack(by_depth[1:]), by_time.hidden)
     close(norms_of(by_depth)[1:], flow.log_norms(by_time))
@@ -142,15 +144,19 @@ def test_recurrent_layers(layers, x64):
 
 def test_images_and_a_batch_that_moves():
     layers = blocks.conv(3, (2, 2)), blocks.max_pool((2, 2)), blocks.flatten(axes=2)
-    params = [nets.ConvParams(cases.normal(2, 2, 1, 3), jnp.zeros(3)), (), ()]
+    params = [
+        nets.convolutional.ConvParams(cases.normal(2, 2, 1, 3), jnp.zeros(3)),
+        (),
+        (),
+    ]
     _, gradients = gradients_of(layers, params, cases.normal(2, 5, 5, 1), loss)
     shapes = [g.shape for g in gradients]
     assert shapes == [(2, 5, 5, 1), (2, 4, 4, 3), (2, 2, 2, 3), (2, 12)]
     assert norms_of(gradients).shape == (4, 2)
 
-    last = nets.Layer(lambda key, shape: (), lambda params, ys: ys[-1])
+    last = blocks.ImageLayer(lambda key, shape: (), lambda params, ys: ys[-1])
     layers = nets.gru(), last, blocks.dense(2)
-    head = nets.DenseParams(cases.normal(3, 2), jnp.zeros(2))
+    head = nets.convolutional.DenseParams(cases.normal(3, 2), jnp.zeros(2))
     params = [cases.draw_params(nets.gru()), (), head]
     _, gradients = gradients_of(layers, params, cases.normal(4, 5, 2), loss)
     norms = norms_of(gradients, batch_axis=(1, 1, 0, 0))
@@ -189,7 +195,7 @@ def test_jit_and_vmap_over_seeds():
 
 
 def test_tokens_have_no_gradient_but_what_is_above_has():
-    embed = nets.Layer(lambda key, shape: (), lambda params, xs: params[xs])
+    embed = blocks.ImageLayer(lambda key, shape: (), lambda params, xs: params[xs])
     table = cases.normal(5, WIDTH)
     _, (of_tokens, of_vectors) = gradients_of(
         (embed,), [table], jnp.array([3, 1]), loss

@@ -9,7 +9,7 @@ import pytest
 from cases import INPUTS
 
 import nets
-from nets import ElmanParams, LSTMParams
+from nets.cells import ElmanParams, LSTMParams
 from nets.flow import decay_rate, half_life, log_norms, state_gradients
 
 FEATURES, LONG = 4, 100
@@ -68,7 +68,7 @@ def test_the_constant_error_carousel_is_the_identity():
     params = cases.draw_params(nets.lstm())
     b = jnp.repeat(jnp.array([-1e3, 1e3, 0.3, -0.2]), cases.FEATURES)
     xs = cases.normal(LONG, INPUTS)
-    start = nets.LSTMState(jnp.zeros(cases.FEATURES), jnp.array([0.5, -2.0, 1.0]))
+    start = nets.cells.LSTMState(jnp.zeros(cases.FEATURES), jnp.array([0.5, -2.0, 1.0]))
     weights = jnp.array([1.0, 2.0, 3.0])
     loss, gradients = state_gradients(
         nets.lstm(),
@@ -115,7 +115,9 @@ def test_pascanus_bound(activation, gamma, scale, x64):
 
 @pytest.mark.parametrize("size", [1e-30, 1e-20, 1.0, 1e30], ids=str)
 def test_log_norms_neither_underflow_nor_overflow(size):
-    gradients = nets.LSTMState(jnp.full((3, 2, 4), size), jnp.full((3, 2, 5), size))
+    gradients = nets.cells.LSTMState(
+        jnp.full((3, 2, 4), size), jnp.full((3, 2, 5), size)
+    )
     norms = log_norms(gradients)
     assert norms.shape == (3, 2)
     np.testing.assert_allclose(norms, np.log(size) + np.log(9) / 2, rtol=1e-6)

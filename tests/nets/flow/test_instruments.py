@@ -95,7 +95,9 @@ def test_nothing_is_nan_on_the_way(name):
 
 @pytest.mark.parametrize("name", ["flossing_penalty", "slope of flossing", "transport"])
 def test_nothing_is_nan_in_a_short_run_or_where_rank_is_lost(name):
-    params = nets.ElmanParams(jnp.ones((2, 3)), jnp.ones((3, 3)) / 9, jnp.zeros(3))
+    params = nets.cells.ElmanParams(
+        jnp.ones((2, 3)), jnp.ones((3, 3)) / 9, jnp.zeros(3)
+    )
     with jax.debug_nans(True):
         INSTRUMENTS[name](nets.elman(), params, jnp.ones((4, 2, 2)))
 

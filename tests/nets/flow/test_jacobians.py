@@ -220,7 +220,7 @@ def test_inputs_may_be_tokens(x64):
     table = cases.normal(7, INPUTS)
     cell = nets.Cell(
         elman.init,
-        lambda params, x: nets.ElmanState(jnp.zeros((*x.shape, FEATURES))),
+        lambda params, x: nets.cells.ElmanState(jnp.zeros((*x.shape, FEATURES))),
         lambda params, state, x: elman.step(params, state, table[x]),
     )
     tokens = jnp.array([[0, 3], [6, 6], [1, 2]])

@@ -114,43 +114,6 @@ def test_layers_by_their_cells_names(x64):
     exactly(found["1"], by_lag(above))
 
 
-def test_directions_are_those_of_the_places_not_of_the_order_of_calls(x64):
-    """A layer that calls "b" first, whose states stand as "a", "b"."""
-    gru = nets.gru()
-
-    def apply(
-        params, xs, state=None, *, perturbations=None, run=nets.unroll, **options
-    ):
-        moves = {"a": None, "b": None} if perturbations is None else perturbations
-        state = None, None
-        b, back = run(
-            gru,
-            params["b"],
-            xs,
-            state[0],
-            reverse=True,
-            perturbations=moves["b"],
-            **options,
-        )
-        a, ys = run(
-            gru,
-            params["a"],
-            xs,
-            state[1],
-            reverse=False,
-            perturbations=moves["a"],
-            **options,
-        )
-        return {"a": a, "b": b}, ys + back
-
-    both = nets.bidirectional(gru, merge=nets.recurrent.add)
-    params, xs = draw_layer(both), cases.normal(TIME, 2, INPUTS)
-    layer = nets.Layer(gru.init, apply)
-    found = lags(layer, {"a": params.forward, "b": params.backward}, xs)
-    expected = lags(both, params, xs)
-    exactly(found, {"a": expected["forward"], "b": expected["backward"]})
-
-
 @cases.both_ways
 def test_padding_has_no_lags(reverse, x64):
     cell = nets.gru()

@@ -11,7 +11,7 @@ import pytest
 from cases import FEATURES, INPUTS, TIME, example
 
 import nets
-from nets import ElmanParams, LSTMParams
+from nets.cells import ElmanParams, LSTMParams
 from nets.flow import log_singular_values, step_jacobians
 from nets.flow.udt import UDT, log_sigmas, times
 

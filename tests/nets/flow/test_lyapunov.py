@@ -11,7 +11,7 @@ import pytest
 from cases import FEATURES, INPUTS, TIME, example
 
 import nets
-from nets import ElmanParams
+from nets.cells import ElmanParams
 from nets.flow import lyapunov_spectrum, step_jacobians
 
 exactly = partial(chex.assert_trees_all_close, rtol=1e-10, atol=1e-10)
@@ -51,7 +51,7 @@ def test_a_contraction_without_input_is_ruled_by_the_spectral_radius(dtype, x64)
     size, g = 20, 0.8
     w = g / size**0.5 * np.random.default_rng(2).standard_normal((size, size))
     params = autonomous(jnp.asarray(w.astype(dtype)))
-    state = nets.ElmanState(cases.normal(size).astype(dtype))
+    state = nets.cells.ElmanState(cases.normal(size).astype(dtype))
     found = spectrum(nets.elman(), params, jnp.zeros((1500, 1), dtype), state)
     assert found.exponents.dtype == dtype
     rho = np.abs(np.linalg.eigvals(w)).max()

@@ -125,8 +125,8 @@ def test_the_lstm_reaches_its_output_by_the_cell_alone(x64):
 
     f, by_output, jacobian = run(params, first, xs[0])
     nothing = jnp.zeros((FEATURES, FEATURES))
-    closely(jacobian.hidden, nets.LSTMState(nothing, jnp.diag(by_output)))
-    closely(jacobian.cell, nets.LSTMState(nothing, jnp.diag(f)))
+    closely(jacobian.hidden, nets.cells.LSTMState(nothing, jnp.diag(by_output)))
+    closely(jacobian.cell, nets.cells.LSTMState(nothing, jnp.diag(f)))
 
 
 @pytest.mark.parametrize("name", ["lstm", "rhn"])

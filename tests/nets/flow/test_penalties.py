@@ -117,7 +117,7 @@ def test_a_linear_orthogonal_network_keeps_the_norm(x64):
 
 def test_gradients_whose_squares_float32_does_not_hold():
     """g_t = 0.1^(T - 1 - t), down to 1e-29: each step is as far from 1."""
-    params = nets.ElmanParams(jnp.zeros((1, 3)), 0.1 * jnp.eye(3), jnp.zeros(3))
+    params = nets.cells.ElmanParams(jnp.zeros((1, 3)), 0.1 * jnp.eye(3), jnp.zeros(3))
     found = pascanu_penalty(
         LINEAR, params, jnp.zeros((30, 2, 1)), lambda state, ys: ys[-1].sum()
     )
@@ -125,7 +125,7 @@ def test_gradients_whose_squares_float32_does_not_hold():
 
 
 def test_where_nothing_comes_through_the_ratio_is_zero():
-    params = nets.ElmanParams(jnp.zeros((1, 3)), jnp.zeros((3, 3)), jnp.ones(3))
+    params = nets.cells.ElmanParams(jnp.zeros((1, 3)), jnp.zeros((3, 3)), jnp.ones(3))
     xs = jnp.zeros((4, 2, 1))
 
     def penalty(params):
@@ -243,7 +243,7 @@ def test_without_a_key_or_at_rate_zero_nothing_is_stopped(x64):
 @pytest.mark.parametrize("rate", [0.25, 0.5])
 def test_h_detach_stops_so_many_steps_each_for_itself(rate):
     """h' = h: what y_t adds to g_t is 1, and what comes later is stopped or not."""
-    params = nets.ElmanParams(jnp.zeros((1, 1)), jnp.eye(1), jnp.zeros(1))
+    params = nets.cells.ElmanParams(jnp.zeros((1, 1)), jnp.eye(1), jnp.zeros(1))
     cell = nets.h_detach(LINEAR, rate)
 
     def stopped(key):

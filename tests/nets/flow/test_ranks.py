@@ -57,7 +57,7 @@ def reservoir():
     w = rng.standard_normal((20, 20)) * (rng.random((20, 20)) < 0.12)
     w *= 0.95 / np.abs(np.linalg.eigvals(w)).max()
     w_i: Any = rng.uniform(-0.5, 0.5, (1, 20))
-    params = nets.ElmanParams(w_i, cast(Any, w), cast(Any, np.zeros(20)))
+    params = nets.cells.ElmanParams(w_i, cast(Any, w), cast(Any, np.zeros(20)))
     return nets.elman(), params, rng.uniform(-1, 1, (60, 1))
 
 
@@ -145,7 +145,9 @@ def test_a_forget_gate_of_e_to_minus_20_is_no_rounding(dtype, x64):
     """Gates of constants: the state's c decays by sigmoid(b), and h is forgotten."""
     biases = np.array([5.0, 0.0, -20.0])
     b = jnp.asarray(np.concatenate([np.zeros(3), biases, np.zeros(6)]), dtype)
-    params = nets.LSTMParams(jnp.zeros((1, 12), dtype), jnp.zeros((3, 12), dtype), b)
+    params = nets.cells.LSTMParams(
+        jnp.zeros((1, 12), dtype), jnp.zeros((3, 12), dtype), b
+    )
     run = nets.lstm(), params, jnp.zeros((40, 1), dtype)
     right = -np.log1p(np.exp(-biases))
     found = sigmas(*run)[-1]

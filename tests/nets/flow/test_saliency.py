@@ -120,7 +120,7 @@ def test_saliency_equals_torch(x64):
     )
     by = partial(input_saliency, nets.lstm(), loss=lambda _, ys: (ys[-1] ** 2).sum())
     value, saliency = jax.jit(by)(
-        nets.LSTMParams(w_ih.T, w_hh.T, b_ih + b_hh),
+        nets.cells.LSTMParams(w_ih.T, w_hh.T, b_ih + b_hh),
         jnp.asarray(inputs.detach().numpy()),
     )
     assert inputs.grad is not None

@@ -266,7 +266,7 @@ def _log10_norm(params, xs):
 
     def last(first):
         state, _ = nets.unroll(
-            nets.lstm(), params, xs, nets.LSTMState(*jnp.split(first, 2))
+            nets.lstm(), params, xs, nets.cells.LSTMState(*jnp.split(first, 2))
         )
         return jnp.concatenate(state)
 
@@ -285,7 +285,9 @@ def test_the_scheme_decides_how_far_an_lstms_gradient_reaches(x64):
         runs = []
         for seed in range(2):
             params = INITIALIZERS[name](jax.random.key(seed), 32, 128, "ifgo")
-            params = nets.LSTMParams(params.w_i, params.w_h, params.b_i + params.b_h)
+            params = nets.cells.LSTMParams(
+                params.w_i, params.w_h, params.b_i + params.b_h
+            )
             xs = jax.random.normal(jax.random.key(10 + seed), (100, 32))
             runs.append(float(_log10_norm(params, xs)))
         norms[name] = np.mean(runs)

@@ -20,9 +20,11 @@ from cases import FEATURES, INPUTS, TIME
 from flax import nnx
 
 import nets
-from nets import BidirectionalParams, ElmanParams, GRUParams, LSTMParams, interop
+from nets import interop
+from nets.cells import ElmanParams, GRUParams, LSTMParams
 from nets.cells.mgu import MGUParams, mgu
 from nets.cells.projected_lstm import ProjectedLSTMParams, projected_lstm
+from nets.recurrent import BidirectionalParams
 
 close = partial(chex.assert_trees_all_close, rtol=1e-5, atol=1e-5)
 
@@ -42,7 +44,7 @@ def exact(one: Any, other: Any) -> None:
 class Theirs(NamedTuple):
     """A layer of another JAX library: what it is here, its weights and its outputs."""
 
-    layer: nets.Layer
+    layer: nets.recurrent.RecurrentLayer
     read: Callable[[Any], Any]
     weights: Callable[[], Any]
     run: Callable[[Any, Any], Any]
@@ -868,8 +870,8 @@ def test_two_keras_cells_on_top_of_each_other_are_no_two_directions(inputs, bias
     cells = [nets.lstm().init(jax.random.key(0), n, 4) for n in (inputs, 4)]
     weights = [a for cell in cells for a in interop.to_keras(cell)[: 3 if bias else 2]]
     with pytest.raises(ValueError, match="may be one on top of the other: give the"):
-        interop.from_keras(weights, nets.LSTMParams)
+        interop.from_keras(weights, nets.cells.LSTMParams)
     size = len(weights) // 2
     for cell, part in zip(cells, (weights[:size], weights[size:]), strict=True):
-        found = interop.from_keras(part, nets.LSTMParams)
+        found = interop.from_keras(part, nets.cells.LSTMParams)
         chex.assert_trees_all_equal(found[:size], cell[:size])

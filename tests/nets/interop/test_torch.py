@@ -13,7 +13,8 @@ import pytest
 from cases import FEATURES, INPUTS, TIME
 
 import nets
-from nets import BidirectionalParams, interop
+from nets import interop
+from nets.recurrent import BidirectionalParams
 
 torch = pytest.importorskip("torch", reason="pip install -e '.[peers]'")
 
@@ -36,11 +37,11 @@ def to_params(cell, tensors: Any, join: Callable[..., Any] = jnp.add) -> Any:
     """Our parameters; a bias that torch has twice and we once is joined."""
     w_ih, w_hh, b_ih, b_hh = tensors
     kind = type(cases.draw_params(cell))
-    if kind is not nets.GRUParams:
+    if kind is not nets.cells.GRUParams:
         return kind(w_ih.T, w_hh.T, join(b_ih, b_hh))
     n = 2 * FEATURES  # from here on they are n's, which are apart: r is between them
     b = jnp.concatenate([join(b_ih[:n], b_hh[:n]), b_ih[n:]])
-    return nets.GRUParams(w_ih.T, w_hh.T, b, b_hn=b_hh[n:])
+    return nets.cells.GRUParams(w_ih.T, w_hh.T, b, b_hn=b_hh[n:])
 
 
 def weights(module, suffix="", grad=False):
@@ -159,11 +160,11 @@ def test_the_lstms_cell_is_moved_for_itself(x64):
 
 
 DEEP = {
-    "lstm": (nets.lstm(), nets.LSTMParams, torch.nn.LSTM, {}),
-    "gru": (nets.gru(), nets.GRUParams, torch.nn.GRU, {}),
+    "lstm": (nets.lstm(), nets.cells.LSTMParams, torch.nn.LSTM, {}),
+    "gru": (nets.gru(), nets.cells.GRUParams, torch.nn.GRU, {}),
     "projected lstm": (
         nets.projected_lstm(projection=2),
-        nets.ProjectedLSTMParams,
+        nets.cells.ProjectedLSTMParams,
         torch.nn.LSTM,
         {"proj_size": 2},
     ),

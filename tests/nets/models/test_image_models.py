@@ -255,7 +255,7 @@ def test_the_receptive_field_is_where_the_gradient_comes_from(name):
         touched = np.asarray(outputs_and_inputs.any(axis=others))  # [outputs, inputs]
         first = touched.argmax(axis=1)
         last = touched.shape[1] - 1 - touched[:, ::-1].argmax(axis=1)
-        assert max(last - first + 1) == math.floor(window.extent[axis])
+        assert max(last - first + 1) == math.floor(window.size[axis])
         early, late = len(touched) // 4, 3 * len(touched) // 4
         moved = int(first[late] - first[early])
         assert abs(moved - (late - early) * window.stride[axis]) <= 1
@@ -325,7 +325,9 @@ WRONG = {
         " 16 asks; got shape [3]",
     ),
     "other channels": (
-        lambda: nets.conv(nets.ConvParams(jnp.ones((3, 2, 4)), None), jnp.ones((8, 3))),
+        lambda: nets.conv(
+            nets.convolutional.ConvParams(jnp.ones((3, 2, 4)), None), jnp.ones((8, 3))
+        ),
         "expected 2 channels in the input's last axis, as the kernel was made for; got "
         "3",
     ),

@@ -111,7 +111,7 @@ def test_names_of_the_parameters():
     _, variables, _ = classifier(bidirectional=False)
     params = variables["params"]
     assert set(params) == {"recurrent", "dense"}
-    assert isinstance(params["recurrent"]["cell"], nets.LSTMParams)
+    assert isinstance(params["recurrent"]["cell"], nets.cells.LSTMParams)
 
 
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["full", "padded"])
@@ -121,7 +121,7 @@ def test_read_equals_the_call(bidirectional, lengths):
     known = None if lengths is None else jnp.array(lengths)
     layer: Any = nets.linen.Recurrent(nets.lstm(), FEATURES)
     if bidirectional:
-        layer = nets.linen.Bidirectional(nets.lstm(), FEATURES, merge=nets.apart)
+        layer = nets.linen.Bidirectional(nets.lstm(), FEATURES, merge=None)
     recurrent = {"params": variables["params"]["recurrent"]}
     _, ys = layer.apply(recurrent, xs, None, known)
     np.testing.assert_allclose(

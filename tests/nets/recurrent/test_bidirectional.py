@@ -9,7 +9,8 @@ import pytest
 from cases import FEATURES, INPUTS, TIME, example
 
 import nets
-from nets import BidirectionalParams, BidirectionalState, apart, bidirectional
+from nets import bidirectional
+from nets.recurrent import BidirectionalParams, BidirectionalState
 
 LENGTHS = (0, 3, TIME)
 
@@ -41,7 +42,7 @@ def test_it_is_two_unrolls(cell):
 def test_outputs_are_aligned_in_time():
     """A mark at t is seen from t onwards by one, and up to t by the other."""
     params, xs, first = pair(nets.gru())
-    apply, t = bidirectional(nets.gru(), merge=apart).apply, 2
+    apply, t = bidirectional(nets.gru(), merge=None).apply, 2
     _, before = apply(params, xs, first)
     _, after = apply(params, xs.at[t].add(1.0), first)
     seen = [
@@ -56,14 +57,14 @@ def test_the_backward_state_is_the_one_after_the_first_input(cell):
     state, y = first.backward, None
     for x in xs[::-1]:
         state, y = cell.step(params.backward, state, x)
-    end, (_, backward) = bidirectional(cell, merge=apart).apply(params, xs, first)
+    end, (_, backward) = bidirectional(cell, merge=None).apply(params, xs, first)
     chex.assert_trees_all_close((end.backward, backward[0]), (state, y), rtol=1e-5)
 
 
 def test_forward_comes_first_in_the_features():
     params, xs, first = pair(nets.elman())
     _, joined = bidirectional(nets.elman()).apply(params, xs, first)
-    _, (forward, backward) = bidirectional(nets.elman(), merge=apart).apply(
+    _, (forward, backward) = bidirectional(nets.elman(), merge=None).apply(
         params, xs, first
     )
     chex.assert_trees_all_equal(joined[:, :FEATURES], forward)
@@ -117,7 +118,7 @@ def test_gradients_do_not_see_padding():
 def test_two_different_cells():
     cells = nets.lstm(), nets.gru()
     params, xs, first = pair(cells[0], backward=cells[1])
-    state, (forward, backward) = bidirectional(*cells, merge=apart).apply(
+    state, (forward, backward) = bidirectional(*cells, merge=None).apply(
         params, xs, first
     )
     chex.assert_trees_all_close(
@@ -133,7 +134,7 @@ def test_two_different_cells():
 def test_a_merge_of_ones_own():
     params, xs, first = pair(nets.gru())
     _, ys = bidirectional(nets.gru(), merge=jnp.add).apply(params, xs, first)
-    _, both = bidirectional(nets.gru(), merge=apart).apply(params, xs, first)
+    _, both = bidirectional(nets.gru(), merge=None).apply(params, xs, first)
     chex.assert_trees_all_equal(ys, both[0] + both[1])
 
 
@@ -141,16 +142,21 @@ def test_each_direction_has_parameters_of_its_own():
     params = bidirectional(nets.lstm(), nets.gru()).init(
         jax.random.key(0), INPUTS, FEATURES
     )
-    assert isinstance(params.forward, nets.LSTMParams)
-    assert isinstance(params.backward, nets.GRUParams)
+    assert isinstance(params.forward, nets.cells.LSTMParams)
+    assert isinstance(params.backward, nets.cells.GRUParams)
     twins = bidirectional(nets.elman()).init(jax.random.key(0), INPUTS, FEATURES)
     assert (twins.forward.w_i != twins.backward.w_i).any()
     assert (twins.forward.w_h != twins.backward.w_h).any()
 
 
-def test_equal_calls_return_the_same_object():
+def test_equal_calls_return_equal_layers():
     layer = bidirectional(nets.lstm())
-    assert layer is bidirectional(nets.lstm(None))
-    assert layer is bidirectional(nets.lstm(), None, merge=nets.concatenate)
-    assert layer is not bidirectional(nets.lstm(), merge=apart)
-    assert layer is not bidirectional(nets.lstm(), nets.gru())
+    same = bidirectional(nets.lstm(None)), bidirectional(nets.lstm(), merge="concat")
+    assert all(one == layer and hash(one) == hash(layer) for one in same)
+    assert layer != bidirectional(nets.lstm(), merge=None)
+    assert layer != bidirectional(nets.lstm(), nets.gru())
+
+
+def test_an_unknown_merge_is_refused():
+    with pytest.raises(ValueError, match="'sum', 'mean', 'mul', None or a function"):
+        bidirectional(nets.lstm(), merge="add")

@@ -14,8 +14,7 @@ from cases import INPUTS, TIME, both_ways
 import nets
 import nets.linen
 import nets.nnx
-from nets import BidirectionalParams, BidirectionalState
-from nets.recurrent import batch_first
+from nets.recurrent import BidirectionalParams, BidirectionalState, batch_first
 
 MASK = np.array(
     [
@@ -46,7 +45,9 @@ def fill(xs: Any, value: float) -> jax.Array:
     return jnp.where(jnp.asarray(MASK)[..., None], xs, value)
 
 
-def draw_layer(layer: nets.Layer, batch: int) -> tuple[Any, jax.Array, Any]:
+def draw_layer(
+    layer: nets.recurrent.RecurrentLayer, batch: int
+) -> tuple[Any, jax.Array, Any]:
     """Parameters, inputs and first states."""
     like = jax.eval_shape(lambda key: layer.init(key, INPUTS, 3), jax.random.key(0))
     params = cases.draw(like)
@@ -204,7 +205,7 @@ def test_both_faces_of_flax_take_masks(layer, in_linen, in_nnx, all_states):
 
 def test_both_directions_wait_at_the_same_steps():
     """The backward cell begins at each sequence's last real step."""
-    layer = nets.bidirectional(nets.lstm(), merge=nets.apart)
+    layer = nets.bidirectional(nets.lstm(), merge=None)
     params, xs, _ = draw_layer(layer, ROWS)
     state, (forward, backward) = layer.apply(params, xs, mask=MASK)
     row, steps = 3, [1, 4]

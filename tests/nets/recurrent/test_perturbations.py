@@ -14,9 +14,10 @@ from flax import nnx
 import nets
 import nets.linen
 import nets.nnx
-from nets.flow import per_cell, state_gradients, zero_perturbations
+from nets.flow import by_cell, per_cell, state_gradients, zero_perturbations
 from nets.flow.layers import in_every_cell
 from nets.recurrent import batch_first
+from nets.recurrent.per_cell import like_states
 
 LENGTHS = (0, 3, TIME)
 KEY = jax.random.key(3)
@@ -314,45 +315,58 @@ def test_zeros_for_a_counter_are_floats():
 DEEP = nets.stack(nets.stack(nets.gru(), nets.bidirectional(nets.lstm())), nets.elman())
 
 
-def test_run_takes_the_place_of_unroll_in_every_cell():
+def test_per_cell_yields_each_cell_with_its_inputs():
     params = DEEP.init(KEY, INPUTS, FEATURES)
     xs = cases.normal(TIME, 2, INPUTS).astype(jnp.float32)
-    calls = []
-
-    def spy(cell, params, xs, state, *, reverse, **options):
-        calls.append((cell, params, xs, reverse))
-        return nets.unroll(cell, params, xs, state, reverse=reverse, **options)
-
-    chex.assert_trees_all_equal(DEEP.apply(params, xs, run=spy), DEEP.apply(params, xs))
+    runs = list(per_cell(DEEP, params, xs))
     cells = [nets.gru(), nets.lstm(), nets.lstm(), nets.elman()]
-    assert [call[0] for call in calls] == cells
-    assert [call[3] for call in calls] == [False, False, True, False]
+    assert [run.cell for run in runs] == cells
+    assert [run.options["reverse"] for run in runs] == [False, False, True, False]
     _, first = nets.unroll(nets.gru(), params[0][0], xs)
     _, second = nets.bidirectional(nets.lstm()).apply(params[0][1], first)
     owns = [params[0][0], *params[0][1], params[1]]
     inputs = [xs, first, first, second]
-    for call, own, seen in zip(calls, owns, inputs, strict=True):
-        chex.assert_trees_all_equal(call[1:3], (own, seen))
+    for run, own, seen in zip(runs, owns, inputs, strict=True):
+        chex.assert_trees_all_equal((run.params, run.xs), (own, seen))
+    states, _ = DEEP.apply(params, xs)
+    ends = [nets.unroll(*run[:4], **run.options)[0] for run in runs]
+    chex.assert_trees_all_equal(like_states(DEEP, ends), states)
+
+
+def test_residual_and_padding_reach_the_inputs_of_each_cell():
+    layer = nets.stack(nets.gru(), nets.gru(), residual=True)
+    params = layer.init(KEY, FEATURES, FEATURES)
+    xs, lengths = jnp.ones((TIME, 2, FEATURES)), jnp.array([2, TIME])
+    below, above = per_cell(layer, params, xs, lengths=lengths)
+    assert not below.xs[2:, 0].any() and below.xs[:, 1].all()
+    _, ys = nets.unroll(nets.gru(), params[0], xs, lengths=lengths)
+    chex.assert_trees_all_equal(above.xs, below.xs + ys)
+    with pytest.raises(ValueError, match="no `reverse` for a layer"):
+        list(per_cell(layer, params, xs, reverse=True))
+
+
+def test_cells_are_mapped_in_place():
+    held = DEEP.map_cells(nets.flow.highway)
+    cells = [run.cell for run in per_cell(held, DEEP.init(KEY, 2, 3), jnp.ones((4, 2)))]
+    names = nets.gru(), nets.lstm(), nets.lstm(), nets.elman()
+    assert cells == [nets.flow.highway(cell) for cell in names]
+    assert DEEP.map_cells(lambda cell: cell) == DEEP
+    assert hash(DEEP.map_cells(lambda cell: cell)) == hash(DEEP)
 
 
 def test_names_of_cells():
     params, xs = DEEP.init(KEY, INPUTS, FEATURES), jnp.ones((TIME, 2, INPUTS))
     states, _ = DEEP.apply(params, xs)
-    found = per_cell(DEEP, params, xs, states)
+    found = by_cell(DEEP, states)
     assert list(found) == ["0.0", "0.1.forward", "0.1.backward", "1"]
     assert found["0.0"] is states[0][0] and found["1"] is states[1]
-    assert isinstance(found["0.1.forward"], nets.LSTMState)
+    assert isinstance(found["0.1.forward"], nets.cells.LSTMState)
     numbers = jax.tree.map(lambda s: s.sum(), states)
-    assert per_cell(DEEP, params, xs, numbers)["1"].hidden.shape == ()
-    one = per_cell(nets.gru(), params[0][0], xs, "anything")
-    assert one == {"": "anything"}
+    assert by_cell(DEEP, numbers)["1"].hidden.shape == ()
+    assert by_cell(nets.gru(), "anything") == {"": "anything"}
     both = nets.bidirectional(nets.gru())
-    assert list(
-        per_cell(both, both.init(KEY, 2, 3), xs, nets.BidirectionalState(1, 2))
-    ) == [
-        "forward",
-        "backward",
-    ]
+    state = nets.recurrent.BidirectionalState(1, 2)
+    assert by_cell(both, state) == {"forward": 1, "backward": 2}
 
 
 def test_an_instrument_in_every_cell():
@@ -366,7 +380,7 @@ def test_an_instrument_in_every_cell():
 
     params, xs = DEEP.init(KEY, INPUTS, FEATURES), jnp.ones((TIME, 2, INPUTS))
     found = instrument(DEEP, params, xs, power=2, lengths=jnp.array([3, TIME]))
-    assert found == ((4, nets.BidirectionalState(9, 9)), 36)
+    assert found == ((4, nets.recurrent.BidirectionalState(9, 9)), 36)
     assert [(cell, back) for cell, back, *_ in seen] == [
         (nets.gru(), False),
         (nets.lstm(), False),

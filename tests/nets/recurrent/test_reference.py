@@ -11,7 +11,7 @@ from cases import TIME
 from peers import BIDIRECTIONAL_PEERS, PADDING_PEERS, PEERS
 
 import nets
-from nets import BidirectionalParams
+from nets.recurrent import BidirectionalParams
 
 LENGTHS = jnp.array([3, TIME, 1, 4])  # no 0: some peers are wrong on it
 REAL = jnp.arange(TIME)[:, None, None] < LENGTHS[None, :, None]

@@ -39,12 +39,16 @@ each_noisy = pytest.mark.parametrize("cell", NOISY.values(), ids=NOISY)
 
 def echo(units):
     """Parameters of `identity` by which its output is its input, and nothing else."""
-    return nets.ElmanParams(jnp.eye(units), jnp.zeros((units, units)), jnp.zeros(units))
+    return nets.cells.ElmanParams(
+        jnp.eye(units), jnp.zeros((units, units)), jnp.zeros(units)
+    )
 
 
 def keep(units):
     """Parameters of `identity` by which its output is its old state."""
-    return nets.ElmanParams(jnp.zeros((1, units)), jnp.eye(units), jnp.zeros(units))
+    return nets.cells.ElmanParams(
+        jnp.zeros((1, units)), jnp.eye(units), jnp.zeros(units)
+    )
 
 
 @each_noisy
@@ -87,7 +91,7 @@ def test_one_mask_of_inputs_a_sequence():
 
 def test_one_mask_of_the_recurrent_units_a_sequence():
     cell = nets.recurrent_dropout(identity, 0.5)
-    first = nets.ElmanState(jnp.ones((40, 50)))
+    first = nets.cells.ElmanState(jnp.ones((40, 50)))
     _, ys = nets.unroll(cell, keep(50), jnp.ones((3, 40, 1)), first, key=KEY)
     assert set(np.unique(ys[0])) == {0, 2}
     assert (ys[1] == 2 * ys[0]).all() and (ys[2] == 4 * ys[0]).all()
@@ -108,7 +112,7 @@ def test_recurrent_dropout_leaves_memory_alone(cell):
 def test_recurrent_dropout_is_dropout_of_the_lstms_h():
     """Gal's equations, with the mask read off a run of `identity`."""
     units = 3
-    ones = nets.ElmanState(jnp.ones((4, units)))
+    ones = nets.cells.ElmanState(jnp.ones((4, units)))
     probe = nets.recurrent_dropout(identity, 0.5)
     _, seen = nets.unroll(probe, keep(units), jnp.ones((1, 4, 1)), ones, key=KEY)
     cell = nets.lstm()
@@ -128,7 +132,7 @@ def test_drop_connect_drops_weights_once_for_all():
     cell = nets.drop_connect(identity, 0.25)
     units = 50
     params = keep(units)._replace(w_h=jnp.ones((units, units)))
-    first = nets.ElmanState(jnp.eye(units)[:, None, :].repeat(2, axis=1))
+    first = nets.cells.ElmanState(jnp.eye(units)[:, None, :].repeat(2, axis=1))
     xs = jnp.ones((2, units, 2, 1))
     _, ys = nets.unroll(cell, params, xs, first, key=KEY)
     weights = ys[0, :, 0]  # row i is what unit i sends
@@ -145,7 +149,7 @@ def test_zoneout_without_a_key_is_its_mean():
     outputs = []
     for x in xs:
         new, _ = plain.step(params, state, x)
-        state = nets.LSTMState(
+        state = nets.cells.LSTMState(
             hidden=0.3 * state.hidden + 0.7 * new.hidden,
             cell=0.5 * state.cell + 0.5 * new.cell,
         )
@@ -228,7 +232,9 @@ def test_a_gradient_passes_a_kept_unit_whole():
     x, zeros = jnp.ones((1, 2)), jnp.zeros(50)
 
     def after(hidden):
-        state, _ = nets.unroll(cell, params, x, nets.LSTMState(hidden, zeros), key=KEY)
+        state, _ = nets.unroll(
+            cell, params, x, nets.cells.LSTMState(hidden, zeros), key=KEY
+        )
         return state.hidden
 
     hidden = jnp.full(50, 0.25)
@@ -240,8 +246,8 @@ def test_a_gradient_passes_a_kept_unit_whole():
 
 def test_both_directions_and_all_layers_have_noise_of_their_own():
     cell = nets.input_dropout(identity, 0.5)
-    both = nets.bidirectional(cell, merge=nets.apart)
-    params = nets.BidirectionalParams(echo(50), echo(50))
+    both = nets.bidirectional(cell, merge=None)
+    params = nets.recurrent.BidirectionalParams(echo(50), echo(50))
     xs = jnp.ones((2, 3, 50))
     _, (forward, backward) = both.apply(params, xs, key=KEY)
     assert (forward != backward).any()

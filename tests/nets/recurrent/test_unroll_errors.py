@@ -15,7 +15,7 @@ from nets.initializers import zero_state
 CELL = nets.lstm()
 PARAMS = cases.draw_params(CELL)
 XS = jnp.ones((TIME, 4, INPUTS))
-FIRST = nets.LSTMState(jnp.zeros((4, 3)), jnp.zeros((4, 3)))
+FIRST = nets.cells.LSTMState(jnp.zeros((4, 3)), jnp.zeros((4, 3)))
 
 INPUT_ERRORS = {
     "no time": (
@@ -85,7 +85,7 @@ def test_a_scalar_length_does_for_a_whole_batch():
 
 STATE_ERRORS = {
     "another cell's": (
-        nets.GRUState(FIRST.hidden),
+        nets.cells.GRUState(FIRST.hidden),
         "expected an initial state of structure .*LSTMState.*; got .*GRUState",
     ),
     "another batch": (
@@ -93,7 +93,7 @@ STATE_ERRORS = {
         r"state\.cell to be float32\[4, 3\], as .* ask; got float32\[2, 3\]",
     ),
     "no batch": (
-        nets.LSTMState(jnp.zeros(3), jnp.zeros(3)),
+        nets.cells.LSTMState(jnp.zeros(3), jnp.zeros(3)),
         r"state\.hidden to be float32\[4, 3\], .*got float32\[3\]",
     ),
     "another dtype": (
@@ -112,9 +112,9 @@ def test_wrong_states(state, message):
 @pytest.mark.parametrize("state, message", STATE_ERRORS.values(), ids=STATE_ERRORS)
 def test_wrong_states_of_one_direction(state, message):
     layer = nets.bidirectional(CELL)
-    params = nets.BidirectionalParams(PARAMS, PARAMS)
+    params = nets.recurrent.BidirectionalParams(PARAMS, PARAMS)
     with pytest.raises(ValueError, match=message):
-        layer.apply(params, XS, nets.BidirectionalState(FIRST, state))
+        layer.apply(params, XS, nets.recurrent.BidirectionalState(FIRST, state))
 
 
 @pytest.mark.parametrize("name", nets.CELLS)
@@ -147,7 +147,7 @@ def test_state_gradients_checks_as_unroll_does():
         )
     with pytest.raises(ValueError, match="expected an initial state of structure"):
         nets.flow.state_gradients(
-            CELL, PARAMS, XS, cases.total, nets.GRUState(FIRST.hidden)
+            CELL, PARAMS, XS, cases.total, nets.cells.GRUState(FIRST.hidden)
         )
 
 
