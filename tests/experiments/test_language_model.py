@@ -281,7 +281,10 @@ MISTAKES = [
     ("--text_file=short.txt", "at most 7, as the held-out tenth of the text has 8"),
     ("--length=300", "flag --length: expected at most 299, as the held-out tenth"),
     ("--batch_size=2693", "flag --batch_size: expected at most 2692, the training"),
-    ("--prompt=abxy", "flag --prompt: expected characters of the text alone; got 'xy'"),
+    (
+        "--prompt=abxy",
+        "flag --prompt: expected only characters of the vocabulary; got 'xy'",
+    ),
     ("--temperatures=1,-1", "finite numbers of at least 0; got [1.0, -1.0]"),
     ("--temperatures=nan", "flag --temperatures: expected finite numbers; got nan"),
     ("--temperatures=hot", "flag --temperatures: expected numbers separated by commas"),
