@@ -10,9 +10,10 @@ BIN := .venv/bin
 run: install ## The main job: where does each cell's gradient die?
 	$(BIN)/python -m experiments.gradient_flow
 
-test: install ## Format, lint, types, tests.
+test: install ## Format, lint, imports, types, tests.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/pyright
 	$(BIN)/pytest
 

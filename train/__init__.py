@@ -1,4 +1,4 @@
-"""How anything is trained: optax and trees of arrays, and nothing of `nets`."""
+"""Training: optax and trees of arrays, independent of `nets`."""
 
 from train.clipping import ClipStats, clip_stats, clip_with_stats
 from train.data.errors import DataError

@@ -1,4 +1,4 @@
-"""Clipping of the gradient's norm, which tells how often it clips."""
+"""Gradient clipping by norm that counts the steps it clips."""
 
 from typing import Any, NamedTuple
 
@@ -9,11 +9,11 @@ from jaxtyping import Array, Float
 
 
 class ClipStats(NamedTuple):
-    """What clipping did so far.
+    """Statistics of gradient clipping.
 
     Attributes:
-        norm: Of the last gradient, before it was clipped.
-        rate: The share of steps whose gradient was clipped, from 0 to 1.
+        norm: Norm of the last gradient, before clipping.
+        rate: Fraction of steps whose gradient was clipped, from 0 to 1.
     """
 
     norm: Float[Array, "*models"]
@@ -27,12 +27,12 @@ class _ClipState(NamedTuple):
 
 
 def clip_with_stats(max_norm: float) -> optax.GradientTransformation:
-    """optax's `clip_by_global_norm`, keeping a report in its state.
+    """`optax.clip_by_global_norm` that keeps statistics in its state.
 
         g' = g min(1, max_norm / |g|)
 
     Args:
-        max_norm: The largest norm that passes unchanged.
+        max_norm: Largest norm that is not clipped.
 
     Returns:
         An optax transformation; `clip_stats` reads its state.
@@ -68,14 +68,14 @@ def clip_with_stats(max_norm: float) -> optax.GradientTransformation:
 
 
 def clip_stats(opt_state: Any) -> ClipStats | None:
-    """What the clipping within an optimizer did.
+    """Clipping statistics from the state of an optimizer.
 
     Args:
-        opt_state: The state of an optimizer that has a `clip_with_stats` in it, as
-            `make_optimizer` makes them; it may be stacked over models.
+        opt_state: State of an optimizer that contains `clip_with_stats`, such as one
+            from `make_optimizer`. It may be stacked over models.
 
     Returns:
-        A `ClipStats`; None if nothing in it clips.
+        A `ClipStats`; None if the optimizer does not clip.
 
     Example:
         >>> clip_stats(optax.sgd(0.1).init(jnp.zeros(2))) is None

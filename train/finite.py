@@ -1,4 +1,4 @@
-"""Which number of a training is not finite, and where."""
+"""Locate the first number of a training run that is not finite."""
 
 import operator
 from collections.abc import Callable, Sequence
@@ -12,12 +12,12 @@ from train.step import LossFn, Params, TrainState
 
 
 class NonFiniteError(ArithmeticError):
-    """A loss, a gradient or a parameter became infinite or not a number.
+    """A loss, a gradient or a parameter is infinite or NaN.
 
     Attributes:
-        step: The step, counted from 1, that met it.
-        seed: The seed of the training that met it.
-        tensor: Its name.
+        step: Step, counted from 1.
+        seed: Seed of the model.
+        tensor: Name of the array.
     """
 
     def __init__(self, step: int, seed: int, tensor: str):
@@ -29,10 +29,10 @@ class NonFiniteError(ArithmeticError):
 
 
 def check_parameters(params: Params, steps: int, seeds: Sequence[int]) -> None:
-    """Raise if the last update, which no later loss sees, is not finite.
+    """Raise an error if the parameters are not finite after the last update.
 
     Args:
-        params: Parameters after training, [seeds, ...].
+        params: Parameters after training, a tree of arrays [seeds, ...].
         steps: Number of steps taken.
         seeds: As in `train.fit`.
 
@@ -45,7 +45,7 @@ def check_parameters(params: Params, steps: int, seeds: Sequence[int]) -> None:
             raise NonFiniteError(steps, seed, name)
 
 
-def blame(
+def locate_nonfinite(
     step: Callable[..., Any],
     loss_fn: LossFn,
     states: Any,
@@ -54,22 +54,22 @@ def blame(
     good: int,
     seeds: Sequence[int],
 ) -> NonFiniteError:
-    """Take the good steps again, and find what is not finite in the next.
+    """Repeat the finite steps, and find the array that is not finite in the next step.
 
-    Only a failed run pays for this: the program itself returns no more than the loss
-    and the norm of the gradient.
+    Only a failed run pays for this: the compiled program of `train.fit` returns just
+    the loss and the norm of the gradient.
 
     Args:
-        step: One step of all models, as in `train.fit`.
+        step: `states, metrics = step(states, indices, data)`, one step of all models.
         loss_fn: As in `train.fit`.
-        states: Before the first of the steps.
+        states: States of all models before the first of the steps.
         order: Indices of the examples, [steps, seeds, batch_size].
         data: As in `train.fit`.
         good: Number of steps before the one that is not finite.
         seeds: As in `train.fit`.
 
     Returns:
-        An error to raise.
+        A `NonFiniteError`, to be raised.
     """
     every_seed = jax.jit(step)
     for indices in order[:good]:
@@ -92,14 +92,14 @@ def blame(
 
 
 def not_finite(kind: str, tree: PyTree) -> str | None:
-    """The name of the first array in a tree that is not finite.
+    """Name of the first array in a tree that is not finite.
 
     Args:
-        kind: Words before the name.
+        kind: Text before the name.
         tree: Any tree of arrays.
 
     Returns:
-        The kind and the name; None if all are finite.
+        The kind and the name; None if all arrays are finite.
 
     Example:
         >>> not_finite("the parameter", {"w": jnp.array(jnp.inf), "b": jnp.zeros(2)})

@@ -1,4 +1,4 @@
-"""optax's optimizers, by the names that the command line knows."""
+"""The optax optimizers that the command line offers, by name."""
 
 import optax
 from jaxtyping import Array, Float
@@ -17,17 +17,17 @@ OPTIMIZERS = {
 def make_optimizer(
     name: str, learning_rate: float | Float[Array, ""], clip_norm: float = 0.0
 ) -> optax.GradientTransformation:
-    """An optimizer, behind a clip of the gradient's norm.
+    """An optimizer, preceded by clipping of the gradient's norm.
 
         g' = g min(1, clip_norm / |g|)
 
     Args:
         name: A key of `OPTIMIZERS`.
-        learning_rate: Its step size; models trained together may have one each.
-        clip_norm: The largest norm that passes unchanged; 0 clips nothing.
+        learning_rate: Learning rate.
+        clip_norm: Largest norm that is not clipped; 0 disables clipping.
 
     Returns:
-        An optax optimizer; `clip_stats` reads off its state what was clipped.
+        An optax optimizer; `clip_stats` reads the clipping statistics from its state.
 
     Raises:
         ValueError: The name is not in `OPTIMIZERS`.

@@ -1,4 +1,4 @@
-"""One step of training, as a pure function."""
+"""One training step, as a pure function."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -13,13 +13,13 @@ LossFn = Callable[[Params, PyTree, Array], Float[Array, ""]]
 
 
 class TrainState(NamedTuple):
-    """All that changes while training: a tree of arrays, so `vmap` trains many at once.
+    """State of training: a tree of arrays, so `vmap` trains many models at once.
 
     Attributes:
-        step: Steps done.
+        step: Number of steps taken.
         params: The parameters.
-        opt_state: The optimizer's own state.
-        key: From which each step derives its key.
+        opt_state: State of the optimizer.
+        key: Key from which every step derives its own.
     """
 
     step: Int[Array, ""]
@@ -29,7 +29,12 @@ class TrainState(NamedTuple):
 
 
 class Metrics(NamedTuple):
-    """What a step tells: the loss, and the norm of its gradient before any clipping."""
+    """Metrics of one step.
+
+    Attributes:
+        loss: Loss before the step.
+        gradient_norm: Norm of its gradient, before clipping.
+    """
 
     loss: Float[Array, ""]
     gradient_norm: Float[Array, ""]
@@ -38,7 +43,7 @@ class Metrics(NamedTuple):
 def init_state(
     optimizer: optax.GradientTransformation, params: Params, key: Key[Array, ""]
 ) -> TrainState:
-    """The state before the first step.
+    """State before the first step.
 
     Args:
         optimizer: Any optax optimizer.
@@ -60,16 +65,16 @@ def init_state(
 def make_step(
     loss_fn: LossFn, optimizer: optax.GradientTransformation
 ) -> Callable[[TrainState, PyTree], tuple[TrainState, Metrics]]:
-    """A pure function that takes one step down the loss.
+    """A pure function that takes one optimization step.
 
         params' = params + optimizer(grad loss_fn(params, batch, key))
 
     Args:
-        loss_fn: `loss_fn(params, batch, key)`, one number. Each step has another key.
+        loss_fn: `loss_fn(params, batch, key)`, a scalar. Every step has a new key.
         optimizer: Any optax optimizer.
 
     Returns:
-        `state, metrics = step(state, batch)`, which `jax.lax.scan` takes over batches.
+        `state, metrics = step(state, batch)`, ready for `jax.lax.scan` over batches.
 
     Example:
         >>> optimizer = optax.sgd(0.5)

@@ -12,8 +12,16 @@ from jaxtyping import Array, Float
 
 import nets
 from experiments.edges import figures as edge_figures
-from experiments.edges.figures import EDGES, Learnt, Likeness, Maps, Picture
-from experiments.edges.measure import FIXED, closest, cosines, likenesses, table
+from experiments.edges.figures import EDGES, Maps, Picture
+from experiments.edges.measure import (
+    FIXED,
+    Learnt,
+    Likeness,
+    closest,
+    cosines,
+    likenesses,
+    table,
+)
 from experiments.harness import cli, common_flags, plotting, report, training
 from experiments.harness.claims import PARTLY_SUPPORTED, REFUTED, SUPPORTED, Claim
 from experiments.harness.runs import Run

@@ -4,18 +4,18 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from experiments.edges.measure import MARKS, Learnt, Likeness
 from experiments.harness import pictures, plotting
 from nets.convolutional.geometry import by
 
 CORNER = 16  # pixels of a photograph's corner, along each side
 SEEDS = 8  # drawn at most, a row each
 WIDTH = 9  # columns that the title needs
-MARKS = "—|"  # horizontal and vertical
 EDGES = "Sobel", "Prewitt"  # the fixed kernels that are of edges
 PARTS = ("after the convolution", "after ReLU", "after 2x2 max pooling")
 FALSE = 1.5  # a border with zeros is false if its answer is so many times as strong
@@ -54,49 +54,6 @@ class Picture(NamedTuple):
     rim_zeros: float
     rim_repeated: float
     kept: float
-
-
-class Learnt(NamedTuple):
-    """The networks' kernels, and what is made of them.
-
-    Attributes:
-        before: At initialisation.
-        after: After training.
-        fires: Whether a filter's ReLU lets anything through, on any test stroke.
-        votes: The direction, 0 or 1, that each filter's output speaks for.
-        accuracy: On the test strokes, from 0 to 1.
-    """
-
-    before: Float[np.ndarray, "seeds 3 3 filters"]
-    after: Float[np.ndarray, "seeds 3 3 filters"]
-    fires: Bool[np.ndarray, "seeds filters"]
-    votes: Int[np.ndarray, "seeds filters"]
-    accuracy: Float[np.ndarray, " seeds"]
-
-
-class Likeness(NamedTuple):
-    """How alike the kernels of each seed are to a fixed one.
-
-    Attributes:
-        to: The fixed one's name.
-        of: "all" for the mean over a seed's kernels, "best" for the most alike.
-        median: What chance gives.
-        high: What chance does not reach in 95 of 100.
-        before: |cosine| at initialisation, [seeds].
-        after: After training.
-    """
-
-    to: str
-    of: str
-    median: float
-    high: float
-    before: Float[np.ndarray, " seeds"]
-    after: Float[np.ndarray, " seeds"]
-
-    @property
-    def above(self) -> int:
-        """How many seeds lie above what chance reaches."""
-        return int((self.after > self.high).sum())
 
 
 def photograph(picture: Picture, kernel: Float[np.ndarray, "3 3"]) -> Figure:

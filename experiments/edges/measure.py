@@ -1,10 +1,10 @@
 """How alike learnt kernels are to those that people made, beside what chance gives."""
 
-import numpy as np
-from jaxtyping import Float
+from typing import NamedTuple
 
-from experiments.edges import figures
-from experiments.edges.figures import Learnt, Likeness
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
 from experiments.harness import plotting
 
 # Each answers to horizontal edges or lines, and transposed to vertical ones.
@@ -13,7 +13,51 @@ FIXED = {
     "Prewitt": np.array([[-1, -1, -1], [0, 0, 0], [1, 1, 1]], np.float32),
     "line": np.array([[-1, -1, -1], [2, 2, 2], [-1, -1, -1]], np.float32),
 }
+MARKS = "—|"  # horizontal and vertical
 KERNELS, SETS = 20_000, 5_000  # random ones, to know what chance gives
+
+
+class Learnt(NamedTuple):
+    """The networks' kernels, and what is made of them.
+
+    Attributes:
+        before: At initialisation.
+        after: After training.
+        fires: Whether a filter's ReLU lets anything through, on any test stroke.
+        votes: The direction, 0 or 1, that each filter's output speaks for.
+        accuracy: On the test strokes, from 0 to 1.
+    """
+
+    before: Float[np.ndarray, "seeds 3 3 filters"]
+    after: Float[np.ndarray, "seeds 3 3 filters"]
+    fires: Bool[np.ndarray, "seeds filters"]
+    votes: Int[np.ndarray, "seeds filters"]
+    accuracy: Float[np.ndarray, " seeds"]
+
+
+class Likeness(NamedTuple):
+    """How alike the kernels of each seed are to a fixed one.
+
+    Attributes:
+        to: The fixed one's name.
+        of: "all" for the mean over a seed's kernels, "best" for the most alike.
+        median: What chance gives.
+        high: What chance does not reach in 95 of 100.
+        before: |cosine| at initialisation, [seeds].
+        after: After training.
+    """
+
+    to: str
+    of: str
+    median: float
+    high: float
+    before: Float[np.ndarray, " seeds"]
+    after: Float[np.ndarray, " seeds"]
+
+    @property
+    def above(self) -> int:
+        """How many seeds lie above what chance reaches."""
+        return int((self.after > self.high).sum())
 
 
 def cosines(
@@ -43,7 +87,7 @@ def cosines(
 def closest(kernels: Float[np.ndarray, "seeds 3 3 filters"]) -> np.ndarray:
     """What each kernel is most alike, in words, [seeds, filters]."""
     alike = cosines(kernels)
-    names = [f"{name} {mark}" for name in FIXED for mark in figures.MARKS]
+    names = [f"{name} {mark}" for name in FIXED for mark in MARKS]
     words = [
         f"{names[one.argmax()]} {one.max():.2f}"
         for one in alike.reshape(-1, len(names))

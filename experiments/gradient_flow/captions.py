@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from experiments.gradient_flow.figures import Course
+from experiments.gradient_flow.measure import Course
 from experiments.harness import cells, probing
 from experiments.harness.cells import OWN
 

@@ -11,7 +11,7 @@ from jaxtyping import Array
 
 from experiments.gradient_flow import captions
 from experiments.gradient_flow import figures as learning_figures
-from experiments.gradient_flow.figures import Course
+from experiments.gradient_flow.measure import Course
 from experiments.harness import (
     cells,
     cli,

@@ -1,38 +1,20 @@
 """Pictures of learning: what the instruments see, training step by training step."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import matplotlib
 import numpy as np
-from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from experiments.gradient_flow.measure import Course
 from experiments.harness import plotting
 
 DECADES = 8  # below its largest value, what is shown of a gradient
 TAILS = 2, 98  # percentiles of what is seen after the first look, for the colors
 COLUMNS = 3
 SUBTLE = 0.35, 0.75  # from dark to light gray, for the second exponent to the last
-
-
-class Course(NamedTuple):
-    """What was seen of one cell in one direction while it learned.
-
-    Attributes:
-        label: The cell, and the direction if there are two.
-        steps: Training steps, [probes].
-        log_norms: ln |dL/ds_t| by reading step, [probes, seeds, time], or None.
-        gates: The mean of each gate, [probes, seeds]; empty if it names none, or None.
-        exponents: Lyapunov exponents, [probes, seeds, exponents], or None.
-    """
-
-    label: str
-    steps: Int[np.ndarray, " probes"]
-    log_norms: Float[np.ndarray, "probes seeds time"] | None
-    gates: Mapping[str, Float[np.ndarray, "probes seeds"]] | None
-    exponents: Float[np.ndarray, "probes seeds exponents"] | None
 
 
 def draw(

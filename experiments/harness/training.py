@@ -211,8 +211,8 @@ def train(
         batch_size=config.batch_size,
         probe=probe,
         probe_every=probe_every,
-        record=lambda **row: results.log(kind="training", **(labels or {}), **row),
-        title=title,
+        log_fn=lambda **row: results.log(kind="training", **(labels or {}), **row),
+        desc=title,
     )
 
 
@@ -241,25 +241,26 @@ def train_at_rates(
         The parameters, [rates, seeds, ...]; not finite where training diverged.
     """
     count, seeds = len(rates), config.seeds
+    make = optax.inject_hyperparams(make_optimizer, static_args=("name", "clip_norm"))
     fitted = fit(
         loss_fn,
-        lambda rate: _optimizer(config, rate, schedule),
+        _optimizer(config, rates[0], schedule, make),
         jax.tree.map(lambda leaf: jnp.concatenate([leaf] * count), params),
         data,
         seeds * count,
         steps=config.steps,
         batch_size=config.batch_size,
-        hyperparameters=jnp.repeat(jnp.array(rates), len(seeds)),
+        hyperparameters={"learning_rate": jnp.repeat(jnp.array(rates), len(seeds))},
         stop_if_not_finite=False,
-        title=title,
+        desc=title,
     )
     return jax.tree.map(
         lambda leaf: leaf.reshape(count, len(seeds), *leaf.shape[1:]), fitted.params
     )
 
 
-def _optimizer(config, rate, schedule):
-    optimizer = make_optimizer(config.optimizer, rate, config.clip_norm)
+def _optimizer(config, rate, schedule, make=make_optimizer):
+    optimizer = make(config.optimizer, rate, config.clip_norm)
     if schedule is None:
         return optimizer
     return optax.chain(optimizer, optax.scale_by_schedule(schedule))

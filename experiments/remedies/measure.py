@@ -115,8 +115,8 @@ class Bench:
             config.seeds,
             steps=config.steps,
             batch_size=config.batch_size,
-            record=partial(self.results.log, kind="training", network=title),
-            title=title,
+            log_fn=partial(self.results.log, kind="training", network=title),
+            desc=title,
             # Each step is a row, from which the share of clipped steps can be counted.
             steps_per_call=1 if clip else 20,
         )

@@ -4,83 +4,15 @@ import datetime
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
-
-import numpy as np
-from jaxtyping import Float, Int
 
 from experiments.harness import plotting
 from experiments.harness.claims import Claim, interval, judge, positive
+from experiments.translate_dates.measure import GOAL, PARTS, Study
 from train.data import dates
 from train.data.date_formats import FORMATS
 
 PROBED = 10 * len(FORMATS)  # held-out dates that are translated while it learns
-GOAL = 0.95  # of the dates exactly right
 MARGIN = 0.005  # by which beam search may be below greedy, and be called no worse
-PARTS = {"year": slice(0, 4), "month": slice(5, 7), "day": slice(8, 10)}  # written
-
-
-class Written(NamedTuple):
-    """What a model writes for the held-out dates.
-
-    Attributes:
-        symbols: By numbers in `dates.OUTPUT`, [seeds, examples, 10].
-        log_probabilities: Of each, in nats, [seeds, examples].
-    """
-
-    symbols: Int[np.ndarray, "seeds examples 10"]
-    log_probabilities: Float[np.ndarray, "seeds examples"]
-
-
-class Study(NamedTuple):
-    """What was found of one model.
-
-    Attributes:
-        name: Such as "with attention".
-        parameters: How many it has.
-        steps: At which it was probed while it learnt.
-        curve: The share of some held-out dates that it then wrote exactly right.
-        greedy: What it writes at the end, symbol by symbol.
-        beam: What it writes by beam search.
-        targets: What is right.
-        seconds_per_step: Of training, all seeds together.
-    """
-
-    name: str
-    parameters: int
-    steps: Int[np.ndarray, " probes"]
-    curve: Float[np.ndarray, "seeds probes"]
-    greedy: Written
-    beam: Written
-    targets: Int[np.ndarray, "examples 10"]
-    seconds_per_step: float
-
-    @property
-    def right(self) -> np.ndarray:
-        """Whether each date is exactly right, greedy, [seeds, examples]."""
-        return (self.greedy.symbols == self.targets).all(axis=-1)
-
-    @property
-    def exact(self) -> Float[np.ndarray, " seeds"]:
-        """The share of dates that are exactly right, greedy."""
-        return self.right.mean(axis=1)
-
-    @property
-    def beam_exact(self) -> Float[np.ndarray, " seeds"]:
-        """Likewise by beam search."""
-        return (self.beam.symbols == self.targets).all(axis=-1).mean(axis=1)
-
-    @property
-    def characters(self) -> Float[np.ndarray, " seeds"]:
-        """The share of characters that are right, greedy."""
-        return (self.greedy.symbols == self.targets).mean(axis=(1, 2))
-
-    @property
-    def steps_to_goal(self) -> Float[np.ndarray, " seeds"]:
-        """The first probe at which the goal is reached; the last step if none is."""
-        reached = self.curve >= GOAL
-        first = np.where(reached.any(axis=1), reached.argmax(axis=1), -1)
-        return self.steps[first].astype(float)
 
 
 def table(studies: Sequence[Study], width: int) -> plotting.Table:

@@ -14,9 +14,17 @@ from experiments.harness import cells, cli, common_flags, report, training
 from experiments.harness.runs import Run
 from experiments.translate_dates import claims as judged
 from experiments.translate_dates import figures as translation_figures
-from experiments.translate_dates.claims import PARTS, PROBED, Study
+from experiments.translate_dates.claims import PROBED
 from experiments.translate_dates.figures import caption, looks_caption
-from experiments.translate_dates.measure import READS, Looks, look, translate, write
+from experiments.translate_dates.measure import (
+    PARTS,
+    READS,
+    Looks,
+    Study,
+    look,
+    translate,
+    write,
+)
 from nets.models import EncoderDecoder
 from train.data import dates
 from train.data.date_formats import FORMATS

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.harness import plotting
-from experiments.translate_dates.claims import GOAL, PARTS, PROBED, Study
-from experiments.translate_dates.measure import READS, Looks
+from experiments.translate_dates.claims import PROBED
+from experiments.translate_dates.measure import GOAL, PARTS, READS, Looks, Study
 from train.data.date_formats import FORMATS, written
 from train.data.dates import Dates
 

@@ -8,18 +8,82 @@ from typing import Any, NamedTuple, cast
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
-from experiments.translate_dates.claims import PARTS, Study, Written
 from nets.decoding import Beam, beam_search
 from nets.models import EncoderDecoder
 from train.data import dates
 from train.data.date_formats import FORMATS, parts, written
 from train.data.dates import Dates
 
+GOAL = 0.95  # of the dates exactly right
+PARTS = {"year": slice(0, 4), "month": slice(5, 7), "day": slice(8, 10)}  # written
 READS = "year", "month", "day", "weekday", "rest"  # the parts of a source
 CHUNK = 4096  # held-out dates that are translated at once
 SHOWN = 4, 10, 17, 20  # formats whose attention is drawn
+
+
+class Written(NamedTuple):
+    """What a model writes for the held-out dates.
+
+    Attributes:
+        symbols: By numbers in `dates.OUTPUT`, [seeds, examples, 10].
+        log_probabilities: Of each, in nats, [seeds, examples].
+    """
+
+    symbols: Int[np.ndarray, "seeds examples 10"]
+    log_probabilities: Float[np.ndarray, "seeds examples"]
+
+
+class Study(NamedTuple):
+    """What was found of one model.
+
+    Attributes:
+        name: Such as "with attention".
+        parameters: How many it has.
+        steps: At which it was probed while it learnt.
+        curve: The share of some held-out dates that it then wrote exactly right.
+        greedy: What it writes at the end, symbol by symbol.
+        beam: What it writes by beam search.
+        targets: What is right.
+        seconds_per_step: Of training, all seeds together.
+    """
+
+    name: str
+    parameters: int
+    steps: Int[np.ndarray, " probes"]
+    curve: Float[np.ndarray, "seeds probes"]
+    greedy: Written
+    beam: Written
+    targets: Int[np.ndarray, "examples 10"]
+    seconds_per_step: float
+
+    @property
+    def right(self) -> np.ndarray:
+        """Whether each date is exactly right, greedy, [seeds, examples]."""
+        return (self.greedy.symbols == self.targets).all(axis=-1)
+
+    @property
+    def exact(self) -> Float[np.ndarray, " seeds"]:
+        """The share of dates that are exactly right, greedy."""
+        return self.right.mean(axis=1)
+
+    @property
+    def beam_exact(self) -> Float[np.ndarray, " seeds"]:
+        """Likewise by beam search."""
+        return (self.beam.symbols == self.targets).all(axis=-1).mean(axis=1)
+
+    @property
+    def characters(self) -> Float[np.ndarray, " seeds"]:
+        """The share of characters that are right, greedy."""
+        return (self.greedy.symbols == self.targets).mean(axis=(1, 2))
+
+    @property
+    def steps_to_goal(self) -> Float[np.ndarray, " seeds"]:
+        """The first probe at which the goal is reached; the last step if none is."""
+        reached = self.curve >= GOAL
+        first = np.where(reached.any(axis=1), reached.argmax(axis=1), -1)
+        return self.steps[first].astype(float)
 
 
 class Looks(NamedTuple):

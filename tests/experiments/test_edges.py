@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from experiments.edges import experiment as edges
 from experiments.edges import figures
-from experiments.edges.figures import Learnt, Likeness
+from experiments.edges.measure import Learnt, Likeness
 from experiments.harness import cli
 from experiments.harness.runs import new_run
 from train.data import digits, photographs, strokes

@@ -274,14 +274,17 @@ def test_the_flags_of_the_docstring_are_flags():
 
 
 MISTAKES = [
-    ("--text_file=none.txt", "none.txt: there is no such file; name a text file in"),
+    ("--text_file=none.txt", "none.txt: the file does not exist; name a text file in"),
     ("--text_file=folder", "folder: expected a file; got a folder"),
     ("--text_file=latin.txt", "latin.txt: expected text in UTF-8; got the byte 233 at"),
-    ("--text_file=one.txt", "at least 2 different characters; got 1"),
+    ("--text_file=one.txt", "at least 2 distinct characters; got 1"),
     ("--text_file=short.txt", "at most 7, as the held-out tenth of the text has 8"),
     ("--length=300", "flag --length: expected at most 299, as the held-out tenth"),
     ("--batch_size=2693", "flag --batch_size: expected at most 2692, the training"),
-    ("--prompt=abxy", "flag --prompt: expected characters of the text alone; got 'xy'"),
+    (
+        "--prompt=abxy",
+        "flag --prompt: expected only characters of the vocabulary; got 'xy'",
+    ),
     ("--temperatures=1,-1", "finite numbers of at least 0; got [1.0, -1.0]"),
     ("--temperatures=nan", "flag --temperatures: expected finite numbers; got nan"),
     ("--temperatures=hot", "flag --temperatures: expected numbers separated by commas"),

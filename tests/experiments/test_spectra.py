@@ -7,6 +7,7 @@ import pytest
 from commands import LEAKY, rows
 
 import nets
+from experiments.harness import starts
 from experiments.spectra import experiment as spectra
 from experiments.spectra import figures
 from experiments.spectra.figures import Spectra
@@ -76,7 +77,7 @@ def test_it_finds_the_spectra_of_all_starts(run, tmp_path):
 
 
 def test_all_is_every_cell_of_vectors():
-    names = spectra.every(["gru", "all", "mycells:leaky"])
+    names = starts.every(["gru", "all", "mycells:leaky"])
     assert names[0] == "gru" and names[-1] == "mycells:leaky"
     assert set(names[:-1]) == set(nets.CELLS) - {"conv_lstm", "conv_gru"}
 

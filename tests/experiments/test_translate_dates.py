@@ -16,8 +16,7 @@ from experiments.harness.claims import (
 from experiments.translate_dates import claims as judged
 from experiments.translate_dates import experiment as translate_dates
 from experiments.translate_dates import figures, measure
-from experiments.translate_dates.claims import Study, Written
-from experiments.translate_dates.measure import Looks
+from experiments.translate_dates.measure import Looks, Study, Written
 from train.data import dates
 from train.data.date_formats import FORMATS
 

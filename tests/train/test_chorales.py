@@ -68,9 +68,9 @@ MISTAKES = [
     ({"testdata": None}, "expected the variables traindata, validdata, testdata; test"),
     (
         {"validdata": CHORD},
-        "validdata: expected a cell array of one piece or more; got",
+        "validdata: expected a cell array of at least one piece; got",
     ),
-    ({"validdata": np.empty((1, 0), object)}, "of one piece or more; got an array of"),
+    ({"validdata": np.empty((1, 0), object)}, "of at least one piece; got an array of"),
     ({"traindata": cells(CHORD, CHORD[:, :87])}, "got shape [4, 87] in piece 1"),
     ({"traindata": cells(CHORD[:1])}, "[2 or more steps, 88 keys], of zeros and ones"),
     ({"testdata": cells(CHORD[None])}, "testdata: expected pieces of shape [2 or more"),
@@ -95,9 +95,7 @@ BYTES = {
 @pytest.mark.parametrize("data", BYTES.values(), ids=BYTES)
 def test_other_files_are_refused(tmp_path, data):
     (tmp_path / chorales.FILE).write_bytes(data)
-    assert "expected a MATLAB file of version 5; got one that cannot" in refusal(
-        tmp_path
-    )
+    assert "expected a MATLAB file of version 5; got an unreadable" in refusal(tmp_path)
 
 
 def test_a_file_cut_short_is_refused(tmp_path):
@@ -109,9 +107,9 @@ def test_a_file_cut_short_is_refused(tmp_path):
         refusal(tmp_path)
 
 
-def test_a_missing_file_is_told_where_it_is_to_be_had(tmp_path):
+def test_the_message_on_a_missing_file_names_its_source(tmp_path):
     text = refusal(tmp_path)
-    assert "No such file or directory; name the folder that holds it" in text
+    assert "No such file or directory; name the folder that contains it" in text
     (tmp_path / chorales.FILE).mkdir()
     assert "Is a directory" in refusal(tmp_path)
 

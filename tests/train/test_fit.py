@@ -75,7 +75,7 @@ def test_steps_per_call_change_nothing():
 
 def test_every_call_is_recorded_for_every_seed():
     rows = []
-    train([8, 9], record=lambda **row: rows.append(row))
+    train([8, 9], log_fn=lambda **row: rows.append(row))
     assert [(row["seed"], row["step"]) for row in rows] == [
         (seed, step) for step in (5, 10, 15, 20, 23) for seed in (8, 9)
     ]
@@ -84,18 +84,43 @@ def test_every_call_is_recorded_for_every_seed():
 
 def test_models_may_differ_in_their_learning_rates():
     rates = jnp.array([0.1, 0.01])
-    both = train([5, 5], optimizer=optax.adam, hyperparameters=rates).params["w"]
+    # In float32, as injected, 1 - b2 would not be 0.001.
+    constants = ("b1", "b2", "eps", "eps_root")
+    adam = optax.inject_hyperparams(optax.adam, static_args=constants)(1.0)
+    both = train(
+        [5, 5], optimizer=adam, hyperparameters={"learning_rate": rates}
+    ).params["w"]
     alone = [train([5], optimizer=optax.adam(rate)).params["w"][0] for rate in rates]
     chex.assert_trees_all_close(both, jnp.stack(alone), atol=1e-6)
     assert abs(both[0] - both[1]).max() > 0.1
+
+
+def test_hyperparameters_must_be_in_the_state_of_the_optimizer():
+    with pytest.raises(ValueError, match=r"inject_hyperparams.*learning_rate"):
+        train([5], hyperparameters={"learning_rate": jnp.ones(1)})
+
+
+def test_hyperparameters_reach_an_optimizer_behind_a_clip_and_a_schedule():
+    rates = jnp.array([0.1, 0.01])
+    make = optax.inject_hyperparams(make_optimizer, static_args=("name", "clip_norm"))
+
+    def optimizer(rate, make=make_optimizer):
+        schedule = optax.cosine_decay_schedule(1.0, 23)
+        return optax.chain(make("adam", rate, 0.5), optax.scale_by_schedule(schedule))
+
+    both = train([5, 5], optimizer(1.0, make), hyperparameters={"learning_rate": rates})
+    alone = [train([5], optimizer(rate)).params["w"][0] for rate in rates]
+    chex.assert_trees_all_close(both.params["w"], jnp.stack(alone), atol=1e-6)
+    stats = clip_stats(both.opt_state)
+    assert stats is not None and stats.rate.shape == (2,)
 
 
 def test_one_that_diverges_may_be_left_to_itself():
     rates = jnp.array([0.1, 1e6])
     fitted = train(
         [5, 5],
-        optimizer=optax.sgd,
-        hyperparameters=rates,
+        optimizer=optax.inject_hyperparams(optax.sgd)(1.0),
+        hyperparameters={"learning_rate": rates},
         steps=60,
         stop_if_not_finite=False,
     )
@@ -127,7 +152,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_step_and_its_name():
             steps=9,
             batch_size=2,
             steps_per_call=3,
-            record=lambda **row: rows.append(row),
+            log_fn=lambda **row: rows.append(row),
         )
     assert (caught.value.step, caught.value.seed) == (5, 11)
     assert [row["step"] for row in rows] == [3, 4]  # what was good stays
@@ -246,7 +271,7 @@ def test_the_clip_report_counts_what_was_clipped():
         [1, 2],
         optimizer=make_optimizer("sgd", 0.05, clip_norm=limit),
         steps_per_call=1,
-        record=lambda **row: rows.append(row),
+        log_fn=lambda **row: rows.append(row),
     )
     report = clip_stats(fitted.opt_state)
     assert report is not None

@@ -133,9 +133,9 @@ MAGIC = (
     "expected the first bytes of an IDX file, 00 00, a type of 08 09 0b 0c 0d 0e and "
     "the number of dimensions; got {}; download the file again"
 )
-GZIP = "expected whole gzip data; got damaged data ({}); download the file again"
+GZIP = "expected complete gzip data; got damaged data ({}); download the file again"
 DATA = (
-    "expected {} bytes of data, as the header says {}; got {}; download the file again"
+    "expected {} bytes of data, for {} in the header; got {}; download the file again"
 )
 # What is in the file, and what is said of it ("..." stands for anything).
 DAMAGED = {
@@ -172,16 +172,16 @@ DAMAGED = {
     ),
     "terabytes in gzip": (
         gzip.compress(b"\0\0\x0e\xff" + b"\xff" * 4 * 255),
-        "expected ... bytes of data, as the header says ...; got only 0; ...",
+        "expected ... bytes of data, for ... in the header; got only 0; ...",
     ),
     "endless rows of nothing": (
         b"\0\0\x08\3" + b"\0" * 4 + b"\xff" * 8,
-        "expected sizes that an array can have; got [0, 4294967295, 4294967295] (...); "
-        "download the file again",
+        "expected the sizes of a possible array; got [0, 4294967295, 4294967295] "
+        "(...); download the file again",
     ),
     "65 dimensions": (
         b"\0\0\x08\x41" + b"\0\0\0\1" * 65 + b"\0",
-        "expected sizes that an array can have; got [1, 1, ...] (...); download ...",
+        "expected the sizes of a possible array; got [1, 1, ...] (...); download ...",
     ),
     "gzip cut short": (ZIPPED[:-9], GZIP.format("...")),
     "gzip without its checksum": (ZIPPED[:-8], GZIP.format("...")),
@@ -251,8 +251,8 @@ def test_what_cannot_be_read_is_refused(tmp_path, name, answer):
     with pytest.raises(DataError) as refused:
         idx.read(tmp_path / name)
     assert str(refused.value) == (
-        f"{tmp_path / name}: expected a file that can be read; got the answer "
-        f"{answer}; name another, or allow to read it"
+        f"{tmp_path / name}: expected a readable file; got {answer}; name "
+        "another file, or change its permissions"
     )
 
 
@@ -261,7 +261,7 @@ def test_a_file_of_others_is_refused(tmp_path, monkeypatch):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     monkeypatch.setattr(pathlib.Path, "open", denied)  # root may read everything
-    with pytest.raises(DataError, match=r"got the answer Permission denied; name anot"):
+    with pytest.raises(DataError, match=r"got Permission denied; name another"):
         idx.read(tmp_path / "file")
 
 
@@ -271,13 +271,13 @@ UNFIT = {
         "train-images-idx3-ubyte",
         written([1, 2, 3]),
         "expected 3 dimensions, [examples, height, width]; got 1, [3]; name a file of "
-        "grey images",
+        "gray images",
     ),
     "colours": (
         "t10k-images-idx3-ubyte",
         written(np.zeros((2, 2, 3, 3))),
         "expected 3 dimensions, [examples, height, width]; got 4, [2, 2, 3, 3]; name a "
-        "file of grey images",
+        "file of gray images",
     ),
     "no images": (
         "t10k-images-idx3-ubyte",
@@ -294,59 +294,62 @@ UNFIT = {
     "not a number": (
         "train-images-idx3-ubyte",
         written([[[0, 1]], [[0.5, np.nan]], [[0, np.inf]]], "float32"),
-        "expected pixels that are finite in float32; got nan in image 1; correct it",
+        "expected pixels that are finite in float32; got nan in image 1; correct "
+        "the file",
     ),
     "infinite": (
         "t10k-images-idx3-ubyte",
         written(np.full((2, 2, 3), -np.inf), "float64"),
-        "expected pixels that are finite in float32; got -inf in image 0; correct it",
+        "expected pixels that are finite in float32; got -inf in image 0; correct "
+        "the file",
     ),
     "too large": (
         "train-images-idx3-ubyte",
         written([[[0, 1]], [[0, 1]], [[0, 1e300]]], "float64"),
-        "expected pixels that are finite in float32; got 1e+300 in image 2; correct it",
+        "expected pixels that are finite in float32; got 1e+300 in image 2; correct "
+        "the file",
     ),
     "images for labels": (
         "train-labels-idx1-ubyte",
         IMAGES,
-        "expected 1 dimension of whole numbers; got 3, [3, 2, 3] of uint8; name a file "
+        "expected 1 dimension of integers; got 3, [3, 2, 3] of uint8; name a file "
         "of labels",
     ),
     "labels with a point": (
         "train-labels-idx1-ubyte",
         written([1, 2, 3], "float32"),
-        "expected 1 dimension of whole numbers; got 1, [3] of float32; name a file of "
+        "expected 1 dimension of integers; got 1, [3] of float32; name a file of "
         "labels",
     ),
     "a class too many": (
         "t10k-labels-idx1-ubyte",
         written([9, 10]),
-        "expected labels from 0 to 9; got 10 as label 1; take another number of "
-        "classes, or correct it",
+        "expected labels from 0 to 9; got 10 as label 1; use another number of "
+        "classes, or correct the file",
     ),
     "a class below zero": (
         "train-labels-idx1-ubyte",
         written([-1, 2, 3], "int8"),
-        "expected labels from 0 to 9; got -1 as label 0; take another number of "
-        "classes, or correct it",
+        "expected labels from 0 to 9; got -1 as label 0; use another number of "
+        "classes, or correct the file",
     ),
     "too few labels": (
         "train-labels-idx1-ubyte",
         written([1, 2]),
-        "expected 3 labels, one for each image of train-images-idx3-ubyte; got 2; take "
-        "both from the same data set",
+        "expected 3 labels, one for each image of train-images-idx3-ubyte; got 2; use "
+        "files of one data set",
     ),
     "no labels": (
         "t10k-labels-idx1-ubyte",
         written([]),
-        "expected 2 labels, one for each image of t10k-images-idx3-ubyte; got 0; take "
-        "both from the same data set",
+        "expected 2 labels, one for each image of t10k-images-idx3-ubyte; got 0; use "
+        "files of one data set",
     ),
     "images of another size": (
         "t10k-images-idx3-ubyte",
         written(np.zeros((2, 3, 2))),
-        "expected images of 2x3 pixels, as in train-images-idx3-ubyte; got 3x2; take "
-        "both from the same data set",
+        "expected images of 2x3 pixels, as in train-images-idx3-ubyte; got 3x2; use "
+        "files of one data set",
     ),
     "a damaged file": (
         "t10k-labels-idx1-ubyte",
@@ -393,7 +396,7 @@ def test_a_folder_that_cannot_be_read_is_refused(tmp_path, name, answer):
         idx.load(tmp_path / name)
     assert str(refused.value) == (
         f"{tmp_path / name}: expected a folder with the files {', '.join(GOOD)}; got "
-        f"the answer {answer}; {HINT}"
+        f"{answer}; {HINT}"
     )
 
 

@@ -75,7 +75,7 @@ def test_decode_turns_encode_round(vocabulary):
 
 
 def test_a_character_that_the_text_does_not_have():
-    with pytest.raises(ValueError, match="of the text alone; got 'xé'"):
+    with pytest.raises(ValueError, match="only characters of the vocabulary; got 'xé'"):
         text.encode("baéxx", "ab")
 
 
@@ -88,12 +88,12 @@ def test_the_last_tenth_is_held_out(count, train):
 
 
 MISTAKES = [
-    (None, "there is no such file; name a text file in UTF-8"),
+    (None, "the file does not exist; name a text file in UTF-8"),
     ("folder", "expected a file; got a folder; name a text file"),
-    (b"", "at least 2 different characters; got 0"),
-    (b"aaaa", "at least 2 different characters; got 1"),
-    (b"caf\xe9 noir", "in UTF-8; got the byte 233 at 3, which is none; save it as"),
-    (b"\xff\xfea\x00b\x00", "got the byte 255 at 0"),
+    (b"", "at least 2 distinct characters; got 0"),
+    (b"aaaa", "at least 2 distinct characters; got 1"),
+    (b"caf\xe9 noir", "in UTF-8; got the byte 233 at position 3; save the file as"),
+    (b"\xff\xfea\x00b\x00", "got the byte 255 at position 0"),
 ]
 
 

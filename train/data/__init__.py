@@ -1,1 +1,1 @@
-"""Data sets, one a file: arrays out."""
+"""Data sets as arrays, one data set per module."""

@@ -1,4 +1,4 @@
-"""In which order examples are seen."""
+"""Order of the examples in training."""
 
 import jax
 import jax.numpy as jnp
@@ -8,16 +8,16 @@ from jaxtyping import Array, Int, Key
 def epochs(
     key: Key[Array, ""], examples: int, batch_size: int, steps: int
 ) -> Int[Array, "steps batch_size"]:
-    """Which examples each step sees: every epoch shuffles them anew.
+    """Indices of the examples of each step, shuffled again in every epoch.
 
-    An epoch has floor(examples / batch_size) batches; the few examples left over sit
-    this epoch out.
+    An epoch has floor(examples / batch_size) batches. The remaining examples are left
+    out of that epoch.
 
     Args:
         key: A key of `jax.random.key`.
-        examples: How many there are.
-        batch_size: How many a step sees, from 1 to `examples`.
-        steps: How many steps, at least 1.
+        examples: Number of examples.
+        batch_size: Examples per step, from 1 to `examples`.
+        steps: Number of steps, at least 1.
 
     Returns:
         Indices below `examples`, [steps, batch_size].

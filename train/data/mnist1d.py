@@ -1,4 +1,4 @@
-"""MNIST-1D: ten digits drawn as sequences of 40 numbers, generated."""
+"""MNIST-1D: generated sequences of 40 numbers, each in the shape of a digit."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from scipy.ndimage import gaussian_filter1d
 
 TRAINING = 4000  # of 5,000
-TEMPLATES = (  # how the pen moves in each digit, by hand
+TEMPLATES = (  # position of the pen over time in each digit, set by hand
     (5, 6, 6.5, 6.75, 7, 7, 7, 7, 6.75, 6.5, 6, 5),
     (5, 3, 3, 3.4, 3.8, 4.2, 4.6, 5, 5.4, 5.8, 5, 5),
     (5, 6, 6.5, 6.5, 6, 5.25, 4.75, 4, 3.5, 3.5, 4, 5),
@@ -19,22 +19,22 @@ TEMPLATES = (  # how the pen moves in each digit, by hand
     (5, 4, 3.5, 3.5, 4, 5, 5, 4, 3.5, 3.5, 4, 5),
     (5, 4, 3.5, 3.5, 4, 5, 5, 5, 5, 4.7, 4.3, 5),
 )
-SHORTEST, LONGEST = 36, 60  # how many zeros follow a template
-LENGTH = 12 + LONGEST  # of a sequence, until it is thinned out to 40
+SHORTEST, LONGEST = 36, 60  # number of zeros after a template
+LENGTH = 12 + LONGEST  # points per sequence, before it is resampled to 40
 
 
 class MNIST1D(NamedTuple):
-    """Sequences, and which digit each shows."""
+    """Sequences, and the digit of each."""
 
     sequences: Float[np.ndarray, "examples 40"]
     labels: Int[np.ndarray, " examples"]
 
 
 def load() -> tuple[MNIST1D, MNIST1D]:
-    """The training and the test set, as published.
+    """The published training and test set.
 
     Returns:
-        `train, test`, 4,000 and 1,000 examples, the sequences in float32.
+        `train, test`, 4,000 and 1,000 examples, with sequences in float32.
 
     Example:
         >>> train, test = load()
@@ -54,18 +54,19 @@ def load() -> tuple[MNIST1D, MNIST1D]:
 
 
 def make(seed: int = 42, examples: int = 5000) -> MNIST1D:
-    """As many examples as wanted, in float64 and in random order.
+    """Generate examples, in float64 and in random order.
 
-    A template is followed by zeros and stretched, scaled, and shifted around; the zeros
-    become smooth noise; white noise and a slope are added; 40 points are read off. Over
-    the whole set the numbers have mean 0 and standard deviation 1.
+    A template is padded with zeros, stretched, scaled, and shifted cyclically. Smooth
+    noise replaces the zeros, white noise and a slope are added, and the sequence is
+    resampled to 40 points. The whole set has mean 0 and standard deviation 1.
 
     Args:
-        seed: The published set has 42, and 5,000 examples.
-        examples: A multiple of 10: each digit is as frequent.
+        seed: Seed of the random numbers. The published set has seed 42.
+        examples: Number of examples, a multiple of 10, so that digits are equally
+            frequent. The published set has 5,000.
 
     Returns:
-        The examples, not yet split.
+        The examples, not split.
 
     Raises:
         ValueError: `examples` is not a positive multiple of 10.
@@ -76,8 +77,8 @@ def make(seed: int = 42, examples: int = 5000) -> MNIST1D:
     """
     if examples < 10 or examples % 10:
         raise ValueError(f"expected a positive multiple of 10 examples; got {examples}")
-    # The published numbers hang on this generator and on the order of its draws: all of
-    # one example, then all of the next.
+    # The published numbers depend on this generator and on the order of its draws: all
+    # draws of one example, then all of the next.
     rng = np.random.RandomState(seed)
     zeros, shift = np.empty((2, examples), int)
     scale, slope = np.empty((2, examples, 1))
@@ -96,24 +97,24 @@ def make(seed: int = 42, examples: int = 5000) -> MNIST1D:
     smooth = gaussian_filter1d(0.25 * noise[:, 0], sigma=2)
     x = np.where(x != 0, x, smooth) + 0.02 * noise[:, 1]
     x -= slope * np.linspace(-0.5, 0.5, LENGTH)
-    x = np.stack([_read_off(row, 40) for row in x])[order]
+    x = np.stack([_resample(row, 40) for row in x])[order]
     return MNIST1D((x - x.mean()) / x.std(), labels[order])
 
 
 def _stretched_templates() -> Float[np.ndarray, "digits paddings length"]:
-    """Every template with every number of zeros behind it, all of the same length."""
+    """Every template with every number of zeros after it, stretched to one length."""
     x = np.array(TEMPLATES)
     x -= x.mean(axis=1, keepdims=True)
     x /= x.std(axis=1, keepdims=True)
-    x = (x - x[:, :1]) / 6 + 1e-8  # so that no point of a digit is taken for padding
+    x = (x - x[:, :1]) / 6 + 1e-8  # distinguishes the points of a digit from padding
     paddings = range(SHORTEST, LONGEST + 1)
     return np.array(
-        [[_read_off(np.pad(row, (0, n)), LENGTH) for n in paddings] for row in x]
+        [[_resample(np.pad(row, (0, n)), LENGTH) for n in paddings] for row in x]
     )
 
 
-def _read_off(
+def _resample(
     x: Float[np.ndarray, " length"], count: int
 ) -> Float[np.ndarray, " count"]:
-    """Points at equal distances along x, by linear interpolation."""
+    """Resample x at equal distances, by linear interpolation."""
     return np.interp(np.linspace(0, 1, count), np.linspace(0, 1, len(x)), x)

@@ -1,4 +1,4 @@
-"""Horizontal and vertical strokes: pieces of 4x4 pixels out of handwritten digits."""
+"""Horizontal and vertical strokes: patches of 4x4 pixels from handwritten digits."""
 
 from typing import NamedTuple
 
@@ -7,35 +7,34 @@ from jaxtyping import Float, Int
 
 from train.data import digits
 
-DIRECTIONS = ("horizontal", "vertical")  # what the labels 0 and 1 say
+DIRECTIONS = ("horizontal", "vertical")  # meaning of the labels 0 and 1
 SIDE = 4
-CONTRAST = 0.2  # the least standard deviation of a piece's pixels
-SHARE = 0.6  # the least share of their variance that lies between rows, or columns
+CONTRAST = 0.2  # minimum standard deviation of a patch's pixels
+SHARE = 0.6  # minimum share of the variance between rows, or between columns
 
 
 class Strokes(NamedTuple):
-    """Pieces with pixels from 0 to 1, and whether each is horizontal or vertical."""
+    """Patches with pixels from 0 to 1, and the direction of each."""
 
     images: Float[np.ndarray, "examples 4 4"]
     labels: Int[np.ndarray, " examples"]
 
 
 def load() -> tuple[Strokes, Strokes]:
-    """Strokes of the training and of the test digits, which other people wrote.
+    """Load strokes from the training and the test digits, which have other writers.
 
-    A piece is horizontal if which row a pixel is in tells at least 0.6 of the variance
-    of its pixels, vertical if which column it is in does; either way their standard
-    deviation is at least 0.2. (So a bar through the middle may be 20 degrees off its
-    axis.) Horizontal ones are rare, 220 and 314: of the vertical ones as many are
-    taken, evenly over the digits in order.
+    A patch is horizontal if at least 0.6 of the variance of its pixels is between rows,
+    and vertical if at least 0.6 is between columns; in both cases the standard
+    deviation of the pixels is at least 0.2. (A bar through the center may thus deviate
+    from its axis by 20 degrees.) There are just 220 and 314 horizontal patches; equally
+    many vertical patches are chosen, evenly spaced over the digits in order.
 
-    The rule compares no pixel with its neighbour, so no edge kernel stands behind the
-    labels. What it fixes is the direction; that edges tell it (rather than lines,
-    spots, or the ink's amount) is for a network to find, which is shown pixels and
-    labels alone.
+    The rule compares no pixel with its neighbors, so the labels do not come from an
+    edge kernel. They give the direction. A network that sees only pixels and labels
+    must find that edges determine it, not lines, spots, or the amount of ink.
 
     Returns:
-        `train, test`, two `Strokes`, the horizontal ones first.
+        `train, test`, two `Strokes`, horizontal patches first.
 
     Example:
         >>> train, test = load()
@@ -47,14 +46,14 @@ def load() -> tuple[Strokes, Strokes]:
 
 
 def find(images: Float[np.ndarray, "images height width"]) -> Strokes:
-    """All strokes of some images, overlapping ones too.
+    """Find all strokes in images, including overlapping ones.
 
     Args:
-        images: With pixels from 0 to 1.
+        images: Images with pixels from 0 to 1.
 
     Returns:
-        The horizontal ones first; of one direction in the order of the images, and
-        within one from its top left on.
+        Horizontal strokes first. Strokes of one direction are in the order of the
+        images, and within an image from the top left to the bottom right.
 
     Example:
         >>> bar = np.zeros((1, 4, 4))
@@ -66,24 +65,26 @@ def find(images: Float[np.ndarray, "images height width"]) -> Strokes:
     pieces = windows.reshape(-1, SIDE, SIDE)
     pieces = pieces[pieces.std(axis=(1, 2)) >= CONTRAST]
     chosen = [pieces[share >= SHARE] for share in shares(pieces)]
-    labels = np.repeat(np.arange(2, dtype=np.int32), [len(some) for some in chosen])
+    labels = np.repeat(
+        np.arange(2, dtype=np.int32), [len(patches) for patches in chosen]
+    )
     return Strokes(np.concatenate(chosen), labels)
 
 
 def shares(
     pieces: Float[np.ndarray, "examples height width"],
 ) -> tuple[Float[np.ndarray, " examples"], Float[np.ndarray, " examples"]]:
-    """How much of the pixels' variance lies between rows, and how much between columns.
+    """Shares of the pixels' variance between rows, and between columns.
 
         var over rows of the row's mean / var of all pixels
 
-    as in an analysis of variance, where the two and a rest add up to 1.
+    as in an analysis of variance, where the two shares and the residual add up to 1.
 
     Args:
-        pieces: None of one brightness.
+        pieces: Patches; none may have constant brightness.
 
     Returns:
-        Numbers from 0 to 1: those of the rows, those of the columns.
+        Shares from 0 to 1: between rows, and between columns.
 
     Example:
         >>> [share.tolist() for share in shares(np.eye(4)[None])]
@@ -95,13 +96,13 @@ def shares(
 
 
 def balanced(strokes: Strokes) -> Strokes:
-    """As many horizontal as vertical ones, of the more frequent evenly spaced ones.
+    """Balance the directions: keep evenly spaced strokes of the more frequent one.
 
     Args:
-        strokes: The horizontal ones first.
+        strokes: Strokes in any order.
 
     Returns:
-        Likewise.
+        Equally many strokes of each direction, horizontal strokes first.
 
     Example:
         >>> three = Strokes(np.zeros((3, 4, 4)), np.array([0, 1, 1]))

@@ -1,4 +1,4 @@
-"""A text as a sequence of symbols, its last tenth held out."""
+"""A text as a sequence of tokens, with its last tenth held out."""
 
 import functools
 import os
@@ -12,17 +12,17 @@ from jaxtyping import Int
 from train.data.errors import DataError
 from train.data.files import expanded, opened
 
-HELD_OUT = 0.1  # the last share of a text
-REPEATED = 40  # a paragraph of so many characters that were there before is left out
+HELD_OUT = 0.1  # share of the text, at its end
+REPEATED = 40  # length in characters of a repeated passage
 HINT = "name a text file in UTF-8"
 
 
 class Text(NamedTuple):
-    """A text, character by character.
+    """A text as tokens, one per character.
 
     Attributes:
-        tokens: Of each character its place in the vocabulary, [characters].
-        vocabulary: All characters that occur, each once, sorted.
+        tokens: Index of each character in the vocabulary, [characters].
+        vocabulary: All distinct characters of the text, sorted.
     """
 
     tokens: Int[np.ndarray, " characters"]
@@ -30,21 +30,19 @@ class Text(NamedTuple):
 
 
 def load(path: str | bytes | os.PathLike | None = None) -> Text:
-    """The text in a file, or one that every Python has.
+    """Load a text from a file, or Python's own documentation.
 
-    Without a file it is Python's own documentation, as `documentation` has it. Of a
-    file nothing is left out. Whichever way it ends its lines, in the text they end in a
-    line feed.
+    Line ends become line feeds. Otherwise the text of a file is not changed.
 
     Args:
-        path: A file in UTF-8, with ~ for the home folder; None for the documentation.
+        path: File in UTF-8; ~ is the home folder. None for the text of `documentation`.
 
     Returns:
         A `Text`.
 
     Raises:
-        DataError: The file cannot be read, is no regular file of at most 4 GiB, is not
-            in UTF-8, or has fewer than two different characters.
+        DataError: The file is unreadable, not a regular file, larger than 4 GiB, not in
+            UTF-8, or has fewer than two distinct characters.
 
     Example:
         >>> import pathlib, tempfile
@@ -60,24 +58,24 @@ def load(path: str | bytes | os.PathLike | None = None) -> Text:
     vocabulary = "".join(sorted(set(written)))
     if len(vocabulary) < 2:
         raise DataError(
-            f"{path}: expected a text of at least 2 different characters; got "
-            f"{len(vocabulary)}; there is nothing to foretell"
+            f"{path}: expected a text of at least 2 distinct characters; got "
+            f"{len(vocabulary)}; there is nothing to predict"
         )
     return Text(encode(written, vocabulary), vocabulary)
 
 
 @functools.cache
 def documentation() -> str:
-    """Python's own documentation, each paragraph once.
+    """Python's own documentation, without repeated paragraphs.
 
-    It is `pydoc_data.topics` of the standard library, which differs a little from one
-    Python to the next. Some topics are parts of others: lest what is held out be learnt
-    by heart, a paragraph is left out if one before it has the same 40 characters in a
-    row, spaces not counted and case ignored; a shorter one, if one before it is the
-    same. A third of the text goes.
+    The text is `pydoc_data.topics` of the standard library, which differs slightly
+    between versions of Python. Some topics repeat parts of other topics. To avoid
+    held-out text that is also in the training set, a paragraph is left out if it shares
+    40 consecutive characters with an earlier paragraph, or equals one if it is shorter.
+    Spaces and case do not count. This removes a third of the text.
 
     Returns:
-        The paragraphs in their order, an empty line between them.
+        The paragraphs in order, separated by empty lines.
 
     Example:
         >>> len(documentation()) < len("".join(topics.topics.values()))
@@ -96,11 +94,11 @@ def documentation() -> str:
 
 
 def encode(written: str, vocabulary: str) -> Int[np.ndarray, " characters"]:
-    """Characters as their places in a vocabulary.
+    """Encode characters as indices into a vocabulary.
 
     Args:
-        written: Any text.
-        vocabulary: Different characters, sorted.
+        written: Text to encode.
+        vocabulary: Distinct characters, sorted.
 
     Returns:
         Integers below `len(vocabulary)`, [characters].
@@ -115,21 +113,21 @@ def encode(written: str, vocabulary: str) -> Int[np.ndarray, " characters"]:
     strange = sorted(set(written) - set(vocabulary))
     if strange:
         raise ValueError(
-            f"expected characters of the text alone; got {''.join(strange)!r}, which "
-            "it does not have"
+            f"expected only characters of the vocabulary; got {''.join(strange)!r}, "
+            "which it does not contain"
         )
     return np.searchsorted(_codes(vocabulary), _codes(written)).astype(np.int32)
 
 
 def decode(tokens: Int[np.ndarray, " characters"], vocabulary: str) -> str:
-    """The text that `encode` made numbers of.
+    """Decode tokens into a text, the inverse of `encode`.
 
     Args:
         tokens: Integers below `len(vocabulary)`, [characters].
-        vocabulary: Different characters.
+        vocabulary: Distinct characters.
 
     Returns:
-        As many characters.
+        The text, one character per token.
 
     Example:
         >>> decode(encode("banana", "abn"), "abn")
@@ -141,14 +139,14 @@ def decode(tokens: Int[np.ndarray, " characters"], vocabulary: str) -> str:
 def split(
     tokens: Int[np.ndarray, " characters"], held_out: float = HELD_OUT
 ) -> tuple[Int[np.ndarray, " train"], Int[np.ndarray, " test"]]:
-    """A text in two: the beginning to learn from, the end to judge by.
+    """Split a text into its beginning, to train on, and its end, to test on.
 
     Args:
-        tokens: The characters, [characters].
-        held_out: The share of the end.
+        tokens: Tokens of the text, [characters].
+        held_out: Share of the test set.
 
     Returns:
-        `train, test`; of `train` there are floor((1 - held_out) characters).
+        `train, test`, where `train` has floor((1 - held_out) characters) tokens.
 
     Example:
         >>> train, test = split(np.arange(30))
@@ -160,29 +158,30 @@ def split(
 
 
 def _codes(written: str) -> np.ndarray:
-    """The number of every character in Unicode."""
+    """Unicode code point of every character."""
     return np.frombuffer(written.encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
 def _read(path: str | bytes | os.PathLike) -> str:
+    """Read a file in UTF-8, with line feeds as line ends."""
     path = expanded(path)
     try:
         with opened(path) as file:
             written = file.read()
     except FileNotFoundError:
-        raise DataError(f"{path}: there is no such file; {HINT}") from None
+        raise DataError(f"{path}: the file does not exist; {HINT}") from None
     except IsADirectoryError:
         raise DataError(f"{path}: expected a file; got a folder; {HINT}") from None
     except OSError as error:
         raise DataError(
-            f"{path}: expected a file that can be read; got {error.strerror}; {HINT}"
+            f"{path}: expected a readable file; got {error.strerror}; {HINT}"
         ) from None
     try:
-        # A mark of the byte order, which some editors write, is no part of the text.
+        # Some editors write a byte order mark, which is not part of the text.
         text = written.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(
             f"{path}: expected text in UTF-8; got the byte {error.object[error.start]} "
-            f"at {error.start}, which is none; save it as UTF-8"
+            f"at position {error.start}; save the file as UTF-8"
         ) from None
     return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -1,4 +1,4 @@
-"""Words run together: English letters without spaces, to be cut into words again."""
+"""English words without spaces between them, to be split into words again."""
 
 import re
 from typing import NamedTuple
@@ -9,27 +9,27 @@ from jaxtyping import Int
 from train.data import text
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
-HELD_OUT = 0.1  # the last share of the windows
+HELD_OUT = 0.1  # share of the windows, at the end of the text
 
 
 class Words(NamedTuple):
-    """Windows of letters, and where words begin in them."""
+    """Windows of letters, and the starts of words in them."""
 
     letters: Int[np.ndarray, "*examples time"]
     starts: Int[np.ndarray, "*examples time"]
 
 
 def load(length: int = 64) -> tuple[Words, Words]:
-    """Windows of a text of Python's own documentation, without its spaces.
+    """Load windows of Python's own documentation, without spaces.
 
-    The text is that of `train.data.text.documentation`. Its last tenth is held out.
+    The text is `train.data.text.documentation`. Its last tenth is held out.
 
     Args:
-        length: Letters of a window, from 1 to all there are in a tenth.
+        length: Letters per window, from 1 to a tenth of the text.
 
     Returns:
-        `train, test`: letters as numbers from 0 to 25, [examples, length], and 1 where
-        a word begins, else 0.
+        `train, test`, two `Words` with arrays [examples, length]: letters from 0 to 25,
+        and 1 where a word begins, else 0.
 
     Raises:
         ValueError: The length is out of range.
@@ -55,13 +55,13 @@ def load(length: int = 64) -> tuple[Words, Words]:
 
 
 def of(words: list[str]) -> Words:
-    """Words run together.
+    """Join words without spaces.
 
     Args:
-        words: Of letters from a to z alone.
+        words: Words of the letters a to z.
 
     Returns:
-        One row, without an axis of examples: letters and starts, [time].
+        Letters and starts, [time], without an axis of examples.
 
     Example:
         >>> letters, starts = of(["the", "cat"])
@@ -76,14 +76,14 @@ def of(words: list[str]) -> Words:
 
 
 def cut(letters: Int[np.ndarray, " time"], starts: Int[np.ndarray, " time"]) -> str:
-    """Letters with a space before every start but the first.
+    """Write letters as text, with a space before every word but the first.
 
     Args:
-        letters: Numbers from 0 to 25.
+        letters: Letters from 0 to 25.
         starts: 1 where a word begins.
 
     Returns:
-        Text.
+        The text.
 
     Example:
         >>> cut(*of(["the", "cat"]))
