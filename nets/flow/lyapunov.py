@@ -78,8 +78,9 @@ def lyapunov_spectrum(
         left of it than the rounding of that step, which float32 reaches sooner than
         float64. What is lost in the warmup is replaced by another direction. Rank that
         several steps lose together may be missed: one or two exponents too many are
-        then finite, far below the others. A direction that shrinks below rounding in some steps but
-        comes back, as in an sLSTM, has too high an exponent: in float32 by up to 0.9.
+        then finite, far below the others. A direction that shrinks below rounding in
+        some steps but comes back, as in an sLSTM, has too high an exponent: in float32
+        by up to 0.9.
 
     Raises:
         ValueError: `count` or `warmup` is out of range, or as in `nets.unroll`.
