@@ -77,8 +77,8 @@ def lyapunov_spectrum(
         where a direction is lost altogether: where at any step that counts no more is
         left of it than the rounding of that step, which float32 reaches sooner than
         float64. What is lost in the warmup is replaced by another direction. Rank that
-        several steps lose together may be missed: one or two exponents too many are
-        then finite, far below the others. A direction that shrinks below rounding in
+        several steps lose together may be missed: one exponent too many is then
+        finite, far below the others. A direction that shrinks below rounding in
         some steps but comes back, as in an sLSTM, has too high an exponent: in float32
         by up to 0.9.
 
