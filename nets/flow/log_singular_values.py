@@ -64,7 +64,8 @@ def log_singular_values(
         Nats, [time, *batch, count], descending; [..., 0] is the log of the spectral
         norm. -inf where rank is lost, for good: where at any step no more is left of a
         direction than the rounding of that step, which float32 reaches sooner than
-        float64.
+        float64. Rank that several steps lose together is recognized later than it is
+        lost, or missed.
 
     Raises:
         ValueError: `count` is out of range, or as in `nets.unroll`.

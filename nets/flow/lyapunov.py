@@ -75,7 +75,11 @@ def lyapunov_spectrum(
         A `LyapunovSpectrum`; nan for a sequence that is all padding and warmup. -inf
         where a direction is lost altogether: where at any step that counts no more is
         left of it than the rounding of that step, which float32 reaches sooner than
-        float64. What is lost in the warmup is replaced by another direction.
+        float64. What is lost in the warmup is replaced by another direction. Rank that
+        several steps lose together may be missed: one exponent too many is then
+        finite, far below the others. A direction that shrinks below rounding in
+        some steps but comes back, as in an sLSTM, has too high an exponent: in float32
+        by up to 0.9.
 
     Raises:
         ValueError: `count` or `warmup` is out of range, or as in `nets.unroll`.

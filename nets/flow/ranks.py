@@ -25,6 +25,8 @@ HIGHEST = jax.lax.Precision.HIGHEST
 CLEAR = 1 / 5  # a column known to eps to this power of its size is far above rounding
 LOST = np.iinfo(np.int32).max  # in place of a count: the direction is lost
 SHARE = 2, 9  # above 2 of 9 steps in doubt a direction is lost
+# Times the rounding of a step, in doubt: the columns carry errors of earlier steps too.
+DOUBTFUL = 3
 PROBES = 8  # random signs, by which the column norms of z are estimated
 
 
@@ -133,8 +135,9 @@ def triangle(
         own = None if sizes is None else jnp.take_along_axis(sizes, order, axis=-1)
         errors = _Errors(upper / largest[..., None], _along(q, rows), own)
         lost = doubts == LOST
-        small, clear = _small(errors, lost, eps**CLEAR / unit)
-        return q, upper, order, doubts, small, _certain(errors, lost, small, clear)
+        small, clear, doubtful = _small(errors, lost, eps**CLEAR / unit)
+        certain = _certain(errors, lost, small, clear)
+        return q, upper, order, doubts, doubtful, certain
 
     def drop(carry):
         *_, order, doubts, _, certain = carry
@@ -145,8 +148,8 @@ def triangle(
 
     start = factor(order, doubts)
     found = jax.lax.while_loop(lambda carry: carry[-1].any(), drop, start)
-    q, upper, order, doubts, small, _ = found
-    doubts = jnp.where(doubts == LOST, LOST, doubts + small.astype(doubts.dtype))
+    q, upper, order, doubts, doubtful, _ = found
+    doubts = jnp.where(doubts == LOST, LOST, doubts + doubtful.astype(doubts.dtype))
     size = jnp.abs(jnp.diagonal(upper, axis1=-2, axis2=-1))
     gone = (doubts == LOST) | (size == 0)
     growth = jnp.where(gone, -jnp.inf, jnp.log(jnp.where(gone, 1, size)))
@@ -222,14 +225,15 @@ def _along(q, rows):
 
 
 def _small(errors, lost, above):
-    """Columns of which only rounding is left, and columns that are far above it."""
+    """Columns of which only rounding is left, that are far above it, or in doubt."""
     least = errors.along
     if errors.sizes is not None:
         least = jnp.minimum(least, errors.sizes)
     nothing = errors.growth <= least
     error = errors.of(errors.along, lost | nothing)
     small = (nothing | (errors.growth <= error)) & ~lost
-    return small, errors.growth >= above * error
+    doubtful = (small | (errors.growth <= DOUBTFUL * error)) & ~lost
+    return small, errors.growth >= above * error, doubtful
 
 
 def _certain(errors, lost, small, clear):

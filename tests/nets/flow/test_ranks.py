@@ -83,6 +83,10 @@ def twins():
 
 
 LOSING = {f.__name__: f for f in (relu, slstm, reservoir, low_rank, nilpotent, twins)}
+# Of the product of all Jacobians, by arithmetic of many digits or by construction.
+RANKS = {"relu": 7, "slstm": 12, "reservoir": 10}
+RANKS |= {"low_rank": 4, "nilpotent": 0, "twins": 4}
+SEVERAL = "reservoir", "nilpotent"  # which lose it over several steps
 
 
 def in_both(make):
@@ -95,22 +99,29 @@ def in_both(make):
     ]
 
 
-@pytest.mark.parametrize("name", LOSING)
-def test_what_is_lost_in_one_dtype_is_lost_in_the_other(name, x64):
+@pytest.mark.parametrize(("name", "rank"), RANKS.items())
+def test_what_is_lost_in_one_dtype_is_lost_in_the_other(name, rank, x64):
+    """And as many are known as the product's rank.
+
+    Where it is lost over several steps, the columns carry errors along, and one more
+    direction may look as if it had only shrunk. In some steps of
+    an sLSTM directions shrink below what float32 can tell: their exponents are too
+    high. Both are so for each of eight other starting columns.
+    """
     cell, runs = in_both(LOSING[name])
     for measure in (spectrum, lambda *run: sigmas(*run)[-1] / len(run[2])):
         narrow, wide = (np.asarray(measure(cell, *run)) for run in runs)
         if measure is spectrum and name == "relu":  # of six steps, by other columns
             narrow = np.where(np.isfinite(narrow), wide, narrow)
-        assert np.isneginf(wide).any() and not np.isnan(wide).any()
-        lost, known = np.isneginf(narrow), np.isfinite(narrow)
-        # In some steps of an sLSTM directions shrink below what float32 can tell.
-        assert np.isneginf(wide[lost]).all() or name == "slstm"
-        assert lost[np.isneginf(wide)].all()
-        np.testing.assert_allclose(narrow[known], wide[known], atol=0.4)
-    whole = np.linalg.multi_dot(
-        [np.eye(wide.size), *np.asarray(flow.step_jacobians(cell, *runs[1]))[:6][::-1]]
-    )
+        for found in (narrow, wide):
+            assert np.isneginf(found).any() and not np.isnan(found).any()
+            assert 0 <= np.isfinite(found).sum() - rank <= (name in SEVERAL)
+        atol = 1 if name == "slstm" else 0.4
+        np.testing.assert_allclose(narrow[:rank], wide[:rank], atol=atol)
+    if name == "reservoir":  # what it loses over several steps is known only later
+        return
+    whole = np.asarray(flow.step_jacobians(cell, *runs[1]))[:6][::-1]
+    whole = np.linalg.multi_dot([np.eye(whole.shape[-1]), *whole])
     rank = np.linalg.matrix_rank(whole, tol=1e-14)
     assert np.isfinite(sigmas(cell, *runs[0])[5]).sum() <= rank
 
