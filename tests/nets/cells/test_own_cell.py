@@ -74,7 +74,7 @@ INSTRUMENTS = {
     "lags": lambda cell, p, xs: flow.lag_matrix(cell, p, xs, losses),
     "shares": lambda cell, p, xs: flow.parameter_gradients_by_time(cell, p, xs, last),
     "jacobians": flow.step_jacobians,
-    "transport": partial(flow.log_singular_values, count=3),
+    "log_singular_values": partial(flow.log_singular_values, count=3),
     "lyapunov": partial(flow.lyapunov_spectrum, count=3),
     "gates": flow.gates,
     "paths": lambda cell, p, xs: flow.split_by_path(cell, p, xs, last),

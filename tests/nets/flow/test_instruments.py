@@ -43,8 +43,8 @@ INSTRUMENTS: dict[str, Any] = {
     "lag_matrix": partial(flow.lag_matrix, losses=losses),
     "shares": partial(flow.parameter_gradients_by_time, loss=loss),
     "step_jacobians": flow.step_jacobians,
-    "transport": flow.log_singular_values,
-    "transport, all": partial(flow.log_singular_values, count=None),
+    "log_singular_values": flow.log_singular_values,
+    "log_singular_values, all": partial(flow.log_singular_values, count=None),
     "lyapunov_spectrum": flow.lyapunov_spectrum,
     "lyapunov_spectrum, one": partial(flow.lyapunov_spectrum, count=1),
     "pascanu_penalty": partial(flow.pascanu_penalty, loss=loss),
@@ -93,7 +93,9 @@ def test_nothing_is_nan_on_the_way(name):
     assert not any(bool(jnp.isnan(leaf).any()) for leaf in jax.tree.leaves(found))
 
 
-@pytest.mark.parametrize("name", ["flossing_penalty", "slope of flossing", "transport"])
+@pytest.mark.parametrize(
+    "name", ["flossing_penalty", "slope of flossing", "log_singular_values"]
+)
 def test_nothing_is_nan_in_a_short_run_or_where_rank_is_lost(name):
     params = nets.cells.ElmanParams(
         jnp.ones((2, 3)), jnp.ones((3, 3)) / 9, jnp.zeros(3)
@@ -142,12 +144,12 @@ def test_products_of_matrices_are_in_full_precision(name, activation):
     highest = jax.lax.Precision.HIGHEST
     found = list(products(program.jaxpr))
     assert all(each in (highest, (highest, highest)) for each in found), found
-    if name.startswith(("transport", "lyapunov", "memory")):
+    if name.startswith(("log_singular_values", "lyapunov", "memory")):
         assert found
 
 
 NUMBERS = {
-    "transport": lambda run, n: flow.log_singular_values(*run, count=n),
+    "log_singular_values": lambda run, n: flow.log_singular_values(*run, count=n),
     "lyapunov_spectrum": lambda run, n: flow.lyapunov_spectrum(*run, count=n, warmup=n),
     "flossing_penalty": lambda run, n: flow.flossing_penalty(*run, count=n),
     "memory_capacity": lambda run, n: probes.memory_capacity(*run, lags=n, folds=n),
@@ -181,8 +183,8 @@ def test_other_numbers_are_refused(name, wrong):
 
 SHAPES = {
     "log_norms": lambda T, B: (T, B),
-    "transport": lambda T, B: (T, B, 1),
-    "transport, all": lambda T, B: (T, B, FEATURES),
+    "log_singular_values": lambda T, B: (T, B, 1),
+    "log_singular_values, all": lambda T, B: (T, B, FEATURES),
     "pascanu_penalty": lambda T, B: (),
     "profile": lambda T, B: (T,),
     "reach": lambda T, B: (B,),
