@@ -11,7 +11,8 @@ from jaxtyping import Array, Float
 from sklearn.decomposition import PCA
 
 from experiments.harness import plotting
-from experiments.harness.claims import Claim, interval, judge
+from experiments.harness.claims import Claim, judge
+from experiments.harness.intervals import interval
 from nets.models import Autoencoder
 from train.data import digits
 
@@ -136,7 +137,7 @@ def verdict(studies: Sequence[Study], linear: Linear) -> Claim:
         f"{interval(s.test_mse).text('{:.4f}')}, PCA's {pca:.4f}"
         for s, pca in zip(alone, known, strict=True)
     )
-    return found.verdict(
+    return found.claim(
         "A convolutional autoencoder says more of a digit it has not seen than PCA of "
         "its size",
         f"{numbers}.",

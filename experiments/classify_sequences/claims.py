@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from experiments.harness import plotting
-from experiments.harness.claims import Claim, Judged, interval, judge, positive
+from experiments.harness.claims import Claim, Judgment, judge, positive
+from experiments.harness.intervals import interval
 
 END, BOTH, SMALL, ALL = WAYS = (
     "last output",
@@ -119,7 +120,7 @@ def gain(one: Read, other: Read) -> Float[np.ndarray, " seeds"]:
     return 100 * (one.accuracy - other.accuracy)
 
 
-def against_linear(reads: Sequence[Read]) -> Judged:
+def against_linear(reads: Sequence[Read]) -> Judgment:
     """Of each cell, whether its last output tells more than the linear model."""
     base = linear(reads)
     return judge([gain(one, base) for one in of(reads, END).values()])
@@ -130,7 +131,7 @@ def verdicts(reads: Sequence[Read], majority: float) -> list[Claim]:
     end = of(reads, END)
     chance = judge([100 * (one.accuracy - majority) for one in end.values()])
     found = [
-        chance.verdict(
+        chance.claim(
             "Many to one: a recurrent net tells a sequence's class from its last "
             "output alone",
             "Accuracy above that of the most frequent class, in points: "
@@ -139,7 +140,7 @@ def verdicts(reads: Sequence[Read], majority: float) -> list[Claim]:
     ]
     gains, mean = against_linear(reads), 100 * linear(reads).accuracy.mean()
     found.append(
-        gains.verdict(
+        gains.claim(
             "The last output tells more than a linear model that sees the whole "
             "sequence at once",
             f"Accuracy above that of the linear model ({mean:.1f} %), in points: "
@@ -154,9 +155,9 @@ def enough(reads: Sequence[Read]) -> Claim:
     last, every = of(reads, BOTH) or of(reads, END), of(reads, ALL)
     found = judge(
         [gain(last[cell], one) for cell, one in every.items()],
-        partial(positive, least=-MARGIN),
+        partial(positive, threshold=-MARGIN),
     )
-    return found.verdict(
+    return found.claim(
         f"One vector at the end is enough: the outputs of all steps tell no more than "
         f"{MARGIN:g} percentage point more",
         f"The last minus all outputs, in points: {found.text(every, POINTS)} "
@@ -172,7 +173,7 @@ def both_ends(reads: Sequence[Read]) -> Claim:
         for cell, one in of(reads, way).items():
             gains[f"{cell}, {label}"] = gain(one, end[cell])
     found = judge(list(gains.values()))
-    return found.verdict(
+    return found.claim(
         "Reading from both ends tells more than reading forward",
         f"Both minus forward, in points: {found.text(gains, POINTS)} (parameters of "
         f"the small ones: {_sizes(of(reads, SMALL), end)}).",

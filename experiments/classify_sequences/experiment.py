@@ -270,4 +270,4 @@ def show(
         verdicts=verdicts,
     )
     print(table.text())
-    print("\n".join(verdict.text() for verdict in verdicts))
+    print("\n".join(verdict.sentence() for verdict in verdicts))

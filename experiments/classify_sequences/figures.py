@@ -21,7 +21,8 @@ from experiments.classify_sequences.claims import (
     of,
 )
 from experiments.harness import plotting
-from experiments.harness.claims import REFUTED, SUPPORTED, interval
+from experiments.harness.claims import REFUTED, SUPPORTED
+from experiments.harness.intervals import interval
 
 MARKERS: dict[str, str] = dict(zip(WAYS, "osdv", strict=True))
 DATA = {"digits": "Handwritten digits", "mnist1d": "MNIST-1D"}
@@ -36,7 +37,7 @@ def title(reads: Sequence[Read]) -> str:
     end, base = of(reads, END), linear(reads)
     means = ", ".join(f"{c} {100 * one.accuracy.mean():.0f}" for c, one in end.items())
     numbers = f"{means}; linear {100 * base.accuracy.mean():.0f} %"
-    parts = dict(zip(end, against_linear(reads).parts, strict=True))
+    parts = dict(zip(end, against_linear(reads).outcomes, strict=True))
     above = [cell for cell, said in parts.items() if said == SUPPORTED]
     kinds = set(parts.values())
     if kinds == {REFUTED}:

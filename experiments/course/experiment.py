@@ -116,7 +116,7 @@ def run(config: Config, results: Run) -> None:
     page.write(results.path / "index.html", parts, missing)
     for told in itertools.chain(*parts.values()):
         print(f"{told.experiment} ({told.seconds:.0f} s)")
-        for sentence in [v.text() for v in told.verdicts] or told.findings[:1]:
+        for sentence in [v.sentence() for v in told.verdicts] or told.findings[:1]:
             print(f"  {sentence}")
     for one in left_out:
         print(f"{one.experiment}: {why_not(one)}")
@@ -226,9 +226,9 @@ def tell(lesson: Lesson, course: pathlib.Path, seconds: float) -> Told:
     verdicts = [
         Claim(**{name: row[name] for name in Claim._fields if name in row})
         for row in rows
-        if row["kind"] == "verdict"
+        if row["kind"] == "claim"
     ]
-    sentences = [verdict.text() for verdict in verdicts]
+    sentences = [verdict.sentence() for verdict in verdicts]
     made = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     return Told(
         lesson.experiment,

@@ -16,16 +16,10 @@ from experiments.harness.claims import (
 )
 
 TITLE = "What is true of what the course teaches?"
-PLURAL = {
-    SUPPORTED: "hold",
-    PARTLY_SUPPORTED: "hold in part",
-    INCONCLUSIVE: "stay open",
-    REFUTED: "do not hold",
-}
 INTERVALS = (
-    "Numbers in square brackets are 95 % confidence intervals over seeds. Where a "
-    "claim is on several cases and does not hold in all, they are so wide that all of "
-    "them hold together (Bonferroni)."
+    "Numbers in square brackets are 95 % confidence intervals over seeds. If a claim "
+    "has several cases and not all are supported, the intervals are simultaneous "
+    "(Bonferroni)."
 )
 MARKS = {SUPPORTED: "✓", PARTLY_SUPPORTED: "◐", INCONCLUSIVE: "?", REFUTED: "✗"}
 
@@ -82,17 +76,18 @@ def write(
 
 def counted(every: Sequence[Told]) -> str:
     """How many claims hold, in one sentence."""
-    said = Counter(verdict.said for told in every for verdict in told.verdicts)
-    words = [
-        f"{said[one]} {one if said[one] == 1 else PLURAL[one]}"
-        for one in MARKS
-        if said[one]
-    ]
+    counts = Counter(claim.outcome for told in every for claim in told.verdicts)
+    words = [f"{counts[outcome]} {outcome}" for outcome in MARKS if counts[outcome]]
     return (
-        f"{number(said.total(), 'claim')} in {number(len(every), 'experiment')}, "
+        f"{number(counts.total(), 'claim')} in {number(len(every), 'experiment')}, "
         f"{number(round(sum(told.seconds for told in every) / 60), 'minute')}: "
         f"{', '.join(words) or 'none was judged'}."
     )
+
+
+def marked(claim: Claim) -> str:
+    """The outcome of a claim after its mark, as HTML."""
+    return f"{MARKS[claim.outcome]} {escape(claim.counted_outcome)}"
 
 
 def number(count: int, of: str) -> str:
@@ -104,8 +99,8 @@ def claims(every: Sequence[Told]) -> str:
     """All claims in a table, each with a way to where it is shown."""
     rows = "\n".join(
         f'<tr><th scope="row"><a href="#{told.experiment}">'
-        f"{markup.inline(one.claim)}"
-        f'</a></th><td class="said">{MARKS[one.said]} {escape(one.all_said)}</td></tr>'
+        f"{markup.inline(one.text)}"
+        f'</a></th><td class="outcome">{marked(one)}</td></tr>'
         for told in every
         for one in told.verdicts
     )
@@ -120,8 +115,8 @@ def lesson(told: Told, folder: pathlib.Path) -> list[str]:
     """A lesson: its question, its verdicts, and its figures."""
     name = told.experiment
     verdicts = "".join(
-        f'<li><span class="said">{MARKS[one.said]} {escape(one.all_said)}:</span> '
-        f"{markup.inline(one.claim)}. {markup.inline(one.why)}</li>"
+        f'<li><span class="outcome">{marked(one)}:</span> '
+        f"{markup.inline(one.text)}. {markup.inline(one.evidence)}</li>"
         for one in told.verdicts
     )
     findings = "".join(f"<li>{markup.inline(text)}</li>" for text in told.findings)

@@ -242,7 +242,7 @@ def publish(
         verdicts=verdicts,
     )
     print(table.text())
-    print("\n".join(verdict.text() for verdict in verdicts))
+    print("\n".join(verdict.sentence() for verdict in verdicts))
 
 
 def caption(config: Config) -> str:

@@ -9,7 +9,8 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from experiments.harness import pictures, plotting
-from experiments.harness.claims import Claim, interval, judge, positive
+from experiments.harness.claims import Claim, judge, positive
+from experiments.harness.intervals import interval
 from train.data.digits import Digits
 
 GOAL = 0.8  # of the drawings
@@ -81,7 +82,7 @@ def verdicts(drawn: Sequence[Drawn], controls: Mapping[str, Drawn]) -> list[Clai
 def goal(drawn: Sequence[Drawn], controls: Mapping[str, Drawn]) -> Claim:
     """Whether drawings at every temperature are read as the label asked for."""
     found = judge(
-        [100 * one.right for one in drawn], partial(positive, least=100 * GOAL)
+        [100 * one.right for one in drawn], partial(positive, threshold=100 * GOAL)
     )
     shares = ", ".join(
         f"{one.name} {share.text('{:.1f}')} % (their variety {one.variety.mean():.2f} "
@@ -91,7 +92,7 @@ def goal(drawn: Sequence[Drawn], controls: Mapping[str, Drawn]) -> Claim:
     others = ", ".join(
         f"{other.name} {100 * other.right.mean():.1f} %" for other in controls.values()
     )
-    return found.verdict(
+    return found.claim(
         "From a label alone a recurrent net draws digits that a CNN reads as that "
         f"label, {GOAL:.0%} of them, at every temperature",
         f"{shares}; {others}. The CNN reads digits whose rows do not fit as well "
@@ -106,7 +107,7 @@ def sight(seeing: Drawn, blind: Drawn) -> Claim:
         [blind.test_nll - seeing.test_nll, 100 * (seeing.right - blind.right)]
     )
     nats, points = found.intervals
-    return found.verdict(
+    return found.claim(
         "Each row is drawn to fit the rows before: a net that sees them finds rows "
         "that people wrote likelier, and its drawings are read more often",
         f"Seeing minus blind, seed by seed: {nats.text('{:+.2f}')} nats a held-out "
@@ -121,7 +122,7 @@ def copies(drawn: Sequence[Drawn], real: Drawn) -> Claim:
     numbers = ", ".join(
         f"{one.name} {interval(one.distance).text('{:.3f}')}" for one in drawn
     )
-    return judge([one.distance - real.distance for one in drawn]).verdict(
+    return judge([one.distance - real.distance for one in drawn]).claim(
         "Drawings are no copies: they are as far from the nearest training digit as "
         "digits of other writers are, at every temperature",
         f"Root mean square a pixel: {numbers}; as written {real.distance[0]:.3f}.",

@@ -260,7 +260,7 @@ def publish(
         verdicts=verdicts,
     )
     print(table.text())
-    print("\n".join([*(verdict.text() for verdict in verdicts), exact]))
+    print("\n".join([*(verdict.sentence() for verdict in verdicts), exact]))
 
 
 def caption(config: Config) -> str:

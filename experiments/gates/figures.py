@@ -15,8 +15,8 @@ from experiments.harness.claims import (
     PARTLY_SUPPORTED,
     REFUTED,
     SUPPORTED,
-    interval,
 )
+from experiments.harness.intervals import interval
 
 
 class Traces(NamedTuple):
@@ -37,7 +37,7 @@ class Traces(NamedTuple):
 
 def title(found: Sequence[Clamped]) -> str:
     """The finding on the reach, and the accuracies of the ends."""
-    along, whole = (verdict.said for verdict in verdicts(found)[:2])
+    along, whole = (verdict.outcome for verdict in verdicts(found)[:2])
     words = {
         SUPPORTED: "decays as sigmoid(b)^T",
         PARTLY_SUPPORTED: "decays as sigmoid(b)^T for some b",

@@ -140,7 +140,7 @@ def publish(
         seen=seen,
     )
     for verdict in verdicts:
-        print(verdict.text())
+        print(verdict.sentence())
 
 
 def compare(

@@ -14,11 +14,11 @@ from experiments.harness.claims import (
     REFUTED,
     SUPPORTED,
     Claim,
-    Interval,
-    Judged,
+    Judgment,
     judge,
     within,
 )
+from experiments.harness.intervals import Interval
 from nets import flow
 
 SAME = np.log(2)  # nats, over a whole sequence, by which decays may differ and be alike
@@ -114,12 +114,13 @@ class Differences(NamedTuple):
 
     Attributes:
         pairs: Places of the two among the studies.
-        judged: Of each pair, `HOLDS` if the rates differ by more than the tolerance.
+        judged: `SUPPORTED`, per pair, if the rates differ by more than
+            the tolerance.
         tolerance: Nats a step.
     """
 
     pairs: list[tuple[int, int]]
-    judged: Judged
+    judged: Judgment
     tolerance: float
 
 
@@ -167,7 +168,7 @@ def differ(studies: list[Study], when: str, directions: int) -> Claim:
     """Whether the cells of each pair differ, before or after training."""
     found = differences(studies, when, directions)
     names = (f"{studies[i].label} - {studies[j].label}" for i, j in found.pairs)
-    return found.judged.verdict(
+    return found.judged.claim(
         f"{when.capitalize()} training, every two cells differ in how far back their "
         "gradient reaches, by more than a factor of two over the sequence",
         f"Differences of their decay rates, in nats a step (a factor of two is "
@@ -180,7 +181,7 @@ def unlike(difference: Interval, tolerance: float) -> str:
 
     Example:
         >>> unlike(Interval(-1, -1.1, -0.9), 0.2), unlike(Interval(0, -0.1, 0.1), 0.2)
-        ('holds', 'does not hold')
+        ('supported', 'refuted')
     """
     alike = within(difference, tolerance)
     return {SUPPORTED: REFUTED, REFUTED: SUPPORTED}.get(alike, INCONCLUSIVE)
@@ -259,7 +260,7 @@ def slowest(studies: list[Study], when: str, first: int = 0, step: int = 1) -> s
     if len(group) == 1:
         return f"{names[first]} gradient {life[first]}"
     found = differences(studies, when, step)
-    said = dict(zip(found.pairs, found.judged.parts, strict=True))
+    said = dict(zip(found.pairs, found.judged.outcomes, strict=True))
     said = {pair: part for pair, part in said.items() if pair[0] in means}
     apart = [pair for pair, part in said.items() if part == SUPPORTED]
     order = sorted(group, key=lambda i: np.nan_to_num(means[i], nan=np.inf))

@@ -29,7 +29,7 @@ h1 { margin: .25rem 0 1.5rem; max-width: 46rem; line-height: 1.2; text-wrap: bal
 h2 { margin: 2.75rem 0 1rem; font-size: 1.25rem; line-height: 1.3; }
 h3 { margin: 2.25rem 0 .5rem; font-size: 1.125rem; line-height: 1.3; }
 a { color: var(--mark); }
-.said { font-weight: 700; white-space: nowrap; }
+.outcome { font-weight: 700; white-space: nowrap; }
 .claims th { max-width: 40rem; }
 p, ul { margin: 0 0 1rem; max-width: 42rem; }
 .found { margin: 0 0 1.75rem; padding: .125rem 0 .125rem 1.125rem;

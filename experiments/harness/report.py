@@ -42,7 +42,7 @@ def write(
 ) -> None:
     """Write report.html into a results folder.
 
-    What it says is logged too: a row of the kind "report", and one "verdict" a verdict.
+    What it says is logged too: a row of the kind "report", and one "claim" per claim.
 
     Args:
         results: Of the run; its config.json is shown too, with the command and the
@@ -84,7 +84,7 @@ def write(
     first = [headline] if headline else []
     if seen is None:
         seen = dict(zip(figures, first, strict=False))
-    findings = [*first, *(verdict.text() for verdict in verdicts), *findings]
+    findings = [*first, *(verdict.sentence() for verdict in verdicts), *findings]
     if made.get("config", {}).get("evaluate_on") == "validation":
         findings.append(VALIDATION)
     body = [
@@ -103,7 +103,7 @@ def write(
     ]
     markup.save(results.path / "report.html", title, body)
     for verdict in verdicts:
-        results.log(kind="verdict", **verdict._asdict())
+        results.log(kind="claim", **verdict._asdict())
     told = {"findings": findings, "figures": dict(figures), "seen": dict(seen)}
     results.log(kind="report", title=title, **told)
 

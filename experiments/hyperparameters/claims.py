@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments.harness import plotting
-from experiments.harness.claims import SUPPORTED, Claim, Interval, Judged, judge
+from experiments.harness.claims import SUPPORTED, Claim, Judgment, judge
+from experiments.harness.intervals import Interval
 
 MOST_DIGITS = 5
 
@@ -71,7 +72,7 @@ def headline(grid: Grid) -> str:
         return "All combinations diverged"
     found, rest = against(grid), ""
     if found:
-        sure, others = found.parts.count(SUPPORTED), len(found.parts)
+        sure, others = found.outcomes.count(SUPPORTED), len(found.outcomes)
         rest = f";\nsurely better than {sure} of {others} others"
     flags = textwrap.fill(named(grid.values[grid.best]), 50)
     digits = decimals(grid.scores)
@@ -111,7 +112,7 @@ def named(values: dict[str, str]) -> str:
     return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
-def against(grid: Grid) -> Judged | None:
+def against(grid: Grid) -> Judgment | None:
     """The best combination against each other, in turn.
 
     Args:
@@ -124,8 +125,9 @@ def against(grid: Grid) -> Judged | None:
 
     Example:
         >>> scores = [np.array([0.9, 0.91]), np.array([np.nan] * 2)]
-        >>> against(Grid([{"rate": "1"}, {"rate": "9"}], scores, 0, "max", "m")).parts
-        ['holds']
+        >>> grid = Grid([{"rate": "1"}, {"rate": "9"}], scores, 0, "max", "m")
+        >>> against(grid).outcomes
+        ['supported']
     """
     scores, best = grid.scores, grid.best
     seeds = {len(one) for one in scores if finite(one)}
@@ -134,10 +136,10 @@ def against(grid: Grid) -> Judged | None:
     sign = 1 if grid.goal == "max" else -1
     others = [one for i, one in enumerate(scores) if i != best]
     found = judge([sign * (scores[best] - one) for one in others if finite(one)])
-    seen = iter(zip(found.parts, found.intervals, strict=True))
+    seen = iter(zip(found.outcomes, found.intervals, strict=True))
     diverged = SUPPORTED, Interval(np.inf, np.inf, np.inf)
     every = [next(seen) if finite(one) else diverged for one in others]
-    return Judged([part for part, _ in every], [gain for _, gain in every])
+    return Judgment([part for part, _ in every], [gain for _, gain in every])
 
 
 def finite(scores: np.ndarray) -> bool:
@@ -169,7 +171,7 @@ def verdicts(grid: Grid) -> list[Claim]:
         f"The choice of {' and '.join(values[grid.best])} matters: the best "
         "combination is better than each of the others"
     )
-    return [found.verdict(claim, why)]
+    return [found.claim(claim, why)]
 
 
 def gained(gain: Interval, digits: int) -> str:

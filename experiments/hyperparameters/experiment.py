@@ -152,7 +152,7 @@ def show(grid: Grid, means: str, config: Config, results: Run) -> None:
     print(selected)
     print(table.text())
     for verdict in verdicts:
-        print(verdict.text())
+        print(verdict.sentence())
 
 
 def find(name: str) -> Any:

@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from experiments.harness import plotting
-from experiments.harness.claims import Claim, interval, positive
+from experiments.harness.claims import Claim, positive
+from experiments.harness.intervals import interval
 from experiments.image_classification.references import REFERENCES
 from train import FitResult
 

@@ -147,7 +147,7 @@ def show(
         verdicts=said,
     )
     print(table.text())
-    print("\n".join([*(verdict.text() for verdict in said), *findings]))
+    print("\n".join([*(verdict.sentence() for verdict in said), *findings]))
 
 
 def caption(found: dict[str, Known], examples: int, config: Config) -> str:

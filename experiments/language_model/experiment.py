@@ -245,7 +245,7 @@ def show(
     for title, one in shown.items():
         print(f"\n{title}\n{one.text()}")
     print()
-    print("\n".join(verdict.text() for verdict in verdicts))
+    print("\n".join(verdict.sentence() for verdict in verdicts))
 
 
 def caption(written: Text, config: Config) -> str:

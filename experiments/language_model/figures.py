@@ -167,7 +167,7 @@ def verdict(
     found = judge([gain * BITS for gain in gains.values()])
     what = minus if " minus " in minus else f"{minus} minus the net"
     numbers = found.text(gains, "{:+.3f}")
-    return found.verdict(claim, f"Bits a character, {what}: {numbers}.")
+    return found.claim(claim, f"Bits a character, {what}: {numbers}.")
 
 
 def title(counted: Sequence[Counted], found: Sequence[Learned]) -> str:
@@ -177,7 +177,9 @@ def title(counted: Sequence[Counted], found: Sequence[Learned]) -> str:
     place = found.index(best)
 
     def beats(one: Counted) -> bool:  # as the verdict on that model judges
-        return judge([one.nats - net.nats for net in found]).parts[place] == SUPPORTED
+        return (
+            judge([one.nats - net.nats for net in found]).outcomes[place] == SUPPORTED
+        )
 
     if not beats(counted[0]):
         return "For sure, no net tells more than the frequencies do"

@@ -133,7 +133,7 @@ def run(config: Config, results: Run) -> None:
         verdicts=verdicts,
     )
     print(table.text())
-    print("\n".join(verdict.text() for verdict in verdicts))
+    print("\n".join(verdict.sentence() for verdict in verdicts))
 
 
 def compare(task: Task, config: Config, results: Run) -> list[Duel]:

@@ -15,12 +15,12 @@ from experiments.harness.claims import (
     REFUTED,
     SUPPORTED,
     Claim,
-    Interval,
-    Judged,
+    Judgment,
+    claim_of_cases,
     judge,
-    judged,
     positive,
 )
+from experiments.harness.intervals import Interval
 
 EQUAL_UNITS, EQUAL_PARAMETERS = SETTINGS = "equal units", "equal parameters"
 MARGIN = 1.0  # percentage points that the GRU may lack, and be called no worse
@@ -111,14 +111,14 @@ def simpler(duels: Sequence[Duel]) -> Claim:
         f"{one.task} {one.parameters[1]:,} against {one.parameters[0]:,}"
         for one in same
     )
-    return judged(
+    return claim_of_cases(
         "The GRU is simpler: it has fewer parameters than an LSTM with as many units",
         parts,
         f"Parameters of the whole model: {numbers}.",
     )
 
 
-def speed(duels: Sequence[Duel]) -> Judged:
+def speed(duels: Sequence[Duel]) -> Judgment:
     """Whether a step takes less time, by more than processes differ."""
 
     def clear(gain: Interval) -> str:
@@ -135,7 +135,7 @@ def faster(duels: Sequence[Duel]) -> Claim:
         f"{one.name} {ratio.text()}"
         for one, ratio in zip(duels, map(_ratio, found.intervals), strict=True)
     )
-    return found.verdict(
+    return found.claim(
         "The GRU is faster: its training step takes less time",
         f"Time of a step over the LSTM's, geometric mean over rounds ("
         f"{len(duels[0].ratios)}): {numbers}; from run to run these move by up "
@@ -151,9 +151,9 @@ def _ratio(gain: Interval) -> Interval:
     return Interval(*(float(np.exp(-x)) for x in (gain.mean, gain.high, gain.low)))
 
 
-def accuracy(duels: Sequence[Duel]) -> Judged:
+def accuracy(duels: Sequence[Duel]) -> Judgment:
     """Whether the accuracy is not below the LSTM's by more than the margin."""
-    return judge([one.gain for one in duels], partial(positive, least=-MARGIN))
+    return judge([one.gain for one in duels], partial(positive, threshold=-MARGIN))
 
 
 def no_worse(duels: Sequence[Duel]) -> Claim:
@@ -163,7 +163,7 @@ def no_worse(duels: Sequence[Duel]) -> Claim:
         f"{one.name} {gain.text('{:+.1f}')} (LSTM {100 * one.accuracy[0].mean():.1f} %)"
         for one, gain in zip(duels, found.intervals, strict=True)
     )
-    return found.verdict(
+    return found.claim(
         "The GRU is no worse: after as many training steps it lacks no more than "
         f"{MARGIN:g} percentage point of accuracy",
         f"GRU minus LSTM, in points: {numbers}.",
@@ -172,7 +172,7 @@ def no_worse(duels: Sequence[Duel]) -> Claim:
 
 def title(duels: Sequence[Duel]) -> str:
     """The finding: how often each of the claims is so."""
-    equal, quick = accuracy(duels).parts, speed(duels).parts
+    equal, quick = accuracy(duels).outcomes, speed(duels).outcomes
     return (
         f"After as many steps the GRU is, in {len(duels)} comparisons,\nno worse in "
         f"{equal.count(SUPPORTED)} and worse in {equal.count(REFUTED)}; its step is "

@@ -126,7 +126,7 @@ def publish(
         verdicts=verdicts,
     )
     print(table.text())
-    print("\n".join(verdict.text() for verdict in verdicts))
+    print("\n".join(verdict.sentence() for verdict in verdicts))
 
 
 def load(config: Config) -> Chorales:

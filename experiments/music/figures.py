@@ -10,7 +10,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
 from experiments.harness import plotting
-from experiments.harness.claims import interval
+from experiments.harness.intervals import interval
 from experiments.music import midi
 from experiments.music.claims import BAI, BEFORE, Study, overfit, title
 from train.data.chorales import Chorales

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.harness import plotting
+from experiments.harness.claims import PARTLY_SUPPORTED, REFUTED, SUPPORTED
 from train.data.adding import BASELINE
 
 BLUE, RED = plotting.COLOURS[:2]
@@ -50,11 +51,9 @@ class Outcome(NamedTuple):
 
 
 def counted(outcome: Outcome) -> str:
-    """In how many seeds the claim held."""
+    """Outcome of the claim, with the number of seeds that support it."""
     count, seeds = int(outcome.held.sum()), len(outcome.held)
-    word = (
-        "held" if count == seeds else "did not hold" if count == 0 else "held in part"
-    )
+    word = SUPPORTED if count == seeds else REFUTED if count == 0 else PARTLY_SUPPORTED
     return f"{word}, {count} of {seeds} seeds"
 
 

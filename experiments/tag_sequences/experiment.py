@@ -180,7 +180,7 @@ def show(
     )
     print(table.text())
     print(examples.text())
-    print(verdict.text())
+    print(verdict.sentence())
 
 
 def caption(found: list[Tagged], windows: int, config: Config) -> str:

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from experiments.harness import plotting
-from experiments.harness.claims import SUPPORTED, Claim, interval, judge
+from experiments.harness.claims import SUPPORTED, Claim, judge
+from experiments.harness.intervals import interval
 from train.data import words
 from train.data.words import Words
 
@@ -102,7 +103,7 @@ def verdict(found: Sequence[Tagged]) -> Claim:
     names = (f"{two} minus {one}" for two, one in differences)
     numbers = judged.text(names, "{:+.1f}")
     size = {one.way: one.parameters for one in found}
-    return judged.verdict(
+    return judged.claim(
         "A label that hangs on both sides is told better by a network that reads both "
         "ways",
         f"F1 of the starts of words, in percentage points: {numbers} ({EQUAL}: "
@@ -114,7 +115,9 @@ def title(found: Sequence[Tagged]) -> str:
     """The finding, as the verdict judges it."""
     f1 = {one.way: one.f1 for one in found}
     differences = gains(found)
-    parts = dict(zip(differences, judge(list(differences.values())).parts, strict=True))
+    parts = dict(
+        zip(differences, judge(list(differences.values())).outcomes, strict=True)
+    )
     best = np.maximum(f1[FORWARD], f1[BACKWARD])
     means = " against ".join(
         f"{100 * values.mean():.0f} %" for values in (f1[EQUAL], best)

@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from experiments.harness import plotting
-from experiments.harness.claims import Claim, interval, judge, positive
+from experiments.harness.claims import Claim, judge, positive
+from experiments.harness.intervals import interval
 from train.data import dates
 from train.data.date_formats import FORMATS
 
@@ -271,7 +272,7 @@ def faster(attentive: Study, plain: Study) -> Claim:
 def no_worse(studies: Sequence[Study], width: int) -> Claim:
     """Whether beam search is as good as greedy, within the margin."""
     gains = [100 * (one.beam_exact - one.exact) for one in studies]
-    judged = judge(gains, partial(positive, least=-100 * MARGIN))
+    judged = judge(gains, partial(positive, threshold=-100 * MARGIN))
     parts = []
     for one, gain in zip(studies, judged.intervals, strict=True):
         likelier = (
@@ -281,7 +282,7 @@ def no_worse(studies: Sequence[Study], width: int) -> Claim:
             f"{one.name} {gain.text('{:+.2f}')} points, a likelier "
             f"date found in {100 * likelier:.2f} %"
         )
-    return judged.verdict(
+    return judged.claim(
         f"Beam search is no worse than greedy (margin: {100 * MARGIN:g} points)",
         f"A beam of {width} minus greedy: {'; '.join(parts)}.",
     )

@@ -275,4 +275,4 @@ def publish(
         verdicts=verdicts,
     )
     print("\n\n".join(table.text() for table in tables.values()))
-    print("\n".join(["", *(verdict.text() for verdict in verdicts)]))
+    print("\n".join(["", *(verdict.sentence() for verdict in verdicts)]))

@@ -6,9 +6,16 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from experiments.harness import claims as verdicts
 from experiments.harness import decay
-from experiments.harness.claims import INCONCLUSIVE, REFUTED, SUPPORTED, Claim, Interval
+from experiments.harness.claims import (
+    INCONCLUSIVE,
+    REFUTED,
+    SUPPORTED,
+    Claim,
+    claim_of_cases,
+    positive,
+)
+from experiments.harness.intervals import Interval, interval
 from experiments.vanishing.networks import (
     ELMAN,
     FEED_FORWARD,
@@ -75,7 +82,7 @@ class Pair(NamedTuple):
     @property
     def difference(self) -> Interval:
         """Of the decay rates, nats a step, seed by seed."""
-        return verdicts.interval(self.first.rates - self.second.rates, self.cases)
+        return interval(self.first.rates - self.second.rates, self.cases)
 
     @property
     def text(self) -> str:
@@ -86,11 +93,11 @@ class Pair(NamedTuple):
         return f"{' against '.join(rates)}, {self.difference.text('{:+.3f}')} apart"
 
     @property
-    def said(self) -> str:
+    def outcome(self) -> str:
         """Whether the first vanishes faster; not so if it does not vanish at all."""
-        if verdicts.interval(self.first.rates, self.cases).high <= 0:
+        if interval(self.first.rates, self.cases).high <= 0:
             return REFUTED
-        return verdicts.positive(self.difference)
+        return positive(self.difference)
 
 
 def shares(one: Decay) -> Float[np.ndarray, "seeds distance"]:
@@ -196,7 +203,7 @@ def of(found: Sequence[Decay]) -> list[Claim]:
     for claim, some in claims:
         some = [pair._replace(cases=len(some)) for pair in some]
         if some:
-            said.append(verdicts.judged(claim, [p.said for p in some], why(some)))
+            said.append(claim_of_cases(claim, [p.outcome for p in some], why(some)))
     return [*said, spread(pairs(found, "before", SHARED))]
 
 
@@ -236,7 +243,7 @@ def why(some: Sequence[Pair]) -> str:
         (REFUTED, "not so in"),
         (INCONCLUSIVE, "open in"),
     ):
-        these = [pair for pair in some if pair.said == said]
+        these = [pair for pair in some if pair.outcome == said]
         if not these:
             continue
         most = max(these, key=lambda pair: abs(np.nan_to_num(pair.difference.mean)))
@@ -266,10 +273,10 @@ def spread(some: Sequence[Pair]) -> Claim:
     claim = "One matrix for all steps sets seeds further apart than a matrix a step"
     if len(some[0].first.rates) < 2:
         return Claim(claim, INCONCLUSIVE, "One seed says nothing of others.")
-    found = verdicts.interval([log_ratio(pair) for pair in some])
+    found = interval([log_ratio(pair) for pair in some])
     ratio = Interval(*np.exp(found)).text("{:.1f}")
     text = f"Standard deviations of the decay rates stand as {ratio} to 1 over "
-    return Claim(claim, verdicts.positive(found), f"{text}{len(some)} cases.")
+    return Claim(claim, positive(found), f"{text}{len(some)} cases.")
 
 
 def log_ratio(pair: Pair) -> float:

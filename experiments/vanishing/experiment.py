@@ -218,7 +218,7 @@ def show(found: Sequence[Decay], examples: int, config: Config, results: Run) ->
         verdicts=said,
     )
     print("\n\n".join(table.text() for table in tables.values()))
-    print("\n".join(["", *(verdict.text() for verdict in said), *unlearnt]))
+    print("\n".join(["", *(verdict.sentence() for verdict in said), *unlearnt]))
 
 
 CAPTIONS = {

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from experiments.harness import claims, plotting
-from experiments.harness.claims import INCONCLUSIVE, REFUTED, SUPPORTED, Interval
+from experiments.harness.claims import INCONCLUSIVE, REFUTED, SUPPORTED
+from experiments.harness.intervals import Interval
 from experiments.vanishing.claims import TANH, Decay, lowest, pairs, shares
 from experiments.vanishing.networks import (
     ELMAN,
@@ -117,7 +118,7 @@ def title(found: Sequence[Decay], width: int, schemes: Sequence[str]) -> str:
         for pair in pairs(found, when, MATCHED):  # as the table judges them
             shown = pair.width == width and pair.first.scheme in schemes
             if shown and pair.first.net == ELMAN[TANH]:
-                parts[words[pair.said]].append(pair.first.scheme)
+                parts[words[pair.outcome]].append(pair.first.scheme)
         said = [
             f"{word} {' and '.join(names)}" for word, names in parts.items() if names
         ]
@@ -189,7 +190,7 @@ def dots(axis: Axes, one: Decay, x: float) -> None:
 
 def rates_title(found: Sequence[Decay]) -> str:
     """In how many cases Elman's gradient vanishes faster."""
-    said = [pair.said for pair in pairs(found, "before", MATCHED)]
+    said = [pair.outcome for pair in pairs(found, "before", MATCHED)]
     return (
         "At initialisation the recurrent net's gradient vanishes faster than the "
         f"feed-forward one's\nin {said.count(SUPPORTED)} of {len(said)} cases, not so "
@@ -234,7 +235,7 @@ def matched(found: Sequence[Decay]) -> plotting.Table:
                     rate(pair.first),
                     rate(pair.second),
                     text(pair.difference),
-                    pair.said,
+                    pair.outcome,
                 ]
             )
     return plotting.Table(header, rows)

@@ -50,9 +50,9 @@ def test_a_course_is_run_and_gone_on_with(run, tmp_path):
     assert lesson["lesson"] == "edges" and lesson["seconds"] > 0
     page = (folder / "index.html").read_text()
     assert "python -m experiments.edges --seeds=0,1 --steps=2" in page
-    (verdict,) = rows(folder / "edges", "verdict")
+    (verdict,) = rows(folder / "edges", "claim")
     for text in (page, out):
-        assert verdict["claim"] in text and verdict["why"] in text
+        assert verdict["text"] in text and verdict["evidence"] in text
         assert "not run, as " in text and "--data_dir" in text  # music
     assert page.count("<img ") == len(list((folder / "edges").glob("*.png"))) == 3
     assert (folder / re.findall('href="(edges/[^"]+)"', page)[0]).is_file()
@@ -89,7 +89,7 @@ def learn(monkeypatch):
         folder = results.path / name
         with new_run(folder, {"command": f"python -m {name}", "config": {}}) as lesson:
             verdict = Claim(f"The claim of {name}", SUPPORTED, "1 > 0.")
-            lesson.log(kind="verdict", **verdict._asdict())
+            lesson.log(kind="claim", **verdict._asdict())
             lesson.log(kind="report", title="Is it?", findings=[], figures={})
         results.log(kind="lesson", lesson=name, seconds=1.0)
         return 1.0
@@ -188,25 +188,25 @@ def test_the_page_counts_and_shows(tmp_path):
     told = Told("one", "Less", "Is it?", "python", said, ["E."], {"one.png": "F"}, 90)
     course_page.write(tmp_path / "index.html", {"Part": [told], "None": []}, ["G."])
     page = (tmp_path / "index.html").read_text()
-    counts = "1 holds, 1 stays open, 1 does not hold"
+    counts = "1 supported, 1 inconclusive, 1 refuted"
     assert f"3 claims in 1 experiment, 2 minutes: {counts}." in page
     assert page.count("95 % confidence intervals over seeds") == 1
     assert '<a href="#one">A &lt; B</a>' in page and 'id="one"' in page
-    for text in ("✓ holds:", "✗ does not hold:", "? stays open:", "E.", "G.", ">F<"):
+    for text in ("✓ supported:", "✗ refuted:", "? inconclusive:", "E.", "G.", ">F<"):
         assert text in page
     assert "<h2>Part</h2>" in page and "<h2>None</h2>" not in page
 
 
-def test_verbs_agree_with_their_numbers():
+def test_the_sentence_counts_every_outcome():
     counts = {SUPPORTED: 24, PARTLY_SUPPORTED: 12, INCONCLUSIVE: 4, REFUTED: 2}
     said = [Claim("C", one, "") for one, count in counts.items() for _ in range(count)]
     told = Told("one", "Less", "Is it?", "python", said, [], {}, 60)
     assert course_page.counted([told, told._replace(verdicts=[])]) == (
-        "42 claims in 2 experiments, 2 minutes: 24 hold, 12 hold in part, 4 stay open, "
-        "2 do not hold."
+        "42 claims in 2 experiments, 2 minutes: 24 supported, 12 partly supported, "
+        "4 inconclusive, 2 refuted."
     )
     assert course_page.counted([told._replace(verdicts=said[:1])]) == (
-        "1 claim in 1 experiment, 1 minute: 1 holds."
+        "1 claim in 1 experiment, 1 minute: 1 supported."
     )
 
 

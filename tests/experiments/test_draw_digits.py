@@ -46,8 +46,8 @@ def test_it_draws_and_judges(run, tmp_path):
     for row in found:
         assert 0 <= row["read_as_label"] <= 1 and row["distance"] > 0
     assert found[2]["variety"] < found[0]["variety"]  # without chance all are alike
-    said = rows(folder, "verdict")
-    assert len(said) == 3 and all(row["claim"] in out for row in said)
+    said = rows(folder, "claim")
+    assert len(said) == 3 and all(row["text"] in out for row in said)
 
 
 def test_the_blind_net_sees_no_row():
@@ -123,7 +123,7 @@ CASES = [
 def test_the_verdicts(drawn, said):
     controls = {"real": of(0.95, 0.15), "blind": BLIND}
     found = figures.verdicts(drawn, controls)
-    assert [verdict.said for verdict in found] == said
+    assert [verdict.outcome for verdict in found] == said
     title = figures.title(drawn, controls["real"])
     assert f"{100 * drawn[0].right[1]:.0f} % at temperature 1" in title
 

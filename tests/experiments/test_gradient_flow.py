@@ -167,10 +167,10 @@ def test_it_compares_cells_before_and_after_training(command, folder):
         slope = np.polyfit(range(8), row["log_norm"], 1)[0]
         np.testing.assert_allclose(row["decay"], slope, rtol=1e-3, atol=1e-5)
     assert len(rows(out, "training")) == 4 * 2
-    said = rows(out, "verdict")
-    assert [row["claim"].split()[0] for row in said] == ["Before", "After"]
-    assert all(row["why"] in done.stdout for row in said)
-    assert said[0]["why"].count(" - ") == 4 * 3 / 2  # all pairs
+    said = rows(out, "claim")
+    assert [row["text"].split()[0] for row in said] == ["Before", "After"]
+    assert all(row["evidence"] in done.stdout for row in said)
+    assert said[0]["evidence"].count(" - ") == 4 * 3 / 2  # all pairs
     assert all(0 <= row["test_accuracy"] <= 1 for row in rows(out, "accuracy"))
 
 
@@ -198,18 +198,18 @@ DIFFER = [
 
 @pytest.mark.parametrize(("studies", "said"), DIFFER)
 def test_cells_differ_by_more_than_a_factor_of_two(studies, said):
-    assert [verdict.said for verdict in decay.verdicts(studies)] == said
+    assert [verdict.outcome for verdict in decay.verdicts(studies)] == said
 
 
 def test_some_pairs_may_differ():
     before, _ = decay.verdicts([ELMAN, LSTM, TWIN])
-    assert before.cases == "2 of 3 cases" and "lstm - twin" in before.why
+    assert before.cases == "2 of 3 cases" and "lstm - twin" in before.evidence
 
 
 def test_each_direction_is_held_against_its_own():
     found = decay.verdicts([ELMAN, LSTM, LSTM, TWIN], directions=2)
-    assert "elman - lstm" in found[0].why and "lstm - twin" in found[0].why
-    assert found[0].why.count(" - ") == 2
+    assert "elman - lstm" in found[0].evidence and "lstm - twin" in found[0].evidence
+    assert found[0].evidence.count(" - ") == 2
 
 
 TITLES = [
@@ -246,11 +246,11 @@ TITLES = [
 
 @pytest.mark.parametrize(("studies", "words", "said"), TITLES)
 def test_the_title_says_what_the_verdict_says(studies, words, said):
-    assert decay.verdicts(studies)[0].said == said
+    assert decay.verdicts(studies)[0].outcome == said
     before, after = decay.title(studies).split("\n")
     assert before.startswith("Before training, ") and words in before
     claims = any(w in after for w in ("slowest: ", "fastest: ", "slowly than"))
-    assert not claims or decay.verdicts(studies)[1].said in (
+    assert not claims or decay.verdicts(studies)[1].outcome in (
         SUPPORTED,
         PARTLY_SUPPORTED,
     )

@@ -330,7 +330,7 @@ def test_the_choice_matters_if_the_best_is_better(scores, said, count, goal):
     values = [{"rate": str(i)} for i in range(len(scores))]
     grid = Grid(values, scores, 0, goal, "accuracy")
     (verdict,) = claims.verdicts(grid)
-    assert verdict.said == said and "rate 0 is best" in verdict.why
+    assert verdict.outcome == said and "rate 0 is best" in verdict.evidence
     title = claims.headline(grid)
     assert f"surely better than {count} others" in title
 

@@ -84,7 +84,7 @@ def test_it_trains_and_reads_out_what_states_know(run, tmp_path, monkeypatch):
     expected = f"{np.mean(last):.2f} ± {np.std(last, ddof=1):.2f}"
     line = next(line for line in out.splitlines() if line.startswith("both, trained"))
     assert re.split(r"\s{2,}", line)[2] == expected
-    said = rows(folder, "verdict")
+    said = rows(folder, "claim")
     assert len(said) == 4
     assert all(f"{v['claim']}: {v['said']}. {v['why']}" in out for v in said)
 
@@ -222,8 +222,8 @@ VERDICTS = [  # forward, backward, both, more evenly than one
 @pytest.mark.parametrize(("made", "expected"), VERDICTS)
 def test_the_verdicts(made, expected):
     found = claims.verdicts({TRAINED: made, UNTRAINED: made})
-    assert [verdict.said for verdict in found] == expected
-    assert all(verdict.why.endswith(".") for verdict in found)
+    assert [verdict.outcome for verdict in found] == expected
+    assert all(verdict.evidence.endswith(".") for verdict in found)
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_the_verdicts(made, expected):
 )
 def test_inputs_count_evenly_before_and_after(before, after, expected):
     found = claims.more_even({UNTRAINED: before, TRAINED: after})
-    assert found.said == expected
+    assert found.outcome == expected
 
 
 def test_findings_are_differences_of_seeds():

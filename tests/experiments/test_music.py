@@ -85,7 +85,7 @@ def test_it_learns_compares_and_goes_on(run, tmp_path):
     # would be farther from the 1,000 asked for.
     sizes = {(row["cell"], row["parameters"]) for row in found.values()}
     assert sizes == {("elman", 998), ("gru", 1183)}
-    said = {row["claim"][:20]: row["said"] for row in rows(folder, "verdict")}
+    said = {row["text"][:20]: row["outcome"] for row in rows(folder, "claim")}
     assert list(said) == ["Recurrent nets learn", "The cells differ by "]
 
     (music_row,) = rows(folder, "continuation")
@@ -246,7 +246,12 @@ NEAR = study("gru", 8.5, 8.51, 8.52)
 FAR = study("elman", 8.8, 8.81, 8.82)
 WILD = study("elman", 8.0, 9.0, 10.0)
 BAD = study("elman", 10.8, 10.81, 10.82)
-ALL, PART, NONE, INCONCLUSIVE = "holds", "holds in part", "does not hold", "stays open"
+ALL, PART, NONE, INCONCLUSIVE = (
+    "supported",
+    "partly supported",
+    "refuted",
+    "inconclusive",
+)
 VERDICTS = [  # beats the chain, alike, reaches the goal, as published
     ([LOW, NEAR], [ALL] * 4, "The seeds do order lstm and gru"),
     ([LOW, FAR], [ALL, NONE, PART, ALL], "lstm minus elman -0.40 [-0.4"),
@@ -261,8 +266,8 @@ VERDICTS = [  # beats the chain, alike, reaches the goal, as published
 @pytest.mark.parametrize(("studies", "said", "words"), VERDICTS)
 def test_verdicts_follow_from_numbers_over_seeds(studies, said, words):
     found = claims.verdicts_on(studies, 10.49, published=True)
-    assert [verdict.said for verdict in found] == said
-    assert words in " ".join(verdict.text() for verdict in found)
+    assert [verdict.outcome for verdict in found] == said
+    assert words in " ".join(verdict.sentence() for verdict in found)
     others = claims.verdicts_on(studies, 10.49, published=False)
     assert others == found[:-2]  # of other data nothing is known
 

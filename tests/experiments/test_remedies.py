@@ -103,8 +103,8 @@ def test_a_claim_that_holds_in_part_is_not_counted():
     held, half = np.array([True, True]), np.array([True, False])
     outcome = Outcome("a", "b", "c", ones, ones, held, ones, ones / 2, "d")
     partly = outcome._replace(remedy="z", held=half, error_with=ones * [0.5, 1])
-    assert counted(outcome) == "held, 2 of 2 seeds"
-    assert counted(partly) == "held in part, 1 of 2 seeds"
+    assert counted(outcome) == "supported, 2 of 2 seeds"
+    assert counted(partly) == "partly supported, 1 of 2 seeds"
     said = title([outcome, partly])
     assert said.startswith("1 of 2 remedies") and said.endswith("in all seeds, with a")
 

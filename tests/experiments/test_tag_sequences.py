@@ -13,8 +13,8 @@ from experiments.harness.claims import (
     PARTLY_SUPPORTED,
     REFUTED,
     SUPPORTED,
-    interval,
 )
+from experiments.harness.intervals import interval
 from experiments.tag_sequences import experiment as tag_sequences
 from experiments.tag_sequences import figures
 from experiments.tag_sequences.figures import EQUAL, WAYS, Tagged
@@ -48,8 +48,8 @@ def test_it_trains_and_compares_four_ways(run, tmp_path):
     (majority,) = rows(folder, "majority")
     _, test = words.load(12)
     assert majority["accuracy"] == pytest.approx((test.starts == 0).mean())
-    (verdict,) = rows(folder, "verdict")
-    assert verdict["claim"] in out
+    (verdict,) = rows(folder, "claim")
+    assert verdict["text"] in out
     assert all(way in out for way in WAYS)
 
 
@@ -100,7 +100,7 @@ CASES = [
 
 @pytest.mark.parametrize(("found", "said", "title"), CASES)
 def test_the_verdict_is_of_all_comparisons(found, said, title):
-    assert figures.verdict(found).said == said
+    assert figures.verdict(found).outcome == said
     assert title in figures.title(found)
 
 
@@ -108,10 +108,10 @@ def test_intervals_are_those_that_it_is_judged_by():
     both, (low, high) = np.array([0.6, 0.64, 0.62]), (np.full(3, 0.5), np.full(3, 0.7))
     all_hold = figures.verdict(of(low, low, both, both))
     gain = interval(100 * (both - low))
-    assert gain.text("{:+.1f}") in all_hold.why
+    assert gain.text("{:+.1f}") in all_hold.evidence
     some = figures.verdict(of(low, high, both, both))
-    assert some.all_said == "holds in part (2 of 4 cases)"
-    assert interval(100 * (both - low), 4).text("{:+.1f}") in some.why
+    assert some.counted_outcome == "partly supported (2 of 4 cases)"
+    assert interval(100 * (both - low), 4).text("{:+.1f}") in some.evidence
 
 
 def test_bits_are_read_in_plain_decimals():

@@ -118,11 +118,11 @@ def test_verdicts_stand_before_findings_and_all_is_logged(tmp_path):
     verdict = Claim("A < B", SUPPORTED, "1 < 2.")
     report = make(tmp_path / "out", verdicts=[verdict])
     text = Reader(report.read_text(encoding="utf-8")).text
-    assert text.index("A < B: holds. 1 < 2.") < text.index("It does.")
+    assert text.index("A < B: supported. 1 < 2.") < text.index("It does.")
     logged = read_rows(report.parent)
-    assert [row["kind"] for row in logged] == ["verdict", "report"]
-    assert logged[0] == {"kind": "verdict", **verdict._asdict()}
-    assert logged[1]["findings"][:2] == [verdict.text(), "It does."]
+    assert [row["kind"] for row in logged] == ["claim", "report"]
+    assert logged[0] == {"kind": "claim", **verdict._asdict()}
+    assert logged[1]["findings"][:2] == [verdict.sentence(), "It does."]
     assert logged[1]["figures"] == FIGURES
 
 
@@ -132,7 +132,7 @@ def test_the_plain_sentence_comes_first_and_figures_are_told_in_numbers(tmp_path
     said = {"headline": "B is larger.", "verdicts": [verdict], "seen": seen}
     report = make(tmp_path / "out", **said)
     read = Reader(report.read_text(encoding="utf-8"))
-    assert read.text.index("B is larger.") < read.text.index("A < B: holds")
+    assert read.text.index("B is larger.") < read.text.index("A < B: supported")
     assert [image["alt"] for image in read.all("img")] == [
         FIGURES["one.png"] + " B is 2.",
         FIGURES["two.png"],
