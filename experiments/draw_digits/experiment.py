@@ -240,7 +240,7 @@ def caption(config: Config) -> str:
         f"Left: held-out digits. Then drawings of the first seed, the first of "
         f"{config.samples_per_label} each. {config.cell}, {config.features} units, "
         f"mixtures of {config.components}; {config.optimizer}, rate "
-        f"{config.learning_rate:g}, {config.steps} steps of {config.batch_size}, clip norm "
-        f"{config.clip_norm:g}; {len(config.seeds)} seeds, each with a judge of its "
-        "own. A temperature of 1 draws what was learned; less draws likelier rows."
+        f"{config.learning_rate:g}, {config.steps} steps of {config.batch_size}, clip "
+        f"norm {config.clip_norm:g}; {len(config.seeds)} seeds, each with a judge of "
+        "its own. A temperature of 1 draws what was learned; less draws likelier rows."
     )
