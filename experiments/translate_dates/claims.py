@@ -1,4 +1,4 @@
-"""What was found of models that translate dates: tables and verdicts."""
+"""What was found of models that translate dates: tables and claims."""
 
 import datetime
 from collections import Counter
@@ -229,7 +229,7 @@ ANSWERS = {  # by the outcome of `reaches`
 }
 
 
-def verdicts(studies: Sequence[Study], width: int) -> list[Claim]:
+def evaluate_claims(studies: Sequence[Study], width: int) -> list[Claim]:
     """On the claims of sequence to sequence learning."""
     by_name = {one.name: one for one in studies}
     found = []
