@@ -140,7 +140,8 @@ def test_it_compares_cells_before_and_after_training(command, folder):
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""  # no bar where there is no terminal
     lines = done.stdout.splitlines()
-    assert [line.split()[0] for line in lines[-7:-3]] == [
+    start = lines.index(next(line for line in lines if "----" in line)) + 1
+    assert [line.split()[0] for line in lines[start : lines.index("", start)]] == [
         "elman",
         "lstm",
         "gru",
