@@ -1,6 +1,6 @@
 """How much memory does back-propagation through time need, with and without remat?
 
-    python -m experiments.memory --cells=lstm --most=16384
+    python -m experiments.memory --cells=lstm --max_steps=16384
 
 The gradient of a loss on the last state is compiled, but not run, for increasing
 numbers of steps. XLA reports the bytes that it allocates in addition to parameters and
@@ -16,9 +16,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from matplotlib.figure import Figure
 
-from experiments.harness import cells, cli, common_flags, plotting, report
+from experiments.harness import cells, cli, common_flags, plotting, tables
+from experiments.harness.plotting import Plot
+from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from nets import Cell, unroll
 
@@ -40,8 +41,11 @@ class Config:
     batch_size: int = cli.flag(
         32, "Sequences at once.", lower_bound=1, upper_bound=65_536
     )
-    most: int = cli.flag(
-        16384, "Steps of the longest run.", lower_bound=2 * LEAST, upper_bound=2**20
+    max_steps: int = cli.flag(
+        16384,
+        "Number of steps of the longest sequence.",
+        lower_bound=2 * LEAST,
+        upper_bound=2**20,
     )
 
 
@@ -69,7 +73,7 @@ class Curve(NamedTuple):
 def run(config: Config, results: Run) -> None:
     """Compile for every length; log, draw and print what XLA says."""
     times = [LEAST]
-    while times[-1] * 2 <= config.most:
+    while times[-1] * 2 <= config.max_steps:
         times.append(times[-1] * 2)
     curves = []
     for name in config.cells:
@@ -82,20 +86,13 @@ def run(config: Config, results: Run) -> None:
                 )
             how = "with remat" if remat else "without remat"
             curves.append(Curve(f"{name} {how}", times, sizes))
-    draw(curves, config).savefig(results.path / "memory.png")
-    found = table(curves)
-    report.write(
+    plot = draw(curves, config)
+    publish(
         results,
-        question=__doc__,
-        seen={"memory.png": title(curves)},
-        findings=[title(curves)],
-        figures={
-            "memory.png": "What XLA sets aside for the backward pass, by the steps of "
-            "the sequence, both on log scales: a straight line is a power of T."
-        },
-        tables={"Temporary memory": found},
+        answer=plot.finding,
+        figures={"memory.png": plot},
+        tables={"Temporary memory": table(curves)},
     )
-    print(found.text())
 
 
 def temporaries(cell: Cell, config: Config, time: int, remat: bool) -> int:
@@ -120,7 +117,7 @@ def temporaries(cell: Cell, config: Config, time: int, remat: bool) -> int:
     return analysis.temp_size_in_bytes
 
 
-def table(curves: Sequence[Curve]) -> plotting.Table:
+def table(curves: Sequence[Curve]) -> tables.Table:
     """MB by steps, a line a curve, and the power of the growth."""
     times = curves[0].times
     header = ["MB for the backward pass", *(f"T = {time:,}" for time in times), "power"]
@@ -128,7 +125,7 @@ def table(curves: Sequence[Curve]) -> plotting.Table:
         [c.label, *(f"{size / 1e6:.2f}" for size in c.bytes), f"{c.power:.2f}"]
         for c in curves
     ]
-    return plotting.Table(header, rows)
+    return tables.Table(header, rows)
 
 
 def title(curves: Sequence[Curve]) -> str:
@@ -146,9 +143,10 @@ def title(curves: Sequence[Curve]) -> str:
     return f"Memory of back-propagation grows\nas {plain}, with remat as {remat}"
 
 
-def draw(curves: Sequence[Curve], config: Config) -> Figure:
+def draw(curves: Sequence[Curve], config: Config) -> Plot:
     """Bytes against steps, both on log scales."""
-    figure, (axis,) = plotting.figure(title(curves), columns=1)
+    finding = title(curves)
+    figure, (axis,) = plotting.figure(finding, columns=1)
     for i, curve in enumerate(curves):
         remat = i % 2 == 1
         shade = plotting.COLOURS[i // 2 % len(plotting.COLOURS)]
@@ -165,12 +163,14 @@ def draw(curves: Sequence[Curve], config: Config) -> Figure:
     axis.set_xlabel("steps T of the sequence")
     axis.set_ylabel("temporary memory of the backward pass, MB")
     axis.legend()
-    plotting.caption(
+    return plotting.captioned(
         figure,
+        finding,
         f"{config.features} units, {config.inputs} inputs, {config.batch_size} "
         f"sequences, float32, compiled for {jax.default_backend()}.",
+        "Memory that XLA allocates for the backward pass, against the steps of the "
+        "sequence, both on log scales: a straight line is a power of T.",
     )
-    return figure
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The table and the verdicts of telling sequences from one vector."""
+"""The table and the claims of telling sequences from one vector."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -7,8 +7,18 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from experiments.harness import plotting
-from experiments.harness.claims import Claim, Judged, interval, judge, positive
+from experiments.harness import tables
+from experiments.harness.claims import (
+    INCONCLUSIVE,
+    PARTLY_SUPPORTED,
+    REFUTED,
+    SUPPORTED,
+    Claim,
+    Judgment,
+    judge,
+    positive,
+)
+from experiments.harness.intervals import interval
 
 END, BOTH, SMALL, ALL = WAYS = (
     "last output",
@@ -83,7 +93,7 @@ def known(
     return MNIST1D_GRU if (cell, way, features, bidirectional) == published else None
 
 
-def table(reads: Sequence[Read], majority: float) -> plotting.Table:
+def table(reads: Sequence[Read], majority: float) -> tables.Table:
     """What was found, a line a model; first what needs no reading."""
     header = ["model, told from", "units", "parameters", "accuracy, %"]
     header += ["mean [95 % interval]", "elsewhere, %", "ms/step, all seeds"]
@@ -95,13 +105,13 @@ def table(reads: Sequence[Read], majority: float) -> plotting.Table:
                 one.name,
                 units,
                 f"{one.parameters:,}",
-                plotting.mean_and_deviation(100 * one.accuracy, "{:.1f}"),
+                tables.mean_and_deviation(100 * one.accuracy, "{:.1f}"),
                 interval(100 * one.accuracy).text("{:.1f}"),
                 "-" if one.known is None else f"{one.known:.1f}",
                 f"{one.milliseconds:.1f}",
             ]
         )
-    return plotting.Table(header, rows)
+    return tables.Table(header, rows)
 
 
 def of(reads: Sequence[Read], way: str) -> dict[str, Read]:
@@ -119,18 +129,18 @@ def gain(one: Read, other: Read) -> Float[np.ndarray, " seeds"]:
     return 100 * (one.accuracy - other.accuracy)
 
 
-def against_linear(reads: Sequence[Read]) -> Judged:
+def against_linear(reads: Sequence[Read]) -> Judgment:
     """Of each cell, whether its last output tells more than the linear model."""
     base = linear(reads)
     return judge([gain(one, base) for one in of(reads, END).values()])
 
 
-def verdicts(reads: Sequence[Read], majority: float) -> list[Claim]:
+def evaluate_claims(reads: Sequence[Read], majority: float) -> list[Claim]:
     """Many to one; recurrent or linear; one output or all; from both ends or one."""
     end = of(reads, END)
     chance = judge([100 * (one.accuracy - majority) for one in end.values()])
     found = [
-        chance.verdict(
+        chance.claim(
             "Many to one: a recurrent net tells a sequence's class from its last "
             "output alone",
             "Accuracy above that of the most frequent class, in points: "
@@ -139,7 +149,7 @@ def verdicts(reads: Sequence[Read], majority: float) -> list[Claim]:
     ]
     gains, mean = against_linear(reads), 100 * linear(reads).accuracy.mean()
     found.append(
-        gains.verdict(
+        gains.claim(
             "The last output tells more than a linear model that sees the whole "
             "sequence at once",
             f"Accuracy above that of the linear model ({mean:.1f} %), in points: "
@@ -149,14 +159,28 @@ def verdicts(reads: Sequence[Read], majority: float) -> list[Claim]:
     return [*found, enough(reads), *([both_ends(reads)] if of(reads, BOTH) else [])]
 
 
+def answer(reads: Sequence[Read]) -> str:
+    """Whether one vector at the end is enough, in one sentence."""
+    return {
+        SUPPORTED: "Yes: the last output classifies a sequence as well as the outputs "
+        "of all steps.",
+        PARTLY_SUPPORTED: "For some cells: their last output classifies a sequence as "
+        "well as the outputs of all steps.",
+        INCONCLUSIVE: "The seeds do not decide whether the last output classifies a "
+        "sequence as well as the outputs of all steps.",
+        REFUTED: "No: for no cell does the last output classify a sequence as well as "
+        "the outputs of all steps.",
+    }[enough(reads).outcome]
+
+
 def enough(reads: Sequence[Read]) -> Claim:
     """Whether all outputs tell no more than the last, by the margin."""
     last, every = of(reads, BOTH) or of(reads, END), of(reads, ALL)
     found = judge(
         [gain(last[cell], one) for cell, one in every.items()],
-        partial(positive, least=-MARGIN),
+        partial(positive, threshold=-MARGIN),
     )
-    return found.verdict(
+    return found.claim(
         f"One vector at the end is enough: the outputs of all steps tell no more than "
         f"{MARGIN:g} percentage point more",
         f"The last minus all outputs, in points: {found.text(every, POINTS)} "
@@ -172,7 +196,7 @@ def both_ends(reads: Sequence[Read]) -> Claim:
         for cell, one in of(reads, way).items():
             gains[f"{cell}, {label}"] = gain(one, end[cell])
     found = judge(list(gains.values()))
-    return found.verdict(
+    return found.claim(
         "Reading from both ends tells more than reading forward",
         f"Both minus forward, in points: {found.text(gains, POINTS)} (parameters of "
         f"the small ones: {_sizes(of(reads, SMALL), end)}).",

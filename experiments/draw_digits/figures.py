@@ -1,4 +1,4 @@
-"""The figure, the table and the verdicts of drawings that a judge reads."""
+"""The figure, the table and the claims of drawings that a judge reads."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -6,10 +6,19 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from matplotlib.figure import Figure
 
-from experiments.harness import pictures, plotting
-from experiments.harness.claims import Claim, interval, judge, positive
+from experiments.harness import plotting, tables
+from experiments.harness.claims import (
+    INCONCLUSIVE,
+    PARTLY_SUPPORTED,
+    REFUTED,
+    SUPPORTED,
+    Claim,
+    judge,
+    positive,
+)
+from experiments.harness.intervals import interval
+from experiments.harness.plotting import Plot
 from train.data.digits import Digits
 
 GOAL = 0.8  # of the drawings
@@ -45,7 +54,7 @@ class Drawn(NamedTuple):
     test_nll: Float[np.ndarray, " seeds"] | None
 
 
-def table(found: Sequence[Drawn]) -> plotting.Table:
+def table(found: Sequence[Drawn]) -> tables.Table:
     """What the judges read, a line a kind of digit."""
     header = [
         "digits",
@@ -57,19 +66,31 @@ def table(found: Sequence[Drawn]) -> plotting.Table:
     rows = [
         [
             one.name,
-            plotting.mean_and_deviation(100 * one.right, "{:.1f}"),
-            plotting.mean_and_deviation(one.variety, "{:.2f}"),
-            plotting.mean_and_deviation(one.distance, "{:.3f}"),
+            tables.mean_and_deviation(100 * one.right, "{:.1f}"),
+            tables.mean_and_deviation(one.variety, "{:.2f}"),
+            tables.mean_and_deviation(one.distance, "{:.3f}"),
             "-"
             if one.test_nll is None
-            else plotting.mean_and_deviation(one.test_nll, "{:.2f}"),
+            else tables.mean_and_deviation(one.test_nll, "{:.2f}"),
         ]
         for one in found
     ]
-    return plotting.Table(header, rows)
+    return tables.Table(header, rows)
 
 
-def verdicts(drawn: Sequence[Drawn], controls: Mapping[str, Drawn]) -> list[Claim]:
+ANSWERS = {  # by the outcome of `goal`
+    SUPPORTED: "Yes: a CNN reads most drawn digits as the label that was asked for.",
+    PARTLY_SUPPORTED: "At some temperatures: there a CNN reads most drawn digits as "
+    "the label that was asked for.",
+    INCONCLUSIVE: "The seeds do not decide whether a CNN reads enough of the drawn "
+    "digits as the label that was asked for.",
+    REFUTED: "No: a CNN reads too few drawn digits as the label that was asked for.",
+}
+
+
+def evaluate_claims(
+    drawn: Sequence[Drawn], controls: Mapping[str, Drawn]
+) -> list[Claim]:
     """On whether drawings are read, what sight of the rows adds, and on copies."""
     return [
         goal(drawn, controls),
@@ -81,7 +102,7 @@ def verdicts(drawn: Sequence[Drawn], controls: Mapping[str, Drawn]) -> list[Clai
 def goal(drawn: Sequence[Drawn], controls: Mapping[str, Drawn]) -> Claim:
     """Whether drawings at every temperature are read as the label asked for."""
     found = judge(
-        [100 * one.right for one in drawn], partial(positive, least=100 * GOAL)
+        [100 * one.right for one in drawn], partial(positive, threshold=100 * GOAL)
     )
     shares = ", ".join(
         f"{one.name} {share.text('{:.1f}')} % (their variety {one.variety.mean():.2f} "
@@ -91,7 +112,7 @@ def goal(drawn: Sequence[Drawn], controls: Mapping[str, Drawn]) -> Claim:
     others = ", ".join(
         f"{other.name} {100 * other.right.mean():.1f} %" for other in controls.values()
     )
-    return found.verdict(
+    return found.claim(
         "From a label alone a recurrent net draws digits that a CNN reads as that "
         f"label, {GOAL:.0%} of them, at every temperature",
         f"{shares}; {others}. The CNN reads digits whose rows do not fit as well "
@@ -106,7 +127,7 @@ def sight(seeing: Drawn, blind: Drawn) -> Claim:
         [blind.test_nll - seeing.test_nll, 100 * (seeing.right - blind.right)]
     )
     nats, points = found.intervals
-    return found.verdict(
+    return found.claim(
         "Each row is drawn to fit the rows before: a net that sees them finds rows "
         "that people wrote likelier, and its drawings are read more often",
         f"Seeing minus blind, seed by seed: {nats.text('{:+.2f}')} nats a held-out "
@@ -121,7 +142,7 @@ def copies(drawn: Sequence[Drawn], real: Drawn) -> Claim:
     numbers = ", ".join(
         f"{one.name} {interval(one.distance).text('{:.3f}')}" for one in drawn
     )
-    return judge([one.distance - real.distance for one in drawn]).verdict(
+    return judge([one.distance - real.distance for one in drawn]).claim(
         "Drawings are no copies: they are as far from the nearest training digit as "
         "digits of other writers are, at every temperature",
         f"Root mean square a pixel: {numbers}; as written {real.distance[0]:.3f}.",
@@ -146,7 +167,7 @@ def draw(
     labels: np.ndarray,
     test: Digits,
     caption: str,
-) -> Figure:
+) -> Plot:
     """A row a label: digits as written, then drawings at each temperature.
 
     Args:
@@ -157,25 +178,25 @@ def draw(
         caption: What was done, so that the figure can stand alone.
 
     Returns:
-        The figure.
+        A `Plot`.
     """
     blocks = [("as written", WRITTEN, test.images, test.labels)]
     blocks += [(one.name, SHOWN, one.images[0], labels) for one in drawn]
     columns = sum(count for _, count, _, _ in blocks) + len(drawn)
-    room = title(drawn, controls[REAL]) + "\n"  # for the words above the columns
-    figure, axes = pictures.panels(room, 10, columns, side=0.55)
+    finding = title(drawn, controls[REAL])
+    room = finding + "\n"  # for the words above the columns
+    figure, axes = plotting.panels(room, 10, columns, side=0.55)
     for label, row in enumerate(axes):
-        pictures.row_label(row[0], str(label))
+        plotting.row_label(row[0], str(label))
         place = 0
         for name, count, images, which in blocks:
             some = images[which == label][:count]
             for axis, image in zip(row[place:], some, strict=False):
-                pictures.show(axis, 1 - image, limits=(0, 1))
+                plotting.show(axis, 1 - image, limits=(0, 1))
             if label == 0:
                 words = row[place].text(
                     0, 1.25, name, transform=row[place].transAxes, fontsize=9
                 )
                 words.set_in_layout(False)  # or it would make its column wide
             place += count + 1
-    plotting.caption(figure, caption)
-    return figure
+    return plotting.captioned(figure, finding, caption)

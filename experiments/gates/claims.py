@@ -1,4 +1,4 @@
-"""The table and the verdicts of an LSTM's clamped forget gate."""
+"""The table and the claims of an LSTM's clamped forget gate."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -7,16 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from experiments.harness import plotting
-from experiments.harness.claims import (
-    SUPPORTED,
-    Claim,
-    Interval,
-    interval,
-    judge,
-    positive,
-    within,
-)
+from experiments.harness import tables
+from experiments.harness.claims import SUPPORTED, Claim, judge, positive, within
+from experiments.harness.intervals import Interval, interval
 
 LEARNT = "learnt"
 TIMES = "untrained", "trained"
@@ -51,7 +44,7 @@ class Clamped(NamedTuple):
         return None if self.bias is None else float(np.log1p(np.exp(-self.bias)))
 
 
-def table(found: Sequence[Clamped]) -> plotting.Table:
+def table(found: Sequence[Clamped]) -> tables.Table:
     """What was found, a line an LSTM."""
     header = [
         "forget gate",
@@ -70,16 +63,16 @@ def table(found: Sequence[Clamped]) -> plotting.Table:
         rows.append(
             [
                 one.name,
-                plotting.mean_and_deviation(100 * one.accuracy, "{:.1f}"),
+                tables.mean_and_deviation(100 * one.accuracy, "{:.1f}"),
                 known,
-                *(plotting.mean_and_deviation(values, "{:+.4f}") for values in decays),
+                *(tables.mean_and_deviation(values, "{:+.4f}") for values in decays),
                 f"{np.log(2) / one.highway_after.mean():.3g}",
             ]
         )
-    return plotting.Table(header, rows)
+    return tables.Table(header, rows)
 
 
-def verdicts(found: Sequence[Clamped]) -> list[Claim]:
+def evaluate_claims(found: Sequence[Clamped]) -> list[Claim]:
     """On how far the gradient reaches, and on what is learnt."""
     return [along(found), whole(found), further(found), *learns(found)]
 
@@ -98,7 +91,7 @@ def along(found: Sequence[Clamped]) -> Claim:
     """Whether the gradient along c decays as the clamped gate says."""
     cases = off(found, "highway_before", "highway_after")
     most = max(np.abs(values).max() for values in cases)
-    return judge(cases, partial(within, tolerance=ALONG)).verdict(
+    return judge(cases, partial(within, tolerance=ALONG)).claim(
         "With the forget gate clamped the gradient along the cell state decays as "
         "sigmoid(b)^T",
         f"Off by {most:.1e} of it at most, whatever b, before training and after. That "
@@ -120,7 +113,7 @@ def whole(found: Sequence[Clamped]) -> Claim:
         for one in found
         if one.predicted is not None
     )
-    return judged.verdict(
+    return judged.claim(
         "So does the gradient as a whole, which comes through the recurrent weights "
         f"too, to {WHOLE:.0%}",
         f"Nats a step, before and after training: {numbers}.",
@@ -136,8 +129,10 @@ def further(found: Sequence[Clamped]) -> Claim:
         for time in TIMES
     ]
     judged = judge([-values for values in off(found, "before", "after")])
-    so = [n for n, part in zip(names, judged.parts, strict=True) if part == SUPPORTED]
-    return judged.verdict(
+    so = [
+        n for n, part in zip(names, judged.outcomes, strict=True) if part == SUPPORTED
+    ]
+    return judged.claim(
         "Through the weights it reaches further than sigmoid(b)^T says",
         f"So with {', '.join(so)}." if so else "So with no b.",
     )

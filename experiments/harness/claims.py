@@ -1,110 +1,83 @@
-"""What is said of a claim, from numbers over seeds."""
+"""Claims, and their outcomes: what measurements over seeds show."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
 
-SUPPORTED = "holds"
-PARTLY_SUPPORTED = "holds in part"
-INCONCLUSIVE = "stays open"
-REFUTED = "does not hold"
-LEVEL = 0.95  # how often all intervals of a claim hold their true means
+from experiments.harness.intervals import Interval, interval
+
+SUPPORTED = "supported"
+PARTLY_SUPPORTED = "partly supported"
+INCONCLUSIVE = "inconclusive"
+REFUTED = "refuted"
 
 
-class Interval(NamedTuple):
-    """A mean over seeds, and between which numbers the mean of all seeds lies.
+class Claim(NamedTuple):
+    """A claim, its outcome, and the evidence for the outcome.
 
     Attributes:
-        mean: Over the seeds at hand.
-        low: The lower end; minus infinity for one seed, which says nothing of others.
-        high: The upper end, likewise.
+        text: One sentence without its full stop.
+        outcome: `SUPPORTED`, `PARTLY_SUPPORTED`, `INCONCLUSIVE` or `REFUTED`.
+        evidence: The numbers, in a sentence or two.
+        cases: Number of cases that support a partly supported claim, such as "2 of 3
+            cases"; "" if cases were not counted.
     """
 
-    mean: float
-    low: float
-    high: float
+    text: str
+    outcome: str
+    evidence: str
+    cases: str = ""
 
-    def text(self, form: str = "{:.2f}") -> str:
-        """The mean, and the ends in brackets if they are finite.
+    @property
+    def counted_outcome(self) -> str:
+        """The outcome, with the number of supporting cases if they were counted."""
+        return f"{self.outcome} ({self.cases})" if self.cases else self.outcome
 
-        Args:
-            form: A format for each of the numbers.
+    def sentence(self) -> str:
+        """The claim, its outcome and its evidence in one text.
 
         Returns:
-            Such as "0.42 [0.40, 0.44]".
+            Text such as "Large is better: supported. Large 2.0, small 1.0."
         """
-        mean, low, high = map(form.format, self)
-        return f"{mean} [{low}, {high}]" if np.isfinite(self.low) else mean
+        return f"{self.text}: {self.counted_outcome}. {self.evidence}"
 
 
-def interval(
-    values: Float[np.ndarray, " seeds"] | Sequence[float], cases: int = 1
-) -> Interval:
-    """The confidence interval of a mean over seeds, by Student's t.
-
-        mean ± t_{n-1} s / sqrt(n)
-
-    For whether two things differ, which the same seeds have measured, take the interval
-    of the differences, seed by seed.
+def positive(difference: Interval, threshold: float = 0.0) -> str:
+    """Outcome of the claim that a difference is positive.
 
     Args:
-        values: One number a seed.
-        cases: How many intervals there are of which nothing may be said wrongly: so
-            wide that all of them hold their true means 95 times of 100, by
-            Bonferroni's bound.
+        difference: Interval of the difference.
+        threshold: Value that the difference must exceed.
 
     Returns:
-        An `Interval`.
-
-    Example:
-        >>> interval(np.array([1.0, 2.0, 3.0])).text("{:.2f}")
-        '2.00 [-0.48, 4.48]'
-    """
-    values = np.asarray(values, float)
-    count, mean = len(values), float(values.mean())
-    if count < 2:
-        return Interval(mean, -np.inf, np.inf)
-    t = stats.t.ppf(1 - (1 - LEVEL) / 2 / cases, count - 1)
-    half = float(t * values.std(ddof=1) / np.sqrt(count))
-    return Interval(mean, mean - half, mean + half)
-
-
-def positive(difference: Interval, least: float = 0.0) -> str:
-    """Whether a difference that a claim says is positive is so.
-
-    Args:
-        difference: Its interval.
-        least: What it has to be above, if not zero: minus what it may lack.
-
-    Returns:
-        `HOLDS` if all of the interval is above that, `FAILS` if all of it is below,
-        `OPEN` if that is within.
+        `SUPPORTED` if the whole interval is above the threshold, `REFUTED` if the whole
+        interval is below, `INCONCLUSIVE` otherwise.
 
     Example:
         >>> positive(interval([1.0, 1.1, 1.2])), positive(interval([1.0]))
-        ('holds', 'stays open')
+        ('supported', 'inconclusive')
     """
-    if difference.low > least:
+    if difference.low > threshold:
         return SUPPORTED
-    return REFUTED if difference.high < least else INCONCLUSIVE
+    return REFUTED if difference.high < threshold else INCONCLUSIVE
 
 
 def within(difference: Interval, tolerance: float) -> str:
-    """Whether a difference is nothing, but for a tolerance of either sign.
+    """Outcome of the claim that the size of a difference is below a tolerance.
 
     Args:
-        difference: Its interval.
-        tolerance: Above zero.
+        difference: Interval of the difference.
+        tolerance: A positive number.
 
     Returns:
-        `HOLDS` if all of the interval is within, `FAILS` if all of it is without.
+        `SUPPORTED` if the whole interval is within the tolerance, `REFUTED` if the
+        whole interval is outside, `INCONCLUSIVE` otherwise.
 
     Example:
         >>> within(Interval(0, -0.1, 0.1), 0.2), within(Interval(1, 0.9, 1.1), 0.2)
-        ('holds', 'does not hold')
+        ('supported', 'refuted')
     """
     if -tolerance < difference.low and difference.high < tolerance:
         return SUPPORTED
@@ -112,87 +85,89 @@ def within(difference: Interval, tolerance: float) -> str:
     return REFUTED if outside else INCONCLUSIVE
 
 
-def together(parts: Sequence[str]) -> str:
-    """What is said of a claim that is one on several cases, judged one by one.
+def combine_outcomes(outcomes: Sequence[str]) -> str:
+    """Outcome of a claim about several cases, from the outcome of each case.
 
     Args:
-        parts: What is said of each.
+        outcomes: One outcome per case.
 
     Returns:
-        That it holds if it does in all, and in part if in some; that it does not hold
-        if it does in none, and not so in some; else that it stays open.
+        The common outcome if all are equal; `PARTLY_SUPPORTED` if some case is
+        supported; else `REFUTED` if some case is refuted.
 
     Example:
-        >>> together([HOLDS, HOLDS]), together([HOLDS, OPEN]), together([FAILS, OPEN])
-        ('holds', 'holds in part', 'does not hold')
+        >>> combine_outcomes([SUPPORTED, INCONCLUSIVE])
+        'partly supported'
+        >>> combine_outcomes([REFUTED, INCONCLUSIVE])
+        'refuted'
     """
-    kinds = set(parts)
+    kinds = set(outcomes)
     if len(kinds) == 1:
-        return parts[0]
+        return outcomes[0]
     if kinds & {SUPPORTED, PARTLY_SUPPORTED}:
         return PARTLY_SUPPORTED
     return REFUTED if REFUTED in kinds else INCONCLUSIVE
 
 
-class Judged(NamedTuple):
-    """What is said of several cases.
+class Judgment(NamedTuple):
+    """Outcomes of several cases, and the intervals that they follow from.
 
     Attributes:
-        parts: Of each, `HOLDS`, `OPEN` or `FAILS`.
-        intervals: From which that is seen.
+        outcomes: `SUPPORTED`, `INCONCLUSIVE` or `REFUTED`, one per case.
+        intervals: One interval per case.
     """
 
-    parts: list[str]
+    outcomes: list[str]
     intervals: list[Interval]
 
     def text(self, names: Iterable[str], form: str = "{:+.2f}") -> str:
-        """The intervals, each behind its name.
+        """The intervals, each after the name of its case.
 
         Args:
-            names: Of the cases.
-            form: Of the numbers.
+            names: Names of the cases.
+            form: Format of the numbers.
 
         Returns:
-            Such as "lstm +1.00 [+0.50, +1.50], gru +0.10 [-0.20, +0.40]".
+            Text such as "lstm +1.00 [+0.50, +1.50], gru +0.10 [-0.20, +0.40]".
         """
         return ", ".join(
-            f"{name} {one.text(form)}"
-            for name, one in zip(names, self.intervals, strict=True)
+            f"{name} {bounds.text(form)}"
+            for name, bounds in zip(names, self.intervals, strict=True)
         )
 
-    def verdict(self, claim: str, why: str) -> "Claim":
-        """On a claim that says that it is so in all cases.
+    def claim(self, text: str, evidence: str) -> Claim:
+        """The claim that all cases are so.
 
         Args:
-            claim: One sentence without its full stop.
-            why: The numbers, in a sentence or two.
+            text: One sentence without its full stop.
+            evidence: The numbers, in a sentence or two.
 
         Returns:
             A `Claim`.
         """
-        return judged(claim, self.parts, why)
+        return claim_of_cases(text, self.outcomes, evidence)
 
 
 def judge(
     cases: Sequence[Float[np.ndarray, " seeds"]],
-    say: Callable[[Interval], str] = positive,
-) -> Judged:
-    """Judge a claim of which each case is a number that the seeds have measured.
+    criterion: Callable[[Interval], str] = positive,
+) -> Judgment:
+    """Judge every case of a claim by the confidence interval of its mean.
 
-    Where every case holds by its own 95 % interval, all are said to: for that to be
-    wrong one of them must be. Else, that it is so in some of many cases may be chance,
-    and the intervals are widened until all of them hold together.
+    If the 95 % interval of every case supports the claim, all cases are supported: for
+    that to be wrong, one of them must be wrong. Otherwise support in some of many cases
+    may be chance, and the intervals are widened until all hold simultaneously.
 
     Args:
-        cases: One number a seed, of every case.
-        say: What is said of a case, by its interval.
+        cases: One number per seed, for every case.
+        criterion: Outcome of a case, as a function of its interval.
 
     Returns:
-        What is said, and the intervals it is seen from.
+        A `Judgment`.
 
     Example:
-        >>> judge([np.array([1.0, 1.1, 1.2]), np.array([0.1, 0.2, 0.3])]).parts
-        ['holds', 'stays open']
+        >>> judge([np.array([1.0, 1.1, 1.2]), np.array([0.1, 0.2, 0.3])]).outcomes
+        ['supported', 'inconclusive']
 
     References:
         Berger 1982, Multiparameter hypothesis testing and acceptance sampling,
@@ -200,60 +175,32 @@ def judge(
     """
     for count in (1, len(cases)):
         intervals = [interval(values, count) for values in cases]
-        parts = [say(one) for one in intervals]
-        if set(parts) == {SUPPORTED}:
+        outcomes = [criterion(bounds) for bounds in intervals]
+        if set(outcomes) == {SUPPORTED}:
             break
-    return Judged(parts, intervals)
+    return Judgment(outcomes, intervals)
 
 
-def judged(claim: str, parts: Sequence[str], why: str) -> "Claim":
-    """The verdict on a claim from what is said of its cases.
+def claim_of_cases(text: str, outcomes: Sequence[str], evidence: str) -> Claim:
+    """A claim about several cases, from the outcome of each case.
 
     Args:
-        claim: One sentence without its full stop.
-        parts: What is said of each case.
-        why: The numbers, in a sentence or two.
+        text: One sentence without its full stop.
+        outcomes: One outcome per case.
+        evidence: The numbers, in a sentence or two.
 
     Returns:
-        A `Claim`, which counts the cases where it holds in part.
+        A `Claim`; if it is partly supported, the supporting cases are counted.
 
     Example:
-        >>> judged("Large is better", [HOLDS, OPEN, FAILS], "Twice as good.").text()
-        'Large is better: holds in part (1 of 3 cases). Twice as good.'
+        >>> outcomes = [SUPPORTED, INCONCLUSIVE, REFUTED]
+        >>> claim_of_cases("Large is better", outcomes, "Twice as good.").sentence()
+        'Large is better: partly supported (1 of 3 cases). Twice as good.'
     """
-    said = together(parts)
+    outcome = combine_outcomes(outcomes)
     cases = (
-        f"{parts.count(SUPPORTED)} of {len(parts)} cases"
-        if said == PARTLY_SUPPORTED
+        f"{outcomes.count(SUPPORTED)} of {len(outcomes)} cases"
+        if outcome == PARTLY_SUPPORTED
         else ""
     )
-    return Claim(claim, said, why, cases)
-
-
-class Claim(NamedTuple):
-    """A claim, what is said of it, and why.
-
-    Attributes:
-        claim: One sentence without its full stop.
-        said: One of `HOLDS`, `IN_PART`, `OPEN`, `FAILS`.
-        why: The numbers, in a sentence or two.
-        cases: In how many cases it holds, if in part and if that was counted.
-    """
-
-    claim: str
-    said: str
-    why: str
-    cases: str = ""
-
-    @property
-    def all_said(self) -> str:
-        """What is said of it, with the cases."""
-        return f"{self.said} ({self.cases})" if self.cases else self.said
-
-    def text(self) -> str:
-        """All in one.
-
-        Returns:
-            Such as "Large is better: holds. Large 2.0, small 1.0."
-        """
-        return f"{self.claim}: {self.all_said}. {self.why}"
+    return Claim(text, outcome, evidence, cases)

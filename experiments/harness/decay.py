@@ -6,19 +6,19 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from matplotlib.figure import Figure
 
-from experiments.harness import plotting, probing
+from experiments.harness import plotting, probing, tables
 from experiments.harness.claims import (
     INCONCLUSIVE,
     REFUTED,
     SUPPORTED,
     Claim,
-    Interval,
-    Judged,
+    Judgment,
     judge,
     within,
 )
+from experiments.harness.intervals import Interval
+from experiments.harness.plotting import Plot
 from nets import flow
 
 SAME = np.log(2)  # nats, over a whole sequence, by which decays may differ and be alike
@@ -49,7 +49,7 @@ def rate(log_norms: Array | np.ndarray) -> np.ndarray:
     return np.asarray(flow.decay_rate(jnp.asarray(log_norms).T))
 
 
-def table(studies: list[Study]) -> plotting.Table:
+def table(studies: list[Study]) -> tables.Table:
     """What was found, a line a study."""
     header = [
         "cell",
@@ -67,9 +67,9 @@ def table(studies: list[Study]) -> plotting.Table:
         [
             study.label,
             f"{study.parameters:,}",
-            plotting.mean_and_deviation(100 * study.accuracy, "{:.1f}"),
-            plotting.mean_and_deviation(rate(study.before), "{:+.3f}"),
-            plotting.mean_and_deviation(rate(study.after), "{:+.3f}"),
+            tables.mean_and_deviation(100 * study.accuracy, "{:.1f}"),
+            tables.mean_and_deviation(rate(study.before), "{:+.3f}"),
+            tables.mean_and_deviation(rate(study.after), "{:+.3f}"),
             halving(study.before),
             halving(study.after),
             reach(study.before),
@@ -78,7 +78,7 @@ def table(studies: list[Study]) -> plotting.Table:
         ]
         for study in studies
     ]
-    return plotting.Table(header, rows)
+    return tables.Table(header, rows)
 
 
 def reach(log_norms: np.ndarray) -> str:
@@ -114,17 +114,18 @@ class Differences(NamedTuple):
 
     Attributes:
         pairs: Places of the two among the studies.
-        judged: Of each pair, `HOLDS` if the rates differ by more than the tolerance.
+        judged: `SUPPORTED`, per pair, if the rates differ by more than
+            the tolerance.
         tolerance: Nats a step.
     """
 
     pairs: list[tuple[int, int]]
-    judged: Judged
+    judged: Judgment
     tolerance: float
 
 
 def differences(studies: list[Study], when: str, directions: int = 1) -> Differences:
-    """Compare every two cells in one direction: the verdict and the title follow.
+    """Compare every two cells in one direction: the claim and the title follow.
 
     Args:
         studies: Results, the directions of a cell in turn.
@@ -148,7 +149,7 @@ def differences(studies: list[Study], when: str, directions: int = 1) -> Differe
     )
 
 
-def verdicts(studies: list[Study], directions: int = 1) -> list[Claim]:
+def evaluate_claims(studies: list[Study], directions: int = 1) -> list[Claim]:
     """Claim that every two cells differ in how fast their gradients decay.
 
     Args:
@@ -156,7 +157,7 @@ def verdicts(studies: list[Study], directions: int = 1) -> list[Claim]:
         directions: Number of directions of a cell; each is compared separately.
 
     Returns:
-        Two verdicts on all pairs, before and after training; none if there is no pair.
+        Two claims on all pairs, before and after training; none if there is no pair.
     """
     if len(studies) <= directions:
         return []
@@ -167,7 +168,7 @@ def differ(studies: list[Study], when: str, directions: int) -> Claim:
     """Whether the cells of each pair differ, before or after training."""
     found = differences(studies, when, directions)
     names = (f"{studies[i].label} - {studies[j].label}" for i, j in found.pairs)
-    return found.judged.verdict(
+    return found.judged.claim(
         f"{when.capitalize()} training, every two cells differ in how far back their "
         "gradient reaches, by more than a factor of two over the sequence",
         f"Differences of their decay rates, in nats a step (a factor of two is "
@@ -180,7 +181,7 @@ def unlike(difference: Interval, tolerance: float) -> str:
 
     Example:
         >>> unlike(Interval(-1, -1.1, -0.9), 0.2), unlike(Interval(0, -0.1, 0.1), 0.2)
-        ('holds', 'does not hold')
+        ('supported', 'refuted')
     """
     alike = within(difference, tolerance)
     return {SUPPORTED: REFUTED, REFUTED: SUPPORTED}.get(alike, INCONCLUSIVE)
@@ -188,7 +189,7 @@ def unlike(difference: Interval, tolerance: float) -> str:
 
 def draw(
     studies: list[Study], order: str, caption: str, bidirectional: bool = False
-) -> Figure:
+) -> Plot:
     """|dL/ds_t| against the reading step, before and after training.
 
     Args:
@@ -198,11 +199,12 @@ def draw(
         bidirectional: Whether there are two a cell.
 
     Returns:
-        The figure.
+        A `Plot`.
     """
     panels = {"before": "before training", "after": "after training"}
     directions = 2 if bidirectional else 1
-    figure, axes = plotting.figure(title(studies, directions), columns=len(panels))
+    finding = title(studies, directions)
+    figure, axes = plotting.figure(finding, columns=len(panels))
     for axis, (when, name) in zip(axes, panels.items(), strict=True):
         for i, study in enumerate(studies):
             log_norms = getattr(study, when)
@@ -224,12 +226,16 @@ def draw(
             )
             figure.set_figheight(5 + 0.1 * len(studies))
     axes[0].set_ylabel(r"norm of the state's gradient, $\|\partial L/\partial s_t\|$")
-    plotting.caption(figure, caption)
-    return figure
+    return plotting.captioned(
+        figure,
+        finding,
+        caption,
+        "Norm of the state's gradient against the reading step.",
+    )
 
 
 def title(studies: list[Study], directions: int = 1) -> str:
-    """The finding: whose gradient decays slowest, if the verdict supports one."""
+    """The finding: whose gradient decays slowest, if the claim is supported."""
     lines = []
     for when in ("before", "after"):
         parts = [slowest(studies, when, i, directions) for i in range(directions)]
@@ -259,7 +265,7 @@ def slowest(studies: list[Study], when: str, first: int = 0, step: int = 1) -> s
     if len(group) == 1:
         return f"{names[first]} gradient {life[first]}"
     found = differences(studies, when, step)
-    said = dict(zip(found.pairs, found.judged.parts, strict=True))
+    said = dict(zip(found.pairs, found.judged.outcomes, strict=True))
     said = {pair: part for pair, part in said.items() if pair[0] in means}
     apart = [pair for pair, part in said.items() if part == SUPPORTED]
     order = sorted(group, key=lambda i: np.nan_to_num(means[i], nan=np.inf))

@@ -45,7 +45,6 @@ def starts(
     inputs: int,
     features: int,
     time: int,
-    flag: str = "inits",
 ) -> tuple[list[Start], list[str]]:
     """Combine every cell with every initialization that it takes.
 
@@ -55,7 +54,6 @@ def starts(
         inputs: Features of the input.
         features: Hidden units.
         time: Number of steps, for "chrono".
-        flag: Flag of the initializations on the command line.
 
     Returns:
         The starts, without duplicates: a cell without initializations has one start.
@@ -72,7 +70,7 @@ def starts(
     try:
         schemes = {init: cells.scheme(init, time) for init in inits}
     except cli.UsageError as error:
-        raise cli.UsageError(str(error).replace("--init:", f"--{flag}:")) from error
+        raise cli.UsageError(str(error).replace("--init:", "--inits:")) from error
     combined, refused = {}, []
     for name in names:
         cells.named(name, inputs, features)  # fails for any initialization

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.harness import plotting
-from experiments.harness.claims import SUPPORTED, Claim, Interval, Judged, judge
+from experiments.harness import tables
+from experiments.harness.claims import SUPPORTED, Claim, Judgment, judge
+from experiments.harness.intervals import Interval
 
 MOST_DIGITS = 5
 
@@ -19,7 +20,7 @@ class Grid(NamedTuple):
         values: Each flag's value, of each combination.
         scores: [seeds] of each combination, nan where it diverged.
         best: Place of the best combination; None if all diverged.
-        goal: "max" or "min", which of the scores is best.
+        objective: "max" or "min", which of the scores is best.
         metric: Name of the scores, which select.
         reported: Name of what is reported of the best, if it is measured on other data.
         test: That number of the best, [seeds].
@@ -28,7 +29,7 @@ class Grid(NamedTuple):
     values: Sequence[dict[str, str]]
     scores: Sequence[np.ndarray]
     best: int | None
-    goal: str
+    objective: str
     metric: str
     reported: str | None = None
     test: np.ndarray | None = None
@@ -65,13 +66,25 @@ def selection(grid: Grid, means: str = "") -> str:
     )
 
 
+def answer(grid: Grid) -> str:
+    """The best combination, and whether it is better than all others."""
+    if grid.best is None:
+        return "None: training diverged with all combinations."
+    best = f"The best combination is {named(grid.values[grid.best])}"
+    found = against(grid)
+    if found is None:
+        return f"{best}."
+    count, others = found.outcomes.count(SUPPORTED), len(found.outcomes)
+    return f"{best}; it is reliably better than {count} of {others} others."
+
+
 def headline(grid: Grid) -> str:
     """The finding: which is best, and than how many others it is better for sure."""
     if grid.best is None:
         return "All combinations diverged"
     found, rest = against(grid), ""
     if found:
-        sure, others = found.parts.count(SUPPORTED), len(found.parts)
+        sure, others = found.outcomes.count(SUPPORTED), len(found.outcomes)
         rest = f";\nsurely better than {sure} of {others} others"
     flags = textwrap.fill(named(grid.values[grid.best]), 50)
     digits = decimals(grid.scores)
@@ -80,9 +93,9 @@ def headline(grid: Grid) -> str:
     return f"Best: {flags}\n{numbers}{test}{rest}"
 
 
-def table(grid: Grid) -> plotting.Table:
+def table(grid: Grid) -> tables.Table:
     """All combinations, the best first, and by how much it is better than each."""
-    sign = -1 if grid.goal == "max" else 1
+    sign = -1 if grid.objective == "max" else 1
     means = [np.nan_to_num(sign * one.mean(), nan=np.inf) for one in grid.scores]
     digits = decimals(grid.scores)
     header = [*grid.values[0], f"{grid.metric}, mean ± deviation over seeds", "seeds"]
@@ -103,7 +116,7 @@ def table(grid: Grid) -> plotting.Table:
         if grid.test is not None:
             row.append(said(grid.test, digits) if i == grid.best else "-")
         rows.append(row)
-    return plotting.Table(header, rows)
+    return tables.Table(header, rows)
 
 
 def named(values: dict[str, str]) -> str:
@@ -111,7 +124,7 @@ def named(values: dict[str, str]) -> str:
     return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
-def against(grid: Grid) -> Judged | None:
+def against(grid: Grid) -> Judgment | None:
     """The best combination against each other, in turn.
 
     Args:
@@ -124,20 +137,21 @@ def against(grid: Grid) -> Judged | None:
 
     Example:
         >>> scores = [np.array([0.9, 0.91]), np.array([np.nan] * 2)]
-        >>> against(Grid([{"rate": "1"}, {"rate": "9"}], scores, 0, "max", "m")).parts
-        ['holds']
+        >>> grid = Grid([{"rate": "1"}, {"rate": "9"}], scores, 0, "max", "m")
+        >>> against(grid).outcomes
+        ['supported']
     """
     scores, best = grid.scores, grid.best
     seeds = {len(one) for one in scores if finite(one)}
     if best is None or len(scores) < 2 or len(seeds) > 1:
         return None
-    sign = 1 if grid.goal == "max" else -1
+    sign = 1 if grid.objective == "max" else -1
     others = [one for i, one in enumerate(scores) if i != best]
     found = judge([sign * (scores[best] - one) for one in others if finite(one)])
-    seen = iter(zip(found.parts, found.intervals, strict=True))
+    seen = iter(zip(found.outcomes, found.intervals, strict=True))
     diverged = SUPPORTED, Interval(np.inf, np.inf, np.inf)
     every = [next(seen) if finite(one) else diverged for one in others]
-    return Judged([part for part, _ in every], [gain for _, gain in every])
+    return Judgment([part for part, _ in every], [gain for _, gain in every])
 
 
 def finite(scores: np.ndarray) -> bool:
@@ -145,14 +159,14 @@ def finite(scores: np.ndarray) -> bool:
     return bool(np.isfinite(scores).all())
 
 
-def verdicts(grid: Grid) -> list[Claim]:
+def evaluate_claims(grid: Grid) -> list[Claim]:
     """Claim that the choice matters.
 
     Args:
         grid: Results of the search.
 
     Returns:
-        One verdict, on the best against each other, if they can be compared.
+        One claim, on the best against each other, if they can be compared.
     """
     values, found = grid.values, against(grid)
     if found is None or grid.best is None:
@@ -169,7 +183,7 @@ def verdicts(grid: Grid) -> list[Claim]:
         f"The choice of {' and '.join(values[grid.best])} matters: the best "
         "combination is better than each of the others"
     )
-    return [found.verdict(claim, why)]
+    return [found.claim(claim, why)]
 
 
 def gained(gain: Interval, digits: int) -> str:
@@ -221,4 +235,4 @@ def said(scores: np.ndarray, digits: int | None = None) -> str:
     if not finite(scores):
         return "diverged"
     digits = decimals([scores]) if digits is None else digits
-    return plotting.mean_and_deviation(scores, f"{{:.{digits}f}}")
+    return tables.mean_and_deviation(scores, f"{{:.{digits}f}}")

@@ -3,7 +3,8 @@
 import numpy as np
 from jaxtyping import Float
 
-from experiments.harness.claims import Claim, interval, judge
+from experiments.harness.claims import Claim, judge
+from experiments.harness.intervals import interval
 from experiments.information.measure import (
     BACKWARD,
     BOTH,
@@ -48,7 +49,7 @@ def last(curve: Float[np.ndarray, "*seeds time"]) -> Float[np.ndarray, " *seeds"
     return curve[..., -1] - curve[..., :-1].max(axis=-1)
 
 
-def verdicts(found: dict[str, Known]) -> list[Claim]:
+def evaluate_claims(found: dict[str, Known]) -> list[Claim]:
     """The textbook's claims."""
     known = found[TRAINED]
     return [
@@ -78,7 +79,7 @@ def later(known: Known, way: str) -> Claim:
         for i, form in ((0, "{:+.2f}"), (2, "{:+.0f}"))
     )
     said = "the later" if way == FORWARD else "the earlier in the digit"
-    return found.verdict(
+    return found.claim(
         f"Read {way}, a state knows more {said} it stands, and most when it has read "
         "all",
         f"From the first step read to the last {bits[0]} bits of the label and "
@@ -92,7 +93,7 @@ def even(known: Known) -> Claim:
     curves = {"label": known.bits, "image": known.image}
     found = judge([EVEN - spread(of(curve, BOTH)) for curve in curves.values()])
     numbers = (f"{name} {spreads(curve)}" for name, curve in curves.items())
-    return found.verdict(
+    return found.claim(
         f"Both states together know the same at every step, to {100 * EVEN:.0f} %",
         f"(max - min) / max over the steps, in %: {'; '.join(numbers)}.",
     )
@@ -110,7 +111,7 @@ def more_even(found: dict[str, Known]) -> Claim:
         for way in (FORWARD, BACKWARD)
     ]
     numbers = (f"{when} {spreads(one)}" for when, one in norms.items())
-    return judge(gains).verdict(
+    return judge(gains).claim(
         "Read both ways, the loss hangs more evenly on the inputs than read one way",
         "Norm of dL/dx_t, (max - min) / max over the steps, in %: "
         f"{'; '.join(numbers)}.",

@@ -1,7 +1,6 @@
 """The experiment: its flags and its steps."""
 
 import dataclasses
-import sys
 
 import jax
 import jax.numpy as jnp
@@ -9,11 +8,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from experiments.harness import cells, cli, common_flags, plotting, report, training
+from experiments.harness import cells, cli, common_flags, training
+from experiments.harness.report import publish
 from experiments.harness.runs import Run
-from experiments.harness.training import logits, losses
-from experiments.information import claims
-from experiments.information import figures as information_figures
+from experiments.information import claims, figures
 from experiments.information.measure import (
     CLASSES,
     TRAINED,
@@ -64,10 +62,14 @@ def run(config: Config, results: Run) -> None:
     model = SequenceClassifier(cell, config.features, CLASSES, bidirectional=True)
     start = training.start(model, train.xs[:1], config.seeds)
 
-    def loss_fn(params, batch, key):
-        return losses(logits(model, params, batch.xs), batch.labels).mean()
-
-    fitted = training.train(loss_fn, start, train, config, results, title=config.cell)
+    fitted = training.train(
+        training.loss_of(model),
+        start,
+        (train.xs, train.labels),
+        config,
+        results,
+        title=config.cell,
+    )
     times = read_out_after(train.xs.shape[1])
     looked = jax.jit(lambda params: look(model, params, test, times, config.ridge))
     found = {}
@@ -121,33 +123,22 @@ def show(
     config: Config,
     results: Run,
 ) -> None:
-    """Draw and print what was found."""
+    """Publish the results."""
     text = caption(found, examples, config)
-    captions = {
-        "information.png": text,
-        "information_rows.png": "Which rows of the digit each state has in it, as a "
-        f"share of their variance that a linear probe reads. {text}",
-    }
-    figures = (
-        information_figures.draw(found, times, image, config.order, text),
-        information_figures.draw_rows(found[TRAINED], times, config.order, text),
-    )
-    for name, figure in zip(captions, figures, strict=True):
-        figure.savefig(results.path / name)
-    table = information_figures.table(found)
-    said = claims.verdicts(found)
-    findings = claims.findings(found)
-    report.write(
+    plot = figures.draw(found, times, image, config.order, text)
+    publish(
         results,
-        question=sys.modules[str(__package__)].__doc__,
-        seen={n: plotting.finding(f) for n, f in zip(captions, figures, strict=True)},
-        findings=findings,
-        figures=captions,
-        tables={"What each step knows": table},
-        verdicts=said,
+        answer=plot.finding,
+        figures={
+            "information.png": plot,
+            "information_rows.png": figures.draw_rows(
+                found[TRAINED], times, config.order, text
+            ),
+        },
+        tables={"What each step knows": figures.table(found)},
+        claims=claims.evaluate_claims(found),
+        findings=claims.findings(found),
     )
-    print(table.text())
-    print("\n".join([*(verdict.text() for verdict in said), *findings]))
 
 
 def caption(found: dict[str, Known], examples: int, config: Config) -> str:

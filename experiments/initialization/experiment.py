@@ -1,7 +1,6 @@
 """The experiment: its flags and its steps."""
 
 import dataclasses
-import sys
 from collections.abc import Callable, Sequence
 
 import jax
@@ -12,7 +11,8 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 import nets
-from experiments.harness import cells, cli, common_flags, plotting, report
+from experiments.harness import cells, cli, common_flags
+from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.harness.starts import Start, check_seeds, starts
 from experiments.initialization import figures
@@ -41,9 +41,9 @@ class Config:
         ["lstm"],
         "Cells to measure: names in nets.CELLS, or package.module:name of your own.",
     )
-    schemes: list[str] = cli.flag(
+    inits: list[str] = cli.flag(
         ["linen", "nnx", "keras", "torch", "equinox", "haiku", "orthogonal", "chrono"],
-        "How they start: orthogonal, linen, nnx, keras, torch, haiku, equinox, irnn, "
+        "Initializers: orthogonal, linen, nnx, keras, torch, haiku, equinox, irnn, "
         "chrono, chrono(STEPS); own for each cell's default.",
     )
     features: int = cli.flag(128, "Hidden units.", lower_bound=1, upper_bound=4096)
@@ -62,7 +62,7 @@ def run(config: Config, results: Run) -> None:
     """Measure every scheme; log, draw and print what was found."""
     check_seeds(config.seeds)
     sizes = config.inputs, config.features, config.steps
-    compared, refused = starts(config.cells, config.schemes, *sizes, "schemes")
+    compared, refused = starts(config.cells, config.inits, *sizes)
     times = np.unique(np.linspace(1, config.steps, POINTS).round().astype(int))
     found, measures = [], {}
     total = len(compared) * len(config.seeds)
@@ -85,22 +85,15 @@ def run(config: Config, results: Run) -> None:
 def show(
     found: Sequence[Reach], refused: Sequence[str], config: Config, results: Run
 ) -> None:
-    """Draw and print what was found."""
-    text = caption(config)
-    figure = figures.draw(found, text)
-    figure.savefig(results.path / "initialization.png")
-    table = figures.table(found)
-    findings = [*figures.findings(found), *refused]
-    report.write(
+    """Publish the results."""
+    findings = figures.findings(found)
+    publish(
         results,
-        question=sys.modules[str(__package__)].__doc__,
-        seen={"initialization.png": plotting.finding(figure)},
-        findings=findings,
-        figures={"initialization.png": text},
-        tables={"Schemes": table},
+        answer=findings[0],
+        figures={"initialization.png": figures.draw(found, caption(config))},
+        tables={"Initializers": figures.table(found)},
+        findings=[*findings[1:], *refused],
     )
-    print(table.text())
-    print("\n".join(findings))
 
 
 def draw_start(

@@ -1,4 +1,4 @@
-"""The figure, the tables and the verdicts of language models."""
+"""The figure, the tables and the claims of language models."""
 
 import itertools
 import math
@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from experiments.harness import plotting
+from experiments.harness import plotting, tables
 from experiments.harness.claims import SUPPORTED, Claim, judge
+from experiments.harness.plotting import Plot
 
 NAMES = {1: "unigram", 2: "bigram", 3: "trigram"}
 GATED = ("lstm", "gru")
@@ -80,7 +80,7 @@ class Sample(NamedTuple):
 
 def table(
     counted: Sequence[Counted], found: Sequence[Learned], length: int
-) -> plotting.Table:
+) -> tables.Table:
     """How well held-out text is told, a line a model."""
     header = [
         "model",
@@ -99,20 +99,20 @@ def table(
     for one in found:
         fresh = one.by_context[:, :length].mean(axis=1)
         numbers = one.nats, one.nats * BITS, np.exp(one.nats), fresh
-        said = [plotting.mean_and_deviation(number, "{:.3f}") for number in numbers]
+        said = [tables.mean_and_deviation(number, "{:.3f}") for number in numbers]
         milliseconds = f"{1000 * one.seconds_per_step:.1f}"
         rows.append([one.cell, *said, f"{one.parameters:,}", milliseconds])
-    return plotting.Table(header, rows)
+    return tables.Table(header, rows)
 
 
-def sample_tables(samples: Sequence[Sample]) -> dict[str, plotting.Table]:
+def sample_tables(samples: Sequence[Sample]) -> dict[str, tables.Table]:
     """What was written, a table a temperature, a row a line."""
-    tables = {}
+    shown = {}
     for one in samples:
         rows = [[line] for line in lines(one.text)]
         title = f"{one.cell} at temperature {one.temperature:g}"
-        tables[title] = plotting.Table([f"after {one.prompt!r}"], rows)
-    return tables
+        shown[title] = tables.Table([f"after {one.prompt!r}"], rows)
+    return shown
 
 
 def lines(written: str) -> list[str]:
@@ -130,7 +130,9 @@ def lines(written: str) -> list[str]:
     return broken
 
 
-def verdicts(counted: Sequence[Counted], found: Sequence[Learned]) -> list[Claim]:
+def evaluate_claims(
+    counted: Sequence[Counted], found: Sequence[Learned]
+) -> list[Claim]:
     """What is said of what textbooks say of language models."""
     by_order = {one.order: one for one in counted}
     best = min(counted, key=lambda one: one.nats)
@@ -143,7 +145,7 @@ def verdicts(counted: Sequence[Counted], found: Sequence[Learned]) -> list[Claim
         f"{max(by_order)} characters": best,
     }
     said = [
-        verdict(claim, {one.cell: other.nats - one.nats for one in found}, other.name)
+        compare(claim, {one.cell: other.nats - one.nats for one in found}, other.name)
         for claim, other in claims.items()
     ]
     per_cell = {one.cell: one.nats for one in found}
@@ -151,23 +153,23 @@ def verdicts(counted: Sequence[Counted], found: Sequence[Learned]) -> list[Claim
     if "elman" in per_cell and gated:
         gains = {name: per_cell["elman"] - per_cell[name] for name in gated}
         said.append(
-            verdict("Gates help: they tell more than an Elman net", gains, "elman")
+            compare("Gates help: they tell more than an Elman net", gains, "elman")
         )
     claim = "A net makes use of what is more than eight characters back"
     gains = {one.cell: one.further for one in found}
     what = "told from the last 8 characters minus told from all before"
-    said.append(verdict(claim, gains, what))
+    said.append(compare(claim, gains, what))
     return said
 
 
-def verdict(
+def compare(
     claim: str, gains: dict[str, Float[np.ndarray, " seeds"]], minus: str
 ) -> Claim:
     """Whether by all cells something is gained, in nats."""
     found = judge([gain * BITS for gain in gains.values()])
     what = minus if " minus " in minus else f"{minus} minus the net"
     numbers = found.text(gains, "{:+.3f}")
-    return found.verdict(claim, f"Bits a character, {what}: {numbers}.")
+    return found.claim(claim, f"Bits a character, {what}: {numbers}.")
 
 
 def title(counted: Sequence[Counted], found: Sequence[Learned]) -> str:
@@ -176,8 +178,10 @@ def title(counted: Sequence[Counted], found: Sequence[Learned]) -> str:
     best = min(found, key=lambda one: one.nats.mean())
     place = found.index(best)
 
-    def beats(one: Counted) -> bool:  # as the verdict on that model judges
-        return judge([one.nats - net.nats for net in found]).parts[place] == SUPPORTED
+    def beats(one: Counted) -> bool:  # as the claim on that model is judged
+        return (
+            judge([one.nats - net.nats for net in found]).outcomes[place] == SUPPORTED
+        )
 
     if not beats(counted[0]):
         return "For sure, no net tells more than the frequencies do"
@@ -195,7 +199,7 @@ def title(counted: Sequence[Counted], found: Sequence[Learned]) -> str:
 
 def draw(
     counted: Sequence[Counted], found: Sequence[Learned], length: int, caption: str
-) -> Figure:
+) -> Plot:
     """Bits a character while the nets learn, and by how much they have read.
 
     Args:
@@ -205,9 +209,10 @@ def draw(
         caption: What was done, so that the figure can stand alone.
 
     Returns:
-        The figure.
+        A `Plot`.
     """
-    figure, (left, right) = plotting.figure(title(counted, found), columns=2)
+    finding = title(counted, found)
+    figure, (left, right) = plotting.figure(finding, columns=2)
     for i, one in enumerate(found):
         shade = plotting.COLOURS[i % len(plotting.COLOURS)]
         line(left, one.steps, one.curve, shade, one.cell)
@@ -237,8 +242,7 @@ def draw(
     right.set(xlabel="characters read since a fresh start")
     left.legend()
     right.legend()
-    plotting.caption(figure, caption)
-    return figure
+    return plotting.captioned(figure, finding, caption)
 
 
 def line(axis: Axes, x, nats: Float[np.ndarray, "seeds x"], shade: str, label: str):

@@ -1,4 +1,4 @@
-"""The figure, the table and the verdicts of the GRU against the LSTM."""
+"""The figure, the table and the claims of the GRU against the LSTM."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -7,20 +7,20 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from experiments.harness import plotting
+from experiments.harness import plotting, tables
 from experiments.harness.claims import (
     REFUTED,
     SUPPORTED,
     Claim,
-    Interval,
-    Judged,
+    Judgment,
+    claim_of_cases,
     judge,
-    judged,
     positive,
 )
+from experiments.harness.intervals import Interval
+from experiments.harness.plotting import Plot
 
 EQUAL_UNITS, EQUAL_PARAMETERS = SETTINGS = "equal units", "equal parameters"
 MARGIN = 1.0  # percentage points that the GRU may lack, and be called no worse
@@ -66,7 +66,7 @@ class Duel(NamedTuple):
         return self.milliseconds[:, 1] / self.milliseconds[:, 0]
 
 
-def table(duels: Sequence[Duel]) -> plotting.Table:
+def table(duels: Sequence[Duel]) -> tables.Table:
     """What was found, a line a duel."""
     header = [
         "task",
@@ -86,19 +86,28 @@ def table(duels: Sequence[Duel]) -> plotting.Table:
             one.name,
             *map(str, one.features),
             *(f"{count:,}" for count in one.parameters),
-            *(plotting.mean_and_deviation(100 * a, "{:.1f}") for a in one.accuracy),
+            *(tables.mean_and_deviation(100 * a, "{:.1f}") for a in one.accuracy),
             gain.text("{:+.1f}"),
             *(f"{ms:.2f}" for ms in np.median(one.milliseconds, axis=0)),
             f"{np.median(one.ratios):.2f}",
         ]
         for one, gain in zip(duels, accuracy(duels).intervals, strict=True)
     ]
-    return plotting.Table(header, rows)
+    return tables.Table(header, rows)
 
 
-def verdicts(duels: Sequence[Duel]) -> list[Claim]:
+def evaluate_claims(duels: Sequence[Duel]) -> list[Claim]:
     """Simpler, faster, no worse: each by itself."""
     return [simpler(duels), faster(duels), no_worse(duels)]
+
+
+def answer(claims: Sequence[Claim]) -> str:
+    """The outcomes of the three claims, in one sentence."""
+    simple, fast, accurate = (claim.outcome for claim in claims)
+    return (
+        f"That the GRU is simpler is {simple}, that it is faster is {fast}, and that "
+        f"it is no worse is {accurate}."
+    )
 
 
 def simpler(duels: Sequence[Duel]) -> Claim:
@@ -111,14 +120,14 @@ def simpler(duels: Sequence[Duel]) -> Claim:
         f"{one.task} {one.parameters[1]:,} against {one.parameters[0]:,}"
         for one in same
     )
-    return judged(
+    return claim_of_cases(
         "The GRU is simpler: it has fewer parameters than an LSTM with as many units",
         parts,
         f"Parameters of the whole model: {numbers}.",
     )
 
 
-def speed(duels: Sequence[Duel]) -> Judged:
+def speed(duels: Sequence[Duel]) -> Judgment:
     """Whether a step takes less time, by more than processes differ."""
 
     def clear(gain: Interval) -> str:
@@ -135,7 +144,7 @@ def faster(duels: Sequence[Duel]) -> Claim:
         f"{one.name} {ratio.text()}"
         for one, ratio in zip(duels, map(_ratio, found.intervals), strict=True)
     )
-    return found.verdict(
+    return found.claim(
         "The GRU is faster: its training step takes less time",
         f"Time of a step over the LSTM's, geometric mean over rounds ("
         f"{len(duels[0].ratios)}): {numbers}; from run to run these move by up "
@@ -151,9 +160,9 @@ def _ratio(gain: Interval) -> Interval:
     return Interval(*(float(np.exp(-x)) for x in (gain.mean, gain.high, gain.low)))
 
 
-def accuracy(duels: Sequence[Duel]) -> Judged:
+def accuracy(duels: Sequence[Duel]) -> Judgment:
     """Whether the accuracy is not below the LSTM's by more than the margin."""
-    return judge([one.gain for one in duels], partial(positive, least=-MARGIN))
+    return judge([one.gain for one in duels], partial(positive, threshold=-MARGIN))
 
 
 def no_worse(duels: Sequence[Duel]) -> Claim:
@@ -163,7 +172,7 @@ def no_worse(duels: Sequence[Duel]) -> Claim:
         f"{one.name} {gain.text('{:+.1f}')} (LSTM {100 * one.accuracy[0].mean():.1f} %)"
         for one, gain in zip(duels, found.intervals, strict=True)
     )
-    return found.verdict(
+    return found.claim(
         "The GRU is no worse: after as many training steps it lacks no more than "
         f"{MARGIN:g} percentage point of accuracy",
         f"GRU minus LSTM, in points: {numbers}.",
@@ -172,7 +181,7 @@ def no_worse(duels: Sequence[Duel]) -> Claim:
 
 def title(duels: Sequence[Duel]) -> str:
     """The finding: how often each of the claims is so."""
-    equal, quick = accuracy(duels).parts, speed(duels).parts
+    equal, quick = accuracy(duels).outcomes, speed(duels).outcomes
     return (
         f"After as many steps the GRU is, in {len(duels)} comparisons,\nno worse in "
         f"{equal.count(SUPPORTED)} and worse in {equal.count(REFUTED)}; its step is "
@@ -180,7 +189,7 @@ def title(duels: Sequence[Duel]) -> str:
     )
 
 
-def draw(duels: Sequence[Duel], caption: str) -> Figure:
+def draw(duels: Sequence[Duel], caption: str) -> Plot:
     """Accuracy, parameters and time, a line a duel.
 
     Args:
@@ -190,7 +199,8 @@ def draw(duels: Sequence[Duel], caption: str) -> Figure:
     Returns:
         The figure.
     """
-    figure, axes = plotting.figure(title(duels), columns=3)
+    finding = title(duels)
+    figure, axes = plotting.figure(finding, columns=3)
     figure.set_size_inches(12, 2.6 + 0.45 * len(duels))
     left, middle, right = axes
     gains = accuracy(duels).intervals
@@ -226,8 +236,7 @@ def draw(duels: Sequence[Duel], caption: str) -> Figure:
         for setting, colour in zip(SETTINGS, plotting.COLOURS, strict=False)
     ]
     figure.legend(handles=marks, loc="upper right", fontsize=9, frameon=False)
-    plotting.caption(figure, caption)
-    return figure
+    return plotting.captioned(figure, finding, caption)
 
 
 def _bar(axis: Axes, place: int, parameters: tuple[int, int], colour: str) -> None:

@@ -67,7 +67,7 @@ class Study(NamedTuple):
         return self.steps[self.valid.argmin(axis=0)]
 
 
-def verdicts_on(
+def evaluate_claims(
     studies: Sequence[Study], markov: float, published: bool
 ) -> list[Claim]:
     """What is said of three claims; of the last if the data are the published ones."""
@@ -84,7 +84,7 @@ def beats(studies: Sequence[Study], markov: float) -> Claim:
     """Whether each cell is better than a chain of every key."""
     found = judge([markov - study.test for study in studies])
     told = found.text([study.cell for study in studies], "{:.2f}")
-    return found.verdict(
+    return found.claim(
         "Recurrent nets learn polyphonic music: each cell beats a first-order Markov "
         "chain of every key",
         f"The chain needs {markov:.2f} nats a step; less by {told}.",
@@ -105,7 +105,7 @@ def rank(studies: Sequence[Study]) -> Claim:
     order = "The seeds order no pair"
     if sure:
         order = f"The seeds do order {', '.join(sure)}, on these test pieces"
-    return found.verdict(
+    return found.claim(
         f"The cells differ by less than {TOLERANCE} nats, as far as measurements of "
         "one cell lie apart that others made",
         f"In nats: {', '.join(told)}. {order}.",
@@ -120,7 +120,7 @@ def reaches(studies: Sequence[Study]) -> Claim:
         f"{study.parameters:,}"
         for study in studies
     )
-    return found.verdict(
+    return found.claim(
         f"Some 20,000 parameters are enough for {GOAL} nats a step", f"{told}."
     )
 
@@ -129,10 +129,10 @@ def level(studies: Sequence[Study]) -> Claim:
     """Whether the cells are no worse than published, to within the tolerance."""
     found = judge(
         [BAI[study.cell] - study.test for study in studies],
-        partial(positive, least=-TOLERANCE),
+        partial(positive, threshold=-TOLERANCE),
     )
     told = found.text(study.cell for study in studies)
-    return found.verdict(
+    return found.claim(
         f"Each cell comes up to what Bai 2018 published, or lacks less than "
         f"{TOLERANCE} nats",
         f"Below the published loss, in nats: {told}.",
@@ -142,7 +142,7 @@ def level(studies: Sequence[Study]) -> Claim:
 def title(studies: Sequence[Study], floors: Mapping[str, float]) -> str:
     """The finding: between which losses the cells end, and whether all beat Markov."""
     markov = floors["markov"]
-    parts = judge([markov - study.test for study in studies]).parts  # as in `beats`
+    parts = judge([markov - study.test for study in studies]).outcomes  # as in `beats`
     cells = [study.cell for study in studies]
     better = [
         cell for cell, part in zip(cells, parts, strict=True) if part == SUPPORTED

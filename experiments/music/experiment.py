@@ -1,7 +1,6 @@
 """The experiment: its flags and its steps."""
 
 import dataclasses
-import sys
 
 import jax
 import jax.numpy as jnp
@@ -9,10 +8,10 @@ import numpy as np
 import optax
 
 import nets
-from experiments.harness import cells, cli, common_flags, plotting, report, training
+from experiments.harness import cells, cli, common_flags, training
+from experiments.harness.report import publish
 from experiments.harness.runs import Run
-from experiments.music import claims, midi, piano_rolls
-from experiments.music import figures as music_figures
+from experiments.music import claims, figures, midi, piano_rolls
 from experiments.music.claims import Study
 from experiments.music.figures import Music, caption
 from experiments.music.piano_rolls import mean_nll
@@ -62,14 +61,17 @@ class Config(training.Config):
         lower_bound=0,
         upper_bound=1_000_000,
     )
-    beginning: int = cli.flag(
+    prompt_steps: int = cli.flag(
         16,
-        "How many of its steps the net is given.",
+        "Number of its steps that the net is given.",
         lower_bound=1,
         upper_bound=1_000_000,
     )
-    continuation: int = cli.flag(
-        48, "How many steps the net goes on.", lower_bound=1, upper_bound=100_000
+    generated_steps: int = cli.flag(
+        48,
+        "Number of steps that the net generates.",
+        lower_bound=1,
+        upper_bound=100_000,
     )
     temperature: float = cli.flag(
         1.0,
@@ -90,10 +92,10 @@ def run(config: Config, results: Run) -> None:
     music = go_on(best, models[best.cell], data.test, config)
     log_music(music, config, results)
     midi.write(music.roll).save(results.path / "continuation.mid")
-    publish(studies, found, music, data, config, results)
+    show(studies, found, music, data, config, results)
 
 
-def publish(
+def show(
     studies: list[Study],
     found: dict[str, float],
     music: Music,
@@ -101,32 +103,20 @@ def publish(
     config: Config,
     results: Run,
 ) -> None:
-    """Figures, the table and the verdicts, and the page that has them all."""
+    """Publish the results."""
     text, known = caption(config, data), data.as_published
-    figures = {
-        "music.png": music_figures.draw(studies, found, music, text, known),
-        "learning.png": music_figures.draw_learning(studies, found, text),
-    }
-    for name, figure in figures.items():
-        figure.savefig(results.path / name)
-    table = music_figures.table(studies, found, known)
-    verdicts = claims.verdicts_on(studies, found["markov"], known)
-    report.write(
+    plot = figures.draw(studies, found, music, text, known)
+    publish(
         results,
-        question=sys.modules[str(__package__)].__doc__,
-        headline=claims.title(studies, found),
-        findings=music_figures.findings(music),
-        seen={name: plotting.finding(figure) for name, figure in figures.items()},
+        answer=plot.finding,
         figures={
-            "music.png": "A chorale's beginning and how the best net goes on (to be "
-            "heard in continuation.mid), and the nets' loss on test pieces.",
-            "learning.png": "Training and validation pieces while the nets learn.",
+            "music.png": plot,
+            "learning.png": figures.draw_learning(studies, found, text),
         },
-        tables={"Next-step prediction": table},
-        verdicts=verdicts,
+        tables={"Next-step prediction": figures.table(studies, found, known)},
+        claims=claims.evaluate_claims(studies, found["markov"], known),
+        findings=figures.findings(music),
     )
-    print(table.text())
-    print("\n".join(verdict.text() for verdict in verdicts))
 
 
 def load(config: Config) -> Chorales:
@@ -153,10 +143,10 @@ def load(config: Config) -> Chorales:
             f"pieces; got {config.piece}"
         )
     steps = int(data.test.lengths[config.piece])
-    if config.beginning > steps:
+    if config.prompt_steps > steps:
         raise cli.UsageError(
-            f"flag --beginning: expected at most {steps}, the steps of test piece "
-            f"{config.piece}; got {config.beginning}"
+            f"flag --prompt_steps: expected at most {steps}, the steps of test piece "
+            f"{config.piece}; got {config.prompt_steps}"
         )
     return data
 
@@ -246,17 +236,17 @@ def log(study: Study, config: Config, results: Run) -> None:
 
 def go_on(study: Study, net: SequenceTagger, test: Pieces, config: Config) -> Music:
     """The beginning of a test piece, and how the first seed's net goes on."""
-    beginning = test.rolls[config.piece, : config.beginning]
+    beginning = test.rolls[config.piece, : config.prompt_steps]
     sampled = piano_rolls.sample(
         net,
         jax.tree.map(lambda leaf: leaf[0], study.params),
         jnp.asarray(beginning),
         jax.random.fold_in(jax.random.key(config.seeds[0]), SAMPLED),
-        config.continuation,
+        config.generated_steps,
         config.temperature,
     )
     roll = np.concatenate([beginning, np.asarray(sampled)]) == 1
-    return Music(roll, config.beginning, study.cell, config.piece)
+    return Music(roll, config.prompt_steps, study.cell, config.piece)
 
 
 def log_music(music: Music, config: Config, results: Run) -> None:

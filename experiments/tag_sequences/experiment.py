@@ -2,18 +2,18 @@
 
 import bisect
 import dataclasses
-import sys
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array
 
-from experiments.harness import cells, cli, common_flags, plotting, report, training
+from experiments.harness import cells, cli, common_flags, training
+from experiments.harness.report import publish
 from experiments.harness.runs import Run
+from experiments.harness.training import logits, losses
 from experiments.tag_sequences import figures
 from experiments.tag_sequences.figures import WAYS, Tagged
 from nets import Cell
@@ -106,11 +106,14 @@ def tag(
     """Train one way of reading from every seed, and measure it on held-out windows."""
     params = training.start(model, jnp.asarray(train.letters[:1]), config.seeds)
 
-    def loss_fn(params, batch, key):
-        return losses(logits(model, params, batch.letters), batch.starts).mean()
-
     fitted = training.train(
-        loss_fn, params, train, config, results, title=name, labels={"way": name}
+        training.loss_of(model),
+        params,
+        train,
+        config,
+        results,
+        title=name,
+        labels={"way": name},
     )
     measure = jax.jit(partial(jax.lax.map, partial(scores, model, data=test)))
     found: Scores = jax.tree.map(np.asarray, measure(fitted.params))
@@ -131,17 +134,6 @@ def tag(
     )
 
 
-def logits(model: SequenceTagger, params: Any, letters: Array) -> Array:
-    """What the model says of every letter, [examples, time, 2]."""
-    _, said = cast(Any, model.apply({"params": params}, letters))
-    return said
-
-
-def losses(said: Array, starts: Array) -> Array:
-    """-ln p(label) of every letter, in nats."""
-    return optax.softmax_cross_entropy_with_integer_labels(said, starts)
-
-
 def scores(model: SequenceTagger, params: Any, data: Words) -> Scores:
     """How well one model tells the starts of held-out words."""
     starts = jnp.asarray(data.starts)
@@ -159,28 +151,20 @@ def scores(model: SequenceTagger, params: Any, data: Words) -> Scores:
 def show(
     found: list[Tagged], majority: float, test: Words, config: Config, results: Run
 ) -> None:
-    """Draw and print what was found."""
-    text = caption(found, len(test.letters), config)
-    figure = figures.draw(found, text)
-    figure.savefig(results.path / "tag_sequences.png")
-    table = figures.table(found, majority)
-    examples = figures.examples(found, test)
-    verdict = figures.verdict(found)
-    report.write(
+    """Publish the results."""
+    plot = figures.draw(found, caption(found, len(test.letters), config))
+    publish(
         results,
-        question=sys.modules[str(__package__)].__doc__,
-        headline=plotting.finding(figure),
-        findings=[],
-        figures={"tag_sequences.png": text},
+        answer=plot.finding,
+        figures={"tag_sequences.png": plot},
         tables={
-            "How well the starts of words are told": table,
-            "Held-out letters, cut by the first seed of each": examples,
+            "Prediction of the starts of words": figures.table(found, majority),
+            "Held-out letters, cut by the first seed of each": figures.examples(
+                found, test
+            ),
         },
-        verdicts=[verdict],
+        claims=[figures.evaluate_claim(found)],
     )
-    print(table.text())
-    print(examples.text())
-    print(verdict.text())
 
 
 def caption(found: list[Tagged], windows: int, config: Config) -> str:

@@ -1,12 +1,20 @@
-"""What was found of models that translate dates: tables and verdicts."""
+"""What was found of models that translate dates: tables and claims."""
 
 import datetime
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from experiments.harness import plotting
-from experiments.harness.claims import Claim, interval, judge, positive
+from experiments.harness import tables
+from experiments.harness.claims import (
+    INCONCLUSIVE,
+    REFUTED,
+    SUPPORTED,
+    Claim,
+    judge,
+    positive,
+)
+from experiments.harness.intervals import interval
 from experiments.translate_dates.measure import GOAL, PARTS, Study
 from train.data import dates
 from train.data.date_formats import FORMATS
@@ -15,7 +23,7 @@ PROBED = 10 * len(FORMATS)  # held-out dates that are translated while it learns
 MARGIN = 0.005  # by which beam search may be below greedy, and be called no worse
 
 
-def table(studies: Sequence[Study], width: int) -> plotting.Table:
+def table(studies: Sequence[Study], width: int) -> tables.Table:
     """What was found, a line a model."""
     header = [
         "model",
@@ -31,23 +39,23 @@ def table(studies: Sequence[Study], width: int) -> plotting.Table:
     for one in studies:
         gain = interval(100 * (one.beam_exact - one.exact))
         never = (one.curve < GOAL).all()
-        steps = plotting.mean_and_deviation(one.steps_to_goal, "{:.0f}")
+        steps = tables.mean_and_deviation(one.steps_to_goal, "{:.0f}")
         rows.append(
             [
                 one.name,
                 f"{one.parameters:,}",
-                plotting.mean_and_deviation(100 * one.exact, "{:.2f}"),
-                plotting.mean_and_deviation(100 * one.beam_exact, "{:.2f}"),
+                tables.mean_and_deviation(100 * one.exact, "{:.2f}"),
+                tables.mean_and_deviation(100 * one.beam_exact, "{:.2f}"),
                 gain.text("{:+.2f}"),
-                plotting.mean_and_deviation(100 * one.characters, "{:.2f}"),
+                tables.mean_and_deviation(100 * one.characters, "{:.2f}"),
                 "not reached" if never else steps,
                 f"{1000 * one.seconds_per_step:.1f}",
             ]
         )
-    return plotting.Table(header, rows)
+    return tables.Table(header, rows)
 
 
-def mistakes(studies: Sequence[Study]) -> plotting.Table:
+def mistakes(studies: Sequence[Study]) -> tables.Table:
     """Which part is wrong in dates that are, and what is taken for what most often."""
     header = [
         "model",
@@ -73,7 +81,7 @@ def mistakes(studies: Sequence[Study]) -> plotting.Table:
         shares.append(sum(not is_day(said) for said, _ in wrong) / count)
         cells = [f"{100 * share:.0f}" if wrong else "-" for share in shares]
         rows.append([one.name, f"{len(wrong):,}", *cells, confusion(wrong)])
-    return plotting.Table(header, rows)
+    return tables.Table(header, rows)
 
 
 def is_day(text: str) -> bool:
@@ -97,7 +105,7 @@ def is_day(text: str) -> bool:
 
 def own_dates(
     texts: Sequence[str], answers: Mapping[str, Sequence[str]]
-) -> plotting.Table:
+) -> tables.Table:
     """What each model makes of a user's dates.
 
     Args:
@@ -115,7 +123,7 @@ def own_dates(
         [text, *(one if is_day(one) else f"{one} (no day)" for one in said)]
         for text, *said in zip(texts, *answers.values(), strict=True)
     ]
-    return plotting.Table(["your dates", *answers], rows)
+    return tables.Table(["your dates", *answers], rows)
 
 
 def confusion(wrong: Sequence[tuple[str, str]]) -> str:
@@ -143,7 +151,14 @@ def confusion(wrong: Sequence[tuple[str, str]]) -> str:
     return f"{most} ({times} times)" if times > 1 else most
 
 
-def verdicts(studies: Sequence[Study], width: int) -> list[Claim]:
+ANSWERS = {  # by the outcome of `reaches`
+    SUPPORTED: f"Yes: at least {GOAL:.0%} of unseen dates are translated exactly.",
+    INCONCLUSIVE: f"The seeds do not decide if {GOAL:.0%} of dates become exact.",
+    REFUTED: f"No: fewer than {GOAL:.0%} of unseen dates are translated exactly.",
+}
+
+
+def evaluate_claims(studies: Sequence[Study], width: int) -> list[Claim]:
     """On the claims of sequence to sequence learning."""
     by_name = {one.name: one for one in studies}
     found = []
@@ -167,13 +182,12 @@ def verdicts(studies: Sequence[Study], width: int) -> list[Claim]:
 def reaches(claim: str, one: Study) -> Claim:
     """Whether a model gets as many dates right as is claimed."""
     exact = interval(100 * one.exact)
-    said = positive(exact, 100 * GOAL)
     why = (
         f"Exactly right, greedy: {exact.text('{:.2f}')} % of {len(one.targets):,} "
         f"dates after {one.steps[-1]:,} steps; the least seed has "
         f"{100 * one.exact.min():.2f} %."
     )
-    return Claim(claim, said, why)
+    return Claim(claim, positive(exact, 100 * GOAL), why)
 
 
 def faster(attentive: Study, plain: Study) -> Claim:
@@ -203,17 +217,16 @@ def faster(attentive: Study, plain: Study) -> Claim:
 def no_worse(studies: Sequence[Study], width: int) -> Claim:
     """Whether beam search is as good as greedy, within the margin."""
     gains = [100 * (one.beam_exact - one.exact) for one in studies]
-    judged = judge(gains, partial(positive, least=-100 * MARGIN))
+    judged = judge(gains, partial(positive, threshold=-100 * MARGIN))
     parts = []
     for one, gain in zip(studies, judged.intervals, strict=True):
-        likelier = (
-            one.beam.log_probabilities > one.greedy.log_probabilities + 1e-4
-        ).mean()
+        beam, greedy = one.beam.log_probabilities, one.greedy.log_probabilities
+        likelier = (beam > greedy + 1e-4).mean()
         parts.append(
             f"{one.name} {gain.text('{:+.2f}')} points, a likelier "
             f"date found in {100 * likelier:.2f} %"
         )
-    return judged.verdict(
+    return judged.claim(
         f"Beam search is no worse than greedy (margin: {100 * MARGIN:g} points)",
         f"A beam of {width} minus greedy: {'; '.join(parts)}.",
     )

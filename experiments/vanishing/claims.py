@@ -6,9 +6,17 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from experiments.harness import claims as verdicts
 from experiments.harness import decay
-from experiments.harness.claims import INCONCLUSIVE, REFUTED, SUPPORTED, Claim, Interval
+from experiments.harness.claims import (
+    INCONCLUSIVE,
+    PARTLY_SUPPORTED,
+    REFUTED,
+    SUPPORTED,
+    Claim,
+    claim_of_cases,
+    positive,
+)
+from experiments.harness.intervals import Interval, interval
 from experiments.vanishing.networks import (
     ELMAN,
     FEED_FORWARD,
@@ -75,7 +83,7 @@ class Pair(NamedTuple):
     @property
     def difference(self) -> Interval:
         """Of the decay rates, nats a step, seed by seed."""
-        return verdicts.interval(self.first.rates - self.second.rates, self.cases)
+        return interval(self.first.rates - self.second.rates, self.cases)
 
     @property
     def text(self) -> str:
@@ -86,11 +94,11 @@ class Pair(NamedTuple):
         return f"{' against '.join(rates)}, {self.difference.text('{:+.3f}')} apart"
 
     @property
-    def said(self) -> str:
+    def outcome(self) -> str:
         """Whether the first vanishes faster; not so if it does not vanish at all."""
-        if verdicts.interval(self.first.rates, self.cases).high <= 0:
+        if interval(self.first.rates, self.cases).high <= 0:
             return REFUTED
-        return verdicts.positive(self.difference)
+        return positive(self.difference)
 
 
 def shares(one: Decay) -> Float[np.ndarray, "seeds distance"]:
@@ -146,8 +154,20 @@ def case(one: Decay) -> str:
     return f"{one.net} from {one.scheme}" + ", trained" * (one.when == "after")
 
 
-def of(found: Sequence[Decay]) -> list[Claim]:
-    """The verdicts.
+ANSWERS = {  # by the outcome of the first claim
+    SUPPORTED: "Yes: before training, gradients vanish faster in a recurrent net than "
+    "in a feed-forward one.",
+    PARTLY_SUPPORTED: "Partly: before training, gradients vanish faster in a recurrent "
+    "net than in a feed-forward one for some activations, widths and initializers.",
+    INCONCLUSIVE: "The seeds do not decide whether gradients vanish faster in a "
+    "recurrent net than in a feed-forward one.",
+    REFUTED: "No: before training, gradients do not vanish faster in a recurrent net "
+    "than in a feed-forward one.",
+}
+
+
+def evaluate_claims(found: Sequence[Decay]) -> list[Claim]:
+    """The claims that were tested.
 
     Args:
         found: What was found.
@@ -196,7 +216,7 @@ def of(found: Sequence[Decay]) -> list[Claim]:
     for claim, some in claims:
         some = [pair._replace(cases=len(some)) for pair in some]
         if some:
-            said.append(verdicts.judged(claim, [p.said for p in some], why(some)))
+            said.append(claim_of_cases(claim, [p.outcome for p in some], why(some)))
     return [*said, spread(pairs(found, "before", SHARED))]
 
 
@@ -236,7 +256,7 @@ def why(some: Sequence[Pair]) -> str:
         (REFUTED, "not so in"),
         (INCONCLUSIVE, "open in"),
     ):
-        these = [pair for pair in some if pair.said == said]
+        these = [pair for pair in some if pair.outcome == said]
         if not these:
             continue
         most = max(these, key=lambda pair: abs(np.nan_to_num(pair.difference.mean)))
@@ -261,15 +281,15 @@ def spread(some: Sequence[Pair]) -> Claim:
         some: Pairs of one matrix and many.
 
     Returns:
-        A verdict.
+        A claim.
     """
     claim = "One matrix for all steps sets seeds further apart than a matrix a step"
     if len(some[0].first.rates) < 2:
         return Claim(claim, INCONCLUSIVE, "One seed says nothing of others.")
-    found = verdicts.interval([log_ratio(pair) for pair in some])
+    found = interval([log_ratio(pair) for pair in some])
     ratio = Interval(*np.exp(found)).text("{:.1f}")
     text = f"Standard deviations of the decay rates stand as {ratio} to 1 over "
-    return Claim(claim, verdicts.positive(found), f"{text}{len(some)} cases.")
+    return Claim(claim, positive(found), f"{text}{len(some)} cases.")
 
 
 def log_ratio(pair: Pair) -> float:

@@ -1,7 +1,6 @@
 """The experiment: its flags and its steps."""
 
 import dataclasses
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,11 +10,11 @@ import numpy as np
 from jaxtyping import Array
 from threadpoolctl import threadpool_limits
 
-from experiments.harness import cli, common_flags, plotting, report, training
+from experiments.harness import cli, common_flags, training
+from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.harness.training import losses
-from experiments.vanishing import claims
-from experiments.vanishing import figures as vanishing_figures
+from experiments.vanishing import claims, figures
 from experiments.vanishing.claims import Decay
 from experiments.vanishing.networks import (
     FEED_FORWARD,
@@ -43,14 +42,14 @@ class Config(training.Config):
         lower_bound=1,
         upper_bound=16_384,
     )
-    schemes: list[str] = cli.flag(
-        list(INITIALIZERS), f"How matrices are drawn: {', '.join(INITIALIZERS)}."
+    inits: list[str] = cli.flag(
+        list(INITIALIZERS), f"Initializers of the matrices: {', '.join(INITIALIZERS)}."
     )
     trained_width: int = cli.flag(
         32, "Which of the widths is trained too.", lower_bound=1
     )
-    trained_schemes: list[str] = cli.flag(
-        ["orthogonal", "he", "torch"], "Which of the schemes are trained too; or none."
+    trained_inits: list[str] = cli.flag(
+        ["orthogonal", "he", "torch"], "Initializers to train too, of --inits; or none."
     )
     seeds: list[int] = common_flags.seeds([0, 1, 2, 3, 4])
     learning_rate: float = common_flags.learning_rate(
@@ -73,7 +72,7 @@ def run(config: Config, results: Run) -> None:
     found = []
     for net in all_of(config.depth):
         measure = measured(net, test)
-        for scheme in config.schemes:
+        for scheme in config.inits:
             for width in config.widths:
                 params = start(net, scheme, width, config.seeds)
                 what = net.name, scheme, width
@@ -98,10 +97,10 @@ def check(config: Config, examples: int) -> list[str]:
             f"flag --depth: expected a divisor of {PIXELS}, the pixels of a digit; got "
             f"{config.depth}"
         )
-    trained = [] if config.trained_schemes == [NONE] else config.trained_schemes
+    trained = [] if config.trained_inits == [NONE] else config.trained_inits
     for flag, names, known in (
-        ("schemes", config.schemes, list(INITIALIZERS)),
-        ("trained_schemes", trained, config.schemes),
+        ("inits", config.inits, list(INITIALIZERS)),
+        ("trained_inits", trained, config.inits),
     ):
         unknown = [name for name in names if name not in known]
         if unknown:
@@ -111,7 +110,7 @@ def check(config: Config, examples: int) -> list[str]:
             )
     if not trained and config.trained_width != Config().trained_width:
         raise cli.UsageError(
-            "flag --trained_width: leave it out, as --trained_schemes=none trains "
+            "flag --trained_width: leave it out, as --trained_inits=none trains "
             f"nothing; got {config.trained_width}"
         )
     if trained and config.trained_width not in config.widths:
@@ -195,37 +194,19 @@ def log(found: Sequence[Decay], seeds: Sequence[int], results: Run) -> None:
 
 
 def show(found: Sequence[Decay], examples: int, config: Config, results: Run) -> None:
-    """Draw and print what was found."""
-    text = caption(config, examples)
-    figures = {
-        "vanishing.png": vanishing_figures.draw(found, config.trained_width, text),
-        "rates.png": vanishing_figures.draw_rates(found, text),
-    }
-    for name, figure in figures.items():
-        figure.savefig(results.path / name)
-    tables = vanishing_figures.tables(found)
-    unlearnt = claims.unlearnt(found)
-    said = claims.of(found)
-    seen = {name: plotting.finding(figure) for name, figure in figures.items()}
-    report.write(
+    """Publish the results."""
+    text, judged = caption(config, examples), claims.evaluate_claims(found)
+    publish(
         results,
-        question=sys.modules[str(__package__)].__doc__,
-        headline=seen["vanishing.png"],
-        findings=[seen["rates.png"], *unlearnt],
-        seen=seen,
-        figures={name: CAPTIONS[name] for name in figures},
-        tables=tables,
-        verdicts=said,
+        answer=claims.ANSWERS[judged[0].outcome],
+        figures={
+            "vanishing.png": figures.draw(found, config.trained_width, text),
+            "rates.png": figures.draw_rates(found, text),
+        },
+        tables=figures.tables_of(found),
+        claims=judged,
+        findings=claims.unlearnt(found),
     )
-    print("\n\n".join(table.text() for table in tables.values()))
-    print("\n".join(["", *(verdict.text() for verdict in said), *unlearnt]))
-
-
-CAPTIONS = {
-    "vanishing.png": "The norm of the gradient of a layer, or of a state, over that of "
-    "the last one, against how far it has come from the loss.",
-    "rates.png": "Its decay rate at initialisation, by scheme and width.",
-}
 
 
 def caption(config: Config, examples: int) -> str:
@@ -241,5 +222,5 @@ def caption(config: Config, examples: int) -> str:
         f"Handwritten digits of {PIXELS} pixels: recurrent nets read "
         f"{PIXELS // config.depth} in each of {config.depth} steps, feed-forward nets "
         f"of {config.depth} layers all at once. Median over {min(PROBED, examples)} "
-        f"held-out digits; {seeds}." + training * (config.trained_schemes != [NONE])
+        f"held-out digits; {seeds}." + training * (config.trained_inits != [NONE])
     )

@@ -91,8 +91,8 @@ def test_digits_are_read_from_both_ends(run, tmp_path):
         right = np.argmax(np.asarray(said), axis=1) == test.labels
         assert row["curve"][0] == pytest.approx(right.mean(), abs=2 / 899)
 
-    said = rows(folder, "verdict")
-    assert len(said) == 4 and all(row["claim"] in out for row in said)
+    said = rows(folder, "claim")
+    assert len(said) == 4 and all(row["text"] in out for row in said)
 
 
 def test_a_cell_of_ones_own_reads_mnist1d(run, tmp_path):
@@ -106,7 +106,7 @@ def test_a_cell_of_ones_own_reads_mnist1d(run, tmp_path):
     assert models[LINEAR, INPUTS]["parameters"] == 410
     assert models[own, ALL]["parameters"] == 4 + (40 * 4 + 1) * 10
     assert rows(tmp_path / "out", "majority")[0]["test_accuracy"] < 0.2
-    said = [row["said"] for row in rows(tmp_path / "out", "verdict")]
+    said = [row["outcome"] for row in rows(tmp_path / "out", "claim")]
     assert said == [INCONCLUSIVE] * 3  # one seed tells nothing of others
     page = (tmp_path / "out" / "report.html").read_text()
     assert "hollow: as published by Greydanus and Kobak" in page
@@ -127,7 +127,7 @@ def test_the_linear_model_has_a_rate_of_its_own(run, tmp_path):
 
 
 CAPTIONS = [
-    ("--features=64", "hollow: PyTorch&#x27;s cells of 64 units, measured on the same"),
+    ("--features=64", "hollow: PyTorch&#39;s cells of 64 units, measured on the same"),
     ("--features=4", "95 % interval."),
 ]
 
@@ -224,25 +224,25 @@ CASES = [
 def test_each_claim_is_judged_by_its_interval(reads, said):
     if len(reads[1].accuracy) == 1:
         reads = [read(LINEAR, INPUTS, 0.8), *reads[1:]]
-    found = claims.verdicts(reads, majority=0.1)
-    assert [verdict.said for verdict in found] == said
-    assert "larger: gru 9 against 9)" in found[2].why
+    found = claims.evaluate_claims(reads, majority=0.1)
+    assert [claim.outcome for claim in found] == said
+    assert "larger: gru 9 against 9)" in found[2].evidence
     if claims.of(reads, SMALL):
-        assert "(parameters of the small ones: gru 9 against 9)" in found[-1].why
+        assert "(parameters of the small ones: gru 9 against 9)" in found[-1].evidence
 
 
 def test_cells_may_differ():
     last = [GOOD, POOR]
     every = [SAME, read("elman", ALL, 0.70, 0.711, 0.701)]
-    found = claims.verdicts([BASE, *last, *every], majority=0.1)
-    assert [verdict.said for verdict in found] == [
+    found = claims.evaluate_claims([BASE, *last, *every], majority=0.1)
+    assert [claim.outcome for claim in found] == [
         SUPPORTED,
         PARTLY_SUPPORTED,
         SUPPORTED,
     ]
-    assert "gru +10.0 [+10.0, +10.0]" in found[1].why
-    low = claims.verdicts([BASE, GOOD, SAME], majority=0.95)
-    assert low[0].said == REFUTED
+    assert "gru +10.0 [+10.0, +10.0]" in found[1].evidence
+    low = claims.evaluate_claims([BASE, GOOD, SAME], majority=0.95)
+    assert low[0].outcome == REFUTED
 
 
 TITLES = [
@@ -256,16 +256,18 @@ TITLES = [
 
 
 @pytest.mark.parametrize(("reads", "words"), TITLES)
-def test_the_title_claims_what_the_verdict_does(reads, words):
+def test_the_title_claims_what_the_claim_does(reads, words):
     title = figures.title(reads)
     assert words in title
-    said = claims.verdicts([*reads, SAME._replace(cell=reads[1].cell)], 0.1)
+    said = claims.evaluate_claims([*reads, SAME._replace(cell=reads[1].cell)], 0.1)
     sure = {
         SUPPORTED: "The last output tells more",
         PARTLY_SUPPORTED: "Only the last output",
     }
-    assert title.startswith(sure.get(said[1].said, "The last output"))
-    assert (said[1].said in sure) == ("tells more" in title and "no cell" not in title)
+    assert title.startswith(sure.get(said[1].outcome, "The last output"))
+    assert (said[1].outcome in sure) == (
+        "tells more" in title and "no cell" not in title
+    )
     figures.draw(reads, 0.1, "caption")
     claims.table(reads, 0.1).text()
 

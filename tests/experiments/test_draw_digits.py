@@ -24,7 +24,13 @@ from experiments.harness.claims import (
 from nets.models import SequenceGenerator
 from train.data import digits
 
-TINY = ["--features=4", "--components=2", "--steps=2", "--seeds=0,1", "--copies=3"]
+TINY = [
+    "--features=4",
+    "--components=2",
+    "--steps=2",
+    "--seeds=0,1",
+    "--samples_per_label=3",
+]
 
 
 @pytest.fixture
@@ -46,8 +52,8 @@ def test_it_draws_and_judges(run, tmp_path):
     for row in found:
         assert 0 <= row["read_as_label"] <= 1 and row["distance"] > 0
     assert found[2]["variety"] < found[0]["variety"]  # without chance all are alike
-    said = rows(folder, "verdict")
-    assert len(said) == 3 and all(row["claim"] in out for row in said)
+    said = rows(folder, "claim")
+    assert len(said) == 3 and all(row["text"] in out for row in said)
 
 
 def test_the_blind_net_sees_no_row():
@@ -120,10 +126,10 @@ CASES = [
 
 
 @pytest.mark.parametrize(("drawn", "said"), CASES)
-def test_the_verdicts(drawn, said):
+def test_the_claims(drawn, said):
     controls = {"real": of(0.95, 0.15), "blind": BLIND}
-    found = figures.verdicts(drawn, controls)
-    assert [verdict.said for verdict in found] == said
+    found = figures.evaluate_claims(drawn, controls)
+    assert [claim.outcome for claim in found] == said
     title = figures.title(drawn, controls["real"])
     assert f"{100 * drawn[0].right[1]:.0f} % at temperature 1" in title
 
@@ -131,7 +137,7 @@ def test_the_verdicts(drawn, said):
 MISTAKES = [
     ("--cell=grru", "unknown cell 'grru'"),
     ("--temperatures=1,-1", "flag --temperatures: expected numbers from 0 on; got -1"),
-    ("--copies=1", "--copies=1"),
+    ("--samples_per_label=1", "--samples_per_label=1"),
     ("--batch_size=899", "flag --batch_size: expected at most 898"),
 ]
 

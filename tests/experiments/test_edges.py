@@ -169,7 +169,8 @@ def test_it_looks_and_learns_and_draws(command, tmp_path):
     code, out, err = command(*flags, "--results=out")
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    table = lines[lines.index(next(line for line in lines if "----" in line)) + 1 : -3]
+    start = lines.index(next(line for line in lines if "----" in line)) + 1
+    table = lines[start : lines.index("", start)]
     assert [line.split()[:2] for line in table] == [
         [to, of] for of in ("all", "best") for to in ("Sobel", "Prewitt", "line")
     ]
@@ -223,7 +224,8 @@ def test_one_filter_and_another_pool_and_more_seeds_than_are_drawn(tmp_path):
         assert found.after.shape == (9, 3, 3, 1)
         names = {when: edges.closest(found.after) for when in ("before", "after")}
         alike = edges.likenesses(found)
-        figure = figures.kernels(found, names, alike, edges.FIXED, seeds, "Text.")
+        plot = figures.kernels(found, names, alike, edges.FIXED, seeds, "Text.")
+        figure = plot.figure
         figure.savefig(results.path / "kernels.png")
     assert len(figure.axes) == (1 + 8) * 9
     assert len(rows(tmp_path / "out", "accuracy")) == 9

@@ -140,7 +140,8 @@ def test_it_compares_cells_before_and_after_training(command, folder):
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""  # no bar where there is no terminal
     lines = done.stdout.splitlines()
-    assert [line.split()[0] for line in lines[-7:-3]] == [
+    start = lines.index(next(line for line in lines if "----" in line)) + 1
+    assert [line.split()[0] for line in lines[start : lines.index("", start)]] == [
         "elman",
         "lstm",
         "gru",
@@ -167,10 +168,10 @@ def test_it_compares_cells_before_and_after_training(command, folder):
         slope = np.polyfit(range(8), row["log_norm"], 1)[0]
         np.testing.assert_allclose(row["decay"], slope, rtol=1e-3, atol=1e-5)
     assert len(rows(out, "training")) == 4 * 2
-    said = rows(out, "verdict")
-    assert [row["claim"].split()[0] for row in said] == ["Before", "After"]
-    assert all(row["why"] in done.stdout for row in said)
-    assert said[0]["why"].count(" - ") == 4 * 3 / 2  # all pairs
+    said = rows(out, "claim")
+    assert [row["text"].split()[0] for row in said] == ["Before", "After"]
+    assert all(row["evidence"] in done.stdout for row in said)
+    assert said[0]["evidence"].count(" - ") == 4 * 3 / 2  # all pairs
     assert all(0 <= row["test_accuracy"] <= 1 for row in rows(out, "accuracy"))
 
 
@@ -198,18 +199,18 @@ DIFFER = [
 
 @pytest.mark.parametrize(("studies", "said"), DIFFER)
 def test_cells_differ_by_more_than_a_factor_of_two(studies, said):
-    assert [verdict.said for verdict in decay.verdicts(studies)] == said
+    assert [claim.outcome for claim in decay.evaluate_claims(studies)] == said
 
 
 def test_some_pairs_may_differ():
-    before, _ = decay.verdicts([ELMAN, LSTM, TWIN])
-    assert before.cases == "2 of 3 cases" and "lstm - twin" in before.why
+    before, _ = decay.evaluate_claims([ELMAN, LSTM, TWIN])
+    assert before.cases == "2 of 3 cases" and "lstm - twin" in before.evidence
 
 
 def test_each_direction_is_held_against_its_own():
-    found = decay.verdicts([ELMAN, LSTM, LSTM, TWIN], directions=2)
-    assert "elman - lstm" in found[0].why and "lstm - twin" in found[0].why
-    assert found[0].why.count(" - ") == 2
+    found = decay.evaluate_claims([ELMAN, LSTM, LSTM, TWIN], directions=2)
+    assert "elman - lstm" in found[0].evidence and "lstm - twin" in found[0].evidence
+    assert found[0].evidence.count(" - ") == 2
 
 
 TITLES = [
@@ -245,12 +246,12 @@ TITLES = [
 
 
 @pytest.mark.parametrize(("studies", "words", "said"), TITLES)
-def test_the_title_says_what_the_verdict_says(studies, words, said):
-    assert decay.verdicts(studies)[0].said == said
+def test_the_title_says_what_the_claim_says(studies, words, said):
+    assert decay.evaluate_claims(studies)[0].outcome == said
     before, after = decay.title(studies).split("\n")
     assert before.startswith("Before training, ") and words in before
     claims = any(w in after for w in ("slowest: ", "fastest: ", "slowly than"))
-    assert not claims or decay.verdicts(studies)[1].said in (
+    assert not claims or decay.evaluate_claims(studies)[1].outcome in (
         SUPPORTED,
         PARTLY_SUPPORTED,
     )
@@ -272,7 +273,7 @@ def test_a_half_life_longer_than_the_sequence_is_not_told(rate, words):
     one = study("lstm", [rate] * 2, [rate] * 2)
     assert decay.halving(one.before) == words
     assert words in decay.table([one]).rows[0]
-    figure = decay.draw([one], "pixels", "caption")
+    figure = decay.draw([one], "pixels", "caption").figure
     _, (text,) = figure.axes[0].get_legend_handles_labels()
     assert text == f"lstm: half-life {words}"
 
@@ -310,8 +311,8 @@ def test_a_constant_cell_is_drawn_without_a_warning():
     exponents = np.full((2, 1, 3), -np.inf)
     course = figures.Course("mine:c", np.array([0, 1]), nothing, {}, exponents)
     said = {name: "caption" for name in ("learning.png", "lyapunov.png")}
-    for figure, _ in figures.draw([course], said).values():
-        figure.canvas.draw()
+    for plot in figures.draw([course], said).values():
+        plot.figure.canvas.draw()
 
 
 def test_probes_look_while_the_cells_learn(run, folder):
@@ -416,7 +417,7 @@ def test_help_tells_the_question_and_the_flags(run):
 MISTAKES = [
     ("--cells=lsmt", "unknown cell 'lsmt'; expected one of elman, irnn, "),
     ("--cells=", "--cells: expected values separated by commas"),
-    ("--cells=gru,gru", "gru stands there twice"),
+    ("--cells=gru,gru", "gru is given twice"),
     ("--cells=nowhere:cell", "cannot be imported: ModuleNotFoundError"),
     ("--cells=mycells:nothing", "has no attribute 'nothing'"),
     ("--cells=mycells:number", "is no Cell, nor a function that returns one; got int"),
@@ -455,7 +456,7 @@ MISTAKES = [
     ("--batch_size=899", "expected at most 898, the training digits; got 899"),
     ("--results=mycells.py", "exists already; remove it, or name another"),
     ("--results=mycells.py/out", "cannot be written: Not a directory"),
-    ("--flagfile=nowhere", "Unable to open flagfile"),
+    ("--flagfile=nowhere", "flag --flagfile: expected a file of text in UTF-8; got ["),
     ("train", "expected flags only, --name=value; got 'train'"),
 ]
 

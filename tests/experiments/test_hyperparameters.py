@@ -289,9 +289,10 @@ def test_a_combination_that_diverges_is_said_to(command):
         "--experiment=mine.toy", "--grid=rate=0.1,9", "--set=", "--results=out"
     )
     assert code == 0
-    table, verdict, _ = out.splitlines()[-3:]
-    assert table.split()[:3] == ["9", "diverged", "1"]
-    assert "The choice of rate matters" in verdict
+    lines = out.splitlines()
+    end = lines.index("")
+    assert lines[end - 1].split()[:3] == ["9", "diverged", "1"]
+    assert lines[end + 2].startswith("The choice of rate matters")
 
 
 @pytest.mark.parametrize("grid", ["rate=0.1,0.2", "rate=0.1;sizes=1,2;steps=1,2,3"])
@@ -323,21 +324,21 @@ GRIDS = [
 
 
 @pytest.mark.parametrize(("scores", "said", "count"), GRIDS)
-@pytest.mark.parametrize("goal", ["max", "min"])
-def test_the_choice_matters_if_the_best_is_better(scores, said, count, goal):
-    sign = 1 if goal == "max" else -1
+@pytest.mark.parametrize("objective", ["max", "min"])
+def test_the_choice_matters_if_the_best_is_better(scores, said, count, objective):
+    sign = 1 if objective == "max" else -1
     scores = [sign * np.array(one) for one in scores]
     values = [{"rate": str(i)} for i in range(len(scores))]
-    grid = Grid(values, scores, 0, goal, "accuracy")
-    (verdict,) = claims.verdicts(grid)
-    assert verdict.said == said and "rate 0 is best" in verdict.why
+    grid = Grid(values, scores, 0, objective, "accuracy")
+    (claim,) = claims.evaluate_claims(grid)
+    assert claim.outcome == said and "rate 0 is best" in claim.evidence
     title = claims.headline(grid)
     assert f"surely better than {count} others" in title
 
 
 def test_one_combination_is_no_choice():
     def judged(values, scores, best):
-        return claims.verdicts(Grid(values, scores, best, "max", "accuracy"))
+        return claims.evaluate_claims(Grid(values, scores, best, "max", "accuracy"))
 
     one, other = np.array([0.9, 0.8]), np.array([0.7])
     assert judged([{"rate": "1"}], [one], 0) == []
@@ -353,7 +354,7 @@ MISTAKES = [
     (["--grid=speed=1"], "the experiment has no flag 'speed'; expected one of rate"),
     (["--grid=rate=1,1"], "expected different values of rate; got '1,1'"),
     (["--grid=rate=1,,2"], "expected different values of rate"),
-    (["--grid=rate=1;rate=2"], "rate stands there twice"),
+    (["--grid=rate=1;rate=2"], "rate is given twice"),
     (["--grid=rate=fast"], "flag --rate=fast: no number: 'fast'"),
     (["--set=rate=1"], "flag --set: rate is in the grid"),
     (["--set=steps=0"], "flag --steps=0"),
@@ -368,7 +369,7 @@ MISTAKES = [
     (["--experiment=mine.half"], "expected a Config of mine.half that is a dataclass"),
     (["--where=rate"], "flag --where: expected NAME=VALUE;NAME=VALUE; got 'rate'"),
     (["--where=cell=lstm"], "flag --where: the experiment logs no row of cell=lstm"),
-    (["--goal=best"], "should be one of <max|min>"),
+    (["--objective=best"], "should be one of <max|min>"),
 ]
 
 

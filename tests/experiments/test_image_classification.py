@@ -88,8 +88,9 @@ def test_it_trains_and_shows_what_was_learned(data, run, here):
     flags, examples, parameters = DATA[data]
     code, out, err = run(*TINY, *flags, "--results=out")
     assert (code, err) == (0, "")
-    *_, line, reference, last = out.splitlines()
+    *lines, reference, last = out.splitlines()
     model = "cnn_1d on mnist1d" if data == "mnist1d" else "cnn on "
+    line = lines[lines.index("") - 1]
     assert line.startswith(model) and f" {parameters} " in line
     number = image_classification.REFERENCES[data].accuracy
     assert number in line and reference.startswith("Reference: ")
@@ -142,7 +143,8 @@ def test_other_models_are_trained_and_shown_too(model, run, here):
     flags = "--seeds=0", "--steps=1", "--batch_size=2", f"--model={model}"
     code, out, err = run(*flags, *MODELS[model], "--results=out")
     assert (code, err) == (0, "")
-    assert out.splitlines()[-3].startswith(f"{model} on ")
+    lines = out.splitlines()
+    assert lines[lines.index("") - 1].startswith(f"{model} on ")
     assert {path.stem for path in (here / "out").glob("*.png")} == FIGURES
 
 
@@ -295,8 +297,10 @@ def test_help_tells_what_each_data_set_has(run):
         assert f"{data} {reference.learning_rate}" in out
 
 
-def title(figure):
-    return " ".join(figure.get_suptitle().split())
+def title(drawn):
+    figure, finding = drawn
+    assert " ".join(finding.split()) == " ".join(figure.get_suptitle().split())
+    return " ".join(finding.split())
 
 
 def test_the_confusion_names_the_most_frequent_mistake():
@@ -313,16 +317,16 @@ def test_what_most_seeds_misread_comes_first():
     images = np.zeros((4, 3, 3, 1))
     one = [[0.9, 0.1, 0.0], [0.8, 0.2, 0.0], [0.0, 0.6, 0.4], [0.0, 0.0, 1.0]]
     other = [[0.9, 0.1, 0.0], [0.4, 0.6, 0.0], [0.2, 0.5, 0.3], [0.0, 0.0, 1.0]]
-    figure = figures.misread(images, labels, np.array([one, other]))
-    assert title(figure) == "1 of 4 test images are misread by every seed"
-    said = [axis.get_title() for axis in figure.axes if axis.get_title()]
+    drawn = figures.misread(images, labels, np.array([one, other]))
+    assert title(drawn) == "1 of 4 test images are misread by every seed"
+    said = [axis.get_title() for axis in drawn[0].axes if axis.get_title()]
     assert said == [
         "2 taken for 1\n55 % sure, 2 of 2",
         "1 taken for 0\n60 % sure, 1 of 2",
     ]
     right = np.eye(3)[labels][None]
-    figure = figures.misread(np.zeros((4, 9, 1)), labels, right)
-    assert title(figure) == "None of 4 test sequences is misread; these nearly are"
+    drawn = figures.misread(np.zeros((4, 9, 1)), labels, right)
+    assert title(drawn) == "None of 4 test sequences is misread; these nearly are"
 
 
 def test_networks_at_several_rates_are_each_as_alone(run, here):

@@ -1,4 +1,4 @@
-"""Polyphonic music: the command from end to end, against NumPy; verdicts and MIDI."""
+"""Polyphonic music: the command from end to end, against NumPy; claims and MIDI."""
 
 import itertools
 from functools import partial
@@ -22,7 +22,7 @@ from train.data.chorales import FILE, Pieces
 
 LENGTHS = {"traindata": [6, 9, 4], "validdata": [5, 7], "testdata": [8, 3]}
 TINY = ["--parameters=1000", "--batch_size=2", "--seeds=0,1", "--probe_every=2"]
-TINY += ["--beginning=5", "--continuation=9", "--data_dir=music"]
+TINY += ["--prompt_steps=5", "--generated_steps=9", "--data_dir=music"]
 
 
 def save(folder, seed=0):
@@ -85,7 +85,7 @@ def test_it_learns_compares_and_goes_on(run, tmp_path):
     # would be farther from the 1,000 asked for.
     sizes = {(row["cell"], row["parameters"]) for row in found.values()}
     assert sizes == {("elman", 998), ("gru", 1183)}
-    said = {row["claim"][:20]: row["said"] for row in rows(folder, "verdict")}
+    said = {row["text"][:20]: row["outcome"] for row in rows(folder, "claim")}
     assert list(said) == ["Recurrent nets learn", "The cells differ by "]
 
     (music_row,) = rows(folder, "continuation")
@@ -246,8 +246,13 @@ NEAR = study("gru", 8.5, 8.51, 8.52)
 FAR = study("elman", 8.8, 8.81, 8.82)
 WILD = study("elman", 8.0, 9.0, 10.0)
 BAD = study("elman", 10.8, 10.81, 10.82)
-ALL, PART, NONE, INCONCLUSIVE = "holds", "holds in part", "does not hold", "stays open"
-VERDICTS = [  # beats the chain, alike, reaches the goal, as published
+ALL, PART, NONE, INCONCLUSIVE = (
+    "supported",
+    "partly supported",
+    "refuted",
+    "inconclusive",
+)
+CLAIMS = [  # beats the chain, alike, reaches the goal, as published
     ([LOW, NEAR], [ALL] * 4, "The seeds do order lstm and gru"),
     ([LOW, FAR], [ALL, NONE, PART, ALL], "lstm minus elman -0.40 [-0.4"),
     ([LOW, NEAR, FAR], [ALL, PART, PART, ALL], "lstm 2.08 [2.06, 2.10]"),
@@ -258,12 +263,12 @@ VERDICTS = [  # beats the chain, alike, reaches the goal, as published
 ]
 
 
-@pytest.mark.parametrize(("studies", "said", "words"), VERDICTS)
-def test_verdicts_follow_from_numbers_over_seeds(studies, said, words):
-    found = claims.verdicts_on(studies, 10.49, published=True)
-    assert [verdict.said for verdict in found] == said
-    assert words in " ".join(verdict.text() for verdict in found)
-    others = claims.verdicts_on(studies, 10.49, published=False)
+@pytest.mark.parametrize(("studies", "said", "words"), CLAIMS)
+def test_claims_follow_from_numbers_over_seeds(studies, said, words):
+    found = claims.evaluate_claims(studies, 10.49, published=True)
+    assert [claim.outcome for claim in found] == said
+    assert words in " ".join(claim.sentence() for claim in found)
+    others = claims.evaluate_claims(studies, 10.49, published=False)
     assert others == found[:-2]  # of other data nothing is known
 
 
@@ -318,7 +323,7 @@ MISTAKES = [
     ("--recurrent_dropout=1.5", "flag --recurrent_dropout: expected a rate from 0"),
     ("--temperature=0", "flag --temperature: expected a number above 0; got 0"),
     ("--piece=2", "flag --piece: expected a number below 2, the test pieces; got 2"),
-    ("--beginning=9", "expected at most 8, the steps of test piece 0; got 9"),
+    ("--prompt_steps=9", "expected at most 8, the steps of test piece 0; got 9"),
     ("--batch_size=4", "flag --batch_size: expected at most 3, the training pieces"),
 ]
 

@@ -39,7 +39,7 @@ def test_every_remedy_is_held_against_its_claim(run, tmp_path):
     page = (out / "report.html").read_text()
     assert "<h1>Does each remedy for vanishing and exploding gradients" in page
     assert "remedies change what they claim to" in page
-    claims = rows(out, "claim")
+    claims = rows(out, "remedy")
     assert [row["remedy"] for row in claims[::2]] == list(remedies.REMEDIES)
     for name in remedies.REMEDIES:
         assert f"{name} claims that " in page and f"\n{name} " in done.stdout
@@ -69,10 +69,10 @@ def test_what_does_nothing_does_not_hold(run, tmp_path):
     names = "--remedies=pascanu,h_detach"
     done = run(*TINY, *flags, names, "--results=out")
     assert done.returncode == 0, done.stderr
-    for row in rows(tmp_path / "out", "claim"):
+    for row in rows(tmp_path / "out", "remedy"):
         assert row["with_it"] == pytest.approx(row["without"], rel=1e-5)
         assert row["error_with"] == pytest.approx(row["error_without"], rel=1e-5)
-    claims = [r for r in rows(tmp_path / "out", "claim") if r["remedy"] != "h_detach"]
+    claims = [r for r in rows(tmp_path / "out", "remedy") if r["remedy"] != "h_detach"]
     assert not any(row["held"] for row in claims)
 
 
@@ -103,15 +103,15 @@ def test_a_claim_that_holds_in_part_is_not_counted():
     held, half = np.array([True, True]), np.array([True, False])
     outcome = Outcome("a", "b", "c", ones, ones, held, ones, ones / 2, "d")
     partly = outcome._replace(remedy="z", held=half, error_with=ones * [0.5, 1])
-    assert counted(outcome) == "held, 2 of 2 seeds"
-    assert counted(partly) == "held in part, 1 of 2 seeds"
+    assert counted(outcome) == "supported, 2 of 2 seeds"
+    assert counted(partly) == "partly supported, 1 of 2 seeds"
     said = title([outcome, partly])
     assert said.startswith("1 of 2 remedies") and said.endswith("in all seeds, with a")
 
 
 MISTAKES = [
     ("--remedies=prayer", "--remedies: expected some of clip, pascanu, flossing, "),
-    ("--remedies=clip,clip", "clip stands there twice"),
+    ("--remedies=clip,clip", "clip is given twice"),
     ("--remedies=", "--remedies: expected values separated by commas"),
     ("--exponents=5", "--exponents: expected at most 4, the units; got 5"),
     ("--detach_rate=1", "--detach_rate: expected a rate below 1; got 1"),

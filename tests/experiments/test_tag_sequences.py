@@ -13,8 +13,8 @@ from experiments.harness.claims import (
     PARTLY_SUPPORTED,
     REFUTED,
     SUPPORTED,
-    interval,
 )
+from experiments.harness.intervals import interval
 from experiments.tag_sequences import experiment as tag_sequences
 from experiments.tag_sequences import figures
 from experiments.tag_sequences.figures import EQUAL, WAYS, Tagged
@@ -48,8 +48,8 @@ def test_it_trains_and_compares_four_ways(run, tmp_path):
     (majority,) = rows(folder, "majority")
     _, test = words.load(12)
     assert majority["accuracy"] == pytest.approx((test.starts == 0).mean())
-    (verdict,) = rows(folder, "verdict")
-    assert verdict["claim"] in out
+    (claim,) = rows(folder, "claim")
+    assert claim["text"] in out
     assert all(way in out for way in WAYS)
 
 
@@ -99,25 +99,25 @@ CASES = [
 
 
 @pytest.mark.parametrize(("found", "said", "title"), CASES)
-def test_the_verdict_is_of_all_comparisons(found, said, title):
-    assert figures.verdict(found).said == said
+def test_the_claim_is_of_all_comparisons(found, said, title):
+    assert figures.evaluate_claim(found).outcome == said
     assert title in figures.title(found)
 
 
 def test_intervals_are_those_that_it_is_judged_by():
     both, (low, high) = np.array([0.6, 0.64, 0.62]), (np.full(3, 0.5), np.full(3, 0.7))
-    all_hold = figures.verdict(of(low, low, both, both))
+    all_hold = figures.evaluate_claim(of(low, low, both, both))
     gain = interval(100 * (both - low))
-    assert gain.text("{:+.1f}") in all_hold.why
-    some = figures.verdict(of(low, high, both, both))
-    assert some.all_said == "holds in part (2 of 4 cases)"
-    assert interval(100 * (both - low), 4).text("{:+.1f}") in some.why
+    assert gain.text("{:+.1f}") in all_hold.evidence
+    some = figures.evaluate_claim(of(low, high, both, both))
+    assert some.counted_outcome == "partly supported (2 of 4 cases)"
+    assert interval(100 * (both - low), 4).text("{:+.1f}") in some.evidence
 
 
 def test_bits_are_read_in_plain_decimals():
     found = of(LOW, LOW, HIGH, MIDDLE)
     bits = [one._replace(bits=one.bits * [1.2, 0.2, 0.4, 0.6]) for one in found]
-    figure = figures.draw(bits, "")
+    figure = figures.draw(bits, "").figure
     figure.draw_without_rendering()
     axis = figure.axes[1]
     ticks = [*axis.yaxis.get_major_ticks(), *axis.yaxis.get_minor_ticks()]

@@ -11,8 +11,8 @@ from experiments.harness.claims import (
     PARTLY_SUPPORTED,
     REFUTED,
     SUPPORTED,
-    interval,
 )
+from experiments.harness.intervals import interval
 from experiments.translate_dates import claims as judged
 from experiments.translate_dates import experiment as translate_dates
 from experiments.translate_dates import figures, measure
@@ -69,7 +69,7 @@ def test_it_trains_and_translates(run, tmp_path):
     assert [row["date"] for row in answers] == ["5 mars 2024", "March 5, 2024"]
     for row in answers:
         assert f"{row['date']}" in out and row["with attention"] in out
-    claims = [row["claim"] for row in rows(folder, "verdict")]
+    claims = [row["text"] for row in rows(folder, "claim")]
     assert len(claims) == 4 and "at least 95% of held-out dates" in claims[0]
 
 
@@ -78,9 +78,9 @@ def test_a_model_of_its_own_kind_and_cell(run, tmp_path):
     code, out, err = run(*TINY, *flags, "--steps=1", "--seeds=3", "--results=out")
     assert (code, err) == (0, "")
     assert not (tmp_path / "out" / "attention.png").exists()
-    assert len(rows(tmp_path / "out", "verdict")) == 2
+    assert len(rows(tmp_path / "out", "claim")) == 2
     assert "with attention" not in out.replace("without", "")
-    assert out.count("stays open") == 2  # one seed
+    assert out.count("inconclusive") == 2  # one seed
 
 
 def test_what_characters_say():
@@ -108,7 +108,7 @@ def made(name, right, curve, beam=None, steps=100):
 
 
 FAST, SLOW = [0.0, 0.96, 1.0], [0.0, 0.5, 0.96]
-VERDICTS = [  # right with attention, without; their curves; beam of the second; said
+CLAIMS = [  # right with attention, without; their curves; beam of the second; said
     (
         [10, 10],
         [10, 10],
@@ -138,23 +138,23 @@ VERDICTS = [  # right with attention, without; their curves; beam of the second;
 
 
 @pytest.mark.parametrize(
-    ("attentive", "plain", "first", "second", "beam", "said"), VERDICTS
+    ("attentive", "plain", "first", "second", "beam", "said"), CLAIMS
 )
-def test_verdicts_follow_the_numbers(attentive, plain, first, second, beam, said):
+def test_claims_follow_the_numbers(attentive, plain, first, second, beam, said):
     seeds = len(plain)
     studies = [
         made("with attention", attentive, [first] * seeds),
         made("without attention", plain, [second] * seeds, beam),
     ]
-    found = judged.verdicts(studies, 4)
-    assert [verdict.said for verdict in found] == said
+    found = judged.evaluate_claims(studies, 4)
+    assert [claim.outcome for claim in found] == said
     judged.table(studies, 4).text()
 
 
 def test_a_beam_that_is_better_is_no_worse():
     one = made("with attention", [7, 8, 6], [FAST] * 3, beam=[8, 9, 7])
-    assert judged.no_worse([one], 4).said == SUPPORTED
-    assert "+10.00 [+10.00, +10.00] points" in judged.no_worse([one], 4).why
+    assert judged.no_worse([one], 4).outcome == SUPPORTED
+    assert "+10.00 [+10.00, +10.00] points" in judged.no_worse([one], 4).evidence
 
 
 def test_who_never_gets_there_is_counted_at_the_last_step():
@@ -162,13 +162,13 @@ def test_who_never_gets_there_is_counted_at_the_last_step():
     soon = made("with attention", [10, 10], [FAST, FAST])
     assert never.steps_to_goal.tolist() == [100, 100]
     assert soon.steps_to_goal.tolist() == [50, 50]
-    why = judged.faster(soon, never).why
+    why = judged.faster(soon, never).evidence
     assert "Of 2 seeds each, 0 with attention and 1 without never got there" in why
     assert "95% of 10 held-out dates right after 50 steps with attention, 100" in why
     assert "looked at every 50 steps" in why
     late = made("with attention", [5, 5], [[0.0, 0.5, 0.94]] * 2)
-    assert "2 with attention and 1 without never" in judged.faster(late, never).why
-    assert "never" not in judged.faster(soon, soon).why
+    assert "2 with attention and 1 without never" in judged.faster(late, never).evidence
+    assert "never" not in judged.faster(soon, soon).evidence
 
 
 def test_no_worse_is_judged_on_all_models_together():
@@ -176,10 +176,10 @@ def test_no_worse_is_judged_on_all_models_together():
     better = made("with attention", [7, 8, 6], seeds[0], beam=[8, 9, 8])
     worse = made("without attention", [7, 8, 6], seeds[1], beam=[6, 7, 4])
     found = judged.no_worse([better, worse], 4)
-    assert found.said == INCONCLUSIVE
+    assert found.outcome == INCONCLUSIVE
     gain = interval(100 * (better.beam_exact - better.exact), 2).text("{:+.2f}")
-    assert gain in found.why
-    alone = judged.no_worse([better], 4).why
+    assert gain in found.evidence
+    alone = judged.no_worse([better], 4).evidence
     assert interval([10, 10, 20]).text("{:+.2f}") in alone and gain not in alone
 
 

@@ -45,7 +45,7 @@ def test_nets_are_measured_and_those_that_can_be_are_trained(
         for net in BY_NAME.values()
     ]
     monkeypatch.setattr(vanishing, "all_of", lambda depth: tried)
-    flags = ["--schemes=torch,he", "--trained_schemes=he", "--feed_forward_rate=0"]
+    flags = ["--inits=torch,he", "--trained_inits=he", "--feed_forward_rate=0"]
     flags.append("--results=out")
     code, out, err = run(*TINY, *flags)
     assert (code, err) == (0, "")
@@ -90,7 +90,7 @@ def test_nets_are_measured_and_those_that_can_be_are_trained(
     line = net.log_norms(params, xs, jnp.asarray(test.labels[:128]))
     where = net.name, "torch", 5, "before", seed
     np.testing.assert_allclose(found[where], line, atol=1e-4)
-    said = [row["claim"] for row in rows(folder, "verdict")]
+    said = [row["text"] for row in rows(folder, "claim")]
     assert len(said) >= 5 and said[0].startswith("Before training, vanishing gradients")
     assert all(f"{claim}: " in out for claim in said)
 
@@ -173,21 +173,21 @@ def of(net, *rates, when="before", scheme="he"):
 
 
 SAID = [
-    ((0.5, 0.51, 0.52), (0.1, 0.11, 0.09), "holds"),
-    ((0.1, 0.11, 0.09), (0.5, 0.51, 0.52), "does not hold"),
-    ((0.1, 0.9, 0.5), (0.5, 0.1, 0.9), "stays open"),
-    ((-0.10, -0.11, -0.09), (-0.5, -0.51, -0.52), "does not hold"),  # it grows
-    ((0.5,), (0.1,), "stays open"),
+    ((0.5, 0.51, 0.52), (0.1, 0.11, 0.09), "supported"),
+    ((0.1, 0.11, 0.09), (0.5, 0.51, 0.52), "refuted"),
+    ((0.1, 0.9, 0.5), (0.5, 0.1, 0.9), "inconclusive"),
+    ((-0.10, -0.11, -0.09), (-0.5, -0.51, -0.52), "refuted"),  # it grows
+    ((0.5,), (0.1,), "inconclusive"),
 ]
 
 
 @pytest.mark.parametrize(("first", "second", "said"), SAID)
 def test_a_pair_is_judged_over_its_seeds(first, second, said):
     pair = Pair("case", 8, of("Elman tanh", *first), of("feed-forward tanh", *second))
-    assert pair.said == said
+    assert pair.outcome == said
 
 
-def test_verdicts_say_where_a_claim_holds():
+def test_claims_say_where_a_claim_holds():
     fast, slow = (0.5, 0.51, 0.52), (0.1, 0.11, 0.09)
     found = [
         of("Elman tanh", *fast),
@@ -198,30 +198,30 @@ def test_verdicts_say_where_a_claim_holds():
         of("Elman tanh, a matrix a step", 0.50, 0.51, 0.52),
         of("LSTM", *slow),
     ]
-    said = {verdict.claim.split(",")[0]: verdict for verdict in claims.of(found)}
+    said = {claim.text.split(",")[0]: claim for claim in claims.evaluate_claims(found)}
     worse = said["Before training"]
-    assert worse.said == "holds in part"
+    assert worse.outcome == "partly supported"
     assert worse.cases == "1 of 2 cases"
-    so, not_so, _ = worse.why.split(". ")
+    so, not_so, _ = worse.evidence.split(". ")
     rates = "0.510 against 0.100, +0.410 ["
     assert f"So in 1 of 2 cases, most in Elman tanh from he, 8 units: {rates}" in so
     rates = "0.100 against 0.510, -0.410 ["
     assert f"most in Elman tanh from torch, 8 units: {rates}" in not_so
     assert "After training" not in said
     lstm = said["The LSTM mends it: its gradient vanishes more slowly than Elman's"]
-    assert lstm.said == "holds"
+    assert lstm.outcome == "supported"
     # Deviations of 0.1 and of 0.01 once, and once the same.
     spread = said[
         "One matrix for all steps sets seeds further apart than a matrix a step"
     ]
-    assert spread.said == INCONCLUSIVE and "stand as 3.2 [" in spread.why
+    assert spread.outcome == INCONCLUSIVE and "stand as 3.2 [" in spread.evidence
 
 
 def test_a_dead_net_is_said_to_have_no_gradient():
     dead = Decay("Elman ReLU", "he", 8, "after", np.full((2, 5), -np.inf))
     live = of("feed-forward ReLU", 0.1, 0.2, when="after")
-    verdict = claims.of([dead, live, *SHARED])[0]
-    assert verdict.said == "stays open" and "no gradient" in verdict.why
+    claim = claims.evaluate_claims([dead, live, *SHARED])[0]
+    assert claim.outcome == "inconclusive" and "no gradient" in claim.evidence
     assert [figures.matched([dead, live]).rows[0][i] for i in (2, 4)] == ["none"] * 2
 
 
@@ -232,7 +232,7 @@ def test_what_learnt_nothing_is_named():
     good, bad = (layers._replace(accuracy=np.array([0.9, 0.9, a])) for a in (0.9, 0.1))
     names = [("Elman tanh", "feed-forward tanh")]
     (pair,) = claims.pairs([elman, good], "after", names)
-    assert pair.said == "holds"
+    assert pair.outcome == "supported"
     assert claims.pairs([elman, bad], "after", names) == []
     assert claims.unlearnt([elman, good]) == []
     (sentence,) = claims.unlearnt([elman, bad])
@@ -251,9 +251,9 @@ def test_what_makes_the_difference_is_judged_by_itself():
         "feed-forward tanh, one matrix": slow,
     }
     found = [of(net, *rates) for net, rates in nets_of.items()]
-    said = [verdict.said for verdict in claims.of(found)]
+    said = [claim.outcome for claim in claims.evaluate_claims(found)]
     # Of one matrix: the differences are 0 of every seed; of reading in turn: 0.4.
-    assert said[:3] == ["holds", "stays open", "holds"]
+    assert said[:3] == ["supported", "inconclusive", "supported"]
 
 
 def test_of_many_pairs_each_interval_is_wider():
@@ -265,7 +265,7 @@ def test_of_many_pairs_each_interval_is_wider():
     (pair, _) = claims.pairs(found, "before", [("Elman tanh", "feed-forward tanh")])
     # Student's t of 2 degrees of freedom at 0.9875, by a table: 6.205.
     np.testing.assert_allclose(pair.difference.low, 2 - 6.205 / 3**0.5, atol=1e-3)
-    assert pair.said == "stays open"
+    assert pair.outcome == "inconclusive"
 
 
 SHARED = [of("feed-forward tanh", 1.0, 2.0), of("feed-forward tanh, one matrix", 1, 3)]
@@ -274,12 +274,12 @@ MISTAKES = [
     ("--depth=5", "flag --depth: expected a divisor of 64, the pixels of a digit; got"),
     ("--depth=1", "flag --depth=1: "),
     (
-        "--schemes=glorot",
-        "flag --schemes: expected some of orthogonal, lecun, he, torc",
+        "--inits=glorot",
+        "flag --inits: expected some of orthogonal, lecun, he, torc",
     ),
     (
-        "--trained_schemes=he",
-        "flag --trained_schemes: expected some of torch; got 'he'",
+        "--trained_inits=he",
+        "flag --trained_inits: expected some of torch; got 'he'",
     ),
     (
         "--trained_width=7",
@@ -294,7 +294,7 @@ MISTAKES = [
 
 @pytest.mark.parametrize(("flag", "sentence"), MISTAKES)
 def test_a_mistake_is_one_sentence(flag, sentence, run, tmp_path):
-    flags = ["--schemes=torch", "--trained_schemes=torch", "--results=out"]
+    flags = ["--inits=torch", "--trained_inits=torch", "--results=out"]
     code, out, err = run(*TINY, *flags, flag)
     assert (code, out) == (2, "")
     assert err.startswith("vanishing: ") and sentence in err and err.count("\n") == 1

@@ -10,12 +10,11 @@ from experiments.harness.claims import (
     REFUTED,
     SUPPORTED,
     Claim,
-    Interval,
-    interval,
+    combine_outcomes,
     judge,
     positive,
-    together,
 )
+from experiments.harness.intervals import Interval, interval
 
 
 @pytest.mark.parametrize(("cases", "level"), [(1, 0.95), (5, 0.99)])
@@ -60,35 +59,41 @@ PARTS = [
 
 @pytest.mark.parametrize(("parts", "said"), PARTS)
 def test_parts_together(parts, said):
-    assert together(parts) == said == together(parts[::-1])
+    assert combine_outcomes(parts) == said == combine_outcomes(parts[::-1])
 
 
-def test_a_verdict_in_one_sentence():
-    verdict = Claim("Large is better", PARTLY_SUPPORTED, "Large 2.0, small 1.0.")
-    assert verdict.text() == "Large is better: holds in part. Large 2.0, small 1.0."
+def test_a_claim_in_one_sentence():
+    claim = Claim("Large is better", PARTLY_SUPPORTED, "Large 2.0, small 1.0.")
+    assert (
+        claim.sentence() == "Large is better: partly supported. Large 2.0, small 1.0."
+    )
 
 
 def test_what_some_cases_show_must_hold_together():
     sure, near = np.array([1.0, 1.1, 1.2]), np.array([0.1, 0.3, 0.4])
     alone = [interval(near).low > 0, interval(near, 2).low > 0]
-    assert alone == [False, False] and judge([sure, near]).parts == [
+    assert alone == [False, False] and judge([sure, near]).outcomes == [
         SUPPORTED,
         INCONCLUSIVE,
     ]
     likely = np.array([0.2, 0.3, 0.4])
     assert [interval(likely).low > 0, interval(likely, 2).low > 0] == [True, False]
-    assert judge([sure, likely]).parts == [SUPPORTED, SUPPORTED]  # all, by their own
-    assert judge([sure, likely, near]).parts == [SUPPORTED, INCONCLUSIVE, INCONCLUSIVE]
-    assert judge([-sure, -likely]).parts == [REFUTED, INCONCLUSIVE]
+    assert judge([sure, likely]).outcomes == [SUPPORTED, SUPPORTED]  # all, by their own
+    assert judge([sure, likely, near]).outcomes == [
+        SUPPORTED,
+        INCONCLUSIVE,
+        INCONCLUSIVE,
+    ]
+    assert judge([-sure, -likely]).outcomes == [REFUTED, INCONCLUSIVE]
 
 
 def test_false_claims_that_hold_in_part_are_as_rare_as_they_should_be():
     draws = np.random.default_rng(0).normal(0, 1, (2000, 4, 3))
-    told = [SUPPORTED in judge(list(cases)).parts for cases in draws]
+    told = [SUPPORTED in judge(list(cases)).outcomes for cases in draws]
     assert np.mean(told) < 0.05 + 0.015  # three deviations
 
 
-def test_a_verdict_counts_the_cases_that_it_holds_in():
-    verdict = judge([np.array([1.0, 1.01]), np.array([-1.0, 1])]).verdict("A", "B.")
-    assert verdict.text() == "A: holds in part (1 of 2 cases). B."
-    assert judge([np.array([1.0, 1.01])] * 2).verdict("A", "B.").cases == ""
+def test_a_claim_counts_the_cases_that_it_holds_in():
+    claim = judge([np.array([1.0, 1.01]), np.array([-1.0, 1])]).claim("A", "B.")
+    assert claim.sentence() == "A: partly supported (1 of 2 cases). B."
+    assert judge([np.array([1.0, 1.01])] * 2).claim("A", "B.").cases == ""
