@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from experiments.harness import pictures, plotting
-from nets.convolutional.geometry import by
+from nets.convolutional.geometry import format_shape
 
 CORNER = 16  # pixels of a photograph's corner, along each side
 SEEDS = 8  # drawn at most, a row each
@@ -282,4 +282,4 @@ def write_numbers(axis: Axes, kernel: Float[np.ndarray, "3 3"]) -> None:
 
 def size(image: np.ndarray) -> str:
     """Height and width in words."""
-    return by(image.shape[:2])
+    return format_shape(image.shape[:2])

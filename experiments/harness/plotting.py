@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nets.blocks import Row
-from nets.convolutional.geometry import by
+from nets.convolutional.geometry import format_shape
 
 # Okabe and Ito's colours, which the colour-blind tell apart; dark ones first.
 COLOURS = (
@@ -165,7 +165,13 @@ def layers(rows: Sequence[Row]) -> str:
     """
     header = ["layer", "output shape", "parameters", "receptive field", "FLOPs"]
     lines = [
-        [row.name, by(row.shape), f"{row.parameters:,}", sees(row), f"{row.flops:,}"]
+        [
+            row.name,
+            format_shape(row.shape),
+            f"{row.parameters:,}",
+            sees(row),
+            f"{row.flops:,}",
+        ]
         for row in rows
     ]
     parameters = sum(row.parameters for row in rows)
@@ -187,7 +193,7 @@ def sees(row: Row) -> str:
         >>> sees(Row("dense 10", (10,), 650, None, 1280))
         'all'
     """
-    return "all" if row.receptive_field is None else by(row.receptive_field)
+    return "all" if row.receptive_field is None else format_shape(row.receptive_field)
 
 
 def mean_and_deviation(values: Float[np.ndarray, " seeds"], form: str) -> str:

@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from experiments.harness import pictures, plotting
 from experiments.image_classification.claims import Findings
 from nets.blocks import Row
-from nets.convolutional.geometry import by
+from nets.convolutional.geometry import format_shape
 
 MISREAD = 24  # images shown
 FILTERS, INPUTS = 32, 16  # of a layer, likewise
@@ -162,13 +162,16 @@ def feature_maps(found: Findings, rows: Sequence[Row]) -> Figure:
     )
     for axis in axes[:, :2].flat:
         axis.axis("off")
-    _words(axes[0, 0], f"input\n{by(image.shape)}")
+    _words(axes[0, 0], f"input\n{format_shape(image.shape)}")
     _example(axes[0, 2], image)
     axes[0, 2].set_anchor("W")
     for (words, seen, axis), (row, maps) in zip(axes[1:], layers, strict=True):
         hidden = maps.ndim == 3 and maps.shape[-1] > MOST
         count = f"\n(the first {MOST} are shown)" if hidden else ""
-        _words(words, f"{row.name}\n{by(row.shape)}, sees {plotting.sees(row)}{count}")
+        _words(
+            words,
+            f"{row.name}\n{format_shape(row.shape)}, sees {plotting.sees(row)}{count}",
+        )
         _seen(seen, image, row.receptive_field)
         _maps(axis, maps)
     _classes(axes[-1, 2], layers[-1][1], int(label))
@@ -258,7 +261,7 @@ def _classes(axis: Axes, logits: Float[np.ndarray, " classes"], label: int) -> N
 def _kernels(axis: Axes, kernel: np.ndarray, name: str) -> None:
     """Kernels [*size, inputs, filters], small pictures in one."""
     *size, inputs, count = kernel.shape
-    title = f"{name}: {by(kernel.shape[:-1])} weights each"
+    title = f"{name}: {format_shape(kernel.shape[:-1])} weights each"
     axis.set(xticks=[], yticks=[], facecolor="0.8")
     if inputs == 1 and len(size) == 1:  # a line a filter
         pictures.show(axis, kernel[:, 0].T, title, signed=True)

@@ -9,8 +9,7 @@ import jax
 from jaxtyping import Array, Float, Int, Shaped
 
 from nets import blocks, convolutional
-from nets.convolutional.geometry import by
-from nets.convolutional.geometry import window as checked
+from nets.convolutional.geometry import format_shape, window_size
 from nets.initializers import kernels
 from nets.linen import Block
 from nets.types import Layer
@@ -78,7 +77,7 @@ class Autoencoder(nn.Module):
     kernel_init: kernels.KernelInitializer = kernels.linen
 
     def __post_init__(self):
-        self.kernel_size = checked("kernel_size", self.kernel_size)
+        self.kernel_size = window_size("kernel_size", self.kernel_size)
         self.filters = tuple(self.filters)
         self.shape = tuple(self.shape)
         _check(self.shape, self.filters, self.kernel_size, self.upsample, self.latent)
@@ -215,7 +214,7 @@ def _check(shape, filters, kernel_size, upsample, latent) -> None:
     if len(shape) != axes + 1 or min(shape) < 1:
         raise ValueError(
             f"expected examples of shape [*space, channels] with {axes} spatial axes, "
-            f"as a {by(kernel_size)} kernel asks; got shape {list(shape)}"
+            f"as a {format_shape(kernel_size)} kernel asks; got shape {list(shape)}"
         )
     if not filters or min(filters) < 1:
         raise ValueError(
@@ -228,5 +227,5 @@ def _check(shape, filters, kernel_size, upsample, latent) -> None:
     if any(n % factor for n in shape[:-1]):
         raise ValueError(
             f"expected spatial sizes that are multiples of {factor}, as each of "
-            f"{len(filters)} pools halves them; got {by(shape[:-1])}"
+            f"{len(filters)} pools halves them; got {format_shape(shape[:-1])}"
         )
