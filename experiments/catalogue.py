@@ -4,7 +4,7 @@
 
 Everything is read off the cells themselves: the equations and references off their
 docstrings, the numbers of parameters off their `init`. Beside the table in the terminal
-it writes `cells.md`, the one with equations and links that the README shows.
+it writes `cells.md`, with equations and links, the table of nets/cells/README.md.
 """
 
 import dataclasses
@@ -147,7 +147,7 @@ def markdown(entries: Sequence[Entry], config: Config) -> str:
         paper = f"[{e.reference}]({e.link})" if e.link else e.reference
         parallel = "yes" if e.parallel else ""
         lines.append(
-            f"| [`nets.{e.name}`]({e.file}) | {said} | {e.parameters:,} | {parallel} | "
+            f"| [`nets.{e.name}`]({e.file.rpartition('/')[2]}) | {said} | {e.parameters:,} | {parallel} | "
             f"{paper} |"
         )
     return "\n".join(lines)

@@ -69,18 +69,18 @@ def compiled(function: Callable[P, T]) -> Callable[P, T]:
         arrays = [leaf for leaf in leaves if _is_array(leaf)]
         try:
             key = tree, tuple(map(_fixed, leaves))
-            found = programs.get(key)
+            entry = programs.get(key)
             now = snapshot([leaf for leaf in leaves if not _is_array(leaf)])
         except (UnknownError, TypeError):  # TypeError: no hash, or no weak reference
             return function(*args, **kwargs)
-        if found is None or found[0] != now:
+        if entry is None or entry[0] != now:
             with lock:
-                found = programs.get(key)  # another thread may have made it
-                if found is None or found[0] != now:
-                    found = _program(function, tree, leaves, programs, now)
+                entry = programs.get(key)  # another thread may have made it
+                if entry is None or entry[0] != now:
+                    entry = _program(function, tree, leaves, programs, now)
         try:
-            if found[1] is not None:
-                return found[1](arrays)
+            if entry[1] is not None:
+                return entry[1](arrays)
         except NEEDS_VALUES:
             programs[key] = now, None
         return function(*args, **kwargs)  # not chained to that error
@@ -97,20 +97,20 @@ def _program(function, tree, leaves, programs, now):
             programs.pop(keys.pop(), None)
 
     fixed = tuple(_fixed(leaf, forget) for leaf in leaves)
-    given = [
-        leaf if type(leaf) in SCALARS else one
-        for leaf, one in zip(leaves, fixed, strict=True)
+    static = [
+        leaf if type(leaf) in SCALARS else reference
+        for leaf, reference in zip(leaves, fixed, strict=True)
     ]
 
     def run(arrays):
         rest = iter(arrays)
         values = [
             next(rest)
-            if one is None
-            else one()
-            if isinstance(one, weakref.ref)
-            else one
-            for one in given
+            if value is None
+            else value()
+            if isinstance(value, weakref.ref)
+            else value
+            for value in static
         ]
         args, kwargs = jax.tree.unflatten(tree, values)
         return function(*args, **kwargs)

@@ -77,7 +77,7 @@ def scale_features(
         The product, of x's shape.
 
     Example:
-        >>> weigh(jnp.ones((2, 3)), jnp.array([1.0, 2.0, 3.0])).tolist()
+        >>> scale_features(jnp.ones((2, 3)), jnp.array([1.0, 2.0, 3.0])).tolist()
         [[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]]
     """
     return x * jnp.broadcast_to(w, x.shape)

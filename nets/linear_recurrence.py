@@ -135,8 +135,8 @@ def _solve(a: Array, b: Array) -> Array:
 def _join_all(a: Array, b: Array) -> Array:
     """Compute s_t = a_t s_{t-1} + b_t from s_{-1} = 0."""
 
-    def join(one, other):
-        (a1, b1), (a2, b2) = one, other
+    def join(first, second):
+        (a1, b1), (a2, b2) = first, second
         return a2 * a1, a2 * b1 + b2
 
     def plain(a, b):
@@ -156,8 +156,8 @@ def _join_all_growing(a: Array, b: Array) -> Array:
     Otherwise an infinite product times a state of zero would be NaN.
     """
 
-    def join(one, other):
-        (a1, power1, b1), (a2, power2, b2) = one, other
+    def join(first, second):
+        (a1, power1, b1), (a2, power2, b2) = first, second
         a12, power = _normalized(a2 * a1)
         return a12, power + power1 + power2, _shifted(a2 * b1, power2) + b2
 

@@ -80,11 +80,11 @@ class _Plain:
     """An object that is defined by its attributes."""
 
 
-def _of(value: Any, seen: dict[int, tuple[int, Any]]) -> Any:
+def _of(value: Any, visited: dict[int, tuple[int, Any]]) -> Any:
     if isinstance(value, SCALARS):  # by repr, because 0.0 == -0.0 and nan != nan
         return type(value), repr(value)
-    if id(value) in seen:
-        return "again", seen[id(value)][0]
+    if id(value) in visited:
+        return "again", visited[id(value)][0]
     if isinstance(value, CONSTANTS) or type(value) is object:
         return "constant", value
     if isinstance(value, jax.core.Tracer):
@@ -93,8 +93,8 @@ def _of(value: Any, seen: dict[int, tuple[int, Any]]) -> Any:
         return _Same(value)
     if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind != "O":
         return value.shape, value.dtype, value.tobytes()
-    seen[id(value)] = len(seen), value  # kept alive, so that its id stays unique
-    return _parts(value, lambda part: _of(part, seen))
+    visited[id(value)] = len(visited), value  # kept alive, so that its id stays unique
+    return _parts(value, lambda part: _of(part, visited))
 
 
 def _parts(value, of):
@@ -114,10 +114,10 @@ def _parts(value, of):
     if isinstance(value, property):
         return "property", of(value.fget)
     if isinstance(value, type):
-        own = {} if _in_library(value) else dict(vars(value))
-        shown = (*SCALARS, types.FunctionType, property, staticmethod, classmethod)
-        shown += tuple, list, dict, set, frozenset, np.ndarray, jax.Array
-        attributes = [(k, of(v)) for k, v in own.items() if isinstance(v, shown)]
+        members = {} if _in_library(value) else dict(vars(value))
+        kinds = (*SCALARS, types.FunctionType, property, staticmethod, classmethod)
+        kinds += tuple, list, dict, set, frozenset, np.ndarray, jax.Array
+        attributes = [(k, of(v)) for k, v in members.items() if isinstance(v, kinds)]
         return weakref.ref(value), *attributes
     if isinstance(value, (tuple, list, set, frozenset)):
         return type(value), *map(of, value)
@@ -136,13 +136,14 @@ def _parts(value, of):
 
 def _surroundings(function, of):
     """Return the defaults, closure and globals of a function."""
-    around = function.__globals__
-    file = str(around.get("__file__", ""))
+    variables = function.__globals__
+    file = str(variables.get("__file__", ""))
     parts = [function.__defaults__, function.__kwdefaults__]
     parts += [_content(cell) for cell in function.__closure__ or ()]
     yield from map(of, parts)
     if not file.startswith(LIBRARIES):
-        yield from [of(around[n]) for n in _globals(function.__code__) if n in around]
+        names = [n for n in _globals(function.__code__) if n in variables]
+        yield from [of(variables[n]) for n in names]
 
 
 def _itself(value):
@@ -164,7 +165,7 @@ def _globals(code: types.CodeType) -> tuple[str, ...]:
     """Return the names of the globals that a function and its inner functions read."""
     names = [i.argval for i in dis.get_instructions(code) if i.opname == "LOAD_GLOBAL"]
     inner = [c for c in code.co_consts if isinstance(c, types.CodeType)]
-    return tuple(names) + tuple(name for one in inner for name in _globals(one))
+    return tuple(names) + tuple(name for code in inner for name in _globals(code))
 
 
 def _in_library(kind: type) -> bool:

@@ -84,7 +84,7 @@ def antisymmetric_rnn(
         if (params.w_i.shape[1] != params.w_h.shape[0]) != gated:
             raise ValueError(
                 f"expected parameters of antisymmetric_rnn(gated={gated}); got those "
-                "of the other form: with a gate w_i is twice as wide"
+                f"of gated={not gated}: with a gate w_i is twice as wide"
             )
         zeros = initializers.zero_state(x, params.w_i, params.w_h)
         return AntisymmetricRNNState(wide(zeros))

@@ -117,8 +117,10 @@ def conv_lstm(
         return ConvLSTMState(hidden, wide(cell))
 
     def step(params, state, x, drop=whole):
-        seen = read(ConvParams(params.w_i, params.b), x)
-        gates = seen + convolve_state(ConvParams(params.w_h, None), drop(state.hidden))
+        from_x = read(ConvParams(params.w_i, params.b), x)
+        gates = from_x + convolve_state(
+            ConvParams(params.w_h, None), drop(state.hidden)
+        )
         i, f, g, o = jnp.split(wide(gates), 4, axis=-1)
         i = tag_gate(jax.nn.sigmoid(i), "input")
         f = tag_gate(jax.nn.sigmoid(f), "forget", retains=True)

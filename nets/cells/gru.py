@@ -113,5 +113,5 @@ def check_form(name: str, params: Any, reset_after: bool) -> None:
     if (params.b_hn is not None) != reset_after:
         raise ValueError(
             f"expected parameters of {name}(reset_after={reset_after}); got those of "
-            "the other form: only reset_after=True has b_hn"
+            f"reset_after={not reset_after}: only reset_after=True has b_hn"
         )

@@ -11,7 +11,7 @@ from nets.types import Cell, factory
 def irnn(init: initializers.Initializer = initializers.irnn) -> Cell:
     """The IRNN: `elman` with ReLUs and the identity as its initial recurrent matrix.
 
-        h' = relu(W_i x + W_h h + b),    W_h = I and b = 0 at the start
+        h' = relu(W_i x + W_h h + b),    initially W_h = I and b = 0
 
     Initially the gradient passes unchanged through active units and is blocked by
     inactive units. Nothing preserves this property during training.

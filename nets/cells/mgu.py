@@ -80,7 +80,7 @@ def mgu(
         if (params.b_hn is not None) != reset_gate:
             raise ValueError(
                 f"expected parameters of mgu(reset_gate={reset_gate}); got those of "
-                "the other form: only reset_gate=True has b_hn"
+                f"reset_gate={not reset_gate}: only reset_gate=True has b_hn"
             )
         return MGUState(wide(initializers.zero_state(x, params.w_i, params.w_h)))
 

@@ -27,10 +27,9 @@ class MLSTMParams(NamedTuple):
 
 
 class MLSTMState(NamedTuple):
-    """cell [*batch, heads, d, d], normalizer without the first d, stabilizer without d.
+    """cell [*batch, heads, d, d], normalizer [..., d] and stabilizer [*batch, heads].
 
-    The rows of the cell are the components of the value, its columns those of the key.
-    All three are at least float32: steps accumulate in them.
+    Rows of the cell belong to the value, columns to the key. All are at least float32.
     """
 
     cell: Float[Array, "*batch heads d d"]
@@ -52,9 +51,8 @@ def mlstm(heads: int = 1) -> Cell:
         h' = o (C' q) / (max(abs(n' q), exp(-m')) + 1e-6)
 
     i and f are one number per head, and d = features / heads. The memory is C exp(m):
-    along it the gradient is multiplied by sigmoid(f) only. m only keeps exp(i) from
-    overflowing. It is a running maximum, which is computed in parallel over time, like
-    the rest of the cell.
+    along it the gradient is multiplied by sigmoid(f) only. m, a running maximum, only
+    keeps exp(i) from overflowing.
 
     Args:
         heads: Number of heads, into which the features are split.
@@ -62,9 +60,9 @@ def mlstm(heads: int = 1) -> Cell:
     Returns:
         A `Cell` with `MLSTMParams` and `MLSTMState`; its output is h. It also runs in
         parallel over time. The weights of q, k, v and o are initialized by
-        lecun_normal. The weights of the gates are initially zero, b_f increases from 3
-        to 6 over the heads and b_i is normal with standard deviation 0.1, as in the
-        authors' code, where the gates read q, k and v.
+        lecun_normal. As in the authors' code (whose gates read q, k and v), those of
+        the gates are initially zero, b_f increases from 3 to 6 over the heads, and b_i
+        ~ N(0, 0.1^2).
 
     Example:
         >>> import nets
@@ -125,13 +123,13 @@ def mlstm(heads: int = 1) -> Cell:
         dtype = jnp.result_type(x, *params)
         p, s, x = wide(params, state, x)
         q, o = _project(p, x, heads, "qo")
-        # Numerator and denominator are multiplied by exp(min(m, 0)): no exponential
+        # Both numerator and denominator times exp(min(m, 0)), so that nothing
         # overflows.
         scale = jnp.exp(jnp.minimum(s.stabilizer, 0))[..., None]
         least = jnp.exp(-jnp.maximum(s.stabilizer, 0))[..., None]
-        found = scale * jnp.einsum("...ij,...j->...i", s.cell, q)
+        retrieved = scale * jnp.einsum("...ij,...j->...i", s.cell, q)
         weight = scale * jnp.abs((s.normalizer * q).sum(-1, keepdims=True))
-        h = found / (jnp.maximum(weight, least) + _EPSILON * scale)
+        h = retrieved / (jnp.maximum(weight, least) + _EPSILON * scale)
         h = h * tag_gate(jax.nn.sigmoid(o), "output")
         return h.reshape(*h.shape[:-2], -1).astype(dtype)
 
@@ -148,8 +146,8 @@ def _project(params, x, heads, names):
 def _maxima(f, i, m):
     """m_t = max(f_t + m_{t-1}, i_t) for all t, a linear recurrence in (max, +)."""
 
-    def join(one, other):
-        (f1, i1), (f2, i2) = one, other
+    def join(first, second):
+        (f1, i1), (f2, i2) = first, second
         return f1 + f2, jnp.maximum(f2 + i1, i2)
 
     i = jnp.concatenate([jnp.maximum(f[:1] + m[None], i[:1]), i[1:]])

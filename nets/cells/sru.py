@@ -91,8 +91,8 @@ def sru(peephole: bool = False, highway_bias: float = 0.0) -> Cell:
     def initial_state(params, x):
         if (params.v is not None) != peephole:
             raise ValueError(
-                f"expected parameters of sru(peephole={peephole}); got those of the "
-                "other form: only peephole=True has v"
+                f"expected parameters of sru(peephole={peephole}); got those of "
+                f"peephole={not peephole}: only peephole=True has v"
             )
         like = params.b.reshape(2, -1).T
         return SRUState(wide(initializers.zero_state(x, params.w_i, like)))

@@ -143,7 +143,7 @@ def window_slices(
 
     Example:
         >>> xs = jnp.arange(4.0).reshape(1, 4, 1)
-        >>> [tap.ravel().tolist() for tap in taps(xs, (2,), (2,), (1,), (2,))]
+        >>> [x.ravel().tolist() for x in window_slices(xs, (2,), (2,), (1,), (2,))]
         [[0.0, 2.0], [1.0, 3.0]]
     """
     slices = []

@@ -169,7 +169,7 @@ def equinox(
     """Equinox's default: uniform as in `torch`, but with one bias.
 
         W_i, W_h, b_i ~ U(-a, a),   a = 1 / sqrt(features)
-        b_h = 0, but for n of the GRU ("rzn"), where it is drawn like b_i
+        b_h = 0, except for n of the GRU ("rzn"), where it is drawn like b_i
 
     Equinox has only an LSTM and a GRU; all other cells are initialized as its LSTM.
 

@@ -28,8 +28,8 @@ def zero_state(
     """
     if x.ndim < 1 or x.shape[-1] != w_i.shape[0]:
         raise ValueError(
-            f"expected an input [*batch, inputs] with inputs = {w_i.shape[0]}, as the "
-            f"parameters were made for; got one of shape {list(x.shape)}"
+            f"expected an input [*batch, inputs] with inputs = {w_i.shape[0]}, to "
+            f"match the parameters; got one of shape {list(x.shape)}"
         )
     return jnp.zeros((*x.shape[:-1], w_h.shape[0]), jnp.result_type(x, w_i, w_h))
 

@@ -30,13 +30,13 @@ class Initializer(Protocol):
 
     One letter per gate specifies its role, so that one initializer serves all cells:
 
-        i    admits the new state
-        f    keeps the old state; of the LSTM and its kin, and of minimal gated units
-        g    the LSTM's new state, before i
-        o    shows the state
-        r    resets the old state, in what n sees of it
-        z    keeps the old state, as the GRU's does
-        n    the new state, whose half from h may stand behind r: b_h counts there
+        i    weights the new state (input gate)
+        f    weights the old state (forget gate of LSTMs and minimal gated units)
+        g    the candidate of an LSTM, which i weights
+        o    weights the output (output gate)
+        r    weights the old state inside n (reset gate)
+        z    weights the old state (update gate of GRUs)
+        n    the candidate; r may weight its part from h, so its b_h matters
 
     Example:
         All weights zero:

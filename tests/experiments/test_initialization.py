@@ -128,7 +128,7 @@ def test_the_title_claims_what_holds_for_every_seed(found, words):
 MISTAKES = [
     ("--cells=lsmt", "unknown cell 'lsmt'; expected one of elman, irnn, "),
     ("--cells=mycells:nothing", "has no attribute 'nothing'"),
-    ("--schemes=xavier", "flag --schemes: unknown scheme 'xavier'"),
+    ("--schemes=xavier", "flag --schemes: unknown initializer 'xavier'"),
     ("--schemes=chrono(1)", "'chrono(1)' has no number of steps above 2"),
     ("--schemes=chrono", "of cell 'elman': expected a cell with a forget gate"),
     ("--steps=0", "flag --steps=0: 0 is not a positive integer"),

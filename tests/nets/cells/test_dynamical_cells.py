@@ -460,7 +460,7 @@ def test_antisymmetric_rnn_says_which_form_its_parameters_have():
     plain, gated = antisymmetric_rnn(), antisymmetric_rnn(gated=True)
     for cell, other in [(plain, gated), (gated, plain)]:
         params = cases.draw_params(other)
-        with pytest.raises(ValueError, match="other form"):
+        with pytest.raises(ValueError, match="got those of gated="):
             cell.initial_state(params, jnp.zeros(INPUTS))
 
 
