@@ -50,19 +50,17 @@ def mlstm(heads: int = 1) -> Cell:
         n' = exp(log sigmoid(f) + m - m') n + exp(i - m') k
         h' = o (C' q) / (max(abs(n' q), exp(-m')) + 1e-6)
 
-    i and f are one number per head, and d = features / heads. The memory is C exp(m):
-    along it the gradient is multiplied by sigmoid(f) only. m, a running maximum, only
-    keeps exp(i) from overflowing.
+    i and f are one number per head, d = features / heads. Along the memory C exp(m) the
+    gradient is multiplied by sigmoid(f) only. The running maximum m prevents overflow.
 
     Args:
         heads: Number of heads, into which the features are split.
 
     Returns:
         A `Cell` with `MLSTMParams` and `MLSTMState`; its output is h. It also runs in
-        parallel over time. The weights of q, k, v and o are initialized by
-        lecun_normal. As in the authors' code (whose gates read q, k and v), those of
-        the gates are initially zero, b_f increases from 3 to 6 over the heads, and b_i
-        ~ N(0, 0.1^2).
+        parallel over time. Initial weights are lecun_normal. As in the authors' code
+        (where gates read q, k and v), w_g = 0, b_f is 3 to 6 over the heads and b_i ~
+        N(0, 0.1^2).
 
     Example:
         >>> import nets
@@ -79,9 +77,8 @@ def mlstm(heads: int = 1) -> Cell:
 
     def init(key, inputs, features):
         if heads < 1 or features % heads:
-            raise ValueError(
-                f"expected features that {heads} heads share equally; got {features}"
-            )
+            wanted = f"features that {heads} heads share equally"
+            raise ValueError(f"expected {wanted}; got {features}")
         key_i, key_g = jax.random.split(key)
         b_i = 0.1 * jax.random.normal(key_g, (heads,))
         return MLSTMParams(
@@ -123,8 +120,7 @@ def mlstm(heads: int = 1) -> Cell:
         dtype = jnp.result_type(x, *params)
         p, s, x = wide(params, state, x)
         q, o = _project(p, x, heads, "qo")
-        # Both numerator and denominator times exp(min(m, 0)), so that nothing
-        # overflows.
+        # Both terms of the ratio are scaled by exp(min(m, 0)), so nothing overflows.
         scale = jnp.exp(jnp.minimum(s.stabilizer, 0))[..., None]
         least = jnp.exp(-jnp.maximum(s.stabilizer, 0))[..., None]
         retrieved = scale * jnp.einsum("...ij,...j->...i", s.cell, q)
