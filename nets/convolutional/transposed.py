@@ -111,7 +111,7 @@ def conv_transpose(
     ]
     if min(sizes) < 1:
         raise ValueError(
-            "expected a padding smaller than the output, which would have shape "
+            "expected a padding that leaves at least one output; got the output shape "
             f"{format_shape(sizes)}"
         )
     options = {

@@ -118,7 +118,7 @@ def chrono(max_time: int | float) -> Initializer:
         keeping = set(gates) & set("fz")
         if not keeping:
             raise ValueError(
-                "expected a cell with a forget gate, f or z, as chrono sets its bias; "
+                "expected a cell with a forget gate, f or z, whose bias chrono sets; "
                 f"got one with the gates {gates!r}"
             )
         key, key_u = jax.random.split(key)

@@ -148,7 +148,7 @@ def _file(path) -> pathlib.Path:
     """Resolve a path to a regular file, which need not exist."""
     given = os.fsdecode(path)
     if "\0" in given:
-        raise ValueError(f"{given!r}: expected a name without a NUL in it")
+        raise ValueError(f"{given!r}: expected a name without a NUL character")
     file = pathlib.Path(os.path.realpath(os.path.expanduser(given)))
     if file.exists() and not file.is_file():
         kind = "a folder" if file.is_dir() else "a pipe or a device"

@@ -158,8 +158,8 @@ def to_nnx(params: Params) -> dict[str, dict[str, jax.Array]]:
     check_kind(kind, NNX_KINDS, "Flax's NNX")
     if kind is GRUParams and jnp.any(needs_b_hn(params, "nnx.GRUCell") != 0):
         raise ValueError(
-            "expected a b_hn of zeros, because nnx.GRUCell has no such bias, and no "
-            f"it could be added to; got {params.b_hn.tolist()}"
+            "expected a b_hn of zeros, because nnx.GRUCell has no bias that could hold "
+            f"it; got {params.b_hn.tolist()}"
         )
     return nested(
         {

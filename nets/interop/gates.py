@@ -135,12 +135,12 @@ def needs_b_hn(params: GRUParams, module: str) -> jax.Array:
         >>> zeros = jnp.zeros((1, 3))
         >>> needs_b_hn(GRUParams(zeros, zeros, zeros[0], b_hn=None), "torch.nn.GRU")
         Traceback (most recent call last):
-        ValueError: expected a b_hn, as torch.nn.GRU resets after the product; got \
-None, as of gru(reset_after=False)
+        ValueError: expected a b_hn, because torch.nn.GRU resets after the product; \
+got None, as of gru(reset_after=False)
     """
     if params.b_hn is None:
         raise ValueError(
-            f"expected a b_hn, as {module} resets after the product; got None, as of "
-            "gru(reset_after=False)"
+            f"expected a b_hn, because {module} resets after the product; got None, "
+            "as of gru(reset_after=False)"
         )
     return params.b_hn

@@ -118,8 +118,8 @@ def to_haiku(
     elif kind is GRUParams:
         if params.b_hn is not None:
             raise ValueError(
-                "expected no b_hn, as hk.GRU resets before the product; got one, as of "
-                "gru(reset_after=True)"
+                "expected no b_hn, because hk.GRU resets before the product; got one, "
+                "as of gru(reset_after=True)"
             )
         w_i, w_h, b = (reorder(_flip_z(a), "rzn", "zrn") for a in params[:3])
         flat = {"w_i": w_i, "w_h": w_h, "b": b}

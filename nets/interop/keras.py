@@ -57,7 +57,7 @@ def from_keras(weights: Sequence[Any], kind: type) -> Params:
         return _read_layer(weights, kind, "")
     if len(weights) not in (4, 6):
         raise ValueError(
-            "expected 2 or 3 arrays of a layer, kernel, recurrent_kernel and perhaps "
+            "expected 2 or 3 arrays of a layer, kernel, recurrent_kernel and optional "
             f"bias, or twice as many of a Bidirectional one; got {len(weights)}"
         )
     half = len(weights) // 2

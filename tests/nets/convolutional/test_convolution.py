@@ -454,7 +454,7 @@ MISTAKES = [
         lambda: nets.conv(ONES._replace(bias=jnp.ones(3)), IMAGE),
         "expected a bias of 4 numbers",
     ),
-    (lambda: nets.conv_transpose(ONES, IMAGE, padding=4), "would have shape -1x-1"),
+    (lambda: nets.conv_transpose(ONES, IMAGE, padding=4), "output shape -1x-1"),
     (lambda: nets.conv_transpose(ONES, IMAGE, padding="full"), "valid, same"),
     (lambda: nets.dense(nets.DenseParams(jnp.ones((3, 2)), None), IMAGE), "inputs = 3"),
     (lambda: nets.flatten(IMAGE, axes=3), "with 3 spatial axes"),

@@ -549,8 +549,8 @@ ERRORS = {
     ),
     "reset before, to torch": (
         lambda: interop.to_torch(params_of(BEFORE)),
-        "expected a b_hn, as torch.nn.GRU resets after the product; got None, as of "
-        "gru(reset_after=False)",
+        "expected a b_hn, because torch.nn.GRU resets after the product; got None, "
+        "as of gru(reset_after=False)",
     ),
     "no layer to torch": (
         lambda: interop.to_torch(()),
@@ -568,8 +568,8 @@ ERRORS = {
     ),
     "keras's count": (
         lambda: interop.from_keras([np.ones(1)] * 5, LSTMParams),
-        "expected 2 or 3 arrays of a layer, kernel, recurrent_kernel and perhaps bias, "
-        "or twice as many of a Bidirectional one; got 5",
+        "expected 2 or 3 arrays of a layer, kernel, recurrent_kernel and optional "
+        "bias, or twice as many of a Bidirectional one; got 5",
     ),
     "keras's shape": (
         lambda: interop.from_keras([np.ones((2, 12)), np.ones((4, 12))], LSTMParams),
@@ -615,7 +615,7 @@ ERRORS = {
     ),
     "reset before, to linen": (
         lambda: interop.to_linen(params_of(BEFORE)),
-        "expected a b_hn, as Linen's GRUCell resets after the product; got None",
+        "expected a b_hn, because Linen's GRUCell resets after the product; got None",
     ),
     "kind for linen": (
         lambda: interop.from_linen({}, ProjectedLSTMParams),
@@ -632,12 +632,12 @@ ERRORS = {
     ),
     "nnx has no b_hn": (
         lambda: interop.to_nnx(params_of(AFTER)._replace(b_hn=jnp.array([0.0, 2, 0]))),
-        "expected a b_hn of zeros, as nnx.GRUCell has no such bias, and none that it "
-        "could be added to; got [0.0, 2.0, 0.0]",
+        "expected a b_hn of zeros, because nnx.GRUCell has no bias that could hold it; "
+        "got [0.0, 2.0, 0.0]",
     ),
     "reset before, to nnx": (
         lambda: interop.to_nnx(params_of(BEFORE)),
-        "expected a b_hn, as nnx.GRUCell resets after the product; got None",
+        "expected a b_hn, because nnx.GRUCell resets after the product; got None",
     ),
     "kind for nnx": (lambda: interop.from_nnx({}, MGUParams), "Flax's NNX has"),
     "kind to nnx": (lambda: interop.to_nnx(params_of(mgu())), "got MGUParams"),
@@ -667,8 +667,8 @@ ERRORS = {
     ),
     "reset after, to haiku": (
         lambda: interop.to_haiku(params_of(AFTER)),
-        "expected no b_hn, as hk.GRU resets before the product; got one, as of "
-        "gru(reset_after=True)",
+        "expected no b_hn, because hk.GRU resets before the product; got one, "
+        "as of gru(reset_after=True)",
     ),
     "kind for haiku": (lambda: interop.from_haiku({}, MGUParams), "Haiku has"),
     "kind to haiku": (lambda: interop.to_haiku(params_of(mgu())), "got MGUParams"),
@@ -685,7 +685,7 @@ ERRORS = {
     ),
     "reset before, to equinox": (
         lambda: interop.to_equinox(params_of(BEFORE)),
-        "expected a b_hn, as eqx.nn.GRUCell resets after the product; got None",
+        "expected a b_hn, because eqx.nn.GRUCell resets after the product; got None",
     ),
     "kind for equinox": (
         lambda: interop.from_equinox({}, ElmanParams),
