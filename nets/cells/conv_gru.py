@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
-from nets.cells.convolutional import convolve_state, draw_kernels, zero_images
+from nets.cells._convolutional import convolve_state, draw_kernels, zero_images
 from nets.cells.gru import check_form
 from nets.convolutional.convolution import ConvParams, conv
 from nets.convolutional.geometry import Sizes, per_axis, window_size

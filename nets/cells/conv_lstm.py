@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
-from nets.cells.convolutional import draw_kernels, zero_images
+from nets.cells._convolutional import draw_kernels, zero_images
 from nets.convolutional.convolution import ConvParams, conv
 from nets.convolutional.geometry import Sizes, per_axis, window_size
 from nets.convolutional.padding import Padding
