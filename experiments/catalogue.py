@@ -147,8 +147,8 @@ def markdown(entries: Sequence[Entry], config: Config) -> str:
         paper = f"[{e.reference}]({e.link})" if e.link else e.reference
         parallel = "yes" if e.parallel else ""
         lines.append(
-            f"| [`nets.{e.name}`]({e.file}) | {said} | {e.parameters:,} | {parallel} | "
-            f"{paper} |"
+            f"| [`nets.{e.name}`]({e.file.rpartition('/')[2]}) | {said} | "
+            f"{e.parameters:,} | {parallel} | {paper} |"
         )
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""Equal calls outside of `jax.jit` compile once."""
+"""Compile equal calls outside of `jax.jit` only once."""
 
 import functools
 import threading
@@ -16,10 +16,10 @@ from nets.snapshots import UnknownError, snapshot
 P = ParamSpec("P")
 T = TypeVar("T")
 
-LIMIT = 128  # programs that are kept for a function; the oldest is dropped first
+LIMIT = 128  # programs kept per function; the oldest is dropped first
 SCALARS = bool, int, float, complex, str, bytes
-# Errors of a program that depends on the value of an array, as `if params.gain > 1` in
-# a cell's step does: it runs without jit, where arrays have values.
+# Errors of programs that depend on the value of an array, e.g. `if params.gain > 1` in
+# a cell's step. Such programs run without jit, where arrays have values.
 NEEDS_VALUES = (
     jax.errors.ConcretizationTypeError,
     jax.errors.TracerArrayConversionError,
@@ -29,21 +29,21 @@ NEEDS_VALUES = (
 
 
 def compiled(function: Callable[P, T]) -> Callable[P, T]:
-    """Compile equal calls of a function once, where no `jax.jit` around them does.
+    """Compile equal calls of a function once, unless they run under `jax.jit`.
 
-    Arrays in the arguments, at any depth, are the program's inputs. All else is fixed
-    in it: functions (those of a `Cell`, a loss), Python's numbers, strings. Functions
-    are referred to weakly: a program is dropped with the first of its functions. What a
-    function closes over may change: then a new program is made. Calls that cannot be
-    compared, or that need the values of arrays, run as without this decorator; calls
-    under `jax.jit` always do.
+    The arrays in the arguments, at any depth, are the inputs of the program. Everything
+    else is static: functions (those of a `Cell`, a loss), Python numbers, strings.
+    Functions are referenced weakly: a program is dropped as soon as one of its
+    functions is deleted. If a variable in a function's closure changes, a new program
+    is compiled. Calls that cannot be compared, or that depend on the values of arrays,
+    run as without this decorator, and so do calls under `jax.jit`.
 
     Args:
-        function: A pure function of trees, which returns a tree of arrays. It checks
-            nothing that depends on the values of arrays.
+        function: Pure function of pytrees that returns a pytree of arrays. It must not
+            check the values of arrays.
 
     Returns:
-        A function of the same arguments.
+        A function with the same arguments.
 
     Example:
         >>> import jax.numpy as jnp
@@ -62,34 +62,34 @@ def compiled(function: Callable[P, T]) -> Callable[P, T]:
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        # It is unsafe to ask this where the answer changes more than the speed.
+        # This check is unsafe if its result affects more than the speed.
         if core.unsafe_am_i_under_a_jit_DO_NOT_USE():  # pyright: ignore
             return function(*args, **kwargs)
         leaves, tree = jax.tree.flatten((args, kwargs))
         arrays = [leaf for leaf in leaves if _is_array(leaf)]
         try:
             key = tree, tuple(map(_fixed, leaves))
-            found = programs.get(key)
+            entry = programs.get(key)
             now = snapshot([leaf for leaf in leaves if not _is_array(leaf)])
-        except (UnknownError, TypeError):  # TypeError: it has no hash, or no weak ref
+        except (UnknownError, TypeError):  # TypeError: no hash, or no weak reference
             return function(*args, **kwargs)
-        if found is None or found[0] != now:
+        if entry is None or entry[0] != now:
             with lock:
-                found = programs.get(key)  # which another thread may have made
-                if found is None or found[0] != now:
-                    found = _program(function, tree, leaves, programs, now)
+                entry = programs.get(key)  # another thread may have made it
+                if entry is None or entry[0] != now:
+                    entry = _program(function, tree, leaves, programs, now)
         try:
-            if found[1] is not None:
-                return found[1](arrays)
+            if entry[1] is not None:
+                return entry[1](arrays)
         except NEEDS_VALUES:
             programs[key] = now, None
-        return function(*args, **kwargs)  # outside: its error is not that error's child
+        return function(*args, **kwargs)  # not chained to that error
 
     return call
 
 
 def _program(function, tree, leaves, programs, now):
-    """A jitted function of the arrays alone, remembered while its functions live."""
+    """Jitted function of the arrays, cached while its static functions exist."""
     keys = []
 
     def forget(_):
@@ -97,27 +97,27 @@ def _program(function, tree, leaves, programs, now):
             programs.pop(keys.pop(), None)
 
     fixed = tuple(_fixed(leaf, forget) for leaf in leaves)
-    given = [
-        leaf if type(leaf) in SCALARS else one
-        for leaf, one in zip(leaves, fixed, strict=True)
+    static = [
+        leaf if type(leaf) in SCALARS else reference
+        for leaf, reference in zip(leaves, fixed, strict=True)
     ]
 
     def run(arrays):
         rest = iter(arrays)
         values = [
             next(rest)
-            if one is None
-            else one()
-            if isinstance(one, weakref.ref)
-            else one
-            for one in given
+            if value is None
+            else value()
+            if isinstance(value, weakref.ref)
+            else value
+            for value in static
         ]
         args, kwargs = jax.tree.unflatten(tree, values)
         return function(*args, **kwargs)
 
     entry = now, jax.jit(run)
     keys.append((tree, fixed))
-    programs.pop(keys[0], None)  # so that the key that forgets takes its place
+    programs.pop(keys[0], None)  # so that the key with the callback replaces it
     programs[keys[0]] = entry
     for oldest in list(programs)[:-LIMIT]:
         programs.pop(oldest, None)
@@ -131,12 +131,12 @@ def _is_array(leaf: Any) -> bool:
 
 
 def _fixed(leaf: Any, forget: Callable[[Any], None] | None = None) -> Any:
-    """Key of a leaf that is fixed in the program; None for arrays."""
+    """Return the key of a static leaf; None for arrays."""
     if _is_array(leaf):
         return None
-    if type(leaf) in SCALARS:  # 1 is no True, 0.0 no -0.0, and nan is nan
+    if type(leaf) in SCALARS:  # 1 differs from True, 0.0 from -0.0; nan equals nan
         return type(leaf), repr(leaf)
     refer = weakref.WeakMethod if isinstance(leaf, MethodType) else weakref.ref
     reference = refer(leaf, forget)
-    hash(reference)  # while the leaf lives: then the reference remembers it
+    hash(reference)  # while the leaf exists: the reference caches it
     return reference

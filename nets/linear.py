@@ -1,4 +1,4 @@
-"""Affine maps of the last axis, its normalisation, and what width they need."""
+"""Affine maps and normalization of the last axis, and the precision that they need."""
 
 from typing import Any
 
@@ -10,23 +10,24 @@ _EPSILON = 1e-5
 
 
 def wide(*trees: Any) -> Any:
-    """Arrays in their common dtype, or in float32 if that is wider.
+    """Cast arrays to their common dtype, or to float32 if that is wider.
 
-    bfloat16 counts to 256 and float16 to 2,048: sums of more than a few terms are taken
-    in float32 at the least. Arrays that are wide already are returned as they are.
+    bfloat16 represents integers only up to 256 and float16 up to 2,048, so sums of more
+    than a few terms need at least float32. Arrays that are already wide enough are
+    returned unchanged.
 
     Args:
-        *trees: Trees of arrays.
+        *trees: Pytrees of arrays.
 
     Returns:
-        The trees, or the one tree if it is one.
+        The trees; a single argument is returned as one tree, not as a tuple.
 
     Example:
         >>> a, b = wide(jnp.ones(2, jnp.bfloat16), {"b": jnp.ones(2, jnp.bfloat16)})
         >>> a.dtype.name, b["b"].dtype.name
         ('float32', 'float32')
     """
-    # Widening is meant here, also where jax_numpy_dtype_promotion is "strict".
+    # Promotion is intended here, even if jax_numpy_dtype_promotion is "strict".
     with jax.numpy_dtype_promotion("standard"):
         dtype = jnp.result_type(*jax.tree.leaves(trees), jnp.float32)
     trees = jax.tree.map(lambda leaf: leaf.astype(dtype), trees)
@@ -36,20 +37,20 @@ def wide(*trees: Any) -> Any:
 def add_bias(
     x: Float[Array, "*batch features"], b: Float[Array, "..."]
 ) -> Float[Array, "*batch features"]:
-    """x + b for every member of the batch.
+    """Return x + b, with b broadcast explicitly over the batch axes.
 
-    NumPy would broadcast b by itself; said aloud, the sum also runs where
-    `jax_numpy_rank_promotion` is "raise", which finds accidental broadcasts.
+    Because the broadcast is explicit, the sum also runs with
+    `jax_numpy_rank_promotion="raise"`, which detects accidental broadcasts.
 
     Args:
-        x: Any number of batch axes, then features.
-        b: The bias, [features].
+        x: Input, [*batch, features].
+        b: Bias, [features].
 
     Returns:
         The sum, of x's shape.
 
     Raises:
-        ValueError: b has another shape, such as one number that would be broadcast.
+        ValueError: The shape of `b` is not [features], e.g. it is a scalar.
 
     Example:
         >>> add_bias(jnp.zeros((2, 3)), jnp.ones(3)).tolist()
@@ -57,7 +58,7 @@ def add_bias(
     """
     if b.shape != x.shape[-1:]:
         raise ValueError(
-            f"expected a bias of {x.shape[-1]} numbers, one a feature; got shape "
+            f"expected a bias of {x.shape[-1]} numbers, one per feature; got shape "
             f"{list(b.shape)}"
         )
     return x + jnp.broadcast_to(b, x.shape)
@@ -66,17 +67,17 @@ def add_bias(
 def scale_features(
     x: Float[Array, "*batch features"], w: Float[Array, " features"]
 ) -> Float[Array, "*batch features"]:
-    """x w, entry by entry, for every member of the batch.
+    """Return x * w, with w broadcast explicitly over the batch axes.
 
     Args:
-        x: Any number of batch axes, then features.
-        w: One weight a feature: a diagonal matrix.
+        x: Input, [*batch, features].
+        w: One weight per feature (a diagonal matrix), [features].
 
     Returns:
         The product, of x's shape.
 
     Example:
-        >>> weigh(jnp.ones((2, 3)), jnp.array([1.0, 2.0, 3.0])).tolist()
+        >>> scale_features(jnp.ones((2, 3)), jnp.array([1.0, 2.0, 3.0])).tolist()
         [[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]]
     """
     return x * jnp.broadcast_to(w, x.shape)
@@ -87,18 +88,18 @@ def layer_norm(
     scale: Float[Array, " features"],
     bias: Float[Array, " features"] | None = None,
 ) -> Float[Array, "*batch features"]:
-    """x with mean 0 and variance 1 over its last axis, then scaled and shifted.
+    """Normalize to mean 0 and variance 1 over the last axis, then scale and shift.
 
         y = scale (x - mean(x)) / sqrt(var(x) + 1e-5) + bias
 
-    Where x is constant, as W_h h is at a state of zeros, the slope is the largest that
-    it can be: 1 / sqrt(1e-5) = 316.
+    Where x is constant, as W_h h is at a state of zeros, the slope has its maximum,
+    1 / sqrt(1e-5) = 316.
 
     Args:
-        x: Any number of batch axes, then features. All is computed in float32 at the
-            least, and rounded to x's dtype at the end.
-        scale: One number a feature.
-        bias: One number a feature, or None.
+        x: Input, [*batch, features]. The computation uses at least float32; the result
+            is rounded to x's dtype.
+        scale: Scale, [features].
+        bias: Bias, [features], or None.
 
     Returns:
         y, of x's shape and dtype.

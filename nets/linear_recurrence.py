@@ -1,4 +1,4 @@
-"""Recurrences that are linear in the state: step by step, or in parallel over time."""
+"""Linear recurrences, run step by step or in parallel over time."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,18 +18,19 @@ def linear_cell(
     coefficients: Callable[..., Any],
     read: Callable[..., Any],
 ) -> Cell:
-    """A cell whose step follows from the coefficients of its recurrence.
+    """Make a cell from the coefficients of its linear recurrence.
 
         s_t = a_t s_{t-1} + b_t,    y_t = read(s_t, x_t)
 
-    Coefficients may be of a wider dtype than the state, which bfloat16 needs where a is
-    close to 1: 0.999 rounded to bfloat16 is 1. The sum is rounded to the state's dtype.
+    The coefficients may have a wider dtype than the state. bfloat16 states need this
+    for a close to 1, because 0.999 rounded to bfloat16 is 1. The sum is rounded to the
+    dtype of the state.
 
     Args:
-        init: As in `Cell`.
-        initial_state: As in `Cell`.
-        coefficients: As in `LinearRecurrence`.
-        read: As in `LinearRecurrence`.
+        init: `init` of the `Cell`.
+        initial_state: `initial_state` of the `Cell`.
+        coefficients: `coefficients` of `Linear`.
+        read: `read` of `Linear`.
 
     Returns:
         A `Cell` that `nets.unroll` also runs with `parallel=True`.
@@ -69,25 +70,25 @@ def linear_cell(
 
 @compiled
 def linear_scan(a: State, b: State, state: State) -> State:
-    """s_t = a_t s_{t-1} + b_t for all t, in O(log time) parallel steps.
+    """Compute s_t = a_t s_{t-1} + b_t for all t, in O(log time) parallel steps.
 
-    Two steps of a linear recurrence are one step of another,
+    Two steps of a linear recurrence compose to one step,
 
         (a, b) then (a', b')  =  (a' a, a' b + b'),
 
-    and this joining is associative, so that the steps can be joined as a tree. It is
-    done in float32 at the least, and rounded to the state's dtype at the end. No
-    product of factors overflows or underflows by itself: a state is infinite or NaN
-    where it is so step by step.
+    and this composition is associative, so the steps can be combined in a tree. The
+    computation uses at least float32; the result is rounded to the dtype of the state.
+    Products of factors neither overflow nor underflow in between: a state is infinite
+    or NaN exactly where it would be so step by step.
 
     Args:
-        a: Factors, a tree of the state's structure, [time, ...]; axes may be of size 1
-            where they are the same.
-        b: What is added, [time, ...].
-        state: s_{-1}.
+        a: Factors, a pytree with the structure of the state, [time, ...]. Axes along
+            which the factors are constant may have size 1.
+        b: Summands, [time, ...].
+        state: Initial state, s_{-1}.
 
     Returns:
-        The states s_0 ... s_{time-1}, of b's shapes and the dtypes of `state`.
+        The states s_0 ... s_{time-1}, with the shapes of `b` and the dtypes of `state`.
 
     Example:
         >>> linear_scan(jnp.full(4, 2.0), jnp.ones(4), jnp.array(0.0)).tolist()
@@ -112,10 +113,11 @@ def linear_scan(a: State, b: State, state: State) -> State:
 
 
 def _solve(a: Array, b: Array) -> Array:
-    """The s_t with s_t - a_t s_{t-1} = b_t, a linear system in s.
+    """Solve s_t - a_t s_{t-1} = b_t, a linear system in s.
 
-    So they are differentiated: the derivative of a linear recurrence is another one,
-    forward or backward in time, and nothing of the tree of joins has to be kept.
+    It is differentiated as a linear system: the derivative of a linear recurrence is a
+    linear recurrence, forward or backward in time, and no intermediate results of the
+    tree need to be stored.
     """
 
     def residual(s):
@@ -131,17 +133,17 @@ def _solve(a: Array, b: Array) -> Array:
 
 
 def _join_all(a: Array, b: Array) -> Array:
-    """s_t = a_t s_{t-1} + b_t from s_{-1} = 0."""
+    """Compute s_t = a_t s_{t-1} + b_t from s_{-1} = 0."""
 
-    def join(one, other):
-        (a1, b1), (a2, b2) = one, other
+    def join(first, second):
+        (a1, b1), (a2, b2) = first, second
         return a2 * a1, a2 * b1 + b2
 
     def plain(a, b):
         return jax.lax.associative_scan(join, (a, b))[1]
 
-    # Where no a is above 1 no product of theirs overflows, and what underflows is
-    # nothing beside finite b. Some growth is allowed for, as of a rounded 1.
+    # If no a is above 1, no product overflows, and a product that underflows is
+    # negligible relative to finite b. Slight growth, as by a rounded 1, is allowed.
     squared = jnp.square(a.real) + jnp.square(a.imag) if _is_complex(a) else a * a
     bounded = jnp.prod(jnp.maximum(squared, 1), axis=0) < 2.0**32
     simple = bounded.all() & jnp.isfinite(b).all()
@@ -149,13 +151,13 @@ def _join_all(a: Array, b: Array) -> Array:
 
 
 def _join_all_growing(a: Array, b: Array) -> Array:
-    """As `_join_all`, of any a: their products are kept as a number times a power of 2.
+    """Like `_join_all`, for any a: products are stored as a number times a power of 2.
 
-    inf, of a product that is too large, times 0, of a state that is zero, would be NaN.
+    Otherwise an infinite product times a state of zero would be NaN.
     """
 
-    def join(one, other):
-        (a1, power1, b1), (a2, power2, b2) = one, other
+    def join(first, second):
+        (a1, power1, b1), (a2, power2, b2) = first, second
         a12, power = _normalized(a2 * a1)
         return a12, power + power1 + power2, _shifted(a2 * b1, power2) + b2
 
@@ -163,7 +165,7 @@ def _join_all_growing(a: Array, b: Array) -> Array:
 
 
 def _normalized(a: Array) -> tuple[Array, Array]:
-    """Numbers of size 1/2 to 1 (or 0), and the powers of 2 that are their factors."""
+    """Split into mantissas with magnitudes from 1/2 to 1 (or 0) and exponents of 2."""
     parts = (a.real, a.imag) if _is_complex(a) else (a,)
     size = jnp.stack([jnp.abs(part) for part in parts]).max(axis=0)
     power = jnp.frexp(size)[1]
@@ -171,7 +173,7 @@ def _normalized(a: Array) -> tuple[Array, Array]:
 
 
 def _shifted(a: Array, power: Array) -> Array:
-    """a times 2 to the power."""
+    """Return a * 2^power."""
     if _is_complex(a):
         return jax.lax.complex(_shifted(a.real, power), _shifted(a.imag, power))
     return jnp.ldexp(a, power)

@@ -1,4 +1,4 @@
-"""Variables that a function reads beside its arguments, to detect changes."""
+"""Snapshots of the variables that a function reads besides its arguments."""
 
 import dis
 import functools
@@ -22,7 +22,7 @@ CONSTANTS = (
     slice,
     type(...),
 )
-TOOLS = "jax", "jaxlib", "jaxtyping", "beartype"  # whose objects do not change
+TOOLS = "jax", "jaxlib", "jaxtyping", "beartype"  # immutable types
 LIBRARIES = (
     *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
     str(Path(__file__).parent),
@@ -30,27 +30,27 @@ LIBRARIES = (
 
 
 class UnknownError(Exception):
-    """Raised for a value whose changes cannot be detected."""
+    """Raised for values whose changes cannot be detected."""
 
 
 def snapshot(value: Any) -> Any:
-    """Snapshot of a value: equal to a later one if nothing has changed since.
+    """Return a snapshot of a value; it equals a later snapshot if nothing has changed.
 
-    A function is made of its defaults, of what it closes over, and of the globals that
-    it reads; a class of its attributes, an object of its attributes and class. Modules
-    and what is in installed libraries are taken to be constant. Arrays of JAX are
-    compared by identity, those of NumPy by their numbers; functions and classes are
-    referred to weakly.
+    The snapshot of a function contains its defaults, its closure, and the globals that
+    it reads; that of a class contains its attributes, that of an object its attributes
+    and class. Modules and the contents of installed libraries are assumed constant. JAX
+    arrays are compared by identity, NumPy arrays by value. Functions and classes are
+    referenced weakly.
 
     Args:
-        value: A function, or a tree of functions and of what can be compared.
+        value: A function, or a pytree of functions and comparable values.
 
     Returns:
-        A tree of tuples, to be compared by ==.
+        A tree of tuples, to be compared with ==.
 
     Raises:
-        UnknownError: There is a tracer in it, or an object that does not show what it
-            is made of.
+        UnknownError: The value contains a tracer, or an object whose contents cannot be
+            inspected.
 
     Example:
         >>> rates = [0.5]
@@ -65,7 +65,7 @@ def snapshot(value: Any) -> Any:
 
 
 class _Same:
-    """An array: equal to itself."""
+    """An array, which equals only itself."""
 
     def __init__(self, array: Any):
         self.array = array
@@ -77,14 +77,14 @@ class _Same:
 
 
 class _Plain:
-    """An object that is all in its attributes."""
+    """An object that is defined by its attributes."""
 
 
-def _of(value: Any, seen: dict[int, tuple[int, Any]]) -> Any:
-    if isinstance(value, SCALARS):  # by repr, as 0.0 == -0.0, and nan != nan
+def _of(value: Any, visited: dict[int, tuple[int, Any]]) -> Any:
+    if isinstance(value, SCALARS):  # by repr, because 0.0 == -0.0 and nan != nan
         return type(value), repr(value)
-    if id(value) in seen:
-        return "again", seen[id(value)][0]
+    if id(value) in visited:
+        return "again", visited[id(value)][0]
     if isinstance(value, CONSTANTS) or type(value) is object:
         return "constant", value
     if isinstance(value, jax.core.Tracer):
@@ -93,15 +93,15 @@ def _of(value: Any, seen: dict[int, tuple[int, Any]]) -> Any:
         return _Same(value)
     if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind != "O":
         return value.shape, value.dtype, value.tobytes()
-    seen[id(value)] = len(seen), value  # alive, so that its id remains its own
-    return _parts(value, lambda part: _of(part, seen))
+    visited[id(value)] = len(visited), value  # kept alive, so that its id stays unique
+    return _parts(value, lambda part: _of(part, visited))
 
 
 def _parts(value, of):
     """Snapshot of a function, a class, a container or an object."""
     if isinstance(value, types.FunctionType):
         return weakref.ref(value), *_surroundings(value, of)
-    if isinstance(value, types.BuiltinFunctionType):  # a method of its __self__, if any
+    if isinstance(value, types.BuiltinFunctionType):  # with its __self__
         return "builtin", value.__name__, of(value.__self__)
     if isinstance(value, types.MethodType):
         return "method", of(value.__func__), of(value.__self__)
@@ -114,10 +114,10 @@ def _parts(value, of):
     if isinstance(value, property):
         return "property", of(value.fget)
     if isinstance(value, type):
-        own = {} if _in_library(value) else dict(vars(value))
-        shown = (*SCALARS, types.FunctionType, property, staticmethod, classmethod)
-        shown += tuple, list, dict, set, frozenset, np.ndarray, jax.Array
-        attributes = [(k, of(v)) for k, v in own.items() if isinstance(v, shown)]
+        members = {} if _in_library(value) else dict(vars(value))
+        kinds = (*SCALARS, types.FunctionType, property, staticmethod, classmethod)
+        kinds += tuple, list, dict, set, frozenset, np.ndarray, jax.Array
+        attributes = [(k, of(v)) for k, v in members.items() if isinstance(v, kinds)]
         return weakref.ref(value), *attributes
     if isinstance(value, (tuple, list, set, frozenset)):
         return type(value), *map(of, value)
@@ -125,24 +125,25 @@ def _parts(value, of):
         return type(value), *((of(k), of(v)) for k, v in value.items())
     library = type(value).__module__.split(".")[0]
     if library in TOOLS or (library == "numpy" and callable(value)):
-        return _itself(value)  # a jitted function, and its like
+        return _itself(value)  # e.g. a jitted function
     if type(value).__basicsize__ == _Plain.__basicsize__:
         attributes = [(k, of(v)) for k, v in vars(value).items()]
         return "object", of(type(value)), *attributes
     if type(value).__hash__ not in (None, object.__hash__):
-        return value  # what hashes by its value does not change it
+        return value  # an object hashed by value does not change
     raise UnknownError(value)
 
 
 def _surroundings(function, of):
-    """Defaults, closure and globals of a function."""
-    around = function.__globals__
-    file = str(around.get("__file__", ""))
+    """Return the defaults, closure and globals of a function."""
+    variables = function.__globals__
+    file = str(variables.get("__file__", ""))
     parts = [function.__defaults__, function.__kwdefaults__]
     parts += [_content(cell) for cell in function.__closure__ or ()]
     yield from map(of, parts)
     if not file.startswith(LIBRARIES):
-        yield from [of(around[n]) for n in _globals(function.__code__) if n in around]
+        names = [n for n in _globals(function.__code__) if n in variables]
+        yield from [of(variables[n]) for n in names]
 
 
 def _itself(value):
@@ -155,16 +156,16 @@ def _itself(value):
 def _content(cell):
     try:
         return cell.cell_contents
-    except ValueError:  # not yet filled
+    except ValueError:  # an empty closure cell
         return None
 
 
 @functools.lru_cache(maxsize=4096)
 def _globals(code: types.CodeType) -> tuple[str, ...]:
-    """Names of the globals that a function reads, those of functions in it included."""
+    """Return the names of the globals that a function and its inner functions read."""
     names = [i.argval for i in dis.get_instructions(code) if i.opname == "LOAD_GLOBAL"]
     inner = [c for c in code.co_consts if isinstance(c, types.CodeType)]
-    return tuple(names) + tuple(name for one in inner for name in _globals(one))
+    return tuple(names) + tuple(name for code in inner for name in _globals(code))
 
 
 def _in_library(kind: type) -> bool:

@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 from experiments.edges.measure import MARKS, Learnt, Likeness
 from experiments.harness import plotting
 from experiments.harness.plotting import Plot
-from nets.convolutional.geometry import by
+from nets.convolutional.geometry import format_shape
 
 CORNER = 16  # pixels of a photograph's corner, along each side
 SEEDS = 8  # drawn at most, a row each
@@ -247,4 +247,4 @@ def write_numbers(axis: Axes, kernel: Float[np.ndarray, "3 3"]) -> None:
 
 def size(image: np.ndarray) -> str:
     """Height and width in words."""
-    return by(image.shape[:2])
+    return format_shape(image.shape[:2])

@@ -9,7 +9,7 @@ import tabulate
 from jaxtyping import Float
 
 from nets.blocks import Row
-from nets.convolutional.geometry import by
+from nets.convolutional.geometry import format_shape
 
 tabulate.MIN_PADDING = 0  # of headers, which would widen every column
 WIDE, WIDEST = 100, 120  # characters of a line in a terminal
@@ -102,7 +102,7 @@ def layers(rows: Sequence[Row]) -> Table:
     lines = [
         [
             row.name,
-            by(row.shape),
+            format_shape(row.shape),
             f"{row.parameters:,}",
             receptive_field(row),
             f"{row.flops:,}",
@@ -128,7 +128,7 @@ def receptive_field(row: Row) -> str:
         >>> receptive_field(Row("dense 10", (10,), 650, None, 1280))
         'all'
     """
-    return "all" if row.receptive_field is None else by(row.receptive_field)
+    return "all" if row.receptive_field is None else format_shape(row.receptive_field)
 
 
 def mean_and_deviation(values: Float[np.ndarray, " seeds"], form: str) -> str:

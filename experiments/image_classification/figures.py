@@ -16,7 +16,7 @@ from experiments.harness import plotting, tables
 from experiments.harness.plotting import Plot
 from experiments.image_classification.claims import Findings
 from nets.blocks import Row
-from nets.convolutional.geometry import by
+from nets.convolutional.geometry import format_shape
 
 MISREAD = 24  # images shown
 FILTERS, INPUTS = 32, 16  # of a layer, likewise
@@ -166,7 +166,7 @@ def feature_maps(found: Findings, rows: Sequence[Row]) -> tuple[Figure, str]:
     )
     for axis in axes[:, :2].flat:
         axis.axis("off")
-    _words(axes[0, 0], f"input\n{by(image.shape)}")
+    _words(axes[0, 0], f"input\n{format_shape(image.shape)}")
     _example(axes[0, 2], image)
     axes[0, 2].set_anchor("W")
     for (words, seen, axis), (row, maps) in zip(axes[1:], layers, strict=True):
@@ -174,7 +174,8 @@ def feature_maps(found: Findings, rows: Sequence[Row]) -> tuple[Figure, str]:
         count = f"\n(the first {MOST} are shown)" if hidden else ""
         _words(
             words,
-            f"{row.name}\n{by(row.shape)}, sees {tables.receptive_field(row)}{count}",
+            f"{row.name}\n{format_shape(row.shape)}, sees "
+            f"{tables.receptive_field(row)}{count}",
         )
         _seen(seen, image, row.receptive_field)
         _maps(axis, maps)
@@ -265,7 +266,7 @@ def _classes(axis: Axes, logits: Float[np.ndarray, " classes"], label: int) -> N
 def _kernels(axis: Axes, kernel: np.ndarray, name: str) -> None:
     """Kernels [*size, inputs, filters], small pictures in one."""
     *size, inputs, count = kernel.shape
-    title = f"{name}: {by(kernel.shape[:-1])} weights each"
+    title = f"{name}: {format_shape(kernel.shape[:-1])} weights each"
     axis.set(xticks=[], yticks=[], facecolor="0.8")
     if inputs == 1 and len(size) == 1:  # a line a filter
         plotting.show(axis, kernel[:, 0].T, title, signed=True)

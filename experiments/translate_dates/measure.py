@@ -112,7 +112,7 @@ def translate(
     apply = partial(model.apply, {"params": params})
     state, memory = cast(Any, apply(sources, lengths, method="encode"))
     step = partial(apply, memory, method="decode_step")
-    first = jnp.full(len(sources), model.start)
+    first = jnp.full(len(sources), model.start_token)
     return beam_search(cast(Any, step), state, first, dates.OUTPUT_LENGTH, width)
 
 

@@ -1,4 +1,4 @@
-"""Layers of images, sequences and volumes, ready to be put one after the other.
+"""Layers of images, sequences and volumes, to be composed in networks.
 
 cnn = blocks.sequential(blocks.conv(16, (3, 3)), blocks.max_pool((2, 2)), ...)
 params = cnn.init(key, shape)
@@ -16,10 +16,10 @@ from nets.blocks.composition import (
 from nets.blocks.convolutions import (
     conv,
     conv_transpose,
-    dense,
     depthwise_conv,
     separable_conv,
 )
+from nets.blocks.dense import dense
 from nets.blocks.pools import (
     adaptive_max_pool,
     adaptive_mean_pool,

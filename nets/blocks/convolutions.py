@@ -1,67 +1,70 @@
-"""Layers with filters: convolutions of every kind, and the dense layer."""
+"""Convolutions as layers."""
 
-import math
-from collections.abc import Callable, Sequence
-from fractions import Fraction
+from collections.abc import Sequence
 from functools import partial
 
 import jax
-from jaxtyping import Array
 
 from nets import convolutional
-from nets.convolutional import ConvParams, DenseParams, SeparableConvParams
+from nets.blocks._filters import (
+    Activation,
+    WindowOptions,
+    apply_activated,
+    channels_of,
+    init_conv,
+    window_layer,
+)
+from nets.convolutional import ConvParams, SeparableConvParams
 from nets.convolutional.geometry import (
+    IntLike,
     Sizes,
-    Whole,
-    by,
-    per_axis,
+    format_shape,
     positive,
-    window,
+    window_size,
 )
 from nets.convolutional.padding import Padding
 from nets.factories import factory
 from nets.initializers import kernels
-from nets.types import ImageLayer, ReceptiveField
-
-Activation = Callable[[Array], Array]
+from nets.types import ImageLayer
 
 
 @factory
 def conv(
-    filters: Whole,
-    kernel_size: Sequence[Whole],
+    filters: IntLike,
+    kernel_size: Sequence[IntLike],
     *,
     strides: Sizes = 1,
     padding: Padding = "valid",
     dilation: Sizes = 1,
-    groups: Whole = 1,
+    groups: IntLike = 1,
     use_bias: bool = True,
     activation: Activation | None = jax.nn.relu,
     init: kernels.KernelInitializer = kernels.linen,
 ) -> ImageLayer:
-    """A convolution and its activation, as a layer.
+    """Convolution and activation, as a layer.
 
         y = activation(kernel * x + b)
 
-    A kernel of size (8,) spans 8 steps of a sequence and all its features; one of size
-    (8, 1) spans 8 rows of an image in one column.
+    A kernel of size (8,) spans 8 steps of a sequence and all its features; a kernel of
+    size (8, 1) spans 8 rows of an image in one column.
 
     Args:
-        filters: How many feature maps come out.
-        kernel_size: A tuple, whose length is the number of spatial axes.
-        strides: As in `nets.conv`, like all to `groups`.
-        padding: Likewise.
-        dilation: Likewise.
-        groups: Likewise.
-        use_bias: Whether there is a b.
-        activation: A function of arrays, or None.
-        init: How the kernel starts, of `nets.initializers.kernels`.
+        filters: Number of filters, the channels of the output.
+        kernel_size: Size of the kernel, a tuple with one number per spatial axis.
+        strides: Strides, as in `nets.conv`.
+        padding: Padding, as in `nets.conv`.
+        dilation: Dilation, as in `nets.conv`.
+        groups: Number of groups of channels, as in `nets.conv`.
+        use_bias: Whether to add a bias.
+        activation: Elementwise activation function, or None.
+        init: Initializer of the kernel, from `nets.initializers.kernels`.
 
     Returns:
         An `ImageLayer` with `ConvParams`.
 
     Raises:
-        ValueError: A size is none; or, from `init` and `apply`, as in `nets.conv`.
+        ValueError: A size is not a positive integer. `init` and `apply` raise it as
+            `nets.conv` does.
 
     Example:
         >>> from nets import blocks
@@ -70,30 +73,28 @@ def conv(
         >>> layer.apply(params, jax.numpy.ones((5, 8, 8, 1))).shape
         (5, 8, 8, 16)
     """
-    size = window("kernel_size", kernel_size)
+    size = window_size("kernel_size", kernel_size)
     filters, groups = positive("filters", filters), positive("groups", groups)
-    options = {
-        "strides": strides,
-        "padding": padding,
-        "dilation": dilation,
-        "groups": groups,
-    }
-    stride, extent = _stride_and_extent(size, strides, dilation)
-
-    return ImageLayer(
-        partial(_init, size, filters, groups, use_bias, init),
-        partial(_apply, partial(convolutional.conv, **options), activation),
-        len(size),
-        name=f"conv {by(size)}, {filters}{_said(stride, dilation, groups)}",
-        receptive_field=lambda shape: ReceptiveField(extent, stride),
+    run = partial(
+        convolutional.conv,
+        strides=strides,
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
+    )
+    return window_layer(
+        partial(init_conv, size, filters, groups, use_bias, init),
+        partial(apply_activated, run, activation),
+        f"conv {format_shape(size)}, {filters}",
+        WindowOptions(size, strides, dilation, groups),
     )
 
 
 @factory
 def depthwise_conv(
-    kernel_size: Sequence[Whole],
+    kernel_size: Sequence[IntLike],
     *,
-    multiplier: Whole = 1,
+    multiplier: IntLike = 1,
     strides: Sizes = 1,
     padding: Padding = "valid",
     dilation: Sizes = 1,
@@ -101,17 +102,17 @@ def depthwise_conv(
     activation: Activation | None = jax.nn.relu,
     init: kernels.KernelInitializer = kernels.linen,
 ) -> ImageLayer:
-    """A convolution of each channel by itself: as many groups as channels.
+    """Depthwise convolution and activation: each filter reads one channel.
 
     Args:
-        kernel_size: A tuple, whose length is the number of spatial axes.
-        multiplier: How many filters a channel has.
-        strides: As in `nets.conv`, like `padding` and `dilation`.
-        padding: Likewise.
-        dilation: Likewise.
-        use_bias: Whether there is a bias.
-        activation: A function of arrays, or None.
-        init: How the kernel starts.
+        kernel_size: Size of the kernel, a tuple with one number per spatial axis.
+        multiplier: Number of filters per channel.
+        strides: Strides, as in `nets.conv`.
+        padding: Padding, as in `nets.conv`.
+        dilation: Dilation, as in `nets.conv`.
+        use_bias: Whether to add a bias.
+        activation: Elementwise activation function, or None.
+        init: Initializer of the kernel, from `nets.initializers.kernels`.
 
     Returns:
         An `ImageLayer` with `ConvParams`; its kernel is [*size, 1, channels *
@@ -124,12 +125,11 @@ def depthwise_conv(
         >>> params.kernel.shape
         (3, 3, 1, 6)
     """
-    size = window("kernel_size", kernel_size)
+    size = window_size("kernel_size", kernel_size)
     multiplier = positive("multiplier", multiplier)
-    stride, extent = _stride_and_extent(size, strides, dilation)
 
     def init_params(key, shape):
-        filters = _channels(shape, size) * multiplier
+        filters = channels_of(shape, size) * multiplier
         kernel, bias = init(key, (*size, 1, filters))
         return ConvParams(kernel, bias if use_bias else None)
 
@@ -143,21 +143,20 @@ def depthwise_conv(
             groups=params.kernel.shape[-1] // multiplier,
         )
 
-    return ImageLayer(
+    return window_layer(
         init_params,
-        partial(_apply, run, activation),
-        len(size),
-        name=f"depthwise_conv {by(size)}{_said(stride, dilation)}",
-        receptive_field=lambda shape: ReceptiveField(extent, stride),
+        partial(apply_activated, run, activation),
+        f"depthwise_conv {format_shape(size)}",
+        WindowOptions(size, strides, dilation),
     )
 
 
 @factory
 def separable_conv(
-    filters: Whole,
-    kernel_size: Sequence[Whole],
+    filters: IntLike,
+    kernel_size: Sequence[IntLike],
     *,
-    multiplier: Whole = 1,
+    multiplier: IntLike = 1,
     strides: Sizes = 1,
     padding: Padding = "valid",
     dilation: Sizes = 1,
@@ -165,18 +164,18 @@ def separable_conv(
     activation: Activation | None = jax.nn.relu,
     init: kernels.KernelInitializer = kernels.linen,
 ) -> ImageLayer:
-    """A depthwise convolution, a dense layer over the channels, and an activation.
+    """Depthwise convolution, dense layer over the channels, and activation.
 
     Args:
-        filters: How many feature maps come out.
-        kernel_size: A tuple, whose length is the number of spatial axes.
-        multiplier: How many filters a channel has in between.
-        strides: As in `nets.conv`, like `padding` and `dilation`.
-        padding: Likewise.
-        dilation: Likewise.
-        use_bias: Whether there is a bias, at the end.
-        activation: A function of arrays, or None.
-        init: How both kernels start.
+        filters: Number of filters, the channels of the output.
+        kernel_size: Size of the kernel, a tuple with one number per spatial axis.
+        multiplier: Number of filters per channel of the depthwise convolution.
+        strides: Strides, as in `nets.conv`.
+        padding: Padding, as in `nets.conv`.
+        dilation: Dilation, as in `nets.conv`.
+        use_bias: Whether to add a bias after the dense layer.
+        activation: Elementwise activation function, or None.
+        init: Initializer of both kernels, from `nets.initializers.kernels`.
 
     Returns:
         An `ImageLayer` with `SeparableConvParams`.
@@ -188,13 +187,12 @@ def separable_conv(
         >>> params.depthwise.shape, params.pointwise.shape
         ((3, 3, 1, 4), (4, 16))
     """
-    size = window("kernel_size", kernel_size)
+    size = window_size("kernel_size", kernel_size)
     filters = positive("filters", filters)
     multiplier = positive("multiplier", multiplier)
-    stride, extent = _stride_and_extent(size, strides, dilation)
 
     def init_params(key, shape):
-        deep = _channels(shape, size) * multiplier
+        deep = channels_of(shape, size) * multiplier
         key_d, key_p = jax.random.split(key)
         depthwise, _ = init(key_d, (*size, 1, deep))
         pointwise, bias = init(key_p, (deep, filters))
@@ -206,42 +204,41 @@ def separable_conv(
         padding=padding,
         dilation=dilation,
     )
-    return ImageLayer(
+    return window_layer(
         init_params,
-        partial(_apply, run, activation),
-        len(size),
-        name=f"separable_conv {by(size)}, {filters}{_said(stride, dilation)}",
-        receptive_field=lambda shape: ReceptiveField(extent, stride),
+        partial(apply_activated, run, activation),
+        f"separable_conv {format_shape(size)}, {filters}",
+        WindowOptions(size, strides, dilation),
     )
 
 
 @factory
 def conv_transpose(
-    filters: Whole,
-    kernel_size: Sequence[Whole],
+    filters: IntLike,
+    kernel_size: Sequence[IntLike],
     *,
     strides: Sizes = 1,
     padding: Padding = "valid",
     dilation: Sizes = 1,
-    groups: Whole = 1,
+    groups: IntLike = 1,
     output_padding: Sizes | None = None,
     use_bias: bool = True,
     activation: Activation | None = jax.nn.relu,
     init: kernels.KernelInitializer = kernels.linen,
 ) -> ImageLayer:
-    """A transposed convolution and its activation, as a layer.
+    """Transposed convolution and activation, as a layer.
 
     Args:
-        filters: How many feature maps come out.
-        kernel_size: A tuple, whose length is the number of spatial axes.
-        strides: As in `nets.conv_transpose`, like all to `output_padding`.
-        padding: Likewise.
-        dilation: Likewise.
-        groups: Likewise.
-        output_padding: Likewise.
-        use_bias: Whether there is a bias.
-        activation: A function of arrays, or None.
-        init: How the kernel starts.
+        filters: Number of filters, the channels of the output.
+        kernel_size: Size of the kernel, a tuple with one number per spatial axis.
+        strides: Strides, as in `nets.conv_transpose`.
+        padding: Padding, as in `nets.conv_transpose`.
+        dilation: Dilation, as in `nets.conv_transpose`.
+        groups: Number of groups of channels, as in `nets.conv_transpose`.
+        output_padding: Additional size of the output, as in `nets.conv_transpose`.
+        use_bias: Whether to add a bias.
+        activation: Elementwise activation function, or None.
+        init: Initializer of the kernel, from `nets.initializers.kernels`.
 
     Returns:
         An `ImageLayer` with `ConvParams`.
@@ -253,115 +250,20 @@ def conv_transpose(
         >>> layer.apply(params, jax.numpy.ones((5, 4, 4, 8))).shape
         (5, 8, 8, 16)
     """
-    size = window("kernel_size", kernel_size)
+    size = window_size("kernel_size", kernel_size)
     filters, groups = positive("filters", filters), positive("groups", groups)
-    stride, extent = _stride_and_extent(size, strides, dilation)
-    finer = tuple(1 / s for s in stride)
-    seen = tuple(1 + (e - 1) * s for e, s in zip(extent, finer, strict=True))
-    options = {
-        "strides": strides,
-        "padding": padding,
-        "dilation": dilation,
-        "groups": groups,
-        "output_padding": output_padding,
-    }
-
-    return ImageLayer(
-        partial(_init, size, filters, groups, use_bias, init),
-        partial(_apply, partial(convolutional.conv_transpose, **options), activation),
-        len(size),
-        name=f"conv_transpose {by(size)}, {filters}{_said(stride, dilation, groups)}",
-        receptive_field=lambda shape: ReceptiveField(seen, finer),
+    run = partial(
+        convolutional.conv_transpose,
+        strides=strides,
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
+        output_padding=output_padding,
     )
-
-
-@factory
-def dense(
-    features: Whole,
-    *,
-    use_bias: bool = True,
-    activation: Activation | None = jax.nn.relu,
-    init: kernels.KernelInitializer = kernels.linen,
-) -> ImageLayer:
-    """A dense layer over the last axis, and its activation.
-
-        y = activation(x W + b)
-
-    Args:
-        features: How many come out.
-        use_bias: Whether there is a b.
-        activation: A function of arrays, or None, as in the last layer of a network.
-        init: How W starts.
-
-    Returns:
-        An `ImageLayer` with `DenseParams`.
-
-    Example:
-        >>> from nets import blocks
-        >>> layer = blocks.dense(10, activation=None)
-        >>> params = layer.init(jax.random.key(0), (64,))
-        >>> layer.apply(params, jax.numpy.ones((5, 64))).shape
-        (5, 10)
-    """
-    features = positive("features", features)
-
-    def init_params(key, shape):
-        w, b = init(key, (shape[-1], features))
-        return DenseParams(w, b if use_bias else None)
-
-    def window(shape):
-        one = (Fraction(1),) * (len(shape) - 1)
-        return ReceptiveField(one, one) if one else None  # a vector it sees as a whole
-
-    return ImageLayer(
-        init_params,
-        partial(_apply, convolutional.dense, activation),
-        name=f"dense {features}",
-        receptive_field=window,
+    return window_layer(
+        partial(init_conv, size, filters, groups, use_bias, init),
+        partial(apply_activated, run, activation),
+        f"conv_transpose {format_shape(size)}, {filters}",
+        WindowOptions(size, strides, dilation, groups),
+        transposed=True,
     )
-
-
-def _init(size, filters, groups, use_bias, init, key, shape):
-    """The parameters of a convolution for examples of this shape."""
-    inputs = _channels(shape, size)
-    if inputs % groups or filters % groups:
-        raise ValueError(
-            f"expected groups that divide the {inputs} channels and the {filters} "
-            f"filters; got {groups}"
-        )
-    kernel, bias = init(key, (*size, inputs // groups, filters))
-    return ConvParams(kernel, bias if use_bias else None)
-
-
-def _apply(function, activation, params, xs):
-    ys = function(params, xs)
-    return ys if activation is None else activation(ys)
-
-
-def _stride_and_extent(size, strides, dilation):
-    """Of a window, along each axis."""
-    stride = per_axis("strides", strides, len(size))
-    spread = per_axis("dilation", dilation, len(size))
-    extent = tuple(Fraction((k - 1) * d + 1) for k, d in zip(size, spread, strict=True))
-    return tuple(map(Fraction, stride)), extent
-
-
-def _channels(shape: Sequence[int], size: Sequence[int]) -> int:
-    """The channels of an example of this shape."""
-    if len(shape) != len(size) + 1:
-        raise ValueError(
-            f"expected examples of shape [*space, channels] with {len(size)} spatial "
-            f"axes, as a {by(size)} kernel asks; got shape {list(shape)}"
-        )
-    return shape[-1]
-
-
-def _said(stride, dilation, groups=1) -> str:
-    """The options that are not as usual, in words."""
-    said = ""
-    if math.prod(stride) != 1:
-        said += f", stride {by([int(s) for s in stride])}"
-    spread = per_axis("dilation", dilation, len(stride))
-    if math.prod(spread) != 1:
-        said += f", dilation {by(spread) if isinstance(dilation, tuple) else dilation}"
-    return said + (f", {groups} groups" if groups > 1 else "")

@@ -1,9 +1,27 @@
-"""Layers that shrink or enlarge feature maps, without parameters."""
+"""Layers that shrink or enlarge feature maps, without parameters.
 
+Each is a function of `nets` as a layer: the options are those of the function.
+
+Example:
+    >>> import jax.numpy as jnp
+    >>> from nets import blocks
+    >>> xs = jnp.ones((5, 8, 8, 3))
+    >>> blocks.max_pool((2, 2)).apply((), xs).shape
+    (5, 4, 4, 3)
+    >>> blocks.adaptive_mean_pool((3, None)).apply((), xs).shape
+    (5, 3, 8, 3)
+    >>> blocks.global_mean_pool(2).apply((), xs).shape
+    (5, 3)
+    >>> blocks.upsample((2, 2), method="linear").apply((), xs).shape
+    (5, 16, 16, 3)
+"""
+
+import inspect
+import re
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import partial
-from typing import Any
+from typing import Any, Concatenate, NamedTuple, ParamSpec
 
 import jax
 import jax.numpy as jnp
@@ -11,240 +29,128 @@ from jaxtyping import Array, Shaped
 
 from nets import convolutional
 from nets.blocks.reshaping import no_params
-from nets.convolutional.geometry import Sizes, Whole, by, per_axis, positive
-from nets.convolutional.geometry import window as checked
-from nets.convolutional.padding import Padding
+from nets.convolutional.geometry import (
+    IntLike,
+    format_shape,
+    per_axis,
+    positive,
+    window_size,
+)
 from nets.convolutional.upsampling import scaled
 from nets.factories import factory
 from nets.types import ImageLayer, ReceptiveField
 
-# How many inputs an interpolation weighs, along each axis.
-REACH = {"nearest": 1, "linear": 2, "cubic": 4, "cubic-pytorch": 4} | {
+P = ParamSpec("P")
+
+# Number of inputs that an interpolation combines, along each axis.
+SUPPORTS = {"nearest": 1, "linear": 2, "cubic": 4, "cubic-pytorch": 4} | {
     "lanczos3": 6,
     "lanczos5": 10,
 }
 
 
-@factory
-def max_pool(
-    window: Sequence[Whole],
-    *,
-    strides: Sizes | None = None,
-    padding: Padding = "valid",
-    dilation: Sizes = 1,
-    ceil_mode: bool = False,
-) -> ImageLayer:
-    """The largest number of each window: `nets.max_pool` as a layer.
+class _Description(NamedTuple):
+    """Checked options of a layer, its number of spatial axes, name and `window`."""
 
-    Args:
-        window: A tuple, whose length is the number of spatial axes.
-        strides: By default the window's sizes; as in `nets.max_pool`, like the rest.
-        padding: Likewise.
-        dilation: Likewise.
-        ceil_mode: Likewise.
+    options: dict[str, Any]
+    axes: int
+    name: str
+    window: Callable[[Sequence[int]], ReceptiveField | None] | None = None
 
-    Returns:
-        An `ImageLayer` without parameters.
 
-    Example:
-        >>> import jax
-        >>> from nets import blocks
-        >>> blocks.max_pool((2, 2)).apply((), jax.numpy.ones((5, 8, 8, 3))).shape
-        (5, 4, 4, 3)
-    """
-    return _pool(
-        convolutional.max_pool,
-        window,
-        strides,
-        padding=padding,
-        dilation=dilation,
-        ceil_mode=ceil_mode,
+def _as_layer(
+    function: Callable[Concatenate[Array, P], Array],
+    describe: Callable[..., _Description],
+) -> Callable[P, ImageLayer]:
+    """Turn a function of feature maps into a factory of layers with its options."""
+    signature = inspect.signature(function)
+    options = [p for n, p in signature.parameters.items() if n not in _NOT_OPTIONS]
+    signature = signature.replace(parameters=options, return_annotation=ImageLayer)
+
+    def make(*args: P.args, **kwargs: P.kwargs) -> ImageLayer:
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        options, axes, name, window = describe(function.__name__, **bound.arguments)
+        run = partial(_apply, partial(function, **options))
+        return ImageLayer(no_params, run, axes, name, window)
+
+    make.__name__ = make.__qualname__ = function.__name__
+    make.__doc__ = _document(function, list(signature.parameters))
+    vars(make)["__signature__"] = signature
+    return factory(make)
+
+
+_NOT_OPTIONS = "xs", "return_indices"
+
+
+def _document(function: Callable, options: Sequence[str]) -> str:
+    """Docstring of a layer, from that of its function."""
+    head, _, rest = (inspect.getdoc(function) or "").partition("\nArgs:\n")
+    entries = re.split(r"\n(?=    \w)", rest.partition("\n\n")[0])
+    entries = [e for e in entries if e.split(":")[0].strip() in options]
+    summary, _, details = head.partition("\n")
+    return "\n".join(
+        [
+            f"{summary.rstrip('.')}, as a layer (see `nets.{function.__name__}`).",
+            details,
+            "Args:",
+            *entries,
+            "",
+            "Returns:",
+            "    A `ImageLayer` without parameters.",
+        ]
     )
 
 
-@factory
-def mean_pool(
-    window: Sequence[Whole],
-    *,
-    strides: Sizes | None = None,
-    padding: Padding = "valid",
-    dilation: Sizes = 1,
-    ceil_mode: bool = False,
-    count_padding: bool = False,
-) -> ImageLayer:
-    """The mean of each window: `nets.mean_pool` as a layer.
-
-    Args:
-        window: A tuple, whose length is the number of spatial axes.
-        strides: By default the window's sizes; as in `nets.mean_pool`, like the rest.
-        padding: Likewise.
-        dilation: Likewise.
-        ceil_mode: Likewise.
-        count_padding: Likewise.
-
-    Returns:
-        An `ImageLayer` without parameters.
-
-    Example:
-        >>> import jax
-        >>> from nets import blocks
-        >>> blocks.mean_pool((2, 2)).apply((), jax.numpy.ones((5, 8, 8, 3))).shape
-        (5, 4, 4, 3)
-    """
-    return _pool(
-        convolutional.mean_pool,
-        window,
-        strides,
-        padding=padding,
-        dilation=dilation,
-        ceil_mode=ceil_mode,
-        count_padding=count_padding,
+def _moving(name: str, window: Any, strides: Any, **options: Any) -> _Description:
+    """Describe a pool that moves a window."""
+    size = window_size("window", window)
+    strides = size if strides is None else per_axis("strides", strides, len(size))
+    dilation = per_axis("dilation", options.get("dilation", 1), len(size))
+    field = ReceptiveField(
+        tuple(Fraction((k - 1) * d + 1) for k, d in zip(size, dilation, strict=True)),
+        tuple(map(Fraction, strides)),
+    )
+    suffix = "" if strides == size else f", stride {format_shape(strides)}"
+    return _Description(
+        {"window": size, "strides": strides, **options},
+        len(size),
+        f"{name} {format_shape(size)}{suffix}",
+        lambda shape: field,
     )
 
 
-@factory
-def lp_pool(
-    window: Sequence[Whole],
-    p: int | float = 2.0,
-    *,
-    strides: Sizes | None = None,
-    padding: Padding = "valid",
-    ceil_mode: bool = False,
-) -> ImageLayer:
-    """The p-norm of each window: `nets.lp_pool` as a layer.
+def _adaptive(name: str, sizes: Any) -> _Description:
+    """Describe a pool with a given output size."""
+    if not isinstance(sizes, Sequence):
+        raise ValueError(
+            "expected sizes, a tuple with a number (or None) for each spatial axis; "
+            f"got {sizes!r}"
+        )
+    sizes = [o if o is None else positive("each of sizes", o) for o in sizes]
 
-    Args:
-        window: A tuple, whose length is the number of spatial axes.
-        p: Of the norm.
-        strides: By default the window's sizes; as in `nets.lp_pool`, like the rest.
-        padding: Likewise.
-        ceil_mode: Likewise.
+    def window(shape):
+        stride = [Fraction(n, o or n) for n, o in zip(shape[:-1], sizes, strict=True)]
+        # A window may begin and end within an input, which then belongs to it.
+        extent = [s + 2 * (1 - Fraction(1, s.denominator)) for s in stride]
+        return ReceptiveField(tuple(extent), tuple(stride))
 
-    Returns:
-        An `ImageLayer` without parameters.
-
-    Example:
-        >>> import jax
-        >>> from nets import blocks
-        >>> blocks.lp_pool((2, 2)).apply((), jax.numpy.ones((8, 8, 1)))[0, 0].tolist()
-        [2.0]
-    """
-    return _pool(
-        convolutional.lp_pool,
-        window,
-        strides,
-        p=p,
-        padding=padding,
-        ceil_mode=ceil_mode,
-    )
+    label = "x".join("all" if size is None else str(size) for size in sizes)
+    return _Description({"sizes": sizes}, len(sizes), f"{name} to {label}", window)
 
 
-@factory
-def adaptive_max_pool(sizes: Sequence[Whole | None]) -> ImageLayer:
-    """The largest numbers, in so many windows: `nets.adaptive_max_pool` as a layer.
-
-    Args:
-        sizes: Of the output, one a spatial axis; None keeps what there is.
-
-    Returns:
-        An `ImageLayer` without parameters.
-
-    Example:
-        >>> import jax
-        >>> from nets import blocks
-        >>> pool = blocks.adaptive_max_pool((3, 3))
-        >>> pool.apply((), jax.numpy.ones((5, 8, 8, 2))).shape
-        (5, 3, 3, 2)
-    """
-    return _adaptive(convolutional.adaptive_max_pool, sizes)
+def _global(name: str, axes: Any) -> _Description:
+    """Describe a pool over all of a feature map."""
+    axes = positive("axes", axes)
+    return _Description({"axes": axes}, axes, name)
 
 
-@factory
-def adaptive_mean_pool(sizes: Sequence[Whole | None]) -> ImageLayer:
-    """The means, in so many windows: `nets.adaptive_mean_pool` as a layer.
-
-    Args:
-        sizes: Of the output, one a spatial axis; None keeps what there is.
-
-    Returns:
-        An `ImageLayer` without parameters.
-
-    Example:
-        >>> import jax
-        >>> from nets import blocks
-        >>> pool = blocks.adaptive_mean_pool((3, None))
-        >>> pool.apply((), jax.numpy.ones((5, 8, 8, 2))).shape
-        (5, 3, 8, 2)
-    """
-    return _adaptive(convolutional.adaptive_mean_pool, sizes)
-
-
-@factory
-def global_max_pool(axes: Whole) -> ImageLayer:
-    """The largest number of each feature map: `nets.global_max_pool` as a layer.
-
-    Args:
-        axes: How many spatial axes there are.
-
-    Returns:
-        An `ImageLayer` without parameters.
-
-    Example:
-        >>> import jax
-        >>> from nets import blocks
-        >>> blocks.global_max_pool(2).apply((), jax.numpy.ones((5, 8, 8, 3))).shape
-        (5, 3)
-    """
-    return _global(convolutional.global_max_pool, axes)
-
-
-@factory
-def global_mean_pool(axes: Whole) -> ImageLayer:
-    """The mean of each feature map: `nets.global_mean_pool` as a layer.
-
-    Args:
-        axes: How many spatial axes there are.
-
-    Returns:
-        An `ImageLayer` without parameters.
-
-    Example:
-        >>> import jax
-        >>> from nets import blocks
-        >>> blocks.global_mean_pool(2).apply((), jax.numpy.ones((5, 8, 8, 3))).shape
-        (5, 3)
-    """
-    return _global(convolutional.global_mean_pool, axes)
-
-
-@factory
-def upsample(
-    factor: Sequence[Any] | None = None,
-    *,
-    sizes: Sequence[Whole] | None = None,
-    method: str = "nearest",
-    align_corners: bool = False,
-) -> ImageLayer:
-    """Larger feature maps, by interpolation: `nets.upsample` as a layer.
-
-    Args:
-        factor: How much larger, along each spatial axis.
-        sizes: How large, in place of `factor`.
-        method: As in `nets.upsample`, like the rest.
-        align_corners: Likewise.
-
-    Returns:
-        An `ImageLayer` without parameters.
-
-    Example:
-        >>> import jax
-        >>> from nets import blocks
-        >>> larger = blocks.upsample((2, 2), method="linear")
-        >>> larger.apply((), jax.numpy.ones((5, 4, 4, 3))).shape
-        (5, 8, 8, 3)
-    """
-    if method not in REACH:
-        raise ValueError(f"expected a method of {', '.join(REACH)}; got {method!r}")
+def _resizing(
+    name: str, factor: Any, sizes: Any, method: str, align_corners: bool
+) -> _Description:
+    """Describe an interpolation."""
+    if method not in SUPPORTS:
+        raise ValueError(f"expected a method of {', '.join(SUPPORTS)}; got {method!r}")
     if not isinstance(sizes if factor is None else factor, Sequence):
         raise ValueError(
             "expected a factor or sizes, a tuple with a number for each spatial axis; "
@@ -252,43 +158,61 @@ def upsample(
         )
     if sizes is not None:
         sizes = per_axis("sizes", sizes, len(sizes))
-    reach = REACH[method]
-    run = partial(
-        convolutional.upsample,
-        factor=factor,
-        sizes=sizes,
-        method=method,
-        align_corners=align_corners,
-    )
 
     def window(shape):
         space = shape[:-1]
-        wanted = sizes or scaled(space, factor or ())[0]
+        outputs = sizes or scaled(space, factor or ())[0]
         axes = [
-            _resized(n, o, reach, align_corners)
-            for n, o in zip(space, wanted, strict=True)
+            _resized(n, o, SUPPORTS[method], align_corners)
+            for n, o in zip(space, outputs, strict=True)
         ]
         return ReceptiveField(*map(tuple, zip(*axes, strict=True)))
 
-    given = tuple(sizes or factor or ())
-    return ImageLayer(
-        no_params,
-        partial(_apply, run),
-        len(given),
-        f"upsample {'to ' if sizes else ''}{'x'.join(map(str, given))}, {method}",
-        receptive_field=window,
+    target = tuple(sizes or factor or ())
+    options = {"factor": factor, "sizes": sizes}
+    return _Description(
+        options | {"method": method, "align_corners": align_corners},
+        len(target),
+        f"{name} {'to ' if sizes else ''}{'x'.join(map(str, target))}, {method}",
+        window,
     )
 
 
-@factory
-def unpool(window: Sequence[Whole]) -> ImageLayer:
-    """Each number at the first place of its window, and zeros around it, as a layer.
+def _resized(n, o, support, align_corners) -> tuple[Fraction, Fraction]:
+    """Receptive field and stride of the outputs along an axis of n inputs, o outputs.
 
-    Where the maxima of a pool were, `nets.unpool` sets each number at its own place: it
-    is told the indices, which a layer of one input cannot be.
+    Distances between outputs and inputs are multiples of 1 / q for a stride p / q.
+    """
+    if n == o:
+        return Fraction(1), Fraction(1)
+    ends = align_corners and o > 1
+    stride = Fraction(n - 1, o - 1) if ends else Fraction(n, o)
+    return support + 1 - Fraction(1, stride.denominator), stride
+
+
+def _apply(function, params, xs):
+    return function(xs)
+
+
+max_pool = _as_layer(convolutional.max_pool, _moving)
+mean_pool = _as_layer(convolutional.mean_pool, _moving)
+lp_pool = _as_layer(convolutional.lp_pool, _moving)
+adaptive_max_pool = _as_layer(convolutional.adaptive_max_pool, _adaptive)
+adaptive_mean_pool = _as_layer(convolutional.adaptive_mean_pool, _adaptive)
+global_max_pool = _as_layer(convolutional.global_max_pool, _global)
+global_mean_pool = _as_layer(convolutional.global_mean_pool, _global)
+upsample = _as_layer(convolutional.upsample, _resizing)
+
+
+@factory
+def unpool(window: Sequence[IntLike]) -> ImageLayer:
+    """Unpooling without indices: each number at the first position of its window.
+
+    The other positions are zero. `nets.unpool` instead places each number at the index
+    of the maximum; these indices are a second input, which a layer cannot have.
 
     Args:
-        window: Of the pool, as large as its strides.
+        window: Sizes and strides of the pool.
 
     Returns:
         An `ImageLayer` without parameters.
@@ -303,98 +227,26 @@ def unpool(window: Sequence[Whole]) -> ImageLayer:
         Zeiler and Fergus 2014, Visualizing and understanding convolutional networks,
         ECCV, https://arxiv.org/abs/1311.2901
     """
-    size = checked("window", window)
-    one = (Fraction(1),) * len(size)
-    seen = ReceptiveField(one, tuple(Fraction(1, k) for k in size))
+    size = window_size("window", window)
+    field = ReceptiveField(
+        (Fraction(1),) * len(size), tuple(Fraction(1, k) for k in size)
+    )
     return ImageLayer(
         no_params,
         partial(_apply, partial(_spread, size=size)),
         len(size),
-        name=f"unpool {by(size)}",
-        receptive_field=lambda shape: seen,
+        f"unpool {format_shape(size)}",
+        lambda shape: field,
     )
 
 
 def _spread(xs: Shaped[Array, "..."], size: Sequence[int]) -> Shaped[Array, "..."]:
-    """Zeros after each number, along each spatial axis."""
+    """Insert zeros after each number, along each spatial axis."""
     if xs.ndim < len(size) + 1:
         raise ValueError(
             f"expected an input [*batch, *space, channels] with {len(size)} spatial "
             f"axes; got shape {list(xs.shape)}"
         )
-    others = [(0, 0, 0)] * (xs.ndim - len(size) - 1)
-    edges = [*others, *((0, k - 1, k - 1) for k in size), (0, 0, 0)]
+    batch = [(0, 0, 0)] * (xs.ndim - len(size) - 1)
+    edges = [*batch, *((0, k - 1, k - 1) for k in size), (0, 0, 0)]
     return jax.lax.pad(xs, jnp.zeros((), xs.dtype), edges)
-
-
-def _pool(
-    function: Callable, window: Sequence[Whole], strides: Sizes | None, **options: Any
-) -> ImageLayer:
-    """A layer that moves a window."""
-    size = checked("window", window)
-    stride = size if strides is None else per_axis("strides", strides, len(size))
-    dilation = per_axis("dilation", options.get("dilation", 1), len(size))
-    seen = ReceptiveField(
-        tuple(Fraction((k - 1) * d + 1) for k, d in zip(size, dilation, strict=True)),
-        tuple(map(Fraction, stride)),
-    )
-    moved = "" if stride == size else f", stride {by(stride)}"
-    return ImageLayer(
-        no_params,
-        partial(_apply, partial(function, window=size, strides=stride, **options)),
-        len(size),
-        name=f"{function.__name__} {by(size)}{moved}",
-        receptive_field=lambda shape: seen,
-    )
-
-
-def _adaptive(function: Callable, sizes: Sequence[Whole | None]) -> ImageLayer:
-    """A layer of windows that are as large as they need to be."""
-    if not isinstance(sizes, Sequence):
-        raise ValueError(
-            "expected sizes, a tuple with a number (or None) for each spatial axis; "
-            f"got {sizes!r}"
-        )
-    sizes = [o if o is None else positive("each of sizes", o) for o in sizes]
-
-    def window(shape):
-        stride = [Fraction(n, o or n) for n, o in zip(shape[:-1], sizes, strict=True)]
-        # A window may begin and end within a place, which it then sees.
-        extent = [s + 2 * (1 - Fraction(1, s.denominator)) for s in stride]
-        return ReceptiveField(tuple(extent), tuple(stride))
-
-    said = "x".join("all" if size is None else str(size) for size in sizes)
-    return ImageLayer(
-        no_params,
-        partial(_apply, partial(function, sizes=sizes)),
-        len(sizes),
-        name=f"{function.__name__} to {said}",
-        receptive_field=window,
-    )
-
-
-def _global(function: Callable, axes: Whole) -> ImageLayer:
-    """A layer that sees all of a feature map."""
-    axes = positive("axes", axes)
-    return ImageLayer(
-        no_params,
-        partial(_apply, partial(function, axes=axes)),
-        axes,
-        function.__name__,
-    )
-
-
-def _resized(n, o, reach, align_corners) -> tuple[Fraction, Fraction]:
-    """What an output sees along an axis of n inputs and o outputs, and the stride.
-
-    How far a place is from an input is a multiple of 1 / q, if the stride is p / q.
-    """
-    if n == o:
-        return Fraction(1), Fraction(1)
-    ends = align_corners and o > 1
-    stride = Fraction(n - 1, o - 1) if ends else Fraction(n, o)
-    return reach + 1 - Fraction(1, stride.denominator), stride
-
-
-def _apply(function, params, xs):
-    return function(xs)

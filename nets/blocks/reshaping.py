@@ -1,4 +1,4 @@
-"""Layers without parameters that act on each number, or only move them."""
+"""Elementwise and reshaping layers, without parameters."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -8,17 +8,17 @@ from functools import partial
 from jaxtyping import Array
 
 from nets import convolutional
-from nets.convolutional.geometry import Whole, by, per_axis, positive
+from nets.convolutional.geometry import IntLike, format_shape, per_axis, positive
 from nets.factories import factory
 from nets.types import ImageLayer, ReceptiveField
 
 
 @factory
 def activation(function: Callable[[Array], Array]) -> ImageLayer:
-    """A function of each number, as a layer of its own.
+    """Elementwise function, as a separate layer.
 
     Args:
-        function: Such as `jax.nn.relu`.
+        function: Elementwise function, e.g. `jax.nn.relu`.
 
     Returns:
         An `ImageLayer` without parameters.
@@ -42,11 +42,11 @@ def activation(function: Callable[[Array], Array]) -> ImageLayer:
 
 
 @factory
-def flatten(axes: Whole) -> ImageLayer:
-    """The feature maps of each example as one vector, place by place.
+def flatten(axes: IntLike) -> ImageLayer:
+    """Flatten the feature maps of each example to a vector, position by position.
 
     Args:
-        axes: How many spatial axes there are: 1 for sequences, 2 for images.
+        axes: Number of spatial axes: 1 for sequences, 2 for images.
 
     Returns:
         An `ImageLayer` without parameters.
@@ -67,17 +67,17 @@ def flatten(axes: Whole) -> ImageLayer:
 
 
 @factory
-def reshape(shape: Sequence[Whole]) -> ImageLayer:
-    """A vector as feature maps: what `flatten` did, undone.
+def reshape(shape: Sequence[IntLike]) -> ImageLayer:
+    """Reshape vectors to feature maps, the inverse of `flatten`.
 
     Args:
-        shape: Of one example, [*space, channels].
+        shape: Shape of one example, [*space, channels].
 
     Returns:
         An `ImageLayer` without parameters.
 
     Raises:
-        ValueError: A size is no positive integer.
+        ValueError: A size is not a positive integer.
 
     Example:
         >>> import jax
@@ -90,16 +90,16 @@ def reshape(shape: Sequence[Whole]) -> ImageLayer:
     def apply(params, xs):
         if xs.ndim < 1 or xs.shape[-1] != math.prod(shape):
             raise ValueError(
-                f"expected an input [*batch, {math.prod(shape)}], to be made "
+                f"expected an input [*batch, {math.prod(shape)}] to reshape to "
                 f"{shape}; got shape {list(xs.shape)}"
             )
         return xs.reshape(*xs.shape[:-1], *shape)
 
-    return ImageLayer(no_params, apply, name=f"reshape to {by(shape)}")
+    return ImageLayer(no_params, apply, name=f"reshape to {format_shape(shape)}")
 
 
 def no_params(key, shape):
-    """What layers without parameters are initialised to: an empty tuple."""
+    """Return the parameters of layers without parameters: an empty tuple."""
     return ()
 
 

@@ -1,4 +1,4 @@
-"""A network's table: what each layer puts out, costs and sees."""
+"""Summary table of a network: output shapes, costs and receptive fields."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr
 from nets.blocks.composition import naming, output_shape, receptive_field
 from nets.types import ImageLayer
 
-# What makes a number of each number, or of two: one operation for each that comes out.
+# Elementwise primitives, which count as one operation per output number.
 ARITHMETIC = {
     *("abs", "add", "add_any", "cos", "cosh", "cbrt", "div", "erf", "exp", "exp2"),
     *("expm1", "integer_pow", "log", "log1p", "logistic", "max", "min", "mul", "neg"),
@@ -23,15 +23,16 @@ REDUCTIONS = {"reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "argmax"}
 
 
 class Row(NamedTuple):
-    """A line of the table.
+    """Row of the summary, for one layer.
 
     Attributes:
-        name: Of the layer.
-        shape: Of what it puts out for one example.
-        parameters: How many numbers it learns.
-        receptive_field: How many places of the network's input one output sees, along
-            each spatial axis; None if it sees all.
-        flops: Additions, multiplications and other operations for one example.
+        name: Name of the layer.
+        shape: Output shape for one example.
+        parameters: Number of learned parameters.
+        receptive_field: Number of inputs of the network that one output depends on,
+            along each spatial axis; None if it depends on all.
+        flops: Number of additions, multiplications and other operations for one
+            example.
     """
 
     name: str
@@ -42,17 +43,17 @@ class Row(NamedTuple):
 
 
 def summary(layers: Sequence[ImageLayer], shape: Sequence[int]) -> list[Row]:
-    """What each layer puts out, how much it learns, computes and sees.
+    """Summarize each layer: output shape, parameters, FLOPs and receptive field.
 
     Args:
-        layers: As in `sequential`.
-        shape: Of one example, [*space, channels].
+        layers: Layers, as in `sequential`.
+        shape: Shape of one example, [*space, channels].
 
     Returns:
-        A `Row` a layer.
+        One `Row` per layer.
 
     Raises:
-        ValueError: A layer does not fit the one before it.
+        ValueError: A layer does not accept the output of the previous layer.
 
     Example:
         >>> from nets import blocks
@@ -69,13 +70,13 @@ def summary(layers: Sequence[ImageLayer], shape: Sequence[int]) -> list[Row]:
             params = jax.eval_shape(init, jax.random.key(0))
             after = output_shape(layer, before)
         x = jax.ShapeDtypeStruct(before, jnp.float32)
-        seen = receptive_field(layers[: i + 1], shape)
+        field = receptive_field(layers[: i + 1], shape)
         rows.append(
             Row(
                 layer.name,
                 after,
                 sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params)),
-                None if seen is None else tuple(math.floor(e) for e in seen.size),
+                None if field is None else tuple(math.floor(e) for e in field.size),
                 flops(layer.apply, params, x),
             )
         )
@@ -84,19 +85,19 @@ def summary(layers: Sequence[ImageLayer], shape: Sequence[int]) -> list[Row]:
 
 
 def flops(function: Any, *args: Any) -> int:
-    """How many operations on numbers a function takes.
+    """Count the arithmetic operations of a function.
 
-    Products of matrices and convolutions count two for each weight and output, as is
-    usual, those in the padding among them; anything else that computes one for each
-    number that comes out (that goes in, in sums and maxima); what only moves numbers
-    none.
+    Matrix products and convolutions count two operations per weight and output, as is
+    usual, including those on padding. Other arithmetic counts one operation per output
+    number, and sums and maxima one per input number. Operations that only move numbers
+    count zero.
 
     Args:
-        function: Of arrays, which is traced, not run.
-        *args: Arrays, or their shapes.
+        function: Function of arrays. It is traced, not run.
+        *args: Arrays, or `jax.ShapeDtypeStruct`s.
 
     Returns:
-        The count.
+        Number of operations.
 
     Example:
         >>> flops(jnp.dot, jnp.ones((2, 3)), jnp.ones((3, 4)))
@@ -115,12 +116,12 @@ def _count(program: Jaxpr) -> int:
             (contracted, _), _ = params["dimension_numbers"]
             lengths = operands[0].shape
             total += 2 * out.size * math.prod(lengths[axis] for axis in contracted)
-        elif name == "cond":  # of several platforms: XLA's own way is the last
+        elif name == "cond":  # one branch per platform: the last is XLA's default
             total += _count(params["branches"][-1].jaxpr)
         elif name == "conv_general_dilated":
             kernel = operands[1].shape
             filters = kernel[params["dimension_numbers"].rhs_spec[0]]
-            # Zeros that a transposed convolution sets between its inputs cost nothing.
+            # Zeros that a transposed convolution inserts between its inputs are free.
             gaps = math.prod(params["lhs_dilation"])
             total += 2 * out.size * (math.prod(kernel) // filters) // gaps
         elif name.startswith("reduce_window"):
@@ -135,13 +136,13 @@ def _count(program: Jaxpr) -> int:
 
 
 def _programs(values: Any) -> list[Jaxpr]:
-    """The programs among an equation's parameters."""
-    found = []
+    """Return the jaxprs among the parameters of an equation."""
+    jaxprs = []
     for value in values:
         if isinstance(value, ClosedJaxpr):
-            found.append(value.jaxpr)
+            jaxprs.append(value.jaxpr)
         elif isinstance(value, Jaxpr):
-            found.append(value)
+            jaxprs.append(value)
         elif isinstance(value, tuple | list):
-            found += _programs(value)
-    return found
+            jaxprs += _programs(value)
+    return jaxprs

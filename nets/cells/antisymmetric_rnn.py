@@ -14,9 +14,9 @@ from nets.types import Cell
 
 
 class AntisymmetricRNNParams(NamedTuple):
-    """w_i [inputs, features] and b [features]; in order n z, twice as wide, if gated.
+    """w_i [inputs, features] and b [features]; twice as wide, in order n z, if gated.
 
-    w_h [features, features], of which only W_h - W_h^T is used.
+    w_h is [features, features]; only W_h - W_h^T is used.
     """
 
     w_i: Float[Array, "inputs outputs"]
@@ -25,7 +25,7 @@ class AntisymmetricRNNParams(NamedTuple):
 
 
 class AntisymmetricRNNState(NamedTuple):
-    """hidden [*batch, features], float32 at the least: steps add to it."""
+    """hidden [*batch, features], at least float32: steps accumulate in it."""
 
     hidden: Float[Array, "*batch features"]
 
@@ -37,22 +37,23 @@ def antisymmetric_rnn(
     gated: bool = False,
     sigma: float = 1.0,
 ) -> Cell:
-    """A stable differential equation, stepped by Euler's method.
+    """An antisymmetric RNN: a stable differential equation, solved by Euler's method.
 
         r = (W_h - W_h^T) h - diffusion h
         z = sigmoid(W_iz x + r + b_z) if gated, otherwise 1
         h' = h + step_size z tanh(W_in x + r + b_n)
 
-    All eigenvalues of the matrix in r have the real part -diffusion: without it the
-    equation neither forgets nor explodes, and the gradient of its flow neither dies nor
-    grows. Euler's method grows a little, which the diffusion is there to undo.
+    All eigenvalues of the matrix in r have real part -diffusion. Without diffusion the
+    state of the differential equation neither decays nor explodes, and its gradient
+    neither vanishes nor grows. Euler's method makes both grow slightly; the diffusion
+    compensates for this growth.
 
     Args:
-        step_size: Of Euler's method; the paper's epsilon, from 0.01 to 1.
-        diffusion: The paper's gamma, from 0 to 1.
-        gated: Whether a gate z, which shares W_h, admits the change.
-        sigma: How large W_h starts: W_h ~ N(0, sigma^2 / features), and
-            W_i ~ N(0, 1 / inputs), b = 0. The paper tries 0 to 16.
+        step_size: Step size of Euler's method; the paper's epsilon, 0.01 to 1.
+        diffusion: Diffusion coefficient; the paper's gamma, 0 to 1.
+        gated: Whether a gate z, which shares W_h, scales the change of the state.
+        sigma: Scale of the initial W_h: W_h ~ N(0, sigma^2 / features). The paper tries
+            0 to 16. Always W_i ~ N(0, 1 / inputs) and b = 0.
 
     Returns:
         A `Cell` with `AntisymmetricRNNParams` and `AntisymmetricRNNState`.
@@ -71,7 +72,7 @@ def antisymmetric_rnn(
     """
     step_size, diffusion, sigma = map(
         float, (step_size, diffusion, sigma)
-    )  # NumPy's would change dtypes
+    )  # NumPy scalars would change dtypes
 
     def init(key, inputs, features):
         key_i, key_h = jax.random.split(key)
@@ -84,15 +85,15 @@ def antisymmetric_rnn(
         if (params.w_i.shape[1] != params.w_h.shape[0]) != gated:
             raise ValueError(
                 f"expected parameters of antisymmetric_rnn(gated={gated}); got those "
-                "of the other form: with a gate w_i is twice as wide"
+                f"of gated={not gated}: with a gate w_i is twice as wide"
             )
         zeros = initializers.zero_state(x, params.w_i, params.w_h)
         return AntisymmetricRNNState(wide(zeros))
 
     def step(params, state, x, drop=lambda h: h):
         h, from_x = wide(state.hidden), x @ params.w_i
-        seen = drop(state.hidden).astype(from_x.dtype)
-        from_h = seen @ (params.w_h - params.w_h.T)
+        h_in = drop(state.hidden).astype(from_x.dtype)
+        from_h = h_in @ (params.w_h - params.w_h.T)
         r = wide(from_h) - diffusion * h
         x = add_bias(*wide(from_x, params.b))
         if gated:

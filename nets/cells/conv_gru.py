@@ -1,4 +1,4 @@
-"""The gated recurrent unit of images, whose weights are kernels."""
+"""The convolutional gated recurrent unit."""
 
 from typing import Any, NamedTuple
 
@@ -7,10 +7,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
-from nets.cells.convolutional import draw_kernels, look_around, zero_images
+from nets.cells._convolutional import convolve_state, draw_kernels, zero_images
 from nets.cells.gru import check_form
 from nets.convolutional.convolution import ConvParams, conv
-from nets.convolutional.geometry import Sizes, per_axis, window
+from nets.convolutional.geometry import Sizes, per_axis, window_size
 from nets.convolutional.padding import Padding
 from nets.factories import factory
 from nets.linear import add_bias, wide
@@ -25,13 +25,13 @@ class ConvGRUParams(NamedTuple):
     """
 
     w_i: Float[Array, "*size inputs 3*features"]
-    w_h: Float[Array, "*around features 3*features"]
+    w_h: Float[Array, "*recurrent_size features 3*features"]
     b: Float[Array, " 3*features"]
     b_hn: Float[Array, " features"] | None
 
 
 class ConvGRUState(NamedTuple):
-    """hidden [*batch, *space, features], float32 at the least: steps add to it."""
+    """hidden [*batch, *space, features], at least float32: steps accumulate in it."""
 
     hidden: Float[Array, "*batch_space features"]
 
@@ -47,36 +47,37 @@ def conv_gru(
     reset_after: bool = False,
     init: initializers.Initializer = initializers.orthogonal,
 ) -> Cell:
-    """The gated recurrent unit of images: convolutions in place of products.
+    """The convolutional GRU: a GRU of images, whose weights are kernels.
 
         r, z = sigmoid(W_i * x + W_h * h + b),   * the convolution
         n = tanh(W_in * x + b_n + W_hn * (r h))            unless reset_after
         n = tanh(W_in * x + b_n + r (W_hn * h + b_hn))     if reset_after
         h' = (1 - z) n + z h
 
-    Each gate has its own filters. z keeps the old state, as in `gru` (in the paper it
-    admits the new one).
+    Each gate has its own filters. z weights the old state, as in `gru` (in the paper it
+    weights the new state).
 
     Args:
-        kernel_size: Of W_i: a tuple, (3, 3) for images, (3,) for sequences, (3, 3, 3)
-            for volumes.
-        recurrent_kernel_size: Of W_h, by default that of W_i.
-        strides: Of the convolution with W_i, as in `nets.conv`. The state is as large
-            as its outputs; the one with W_h keeps that size ("same").
-        padding: Likewise of W_i.
-        dilation: Likewise of W_i.
-        reset_after: Whether r acts after the convolution with W_hn, or before it, as in
-            the paper: there n sees what r saw, and the view grows twice as far in each
-            step.
-        init: Initializer of the kernels, of `nets.initializers`.
+        kernel_size: Size of the kernel W_i, a tuple: (3,) for sequences, (3, 3) for
+            images, (3, 3, 3) for volumes.
+        recurrent_kernel_size: Size of the kernel W_h. Default: that of W_i.
+        strides: Strides of the convolution with W_i, as in `nets.conv`. The state has
+            the size of that convolution's output. The convolution with W_h keeps the
+            size ("same").
+        padding: Padding of the convolution with W_i, as in `nets.conv`.
+        dilation: Dilation of the convolution with W_i, as in `nets.conv`.
+        reset_after: Whether r acts after the convolution with W_hn. In the paper it
+            acts before it: n then reads through two convolutions, so the receptive
+            field grows twice as fast per step.
+        init: Initializer of the kernels, from `nets.initializers`.
 
     Returns:
-        A `Cell` with `ConvGRUParams` and `ConvGRUState`, whose output is h. It reads
+        A `Cell` with `ConvGRUParams` and `ConvGRUState`; its output is h. It reads
         [*batch, *space, inputs].
 
     Raises:
-        ValueError: `kernel_size` is no tuple of positive integers, or another number
-            does not fit its axes.
+        ValueError: `kernel_size` is not a tuple of positive integers, or the number of
+            values in another argument does not match its axes.
 
     Example:
         >>> import nets
@@ -90,10 +91,10 @@ def conv_gru(
         Ballas, Yao, Pal and Courville 2016, Delving deeper into convolutional networks
         for learning video representations, https://arxiv.org/abs/1511.06432
     """
-    size = window("kernel_size", kernel_size)
+    size = window_size("kernel_size", kernel_size)
     axes = len(size)
-    around = size if recurrent_kernel_size is None else recurrent_kernel_size
-    recurrent_size = per_axis("recurrent_kernel_size", around, axes)
+    recurrent = size if recurrent_kernel_size is None else recurrent_kernel_size
+    recurrent_size = per_axis("recurrent_kernel_size", recurrent, axes)
     options: dict[str, Any] = {"strides": per_axis("strides", strides, axes)}
     options |= {"padding": padding, "dilation": per_axis("dilation", dilation, axes)}
 
@@ -115,7 +116,7 @@ def conv_gru(
 
     def step_reset_after(params, state, x, drop=lambda h: h):
         from_x = read(params, x)
-        from_h = look_around(params.w_h, drop(state.hidden).astype(from_x.dtype))
+        from_h = convolve_state(params.w_h, drop(state.hidden).astype(from_x.dtype))
         x_r, x_z, x_n = jnp.split(wide(from_x), 3, axis=-1)
         h_r, h_z, h_n = jnp.split(wide(from_h), 3, axis=-1)
         r = tag_gate(jax.nn.sigmoid(x_r + h_r), "reset")
@@ -124,14 +125,14 @@ def conv_gru(
         return _blend(z, n, state.hidden, from_h.dtype)
 
     def step_reset_before(params, state, x, drop=lambda h: h):
-        from_x, seen = read(params, x), drop(state.hidden)
-        w_hrz, w_hn = jnp.split(params.w_h, [2 * seen.shape[-1]], axis=-1)
+        from_x, h_in = read(params, x), drop(state.hidden)
+        w_hrz, w_hn = jnp.split(params.w_h, [2 * h_in.shape[-1]], axis=-1)
         x_r, x_z, x_n = jnp.split(wide(from_x), 3, axis=-1)
-        from_h = look_around(w_hrz, seen.astype(from_x.dtype))
+        from_h = convolve_state(w_hrz, h_in.astype(from_x.dtype))
         h_r, h_z = jnp.split(wide(from_h), 2, axis=-1)
         r = tag_gate(jax.nn.sigmoid(x_r + h_r), "reset")
         z = tag_gate(jax.nn.sigmoid(x_z + h_z), "update", retains=True)
-        from_h = look_around(w_hn, (r * wide(seen)).astype(from_x.dtype))
+        from_h = convolve_state(w_hn, (r * wide(h_in)).astype(from_x.dtype))
         n = tag_candidate(jnp.tanh(x_n + wide(from_h)))
         return _blend(z, n, state.hidden, from_h.dtype)
 
@@ -140,6 +141,6 @@ def conv_gru(
 
 
 def _blend(z, n, hidden, dtype):
-    """The new state, (1 - z) n + z h, and the output in a dtype."""
+    """Return the new state, (1 - z) n + z h, and the output in the given dtype."""
     h = ((1 - z) * n + z * wide(hidden)).astype(hidden.dtype)
     return ConvGRUState(h), h.astype(dtype)

@@ -1,4 +1,4 @@
-"""The long short-term memory of images, whose weights are kernels."""
+"""The convolutional long short-term memory."""
 
 from functools import partial
 from typing import NamedTuple
@@ -8,9 +8,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
-from nets.cells.convolutional import draw_kernels, zero_images
+from nets.cells._convolutional import draw_kernels, zero_images
 from nets.convolutional.convolution import ConvParams, conv
-from nets.convolutional.geometry import Sizes, per_axis, window
+from nets.convolutional.geometry import Sizes, per_axis, window_size
 from nets.convolutional.padding import Padding
 from nets.factories import factory
 from nets.linear import wide
@@ -25,12 +25,12 @@ class ConvLSTMParams(NamedTuple):
     """
 
     w_i: Float[Array, "*size inputs 4*features"]
-    w_h: Float[Array, "*around features 4*features"]
+    w_h: Float[Array, "*recurrent_size features 4*features"]
     b: Float[Array, " 4*features"]
 
 
 class ConvLSTMState(NamedTuple):
-    """hidden and cell, each [*batch, *space, features]; cell float32 at the least."""
+    """hidden and cell, each [*batch, *space, features]; cell is at least float32."""
 
     hidden: Float[Array, "*batch_space features"]
     cell: Float[Array, "*batch_space features"]
@@ -47,36 +47,37 @@ def conv_lstm(
     forget_bias: float | None = None,
     init: initializers.Initializer = initializers.orthogonal,
 ) -> Cell:
-    """The long short-term memory of images: convolutions in place of products.
+    """The convolutional LSTM: an LSTM of images, whose weights are kernels.
 
         i, f, g, o = split(W_i * x + W_h * h + b),   * the convolution
         c' = sigmoid(f) c + sigmoid(i) tanh(g)
         h' = sigmoid(o) tanh(c')
 
-    One LSTM at every place, which sees its neighbours: what happens at a place reaches
-    (k - 1) / 2 places further in each step. Along c the gradient stays where it is. The
-    paper's peepholes are left out, as in Keras and Linen: with a weight for each place,
-    they would fix the size of the images.
+    One LSTM runs at every position and sees its neighbors: information spreads by
+    (k - 1) / 2 positions per step. Along c the gradient does not move between
+    positions. The paper's peepholes are omitted, as in Keras and Linen: with one weight
+    per position, they would fix the size of the images.
 
     Args:
-        kernel_size: Of W_i: a tuple, (3, 3) for images, (3,) for sequences, (3, 3, 3)
-            for volumes.
-        recurrent_kernel_size: Of W_h, by default that of W_i.
-        strides: Of the convolution with W_i, as in `nets.conv`. The state is as large
-            as its outputs; the one with W_h keeps that size ("same").
-        padding: Likewise of W_i.
-        dilation: Likewise of W_i.
-        forget_bias: What f's bias starts at, by default what the scheme says.
-        init: How the parameters start, of `nets.initializers`: a kernel as a matrix
-            that reads all that its window shows.
+        kernel_size: Size of the kernel W_i, a tuple: (3,) for sequences, (3, 3) for
+            images, (3, 3, 3) for volumes.
+        recurrent_kernel_size: Size of the kernel W_h. Default: that of W_i.
+        strides: Strides of the convolution with W_i, as in `nets.conv`. The state has
+            the size of that convolution's output. The convolution with W_h keeps the
+            size ("same").
+        padding: Padding of the convolution with W_i, as in `nets.conv`.
+        dilation: Dilation of the convolution with W_i, as in `nets.conv`.
+        forget_bias: Initial value of f's bias. Default: that of the initializer.
+        init: Initializer of the parameters, from `nets.initializers`. A kernel is
+            initialized as a matrix that reads all inputs in its window.
 
     Returns:
-        A `Cell` with `ConvLSTMParams` and `ConvLSTMState`, whose output is h. It reads
+        A `Cell` with `ConvLSTMParams` and `ConvLSTMState`; its output is h. It reads
         [*batch, *space, inputs].
 
     Raises:
-        ValueError: `kernel_size` is no tuple of positive integers, or another number
-            does not fit its axes.
+        ValueError: `kernel_size` is not a tuple of positive integers, or the number of
+            values in another argument does not match its axes.
 
     Example:
         >>> import nets
@@ -90,16 +91,16 @@ def conv_lstm(
         Shi et al. 2015, Convolutional LSTM network: a machine learning approach for
         precipitation nowcasting, https://arxiv.org/abs/1506.04214
     """
-    size = window("kernel_size", kernel_size)
+    size = window_size("kernel_size", kernel_size)
     axes = len(size)
-    around = size if recurrent_kernel_size is None else recurrent_kernel_size
-    recurrent_size = per_axis("recurrent_kernel_size", around, axes)
+    recurrent = size if recurrent_kernel_size is None else recurrent_kernel_size
+    recurrent_size = per_axis("recurrent_kernel_size", recurrent, axes)
     options = {
         "strides": per_axis("strides", strides, axes),
         "padding": padding,
         "dilation": per_axis("dilation", dilation, axes),
     }
-    read, look_around = partial(conv, **options), partial(conv, padding="same")
+    read, convolve_state = partial(conv, **options), partial(conv, padding="same")
 
     def init_params(key, inputs, features):
         w_i, w_h, b_i, b_h = draw_kernels(
@@ -117,8 +118,10 @@ def conv_lstm(
         return ConvLSTMState(hidden, wide(cell))
 
     def step(params, state, x, drop=lambda h: h):
-        seen = read(ConvParams(params.w_i, params.b), x)
-        gates = seen + look_around(ConvParams(params.w_h, None), drop(state.hidden))
+        from_x = read(ConvParams(params.w_i, params.b), x)
+        gates = from_x + convolve_state(
+            ConvParams(params.w_h, None), drop(state.hidden)
+        )
         i, f, g, o = jnp.split(wide(gates), 4, axis=-1)
         i = tag_gate(jax.nn.sigmoid(i), "input")
         f = tag_gate(jax.nn.sigmoid(f), "forget", retains=True)

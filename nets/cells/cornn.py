@@ -25,9 +25,9 @@ class CoRNNParams(NamedTuple):
 
 
 class CoRNNState(NamedTuple):
-    """hidden, where the oscillators are, and velocity, each [*batch, features].
+    """hidden (the oscillators' positions) and velocity, each [*batch, features].
 
-    Both are float32 at the least: steps add to them.
+    Both are at least float32: steps accumulate in them.
     """
 
     hidden: Float[Array, "*batch features"]
@@ -36,23 +36,25 @@ class CoRNNState(NamedTuple):
 
 @factory
 def cornn(dt: float = 0.042, gamma: float = 2.7, epsilon: float = 4.7) -> Cell:
-    """A network of driven and damped oscillators, coupled by what drives them.
+    """The coRNN: driven, damped oscillators, coupled through their driving forces.
 
         z' = z + dt (tanh(W_i x + W_h h + W_z z + b) - gamma h - epsilon z)
         h' = h + dt z'
 
-    A small dt keeps each step near the identity, so that the gradient is bounded over
-    long times, from above and from below. The damping is explicit (epsilon z, not
-    epsilon z'), as in the authors' code; the paper allows either.
+    A small dt keeps each step close to the identity, so the gradient over long times is
+    bounded from above and from below. The damping is explicit (epsilon z, not epsilon
+    z'), as in the authors' code; the paper allows either.
 
     Args:
-        dt: The time step. It and the other two are the authors' for sequential MNIST.
-        gamma: The oscillators' squared frequency.
-        epsilon: Their damping.
+        dt: Time step. The defaults of dt, gamma and epsilon are the authors' values for
+            sequential MNIST.
+        gamma: Squared frequency of the oscillators.
+        epsilon: Damping of the oscillators.
 
     Returns:
-        A `Cell` with `CoRNNParams` and `CoRNNState`, whose output is h. All parameters
-        start uniform within 1 / sqrt(inputs + 2 features), as in the authors' code.
+        A `Cell` with `CoRNNParams` and `CoRNNState`; its output is h. All parameters
+        are initially uniform within 1 / sqrt(inputs + 2 features), as in the authors'
+        code.
 
     Example:
         >>> import nets
@@ -67,7 +69,7 @@ def cornn(dt: float = 0.042, gamma: float = 2.7, epsilon: float = 4.7) -> Cell:
         accurate and (gradient) stable architecture for learning long time
         dependencies, https://arxiv.org/abs/2010.00951
     """
-    dt, gamma, epsilon = map(float, (dt, gamma, epsilon))  # NumPy's would change dtypes
+    dt, gamma, epsilon = map(float, (dt, gamma, epsilon))  # not NumPy's
 
     def init(key, inputs, features):
         bound = (inputs + 2 * features) ** -0.5

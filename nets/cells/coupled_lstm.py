@@ -1,4 +1,4 @@
-"""The long short-term memory that forgets just where it writes."""
+"""The long short-term memory with coupled input and forget gates."""
 
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ class CoupledLSTMParams(NamedTuple):
 
 
 class CoupledLSTMState(NamedTuple):
-    """hidden and cell, each [*batch, features]; cell is float32 at the least."""
+    """hidden and cell, each [*batch, features]; cell is at least float32."""
 
     hidden: Float[Array, "*batch features"]
     cell: Float[Array, "*batch features"]
@@ -36,14 +36,14 @@ def coupled_lstm(init: initializers.Initializer = initializers.orthogonal) -> Ce
         c' = sigmoid(f) c + (1 - sigmoid(f)) tanh(g)
         h' = sigmoid(o) tanh(c')
 
-    c is a moving average of tanh(g), and so never leaves [-1, 1] and the steep part of
-    tanh; but keeping the gradient along c means to write nothing, as in a GRU.
+    c is a moving average of tanh(g), so it stays within [-1, 1], where tanh is steep.
+    But the gradient along c is preserved only where nothing is written, as in a GRU.
 
     Args:
-        init: How the parameters start, of `nets.initializers`.
+        init: Initializer of the parameters, from `nets.initializers`.
 
     Returns:
-        A `Cell` with `CoupledLSTMParams` and `CoupledLSTMState`, whose output is h.
+        A `Cell` with `CoupledLSTMParams` and `CoupledLSTMState`; its output is h.
 
     Example:
         >>> import nets
@@ -71,7 +71,7 @@ def coupled_lstm(init: initializers.Initializer = initializers.orthogonal) -> Ce
         read = x @ params.w_i + h @ params.w_h
         gates = add_bias(*wide(read, params.b))
         f, g, o = jnp.split(gates, 3, axis=-1)
-        # sigmoid(-f) is 1 - sigmoid(f), without its loss of digits where f is large.
+        # sigmoid(-f) is 1 - sigmoid(f), without the loss of digits for large f.
         i = tag_gate(jax.nn.sigmoid(-f), "input")
         f = tag_gate(jax.nn.sigmoid(f), "forget", retains=True)
         o = tag_gate(jax.nn.sigmoid(o), "output")

@@ -32,16 +32,16 @@ def elman(
     activation: Callable[[jax.Array], jax.Array] = jnp.tanh,
     init: initializers.Initializer = initializers.orthogonal,
 ) -> Cell:
-    """The simple recurrent network, whose state is its output.
+    """The simple recurrent network ("vanilla RNN"); its state is its output.
 
         h' = activation(W_i x + W_h h + b)
 
-    Its gradient passes W_h and the activation's slope at every step, which is why it
-    dies or explodes as their product does.
+    At every step the gradient is multiplied by W_h and by the slope of the activation.
+    It vanishes or explodes as their product does.
 
     Args:
-        activation: Applied to each unit. tanh, or `jax.nn.relu`.
-        init: How the parameters start, of `nets.initializers`.
+        activation: Elementwise activation function, e.g. tanh or `jax.nn.relu`.
+        init: Initializer of the parameters, from `nets.initializers`.
 
     Returns:
         A `Cell` with `ElmanParams` and `ElmanState`.
@@ -69,9 +69,9 @@ def elman(
     def step(params, state, x, drop=lambda h: h):
         from_x = x @ params.w_i
         dtype = jnp.result_type(from_x, params.w_h)
-        # W_h may be the identity, as in `irnn`: then the product adds up all steps.
-        z, seen, w_h, b = wide(from_x, drop(state.hidden), params.w_h, params.b)
-        h = activation(add_bias(z + seen @ w_h, b)).astype(state.hidden.dtype)
+        # W_h may be the identity, as in `irnn`: the product then accumulates all steps.
+        z, h_in, w_h, b = wide(from_x, drop(state.hidden), params.w_h, params.b)
+        h = activation(add_bias(z + h_in @ w_h, b)).astype(state.hidden.dtype)
         return ElmanState(h), h.astype(dtype)
 
     return Cell(init_params, initial_state, step, takes_drop=True)

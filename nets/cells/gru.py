@@ -14,10 +14,10 @@ from nets.types import Cell
 
 
 class GRUParams(NamedTuple):
-    """w_i [inputs, 3 features], w_h [features, 3 features], b; gates in order r z n.
+    """w_i [inputs, 3 features], w_h [features, 3 features], b; gate order r z n.
 
-    b_hn [features] is n's second bias, inside the reset gate's reach; None in the form
-    that resets before the product, where it would be b's twin.
+    b_hn [features] is n's second bias, which the reset gate scales. It is None if the
+    reset gate acts before the product, where b_hn would duplicate b.
     """
 
     w_i: Float[Array, "inputs 3*features"]
@@ -27,7 +27,7 @@ class GRUParams(NamedTuple):
 
 
 class GRUState(NamedTuple):
-    """hidden [*batch, features], float32 at the least: steps add to it."""
+    """hidden [*batch, features], at least float32: steps accumulate in it."""
 
     hidden: Float[Array, "*batch features"]
 
@@ -37,20 +37,20 @@ def gru(
     reset_after: bool = True,
     init: initializers.Initializer = initializers.orthogonal,
 ) -> Cell:
-    """The gated recurrent unit: two gates, and no state but its output.
+    """The gated recurrent unit: two gates; its only state is its output.
 
         r, z = sigmoid(W_i x + W_h h + b), each with its own rows
         n = tanh(W_in x + b_n + r (W_hn h + b_hn))       if reset_after
         n = tanh(W_in x + b_n + W_hn (r h))              otherwise
         h' = (1 - z) n + z h
 
-    z keeps the old state, as in PyTorch, Keras and Linen (in the paper and in Haiku it
-    admits the new one).
+    z weights the old state, as in PyTorch, Keras and Linen (in the paper and in Haiku
+    it weights the new state).
 
     Args:
         reset_after: Whether r acts after the product with W_hn, as in PyTorch, cuDNN
-            and Linen, or before it, as in the paper.
-        init: How the parameters start, of `nets.initializers`.
+            and Linen; otherwise r acts before it, as in the paper.
+        init: Initializer of the parameters, from `nets.initializers`.
 
     Returns:
         A `Cell` with `GRUParams` and `GRUState`.
@@ -94,13 +94,13 @@ def gru(
         return GRUState(h), h.astype(from_h.dtype)
 
     def step_reset_before(params, state, x, drop=lambda h: h):
-        from_x, seen = x @ params.w_i, drop(state.hidden)
+        from_x, h_in = x @ params.w_i, drop(state.hidden)
         w_hr, w_hz, w_hn = jnp.split(params.w_h, 3, axis=-1)
         x_r, x_z, x_n = jnp.split(add_bias(*wide(from_x, params.b)), 3, axis=-1)
-        read = seen.astype(from_x.dtype)
+        read = h_in.astype(from_x.dtype)
         r = tag_gate(jax.nn.sigmoid(x_r + wide(read @ w_hr)), "reset")
         z = tag_gate(jax.nn.sigmoid(x_z + wide(read @ w_hz)), "update", retains=True)
-        from_h = (r * wide(seen)).astype(from_x.dtype) @ w_hn
+        from_h = (r * wide(h_in)).astype(from_x.dtype) @ w_hn
         n = tag_candidate(jnp.tanh(x_n + wide(from_h)))
         h = ((1 - z) * n + z * wide(state.hidden)).astype(state.hidden.dtype)
         return GRUState(h), h.astype(from_h.dtype)
@@ -110,9 +110,9 @@ def gru(
 
 
 def check_form(name: str, params: Any, reset_after: bool) -> None:
-    """Refuse parameters of the other form of a cell, a `gru` or a `conv_gru`."""
+    """Check that the parameters of a `gru` or `conv_gru` match `reset_after`."""
     if (params.b_hn is not None) != reset_after:
         raise ValueError(
             f"expected parameters of {name}(reset_after={reset_after}); got those of "
-            "the other form: only reset_after=True has b_hn"
+            f"reset_after={not reset_after}: only reset_after=True has b_hn"
         )

@@ -1,4 +1,4 @@
-"""The independently recurrent network: each unit sees only its own past."""
+"""The independently recurrent network: each unit sees only its previous state."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -22,7 +22,7 @@ class IndRNNParams(NamedTuple):
 
 
 class IndRNNState(NamedTuple):
-    """hidden [*batch, features], float32 at the least: steps add to it."""
+    """hidden [*batch, features], at least float32: steps accumulate in it."""
 
     hidden: Float[Array, "*batch features"]
 
@@ -36,14 +36,15 @@ def ind_rnn(
 
         h' = activation(W_i x + w_h h + b),    w_h h unit by unit
 
-    Over T steps the gradient of an active unit is w_h to the power of T, its own
-    weight's alone: it can be seen and kept in bounds unit by unit. The paper clips w_h
-    to at most 2 to the power of 1/T in size after each update; this cell does not.
+    Over T steps the gradient of an active unit is w_h to the power T, where w_h is the
+    weight of that unit alone, so it can be read and bounded unit by unit. The paper
+    clips abs(w_h) to at most 2^(1/T) after each update; this cell does not.
 
     Args:
-        activation: Applied to each unit. `jax.nn.relu`, or tanh.
-        init: How w_i and b start, of `nets.initializers`. w_h starts uniform over
-            [0, 1], as in the authors' code: with memories of all lengths.
+        activation: Elementwise activation function, e.g. `jax.nn.relu` or tanh.
+        init: Initializer of w_i and b, from `nets.initializers`. w_h is initially
+            uniform over [0, 1], as in the authors' code: units have memories of all
+            lengths.
 
     Returns:
         A `Cell` with `IndRNNParams` and `IndRNNState`.

@@ -1,4 +1,4 @@
-"""The simple recurrent network of ReLUs that starts as the identity."""
+"""The IRNN: a simple recurrent network of ReLUs, initialized with the identity."""
 
 import jax
 
@@ -10,15 +10,15 @@ from nets.types import Cell
 
 @factory
 def irnn(init: initializers.Initializer = initializers.irnn) -> Cell:
-    """`elman` with ReLUs, whose recurrent matrix starts as the identity.
+    """The IRNN: `elman` with ReLUs and the identity as its initial recurrent matrix.
 
-        h' = relu(W_i x + W_h h + b),    W_h = I and b = 0 at the start
+        h' = relu(W_i x + W_h h + b),    initially W_h = I and b = 0
 
-    At the start the gradient passes each step as it is wherever a unit is on, and not
-    at all where it is off; nothing but the start keeps it so.
+    Initially the gradient passes unchanged through active units and is blocked by
+    inactive units. Nothing preserves this property during training.
 
     Args:
-        init: How the parameters start, of `nets.initializers`.
+        init: Initializer of the parameters, from `nets.initializers`.
 
     Returns:
         A `Cell` with `ElmanParams` and `ElmanState`.

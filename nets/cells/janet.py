@@ -1,4 +1,4 @@
-"""Just another network: the long short-term memory with a forget gate only."""
+"""JANET ("just another network"): a long short-term memory with only a forget gate."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from nets.types import Cell
 
 
 class JANETParams(NamedTuple):
-    """w_i [inputs, 2 features], w_h [features, 2 features], b; gates in order f n."""
+    """w_i [inputs, 2 features], w_h [features, 2 features], b; gate order f n."""
 
     w_i: Float[Array, "inputs 2*features"]
     w_h: Float[Array, "features 2*features"]
@@ -22,9 +22,9 @@ class JANETParams(NamedTuple):
 
 
 class JANETState(NamedTuple):
-    """hidden [*batch, features]: the cell, which is not hidden by an output gate.
+    """hidden [*batch, features]: the cell, which no output gate hides.
 
-    It is float32 at the least: steps add to it.
+    hidden is at least float32: steps accumulate in it.
     """
 
     hidden: Float[Array, "*batch features"]
@@ -34,20 +34,20 @@ class JANETState(NamedTuple):
 def janet(
     beta: float = 1.0, init: initializers.Initializer = initializers.orthogonal
 ) -> Cell:
-    """The long short-term memory with nothing but its forget gate.
+    """JANET: the long short-term memory with only a forget gate.
 
         f, n = split(W_i x + W_h h + b)
         h' = sigmoid(f) h + (1 - sigmoid(f - beta)) tanh(n)
 
-    With beta = 0 the gate weighs old against new, as in a GRU. With beta > 0 the new is
-    given more than the old loses: a gate that keeps nearly all, and with it the
-    gradient, still writes.
+    With beta = 0 the gate interpolates between the old state and the new input, as in a
+    GRU. With beta > 0 the new input gains more weight than the old state loses: a gate
+    that keeps almost all of the state, and so the gradient, still writes.
 
     Args:
-        beta: By how much the gate's pre-activation is lowered where it decides what is
-            written.
-        init: How the parameters start, of `nets.initializers`. The paper starts f's
-            bias as in chrono initialisation.
+        beta: Amount subtracted from the gate's pre-activation where the gate scales the
+            new input.
+        init: Initializer of the parameters, from `nets.initializers`. The paper
+            initializes f's bias by chrono initialization.
 
     Returns:
         A `Cell` with `JANETParams` and `JANETState`.
@@ -64,7 +64,7 @@ def janet(
         van der Westhuizen and Lasenby 2018, The unreasonable effectiveness of the
         forget gate, https://arxiv.org/abs/1804.04849
     """
-    beta = float(beta)  # NumPy's would change dtypes
+    beta = float(beta)  # NumPy scalars would change dtypes
 
     def init_params(key, inputs, features):
         w_i, w_h, b_i, b_h = init(key, inputs, features, "fn")

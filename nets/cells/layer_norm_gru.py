@@ -1,4 +1,4 @@
-"""The gated recurrent unit with layer normalisation."""
+"""The gated recurrent unit with layer normalization."""
 
 from typing import NamedTuple
 
@@ -14,9 +14,9 @@ from nets.types import Cell
 
 
 class LayerNormGRUParams(NamedTuple):
-    """As `GRUParams` that reset after the product, gate order r z n, with scales.
+    """Parameters of `gru(reset_after=True)`, gate order r z n, and two scales.
 
-    scale_i and scale_h [3 features] are those of W_i x and of W_h h.
+    scale_i and scale_h [3 features] scale the normalized W_i x and W_h h.
     """
 
     w_i: Float[Array, "inputs 3*features"]
@@ -28,29 +28,31 @@ class LayerNormGRUParams(NamedTuple):
 
 
 class LayerNormGRUState(NamedTuple):
-    """hidden [*batch, features], float32 at the least: steps add to it."""
+    """hidden [*batch, features], at least float32: steps accumulate in it."""
 
     hidden: Float[Array, "*batch features"]
 
 
 @factory
 def layer_norm_gru(init: initializers.Initializer = initializers.orthogonal) -> Cell:
-    """The gated recurrent unit with layer normalisation of what its gates read.
+    """The gated recurrent unit with layer-normalized pre-activations.
 
         LN(a) = (a - mean(a)) / sqrt(var(a) + 1e-5)
         r, z = split(sigmoid(scale_i LN(W_i x) + scale_h LN(W_h h) + b))
         n = tanh(scale_in LN(W_in x) + b_n + r (scale_hn LN(W_hn h) + b_hn))
         h' = (1 - z) n + z h
 
-    What z keeps is not normalised, so the gradient along it is as in a GRU; through the
-    gates it does not change with the size of W_h. At a state of zeros LN has its
-    steepest slope, 316, as in `layer_norm_lstm`.
+    The state itself is not normalized, so the gradient along z h is that of a GRU. The
+    gradient through the gates does not depend on the scale of W_h. At a state of zeros
+    LN has its steepest slope, 316, as in `layer_norm_lstm`.
 
-    As in the paper, r and z are normalised together, n alone, and r acts after the
-    product. z keeps the old state, as in `gru` (in the paper it admits the new one).
+    As in the paper, r and z are normalized together, n is normalized separately, and r
+    acts after the product. z weights the old state, as in `gru` (in the paper it
+    weights the new state).
 
     Args:
-        init: How the parameters start, of `nets.initializers`. Scales start at 1.
+        init: Initializer of the parameters, from `nets.initializers`. The scales are
+            initially 1.
 
     Returns:
         A `Cell` with `LayerNormGRUParams` and `LayerNormGRUState`.
@@ -83,8 +85,8 @@ def layer_norm_gru(init: initializers.Initializer = initializers.orthogonal) -> 
         from_x = x @ params.w_i
         from_h = drop(state.hidden).astype(from_x.dtype) @ params.w_h
         x_gates, h_gates, h = wide(from_x, from_h, state.hidden)
-        x_gates = _normalise(x_gates, params.scale_i)
-        h_gates = _normalise(h_gates, params.scale_h)
+        x_gates = _normalize(x_gates, params.scale_i)
+        h_gates = _normalize(h_gates, params.scale_h)
         x_r, x_z, x_n = jnp.split(add_bias(*wide(x_gates, params.b)), 3, axis=-1)
         h_r, h_z, h_n = jnp.split(h_gates, 3, axis=-1)
         r = tag_gate(jax.nn.sigmoid(x_r + h_r), "reset")
@@ -96,8 +98,8 @@ def layer_norm_gru(init: initializers.Initializer = initializers.orthogonal) -> 
     return Cell(init_params, initial_state, step, takes_drop=True)
 
 
-def _normalise(gates, scale):
-    """LN of r and z together, and of n alone."""
+def _normalize(gates, scale):
+    """Layer-normalize r and z together, and n separately."""
     cut = [2 * gates.shape[-1] // 3]
     rz, n = jnp.split(gates, cut, axis=-1)
     scale_rz, scale_n = jnp.split(scale, cut)

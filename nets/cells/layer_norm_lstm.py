@@ -1,4 +1,4 @@
-"""The long short-term memory with layer normalisation."""
+"""The long short-term memory with layer normalization."""
 
 from typing import NamedTuple
 
@@ -14,10 +14,10 @@ from nets.types import Cell
 
 
 class LayerNormLSTMParams(NamedTuple):
-    """As `LSTMParams`, gate order i f g o, with scales and c's own bias.
+    """Parameters of `lstm`, gate order i f g o, three scales, and a bias of c.
 
-    scale_i and scale_h [4 features] are those of W_i x and of W_h h, whose shifts are
-    both in b; scale_c and b_c [features] are those of c.
+    scale_i and scale_h [4 features] scale the normalized W_i x and W_h h; b contains
+    the shifts of both. scale_c and b_c [features] are the scale and shift of c.
     """
 
     w_i: Float[Array, "inputs 4*features"]
@@ -30,7 +30,7 @@ class LayerNormLSTMParams(NamedTuple):
 
 
 class LayerNormLSTMState(NamedTuple):
-    """hidden and cell, each [*batch, features]; cell is float32 at the least."""
+    """hidden and cell, each [*batch, features]; cell is at least float32."""
 
     hidden: Float[Array, "*batch features"]
     cell: Float[Array, "*batch features"]
@@ -38,26 +38,28 @@ class LayerNormLSTMState(NamedTuple):
 
 @factory
 def layer_norm_lstm(init: initializers.Initializer = initializers.orthogonal) -> Cell:
-    """The long short-term memory with layer normalisation of what its gates read.
+    """The long short-term memory with layer-normalized pre-activations and cell.
 
         LN(a) = (a - mean(a)) / sqrt(var(a) + 1e-5)
         i, f, g, o = split(scale_i LN(W_i x) + scale_h LN(W_h h) + b)
         c' = sigmoid(f) c + sigmoid(i) tanh(g)
         h' = sigmoid(o) tanh(scale_c LN(c') + b_c)
 
-    Neither the gates nor their gradient by h change with the size of W_h. At a state of
-    zeros LN has its steepest slope, 1 / sqrt(1e-5) = 316, so the gradient of the first
-    step is no measure of the others.
+    Neither the gates nor their gradient with respect to h depend on the scale of W_h.
+    At a state of zeros LN has its steepest slope, 1 / sqrt(1e-5) = 316, so the gradient
+    of the first step is not representative of later steps.
 
-    The mean and variance are over the pre-activations of all four gates together, as
-    the paper writes it (other libraries normalise each gate alone). Its three shifts,
-    one of each LN and b, are only ever seen as their sum: here they are one, b.
+    The mean and variance are taken over the pre-activations of all four gates together,
+    as in the paper (other libraries normalize each gate separately). The paper has
+    three shifts, one per LN and b; only their sum matters, so they are one parameter
+    here, b.
 
     Args:
-        init: How the parameters start, of `nets.initializers`. Scales start at 1.
+        init: Initializer of the parameters, from `nets.initializers`. The scales are
+            initially 1.
 
     Returns:
-        A `Cell` with `LayerNormLSTMParams` and `LayerNormLSTMState`, whose output is h.
+        A `Cell` with `LayerNormLSTMParams` and `LayerNormLSTMState`; its output is h.
 
     Example:
         >>> import nets
@@ -93,8 +95,8 @@ def layer_norm_lstm(init: initializers.Initializer = initializers.orthogonal) ->
         o = tag_gate(jax.nn.sigmoid(o), "output")
         c = f * wide(state.cell) + i * tag_candidate(jnp.tanh(g))
         c = c.astype(state.cell.dtype)
-        shown = layer_norm(wide(c), params.scale_c, params.b_c)
-        h = (o * jnp.tanh(shown)).astype(dtype)
+        normalized = layer_norm(wide(c), params.scale_c, params.b_c)
+        h = (o * jnp.tanh(normalized)).astype(dtype)
         return LayerNormLSTMState(hidden=h, cell=c), h
 
     return Cell(init_params, initial_state, step, takes_drop=True)

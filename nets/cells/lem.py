@@ -14,10 +14,10 @@ from nets.types import Cell
 
 
 class LEMParams(NamedTuple):
-    """w_i [inputs, 4 features] and b, in order r s m n; the first three's w_h; w_m.
+    """w_i [inputs, 4 features] and b, in order r s m n; w_h, in order r s m; w_m.
 
-    w_h [features, 3 features] reads the hidden state, w_m [features, features] the new
-    memory.
+    w_h [features, 3 features] reads the hidden state; w_m [features, features] reads
+    the new memory.
     """
 
     w_i: Float[Array, "inputs 4*features"]
@@ -27,7 +27,7 @@ class LEMParams(NamedTuple):
 
 
 class LEMState(NamedTuple):
-    """hidden and memory, each [*batch, features], float32 at the least."""
+    """hidden and memory, each [*batch, features], at least float32."""
 
     hidden: Float[Array, "*batch features"]
     memory: Float[Array, "*batch features"]
@@ -35,23 +35,23 @@ class LEMState(NamedTuple):
 
 @factory
 def lem(dt: float = 1.0) -> Cell:
-    """The long expressive memory: two states, each unit with time steps of its own.
+    """The long expressive memory: two states, and learned time steps for each unit.
 
         r = dt sigmoid(W_ir x + W_hr h + b_r)
         s = dt sigmoid(W_is x + W_hs h + b_s)
         m' = (1 - r) m + r tanh(W_im x + W_hm h + b_m)
         h' = (1 - s) h + s tanh(W_in x + W_m m' + b_n)
 
-    A differential equation of many time scales: r and s are how long a step is for each
-    unit. Where both are small the gradient passes as it is.
+    It discretizes a differential equation with multiple time scales: r and s are the
+    time steps of each unit. Where both are small, the gradient passes almost unchanged.
 
     Args:
-        dt: The longest time step. With 1, r and s are gates.
+        dt: Longest time step. With dt = 1, r and s are gates.
 
     Returns:
         A `Cell` with `LEMParams` and `LEMState`, whose output is h (the paper's y; its
-        z is the memory). All parameters start uniform within 1 / sqrt(features), as in
-        the authors' code.
+        z is the memory). All parameters are initially uniform within
+        1 / sqrt(features), as in the authors' code.
 
     Example:
         >>> import nets
@@ -65,7 +65,7 @@ def lem(dt: float = 1.0) -> Cell:
         Rusch et al. 2022, Long expressive memory for sequence modeling,
         https://arxiv.org/abs/2110.04744
     """
-    dt = float(dt)  # NumPy's would change dtypes
+    dt = float(dt)  # NumPy scalars would change dtypes
 
     def init(key, inputs, features):
         bound = features**-0.5

@@ -15,10 +15,10 @@ from nets.types import Cell
 
 
 class LRUParams(NamedTuple):
-    """The real numbers of a complex recurrence: re and im of B and C.
+    """Parameters of a complex recurrence, as real arrays: re and im of B and C.
 
-    nu, theta and gamma [features], each a logarithm; b_re, b_im and d [inputs,
-    features]; c_re, c_im [features, features].
+    nu, theta and gamma [features] are logarithms; b_re, b_im and d are [inputs,
+    features]; c_re and c_im are [features, features].
     """
 
     nu: Float[Array, " features"]
@@ -32,34 +32,34 @@ class LRUParams(NamedTuple):
 
 
 class LRUState(NamedTuple):
-    """hidden [*batch, features], complex: complex128 for float64, else complex64."""
+    """hidden [*batch, features], complex128 for float64, otherwise complex64."""
 
     hidden: Complex[Array, "*batch features"]
 
 
 @factory
 def lru(r_min: float = 0.0, r_max: float = 1.0, max_phase: float = 2 * math.pi) -> Cell:
-    """The linear recurrent unit: one complex eigenvalue a unit, the same at each step.
+    """The linear recurrent unit: one complex eigenvalue per unit, constant over time.
 
         lambda = exp(-exp(nu) + i exp(theta))
         h' = lambda h + exp(gamma) (B x)
         y = real(C h') + D x
 
-    dh_T/dh_0 = lambda^T, whatever the input: how far the gradient reaches is said by
-    the moduli exp(-exp(nu)) alone, which are below 1. D is a whole matrix, as inputs
-    and features may differ; in the paper it is diagonal.
+    dh_T/dh_0 = lambda^T for every input. The moduli exp(-exp(nu)), which are below 1,
+    alone determine how far the gradient reaches. D is a full matrix, because inputs and
+    features may differ; in the paper it is diagonal.
 
     Args:
-        r_min: The least modulus at the start.
-        r_max: The largest. At the start the lambda are uniform over the ring between
-            the two, and gamma = log sqrt(1 - |lambda|^2), for which h has the variance
-            of B x where the inputs are white noise.
-        max_phase: The largest angle of a lambda at the start, in radians.
+        r_min: Smallest initial modulus.
+        r_max: Largest initial modulus. The initial lambda are uniform over the ring
+            between r_min and r_max. The initial gamma is log sqrt(1 - |lambda|^2), for
+            which h has the variance of B x if the inputs are white noise.
+        max_phase: Largest initial angle of lambda, in radians.
 
     Returns:
         A `Cell` with `LRUParams` and `LRUState`, whose output y is real. It runs in
-        parallel over time. B, C and D start normal, of variances 1 / (2 inputs),
-        1 / features and 1 / inputs.
+        parallel over time. B, C and D are initially normal with variances 1 / (2
+        inputs), 1 / features and 1 / inputs.
 
     Example:
         >>> import nets
@@ -78,13 +78,13 @@ def lru(r_min: float = 0.0, r_max: float = 1.0, max_phase: float = 2 * math.pi) 
 
     def init(key, inputs, features):
         keys = jax.random.split(key, 7)
-        # Not 0, of which there is no logarithm.
+        # Not 0: its logarithm is infinite.
         tiny = jnp.finfo(jnp.float32).tiny
         r_squared = jax.random.uniform(
             keys[0], (features,), minval=max(r_min**2, tiny), maxval=r_max**2
         )
         angle = jax.random.uniform(keys[1], (features,), minval=tiny, maxval=max_phase)
-        # Nor 1, to which a draw below r_max^2 may be rounded: its logarithm is 0.
+        # A draw below r_max^2 may be rounded to 1, whose logarithm is 0.
         below_1 = 1 - jnp.finfo(r_squared.dtype).epsneg
         nu = jnp.log(-0.5 * jnp.log(jnp.minimum(r_squared, below_1)))
         gamma = 0.5 * jnp.log(-jnp.expm1(-2 * jnp.exp(nu)))

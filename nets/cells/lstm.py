@@ -22,7 +22,7 @@ class LSTMParams(NamedTuple):
 
 
 class LSTMState(NamedTuple):
-    """hidden and cell, each [*batch, features]; cell is float32 at the least."""
+    """hidden and cell, each [*batch, features]; cell is at least float32."""
 
     hidden: Float[Array, "*batch features"]
     cell: Float[Array, "*batch features"]
@@ -39,16 +39,17 @@ def lstm(
         c' = sigmoid(f) c + sigmoid(i) tanh(g)
         h' = sigmoid(o) tanh(c')
 
-    Along c the gradient passes only the forget gate, not W_h: the highway.
+    Along c the gradient is multiplied by the forget gate only, not by W_h.
 
     Args:
-        forget_bias: What f's bias starts at, by default what the scheme says: 1 in
-            `orthogonal`, as Jozefowicz et al. advise, which starts the gate near
-            sigmoid(1) = 0.73. It is a starting value of `b`, not added in each step.
-        init: How the parameters start, of `nets.initializers`.
+        forget_bias: Initial value of f's bias. Default: that of the initializer, which
+            is 1 for `orthogonal`, as Jozefowicz et al. recommend, so that the gate is
+            initially near sigmoid(1) = 0.73. It is an initial value within `b`, not
+            added at each step.
+        init: Initializer of the parameters, from `nets.initializers`.
 
     Returns:
-        A `Cell` with `LSTMParams` and `LSTMState`, whose output is h.
+        A `Cell` with `LSTMParams` and `LSTMState`; its output is h.
 
     Example:
         >>> import nets

@@ -1,4 +1,4 @@
-"""The long short-term memory as it was first: without a forget gate."""
+"""The original long short-term memory, without a forget gate."""
 
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ class LSTM1997Params(NamedTuple):
 
 
 class LSTM1997State(NamedTuple):
-    """hidden and cell, each [*batch, features]; cell is float32 at the least."""
+    """hidden and cell, each [*batch, features]; cell is at least float32."""
 
     hidden: Float[Array, "*batch features"]
     cell: Float[Array, "*batch features"]
@@ -30,23 +30,23 @@ class LSTM1997State(NamedTuple):
 
 @factory
 def lstm_1997(init: initializers.Initializer = initializers.orthogonal) -> Cell:
-    """The first long short-term memory, which cannot forget.
+    """The original long short-term memory, without a forget gate.
 
         i, g, o = split(W_i x + W_h h + b)
         c' = c + sigmoid(i) tanh(g)
         h' = sigmoid(o) tanh(c')
 
-    The constant error carousel: along c the gradient is passed on as it is, times 1,
-    for as many steps as there are. The price is that c only adds up, until tanh(c) is
-    flat. The paper squashes g to [-2, 2] and c to [-1, 1], both by scaled logistic
-    functions, and cuts the gradient where it leaves the cell by the gates; here both
-    are tanh, as everywhere today, and the gradient is whole.
+    The constant error carousel: along c the gradient is multiplied by exactly 1, over
+    any number of steps. In return, c only accumulates, until tanh(c) saturates. The
+    paper squashes g to [-2, 2] and c to [-1, 1] by scaled logistic functions, and
+    truncates the gradient where it leaves the cell through the gates. Here both
+    squashing functions are tanh, as is usual today, and the gradient is not truncated.
 
     Args:
-        init: How the parameters start, of `nets.initializers`.
+        init: Initializer of the parameters, from `nets.initializers`.
 
     Returns:
-        A `Cell` with `LSTM1997Params` and `LSTM1997State`, whose output is h.
+        A `Cell` with `LSTM1997Params` and `LSTM1997State`; its output is h.
 
     Example:
         >>> import nets

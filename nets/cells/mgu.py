@@ -14,10 +14,10 @@ from nets.types import Cell
 
 
 class MGUParams(NamedTuple):
-    """w_i [inputs, 2 features], w_h [features, 2 features], b; gates in order f n.
+    """w_i [inputs, 2 features], w_h [features, 2 features], b; gate order f n.
 
-    b_hn [features] is n's second bias, inside the reset's reach; None in the form
-    without reset, where it would be b's twin.
+    b_hn [features] is n's second bias, which the gate scales. It is None without a
+    reset gate, where b_hn would duplicate b.
     """
 
     w_i: Float[Array, "inputs 2*features"]
@@ -27,7 +27,7 @@ class MGUParams(NamedTuple):
 
 
 class MGUState(NamedTuple):
-    """hidden [*batch, features], float32 at the least: steps add to it."""
+    """hidden [*batch, features], at least float32: steps accumulate in it."""
 
     hidden: Float[Array, "*batch features"]
 
@@ -37,21 +37,21 @@ def mgu(
     reset_gate: bool = True,
     init: initializers.Initializer = initializers.orthogonal,
 ) -> Cell:
-    """The minimal gated unit: a gated recurrent unit whose gates are one.
+    """The minimal gated unit: a gated recurrent unit with a single gate.
 
         f = sigmoid(W_if x + W_hf h + b_f)
         n = tanh(W_in x + b_n + f (W_hn h + b_hn))       if reset_gate
         n = tanh(W_in x + b_n + W_hn h)                  otherwise
         h' = (1 - f) n + f h
 
-    Where f is 1, the gradient passes as it is; where f is 0, it stops, as f then also
-    hides h from n. f keeps the old state, and acts after the product with W_hn, as in
-    Linen; in the paper f admits the new state, h' = (1 - f) h + f n, and acts before
-    the product, W_hn (f h).
+    Where f is 1, the gradient passes unchanged. Where f is 0, it stops, because f then
+    also hides h from n. f weights the old state and acts after the product with W_hn,
+    as in Linen. In the paper f weights the new state, h' = (1 - f) h + f n, and acts
+    before the product, W_hn (f h).
 
     Args:
-        reset_gate: Whether f also acts in n, named as in Linen.
-        init: How the parameters start, of `nets.initializers`.
+        reset_gate: Whether f also scales h in n; the name is Linen's.
+        init: Initializer of the parameters, from `nets.initializers`.
 
     Returns:
         A `Cell` with `MGUParams` and `MGUState`.
@@ -81,7 +81,7 @@ def mgu(
         if (params.b_hn is not None) != reset_gate:
             raise ValueError(
                 f"expected parameters of mgu(reset_gate={reset_gate}); got those of "
-                "the other form: only reset_gate=True has b_hn"
+                f"reset_gate={not reset_gate}: only reset_gate=True has b_hn"
             )
         return MGUState(wide(initializers.zero_state(x, params.w_i, params.w_h)))
 

@@ -1,4 +1,4 @@
-"""The minimal gated recurrent unit that runs in parallel, minGRU."""
+"""The minimal gated recurrent unit (minGRU), which runs in parallel over time."""
 
 from typing import NamedTuple
 
@@ -23,30 +23,30 @@ class MinGRUParams(NamedTuple):
 
 
 class MinGRUState(NamedTuple):
-    """hidden [*batch, features], float32 at the least: steps add to it."""
+    """hidden [*batch, features], at least float32: steps accumulate in it."""
 
     hidden: Float[Array, "*batch features"]
 
 
 @factory
 def min_gru() -> Cell:
-    """The gated recurrent unit whose gate sees the input alone.
+    """The minimal gated recurrent unit (minGRU), whose gate reads only the input.
 
         z = sigmoid(W_z x + b_z)
         n = W_n x + b_n
         h' = (1 - z) h + z n
 
-    z admits the new state. With no weights from h, the gradient dh_T/dh_0 is the
-    product of the 1 - z: it can fade, and can never grow.
+    z weights the new state. No weight reads h, so the gradient dh_T/dh_0 is the product
+    of the 1 - z: it can vanish but never grow.
 
-    The paper also has a form computed in log space, which keeps h positive, with
-    another activation of n; this is its plain form, which needs no logarithms here,
-    for no product of gates is divided by.
+    The paper also has a form computed in log space, which keeps h positive and has a
+    different activation of n. This is the plain form. It needs no logarithms here,
+    because nothing is divided by a product of gates.
 
     Returns:
-        A `Cell` with `MinGRUParams` and `MinGRUState`, whose output is h. It runs in
-        parallel over time. Weights start as lecun_normal, biases at zero: no matrix
-        here is recurrent.
+        A `Cell` with `MinGRUParams` and `MinGRUState`; its output is h. It runs in
+        parallel over time. Weights are initialized by lecun_normal and biases with
+        zeros, because no matrix is recurrent.
 
     Example:
         >>> import nets

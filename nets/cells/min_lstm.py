@@ -1,4 +1,4 @@
-"""The minimal long short-term memory that runs in parallel, minLSTM."""
+"""The minimal long short-term memory (minLSTM), which runs in parallel over time."""
 
 from typing import NamedTuple
 
@@ -23,34 +23,34 @@ class MinLSTMParams(NamedTuple):
 
 
 class MinLSTMState(NamedTuple):
-    """hidden [*batch, features], float32 at the least: steps add to it."""
+    """hidden [*batch, features], at least float32: steps accumulate in it."""
 
     hidden: Float[Array, "*batch features"]
 
 
 @factory
 def min_lstm(forget_bias: float = 1.0) -> Cell:
-    """The long short-term memory whose gates see the input alone, and sum to 1.
+    """The minimal LSTM (minLSTM): its gates read only the input, and sum to 1.
 
         i = sigmoid(W_i x + b_i)
         f = sigmoid(W_f x + b_f)
         n = W_n x + b_n
         h' = f / (f + i) h + i / (f + i) n
 
-    dh_T/dh_0 is the product of the f / (f + i): it can fade, and can never grow.
-    Divided by f + i, the state is an average of the n, whatever the length.
+    dh_T/dh_0 is the product of the f / (f + i): it can vanish but never grow. The
+    division by f + i makes the state an average of the n for sequences of any length.
 
-    The paper also has a form computed in log space, which keeps h positive, with
-    another activation of n; this is its plain form.
+    The paper also has a form computed in log space, which keeps h positive and has a
+    different activation of n. This is the plain form.
 
     Args:
-        forget_bias: What b_f starts at. The paper finds that training gains from a
-            large one.
+        forget_bias: Initial value of b_f. The paper finds that training benefits from a
+            large value.
 
     Returns:
-        A `Cell` with `MinLSTMParams` and `MinLSTMState`, whose output is h. It runs in
-        parallel over time. Weights start as lecun_normal, the other biases at zero: no
-        matrix here is recurrent.
+        A `Cell` with `MinLSTMParams` and `MinLSTMState`; its output is h. It runs in
+        parallel over time. Weights are initialized by lecun_normal and the other biases
+        with zeros, because no matrix is recurrent.
 
     Example:
         >>> import nets

@@ -1,4 +1,4 @@
-"""MinimalRNN: a gate, and no recurrence but through it."""
+"""MinimalRNN: a recurrent network whose only recurrent weights are in its gate."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from nets.types import Cell
 
 
 class MinimalRNNParams(NamedTuple):
-    """w_i [inputs, features] and b_z make z; w_h, w_z [features, features], b_u make u.
+    """Of z: w_i [inputs, features], b_z; of u: w_h and w_z [features, features], b_u.
 
     Both biases are [features].
     """
@@ -27,26 +27,27 @@ class MinimalRNNParams(NamedTuple):
 
 
 class MinimalRNNState(NamedTuple):
-    """hidden [*batch, features], float32 at the least: steps add to it."""
+    """hidden [*batch, features], at least float32: steps accumulate in it."""
 
     hidden: Float[Array, "*batch features"]
 
 
 @factory
 def minimal_rnn(init: initializers.Initializer = initializers.orthogonal) -> Cell:
-    """The recurrent network in which the state only weighs itself against the input.
+    """MinimalRNN: the state and the encoded input are interpolated by one gate.
 
         z = tanh(W_i x + b_z)
         u = sigmoid(W_h h + W_z z + b_u)
         h' = u h + (1 - u) z
 
-    The state is an average of encoded inputs z, and stays among them. W_h stands only
-    inside the gate, so the gradient passes u itself, and by W_h only as u changes.
-    tanh(W_i x + b_z) is one encoder of the many that the paper allows.
+    The state is an average of the encoded inputs z and stays in their range. W_h
+    appears only inside the gate, so the gradient is multiplied by u directly, and by
+    W_h only through the change of u. tanh(W_i x + b_z) is one of the many encoders that
+    the paper allows.
 
     Args:
-        init: How the parameters start, of `nets.initializers`: u as a forget gate
-            that reads z and h, z as an affine map of x.
+        init: Initializer of the parameters, from `nets.initializers`: u is initialized
+            as a forget gate that reads z and h, z as an affine map of x.
 
     Returns:
         A `Cell` with `MinimalRNNParams` and `MinimalRNNState`.
@@ -66,7 +67,7 @@ def minimal_rnn(init: initializers.Initializer = initializers.orthogonal) -> Cel
 
     def init_params(key, inputs, features):
         key_z, key_u = jax.random.split(key)
-        # Beside a forget gate, since some schemes are only for cells that have one.
+        # Drawn together with a forget gate, because some initializers require one.
         z = init(key_z, inputs, features, "fn")
         _, w_iz = jnp.split(z.w_i, 2, axis=-1)
         _, b_z = jnp.split(z.b_i, 2)

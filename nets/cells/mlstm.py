@@ -1,4 +1,4 @@
-"""The mLSTM of xLSTM: a long short-term memory of matrices."""
+"""The mLSTM of xLSTM: a long short-term memory with a matrix as its cell."""
 
 import math
 from typing import NamedTuple
@@ -19,7 +19,7 @@ _EPSILON = 1e-6  # as in the authors' code
 
 
 class MLSTMParams(NamedTuple):
-    """w_i [inputs, 4 features], b in order q k v o; w_g [inputs, 2 heads], b_g: i f."""
+    """w_i [inputs, 4 features] and b: q k v o; w_g [inputs, 2 heads] and b_g: i f."""
 
     w_i: Float[Array, "inputs 4*features"]
     b: Float[Array, " 4*features"]
@@ -28,20 +28,19 @@ class MLSTMParams(NamedTuple):
 
 
 class MLSTMState(NamedTuple):
-    """cell [*batch, heads, d, d]; normaliser and stabiliser have one, two axes fewer.
+    """cell [*batch, heads, d, d], normalizer [..., d] and stabilizer [*batch, heads].
 
-    The cell has a row for each part of the value, a column for each of the key. All are
-    float32 at the least: steps add to them.
+    Rows of the cell belong to the value, columns to the key. All are at least float32.
     """
 
     cell: Float[Array, "*batch heads d d"]
-    normaliser: Float[Array, "*batch heads d"]
-    stabiliser: Float[Array, "*batch heads"]
+    normalizer: Float[Array, "*batch heads d"]
+    stabilizer: Float[Array, "*batch heads"]
 
 
 @factory
 def mlstm(heads: int = 1) -> Cell:
-    """The mLSTM: each head keeps a matrix of values by keys, and is asked with a query.
+    """The mLSTM: each head stores values by keys in a matrix, which a query reads.
 
         q, v = W_q x + b_q, W_v x + b_v
         k = (W_k x + b_k) / sqrt(d)
@@ -52,18 +51,17 @@ def mlstm(heads: int = 1) -> Cell:
         n' = exp(log sigmoid(f) + m - m') n + exp(i - m') k
         h' = o (C' q) / (max(abs(n' q), exp(-m')) + 1e-6)
 
-    i and f are one number a head, d = features / heads. C exp(m) is what is remembered:
-    along it the gradient passes sigmoid(f) alone. m only keeps exp(i) from overflowing.
-    It is a running maximum, itself found in parallel over time, as is all the rest.
+    i and f are one number per head, d = features / heads. Along the memory C exp(m) the
+    gradient is multiplied by sigmoid(f) only. The running maximum m prevents overflow.
 
     Args:
-        heads: Into how many parts the features are split.
+        heads: Number of heads, into which the features are split.
 
     Returns:
-        A `Cell` with `MLSTMParams` and `MLSTMState`, whose output is h. Weights of q,
-        k, v and o start as lecun_normal; those of the gates are zero, b_f goes from 3
-        to 6 over the heads and b_i is normal of deviation 0.1, as in the authors' code,
-        which feeds the gates with q, k and v. It runs in parallel over time, too.
+        A `Cell` with `MLSTMParams` and `MLSTMState`; its output is h. It also runs in
+        parallel over time. Initial weights are lecun_normal. As in the authors' code
+        (where gates read q, k and v), w_g = 0, b_f is 3 to 6 over the heads and b_i ~
+        N(0, 0.1^2).
 
     Example:
         >>> import nets
@@ -80,9 +78,8 @@ def mlstm(heads: int = 1) -> Cell:
 
     def init(key, inputs, features):
         if heads < 1 or features % heads:
-            raise ValueError(
-                f"expected features that {heads} heads share equally; got {features}"
-            )
+            wanted = f"features that {heads} heads share equally"
+            raise ValueError(f"expected {wanted}; got {features}")
         key_i, key_g = jax.random.split(key)
         b_i = 0.1 * jax.random.normal(key_g, (heads,))
         return MLSTMParams(
@@ -101,10 +98,10 @@ def mlstm(heads: int = 1) -> Cell:
         n = initializers.zero_state(x, params.w_i, params.b.reshape(4, -1).T)
         n = wide(n.reshape(*n.shape[:-1], heads, -1))
         c = jnp.zeros((*n.shape, n.shape[-1]), n.dtype)
-        return MLSTMState(cell=c, normaliser=n, stabiliser=c[..., 0, 0])
+        return MLSTMState(cell=c, normalizer=n, stabilizer=c[..., 0, 0])
 
     def coefficients(params, state, xs):
-        p, xs, m = wide(params, xs, state.stabiliser)
+        p, xs, m = wide(params, xs, state.stabilizer)
         k, v = _project(p, xs, heads, "kv")
         k, v = (
             tag_candidate(k / math.sqrt(k.shape[-1]), "key"),
@@ -112,8 +109,8 @@ def mlstm(heads: int = 1) -> Cell:
         )
         i, f = jnp.split(add_bias(xs @ p.w_g, p.b_g), 2, axis=-1)
         f = jax.nn.log_sigmoid(f)
-        # As the state will have it, rounded, so that C exp(m) is right all the same.
-        ms = _maxima(f, i, m).astype(state.stabiliser.dtype).astype(m.dtype)
+        # Rounded as in the state, so that C exp(m) remains correct.
+        ms = _maxima(f, i, m).astype(state.stabilizer.dtype).astype(m.dtype)
         f = jnp.exp(f + jnp.concatenate([m[None], ms[:-1]]) - ms)
         f = tag_gate(f, "forget", retains=True)[..., None]
         i = tag_gate(jnp.exp(i - ms), "input")[..., None]
@@ -124,12 +121,12 @@ def mlstm(heads: int = 1) -> Cell:
         dtype = jnp.result_type(x, *params)
         p, s, x = wide(params, state, x)
         q, o = _project(p, x, heads, "qo")
-        # Numerator and denominator times exp(min(m, 0)): no exponential overflows.
-        scale = jnp.exp(jnp.minimum(s.stabiliser, 0))[..., None]
-        least = jnp.exp(-jnp.maximum(s.stabiliser, 0))[..., None]
-        found = scale * jnp.einsum("...ij,...j->...i", s.cell, q)
-        weight = scale * jnp.abs((s.normaliser * q).sum(-1, keepdims=True))
-        h = found / (jnp.maximum(weight, least) + _EPSILON * scale)
+        # Both terms of the ratio are scaled by exp(min(m, 0)), so nothing overflows.
+        scale = jnp.exp(jnp.minimum(s.stabilizer, 0))[..., None]
+        least = jnp.exp(-jnp.maximum(s.stabilizer, 0))[..., None]
+        retrieved = scale * jnp.einsum("...ij,...j->...i", s.cell, q)
+        weight = scale * jnp.abs((s.normalizer * q).sum(-1, keepdims=True))
+        h = retrieved / (jnp.maximum(weight, least) + _EPSILON * scale)
         h = h * tag_gate(jax.nn.sigmoid(o), "output")
         return h.reshape(*h.shape[:-2], -1).astype(dtype)
 
@@ -137,17 +134,17 @@ def mlstm(heads: int = 1) -> Cell:
 
 
 def _project(params, x, heads, names):
-    """The projections of these names among q, k, v and o, [..., heads, d]."""
+    """Return the named projections among q, k, v and o, each [..., heads, d]."""
     w, b = jnp.split(params.w_i, 4, axis=-1), jnp.split(params.b, 4)
     made = (add_bias(x @ w["qkvo".index(n)], b["qkvo".index(n)]) for n in names)
     return [y.reshape(*y.shape[:-1], heads, -1) for y in made]
 
 
 def _maxima(f, i, m):
-    """m_t = max(f_t + m_{t-1}, i_t) for all t: linear, if max is + and + is times."""
+    """m_t = max(f_t + m_{t-1}, i_t) for all t, a linear recurrence in (max, +)."""
 
-    def join(one, other):
-        (f1, i1), (f2, i2) = one, other
+    def join(first, second):
+        (f1, i1), (f2, i2) = first, second
         return f1 + f2, jnp.maximum(f2 + i1, i2)
 
     i = jnp.concatenate([jnp.maximum(f[:1] + m[None], i[:1]), i[1:]])

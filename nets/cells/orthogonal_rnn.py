@@ -1,4 +1,4 @@
-"""A recurrent network whose matrix is orthogonal, and stays so."""
+"""A recurrent network whose recurrent matrix stays orthogonal."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from nets.types import Cell
 
 
 class OrthogonalRNNParams(NamedTuple):
-    """w_i [inputs, features], a [features, features], which makes W_h, b [features]."""
+    """w_i [inputs, features], b [features]; W_h is made from a [features, features]."""
 
     w_i: Float[Array, "inputs features"]
     a: Float[Array, "features features"]
@@ -22,13 +22,13 @@ class OrthogonalRNNParams(NamedTuple):
 
 
 class OrthogonalRNNState(NamedTuple):
-    """hidden [*batch, features], float32 at the least: steps add to it."""
+    """hidden [*batch, features], at least float32: steps accumulate in it."""
 
     hidden: Float[Array, "*batch features"]
 
 
 def _mod_relu(z, b):
-    """A ReLU of z's size, which keeps its sign; z itself where b = 0."""
+    """sign(z) relu(abs(z) + b): a ReLU of the magnitude of z; the identity if b = 0."""
     b = jnp.broadcast_to(b, z.shape)
     # Not sign(z) relu(abs(z) + b), whose derivative at z = 0 would be 0 for every b.
     off = (jnp.abs(z) + b <= 0) & (b < 0)
@@ -42,13 +42,14 @@ def _inverse(matrix):
 
 @_inverse.defjvp
 def _inverse_jvp(primals, tangents):
-    # Two products: jnp.linalg.inv's own rule would solve again, in each step.
+    # Two products: the derivative rule of jnp.linalg.inv would solve again at each
+    # step.
     inverse = _inverse(*primals)
     return inverse, -inverse @ tangents[0] @ inverse
 
 
 def _cayley(a, negative):
-    """(I + S)^-1 (I - S) D, in float32 at the least: rounded it is not orthogonal."""
+    """(I + S)^-1 (I - S) D, at least float32: in less it would not be orthogonal."""
     a = wide(a)
     eye = jnp.eye(len(a), dtype=a.dtype)
     w = 2 * _inverse(eye + a - a.T) - eye
@@ -61,30 +62,31 @@ def orthogonal_rnn(
     activation: Callable[[jax.Array, jax.Array], jax.Array] = _mod_relu,
     negative: float = 0.5,
 ) -> Cell:
-    """A recurrent network whose W_h is orthogonal by construction: scoRNN.
+    """The scoRNN: a recurrent network whose W_h is orthogonal by construction.
 
         h' = modrelu(W_i x + W_h h),    modrelu(z) = sign(z) relu(abs(z) + b)
         W_h = (I + S)^-1 (I - S) D,    S = A - A^T,    D diagonal, of 1 and -1
 
-    Every optimizer may change A as it likes. All singular values of W_h are 1, so that
-    a gradient changes its size only where the activation's slope is not 1; b starts at
-    0, where modrelu is the identity.
+    A is unconstrained, so any optimizer can be used. All singular values of W_h are 1,
+    so the norm of a gradient changes only where the slope of the activation is not 1.
+    Initially b = 0, where modrelu is the identity.
 
-    W_h is made of A in each step, for a cell is a function of one step. jit takes that
-    out of the loop over time, but not its gradient: here two products of [features,
-    features] a step. It is why this is the Cayley transform and not the matrix
-    exponential of expRNN, whose gradient takes several times as long. Without D, W_h
-    could not have the eigenvalue -1, nor come near it but by a large A.
+    W_h is computed from A at each step, because a cell is a function of one step. jit
+    hoists this computation out of the loop over time, but not its gradient, which takes
+    two products of [features, features] per step. For this reason W_h is the Cayley
+    transform and not the matrix exponential of expRNN, whose gradient takes several
+    times as long. Without D, W_h could not have the eigenvalue -1, and could come close
+    to it only with a large A.
 
     Args:
-        activation: `activation(z, b)` of z = W_i x + W_h h, by default modrelu.
-        negative: The share of D's diagonal that is -1, from 0 to 1. It is not learnt;
-            the authors choose it for each task: 0.1 for MNIST, 0.5 for copying.
+        activation: Function `activation(z, b)` of z = W_i x + W_h h. Default: modrelu.
+        negative: Fraction of D's diagonal that is -1, from 0 to 1. It is not learned.
+            The authors choose it for each task: 0.1 for MNIST, 0.5 for copying.
 
     Returns:
-        A `Cell` with `OrthogonalRNNParams` and `OrthogonalRNNState`. They start as in
-        the authors' code: S of 2 x 2 blocks that turn by angles uniform over
-        [0, pi / 2], W_i uniform over [-0.01, 0.01], and b = 0.
+        A `Cell` with `OrthogonalRNNParams` and `OrthogonalRNNState`. The parameters are
+        initialized as in the authors' code: S consists of 2 x 2 blocks that rotate by
+        angles uniform over [0, pi / 2], W_i is uniform over [-0.01, 0.01], and b = 0.
 
     Example:
         >>> import nets
@@ -116,8 +118,8 @@ def orthogonal_rnn(
         w_h = _cayley(params.a, negative)
         from_x = x @ params.w_i
         dtype = jnp.result_type(from_x, params.a)
-        z, seen, w_h, b = wide(from_x, drop(state.hidden), w_h, params.b)
-        h = activation(z + seen @ w_h.T, b).astype(state.hidden.dtype)
+        z, h_in, w_h, b = wide(from_x, drop(state.hidden), w_h, params.b)
+        h = activation(z + h_in @ w_h.T, b).astype(state.hidden.dtype)
         return OrthogonalRNNState(h), h.astype(dtype)
 
     return Cell(init, initial_state, step, takes_drop=True)

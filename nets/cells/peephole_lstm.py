@@ -1,4 +1,4 @@
-"""The long short-term memory whose gates see the cell."""
+"""The long short-term memory with peepholes, through which the gates read the cell."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from nets.types import Cell
 
 
 class PeepholeLSTMParams(NamedTuple):
-    """As `LSTMParams`, gate order i f g o, and p_i, p_f, p_o, each [features]."""
+    """Parameters of `lstm`, gate order i f g o, and p_i, p_f, p_o, each [features]."""
 
     w_i: Float[Array, "inputs 4*features"]
     w_h: Float[Array, "features 4*features"]
@@ -25,7 +25,7 @@ class PeepholeLSTMParams(NamedTuple):
 
 
 class PeepholeLSTMState(NamedTuple):
-    """hidden and cell, each [*batch, features]; cell is float32 at the least."""
+    """hidden and cell, each [*batch, features]; cell is at least float32."""
 
     hidden: Float[Array, "*batch features"]
     cell: Float[Array, "*batch features"]
@@ -33,22 +33,22 @@ class PeepholeLSTMState(NamedTuple):
 
 @factory
 def peephole_lstm(init: initializers.Initializer = initializers.orthogonal) -> Cell:
-    """The long short-term memory with peepholes, by which gates see their own cell.
+    """The long short-term memory with peepholes, through which the gates read the cell.
 
         i, f, g, o = split(W_i x + W_h h + b)
         c' = sigmoid(f + p_f c) c + sigmoid(i + p_i c) tanh(g)
         h' = sigmoid(o + p_o c') tanh(c')
 
-    A shut output gate no longer hides c from the other gates. The gradient along c is
-    still taken entry by entry, but it is more than the forget gate: how the gates
-    change with c adds to it. Each p is a vector, a diagonal matrix, and starts at 0:
-    as an LSTM without peepholes.
+    A closed output gate no longer hides c from the other gates. The Jacobian along c is
+    still diagonal, but it is no longer the forget gate alone: the dependence of the
+    gates on c adds to it. Each p is a vector (a diagonal matrix) and is initially 0, as
+    in an LSTM without peepholes.
 
     Args:
-        init: How the parameters start, of `nets.initializers`.
+        init: Initializer of the parameters, from `nets.initializers`.
 
     Returns:
-        A `Cell` with `PeepholeLSTMParams` and `PeepholeLSTMState`, whose output is h.
+        A `Cell` with `PeepholeLSTMParams` and `PeepholeLSTMState`; its output is h.
 
     Example:
         >>> import nets

@@ -1,4 +1,4 @@
-"""The long short-term memory with a smaller hidden state than cell."""
+"""The long short-term memory with a projection of its hidden state."""
 
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from nets.types import Cell
 class ProjectedLSTMParams(NamedTuple):
     """w_i [inputs, 4 features], w_h [projection, 4 features], b; gate order i f g o.
 
-    w_p [features, projection] makes the hidden state.
+    w_p [features, projection] projects to the hidden state.
     """
 
     w_i: Float[Array, "inputs 4*features"]
@@ -27,7 +27,7 @@ class ProjectedLSTMParams(NamedTuple):
 
 
 class ProjectedLSTMState(NamedTuple):
-    """hidden [*batch, projection]; cell [*batch, features], float32 at the least."""
+    """hidden [*batch, projection]; cell [*batch, features], at least float32."""
 
     hidden: Float[Array, "*batch projection"]
     cell: Float[Array, "*batch features"]
@@ -38,24 +38,25 @@ def projected_lstm(
     projection: int | None = None,
     init: initializers.Initializer = initializers.orthogonal,
 ) -> Cell:
-    """The long short-term memory with a linear projection in its loop.
+    """The long short-term memory with a linear projection of its hidden state.
 
         i, f, g, o = split(W_i x + W_h h + b)
         c' = sigmoid(f) c + sigmoid(i) tanh(g)
         h' = W_p (sigmoid(o) tanh(c'))
 
-    A large memory for few weights. What flows back through h passes a bottleneck of
-    rank `projection`; the highway along c is as wide as ever. As PyTorch's `proj_size`.
+    It has a large memory with few weights. The gradient through h passes a bottleneck
+    of rank `projection`; the path along c keeps its full width. It corresponds to
+    PyTorch's `proj_size`.
 
     Args:
-        projection: Length of h and of the output, by default half of the features,
-            rounded down, and at least 1.
-        init: How the parameters start, of `nets.initializers`, but for W_p, which is
-            normal of variance 1 / features (lecun_normal), in PyTorch uniform within
-            1 / sqrt(features) of 0.
+        projection: Number of features of h and of the output. Default: half of the
+            features, rounded down, and at least 1.
+        init: Initializer of the parameters, from `nets.initializers`, except W_p, which
+            is initially normal with variance 1 / features (lecun_normal). In PyTorch,
+            W_p is uniform within 1 / sqrt(features) of 0.
 
     Returns:
-        A `Cell` with `ProjectedLSTMParams` and `ProjectedLSTMState`, whose output is h.
+        A `Cell` with `ProjectedLSTMParams` and `ProjectedLSTMState`; its output is h.
 
     Raises:
         ValueError: `projection` is less than 1.

@@ -26,8 +26,8 @@ class QRNNParams(NamedTuple):
 class QRNNState(NamedTuple):
     """cell [*batch, features]; past [*batch, window, inputs], oldest first.
 
-    cell is float32 at the least: steps add to it. past is what the step has read: its
-    own input is last, and the oldest goes as the next one comes.
+    cell is at least float32: steps accumulate in it. past holds the most recent inputs:
+    the input of the step is last, and each step drops the oldest.
     """
 
     cell: Float[Array, "*batch features"]
@@ -36,22 +36,24 @@ class QRNNState(NamedTuple):
 
 @factory
 def qrnn(window: int = 2) -> Cell:
-    """The quasi-recurrent network: gates of a convolution over time, with fo-pooling.
+    """The quasi-recurrent network: gates from a convolution over time, and fo-pooling.
 
         z, f, o = split(W_1 x_{t-window+1} + ... + W_window x_t + b)
         c' = sigmoid(f) c + (1 - sigmoid(f)) tanh(z)
         h' = sigmoid(o) c'
 
-    No gate sees the state, so from c to c' the gradient passes the forget gate alone,
-    and dc_T/dc_0 is the product of the gates. Inputs before the first are zeros.
+    No gate reads the state, so the gradient from c' to c is multiplied by the forget
+    gate only, and dc_T/dc_0 is the product of the forget gates. Inputs before the first
+    step are zeros.
 
     Args:
-        window: How many inputs the gates see, at least 1. 2 in most of the paper.
+        window: Number of inputs that the gates read, at least 1. Most of the paper uses
+            2.
 
     Returns:
-        A `Cell` with `QRNNParams` and `QRNNState`, whose output is h. It runs in
-        parallel over time. Weights start as lecun_normal, biases at zero: no matrix
-        here is recurrent.
+        A `Cell` with `QRNNParams` and `QRNNState`; its output is h. It runs in parallel
+        over time. Weights are initialized by lecun_normal and biases with zeros,
+        because no matrix is recurrent.
 
     Example:
         >>> import nets

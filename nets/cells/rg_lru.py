@@ -17,10 +17,10 @@ from nets.types import Cell
 
 
 class RGLRUParams(NamedTuple):
-    """w_in [inputs, features]; w_g [features, 2 features], b: gates r i; decay.
+    """w_in [inputs, features]; w_g [features, 2 features] and b, gate order r i; decay.
 
-    decay [features] is the paper's Lambda, with the opposite sign: the smaller, the
-    longer the memory.
+    decay [features] is the paper's Lambda with the opposite sign: a smaller decay gives
+    a longer memory.
     """
 
     w_in: Float[Array, "inputs features"]
@@ -30,14 +30,14 @@ class RGLRUParams(NamedTuple):
 
 
 class RGLRUState(NamedTuple):
-    """hidden [*batch, features], float32 at the least: steps add to it."""
+    """hidden [*batch, features], at least float32: steps accumulate in it."""
 
     hidden: Float[Array, "*batch features"]
 
 
 @factory
 def rg_lru(c: float = 8.0) -> Cell:
-    """The real-gated linear recurrent unit: a decay for each unit, slowed by a gate.
+    """The real-gated linear recurrent unit: one decay per unit, slowed by a gate.
 
         u = W_in x
         r = sigmoid(W_r u + b_r)
@@ -45,21 +45,24 @@ def rg_lru(c: float = 8.0) -> Cell:
         a = exp(-c softplus(decay) r)
         h' = a h + sqrt(1 - a^2) (i u)
 
-    dh_T/dh_0 is the product of the a, and as r goes to 0 a goes to 1: the state waits,
-    and the gradient passes whole. The input is always mapped by W_in first, for the
-    unit itself is as wide as its input; Griffin has such a map in front of it too.
+    dh_T/dh_0 is the product of the a. As r goes to 0, a goes to 1: the state is kept,
+    and the gradient passes unchanged. W_in always maps the input first, because the
+    unit requires as many inputs as features; Griffin also has such a map before the
+    unit.
 
     Args:
-        c: How much a closed gate and an open one differ, the paper's constant.
+        c: Factor of the decay, which sets how much a differs between an open and a
+            closed gate; the paper's constant.
 
     Returns:
-        A `Cell` with `RGLRUParams` and `RGLRUState`, whose output is h. It runs in
-        parallel over time. decay starts such that exp(-c softplus(decay)), the a of an
-        open gate, is uniform between 0.9 and 0.999, as in the paper; weights are
-        lecun_normal, biases zero. The paper's gate weights are block-diagonal.
+        A `Cell` with `RGLRUParams` and `RGLRUState`; its output is h. It runs in
+        parallel over time. The initial decay is such that exp(-c softplus(decay)), the
+        a of an open gate, is uniform between 0.9 and 0.999, as in the paper. Weights
+        are initialized by lecun_normal and biases with zeros. The paper's gate weights
+        are block-diagonal.
 
     Raises:
-        ValueError: `c` is no number above 0.
+        ValueError: `c` is not a number above 0.
 
     Example:
         >>> import nets
@@ -84,7 +87,7 @@ def rg_lru(c: float = 8.0) -> Cell:
             w_in=lecun_normal()(key_in, (inputs, features)),
             w_g=lecun_normal()(key_g, (features, 2 * features)),
             b=jnp.zeros(2 * features),
-            decay=jnp.log(jnp.expm1(-jnp.log(a) / c)),  # softplus, solved for it
+            decay=jnp.log(jnp.expm1(-jnp.log(a) / c)),  # inverse of softplus
         )
 
     def initial_state(params, x):
@@ -97,8 +100,9 @@ def rg_lru(c: float = 8.0) -> Cell:
         r, i = jnp.split(jax.nn.sigmoid(add_bias(u @ p.w_g, p.b)), 2, axis=-1)
         r, i = tag_gate(r, "recurrence"), tag_gate(i, "input")
         log_a = scale_features(r, -c * jax.nn.softplus(p.decay))
-        # 1 - a^2 without its loss of digits where a is near 1. Where it is 0, r has
-        # underflowed, and the root's slope, which is infinite, must not meet r's 0.
+        # 1 - a^2 without the loss of digits for a near 1. Where it is 0, r has
+        # underflowed, and the infinite slope of the root must not be multiplied by r =
+        # 0.
         rest = -jnp.expm1(2 * log_a)
         gain = jnp.where(rest > 0, jnp.sqrt(jnp.where(rest > 0, rest, 1.0)), 0.0)
         a = tag_gate(jnp.exp(log_a), "keep", retains=True)

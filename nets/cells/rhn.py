@@ -14,7 +14,7 @@ from nets.types import Cell
 
 
 class RHNParams(NamedTuple):
-    """w_i [inputs, 2 features], in order n t, and one w_h and b for each layer.
+    """w_i [inputs, 2 features], in order n t, and one w_h and b per layer.
 
     w_h [depth, features, 2 features], b [depth, 2 features].
     """
@@ -25,7 +25,7 @@ class RHNParams(NamedTuple):
 
 
 class RHNState(NamedTuple):
-    """hidden [*batch, features], float32 at the least: steps add to it."""
+    """hidden [*batch, features], at least float32: steps accumulate in it."""
 
     hidden: Float[Array, "*batch features"]
 
@@ -36,7 +36,7 @@ def rhn(
     transform_bias: float = -2.0,
     init: initializers.Initializer = initializers.orthogonal,
 ) -> Cell:
-    """The recurrent highway network: several highway layers from one step to the next.
+    """The recurrent highway network: several highway layers per time step.
 
         s_0 = h
         n_l = tanh(W_hnl s_(l-1) + b_nl + W_in x, this last if l = 1)
@@ -44,22 +44,24 @@ def rhn(
         s_l = t_l n_l + (1 - t_l) s_(l-1)    for l = 1 ... depth
         h' = s_depth
 
-    The gradient passes `depth` layers a step, and where all t are small passes them as
-    it is. Carry and transform gates are coupled, as in the authors' experiments.
+    The gradient passes through `depth` layers per step, almost unchanged where all t
+    are small. The carry and transform gates are coupled, as in the authors'
+    experiments.
 
     Args:
-        depth: Layers in one step. The default is that of the authors' cell; they use up
-            to 10.
-        transform_bias: What t's biases start at; below 0, a layer starts by carrying
-            s over. The authors take -2 for words and -4 for characters.
-        init: How the other parameters start, of `nets.initializers`: t as an input
-            gate.
+        depth: Number of layers per step. The default is that of the authors' cell; they
+            use up to 10.
+        transform_bias: Initial value of t's biases. With a negative value, a layer
+            initially carries s over. The authors use -2 for words and -4 for
+            characters.
+        init: Initializer of the other parameters, from `nets.initializers`; t is
+            initialized as an input gate.
 
     Returns:
         A `Cell` with `RHNParams` and `RHNState`.
 
     Raises:
-        ValueError: The depth is below 1.
+        ValueError: `depth` is less than 1.
 
     Example:
         >>> import nets

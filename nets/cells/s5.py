@@ -17,7 +17,7 @@ from nets.types import Cell
 
 
 class S5Params(NamedTuple):
-    """The real numbers of a complex system: re and im of its eigenvalues, B and C.
+    """Parameters of a complex system, as real arrays: re and im of lambda, B and C.
 
     lambda_re, lambda_im, log_step [states]; b_re, b_im [inputs, states]; c_re, c_im
     [states, features]; d [inputs, features].
@@ -34,35 +34,37 @@ class S5Params(NamedTuple):
 
 
 class S5State(NamedTuple):
-    """hidden [*batch, states], complex: complex128 for float64, else complex64."""
+    """hidden [*batch, states], complex128 for float64, otherwise complex64."""
 
     hidden: Complex[Array, "*batch states"]
 
 
 @factory
 def s5(step_min: float = 0.001, step_max: float = 0.1) -> Cell:
-    """A linear differential equation, sampled: the state space model of an S5 layer.
+    """The state space model of an S5 layer: a discretized linear differential equation.
 
         step = exp(log_step)
         a = exp(lambda step)
         h' = a h + (a - 1) / lambda (B x)
         y = 2 real(C h') + D x
 
-    It is dh/dt = lambda h + B x with x held between samples, so that dh_T/dh_0 = a^T,
-    whatever the input. The states come in conjugate pairs, of which one is kept,
-    max(1, features // 2) in all. D is a whole matrix, as inputs and features may
-    differ; in the paper it is diagonal. What an S5 layer does around it, a nonlinearity
-    and a gate, is not in here.
+    It is dh/dt = lambda h + B x with x held constant between samples, so dh_T/dh_0 =
+    a^T for every input. The states come in conjugate pairs, and one state of each pair
+    is kept: max(1, features // 2) in all. D is a full matrix, because inputs and
+    features may differ; in the paper it is diagonal. The nonlinearity and the gate of
+    an S5 layer are not included.
 
     Args:
-        step_min: The shortest step at the start.
-        step_max: The longest; log_step is uniform between their logarithms.
+        step_min: Shortest initial step.
+        step_max: Longest initial step. The initial log_step is uniform between
+            log(step_min) and log(step_max).
 
     Returns:
         A `Cell` with `S5Params` and `S5State`, whose output y is real. It runs in
-        parallel over time. lambda starts as the eigenvalues of the HiPPO-N matrix, B
-        and C as in the authors' code, in the basis of its eigenvectors, and D as
-        lecun_normal. Nothing keeps the real part of lambda negative.
+        parallel over time. The initial lambda are eigenvalues of the HiPPO-N matrix; B
+        and C are initialized as in the authors' code, in the basis of its eigenvectors,
+        and D by lecun_normal. Nothing keeps the real part of lambda negative during
+        training.
 
     Example:
         >>> import nets
@@ -88,7 +90,7 @@ def s5(step_min: float = 0.001, step_max: float = 0.1) -> Cell:
         b = lecun_normal()(keys[0], (2 * states, inputs)).T
         v_re = jnp.asarray(np.real(vectors[:, :states]), b.dtype)
         v_im = jnp.asarray(np.imag(vectors[:, :states]), b.dtype)
-        # As in the authors' code, C is drawn complex, though HiPPO-N is real.
+        # As in the authors' code, C is drawn complex, although HiPPO-N is real.
         c_re, c_im = (lecun_normal()(k, (2 * states, features)) for k in keys[1:3])
         log_step = jax.random.uniform(
             keys[3], (states,), minval=math.log(step_min), maxval=math.log(step_max)
@@ -130,7 +132,7 @@ def s5(step_min: float = 0.001, step_max: float = 0.1) -> Cell:
 
 
 def _mean_of_exp(z: Complex[Array, " states"]) -> Complex[Array, " states"]:
-    """(exp(z) - 1) / z, which is 1 at z = 0, and its derivative 1/2."""
+    """(exp(z) - 1) / z, with value 1 and derivative 1/2 at z = 0."""
     small = jnp.maximum(jnp.abs(z.real), jnp.abs(z.imag)) < 1e-3
     z, other = jnp.where(small, z, 0), jnp.where(small, 1, z)
     series = 1 + z / 2 * (1 + z / 3 * (1 + z / 4 * (1 + z / 5)))
@@ -138,10 +140,10 @@ def _mean_of_exp(z: Complex[Array, " states"]) -> Complex[Array, " states"]:
 
 
 def _hippo_n(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Imaginary parts, ascending, and eigenvectors of the HiPPO-N matrix.
+    """Ascending imaginary parts of the eigenvalues of HiPPO-N, and its eigenvectors.
 
-    It is -1/2 I and a matrix K with K^T = -K, so that all real parts are -1/2, and its
-    eigenvectors are those of the Hermitian -i K, in pairs of conjugates.
+    HiPPO-N is -1/2 I + K with K^T = -K. So all real parts are -1/2, and the
+    eigenvectors are those of the Hermitian -i K, in conjugate pairs.
     """
     root = np.sqrt(np.arange(size) + 0.5)
     lower = np.tril(np.outer(root, root), -1)

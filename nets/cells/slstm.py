@@ -25,22 +25,22 @@ class SLSTMParams(NamedTuple):
 
 
 class SLSTMState(NamedTuple):
-    """hidden, cell, normaliser and stabiliser, each [*batch, features].
+    """hidden, cell, normalizer and stabilizer, each [*batch, features].
 
-    All but hidden are float32 at the least: steps add to them.
+    All except hidden are at least float32: steps accumulate in them.
     """
 
     hidden: Float[Array, "*batch features"]
     cell: Float[Array, "*batch features"]
-    normaliser: Float[Array, "*batch features"]
-    stabiliser: Float[Array, "*batch features"]
+    normalizer: Float[Array, "*batch features"]
+    stabilizer: Float[Array, "*batch features"]
 
 
 @factory
 def slstm(
     heads: int = 1, init: initializers.Initializer = initializers.orthogonal
 ) -> Cell:
-    """The LSTM of xLSTM that mixes its memories: exponential gates, normalised.
+    """The sLSTM of xLSTM: an LSTM with exponential gates and a normalized cell.
 
         i, f, g, o = split(W_i x + W_h h + b)
         m' = max(i, log sigmoid(f) + m), or i where n = 0
@@ -48,19 +48,20 @@ def slstm(
         n' = exp(log sigmoid(f) + m - m') n + exp(i - m')
         h' = sigmoid(o) c' / n'
 
-    c / n is a weighted mean of all g so far, in which a step of a large i outweighs all
-    before it: the cell can revise what it stored. m only keeps the exponentials finite:
-    h is the same as with m = 0 for good.
+    c / n is a weighted mean of tanh(g) over all steps so far. A step with a large i
+    outweighs all earlier steps, so the cell can revise what it stored. m only keeps the
+    exponentials finite: h is the same as with m = 0 at all steps.
 
     Args:
-        heads: Units of different heads do not see each other's h: W_h has one block a
-            head.
-        init: How the parameters start, of `nets.initializers`, each block as a cell
-            of its own. (The authors' code starts W_h at 0, and the forget gate's biases
-            spread out, by the layer of a stack.)
+        heads: Number of heads. Units of different heads do not read each other's h: W_h
+            has one block per head.
+        init: Initializer of the parameters, from `nets.initializers`; each block is
+            initialized as a separate cell. (The authors' code initializes W_h with
+            zeros, and spreads the biases of the forget gate depending on the layer of a
+            stack.)
 
     Returns:
-        A `Cell` with `SLSTMParams` and `SLSTMState`, whose output is h.
+        A `Cell` with `SLSTMParams` and `SLSTMState`; its output is h.
 
     Raises:
         ValueError: In `init`, `features` is not divisible by `heads`.
@@ -96,23 +97,23 @@ def slstm(
     def step(params, state, x, drop=lambda h: h):
         h, (c, n, m) = state.hidden, wide(tuple(state[1:]))
         heads, size, _ = params.w_h.shape
-        seen = drop(h).reshape(*h.shape[:-1], heads, size)
-        seen = jnp.einsum("...hi,hio->...ho", seen, params.w_h)
-        seen = seen.reshape(*h.shape[:-1], heads, 4, size).swapaxes(-3, -2)
-        read = x @ params.w_i + seen.reshape(*h.shape[:-1], 4 * heads * size)
+        h_in = drop(h).reshape(*h.shape[:-1], heads, size)
+        h_in = jnp.einsum("...hi,hio->...ho", h_in, params.w_h)
+        h_in = h_in.reshape(*h.shape[:-1], heads, 4, size).swapaxes(-3, -2)
+        read = x @ params.w_i + h_in.reshape(*h.shape[:-1], 4 * heads * size)
         i, f, g, o = jnp.split(add_bias(*wide(read, params.b)), 4, axis=-1)
 
         kept = jax.nn.log_sigmoid(f) + m
-        # Rounded before it is used: c and n belong to the m that is carried over.
-        m = jnp.where(n == 0, i, jnp.maximum(i, kept)).astype(state.stabiliser.dtype)
-        # Where n = 0 nothing is kept, but inf times nothing would be NaN.
+        # Rounded before use: c and n must match the m in the new state.
+        m = jnp.where(n == 0, i, jnp.maximum(i, kept)).astype(state.stabilizer.dtype)
+        # Where n = 0 nothing is kept, but inf times 0 would be NaN.
         admit = jnp.exp(i - wide(m))
         keep = jnp.exp(jnp.minimum(kept - wide(m), 80.0))
         admit, keep = tag_gate(admit, "input"), tag_gate(keep, "forget", retains=True)
         o = tag_gate(jax.nn.sigmoid(o), "output")
         c = (keep * c + admit * tag_candidate(jnp.tanh(g))).astype(state.cell.dtype)
-        n = (keep * n + admit).astype(state.normaliser.dtype)
+        n = (keep * n + admit).astype(state.normalizer.dtype)
         h = (o * wide(c) / wide(n)).astype(read.dtype)
-        return SLSTMState(hidden=h, cell=c, normaliser=n, stabiliser=m), h
+        return SLSTMState(hidden=h, cell=c, normalizer=n, stabilizer=m), h
 
     return Cell(init_params, initial_state, step, takes_drop=True)

@@ -19,9 +19,9 @@ from nets.types import Cell
 class SRUParams(NamedTuple):
     """w_i [inputs, 3 features] in order c f r, b [2 features] in order f r.
 
-    v [2 features], in order f r, weighs the state in the gates; None in the form that
-    has no such peepholes. w_x [inputs, features] makes the input as wide as the output;
-    None where it is so already.
+    v [2 features], in order f r, holds the weights of the state in the gates; None
+    without peepholes. w_x [inputs, features] maps the input to the width of the output;
+    None if the widths are equal.
     """
 
     w_i: Float[Array, "inputs 3*features"]
@@ -31,34 +31,35 @@ class SRUParams(NamedTuple):
 
 
 class SRUState(NamedTuple):
-    """cell [*batch, features], float32 at the least: steps add to it."""
+    """cell [*batch, features], at least float32: steps accumulate in it."""
 
     cell: Float[Array, "*batch features"]
 
 
 @factory
 def sru(peephole: bool = False, highway_bias: float = 0.0) -> Cell:
-    """The simple recurrent unit: an average of encoded inputs, and a highway past it.
+    """The simple recurrent unit: an average of encoded inputs, with a highway.
 
         f = sigmoid(W_f x + v_f c + b_f),    v = 0 unless peephole
         r = sigmoid(W_r x + v_r c + b_r)
         c' = f c + (1 - f) W_c x
         h' = r c' + (1 - r) alpha x
 
-    With v = 0 the gates see the input alone, dc_T/dc_0 is the product of the f, and the
-    cell runs in parallel over time. With v, unit by unit, the gates see the state.
-    Where inputs and features differ, W_x x stands in place of alpha x, as in the
-    authors' code.
+    With v = 0 the gates read only the input, dc_T/dc_0 is the product of the f, and the
+    cell runs in parallel over time. With v the gates also read the state, unit by unit.
+    If inputs and features differ, W_x x replaces alpha x, as in the authors' code.
 
     Args:
-        peephole: Whether v is there. The cell is then not linear in its state.
-        highway_bias: What b_r starts at, which also says alpha: sqrt(1 + 2 exp(b_r)),
-            so that h has about the variance of x at the start.
+        peephole: Whether the gates read the state through v. The cell is then not
+            linear in its state.
+        highway_bias: Initial value of b_r. It also determines alpha = sqrt(1 + 2
+            exp(highway_bias)), so that initially h has about the variance of x.
 
     Returns:
-        A `Cell` with `SRUParams` and `SRUState`, whose output is h. Weights start
-        uniform of variance 1 / inputs, W_x times alpha; v is uniform of variance 1 / 2,
-        and with it those of the gates have half of theirs: as in the authors' code.
+        A `Cell` with `SRUParams` and `SRUState`; its output is h. Weights are initially
+        uniform with variance 1 / inputs; W_x is multiplied by alpha. With peepholes, v
+        is uniform with variance 1 / 2, and the weights of the gates have half of their
+        variance, as in the authors' code.
 
     Example:
         >>> import nets
@@ -91,8 +92,8 @@ def sru(peephole: bool = False, highway_bias: float = 0.0) -> Cell:
     def initial_state(params, x):
         if (params.v is not None) != peephole:
             raise ValueError(
-                f"expected parameters of sru(peephole={peephole}); got those of the "
-                "other form: only peephole=True has v"
+                f"expected parameters of sru(peephole={peephole}); got those of "
+                f"peephole={not peephole}: only peephole=True has v"
             )
         like = params.b.reshape(2, -1).T
         return SRUState(wide(initializers.zero_state(x, params.w_i, like)))
@@ -111,11 +112,11 @@ def sru(peephole: bool = False, highway_bias: float = 0.0) -> Cell:
         return highway(params, r, state.cell, x)
 
     def highway(params, r, c, x):
-        past_it = x if params.w_x is None else x @ params.w_x
-        dtype = jnp.result_type(past_it, params.w_i)
-        r, c, past_it = wide(r, c, past_it)
-        past_it = alpha * past_it if params.w_x is None else past_it
-        return (r * c + (1 - r) * past_it).astype(dtype)
+        bypass = x if params.w_x is None else x @ params.w_x
+        dtype = jnp.result_type(bypass, params.w_i)
+        r, c, bypass = wide(r, c, bypass)
+        bypass = alpha * bypass if params.w_x is None else bypass
+        return (r * c + (1 - r) * bypass).astype(dtype)
 
     def step(params, state, x):
         from_x, v, b, c = wide(x @ params.w_i, params.v, params.b, state.cell)

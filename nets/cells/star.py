@@ -14,7 +14,7 @@ from nets.types import Cell
 
 
 class STARParams(NamedTuple):
-    """w_i [inputs, 2 features] and b, in order k z; w_h [features, features] is k's."""
+    """w_i [inputs, 2 features] and b, order k z; w_h [features, features] is k's."""
 
     w_i: Float[Array, "inputs 2*features"]
     w_h: Float[Array, "features features"]
@@ -22,26 +22,26 @@ class STARParams(NamedTuple):
 
 
 class STARState(NamedTuple):
-    """hidden [*batch, features], float32 at the least: steps add to it."""
+    """hidden [*batch, features], at least float32: steps accumulate in it."""
 
     hidden: Float[Array, "*batch features"]
 
 
 @factory
 def star(init: initializers.Initializer = initializers.orthogonal) -> Cell:
-    """The stackable recurrent cell, made to pass gradients down a stack of layers.
+    """The stackable recurrent cell, designed to pass gradients through deep stacks.
 
         k = sigmoid(W_ik x + W_h h + b_k)
         z = tanh(W_iz x + b_z)
         h' = tanh((1 - k) h + k z)
 
-    It is built for the gradient by x, so that it keeps its size from layer to layer of
-    a deep stack. In time, the outer tanh takes a little from the gradient at every
-    step, even where k = 0 keeps the state.
+    It is designed so that the gradient with respect to x keeps its norm from layer to
+    layer of a deep stack. Over time, the outer tanh shrinks the gradient slightly at
+    every step, even where k = 0 keeps the state.
 
     Args:
-        init: How the parameters start, of `nets.initializers`: k as an input gate, z
-            as an affine map of x.
+        init: Initializer of the parameters, from `nets.initializers`: k is initialized
+            as an input gate, z as an affine map of x.
 
     Returns:
         A `Cell` with `STARParams` and `STARState`.

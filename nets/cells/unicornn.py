@@ -15,7 +15,7 @@ from nets.types import Cell
 class UnICORNNParams(NamedTuple):
     """w_i [inputs, features]; w_h, c and b [features].
 
-    w_h is the diagonal of a matrix, and c says how fast each unit's clock runs.
+    w_h is the diagonal of a matrix; c sets the time step of each unit.
     """
 
     w_i: Float[Array, "inputs features"]
@@ -25,9 +25,9 @@ class UnICORNNParams(NamedTuple):
 
 
 class UnICORNNState(NamedTuple):
-    """hidden, where the oscillators are, and velocity, each [*batch, features].
+    """hidden (the oscillators' positions) and velocity, each [*batch, features].
 
-    Both are float32 at the least: steps add to them.
+    Both are at least float32: steps accumulate in them.
     """
 
     hidden: Float[Array, "*batch features"]
@@ -36,24 +36,26 @@ class UnICORNNState(NamedTuple):
 
 @factory
 def unicornn(dt: float = 0.19, alpha: float = 30.65) -> Cell:
-    """Undamped oscillators, each with a clock of its own, none seeing the others.
+    """UnICORNN: undamped, uncoupled oscillators, each with a learned time step.
 
         d = dt sigmoid(c)
         z' = z - d (tanh(W_i x + w_h h + b) + alpha h)
         h' = h + d z'
 
-    w_h h is unit by unit: units meet only in the next layer of a stack. The step is the
-    symplectic Euler method for a Hamiltonian system: it preserves volume, so that the
-    Jacobian of (h, z) has determinant 1 whatever the parameters, and can be undone.
+    w_h h is elementwise: units interact only in the next layer of a stack. The step is
+    the symplectic Euler method for a Hamiltonian system. It is invertible and preserves
+    volume: the Jacobian with respect to (h, z) has determinant 1 for all parameters.
 
     Args:
-        dt: The longest time step. It and alpha are the authors' for permuted MNIST.
-        alpha: The oscillators' squared frequency, less what w_h adds.
+        dt: Longest time step. The defaults of dt and alpha are the authors' values for
+            permuted MNIST.
+        alpha: Squared frequency of the oscillators, without the contribution of w_h.
 
     Returns:
-        A `Cell` with `UnICORNNParams` and `UnICORNNState`, whose output is h. They
-        start as in the authors' code: w_h uniform over [0, 1], c over [-0.1, 0.1], w_i
-        within sqrt(6 / (65 inputs)) (Kaiming's, with a = 8), and b = 0.
+        A `Cell` with `UnICORNNParams` and `UnICORNNState`; its output is h. The
+        parameters are initialized as in the authors' code: w_h uniform over [0, 1], c
+        over [-0.1, 0.1], w_i within sqrt(6 / (65 inputs)) (Kaiming's, with a = 8), and
+        b = 0.
 
     Example:
         >>> import nets
@@ -67,7 +69,7 @@ def unicornn(dt: float = 0.19, alpha: float = 30.65) -> Cell:
         Rusch and Mishra 2021, UnICORNN: a recurrent model for learning very long time
         dependencies, https://arxiv.org/abs/2103.05487
     """
-    dt, alpha = map(float, (dt, alpha))  # NumPy's would change dtypes
+    dt, alpha = map(float, (dt, alpha))  # NumPy scalars would change dtypes
 
     def init(key, inputs, features):
         key_i, key_h, key_c = jax.random.split(key, 3)

@@ -1,4 +1,4 @@
-"""Convolutions, of sequences, images and volumes."""
+"""Convolutions of sequences, images and volumes."""
 
 import math
 from functools import partial
@@ -10,16 +10,16 @@ from jaxtyping import Array, Float, Shaped
 
 from nets.convolutional.dtypes import wide
 from nets.convolutional.geometry import (
+    IntLike,
     Sizes,
-    Whole,
-    by,
-    one_batch,
+    flatten_batch,
+    format_shape,
     output_sizes,
     per_axis,
     positive,
     window_slices,
 )
-from nets.convolutional.padding import FILLS, Padding, pad, pads
+from nets.convolutional.padding import FILLS, Padding, pad, padding_pairs
 from nets.linear import add_bias
 
 
@@ -33,7 +33,7 @@ class ConvParams(NamedTuple):
 class SeparableConvParams(NamedTuple):
     """depthwise [*size, 1, deep], pointwise [deep, filters], bias [filters] or None.
 
-    deep = inputs * multiplier, with so many filters a channel.
+    deep = inputs * multiplier, where multiplier is the number of filters per channel.
     """
 
     depthwise: Float[Array, "..."]
@@ -48,38 +48,39 @@ def conv(
     strides: Sizes = 1,
     padding: Padding = "valid",
     dilation: Sizes = 1,
-    groups: Whole = 1,
+    groups: IntLike = 1,
 ) -> Float[Array, "..."]:
-    """A convolution: each output is a weighted sum of what a window of the input shows.
+    """Convolution: each output is a weighted sum of the inputs in a window.
 
         y[o, f] = b[f] + sum over p, c of kernel[p, c, f] x[o s + p d - before, c]
 
-    with the stride s, the dilation d, and what the padding sets before the input. Like
-    every library of the field it does not flip the kernel (a cross-correlation).
+    with stride s, dilation d, and the amount of padding before the input. The kernel is
+    not flipped (this is a cross-correlation), as in all deep learning libraries.
 
-    The kernel spans all channels, and as many spatial axes as it has sizes: one of size
-    (8,) spans 8 steps of a sequence and all its features, one of size (8, 1) spans 8
+    The kernel spans all channels, and one spatial axis per size: a kernel of size (8,)
+    spans 8 steps of a sequence and all its features, a kernel of size (8, 1) spans 8
     rows of an image in one column.
 
     Args:
-        params: The kernel, [*size, inputs / groups, filters], and the bias.
-        xs: [*batch, *space, inputs], as many spatial axes as `size` has.
-        strides: How far the window moves, for all axes or one an axis.
+        params: Kernel, [*size, inputs / groups, filters], and bias.
+        xs: Input, [*batch, *space, inputs], with one spatial axis per size of the
+            kernel.
+        strides: Distance between neighboring windows, one for all axes or one per axis.
         padding: "valid" (none), "same" (ceil(n / s) outputs), "causal" (before the
-            input only), "full" (wherever the window overlaps the input), "reflect",
+            input only), "full" (all windows that overlap the input), "reflect",
             "circular" or "replicate" (filled from the input), an integer, or a pair
             (before, after) for each axis.
-        dilation: The distance between the places of the window.
-        groups: The channels fall into so many groups; each filter sees one of them.
-            With as many groups as inputs the convolution is depthwise.
+        dilation: Distance between neighboring inputs of a window.
+        groups: Number of groups of channels; each filter reads one group. With as many
+            groups as inputs, the convolution is depthwise.
 
     Returns:
-        [*batch, *space', filters], of the dtype that xs and params have together; added
-        up, bias included, in float32 at the least, and rounded once.
+        Output, [*batch, *space', filters], of the common dtype of xs and params. Sums,
+        including the bias, are computed in at least float32 and rounded once.
 
     Raises:
-        ValueError: The shapes do not fit each other, the window is larger than the
-            padded input, or the kernel has not 1, 2 or 3 spatial axes.
+        ValueError: The shapes do not match, the window is larger than the padded input,
+            or the kernel does not have 1, 2 or 3 spatial axes.
 
     Example:
         >>> import jax, nets
@@ -117,22 +118,22 @@ def separable_conv(
     padding: Padding = "valid",
     dilation: Sizes = 1,
 ) -> Float[Array, "..."]:
-    """A depthwise convolution, and a dense layer over the channels at every place.
+    """Depthwise convolution, followed by a dense layer over the channels.
 
         y = pointwise (depthwise * x) + b
 
-    With m filters a channel: k m inputs + m inputs filters weights instead of k inputs
-    filters, k being the number of places in the window.
+    With m filters per channel and k inputs per window it has k m inputs + m inputs
+    filters weights instead of k inputs filters.
 
     Args:
-        params: The two kernels, and the bias.
-        xs: [*batch, *space, inputs].
-        strides: Of the depthwise convolution, as in `conv`.
-        padding: Likewise.
-        dilation: Likewise.
+        params: Depthwise kernel, pointwise kernel, and bias.
+        xs: Input, [*batch, *space, inputs].
+        strides: Strides of the depthwise convolution, as in `conv`.
+        padding: Padding of the depthwise convolution, as in `conv`.
+        dilation: Dilation of the depthwise convolution, as in `conv`.
 
     Returns:
-        [*batch, *space', filters].
+        Output, [*batch, *space', filters].
 
     Raises:
         ValueError: As in `conv`.
@@ -168,16 +169,18 @@ def separable_conv(
 
 
 def sums(kernel, xs, *, strides, padding, dilation, groups):
-    """The convolution without its bias, in the dtype in which it is added up."""
+    """Compute the convolution without its bias, in the dtype of the sums."""
     check_kernel(kernel)
     groups = positive("groups", groups)
     size, axes = kernel.shape[:-2], kernel.ndim - 2
-    xs, batch = one_batch(xs, axes, f"a convolution with a {by(size)} kernel")
+    xs, batch = flatten_batch(
+        xs, axes, f"a convolution with a {format_shape(size)} kernel"
+    )
     check_channels(kernel, xs, groups)
     space = xs.shape[1:-1]
     strides = per_axis("strides", strides, axes)
     dilation = per_axis("dilation", dilation, axes)
-    pairs = pads(padding, space, size, strides, dilation)
+    pairs = padding_pairs(padding, space, size, strides, dilation)
     sizes = output_sizes(space, size, strides, dilation, pairs)
     options = {
         "strides": strides,
@@ -186,8 +189,8 @@ def sums(kernel, xs, *, strides, padding, dilation, groups):
         "dilation": dilation,
         "groups": groups,
     }
-    # On a CPU, XLA's convolution is slow in a loop and over stacked kernels, which is
-    # how training runs: there, products of matrices are 10 to 20 times faster.
+    # On CPUs, XLA's convolution is slow in loops and over stacked kernels, as in
+    # training. There, matrix products are 10 to 20 times faster.
     ys = jax.lax.platform_dependent(
         xs,
         kernel,
@@ -198,20 +201,20 @@ def sums(kernel, xs, *, strides, padding, dilation, groups):
 
 
 def biased(ys, bias, dtype):
-    """Sums with their bias, rounded to the dtype."""
+    """Add the bias to the sums and round to the dtype."""
     if bias is not None:
         ys = add_bias(ys, bias.astype(ys.dtype))
     return ys.astype(dtype)
 
 
 def same_dtype(*arrays: Any) -> list[Any]:
-    """All in the dtype that they have together; None stays None."""
+    """Cast all arrays to their common dtype; None stays None."""
     dtype = jnp.result_type(*(array for array in arrays if array is not None))
     return [None if array is None else jnp.asarray(array, dtype) for array in arrays]
 
 
 def check_kernel(kernel):
-    """Refuse kernels that do not have 1, 2 or 3 spatial axes."""
+    """Check that the kernel has 1, 2 or 3 spatial axes."""
     if kernel.ndim not in (3, 4, 5):
         raise ValueError(
             "expected a kernel of 1, 2 or 3 spatial axes, [*size, inputs / groups, "
@@ -220,7 +223,7 @@ def check_kernel(kernel):
 
 
 def check_channels(kernel, xs, groups):
-    """Refuse channels that the kernel was not made for."""
+    """Check that the channels of the input match the kernel."""
     inputs, filters = kernel.shape[-2:]
     if filters % groups:
         raise ValueError(
@@ -228,23 +231,23 @@ def check_channels(kernel, xs, groups):
         )
     if xs.shape[-1] != inputs * groups:
         raise ValueError(
-            f"expected {inputs * groups} channels in the input's last axis, as the "
-            f"kernel was made for; got {xs.shape[-1]}"
+            f"expected {inputs * groups} channels in the input's last axis, to match "
+            f"the kernel; got {xs.shape[-1]}"
         )
 
 
 def _by_products(xs, kernel, *, sizes, strides, pairs, padding, dilation, groups):
-    """One product of what all windows show (im2col) with the kernel as a matrix."""
+    """Multiply the inputs of all windows (im2col) by the kernel as a matrix."""
     size, (inputs, filters) = kernel.shape[:-2], kernel.shape[-2:]
-    # Widened before the windows are cut: the gradient adds up where they overlap.
+    # Cast before slicing: the gradient sums over overlapping windows.
     xs, kernel = (array.astype(wide(array.dtype)) for array in (xs, kernel))
-    seen = window_slices(pad(xs, pairs, padding), size, strides, dilation, sizes)
+    slices = window_slices(pad(xs, pairs, padding), size, strides, dilation, sizes)
     rows = math.prod(size) * inputs
     if groups == 1:
-        return jnp.concatenate(seen, axis=-1) @ kernel.reshape(rows, filters)
-    seen = [tap.reshape(*tap.shape[:-1], groups, inputs) for tap in seen]
+        return jnp.concatenate(slices, axis=-1) @ kernel.reshape(rows, filters)
+    slices = [part.reshape(*part.shape[:-1], groups, inputs) for part in slices]
     weights = kernel.reshape(rows, groups, filters // groups)
-    ys = jnp.einsum("...gi,igf->...gf", jnp.concatenate(seen, axis=-1), weights)
+    ys = jnp.einsum("...gi,igf->...gf", jnp.concatenate(slices, axis=-1), weights)
     return ys.reshape(*ys.shape[:-2], filters)
 
 
@@ -261,10 +264,10 @@ def _by_xla(xs, kernel, *, strides, pairs, padding, dilation, groups):
         dimension_numbers=channels_last(kernel),
         feature_group_count=groups,
     )
-    return ys.astype(wide(ys.dtype))  # accelerators add up in float32 within
+    return ys.astype(wide(ys.dtype))  # accelerators sum in float32 internally
 
 
 def channels_last(kernel):
-    """What stands where, in XLA's words: NHWC images and HWIO kernels in 2-D."""
+    """Return XLA's dimension numbers: NHWC inputs and HWIO kernels in 2-D."""
     space = "DHW"[-(kernel.ndim - 2) :]
     return f"N{space}C", f"{space}IO", f"N{space}C"

@@ -1,4 +1,4 @@
-"""From feature maps to vectors, and dense layers of them."""
+"""Flattening of feature maps, and dense layers."""
 
 import math
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Shaped
 
 from nets.convolutional.convolution import biased, same_dtype
 from nets.convolutional.dtypes import wide
-from nets.convolutional.geometry import Whole, whole_number
+from nets.convolutional.geometry import IntLike, is_integer
 
 
 class DenseParams(NamedTuple):
@@ -21,20 +21,20 @@ class DenseParams(NamedTuple):
 def dense(
     params: DenseParams, xs: Shaped[Array, "*batch inputs"]
 ) -> Float[Array, "*batch features"]:
-    """A dense layer: each output is a weighted sum of all inputs.
+    """Dense layer: each output is a weighted sum of all inputs.
 
         y = x W + b
 
     Args:
-        params: W, [inputs, features], and b, [features] or None.
-        xs: [*batch, inputs].
+        params: Weights W, [inputs, features], and bias b, [features] or None.
+        xs: Input, [*batch, inputs].
 
     Returns:
-        [*batch, features], of the dtype that xs and params have together; added up, b
-        included, in float32 at the least, and rounded once.
+        Output, [*batch, features], of the common dtype of xs and params. Sums,
+        including b, are computed in at least float32 and rounded once.
 
     Raises:
-        ValueError: The shapes do not fit each other.
+        ValueError: The shapes do not match.
 
     Example:
         >>> import nets
@@ -49,35 +49,37 @@ def dense(
         )
     if xs.ndim < 1 or xs.shape[-1] != w.shape[0]:
         raise ValueError(
-            f"expected an input [*batch, inputs] with inputs = {w.shape[0]}, as the "
-            f"weights were made for; got shape {list(xs.shape)}"
+            f"expected an input [*batch, inputs] with inputs = {w.shape[0]}, to match "
+            f"the weights; got shape {list(xs.shape)}"
         )
     ys = jnp.matmul(xs, w, preferred_element_type=wide(xs.dtype))
     return biased(ys, b, xs.dtype)
 
 
-def flatten(xs: Shaped[Array, "..."], axes: Whole) -> Shaped[Array, "*batch features"]:
-    """The feature maps of each example as one vector.
+def flatten(
+    xs: Shaped[Array, "..."], axes: IntLike
+) -> Shaped[Array, "*batch features"]:
+    """Flatten the feature maps of each example to one vector.
 
-    The channels of a place stay together, as in Flax and Keras; PyTorch, whose channels
-    come first, keeps the places of a channel together.
+    The channels of a position are adjacent, as in Flax and Keras. In PyTorch, whose
+    channels come first, the positions of a channel are adjacent.
 
     Args:
-        xs: [*batch, *space, channels].
-        axes: How many spatial axes there are.
+        xs: Input, [*batch, *space, channels].
+        axes: Number of spatial axes.
 
     Returns:
-        [*batch, places * channels].
+        Vectors, [*batch, positions * channels].
 
     Raises:
-        ValueError: There are fewer axes.
+        ValueError: `xs` has fewer axes.
 
     Example:
         >>> flatten(jnp.ones((2, 4, 4, 3)), axes=2).shape
         (2, 48)
     """
     xs = jnp.asarray(xs)
-    axes = int(axes) if whole_number(axes) else -1
+    axes = int(axes) if is_integer(axes) else -1
     if axes < 0 or xs.ndim < axes + 1:
         raise ValueError(
             f"expected an input [*batch, *space, channels] with {axes} spatial axes; "

@@ -1,4 +1,4 @@
-"""The dtypes in which sums are computed, and those that are returned."""
+"""Dtypes of sums and of results."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ from jaxtyping import Array, Shaped
 
 
 def wide(dtype: Any) -> Any:
-    """The dtype in which numbers of a dtype are added up.
+    """Return the dtype in which numbers of a given dtype are summed.
 
-    A sum of bfloat16 numbers stops growing at 256 if ones are added, and one of float16
-    numbers overflows at 65,504: both are computed in float32, and rounded once.
+    A bfloat16 sum of ones stops growing at 256, and a float16 sum overflows at 65,504.
+    Both are computed in float32 and rounded once.
 
     Args:
         dtype: Dtype of the numbers.
@@ -28,13 +28,13 @@ def wide(dtype: Any) -> Any:
 
 
 def mean_dtypes(xs: Shaped[Array, "..."]) -> tuple[Any, Any]:
-    """The dtypes of a mean, and of its sum.
+    """Return the dtypes of a mean and of its sum.
 
     Args:
-        xs: An array.
+        xs: Array to average.
 
     Returns:
-        The dtype of xs, or float32 if it is of integers; and float32 or the wider.
+        The dtype of xs, or float32 for integers; and at least float32.
 
     Example:
         >>> [d.name for d in mean_dtypes(jnp.ones(2, jnp.bfloat16))]

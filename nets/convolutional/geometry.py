@@ -1,4 +1,4 @@
-"""Where windows lie, how many there are, and what they see."""
+"""Geometry of windows: checks of arguments, numbers of windows, and their slices."""
 
 import itertools
 import math
@@ -10,35 +10,36 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Shaped
 
-Whole = SupportsIndex  # an integer, of Python or NumPy
-Sizes = Whole | Sequence[Whole]  # one number for every axis, or one an axis
+IntLike = SupportsIndex  # an integer, of Python or NumPy
+Sizes = IntLike | Sequence[IntLike]  # one for all axes, or one per axis
 Pairs = tuple[tuple[int, int], ...]
 
 
 def per_axis(name: str, value: Sizes, axes: int, least: int = 1) -> tuple[int, ...]:
-    """One whole number for every spatial axis.
+    """Return one integer per spatial axis.
 
     Args:
-        name: What it is, for the error.
-        value: An integer that holds for all, or one an axis.
-        axes: How many axes there are.
-        least: The least that is allowed.
+        name: Name of the argument, for the error message.
+        value: One integer for all axes, or one per axis.
+        axes: Number of axes.
+        least: Smallest allowed value.
 
     Returns:
-        The numbers.
+        The integers.
 
     Raises:
-        ValueError: They are too few or many, no integers, or too small.
+        ValueError: The number of values is not `axes`, or a value is not an integer or
+            is too small.
 
     Example:
         >>> per_axis("strides", 2, axes=3)
         (2, 2, 2)
     """
-    values = (value,) * axes if whole_number(value) else value
+    values = (value,) * axes if is_integer(value) else value
     if (
         not isinstance(values, Sequence)
         or len(values) != axes
-        or not all(whole_number(v) and int(v) >= least for v in values)
+        or not all(is_integer(v) and int(v) >= least for v in values)
     ):
         raise ValueError(
             f"expected {name} to be an integer of at least {least}, or {axes} of them, "
@@ -47,29 +48,29 @@ def per_axis(name: str, value: Sizes, axes: int, least: int = 1) -> tuple[int, .
     return tuple(int(v) for v in values)
 
 
-def window(name: str, size: Any) -> tuple[int, ...]:
-    """The sizes of a window, whose number tells how many spatial axes there are.
+def window_size(name: str, size: Any) -> tuple[int, ...]:
+    """Check the sizes of a window, one per spatial axis.
 
     Args:
-        name: What it is, for the error.
+        name: Name of the argument, for the error message.
         size: A tuple of positive integers: (3, 3) for images, (8,) for sequences.
 
     Returns:
         The sizes.
 
     Raises:
-        ValueError: It is a single number, which would leave the axes open, or no tuple
-            of positive integers.
+        ValueError: `size` is a single number, which does not determine the number of
+            axes, or not a tuple of positive integers.
 
     Example:
-        >>> window("kernel_size", [3, 3])
+        >>> window_size("kernel_size", [3, 3])
         (3, 3)
     """
     if (
         not isinstance(size, Sequence)
         or isinstance(size, str)
         or not size
-        or not all(whole_number(v) and int(v) >= 1 for v in size)
+        or not all(is_integer(v) and int(v) >= 1 for v in size)
     ):
         raise ValueError(
             f"expected {name} to be a tuple of positive integers, one for each spatial "
@@ -86,7 +87,7 @@ def output_sizes(
     pairs: Pairs,
     what: str = "kernel",
 ) -> tuple[int, ...]:
-    """How many windows fit along each axis.
+    """Compute the number of windows along each axis.
 
         floor((n + before + after - (k - 1) d - 1) / s) + 1
 
@@ -96,10 +97,10 @@ def output_sizes(
         strides: s of each axis.
         dilation: d of each axis.
         pairs: (before, after) of each axis.
-        what: How the window is called, for the error.
+        what: Name of the window, for the error message.
 
     Returns:
-        A number for each axis, at least 1.
+        One number per axis, at least 1.
 
     Raises:
         ValueError: The window is larger than the padded input.
@@ -112,9 +113,9 @@ def output_sizes(
     padded = [n + sum(pair) for n, pair in zip(space, pairs, strict=True)]
     if any(n < e for n, e in zip(padded, extents, strict=True)):
         raise ValueError(
-            f"expected an input at least as large as the {what}: padded it is "
-            f"{by(padded)}, the {what} spans {by(extents)}; pad more, or make the "
-            f"{what} smaller"
+            f"expected an input at least as large as the {what}: the padded input is "
+            f"{format_shape(padded)}, the {what} spans "
+            f"{format_shape(extents)}; pad more, or make the {what} smaller"
         )
     return tuple(
         (n - e) // s + 1 for n, e, s in zip(padded, extents, strides, strict=True)
@@ -128,51 +129,51 @@ def window_slices(
     dilation: Sequence[int],
     sizes: Sequence[int],
 ) -> list[Shaped[Array, "batch *space channels"]]:
-    """What each place of the window sees, over all positions of the window.
+    """Return the inputs at each offset within the window, for all windows.
 
     Args:
-        xs: A padded input.
+        xs: Padded input.
         size: k of each axis.
         strides: s of each axis.
         dilation: d of each axis.
-        sizes: How many windows there are along each axis.
+        sizes: Number of windows along each axis.
 
     Returns:
-        An array for each place of the window, in row-major order.
+        One array per offset within the window, in row-major order.
 
     Example:
         >>> xs = jnp.arange(4.0).reshape(1, 4, 1)
-        >>> [tap.ravel().tolist() for tap in taps(xs, (2,), (2,), (1,), (2,))]
+        >>> [x.ravel().tolist() for x in window_slices(xs, (2,), (2,), (1,), (2,))]
         [[0.0, 2.0], [1.0, 3.0]]
     """
-    found = []
-    for place in itertools.product(*map(range, size)):
+    slices = []
+    for offset in itertools.product(*map(range, size)):
         cuts = tuple(
             slice(p * d, p * d + (n - 1) * s + 1, s)
-            for p, d, s, n in zip(place, dilation, strides, sizes, strict=True)
+            for p, d, s, n in zip(offset, dilation, strides, sizes, strict=True)
         )
-        found.append(xs[(slice(None), *cuts)])
-    return found
+        slices.append(xs[(slice(None), *cuts)])
+    return slices
 
 
-def one_batch(
+def flatten_batch(
     xs: Shaped[Array, "..."], axes: int, what: str
 ) -> tuple[Shaped[Array, "..."], tuple[int, ...]]:
-    """The input with all its batch axes as one, and what they were.
+    """Flatten all batch axes of the input to one; return also the shape of the batch.
 
     Args:
-        xs: [*batch, *space, channels], of JAX or NumPy.
-        axes: How many spatial axes there are.
-        what: What takes it, for the error.
+        xs: Input, [*batch, *space, channels], of JAX or NumPy.
+        axes: Number of spatial axes.
+        what: Name of the operation, for the error message.
 
     Returns:
-        [examples, *space, channels], and the shape of the batch.
+        xs as [examples, *space, channels], and the shape of the batch.
 
     Raises:
-        ValueError: It has too few axes, or a spatial axis of length 0.
+        ValueError: `xs` has too few axes, or a spatial axis of length 0.
 
     Example:
-        >>> xs, batch = one_batch(jnp.ones((2, 3, 8, 8, 1)), axes=2, what="conv")
+        >>> xs, batch = flatten_batch(jnp.ones((2, 3, 8, 8, 1)), axes=2, what="conv")
         >>> xs.shape, batch
         ((6, 8, 8, 1), (2, 3))
     """
@@ -180,45 +181,45 @@ def one_batch(
     names = ", ".join(("time",) if axes == 1 else ("depth", "height", "width")[-axes:])
     if xs.ndim < axes + 1:
         raise ValueError(
-            f"expected {what} to be given [*batch, {names}, channels]; got shape "
+            f"expected an input [*batch, {names}, channels] for {what}; got shape "
             f"{list(xs.shape)}"
         )
     batch = xs.shape[: xs.ndim - axes - 1]
     if not all(xs.shape[len(batch) : -1]):
         raise ValueError(
-            f"expected {what} to be given at least one place along each spatial axis, "
-            f"[*batch, {names}, channels]; got shape {list(xs.shape)}"
+            f"expected an input [*batch, {names}, channels] for {what}, with at least "
+            f"one position along each spatial axis; got shape {list(xs.shape)}"
         )
     return xs.reshape(math.prod(batch), *xs.shape[len(batch) :]), batch
 
 
-def by(sizes: Sequence[int]) -> str:
-    """Sizes in words.
+def format_shape(sizes: Sequence[int]) -> str:
+    """Format sizes for messages and names.
 
     Args:
-        sizes: One an axis.
+        sizes: One size per axis.
 
     Returns:
         "3x3".
 
     Example:
-        >>> by((3, 3))
+        >>> format_shape((3, 3))
         '3x3'
     """
     return "x".join(map(str, sizes))
 
 
-def whole_number(value: Any) -> TypeGuard[int]:
-    """Whether it is an integer, of Python or NumPy, and no boolean.
+def is_integer(value: Any) -> TypeGuard[int]:
+    """Whether a value is an integer of Python or NumPy, and not a boolean.
 
     Args:
-        value: Anything.
+        value: Any value.
 
     Returns:
-        Whether.
+        The answer.
 
     Example:
-        >>> whole_number(3), whole_number(3.0), whole_number(True)
+        >>> is_integer(3), is_integer(3.0), is_integer(True)
         (True, False, False)
     """
     if isinstance(value, bool | np.bool_):
@@ -231,22 +232,22 @@ def whole_number(value: Any) -> TypeGuard[int]:
 
 
 def positive(name: str, value: Any) -> int:
-    """An integer of at least 1.
+    """Check that a value is an integer of at least 1.
 
     Args:
-        name: Its name, for the error.
-        value: Anything.
+        name: Name of the argument, for the error message.
+        value: Any value.
 
     Returns:
-        The integer, as Python's.
+        The value as a Python integer.
 
     Raises:
-        ValueError: It is no integer, or less than 1.
+        ValueError: `value` is not an integer, or is less than 1.
 
     Example:
         >>> positive("filters", np.int64(4))
         4
     """
-    if not whole_number(value) or int(value) < 1:
+    if not is_integer(value) or int(value) < 1:
         raise ValueError(f"expected {name} to be a positive integer; got {value!r}")
     return int(value)

@@ -1,4 +1,4 @@
-"""Maxima of windows, where they are, and how the gradient finds its way there."""
+"""Maxima of windows, their indices, and their gradient."""
 
 import functools
 import math
@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Array, Bool, Int32, Shaped
 
 from nets.convolutional.dtypes import wide
-from nets.convolutional.grid import Grid, reduced, taps_of
+from nets.convolutional.grid import Grid, grid_slices, reduce_windows
 
-MOST_TAPS = 32  # places of a window that are compared one slice after the other
+MAX_SLICES = 32  # largest window that is compared slice by slice
 
 
 def maxima(
@@ -20,25 +20,26 @@ def maxima(
     find: Callable[[Array], Array],
     xs: Shaped[Array, "..."],
 ) -> Shaped[Array, "..."]:
-    """Maxima whose gradient goes to the places that `find` returns.
+    """Compute maxima whose gradient goes to the indices that `find` returns.
 
         dy[o, c] / dx[p, c] = 1 where p = find(x)[o, c], else 0
 
-    XLA's gradient of a pool compares again, and takes a number that is next to a NaN
-    for the maximum, which is the NaN. It also adds up in the dtype of xs.
+    XLA's gradient of a pool repeats the comparisons, and may select a number next to a
+    NaN instead of the NaN, which is the maximum. It also sums in the dtype of xs.
 
     Args:
-        largest: `ys = largest(xs)`, the maxima, [examples, *windows, channels].
-        find: `at = find(xs)`, of the shape of ys: the place of each maximum, row-major
-            over the spatial axes.
-        xs: [examples, *space, channels].
+        largest: Function `ys = largest(xs)` that returns the maxima,
+            [examples, *windows, channels].
+        find: Function `at = find(xs)` that returns the index of each maximum, of the
+            shape of ys. Indices are row-major over the spatial axes.
+        xs: Input, [examples, *space, channels].
 
     Returns:
-        largest(xs).
+        The maxima, `largest(xs)`.
 
     Example:
         >>> xs = jnp.array([[[1.0], [3.0], [2.0]]])
-        >>> run = functools.partial(maxima, lambda x: x.max(1), global_places)
+        >>> run = functools.partial(maxima, lambda x: x.max(1), global_argmax)
         >>> jax.grad(lambda xs: run(xs).sum())(xs).ravel().tolist()
         [0.0, 1.0, 0.0]
     """
@@ -59,105 +60,112 @@ def _maxima_jvp(largest, find, primals, tangents):
     at = find(jax.lax.stop_gradient(xs))
     channels = xs.shape[-1]
     flat = slopes.reshape(len(xs), math.prod(xs.shape[1:-1]), channels)
-    places = at.reshape(len(xs), math.prod(at.shape[1:-1]), channels)
-    # Wide, as its transpose adds up the gradients of all windows that see a place.
+    indices = at.reshape(len(xs), math.prod(at.shape[1:-1]), channels)
+    # Wide, because the transpose sums the gradients of all windows that overlap an
+    # input.
     taken = jnp.take_along_axis(
-        flat.astype(wide(xs.dtype)), places, axis=1, mode="promise_in_bounds"
+        flat.astype(wide(xs.dtype)), indices, axis=1, mode="promise_in_bounds"
     )
     return ys, taken.astype(xs.dtype).reshape(ys.shape)
 
 
-def better(
-    best: Shaped[Array, "..."], found: Shaped[Array, "..."]
+def is_better(
+    best: Shaped[Array, "..."], new: Shaped[Array, "..."]
 ) -> Bool[Array, "..."]:
-    """True where a number is better than the best so far: larger, or not a number.
+    """True where a number replaces the best so far: it is larger, or NaN.
 
     Args:
-        best: The maxima of the places before.
-        found: The numbers of the next place.
+        best: Maxima of the previous inputs.
+        new: Next inputs.
 
     Returns:
-        The answers. Of equal numbers the first stays; of NaNs the last, as in PyTorch.
+        Booleans. Among equal numbers the first is kept; among NaNs the last, as in
+        PyTorch.
 
     Example:
-        >>> better(jnp.array([1.0, 1.0]), jnp.array([1.0, jnp.nan])).tolist()
+        >>> is_better(jnp.array([1.0, 1.0]), jnp.array([1.0, jnp.nan])).tolist()
         [False, True]
     """
-    return (found > best) | (found != found)
+    return (new > best) | (new != new)
 
 
-def window_places(xs: Shaped[Array, "..."], grid: Grid) -> Int32[Array, "..."]:
-    """The place of each window's maximum.
+def window_argmax(xs: Shaped[Array, "..."], grid: Grid) -> Int32[Array, "..."]:
+    """Return the index of each window's maximum.
 
     Args:
-        xs: [examples, *space, channels].
-        grid: The windows, each of which sees some of the input.
+        xs: Input, [examples, *space, channels].
+        grid: Windows, each of which overlaps the input.
 
     Returns:
-        The place in xs without its padding, row-major over the spatial axes,
+        Indices into xs without its padding, row-major over the spatial axes,
         [examples, *windows, channels].
 
     Example:
-        >>> from nets.convolutional.grid import place
-        >>> xs, _, grid = place(jnp.array([[[1.0], [3.0]]]), (2,), None, 0, 1, False)
-        >>> window_places(xs, grid).tolist()
+        >>> from nets.convolutional.grid import pool_windows
+        >>> xs = jnp.array([[[1.0], [3.0]]])
+        >>> xs, _, grid = pool_windows(xs, (2,), None, 0, 1, False)
+        >>> window_argmax(xs, grid).tolist()
         [[[1]]]
     """
-    if math.prod(grid.size) > MOST_TAPS:  # as slices, slow to compile
-        (_, at) = reduced(_joined, (xs, _all_places(xs)), (least(xs.dtype), -1), grid)
+    if math.prod(grid.size) > MAX_SLICES:  # many slices are slow to compile
+        (_, at) = reduce_windows(
+            _join, (xs, _all_indices(xs)), (lowest(xs.dtype), -1), grid
+        )
         return at
     numbers = math.prod(grid.space)
-    places = jnp.arange(numbers, dtype=jnp.int32).reshape(1, *grid.space, 1)
-    seen = zip(
-        taps_of(xs, grid, least(xs.dtype)), taps_of(places, grid, fill=-1), strict=True
+    indices = jnp.arange(numbers, dtype=jnp.int32).reshape(1, *grid.space, 1)
+    slices = zip(
+        grid_slices(xs, grid, lowest(xs.dtype)),
+        grid_slices(indices, grid, fill=-1),
+        strict=True,
     )
-    best, at = next(seen)
+    best, at = next(slices)
     at = jnp.broadcast_to(at, best.shape)
-    for found, here in seen:
-        # The padding is never where a maximum is, even if the input is as small.
-        later = better(best, found) | (at < 0)
-        best = jnp.where(later, found, best)
+    for new, here in slices:
+        # The maximum is never in the padding, even if the input is as small.
+        later = is_better(best, new) | (at < 0)
+        best = jnp.where(later, new, best)
         at = jnp.where(later, here, at)
     return at
 
 
-def global_places(xs: Shaped[Array, "..."]) -> Int32[Array, "..."]:
-    """The place of each channel's maximum.
+def global_argmax(xs: Shaped[Array, "..."]) -> Int32[Array, "..."]:
+    """Return the index of each channel's maximum.
 
     Args:
-        xs: [examples, *space, channels].
+        xs: Input, [examples, *space, channels].
 
     Returns:
-        The place, row-major over the spatial axes, [examples, channels].
+        Indices, row-major over the spatial axes, [examples, channels].
 
     Example:
-        >>> global_places(jnp.array([[[1.0], [3.0]]])).tolist()
+        >>> global_argmax(jnp.array([[[1.0], [3.0]]])).tolist()
         [[1]]
     """
-    starts = np.asarray(least(xs.dtype), xs.dtype), np.int32(-1)
+    starts = np.asarray(lowest(xs.dtype), xs.dtype), np.int32(-1)
     axes = tuple(range(1, xs.ndim - 1))
-    _, at = jax.lax.reduce((xs, _all_places(xs)), starts, _joined, axes)
+    _, at = jax.lax.reduce((xs, _all_indices(xs)), starts, _join, axes)
     return at
 
 
-def least(dtype):
-    """The least number of the dtype."""
+def lowest(dtype):
+    """Return the smallest number of the dtype."""
     if jnp.issubdtype(dtype, jnp.inexact):
         return -math.inf
     return False if dtype == jnp.bool_ else jnp.iinfo(dtype).min
 
 
-def _all_places(xs):
-    """The place of every number, of xs's shape."""
+def _all_indices(xs):
+    """Return the index of every number, with the shape of xs."""
     space = xs.shape[1:-1]
-    places = jnp.arange(math.prod(space), dtype=jnp.int32).reshape(1, *space, 1)
-    return jnp.broadcast_to(places, xs.shape)
+    indices = jnp.arange(math.prod(space), dtype=jnp.int32).reshape(1, *space, 1)
+    return jnp.broadcast_to(indices, xs.shape)
 
 
-def _joined(one, other):
-    """The better of two maxima with their places, in whatever order they come."""
-    (a, i), (b, j) = one, other
+def _join(first, second):
+    """Combine two maxima and their indices, in any order."""
+    (a, i), (b, j) = first, second
     both = jnp.where(b == b, j < i, j > i)  # first of equals, last of NaNs
     same = (a == b) | ((a != a) & (b != b))
-    later = (i < 0) | ((j >= 0) & jnp.where(same, both, better(a, b) & (a == a)))
+    later = (i < 0) | ((j >= 0) & jnp.where(same, both, is_better(a, b) & (a == a)))
     return jnp.where(later, b, a), jnp.where(later, j, i)

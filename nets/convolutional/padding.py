@@ -1,4 +1,4 @@
-"""What stands around an input."""
+"""Padding of inputs."""
 
 import itertools
 import math
@@ -8,23 +8,23 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Shaped
 
-from nets.convolutional.geometry import Pairs, Whole, whole_number
+from nets.convolutional.geometry import IntLike, Pairs, is_integer
 
-Padding = str | Whole | Sequence[tuple[Whole, Whole]]
+Padding = str | IntLike | Sequence[tuple[IntLike, IntLike]]
 
-# What stands in the padding, where it is not zero: how NumPy calls it.
+# Paddings that are filled from the input, with NumPy's names for them.
 FILLS = {"reflect": "reflect", "circular": "wrap", "replicate": "edge"}
 PADDINGS = ("valid", "same", "causal", "full", *FILLS)
 
 
-def pads(
+def padding_pairs(
     padding: Padding,
     space: Sequence[int],
     size: Sequence[int],
     strides: Sequence[int],
     dilation: Sequence[int],
 ) -> Pairs:
-    """How much is added before and after each spatial axis.
+    """Compute the amounts of padding before and after each spatial axis.
 
     With n the length, k the size, s the stride, d the dilation, and e = (k - 1) d + 1
     the extent of the window:
@@ -36,26 +36,26 @@ def pads(
         full        (e - 1, e - 1)
         reflect, circular, replicate    (floor((e - 1) / 2), ceil((e - 1) / 2))
 
-    "same", as XLA and Keras have it, gives ceil(n / s) outputs; at a stride above 1 it
-    pads less than PyTorch's `padding=k // 2`, and it may be asymmetric.
+    "same" gives ceil(n / s) outputs, as in XLA and Keras. With a stride above 1 it pads
+    less than PyTorch's `padding=k // 2`, and may be asymmetric.
 
     Args:
-        padding: One of these names, an integer for both sides of every axis, or a pair
-            (before, after) for each axis.
+        padding: One of these names, an integer for both sides of every axis, or one
+            pair (before, after) per axis.
         space: n of each axis.
         size: k of each axis.
         strides: s of each axis.
         dilation: d of each axis.
 
     Returns:
-        A pair for each axis.
+        One pair (before, after) per axis.
 
     Raises:
-        ValueError: The padding is none of these, or is larger than what it is filled
-            from: a reflection reaches n - 1 far, a circle n.
+        ValueError: The padding is not one of these, or is larger than the input that
+            fills it: at most n - 1 for "reflect", n for "circular".
 
     Example:
-        >>> pads("same", space=(8,), size=(3,), strides=(2,), dilation=(1,))
+        >>> padding_pairs("same", space=(8,), size=(3,), strides=(2,), dilation=(1,))
         ((0, 1),)
     """
     extents = [(k - 1) * d + 1 for k, d in zip(size, dilation, strict=True)]
@@ -74,23 +74,23 @@ def pads(
             if max(low, high) > most:
                 raise ValueError(
                     f"expected {padding!r} padding of at most {most} on an axis of "
-                    f"length {n}; the kernel asks for {max(low, high)}"
+                    f"length {n}; the kernel requires {max(low, high)}"
                 )
         return pairs
-    pairs = ((padding, padding),) * len(size) if whole_number(padding) else padding
+    pairs = ((padding, padding),) * len(size) if is_integer(padding) else padding
     if (
         not isinstance(pairs, Sequence)
         or len(pairs) != len(size)
         or not all(
             isinstance(pair, Sequence)
             and len(pair) == 2
-            and all(whole_number(v) and v >= 0 for v in pair)
+            and all(is_integer(v) and v >= 0 for v in pair)
             for pair in pairs
         )
     ):
         raise ValueError(
             f"expected a padding of {', '.join(PADDINGS)}, an integer of at least 0, "
-            f"or {len(size)} pairs (before, after) of such, one for each spatial axis; "
+            f"or {len(size)} such pairs (before, after), one for each spatial axis; "
             f"got {padding!r}"
         )
     return tuple((int(low), int(high)) for low, high in pairs)
@@ -99,17 +99,17 @@ def pads(
 def pad(
     xs: Shaped[Array, "..."], pairs: Pairs, padding: Padding = 0, fill: Any = 0
 ) -> Shaped[Array, "..."]:
-    """An input with its spatial axes padded.
+    """Pad the spatial axes of an input.
 
     Args:
-        xs: [*batch, *space, channels].
-        pairs: (before, after) for each spatial axis.
-        padding: "reflect" (without the edge itself), "circular", or "replicate" (the
-            edge again and again); anything else pads with `fill`.
-        fill: One number.
+        xs: Input, [*batch, *space, channels].
+        pairs: One pair (before, after) per spatial axis.
+        padding: "reflect" (without the edge itself), "circular", or "replicate" (copies
+            of the edge); any other value pads with `fill`.
+        fill: Number that fills the padding.
 
     Returns:
-        The input, made larger.
+        The padded input.
 
     Example:
         >>> pad(jnp.arange(3.0)[:, None], ((2, 1),), "reflect")[:, 0].tolist()
@@ -124,7 +124,7 @@ def pad(
 
 
 def _pair(padding: str, n: int, extent: int, stride: int) -> tuple[int, int]:
-    """Before and after one axis."""
+    """Return the amounts of padding before and after one axis."""
     if padding == "same":
         total = max((-(-n // stride) - 1) * stride + extent - n, 0)
         return total // 2, total - total // 2

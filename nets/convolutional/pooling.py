@@ -1,4 +1,4 @@
-"""Pools: the largest, the mean or the norm of what a window sees in each channel."""
+"""Pools: the maximum, the mean or the norm of each channel in a window."""
 
 import functools
 import math
@@ -11,19 +11,24 @@ import jax.numpy as jnp
 from jaxtyping import Array, Shaped
 
 from nets.convolutional.dtypes import mean_dtypes
-from nets.convolutional.geometry import Sizes, Whole
-from nets.convolutional.grid import counts_of, place, reduced, taps_of
-from nets.convolutional.maxima import least, maxima, window_places
+from nets.convolutional.geometry import IntLike, Sizes
+from nets.convolutional.grid import (
+    grid_slices,
+    pool_windows,
+    reduce_windows,
+    window_counts,
+)
+from nets.convolutional.maxima import lowest, maxima, window_argmax
 from nets.convolutional.padding import Padding
 
-# The pools are XLA's own `reduce_window` wherever that can be: unlike its convolution,
-# it is fast on a CPU too, in loops and over stacked seeds. Folding slices of the input
-# is 1.5 to 5 times slower in the gradient.
+# The pools use XLA's `reduce_window` where possible. Unlike XLA's convolution, it is
+# also fast on CPUs, in loops and over stacked seeds. With folds over slices of the
+# input, the gradient is 1.5 to 5 times slower.
 
 
 def max_pool(
     xs: Shaped[Array, "..."],
-    window: Sequence[Whole],
+    window: Sequence[IntLike],
     *,
     strides: Sizes | None = None,
     padding: Padding = "valid",
@@ -31,36 +36,36 @@ def max_pool(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    """The largest number that a window of the input shows, channel by channel.
+    """Max pool: the maximum of each channel in a window.
 
         y[o, c] = max over p of x[o s + p d - before, c]
 
-    with the stride s and the dilation d. The padding is smaller than any number. Of
-    equal numbers the first is the maximum, and gets the gradient; where there are NaNs,
-    the last of them, as in PyTorch.
+    with stride s and dilation d. The padding is smaller than any number. Among equal
+    maxima, the first receives the gradient; among NaNs, the last, as in PyTorch.
 
     Args:
-        xs: [*batch, *space, channels], as many spatial axes as the window has sizes.
-        window: A tuple of sizes: (2, 2) for images, (2,) for sequences. A single number
-            is refused: it does not tell which axes are space.
-        strides: How far the window moves, for all axes or one an axis; by default as
-            far as it is wide.
+        xs: Input, [*batch, *space, channels], with one spatial axis per size of the
+            window.
+        window: Tuple of sizes: (2, 2) for images, (2,) for sequences. A single number
+            is an error, because it does not determine the number of spatial axes.
+        strides: Distance between neighboring windows, one for all axes or one per axis.
+            Default: the sizes of the window.
         padding: "valid" (none), "same" (ceil(n / s) outputs), an integer, or a pair
             (before, after) for each axis.
-        dilation: The distance between the places of the window.
-        ceil_mode: Where the windows do not fill the input, one more sees the rest of
-            it, if it starts inside the input or the padding before it: the number of
-            windows is rounded up, not down.
-        return_indices: Also return where the maxima are, for `unpool`.
+        dilation: Distance between neighboring inputs of a window.
+        ceil_mode: Whether the number of windows is rounded up instead of down. The
+            additional window covers the rest of the input; it must start inside the
+            input or the padding before it.
+        return_indices: Whether to return also the indices of the maxima, for `unpool`.
 
     Returns:
-        ys, [*batch, *space', channels], of xs's dtype; with `return_indices` (ys,
-        indices), int32 of ys's shape: the place in the input without its padding,
-        row-major over the spatial axes, in each example and channel.
+        Maxima ys, [*batch, *space', channels], of xs's dtype. With `return_indices`, a
+        pair (ys, indices), where indices is int32 with the shape of ys. Each index is
+        row-major over the spatial axes of the input without its padding.
 
     Raises:
-        ValueError: The shapes do not fit each other, the padding is no pool's, or a
-            window would see padding alone.
+        ValueError: The shapes do not match, the padding is not supported by pools, or a
+            window would contain only padding.
 
     Example:
         >>> xs = jnp.array([1.0, 5.0, 2.0, 3.0])[:, None]
@@ -76,18 +81,18 @@ def max_pool(
         Riesenhuber and Poggio 1999, Hierarchical models of object recognition in
         cortex, Nature Neuroscience 2.
     """
-    xs, batch, grid = place(xs, window, strides, padding, dilation, ceil_mode)
+    xs, batch, grid = pool_windows(xs, window, strides, padding, dilation, ceil_mode)
     ys = _largest(xs, grid)
     ys = ys.reshape(*batch, *ys.shape[1:])
     if not return_indices:
         return ys
-    indices = window_places(jax.lax.stop_gradient(xs), grid)
+    indices = window_argmax(jax.lax.stop_gradient(xs), grid)
     return ys, indices.reshape(ys.shape)
 
 
 def mean_pool(
     xs: Shaped[Array, "..."],
-    window: Sequence[Whole],
+    window: Sequence[IntLike],
     *,
     strides: Sizes | None = None,
     padding: Padding = "valid",
@@ -95,25 +100,25 @@ def mean_pool(
     ceil_mode: bool = False,
     count_padding: bool = False,
 ) -> Shaped[Array, "..."]:
-    """The mean of what a window of the input shows, channel by channel.
+    """Mean pool: the mean of each channel in a window.
 
         y[o, c] = sum over p of x[o s + p d - before, c] / count[o]
 
     Args:
-        xs: [*batch, *space, channels], as many spatial axes as the window has sizes.
-        window: A tuple of sizes, as in `max_pool`.
-        strides: Likewise.
-        padding: Likewise.
-        dilation: Likewise.
-        ceil_mode: Likewise.
-        count_padding: Whether the padding counts, as zeros, in the mean: as in Flax,
-            and by default in PyTorch. Otherwise a window has the mean of what it sees
-            of the input, as in Keras. What `ceil_mode` adds behind the padding never
-            counts.
+        xs: Input, [*batch, *space, channels], with one spatial axis per size of the
+            window.
+        window: Tuple of sizes, as in `max_pool`.
+        strides: Strides, as in `max_pool`.
+        padding: Padding, as in `max_pool`.
+        dilation: Dilation, as in `max_pool`.
+        ceil_mode: Rounding of the number of windows, as in `max_pool`.
+        count_padding: Whether the padding counts as zeros in the mean, as in Flax, and
+            by default in PyTorch. Otherwise the mean is over the inputs in the window
+            only, as in Keras. The padding that `ceil_mode` adds never counts.
 
     Returns:
-        [*batch, *space', channels], of xs's dtype, or float32 where that is of
-        integers; summed in float32 at the least.
+        Means, [*batch, *space', channels], of xs's dtype, or float32 for integers. Sums
+        are computed in at least float32.
 
     Raises:
         ValueError: As in `max_pool`.
@@ -130,48 +135,48 @@ def mean_pool(
         LeCun et al. 1990, Handwritten digit recognition with a back-propagation
         network, NeurIPS.
     """
-    xs, batch, grid = place(xs, window, strides, padding, dilation, ceil_mode)
+    xs, batch, grid = pool_windows(xs, window, strides, padding, dilation, ceil_mode)
     dtype, wide = mean_dtypes(xs)
-    totals = reduced(jax.lax.add, xs.astype(wide), 0, grid)
-    counts = jnp.asarray(counts_of(grid, count_padding), wide)
+    totals = reduce_windows(jax.lax.add, xs.astype(wide), 0, grid)
+    counts = jnp.asarray(window_counts(grid, count_padding), wide)
     return (totals / counts).astype(dtype).reshape(*batch, *totals.shape[1:])
 
 
 def lp_pool(
     xs: Shaped[Array, "..."],
-    window: Sequence[Whole],
+    window: Sequence[IntLike],
     p: int | float = 2.0,
     *,
     strides: Sizes | None = None,
     padding: Padding = "valid",
     ceil_mode: bool = False,
 ) -> Shaped[Array, "..."]:
-    """The p-norm of what a window of the input shows, channel by channel.
+    """Lp pool: the p-norm of each channel in a window.
 
         y[o, c] = (sum over q of |x[o s + q - before, c]|^p)^(1 / p)
 
-    from the sum of what it sees at p = 1 to the largest at p = inf. PyTorch leaves out
-    the absolute value, and so differs for an odd p and numbers below 0. The padding is
-    zero. As in PyTorch, a window that `ceil_mode` lets reach beyond the padding is
-    taken for whole: its sum grows by k / (k - beyond), with k places in the window.
+    It ranges from the sum of absolute values at p = 1 to their maximum at p = inf.
+    PyTorch omits the absolute value, and so differs for odd p and negative numbers. The
+    padding is zero. As in PyTorch, the sum of a window of k inputs that `ceil_mode`
+    extends beyond the padding is rescaled by k / (k - beyond).
 
-    Each window is scaled by its largest number first, so that no power overflows. The
-    gradient where all of a window is zero is zero.
+    Each window is first divided by its largest absolute value, so that no power
+    overflows. The gradient of a window of zeros is zero.
 
     Args:
-        xs: [*batch, *space, channels], as many spatial axes as the window has sizes.
-        window: A tuple of sizes, as in `max_pool`.
-        p: A number above 0, or infinity.
-        strides: As in `max_pool`.
-        padding: Likewise.
-        ceil_mode: Likewise.
+        xs: Input, [*batch, *space, channels], with one spatial axis per size of the
+            window.
+        window: Tuple of sizes, as in `max_pool`.
+        p: Order of the norm, above 0; may be infinity.
+        strides: Strides, as in `max_pool`.
+        padding: Padding, as in `max_pool`.
+        ceil_mode: Rounding of the number of windows, as in `max_pool`.
 
     Returns:
-        [*batch, *space', channels], of xs's dtype, or float32 where that is of
-        integers.
+        Norms, [*batch, *space', channels], of xs's dtype, or float32 for integers.
 
     Raises:
-        ValueError: p is not above 0; otherwise as in `max_pool`.
+        ValueError: `p` is not above 0; otherwise as in `max_pool`.
 
     Example:
         >>> lp_pool(jnp.array([3.0, -4.0])[:, None], (2,))[:, 0].tolist()
@@ -183,30 +188,34 @@ def lp_pool(
     """
     if not p > 0:
         raise ValueError(f"expected p to be a number above 0, or infinity; got {p}")
-    xs, batch, grid = place(xs, window, strides, padding, 1, ceil_mode)
+    xs, batch, grid = pool_windows(xs, window, strides, padding, 1, ceil_mode)
     dtype, wide = mean_dtypes(xs)
-    absolute = _power(jnp.abs(xs.astype(wide)), 1)  # JAX's |x| has a slope of 1 at 0
+    absolute = _power(
+        jnp.abs(xs.astype(wide)), 1
+    )  # the derivative of JAX's |x| at 0 is 1
     if math.isinf(p):
         ys = _largest(absolute, grid)
         return ys.astype(dtype).reshape(*batch, *ys.shape[1:])
-    seen = taps_of(absolute, grid, fill=0)
-    largest = jax.lax.stop_gradient(functools.reduce(jnp.maximum, seen))
+    slices = grid_slices(absolute, grid, fill=0)
+    largest = jax.lax.stop_gradient(functools.reduce(jnp.maximum, slices))
     scale = jnp.where(jnp.isfinite(largest) & (largest > 0), largest, 1)
-    power = int(p) if p == int(p) else p  # a whole one is a product
-    total = functools.reduce(operator.add, (_power(s / scale, power) for s in seen))
-    counts = counts_of(grid, count_padding=True)
+    power = int(p) if p == int(p) else p  # integer powers are products
+    total = functools.reduce(operator.add, (_power(s / scale, power) for s in slices))
+    counts = window_counts(grid, count_padding=True)
     whole = jnp.asarray((math.prod(grid.size) / counts) ** (1 / p), wide)
     ys = _power(total, 1 / p) * scale * whole
     return ys.astype(dtype).reshape(*batch, *ys.shape[1:])
 
 
 def _largest(xs, grid):
-    """The maximum of each window."""
-    largest = functools.partial(reduced, jax.lax.max, start=least(xs.dtype), grid=grid)
-    return maxima(largest, functools.partial(window_places, grid=grid), xs)
+    """Return the maximum of each window."""
+    largest = functools.partial(
+        reduce_windows, jax.lax.max, start=lowest(xs.dtype), grid=grid
+    )
+    return maxima(largest, functools.partial(window_argmax, grid=grid), xs)
 
 
 def _power(x, p):
-    """x^p for x >= 0, with a slope of 0 at 0 for any p above 0."""
+    """Return x^p for x >= 0, with derivative 0 at 0 for any p above 0."""
     zero = x == 0
     return jnp.where(zero, 0, jnp.where(zero, 1, x) ** p)

@@ -20,15 +20,15 @@ from nets.convolutional.convolution import (
 )
 from nets.convolutional.dtypes import wide
 from nets.convolutional.geometry import (
+    IntLike,
     Pairs,
     Sizes,
-    Whole,
-    by,
-    one_batch,
+    flatten_batch,
+    format_shape,
     per_axis,
     positive,
 )
-from nets.convolutional.padding import Padding, pads
+from nets.convolutional.padding import Padding, padding_pairs
 
 
 def conv_transpose(
@@ -38,42 +38,43 @@ def conv_transpose(
     strides: Sizes = 1,
     padding: Padding = "valid",
     dilation: Sizes = 1,
-    groups: Whole = 1,
+    groups: IntLike = 1,
     output_padding: Sizes | None = None,
 ) -> Float[Array, "..."]:
-    """A transposed convolution: each input lays its share of the kernel on the output.
+    """Transposed convolution: each input adds a multiple of the kernel to the output.
 
         y[q, f] = b[f] + sum over o, p, c with o s + p d = q of kernel[p, c, f] x[o, c]
 
-    cut at both ends by the padding. It is the adjoint of `conv`, <conv x, y> = <x,
-    conv_transpose y>, where the kernel has its last two axes exchanged. It makes larger
-    what a convolution of the same stride made smaller.
+    with the padding removed at both ends. It is the adjoint of `conv`, <conv x, y> =
+    <x, conv_transpose y>, if the last two axes of the kernel are exchanged. It undoes
+    the change of size by a convolution with the same stride.
 
-    With n inputs, the stride s and the kernel's extent e = (k - 1) d + 1, there are
+    With n inputs, stride s and kernel extent e = (k - 1) d + 1, the number of outputs
+    is
 
         (n - 1) s + e - before - after + output_padding    for given amounts (PyTorch)
         n s + max(e - s, 0)                                for "valid" (Keras, Flax)
         n s                                                for "same" (Keras, Flax)
 
-    outputs; the last two become (n - 1) s + e + output_padding, and (n - 1) s + (e mod
-    2) + output_padding, where an output padding is given, as in Keras.
+    If `output_padding` is given, the last two become (n - 1) s + e + output_padding and
+    (n - 1) s + (e mod 2) + output_padding, as in Keras.
 
     Args:
-        params: The kernel, [*size, inputs / groups, filters], and the bias.
-        xs: [*batch, *space, inputs].
-        strides: How far the kernel moves on the output for a step on the input.
-        padding: "valid", "same", an integer, or a pair (before, after) for each axis:
-            what the convolution that it reverses was padded by, which is cut off here.
-        dilation: The distance between the places of the kernel.
-        groups: As in `conv`.
-        output_padding: How much longer the output is, as several lengths give the same
-            in the convolution that it reverses.
+        params: Kernel, [*size, inputs / groups, filters], and bias.
+        xs: Input, [*batch, *space, inputs].
+        strides: Distance between the outputs of neighboring inputs.
+        padding: "valid", "same", an integer, or one pair (before, after) per axis: the
+            padding of the corresponding convolution, which is removed from the output.
+        dilation: Distance between neighboring weights of the kernel.
+        groups: Number of groups of channels, as in `conv`.
+        output_padding: Additional size of the output. It selects one of the several
+            sizes that the corresponding convolution maps to the same size.
 
     Returns:
-        [*batch, *space', filters], added up and rounded as in `conv`.
+        Output, [*batch, *space', filters], summed and rounded as in `conv`.
 
     Raises:
-        ValueError: As in `conv`, or nothing is left of the output.
+        ValueError: As in `conv`, or the output is empty.
 
     Example:
         >>> import nets
@@ -91,7 +92,9 @@ def conv_transpose(
     check_kernel(kernel)
     groups = positive("groups", groups)
     size, axes = kernel.shape[:-2], kernel.ndim - 2
-    xs, batch = one_batch(xs, axes, f"a convolution with a {by(size)} kernel")
+    xs, batch = flatten_batch(
+        xs, axes, f"a convolution with a {format_shape(size)} kernel"
+    )
     check_channels(kernel, xs, groups)
     strides = per_axis("strides", strides, axes)
     dilation = per_axis("dilation", dilation, axes)
@@ -108,8 +111,8 @@ def conv_transpose(
     ]
     if min(sizes) < 1:
         raise ValueError(
-            f"expected a padding that leaves some of the output; {by(sizes)} is left "
-            "of it"
+            "expected a padding that leaves at least one output; got the output shape "
+            f"{format_shape(sizes)}"
         )
     options = {
         "strides": strides,
@@ -128,19 +131,19 @@ def conv_transpose(
 
 
 def _transposed_by_products(xs, kernel, *, strides, cuts, dilation, groups):
-    """One product gives what each input lays down, which is then moved and summed."""
+    """Compute all contributions by one product, then shift and sum them."""
     size, (inputs, filters) = kernel.shape[:-2], kernel.shape[-2:]
     xs, kernel = (array.astype(wide(array.dtype)) for array in (xs, kernel))
     xs = xs.reshape(*xs.shape[:-1], groups, inputs)
-    places = kernel.reshape(math.prod(size), inputs, groups, filters // groups)
-    laid = jnp.einsum("...gi,pigf->p...gf", xs, places)
+    weights = kernel.reshape(math.prod(size), inputs, groups, filters // groups)
+    laid = jnp.einsum("...gi,pigf->p...gf", xs, weights)
     laid = laid.reshape(*laid.shape[:-2], filters)
     shares = []
-    for share, place in zip(laid, itertools.product(*map(range, size)), strict=True):
+    for share, offset in zip(laid, itertools.product(*map(range, size)), strict=True):
         edges = [
             (p * d - low, (k - 1 - p) * d - high, s - 1)
             for p, d, k, s, (low, high) in zip(
-                place, dilation, size, strides, cuts, strict=True
+                offset, dilation, size, strides, cuts, strict=True
             )
         ]
         zero = jnp.zeros((), share.dtype)
@@ -174,7 +177,7 @@ def _cuts(
     strides: Sequence[int],
     extra: Sequence[int | None],
 ) -> Pairs:
-    """What is cut off the full output at both ends of each axis (added, if below 0)."""
+    """Amounts to remove at both ends of each axis (to add, if negative)."""
     if isinstance(padding, str):
         if padding not in ("valid", "same"):
             raise ValueError(
@@ -186,7 +189,7 @@ def _cuts(
             _named_cut(padding, n, e, s, more)
             for n, e, s, more in zip(space, extents, strides, extra, strict=True)
         )
-    pairs = pads(padding, space, extents, strides, (1,) * len(extents))
+    pairs = padding_pairs(padding, space, extents, strides, (1,) * len(extents))
     return tuple(
         (low, high - (more or 0))
         for (low, high), more in zip(pairs, extra, strict=True)
@@ -194,7 +197,7 @@ def _cuts(
 
 
 def _named_cut(padding, n, extent, stride, more) -> tuple[int, int]:
-    """The cut that gives the number of outputs that Keras has."""
+    """Amounts to remove for the output size of Keras."""
     full = (n - 1) * stride + extent
     if padding == "valid":
         return 0, -(max(stride - extent, 0) if more is None else more)

@@ -7,37 +7,43 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Integer, Shaped
 
-from nets.convolutional.geometry import Whole, by, one_batch, window
+from nets.convolutional.geometry import (
+    IntLike,
+    flatten_batch,
+    format_shape,
+    window_size,
+)
 
 
 def unpool(
-    ys: Shaped[Array, "..."], indices: Integer[Array, "..."], space: Sequence[Whole]
+    ys: Shaped[Array, "..."], indices: Integer[Array, "..."], space: Sequence[IntLike]
 ) -> Shaped[Array, "..."]:
-    """Each number at its own place, and zeros elsewhere.
+    """Place each number at its index, and zeros elsewhere.
 
         x[indices[o, c], c] = y[o, c]
 
-    the places counted row-major over the spatial axes. What `nets.max_pool` left of an
-    input is put back where it was: `unpool(max_pool(x))` is x at the maxima and 0 at
-    the rest, and a max pool of that is y again, if the maxima are not below 0.
+    with indices that are row-major over the spatial axes. It is a partial inverse of
+    `nets.max_pool`: `unpool(max_pool(x))` is x at the maxima and 0 elsewhere. A max
+    pool of that is y again, if no maximum is negative.
 
-    Where windows overlap and have the same maximum, its place is given more than once,
-    with equal numbers: one of them is kept, and only that one has a gradient.
+    If overlapping windows have the same maximum, its index occurs repeatedly, with
+    equal numbers. One of these is kept, and only that one receives a gradient.
 
     Args:
-        ys: [*batch, *space', channels].
-        indices: Of ys's shape: where each belongs. What lies outside is left out.
-        space: The spatial sizes of the output, those of what was pooled. They do not
-            follow from ys alone, for a pool leaves out what does not fill a window; n'
-            windows of k places at a stride of s reach over (n' - 1) s + k places, less
-            the padding.
+        ys: Pooled numbers, [*batch, *space', channels].
+        indices: Index of each number in the output, of the shape of ys. Numbers with an
+            index outside the output are dropped.
+        space: Spatial sizes of the output, those of the input of the pool. They do not
+            follow from ys, because a pool drops inputs that do not fill a window: n'
+            windows of size k and stride s cover (n' - 1) s + k inputs, minus the
+            padding.
 
     Returns:
-        [*batch, *space, channels], of ys's dtype.
+        Output, [*batch, *space, channels], of ys's dtype.
 
     Raises:
-        ValueError: The shapes of ys and the indices differ, or they have fewer axes
-            than the output's space.
+        ValueError: The shapes of ys and indices differ, or they have too few axes for
+            `space`.
 
     Example:
         >>> import nets
@@ -52,20 +58,20 @@ def unpool(
         Noh, Hong and Han 2015, Learning deconvolution network for semantic
         segmentation, ICCV, https://arxiv.org/abs/1505.04366
     """
-    space = window("the output's space", space)
+    space = window_size("the output's space", space)
     if ys.shape != indices.shape:
         raise ValueError(
             f"expected an index for each number; got numbers of shape {list(ys.shape)} "
             f"and indices of shape {list(indices.shape)}"
         )
-    ys, batch = one_batch(ys, len(space), f"unpooling to {by(space)}")
+    ys, batch = flatten_batch(ys, len(space), f"unpooling to {format_shape(space)}")
     examples, windows, channels = len(ys), math.prod(ys.shape[1:-1]), ys.shape[-1]
 
-    def put(ys, at):  # of one channel of one example
+    def put(ys, at):  # one channel of one example
         xs = jnp.zeros(math.prod(space), ys.dtype)
         return xs.at[at].set(ys, mode="drop", wrap_negative_indices=False)
 
-    # Not a scatter of all at once, for which a mesh of explicit axes has no rule.
+    # Not one scatter for all: it has no sharding rule for meshes with explicit axes.
     put = jax.vmap(jax.vmap(put, in_axes=-1, out_axes=-1))
     flat = (examples, windows, channels)
     xs = put(ys.reshape(flat), jnp.asarray(indices).reshape(flat))

@@ -1,4 +1,4 @@
-"""Larger (or smaller) feature maps, by interpolation."""
+"""Resizing of feature maps by interpolation."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -10,20 +10,20 @@ from jaxtyping import Array, Shaped
 
 from nets.convolutional.adaptive import weighted_sum
 from nets.convolutional.dtypes import mean_dtypes, wide
-from nets.convolutional.geometry import Whole, one_batch, per_axis
+from nets.convolutional.geometry import IntLike, flatten_batch, per_axis
 
 
 class Interpolation(NamedTuple):
-    """How the inputs around a place are weighed.
+    """Interpolation weights of the inputs around a position.
 
     Attributes:
-        reach: How far away an input may be to have a weight.
-        kernel: The weight of an input at a distance.
-        clamped: Whether the edge is repeated outside; else only what is inside counts,
-            and the weights are divided by their sum.
+        radius: Distance beyond which the weight of an input is zero.
+        kernel: Weight of an input as a function of its distance.
+        clamped: Whether the edge is repeated outside the input. Otherwise only inputs
+            inside count, and the weights are divided by their sum.
     """
 
-    reach: int
+    radius: int
     kernel: Callable[[np.ndarray], np.ndarray]
     clamped: bool = False
 
@@ -36,8 +36,8 @@ def _cubic(a):
     return kernel
 
 
-def _lanczos(reach):
-    return lambda x: np.sinc(x) * np.sinc(x / reach) * (x < reach)
+def _lanczos(radius):
+    return lambda x: np.sinc(x) * np.sinc(x / radius) * (x < radius)
 
 
 METHODS = {
@@ -53,43 +53,44 @@ def upsample(
     xs: Shaped[Array, "..."],
     factor: Sequence[Any] | None = None,
     *,
-    sizes: Sequence[Whole] | None = None,
+    sizes: Sequence[IntLike] | None = None,
     method: str = "nearest",
     align_corners: bool = False,
 ) -> Shaped[Array, "..."]:
-    """Feature maps of another size, by interpolation along one axis after the other.
+    """Resize feature maps by interpolation along each spatial axis.
 
         y[i, c] = sum over p of w(|p - q(i)|) x[p, c]
 
-    where q(i) is the place of output i among the n inputs: the inputs are cells of
-    width 1 and the outputs of width n / o, or 1 / factor, both starting at the same
-    edge, and each number stands in the middle of its cell,
+    where q(i) is the position of output i among the n inputs. Inputs are cells of width
+    1, outputs are cells of width n / o, or 1 / factor. Both start at the same edge, and
+    each number is at the center of its cell,
 
         q(i) = (i + 1/2) n / o - 1/2
 
-    or, with `align_corners`, the first and the last numbers fall on each other,
+    With `align_corners`, the first inputs and outputs coincide, and so do the last,
 
         q(i) = i (n - 1) / (o - 1)
 
     Args:
-        xs: [*batch, *space, channels].
-        factor: How much larger, a number above 0 for each spatial axis: (2, 2) for
-            images. The sizes are rounded down, unless the factor is o / n but for its
-            rounding; where one stays what it was, its axis is left as it is.
-        sizes: How large, one for each spatial axis, in place of `factor`.
+        xs: Input, [*batch, *space, channels].
+        factor: Scale factor, one number above 0 per spatial axis: (2, 2) for images.
+            Sizes are rounded down, unless the factor is o / n up to rounding. Axes
+            whose size does not change are returned unchanged.
+        sizes: Output sizes, one per spatial axis, instead of `factor`.
         method: "nearest" (in PyTorch "nearest-exact"); "linear" (bilinear in images);
             "cubic" (Keys, a = -1/2, as in JAX and Keras), "cubic-pytorch" (a = -3/4, as
-            in PyTorch); "lanczos3", "lanczos5". None smooths where the output is
-            smaller.
-        align_corners: Of all methods but "nearest".
+            in PyTorch); "lanczos3", "lanczos5". No method smooths when the output is
+            smaller than the input.
+        align_corners: Whether the corners of input and output coincide; not for
+            "nearest".
 
     Returns:
-        [*batch, *sizes, channels], of xs's dtype; where that is of integers, float32
-        from all methods but "nearest".
+        Output, [*batch, *sizes, channels], of xs's dtype. For integers, all methods
+        except "nearest" return float32.
 
     Raises:
-        ValueError: Not exactly one of `factor` and `sizes` is given, they do not fit
-            the input, or there is no such method.
+        ValueError: Not exactly one of `factor` and `sizes` is given, it does not match
+            the input, or the method is unknown.
 
     Example:
         >>> xs = jnp.array([0.0, 1.0])[:, None]
@@ -112,8 +113,8 @@ def upsample(
         )
     if align_corners and method == "nearest":
         raise ValueError(
-            "expected align_corners with a method that weighs several inputs; the "
-            "nearest is one"
+            "expected align_corners with a method that combines several inputs; got "
+            "nearest, which copies one"
         )
     given = factor if sizes is None else sizes
     if (
@@ -122,28 +123,28 @@ def upsample(
         or (factor is not None and sizes is not None)
     ):
         raise ValueError(
-            "expected a factor or sizes, one of the two, a tuple with a number for "
+            "expected a factor or sizes, not both, a tuple with a number for "
             f"each spatial axis; got factor={factor}, sizes={sizes}"
         )
-    xs, batch = one_batch(xs, len(given), "upsampling")
+    xs, batch = flatten_batch(xs, len(given), "upsampling")
     space = xs.shape[1:-1]
     if sizes is None:
         sizes, widths = scaled(space, given)
     else:
         sizes = per_axis("sizes", sizes, len(given))
         widths = list(zip(space, sizes, strict=True))
-    # Wide even where numbers are only copied: the gradient adds up that of all copies.
+    # Wide even if numbers are only copied: the gradient sums over all copies.
     ys = xs.astype(wide(xs.dtype) if method == "nearest" else mean_dtypes(xs)[1])
     for axis, (n, o, width) in enumerate(zip(space, sizes, widths, strict=True), 1):
         if n == o:
             continue
         if method == "nearest":
-            ys = _nearest(ys, n, o, _middles(o, width), axis)
+            ys = _nearest(ys, n, o, _centers(o, width), axis)
             continue
-        places = _middles(o, width) - 0.5
+        positions = _centers(o, width) - 0.5
         if align_corners:
-            places = np.arange(o) * (n - 1) / max(o - 1, 1)
-        ys = weighted_sum(ys, _weights(n, places, METHODS[method]), axis)
+            positions = np.arange(o) * (n - 1) / max(o - 1, 1)
+        ys = weighted_sum(ys, _weights(n, positions, METHODS[method]), axis)
     dtype = xs.dtype if method == "nearest" else mean_dtypes(xs)[0]
     return ys.astype(dtype).reshape(*batch, *sizes, xs.shape[-1])
 
@@ -151,21 +152,21 @@ def upsample(
 def scaled(
     space: Sequence[int], factor: Sequence[Any]
 ) -> tuple[tuple[int, ...], list[tuple[int, int | float]]]:
-    """The sizes that a factor gives, and the width of an output among the inputs.
+    """Compute the output sizes for a factor, and the width of an output in inputs.
 
-    A factor computed as o / n is rounded, and n times it may be a little below o, which
-    is meant all the same.
+    A factor computed as o / n is rounded, so n times the factor may be slightly below
+    o. The output size is then o nevertheless.
 
     Args:
         space: n of each axis.
-        factor: A number above 0 for each.
+        factor: One number above 0 per axis.
 
     Returns:
-        The sizes, o of each axis; and fractions, above and below: (n, o) where the
-        factor is o / n, otherwise (1, factor).
+        The size o of each axis, and the widths as fractions (numerator, denominator):
+        (n, o) if the factor is o / n, otherwise (1, factor).
 
     Raises:
-        ValueError: A factor is not above 0, or leaves no output.
+        ValueError: A factor is not above 0, or the output would be empty.
 
     Example:
         >>> int(88 * (120 / 88)), scaled((88,), (120 / 88,))
@@ -188,7 +189,7 @@ def scaled(
 
 
 def _number(factor):
-    """A factor as a float (NaN if it is none), and how far rounding may put it off."""
+    """Convert a factor to a float (or NaN), and bound its relative rounding error."""
     try:
         value = float(factor)
     except (TypeError, ValueError, OverflowError):
@@ -197,33 +198,33 @@ def _number(factor):
     return value, 4 * float(np.finfo(factor.dtype if narrow else np.float64).eps)
 
 
-def _middles(o, width):
-    """How far the middle of each output's cell is from the edge of the input.
+def _centers(o, width):
+    """Distance of the center of each output's cell from the edge of the input.
 
-    The width comes as a fraction, to be divided by last: rounded before, it could move
-    a middle that falls between two inputs to the one before.
+    The width is a fraction, divided last: rounded earlier, it could move a center that
+    lies between two inputs to the previous input.
     """
-    above, below = width
-    return (np.arange(o) + 0.5) * above / below
+    numerator, denominator = width
+    return (np.arange(o) + 0.5) * numerator / denominator
 
 
-def _nearest(xs, n, o, middles, axis):
-    """Each output is the input in whose cell its middle is."""
-    places = np.minimum(np.floor(middles).astype(int), n - 1)
-    if o % n == 0 and (places == np.arange(o) // (o // n)).all():
-        return jnp.repeat(xs, o // n, axis)  # no gather, which accelerators are slow at
-    return jnp.take(xs, places, axis, mode="clip")
+def _nearest(xs, n, o, centers, axis):
+    """Copy to each output the input whose cell contains its center."""
+    positions = np.minimum(np.floor(centers).astype(int), n - 1)
+    if o % n == 0 and (positions == np.arange(o) // (o // n)).all():
+        return jnp.repeat(xs, o // n, axis)  # no gather, which is slow on accelerators
+    return jnp.take(xs, positions, axis, mode="clip")
 
 
-def _weights(n, places, method):
-    """How much of each input there is in each output, [inputs, outputs]."""
-    seen = np.arange(1 - method.reach, method.reach + 1)
-    seen = np.floor(places)[:, None].astype(int) + seen
-    weights = method.kernel(np.abs(places[:, None] - seen))
+def _weights(n, positions, method):
+    """Weight of each input in each output, [inputs, outputs]."""
+    inputs = np.arange(1 - method.radius, method.radius + 1)
+    inputs = np.floor(positions)[:, None].astype(int) + inputs
+    weights = method.kernel(np.abs(positions[:, None] - inputs))
     if not method.clamped:
-        weights = weights * ((seen >= 0) & (seen < n))
+        weights = weights * ((inputs >= 0) & (inputs < n))
         weights = weights / weights.sum(axis=1, keepdims=True)
-    matrix = np.zeros((n, len(places)))
-    columns = np.arange(len(places))[:, None]
-    np.add.at(matrix, (np.clip(seen, 0, n - 1), columns), weights)
+    matrix = np.zeros((n, len(positions)))
+    columns = np.arange(len(positions))[:, None]
+    np.add.at(matrix, (np.clip(inputs, 0, n - 1), columns), weights)
     return matrix

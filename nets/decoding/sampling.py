@@ -1,4 +1,4 @@
-"""Sampling: a model that says one symbol after another, by its own probabilities."""
+"""Sampling from a model that predicts one token at a time."""
 
 from collections.abc import Callable
 
@@ -19,42 +19,44 @@ def sample(
     key: Key[Array, ""],
     temperature: int | float | Num[Array, ""] = 1.0,
 ) -> tuple[State, Int[Array, "*batch length"]]:
-    """One to many: each symbol is drawn, and is what the next step is given.
+    """Draw a sequence token by token; each token is the input of the next step.
 
         s_t, logits_t = step(s_{t-1}, y_{t-1})
         y_t ~ softmax(logits_t / temperature)
 
-    At temperature 1 these are the model's own probabilities. Below it the likely
-    symbols become likelier; at 0 it is always the likeliest, argmax logits_t.
+    At temperature 1 the tokens have the probabilities of the model. Below 1, probable
+    tokens become more probable. At 0, sampling is greedy: y_t = argmax logits_t.
 
-    The symbols do not depend on how many follow: with the same key a longer sample
-    begins like a shorter one.
+    The tokens do not depend on `length`: with the same key, a longer sample begins with
+    the shorter one.
 
     Args:
-        step: `state, logits = step(state, token)` of tokens [*batch], with logits
-            [*batch, classes].
-        state: Before the first step, any tree of arrays.
-        token: The symbol that the first step is given; it is no part of the sample.
-            Symbols are int32, or int64 if it is: a smaller type might not hold all.
-        length: How many symbols to draw, at least 1.
-        key: A key of `jax.random.key`; each place of the batch draws for itself.
-        temperature: One number, at least 0; it may be traced, and so be mapped over.
+        step: Function `state, logits = step(state, token)` of tokens [*batch], with
+            logits [*batch, classes].
+        state: State before the first step, any pytree of arrays.
+        token: Token that the first step reads; it is not part of the sample. The
+            returned tokens are int64 if this one is, otherwise int32, because a
+            narrower type might not hold all of them.
+        length: Number of tokens to draw, at least 1.
+        key: PRNG key, from `jax.random.key`. The entries of the batch are drawn
+            independently.
+        temperature: Scalar, at least 0. It may be traced, e.g. by `jax.vmap`.
 
     Returns:
-        The state after the last step, and the symbols y_1 ... y_length. To go on, give
-        both the state and the last symbol to another call, with another key.
+        The state after the last step, and the tokens y_1 ... y_length. To continue the
+        sequence, pass the state and the last token to a second call, with a new key.
 
     Raises:
-        ValueError: `length` is below 1, or `temperature` below 0, or `token` is not of
-            integers.
+        ValueError: `length` is less than 1, `temperature` is negative, or `token` does
+            not have an integer dtype.
 
     Example:
-        A chain that goes from each of three symbols to the next, nine times in ten.
+        A Markov chain of three tokens: the next one follows with probability 0.9.
 
         >>> logits = jnp.log(0.05 + 0.85 * jnp.roll(jnp.eye(3), 1, axis=1))
         >>> step = lambda state, token: (state + 1, logits[token])
-        >>> start, key = jnp.array(0), jax.random.key(0)
-        >>> steps, tokens = sample(step, 0, start, 6, key, temperature=0)
+        >>> first, key = jnp.array(0), jax.random.key(0)
+        >>> steps, tokens = sample(step, 0, first, 6, key, temperature=0)
         >>> steps.item(), tokens.tolist()
         (6, [1, 2, 0, 1, 2, 0])
 
@@ -66,7 +68,7 @@ def sample(
     """
     if length < 1:
         raise ValueError(f"expected a length of at least 1; got {length}")
-    # Of a traced temperature nothing is known yet.
+    # The value of a traced temperature is unknown.
     if not isinstance(temperature, jax.core.Tracer) and not temperature >= 0:
         raise ValueError(f"expected a temperature of at least 0; got {temperature}")
 
@@ -77,32 +79,32 @@ def sample(
         token = drawn.astype(token.dtype)
         return (state, token), token
 
-    first = state, as_symbols("token", token)
+    first = state, as_tokens("token", token)
     (state, _), tokens = jax.lax.scan(body, first, jnp.arange(length))
     return state, jnp.moveaxis(tokens, 0, -1)
 
 
-def as_symbols(name: str, given: ArrayLike) -> Int[Array, "*batch"]:
-    """Symbols as int32, or int64 if they are, whatever type of integer they have.
+def as_tokens(name: str, given: ArrayLike) -> Int[Array, "*batch"]:
+    """Convert tokens of any integer dtype to int32, or to int64 if they are int64.
 
     Args:
         name: Name of the argument.
         given: Integers.
 
     Returns:
-        An array of them.
+        Array of tokens.
 
     Raises:
-        ValueError: They are not integers.
+        ValueError: `given` does not have an integer dtype.
 
     Example:
-        >>> as_symbols("start", jnp.array([0, 255], "uint8")).dtype.name
+        >>> as_tokens("token", jnp.array([0, 255], "uint8")).dtype.name
         'int32'
     """
-    symbols = jnp.asarray(given)
-    if not jnp.issubdtype(symbols.dtype, jnp.integer):
-        raise ValueError(f"expected {name} to be integers; got {symbols.dtype}")
-    return symbols.astype(jnp.int64 if symbols.dtype.itemsize == 8 else jnp.int32)
+    tokens = jnp.asarray(given)
+    if not jnp.issubdtype(tokens.dtype, jnp.integer):
+        raise ValueError(f"expected {name} to be integers; got {tokens.dtype}")
+    return tokens.astype(jnp.int64 if tokens.dtype.itemsize == 8 else jnp.int32)
 
 
 def _draw(
@@ -110,14 +112,15 @@ def _draw(
     logits: Float[Array, "*batch classes"],
     temperature: int | float | Num[Array, ""],
 ) -> Int[Array, "*batch"]:
-    """A symbol by softmax(logits / temperature); the likeliest if that is 0."""
-    # Uniform numbers of bfloat16 are multiples of 1/128: among more than a few symbols
-    # many would draw the same one, and the first would win.
+    """Draw from softmax(logits / temperature); the argmax if temperature is 0."""
+    # Uniform bfloat16 numbers are multiples of 1/128: among more than a few tokens many
+    # would draw the same number, and the first of these would win.
     logits = wide(logits)
     temperature = jnp.asarray(temperature).astype(logits.dtype)
     cold = temperature == 0
-    # Only differences count. Divided by little they are minus infinity, but for the
-    # likeliest's, which is 0: nothing overflows to what is no number.
+    # Only differences of logits matter. Divided by a tiny temperature they are minus
+    # infinity, except that of the most probable token, which is 0. So nothing becomes
+    # NaN.
     ahead = logits - logits.max(axis=-1, keepdims=True)
     drawn = jax.random.categorical(key, ahead / jnp.where(cold, 1, temperature))
     return jnp.where(cold, logits.argmax(axis=-1), drawn)

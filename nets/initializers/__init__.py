@@ -1,4 +1,4 @@
-"""How parameters and states begin; `INITIALIZERS` names the schemes of cells."""
+"""Initializers of parameters and states; `INITIALIZERS` maps names to cells'."""
 
 import re
 
@@ -41,16 +41,17 @@ __all__ = [
 
 
 def from_name(name: str) -> Initializer:
-    """The scheme of a name, as written on a command line.
+    """Return the initializer with the given name, as written on a command line.
 
     Args:
-        name: A key of `INITIALIZERS`, or "chrono(64)", with any number above 2.
+        name: Key of `INITIALIZERS`, or "chrono(64)" with any number above 2.
 
     Returns:
         The `Initializer`.
 
     Raises:
-        ValueError: There is none of that name, or chrono's number is none, or too low.
+        ValueError: No initializer has this name, or chrono's argument is not a number
+            above 2.
 
     Example:
         >>> from_name("keras") is keras, from_name("chrono(64)") is chrono(64)
@@ -61,7 +62,7 @@ def from_name(name: str) -> Initializer:
     number = re.fullmatch(r"chrono\((.*)\)", name)
     expected = f"expected one of {', '.join(INITIALIZERS)}, chrono(STEPS)"
     if number is None:
-        raise ValueError(f"unknown scheme {name!r}; {expected}")
+        raise ValueError(f"unknown initializer {name!r}; {expected}")
     try:
         return chrono(float(number[1]))
     except ValueError as error:

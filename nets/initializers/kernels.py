@@ -1,4 +1,4 @@
-"""How convolutions and dense layers begin: what each library draws by default."""
+"""Initializers of convolutions and dense layers: the defaults of each library."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -18,18 +18,18 @@ KernelInitializer = Callable[
 def linen(
     key: KeyArray, shape: Sequence[int]
 ) -> tuple[Float[Array, "..."], Float[Array, " filters"]]:
-    """As Flax draws them, so that outputs vary as inputs do.
+    """Flax's default (lecun_normal): outputs have the variance of the inputs.
 
         W ~ truncated normal of variance 1 / fan_in    (lecun_normal),   b = 0
 
-    where fan_in is how many numbers a filter sees.
+    where fan_in is the number of inputs that a filter reads.
 
     Args:
-        key: A key of `jax.random.key`.
-        shape: Of the kernel, [*size, inputs, filters].
+        key: PRNG key, from `jax.random.key`.
+        shape: Shape of the kernel, [*size, inputs, filters].
 
     Returns:
-        The kernel, and the bias, [filters].
+        The kernel and the bias, which is [filters].
 
     Example:
         >>> kernel, bias = linen(jax.random.key(0), (3, 3, 16, 32))
@@ -46,16 +46,16 @@ def linen(
 def he(
     key: KeyArray, shape: Sequence[int]
 ) -> tuple[Float[Array, "..."], Float[Array, " filters"]]:
-    """For layers of ReLUs, half of which pass nothing on.
+    """He's initialization (he_normal), for layers of ReLUs, half of which are inactive.
 
         W ~ truncated normal of variance 2 / fan_in    (he_normal),   b = 0
 
     Args:
-        key: A key of `jax.random.key`.
-        shape: Of the kernel, [*size, inputs, filters].
+        key: PRNG key, from `jax.random.key`.
+        shape: Shape of the kernel, [*size, inputs, filters].
 
     Returns:
-        The kernel, and the bias, [filters].
+        The kernel and the bias, which is [filters].
 
     Example:
         >>> kernel, bias = he(jax.random.key(0), (3, 3, 16, 32))
@@ -72,18 +72,18 @@ def he(
 def keras(
     key: KeyArray, shape: Sequence[int]
 ) -> tuple[Float[Array, "..."], Float[Array, " filters"]]:
-    """As Keras draws them, a mean between outputs forward and gradients backward.
+    """Keras's default (glorot_uniform), a compromise between outputs and gradients.
 
         W ~ U(-a, a),   a = sqrt(6 / (fan_in + fan_out))    (glorot_uniform),   b = 0
 
-    where fan_out is how many outputs a channel of the input reaches.
+    where fan_out is the number of outputs that read an input channel.
 
     Args:
-        key: A key of `jax.random.key`.
-        shape: Of the kernel, [*size, inputs, filters].
+        key: PRNG key, from `jax.random.key`.
+        shape: Shape of the kernel, [*size, inputs, filters].
 
     Returns:
-        The kernel, and the bias, [filters].
+        The kernel and the bias, which is [filters].
 
     Example:
         >>> kernel, bias = keras(jax.random.key(0), (3, 3, 16, 32))
@@ -101,18 +101,18 @@ def keras(
 def torch(
     key: KeyArray, shape: Sequence[int]
 ) -> tuple[Float[Array, "..."], Float[Array, " filters"]]:
-    """As PyTorch draws them, the bias too.
+    """PyTorch's default, in which the bias is random, too.
 
         W, b ~ U(-a, a),   a = 1 / sqrt(fan_in)    (kaiming_uniform, a = sqrt(5))
 
-    (For a transposed convolution PyTorch counts the filters in place of the inputs.)
+    (For a transposed convolution PyTorch counts filters instead of inputs in fan_in.)
 
     Args:
-        key: A key of `jax.random.key`.
-        shape: Of the kernel, [*size, inputs, filters].
+        key: PRNG key, from `jax.random.key`.
+        shape: Shape of the kernel, [*size, inputs, filters].
 
     Returns:
-        The kernel, and the bias, [filters].
+        The kernel and the bias, which is [filters].
 
     Example:
         >>> kernel, bias = torch(jax.random.key(0), (3, 3, 16, 32))

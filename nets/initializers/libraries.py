@@ -1,4 +1,4 @@
-"""The schemes of other libraries, each the distribution that its source draws from."""
+"""Initializers of other libraries: the distributions that their sources draw from."""
 
 import jax
 import jax.numpy as jnp
@@ -11,23 +11,24 @@ from nets.types import KeyArray
 def linen(
     key: KeyArray, inputs: int, features: int, gates: str, hidden: int | None = None
 ) -> Weights:
-    """As Flax's Linen draws them: every gate's recurrent matrix is orthogonal.
+    """Flax Linen's default: the recurrent matrix of each gate is orthogonal.
 
         W_i ~ truncated normal of variance 1 / inputs    (lecun_normal)
         W_h = [Q_1 ... Q_gates],  Q uniform over the orthogonal matrices
         b = 0, but 1 for f in the minimal gated unit ("fn")
 
-    so that all singular values of each Q are 1.
+    All singular values of each Q are 1.
 
     Args:
-        key: A key of `jax.random.key`.
-        inputs: Features of the input, at least 1.
-        features: Hidden units, at least 1.
-        gates: A letter a gate, as in `Initializer`.
-        hidden: Length of the vector that w_h reads, if not `features`.
+        key: PRNG key, from `jax.random.key`.
+        inputs: Number of features of the input, at least 1.
+        features: Number of hidden units, at least 1.
+        gates: One letter per gate, as in `Initializer`.
+        hidden: Number of rows of w_h, the length of the vector that it reads. Default:
+            `features`.
 
     Returns:
-        The `Weights`: [inputs, gates * features] and so on.
+        `Weights`, with w_i [inputs, gates * features] and so on.
 
     Example:
         >>> weights = linen(jax.random.key(0), inputs=3, features=8, gates="ifgo")
@@ -53,24 +54,26 @@ def linen(
 def nnx(
     key: KeyArray, inputs: int, features: int, gates: str, hidden: int | None = None
 ) -> Weights:
-    """As Flax's NNX draws them: the gates' recurrent matrices are orthogonal as one.
+    """Flax NNX's default: the recurrent matrix of all gates together is orthogonal.
 
         W_i ~ truncated normal of variance 1 / inputs    (lecun_normal)
         W_h uniform over the matrices with W_h W_h^T = I,   [hidden, gates features]
         b = 0
 
-    A gate's own part of W_h then has singular values below 1, of root mean square
-    1 / sqrt(gates). nnx.LSTMCell, which is not fused, starts as `linen` does.
+    The part of W_h that belongs to one gate then has singular values below 1, with root
+    mean square 1 / sqrt(gates). nnx.LSTMCell, which is not fused, is initialized as by
+    `linen`.
 
     Args:
-        key: A key of `jax.random.key`.
-        inputs: Features of the input, at least 1.
-        features: Hidden units, at least 1.
-        gates: A letter a gate, as in `Initializer`.
-        hidden: Length of the vector that w_h reads, if not `features`.
+        key: PRNG key, from `jax.random.key`.
+        inputs: Number of features of the input, at least 1.
+        features: Number of hidden units, at least 1.
+        gates: One letter per gate, as in `Initializer`.
+        hidden: Number of rows of w_h, the length of the vector that it reads. Default:
+            `features`.
 
     Returns:
-        The `Weights`: [inputs, gates * features] and so on.
+        `Weights`, with w_i [inputs, gates * features] and so on.
 
     Example:
         >>> w_h = nnx(jax.random.key(0), inputs=3, features=8, gates="ifgo").w_h
@@ -91,21 +94,22 @@ def nnx(
 def keras(
     key: KeyArray, inputs: int, features: int, gates: str, hidden: int | None = None
 ) -> Weights:
-    """As Keras draws them: W_h as in `nnx`, and forget gates that start open.
+    """Keras's default: W_h as in `nnx`, and forget gates that are initially open.
 
         W_i ~ U(-a, a),   a = sqrt(6 / (inputs + gates features))    (glorot_uniform)
         W_h uniform over the matrices with W_h W_h^T = I,   [hidden, gates features]
         b_f = 1, other biases 0
 
     Args:
-        key: A key of `jax.random.key`.
-        inputs: Features of the input, at least 1.
-        features: Hidden units, at least 1.
-        gates: A letter a gate, as in `Initializer`.
-        hidden: Length of the vector that w_h reads, if not `features`.
+        key: PRNG key, from `jax.random.key`.
+        inputs: Number of features of the input, at least 1.
+        features: Number of hidden units, at least 1.
+        gates: One letter per gate, as in `Initializer`.
+        hidden: Number of rows of w_h, the length of the vector that it reads. Default:
+            `features`.
 
     Returns:
-        The `Weights`: [inputs, gates * features] and so on.
+        `Weights`, with w_i [inputs, gates * features] and so on.
 
     Example:
         >>> keras(jax.random.key(0), 3, 2, "ifgo").b_i.tolist()
@@ -127,22 +131,23 @@ def keras(
 def torch(
     key: KeyArray, inputs: int, features: int, gates: str, hidden: int | None = None
 ) -> Weights:
-    """As PyTorch draws them: everything uniform, both biases too.
+    """PyTorch's default: all weights and both biases are uniform.
 
         W_i, W_h, b_i, b_h ~ U(-a, a),   a = 1 / sqrt(features)
 
-    A cell with one bias has the sum of both, of a triangular distribution. `features`
-    counts also where W_h reads a projection of the state.
+    A cell with one bias uses the sum of both, which has a triangular distribution. The
+    bound depends on `features` even if W_h reads a projection of the state.
 
     Args:
-        key: A key of `jax.random.key`.
-        inputs: Features of the input, at least 1.
-        features: Hidden units, at least 1.
-        gates: A letter a gate, as in `Initializer`.
-        hidden: Length of the vector that w_h reads, if not `features`.
+        key: PRNG key, from `jax.random.key`.
+        inputs: Number of features of the input, at least 1.
+        features: Number of hidden units, at least 1.
+        gates: One letter per gate, as in `Initializer`.
+        hidden: Number of rows of w_h, the length of the vector that it reads. Default:
+            `features`.
 
     Returns:
-        The `Weights`: [inputs, gates * features] and so on.
+        `Weights`, with w_i [inputs, gates * features] and so on.
 
     Example:
         >>> weights = torch(jax.random.key(0), inputs=3, features=16, gates="rzn")
@@ -161,22 +166,23 @@ def torch(
 def equinox(
     key: KeyArray, inputs: int, features: int, gates: str, hidden: int | None = None
 ) -> Weights:
-    """As Equinox draws them: uniform as in `torch`, but with one bias.
+    """Equinox's default: uniform as in `torch`, but with one bias.
 
         W_i, W_h, b_i ~ U(-a, a),   a = 1 / sqrt(features)
-        b_h = 0, but for n of the GRU ("rzn"), where it is drawn like b_i
+        b_h = 0, except for n of the GRU ("rzn"), where it is drawn like b_i
 
-    Equinox has an LSTM and a GRU only; all other cells start as the LSTM does.
+    Equinox has only an LSTM and a GRU; all other cells are initialized as its LSTM.
 
     Args:
-        key: A key of `jax.random.key`.
-        inputs: Features of the input, at least 1.
-        features: Hidden units, at least 1.
-        gates: A letter a gate, as in `Initializer`.
-        hidden: Length of the vector that w_h reads, if not `features`.
+        key: PRNG key, from `jax.random.key`.
+        inputs: Number of features of the input, at least 1.
+        features: Number of hidden units, at least 1.
+        gates: One letter per gate, as in `Initializer`.
+        hidden: Number of rows of w_h, the length of the vector that it reads. Default:
+            `features`.
 
     Returns:
-        The `Weights`: [inputs, gates * features] and so on.
+        `Weights`, with w_i [inputs, gates * features] and so on.
 
     Example:
         >>> equinox(jax.random.key(0), 3, 2, "rzn").b_h[:4].tolist()
@@ -198,7 +204,7 @@ def equinox(
 def haiku(
     key: KeyArray, inputs: int, features: int, gates: str, hidden: int | None = None
 ) -> Weights:
-    """As Haiku draws them: truncated normal, in another way for each kind of cell.
+    """Haiku's default: truncated normal, with a scale that depends on the kind of cell.
 
         N(s) = a normal of deviation s cut at 2 s, whose own deviation is 0.880 s
 
@@ -209,18 +215,19 @@ def haiku(
                                    W_h ~ N(1 / sqrt(hidden) / 0.880)
         b_f = 1, other biases 0
 
-    An LSTM's W_i and W_h are one matrix there, of the vector [x, h]. Its f has the 1
-    added in each step; here it is a starting value.
+    In Haiku, W_i and W_h of an LSTM are one matrix that reads the vector [x, h], and
+    the 1 is added to f at each step; here it is an initial value of the bias.
 
     Args:
-        key: A key of `jax.random.key`.
-        inputs: Features of the input, at least 1.
-        features: Hidden units, at least 1.
-        gates: A letter a gate, as in `Initializer`.
-        hidden: Length of the vector that w_h reads, if not `features`.
+        key: PRNG key, from `jax.random.key`.
+        inputs: Number of features of the input, at least 1.
+        features: Number of hidden units, at least 1.
+        gates: One letter per gate, as in `Initializer`.
+        hidden: Number of rows of w_h, the length of the vector that it reads. Default:
+            `features`.
 
     Returns:
-        The `Weights`: [inputs, gates * features] and so on.
+        `Weights`, with w_i [inputs, gates * features] and so on.
 
     Example:
         >>> weights = haiku(jax.random.key(0), inputs=9, features=16, gates="ifgo")
@@ -249,7 +256,7 @@ def haiku(
 
 
 def _uniform(key, features, shapes):
-    """Arrays of U(-a, a), a = 1 / sqrt(features)."""
+    """Draw arrays from U(-a, a) with a = 1 / sqrt(features)."""
     a = features**-0.5
     keys = jax.random.split(key, len(shapes))
     return [

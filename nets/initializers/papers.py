@@ -1,4 +1,4 @@
-"""The schemes of papers, which decide how long a cell remembers at the start."""
+"""Initializers from papers, which determine the initial memory of a cell."""
 
 import jax
 import jax.numpy as jnp
@@ -12,19 +12,20 @@ from nets.types import KeyArray
 def orthogonal(
     key: KeyArray, inputs: int, features: int, gates: str, hidden: int | None = None
 ) -> Weights:
-    """Linen's weights, and forget gates that start open: how most cells here begin.
+    """The default of most cells: Linen's weights, and initially open forget gates.
 
         W_i, W_h as in `linen`;  b_f = 1, other biases 0
 
     Args:
-        key: A key of `jax.random.key`.
-        inputs: Features of the input, at least 1.
-        features: Hidden units, at least 1.
-        gates: A letter a gate, as in `Initializer`.
-        hidden: Length of the vector that w_h reads, if not `features`.
+        key: PRNG key, from `jax.random.key`.
+        inputs: Number of features of the input, at least 1.
+        features: Number of hidden units, at least 1.
+        gates: One letter per gate, as in `Initializer`.
+        hidden: Number of rows of w_h, the length of the vector that it reads. Default:
+            `features`.
 
     Returns:
-        The `Weights`: [inputs, gates * features] and so on.
+        `Weights`, with w_i [inputs, gates * features] and so on.
 
     Example:
         >>> orthogonal(jax.random.key(0), 3, 2, "ifgo").b_i.tolist()
@@ -41,23 +42,24 @@ def orthogonal(
 def irnn(
     key: KeyArray, inputs: int, features: int, gates: str, hidden: int | None = None
 ) -> Weights:
-    """Every gate's recurrent matrix is the identity, and the input's weights are small.
+    """The IRNN's initialization: identity recurrent matrices, small input weights.
 
         W_i ~ normal of deviation 0.001,   W_h = [I ... I],   b = 0
 
-    Meant for the `elman` of ReLUs, whose state then stays as it is until it is driven:
-    the gradient neither dies nor explodes where the units are on. Where `hidden` is not
-    `features`, I is as much of the identity as fits.
+    It is intended for `elman` with ReLUs. The state then stays constant without input,
+    and the gradient through active units neither vanishes nor explodes. If `hidden`
+    differs from `features`, I is a rectangular identity matrix.
 
     Args:
-        key: A key of `jax.random.key`.
-        inputs: Features of the input, at least 1.
-        features: Hidden units, at least 1.
-        gates: A letter a gate, as in `Initializer`.
-        hidden: Length of the vector that w_h reads, if not `features`.
+        key: PRNG key, from `jax.random.key`.
+        inputs: Number of features of the input, at least 1.
+        features: Number of hidden units, at least 1.
+        gates: One letter per gate, as in `Initializer`.
+        hidden: Number of rows of w_h, the length of the vector that it reads. Default:
+            `features`.
 
     Returns:
-        The `Weights`: [inputs, gates * features] and so on.
+        `Weights`, with w_i [inputs, gates * features] and so on.
 
     Example:
         >>> irnn(jax.random.key(0), 3, 2, "n").w_h.tolist()
@@ -75,26 +77,27 @@ def irnn(
 
 @factory
 def chrono(max_time: int | float) -> Initializer:
-    """Gates that forget as slowly as the task needs, each unit at a pace of its own.
+    """Chrono initialization: forget gates whose time scales cover those of the task.
 
         W_i, W_h as in `linen`
         b_f = log u,   u ~ U(1, max_time - 1)     for f, and for z
         b_i = -b_f                                if there is an i
         other biases 0
 
-    Where W_i x + W_h h is zero, a unit forgets a share 1 - sigmoid(b_f) = 1 / (1 + u)
-    of its state a step: over 1 + u steps, which is from 2 to `max_time`.
+    Where W_i x + W_h h is zero, a unit forgets the fraction 1 - sigmoid(b_f) =
+    1 / (1 + u) of its state per step. Its time scale is 1 + u steps, between 2 and
+    `max_time`.
 
     Args:
-        max_time: The longest time to remember, in steps, more than 2: the length of
-            the sequences if nothing else is known.
+        max_time: Longest time to remember, in steps, more than 2. If nothing else is
+            known, use the length of the sequences.
 
     Returns:
-        A `Initializer`; equal calls return the same.
+        An `Initializer`; equal calls return the same object.
 
     Raises:
-        ValueError: max_time is not a number above 2; or, from the scheme, the cell has
-            neither f nor z.
+        ValueError: `max_time` is not a number above 2. The initializer raises it if the
+            cell has neither f nor z.
 
     Example:
         >>> b = chrono(50)(jax.random.key(0), 3, 4, "ifgo").b_i
@@ -107,7 +110,7 @@ def chrono(max_time: int | float) -> Initializer:
         Tallec and Ollivier 2018, Can recurrent neural networks warp time?,
         https://arxiv.org/abs/1804.11188
     """
-    if not 2 < max_time < 1e38:  # of which float32 can draw
+    if not 2 < max_time < 1e38:  # the range from which float32 can draw
         raise ValueError(
             f"expected chrono's max_time to be above 2, and below 1e38; got {max_time}"
         )
@@ -116,7 +119,7 @@ def chrono(max_time: int | float) -> Initializer:
         keeping = set(gates) & set("fz")
         if not keeping:
             raise ValueError(
-                "expected a cell with a forget gate, f or z, as chrono sets its bias; "
+                "expected a cell with a forget gate, f or z, whose bias chrono sets; "
                 f"got one with the gates {gates!r}"
             )
         key, key_u = jax.random.split(key)

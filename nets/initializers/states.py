@@ -1,4 +1,4 @@
-"""How a state begins."""
+"""Initial states."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Shaped
@@ -9,18 +9,18 @@ def zero_state(
     w_i: Float[Array, "rows outputs"],
     w_h: Float[Array, "features columns"],
 ) -> Float[Array, "*batch features"]:
-    """Zeros for one vector of state, of the dtype that a step will give it.
+    """Return a state vector of zeros, of the dtype of the states that steps return.
 
     Args:
-        x: One step's input, [*batch, inputs].
-        w_i: The cell's input weights, [inputs, ...].
-        w_h: Its recurrent weights, [features, ...].
+        x: Input of one step, [*batch, inputs].
+        w_i: Input weights of the cell, [inputs, ...].
+        w_h: Recurrent weights of the cell, [features, ...].
 
     Returns:
         Zeros, [*batch, features].
 
     Raises:
-        ValueError: `x` has another number of features than the cell was made for.
+        ValueError: The number of features of `x` does not match the parameters.
 
     Example:
         >>> zero_state(jnp.ones((5, 3)), jnp.ones((3, 8)), jnp.ones((8, 8))).shape
@@ -28,8 +28,8 @@ def zero_state(
     """
     if x.ndim < 1 or x.shape[-1] != w_i.shape[0]:
         raise ValueError(
-            f"expected an input [*batch, inputs] with inputs = {w_i.shape[0]}, as the "
-            f"parameters were made for; got one of shape {list(x.shape)}"
+            f"expected an input [*batch, inputs] with inputs = {w_i.shape[0]}, to "
+            f"match the parameters; got one of shape {list(x.shape)}"
         )
     return jnp.zeros((*x.shape[:-1], w_h.shape[0]), jnp.result_type(x, w_i, w_h))
 
@@ -40,10 +40,9 @@ def zero_states(
     w_i: Float[Array, "rows outputs"],
     w_h: Float[Array, "features columns"],
 ) -> list[Float[Array, "*batch features"]]:
-    """Several `zero_state`s, each a separate array.
+    """Return several zero states, each a separate array.
 
-    One array twice in a state could not be donated: its memory can be given away only
-    once.
+    A state that contained the same array twice could not be donated.
 
     Args:
         count: Number of arrays.

@@ -1,4 +1,4 @@
-"""What a scheme of initialisation is, and the biases of one gate."""
+"""The `Initializer` protocol and the `Weights` that it returns."""
 
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -8,13 +8,14 @@ from nets.types import KeyArray
 
 
 class Weights(NamedTuple):
-    """The affine maps of a cell's gates, side by side in the order of their names.
+    """Affine maps of a cell's gates, concatenated in the order of the gates.
 
     Attributes:
-        w_i: From the input, [inputs, gates * features].
-        w_h: From the hidden state, [hidden, gates * features].
-        b_i: The input's bias, [gates * features].
-        b_h: The hidden state's bias, likewise. A cell that has one bias has their sum.
+        w_i: Weights of the input, [inputs, gates * features].
+        w_h: Weights of the hidden state, [hidden, gates * features].
+        b_i: Bias of the input, [gates * features].
+        b_h: Bias of the hidden state, [gates * features]. A cell with one bias uses the
+            sum b_i + b_h.
     """
 
     w_i: Float[Array, "inputs outputs"]
@@ -25,17 +26,17 @@ class Weights(NamedTuple):
 
 @runtime_checkable
 class Initializer(Protocol):
-    """How the affine maps of a cell start: any function of this signature.
+    """Initializer of the affine maps of a cell: any function with this signature.
 
-    A letter stands for what a gate does, so that one scheme serves all cells:
+    One letter per gate specifies its role, so that one initializer serves all cells:
 
-        i    admits the new state
-        f    keeps the old state; of the LSTM and its kin, and of minimal gated units
-        g    the LSTM's new state, before i
-        o    shows the state
-        r    resets the old state, in what n sees of it
-        z    keeps the old state, as the GRU's does
-        n    the new state, whose half from h may stand behind r: b_h counts there
+        i    weights the new state (input gate)
+        f    weights the old state (forget gate of LSTMs and minimal gated units)
+        g    the candidate of an LSTM, which i weights
+        o    weights the output (output gate)
+        r    weights the old state inside n (reset gate)
+        z    weights the old state (update gate of GRUs)
+        n    the candidate; r may weight its part from h, so its b_h matters
 
     Example:
         All weights zero:
@@ -62,14 +63,16 @@ class Initializer(Protocol):
         """Draw the weights.
 
         Args:
-            key: A key of `jax.random.key`.
-            inputs: Features of the input, at least 1.
-            features: Hidden units, at least 1.
-            gates: A letter a gate, "ifgo" in an LSTM, in the order of the columns.
-            hidden: Length of the vector that w_h reads, if not `features`.
+            key: PRNG key, from `jax.random.key`.
+            inputs: Number of features of the input, at least 1.
+            features: Number of hidden units, at least 1.
+            gates: One letter per gate in the order of the columns, e.g. "ifgo" for an
+                LSTM.
+            hidden: Number of rows of w_h, the length of the vector that it reads.
+                Default: `features`.
 
         Returns:
-            The `Weights`.
+            `Weights` of the gates.
         """
         ...
 
@@ -80,13 +83,13 @@ def set_gate(
     gate: str,
     value: float | Float[Array, " features"],
 ) -> Float[Array, " outputs"]:
-    """The bias with one gate's part set; as it is if there is no such gate.
+    """Set the bias of one gate; without such a gate, return the bias unchanged.
 
     Args:
         b: Biases of all gates, [gates * features].
-        gates: Their letters.
-        gate: The letter of one.
-        value: What its biases become.
+        gates: Letters of all gates.
+        gate: Letter of the gate to set.
+        value: New value of this gate's biases.
 
     Returns:
         The new biases.

@@ -1,13 +1,13 @@
-"""Weights to and from other libraries, none of which is imported; weights in files.
+"""Conversion of weights from and to other libraries, and weights in files.
 
     params = from_torch(module.state_dict(), nets.cells.LSTMParams)
     weights = to_keras(params[0])
 
-What comes in is anything that `np.asarray` takes: NumPy's arrays, JAX's, tensors of
-PyTorch on the CPU. What goes out are JAX's arrays, so that a gradient passes through
-every one of these functions; `np.asarray` makes them NumPy's. As everywhere in JAX,
-float64 stays so only under `jax_enable_x64`. A name or a shape that does not fit is a
-`ValueError` that says what was expected and what came.
+No other library is imported. The inputs are anything that `np.asarray` accepts: arrays
+of NumPy or JAX, tensors of PyTorch on the CPU. The outputs are JAX arrays, so all of
+these functions are differentiable; `np.asarray` converts them to NumPy. As always in
+JAX, float64 is kept only under `jax_enable_x64`. A name or a shape that does not match
+raises a `ValueError` with the expected and the actual value.
 """
 
 from nets.interop.equinox import from_equinox, to_equinox

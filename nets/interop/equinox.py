@@ -24,20 +24,20 @@ SHAPES = {
 
 
 def from_equinox(arrays: Mapping[str, Any], kind: type) -> Params:
-    """Weights of eqx.nn.LSTMCell or eqx.nn.GRUCell.
+    """Convert weights of eqx.nn.LSTMCell or eqx.nn.GRUCell.
 
         w_i = weight_ih^T,    w_h = weight_hh^T,    b = bias,    b_hn = bias_n
 
     Args:
-        arrays: The cell's arrays by the names of its fields. Biases may be missing or
-            None, as with `use_bias=False`: ours are then zero.
-        kind: `nets.cells.LSTMParams` or `GRUParams`.
+        arrays: Arrays of the cell by field name. Biases may be missing or None, as with
+            `use_bias=False`; the returned biases are then zero.
+        kind: Class of the parameters, `nets.cells.LSTMParams` or `GRUParams`.
 
     Returns:
-        Parameters of `kind`.
+        Parameters of the class `kind`.
 
     Raises:
-        ValueError: A name, a shape or the kind does not fit.
+        ValueError: A name, a shape or the kind does not match.
 
     Example:
         >>> import nets
@@ -47,10 +47,10 @@ def from_equinox(arrays: Mapping[str, Any], kind: type) -> Params:
     """
     check_kind(kind, SHAPES, "Equinox")
     expected = SHAPES[kind]
-    found = flatten(dict(arrays))
-    if not any(name.startswith("bias") for name in found):
+    by_name = flatten(dict(arrays))
+    if not any(name.startswith("bias") for name in by_name):
         expected = {n: s for n, s in expected.items() if not n.startswith("bias")}
-    read_arrays = read(found, expected, f"arrays of {kind.__name__}")
+    read_arrays = read(by_name, expected, f"arrays of {kind.__name__}")
     w_i, w_h, *biases = read_arrays.values()
     if not biases:
         biases = [jnp.zeros(len(w_i), w_i.dtype)]
@@ -60,16 +60,17 @@ def from_equinox(arrays: Mapping[str, Any], kind: type) -> Params:
 
 
 def to_equinox(params: Params) -> dict[str, jax.Array]:
-    """The arrays of eqx.nn.LSTMCell or eqx.nn.GRUCell, by the names of their fields.
+    """Convert weights to those of eqx.nn.LSTMCell or eqx.nn.GRUCell.
 
     Args:
-        params: `nets.cells.LSTMParams`, or `GRUParams` of `nets.gru(reset_after=True)`.
+        params: Parameters, `nets.cells.LSTMParams` or `GRUParams` of
+            `nets.gru(reset_after=True)`.
 
     Returns:
-        Arrays by name, for `eqx.tree_at`.
+        Arrays by field name, for `eqx.tree_at`.
 
     Raises:
-        ValueError: The kind is not supported, or b_hn is None.
+        ValueError: The class of parameters is not supported, or b_hn is None.
 
     Example:
         >>> import nets

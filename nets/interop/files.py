@@ -1,4 +1,4 @@
-"""Weights in files of safetensors: names, shapes, numbers, and nothing that runs."""
+"""Weights in safetensors files, which contain names, shapes, numbers and no code."""
 
 import errno
 import os
@@ -30,24 +30,24 @@ DTYPES = {
     "U8": np.uint8,
     "BOOL": np.bool_,
 }
-"""Those of safetensors by its names; its own reader knows no bfloat16 in NumPy."""
+"""NumPy dtypes by safetensors name; safetensors' NumPy reader has no bfloat16."""
 
 
 def save_safetensors(path: str | bytes | os.PathLike, params: Any) -> None:
-    """Write a tree of arrays to a file, exactly.
+    """Save a pytree of arrays to a file, bit for bit.
 
-    Each array has its path as its name, "0.forward.w_i". The file is written beside its
-    place and then renamed, so that whatever happens it is the old one or the new one,
-    and whole.
+    Each array is named after its path, e.g. "0.forward.w_i". The data is written to a
+    temporary file, which is then renamed: after an error or a crash the file is either
+    the complete old one or the complete new one.
 
     Args:
-        path: The file, with ~ for the home folder. If it is a link, the file that it
-            leads to is written.
-        params: Tuples, NamedTuples and dicts of arrays of JAX or NumPy, and None.
+        path: File name; ~ is the home folder. If the path is a link, its target is
+            written.
+        params: Tuples, NamedTuples and dicts of JAX or NumPy arrays, and None.
 
     Raises:
-        ValueError: A leaf is no array with numbers in it, or of a dtype or a name that
-            safetensors has not, or two have the same name; or the path leads to a
+        ValueError: A leaf is not an array with values, its dtype or name is not
+            supported by safetensors, or two leaves have the same name; or the path is a
             folder, a pipe or a device.
         FileNotFoundError: The folder does not exist.
 
@@ -70,7 +70,7 @@ def save_safetensors(path: str | bytes | os.PathLike, params: Any) -> None:
         raise FileNotFoundError(
             errno.ENOENT, "there is no such folder", str(path.parent)
         )
-    # A short name: that of the file may be as long as the disk takes.
+    # A short name, because the name of the file may have the maximum length.
     with tempfile.TemporaryDirectory(prefix=".saving", dir=path.parent) as room:
         written = pathlib.Path(room) / path.name
         with written.open("wb") as file:
@@ -81,24 +81,24 @@ def save_safetensors(path: str | bytes | os.PathLike, params: Any) -> None:
 
 
 def load_safetensors(path: str | bytes | os.PathLike, like: Any = None) -> Any:
-    """Read the arrays of a file of safetensors.
+    """Load the arrays of a safetensors file.
 
     Args:
-        path: The file, with ~ for the home folder: one of `save_safetensors`, or of any
-            library.
-        like: A tree of arrays, or of `jax.ShapeDtypeStruct`, as of
+        path: File name; ~ is the home folder. The file may be from `save_safetensors`
+            or from any other library.
+        like: Pytree of arrays or of `jax.ShapeDtypeStruct`, e.g. from
             `jax.eval_shape(cell.init, ...)`, whose names, shapes and dtypes the file
-            must have.
+            must match.
 
     Returns:
-        A tree like `like`, of JAX's arrays, but of NumPy's where `like` has those.
-        Without `like`, NumPy's arrays by name.
+        A pytree with the structure of `like`, of JAX arrays, or NumPy arrays where
+        `like` has NumPy arrays. Without `like`, a dict of NumPy arrays by name.
 
     Raises:
-        ValueError: It is no whole file of safetensors, or names, shapes or dtypes are
-            others, or `like` has a leaf without them, or JAX would narrow a dtype, as
-            it does float64 without `jax_enable_x64`.
-        FileNotFoundError: There is no such file.
+        ValueError: The file is not a complete safetensors file; names, shapes or dtypes
+            do not match `like`; a leaf of `like` has no shape or dtype; or JAX would
+            narrow a dtype, e.g. float64 without `jax_enable_x64`.
+        FileNotFoundError: The file does not exist.
 
     Example:
         A checkpoint of PyTorch:
@@ -112,9 +112,9 @@ def load_safetensors(path: str | bytes | os.PathLike, like: Any = None) -> Any:
         >>> bool((back.w_i == params.w_i).all())
         True
     """
-    found = _read(path)
+    arrays = _read(path)
     if like is None:
-        return found
+        return arrays
     expected = flatten(like, separator=".")
     for name, leaf in expected.items():
         if not (hasattr(leaf, "dtype") and hasattr(leaf, "shape")):
@@ -122,16 +122,16 @@ def load_safetensors(path: str | bytes | os.PathLike, like: Any = None) -> Any:
                 f'"{name}": expected an array or a jax.ShapeDtypeStruct in `like`; got '
                 f"{type(leaf).__name__}"
             )
-    wrong = [f'"{n}" is missing' for n in expected if n not in found]
-    wrong += [f'"{n}" is unexpected' for n in found if n not in expected]
+    wrong = [f'"{n}" is missing' for n in expected if n not in arrays]
+    wrong += [f'"{n}" is unexpected' for n in arrays if n not in expected]
     wrong += [
-        f'"{n}" expected as {_form(e)} is {_form(found[n])}'
+        f'"{n}" expected as {_form(e)} is {_form(arrays[n])}'
         for n, e in expected.items()
-        if n in found and _form(e) != _form(found[n])
+        if n in arrays and _form(e) != _form(arrays[n])
     ]
     if wrong:
         raise ValueError(f"{path}: expected the arrays of `like`; {', '.join(wrong)}")
-    leaves = [_leaf(path, n, found[n], e) for n, e in expected.items()]
+    leaves = [_leaf(path, n, arrays[n], e) for n, e in expected.items()]
     return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
 
@@ -140,27 +140,29 @@ def _names():
 
 
 def _form(array: Any) -> str:
-    """Dtype and shape in a word, float32[3, 8]."""
+    """Format dtype and shape, e.g. float32[3, 8]."""
     return f"{array.dtype}{list(array.shape)}"
 
 
 def _file(path) -> pathlib.Path:
-    """The regular file that a path leads to, or the place for it."""
+    """Resolve a path to a regular file, which need not exist."""
     given = os.fsdecode(path)
     if "\0" in given:
-        raise ValueError(f"{given!r}: expected a name without a NUL in it")
-    found = pathlib.Path(os.path.realpath(os.path.expanduser(given)))
-    if found.exists() and not found.is_file():
-        kind = "a folder" if found.is_dir() else "a pipe or a device"
-        raise ValueError(f"{given}: expected a file; got {kind}; name another")
-    return found
+        raise ValueError(f"{given!r}: expected a name without a NUL character")
+    file = pathlib.Path(os.path.realpath(os.path.expanduser(given)))
+    if file.exists() and not file.is_file():
+        kind = "a folder" if file.is_dir() else "a pipe or a device"
+        raise ValueError(
+            f"{given}: expected a file; got {kind}; give the name of a file"
+        )
+    return file
 
 
 def _array(name, leaf) -> np.ndarray:
-    """A leaf as safetensors can write it, which writes the memory as it lies."""
+    """Convert a leaf to a contiguous array, because safetensors writes raw memory."""
     if name == "__metadata__" or any("\ud800" <= letter <= "\udfff" for letter in name):
         raise ValueError(
-            f"{name!a}: expected a name that safetensors can hold: text in UTF-8, "
+            f"{name!a}: expected a name that safetensors supports: text in UTF-8, "
             "and not __metadata__, which it reserves; rename the entry"
         )
     kinds = (np.ndarray, np.generic, jax.Array)
@@ -170,7 +172,7 @@ def _array(name, leaf) -> np.ndarray:
     elif isinstance(leaf, kinds) and dtype in _names():
         try:
             return np.array(leaf, dtype=leaf.dtype.newbyteorder("="), order="C")
-        except RuntimeError as error:  # donated, or on another process's devices
+        except RuntimeError as error:  # donated, or on devices of a different process
             dtype = f"one that cannot be read ({' '.join(str(error).split())})"
     raise ValueError(
         f'"{name}": expected an array of {", ".join(_names())}; got {dtype}'
@@ -183,8 +185,8 @@ def _leaf(path, name, array, like):
     leaf = jnp.array(array)
     if leaf.dtype != array.dtype:
         raise ValueError(
-            f'{path}: "{name}" expected as {array.dtype}, which JAX holds only with '
-            f"jax_enable_x64; got it without"
+            f'{path}: "{name}": expected jax_enable_x64, which {array.dtype} requires; '
+            "got JAX without it"
         )
     return leaf
 
@@ -194,14 +196,13 @@ def _read(path) -> dict[str, np.ndarray]:
         parts = safetensors.deserialize(_file(path).read_bytes())
     except safetensors.SafetensorError as error:
         raise ValueError(
-            f"{path}: expected a whole file of safetensors; got one of which it says: "
-            f"{error}"
+            f"{path}: expected a complete safetensors file; got the error: {error}"
         ) from error
     arrays = {}
     for name, part in parts:
         if part["dtype"] not in DTYPES:
             raise ValueError(
-                f'{path}: "{name}" expected of a dtype among {", ".join(DTYPES)}; '
+                f'{path}: "{name}": expected a dtype among {", ".join(DTYPES)}; '
                 f"got {part['dtype']}"
             )
         flat = np.frombuffer(part["data"], DTYPES[part["dtype"]])
@@ -209,7 +210,7 @@ def _read(path) -> dict[str, np.ndarray]:
             arrays[name] = flat.reshape(part["shape"]).copy()
         except ValueError as error:
             raise ValueError(
-                f'{path}: "{name}" expected of a shape that NumPy can hold; got '
+                f'{path}: "{name}": expected a shape that NumPy supports; got '
                 f"{part['shape']}: {error}"
             ) from None
     return arrays

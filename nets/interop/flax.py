@@ -1,4 +1,4 @@
-"""Weights of Flax's cells, in either of its APIs."""
+"""Weights of Flax's cells, of Linen and of NNX."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,24 +19,26 @@ NNX_KINDS = ElmanParams, LSTMParams, GRUParams
 
 
 def from_linen(tree: Mapping[str, Any], kind: type) -> Params:
-    """Weights of Linen's SimpleCell, LSTMCell, OptimizedLSTMCell, GRUCell or MGUCell.
+    """Convert weights of a SimpleCell, LSTMCell, GRUCell or MGUCell of Linen.
 
         w_i = [i{gate}.kernel ...],    w_h = [h{gate}.kernel ...]
 
-    gate by gate in our order. The LSTM has its b with the hidden state, the others with
-    the input, and "hn" of a GRU or MGU has b_hn; an MGU without it is one of
-    `reset_gate=False`.
+    with the gates in the order of `kind`. The bias b belongs to the map of the hidden
+    state in the LSTM, and to the map of the input in the other cells. "hn" of a GRU or
+    MGU contains b_hn; an MGU without it is converted to `nets.mgu(reset_gate=False)`.
+    An OptimizedLSTMCell has the same parameters as an LSTMCell.
 
     Args:
-        tree: The cell's own parameters, {"ii": {"kernel": ...}, ...}; of a Linen RNN,
-            `variables["params"]["cell"]`.
-        kind: `nets.cells.ElmanParams`, `LSTMParams`, `GRUParams` or `MGUParams`.
+        tree: Parameters of the cell, {"ii": {"kernel": ...}, ...}. For a Linen RNN,
+            pass `variables["params"]["cell"]`.
+        kind: Class of the parameters, `nets.cells.ElmanParams`, `LSTMParams`,
+            `GRUParams` or `MGUParams`.
 
     Returns:
-        Parameters of `kind`.
+        Parameters of the class `kind`.
 
     Raises:
-        ValueError: A name, a shape or the kind does not fit.
+        ValueError: A name, a shape or the kind does not match.
 
     Example:
         >>> import nets
@@ -50,18 +52,19 @@ def from_linen(tree: Mapping[str, Any], kind: type) -> Params:
 
 
 def to_linen(params: Params) -> dict[str, dict[str, jax.Array]]:
-    """The parameters of one of Linen's cells.
+    """Convert weights to those of a cell of Linen.
 
     Args:
-        params: `nets.cells.ElmanParams`, `LSTMParams`, `GRUParams` or `MGUParams`.
+        params: Parameters, `nets.cells.ElmanParams`, `LSTMParams`, `GRUParams` or
+            `MGUParams`.
 
     Returns:
-        The cell's own tree, the one that `from_linen` takes. LSTMCell and
-        OptimizedLSTMCell have the same.
+        Parameters of the cell, in the form that `from_linen` accepts. They are the same
+        for LSTMCell and OptimizedLSTMCell.
 
     Raises:
-        ValueError: The kind is not supported, or it is a GRU without b_hn, which
-            Linen's cannot express.
+        ValueError: The class of parameters is not supported, or a GRU has no b_hn,
+            which Linen does not support.
 
     Example:
         >>> import nets
@@ -89,22 +92,23 @@ def to_linen(params: Params) -> dict[str, dict[str, jax.Array]]:
 
 
 def from_nnx(tree: Mapping[str, Any], kind: type) -> Params:
-    """Weights of NNX's SimpleCell, LSTMCell, OptimizedLSTMCell or GRUCell.
+    """Convert weights of a SimpleCell, LSTMCell, OptimizedLSTMCell or GRUCell of NNX.
 
         w_i = dense_i.kernel,    w_h = dense_h.kernel,    b = the one bias
 
-    NNX's LSTMCell has eight maps, as Linen's. NNX's GRUCell resets after the product,
-    but has no b_hn: ours is zero.
+    NNX's LSTMCell has eight maps, like Linen's. NNX's GRUCell resets after the product
+    but has no b_hn; the returned b_hn is zero.
 
     Args:
-        tree: Dicts of arrays, `nnx.to_pure_dict(nnx.state(cell, nnx.Param))`.
-        kind: `nets.cells.ElmanParams`, `LSTMParams` or `GRUParams`.
+        tree: Dicts of arrays, from `nnx.to_pure_dict(nnx.state(cell, nnx.Param))`.
+        kind: Class of the parameters, `nets.cells.ElmanParams`, `LSTMParams` or
+            `GRUParams`.
 
     Returns:
-        Parameters of `kind`.
+        Parameters of the class `kind`.
 
     Raises:
-        ValueError: A name, a shape or the kind does not fit.
+        ValueError: A name, a shape or the kind does not match.
 
     Example:
         >>> import nets
@@ -124,24 +128,26 @@ def from_nnx(tree: Mapping[str, Any], kind: type) -> Params:
         "dense_h/kernel": f"H {columns}",
         _nnx_bias(kind): columns,
     }
-    found = flatten(tree)
-    w_i, w_h, b = read(found, expected, f"arrays of {kind.__name__}").values()
+    leaves = flatten(tree)
+    w_i, w_h, b = read(leaves, expected, f"arrays of {kind.__name__}").values()
     b_hn = [jnp.zeros(len(w_h), b.dtype)] if kind is GRUParams else []
     return kind(w_i, w_h, b, *b_hn)
 
 
 def to_nnx(params: Params) -> dict[str, dict[str, jax.Array]]:
-    """The parameters of NNX's SimpleCell, OptimizedLSTMCell or GRUCell.
+    """Convert weights to those of a SimpleCell, OptimizedLSTMCell or GRUCell of NNX.
 
     Args:
-        params: `nets.cells.ElmanParams`, `LSTMParams`, or `GRUParams` whose b_hn is
-            zero, which is looked at, so that a GRU's cannot be called under `jax.jit`.
+        params: Parameters, `nets.cells.ElmanParams`, `LSTMParams` or `GRUParams`. The b_hn of
+            a GRU must be zero; the check reads its values, so it does not run under
+            `jax.jit`.
 
     Returns:
-        Dicts of arrays, which `nnx.replace_by_pure_dict` puts into a cell's state.
+        Dicts of arrays, for `nnx.replace_by_pure_dict`.
 
     Raises:
-        ValueError: The kind is not supported, or b_hn is not zero, or is None.
+        ValueError: The class of parameters is not supported, or b_hn is None or not
+            zero.
 
     Example:
         >>> import nets
@@ -153,8 +159,8 @@ def to_nnx(params: Params) -> dict[str, dict[str, jax.Array]]:
     check_kind(kind, NNX_KINDS, "Flax's NNX")
     if kind is GRUParams and jnp.any(needs_b_hn(params, "nnx.GRUCell") != 0):
         raise ValueError(
-            "expected a b_hn of zeros, as nnx.GRUCell has no such bias, and none that "
-            f"it could be added to; got {params.b_hn.tolist()}"
+            "expected a b_hn of zeros, because nnx.GRUCell has no bias that could hold "
+            f"it; got {params.b_hn.tolist()}"
         )
     return nested(
         {
@@ -174,21 +180,21 @@ def _nnx_bias(kind):
 
 
 def _linen_maps(kind):
-    """The names of the affine maps from the input and from the hidden state."""
+    """Return the names of the affine maps of the input and of the hidden state."""
     gates = "" if kind is ElmanParams else GATES[kind]
     return {side: [side + gate for gate in gates] or [side] for side in "ih"}
 
 
 def _read_maps(tree, kind, maps):
-    found = flatten(tree)
+    leaves = flatten(tree)
     weights = [f"{name}/kernel" for name in maps["i"]]
     recurrent = [f"{name}/kernel" for name in maps["h"]]
     biases = [f"{name}/bias" for name in maps[_biased(kind)]]
     expected = dict.fromkeys(weights, "I H") | dict.fromkeys(recurrent, "H H")
     expected |= dict.fromkeys(biases, "H")
-    if kind is GRUParams or (kind is MGUParams and "hn/bias" in found):
+    if kind is GRUParams or (kind is MGUParams and "hn/bias" in leaves):
         expected["hn/bias"] = "H"
-    arrays = read(found, expected, f"arrays of {kind.__name__}")
+    arrays = read(leaves, expected, f"arrays of {kind.__name__}")
     joined = [
         jnp.concatenate([arrays[name] for name in names], axis=-1)
         for names in (weights, recurrent, biases)

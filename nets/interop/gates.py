@@ -1,4 +1,4 @@
-"""The gates of a cell, side by side in its arrays."""
+"""Gates of a cell, which are concatenated in its arrays."""
 
 import jax
 import jax.numpy as jnp
@@ -23,14 +23,14 @@ GATES = {
 
 
 def axis(count: int, letter: str) -> str:
-    """`count` times `letter`, as `nets.interop.names.read` has it.
+    """Format the size `count` * `letter`, as `nets.interop.names.read` expects it.
 
     Args:
-        count: How many.
-        letter: Of what size.
+        count: Factor, a positive integer.
+        letter: Letter of the size.
 
     Returns:
-        A word of a shape.
+        Size of one axis, as text.
 
     Example:
         >>> axis(4, "H"), axis(1, "H")
@@ -42,14 +42,14 @@ def axis(count: int, letter: str) -> str:
 def split_gates(
     a: Float[Array, "*rows outputs"], gates: str
 ) -> dict[str, Float[Array, "*rows features"]]:
-    """The part of each gate.
+    """Split an array into the parts of its gates.
 
     Args:
-        a: Gates side by side on the last axis.
-        gates: Their letters, in order.
+        a: Array with the gates concatenated on its last axis.
+        gates: Letters of the gates, in order.
 
     Returns:
-        The parts by letter.
+        Parts by letter.
 
     Example:
         >>> parts = split_gates(jnp.array([1.0, 1.0, 2.0, 2.0]), "fn")
@@ -62,15 +62,15 @@ def split_gates(
 def reorder(
     a: Float[Array, "*rows outputs"], gates: str, order: str
 ) -> Float[Array, "*rows outputs"]:
-    """The same gates in another order.
+    """Change the order of the gates in an array.
 
     Args:
-        a: Gates side by side on the last axis.
-        gates: Their letters, in order.
-        order: The same letters in the order to come.
+        a: Array with the gates concatenated on its last axis.
+        gates: Letters of the gates, in order.
+        order: The same letters in the new order.
 
     Returns:
-        An array of a's shape.
+        An array with the shape of `a`.
 
     Example:
         >>> reorder(jnp.array([1.0, 2.0, 3.0]), "rzn", "zrn").tolist()
@@ -83,16 +83,16 @@ def reorder(
 def join_gru_biases(
     b_i: Float[Array, " outputs"], b_h: Float[Array, " outputs"]
 ) -> tuple[Float[Array, " outputs"], Float[Array, " features"]]:
-    """The two biases of a GRU that resets after its product, as ours.
+    """Combine the two biases of a GRU that resets after its product.
 
         b = [b_ir + b_hr, b_iz + b_hz, b_in],    b_hn
 
     Args:
-        b_i: The input's, gates in order r z n.
-        b_h: The hidden state's, likewise.
+        b_i: Bias of the input, gate order r z n.
+        b_h: Bias of the hidden state, gate order r z n.
 
     Returns:
-        b and b_hn.
+        The biases b and b_hn of `GRUParams`.
 
     Example:
         >>> [b.tolist() for b in join_gru_biases(jnp.ones(3), jnp.ones(3))]
@@ -103,13 +103,13 @@ def join_gru_biases(
 
 
 def hidden_bias(b_hn: Float[Array, " features"]) -> Float[Array, " outputs"]:
-    """The hidden state's bias of a GRU whose other bias is `GRUParams.b`.
+    """Return the bias of the hidden state, if that of the input is `GRUParams.b`.
 
     Args:
         b_hn: `GRUParams.b_hn`.
 
     Returns:
-        [0, 0, b_hn], in any order of gates that has n last.
+        [0, 0, b_hn], for any gate order with n last.
 
     Example:
         >>> hidden_bias(jnp.ones(1)).tolist()
@@ -119,28 +119,28 @@ def hidden_bias(b_hn: Float[Array, " features"]) -> Float[Array, " outputs"]:
 
 
 def needs_b_hn(params: GRUParams, module: str) -> jax.Array:
-    """b_hn, for a library whose GRU resets after the product.
+    """Return b_hn, which a GRU that resets after the product requires.
 
     Args:
-        params: Any `GRUParams`.
-        module: What they are to become.
+        params: Parameters of a GRU.
+        module: Name of the target module, for the error message.
 
     Returns:
         `params.b_hn`.
 
     Raises:
-        ValueError: It is None.
+        ValueError: b_hn is None.
 
     Example:
         >>> zeros = jnp.zeros((1, 3))
         >>> needs_b_hn(GRUParams(zeros, zeros, zeros[0], b_hn=None), "torch.nn.GRU")
         Traceback (most recent call last):
-        ValueError: expected a b_hn, as torch.nn.GRU resets after the product; got \
-None, as of gru(reset_after=False)
+        ValueError: expected a b_hn, because torch.nn.GRU resets after the product; \
+got None, as of gru(reset_after=False)
     """
     if params.b_hn is None:
         raise ValueError(
-            f"expected a b_hn, as {module} resets after the product; got None, as of "
-            "gru(reset_after=False)"
+            f"expected a b_hn, because {module} resets after the product; got None, "
+            "as of gru(reset_after=False)"
         )
     return params.b_hn

@@ -24,25 +24,27 @@ SHAPES = {
 def from_haiku(
     tree: Mapping[str, Any], kind: type, module: str | None = None
 ) -> Params:
-    """Weights of hk.VanillaRNN, hk.LSTM or hk.GRU.
+    """Convert weights of hk.VanillaRNN, hk.LSTM or hk.GRU.
 
-    Haiku's LSTM has one matrix for [x, h], gates in order i g f o, and adds 1 to f in
-    every step: here that 1 is in b. Its GRU has gates z r n, resets before the product,
-    and its z admits what ours keeps, so that z's weights change sign. Its VanillaRNN
-    is ReLU's, `nets.elman(jax.nn.relu)`, and the second of its biases, if there is one,
+    Haiku's LSTM has one matrix for [x, h] and gate order i g f o. It adds 1 to f at
+    every step; here this 1 is part of b. Haiku's GRU has gate order z r n and resets
+    before the product. Its z weights the new state, so the weights of z change sign.
+    Haiku's VanillaRNN has ReLUs, as `nets.elman(jax.nn.relu)`. Its second bias, if any,
     is added to the first.
 
     Args:
-        tree: Haiku's parameters, of which only those of `module` are looked at.
-        kind: `nets.cells.ElmanParams`, `LSTMParams` or `GRUParams`.
-        module: The core's name in them, such as "encoder/~/lstm"; by default the one
-            that Haiku gives, "vanilla_rnn", "lstm" or "gru".
+        tree: Parameters of Haiku. Only those of `module` are used.
+        kind: Class of the parameters, `nets.cells.ElmanParams`, `LSTMParams` or
+            `GRUParams`.
+        module: Name of the core, e.g. "encoder/~/lstm". Default: the name that Haiku
+            gives, "vanilla_rnn", "lstm" or "gru".
 
     Returns:
-        Parameters of `kind`, of a GRU those of `nets.gru(reset_after=False)`.
+        Parameters of the class `kind`; for a GRU those of
+        `nets.gru(reset_after=False)`.
 
     Raises:
-        ValueError: A name, a shape or the kind does not fit.
+        ValueError: A name, a shape or the kind does not match.
 
     Example:
         >>> import nets
@@ -53,13 +55,13 @@ def from_haiku(
     """
     check_kind(kind, MODULES, "Haiku")
     start = f"{MODULES[kind] if module is None else module}/"
-    found = {n: a for n, a in flatten(tree).items() if n.startswith(start)}
-    if not found:
+    selected = {n: a for n, a in flatten(tree).items() if n.startswith(start)}
+    if not selected:
         raise ValueError(f'expected a module named "{start[:-1]}"; got {listed(tree)}')
     expected = {start + name: shape for name, shape in SHAPES[kind].items()}
-    if kind is ElmanParams and f"{start}linear_1/b" in found:
+    if kind is ElmanParams and f"{start}linear_1/b" in selected:
         expected[f"{start}linear_1/b"] = "H"
-    arrays = read(found, expected, f"arrays of {kind.__name__}")
+    arrays = read(selected, expected, f"arrays of {kind.__name__}")
     arrays = {name.removeprefix(start): a for name, a in arrays.items()}
     if kind is ElmanParams:
         b = arrays["linear/b"] + arrays.get("linear_1/b", 0)
@@ -80,23 +82,23 @@ def from_haiku(
 def to_haiku(
     params: Params, module: str | None = None
 ) -> dict[str, dict[str, jax.Array]]:
-    """The parameters of hk.VanillaRNN, hk.LSTM or hk.GRU; see `from_haiku`.
+    """Convert weights to those of hk.VanillaRNN, hk.LSTM or hk.GRU (see `from_haiku`).
 
-    VanillaRNN's second bias is zero. An LSTM's 1 is subtracted from f's bias, which
-    rounds that bias to the precision of numbers near 1; all else comes back bit for
-    bit.
+    The second bias of a VanillaRNN is zero. For an LSTM, 1 is subtracted from the bias
+    of f, which rounds this bias to the precision of numbers near 1. All other arrays
+    are exact.
 
     Args:
-        params: `nets.cells.ElmanParams`, for ReLU, `LSTMParams`, or `GRUParams` of
-            `nets.gru(reset_after=False)`.
-        module: The core's name, by default the one that Haiku gives.
+        params: Parameters, `nets.cells.ElmanParams` (for ReLUs), `LSTMParams` or `GRUParams`
+            of `nets.gru(reset_after=False)`.
+        module: Name of the core. Default: the name that Haiku gives.
 
     Returns:
-        Haiku's parameters of this core.
+        Parameters of this core.
 
     Raises:
-        ValueError: The kind is not supported, or the GRU is one that resets after the
-            product.
+        ValueError: The class of parameters is not supported, or the GRU resets after
+            the product.
 
     Example:
         >>> import nets
@@ -117,8 +119,8 @@ def to_haiku(
     elif kind is GRUParams:
         if params.b_hn is not None:
             raise ValueError(
-                "expected no b_hn, as hk.GRU resets before the product; got one, as of "
-                "gru(reset_after=True)"
+                "expected no b_hn, because hk.GRU resets before the product; got one, "
+                "as of gru(reset_after=True)"
             )
         w_i, w_h, b = (reorder(_flip_z(a), "rzn", "zrn") for a in params[:3])
         flat = {"w_i": w_i, "w_h": w_h, "b": b}
@@ -135,6 +137,6 @@ def _flip_z(a):
     return jnp.concatenate([parts["r"], -parts["z"], parts["n"]], axis=-1)
 
 
-def _add_to_f(b, one):
+def _add_to_f(b, value):
     parts = split_gates(b, "ifgo")
-    return jnp.concatenate([parts["i"], parts["f"] + one, parts["g"], parts["o"]])
+    return jnp.concatenate([parts["i"], parts["f"] + value, parts["g"], parts["o"]])

@@ -20,28 +20,30 @@ KINDS = ElmanParams, LSTMParams, GRUParams, ConvLSTMParams
 
 
 def from_keras(weights: Sequence[Any], kind: type) -> Params:
-    """Weights of Keras's SimpleRNN, LSTM, GRU or ConvLSTM, alone or in Bidirectional.
+    """Convert weights of a SimpleRNN, LSTM, GRU, ConvLSTM or Bidirectional of Keras.
 
         w_i = kernel,    w_h = recurrent_kernel,    b = bias
 
-    with the GRU's gates z r n brought to our order r z n. Its bias tells the form:
-    [2, 3 features] with `reset_after`, [3 features] without it. A GRU that has no bias
-    is taken as one with `reset_after`, Keras's default; if it is not, replace b_hn by
-    None. Without biases, ours are zero.
+    The gate order of a GRU changes from z r n to r z n. The shape of its bias
+    determines the form: [2, 3 features] with `reset_after`, [3 features] without. A GRU
+    without bias is assumed to have `reset_after`, Keras's default; if it does not,
+    replace b_hn by None. Missing biases become zeros.
 
     Args:
-        weights: `layer.get_weights()`: kernel, recurrent kernel and, if there is one,
-            bias; of a Bidirectional layer the forward ones, then the backward ones.
-        kind: `nets.cells.ElmanParams` of a SimpleRNN, `LSTMParams` of an LSTM,
-            `GRUParams` of a GRU, `ConvLSTMParams` of a ConvLSTM1D, 2D or 3D.
+        weights: `layer.get_weights()`: kernel, recurrent kernel and, if present, bias.
+            For a Bidirectional layer, those of the forward layer, then those of the
+            backward layer.
+        kind: Class of the parameters: `nets.cells.ElmanParams` for a SimpleRNN,
+            `LSTMParams` for an LSTM, `GRUParams` for a GRU, `ConvLSTMParams` for a
+            ConvLSTM1D, 2D or 3D.
 
     Returns:
-        Parameters of `kind`, or `BidirectionalParams` of two.
+        Parameters of the class `kind`, or `BidirectionalParams` of two.
 
     Raises:
-        ValueError: The number of arrays, a shape or the kind does not fit; or two cells
-            may also be stacked, as the second reads as many inputs as
-            the first has units.
+        ValueError: The number of arrays, a shape or the kind does not match; or the two
+            cells may be a stack: they read different numbers of inputs, or the second
+            reads as many inputs as the first has units.
 
     Example:
         >>> import nets
@@ -55,7 +57,7 @@ def from_keras(weights: Sequence[Any], kind: type) -> Params:
         return _read_layer(weights, kind, "")
     if len(weights) not in (4, 6):
         raise ValueError(
-            "expected 2 or 3 arrays of a layer, kernel, recurrent_kernel and perhaps "
+            "expected 2 or 3 arrays of a layer, kernel, recurrent_kernel and optional "
             f"bias, or twice as many of a Bidirectional one; got {len(weights)}"
         )
     half = len(weights) // 2
@@ -68,30 +70,30 @@ def from_keras(weights: Sequence[Any], kind: type) -> Params:
             "expected the arrays of one layer, or of both directions of a "
             "Bidirectional one, whose cells read the same inputs; got cells of "
             f"{inputs[0]} and {inputs[1]} inputs, the first of {units} units, which "
-            "may be one on top of the other: give the arrays of each cell by "
-            "themselves, and join them as nets.recurrent.BidirectionalParams("
-            "forward, backward) or, for nets.stack, as a tuple"
+            "may be a stack: convert the arrays of each cell separately, and join "
+            "them as nets.recurrent.BidirectionalParams(forward, backward) "
+            "or, for nets.stack, as a tuple"
         )
     return BidirectionalParams(forward, backward)
 
 
 def to_keras(params: Params) -> list[jax.Array]:
-    """What `set_weights` of a Keras layer takes.
+    """Convert weights to those of `set_weights` of a Keras layer.
 
-    A layer with `use_bias=True`; of a GRU with `reset_after=True` if there is a b_hn,
-    which then goes to n's part of the second row, and with `reset_after=False` if it is
-    None.
+    The layer must have `use_bias=True`. A GRU must have `reset_after=True` if b_hn is
+    not None, and `reset_after=False` if it is None. b_hn becomes the part of n in the
+    second row of the bias.
 
     Args:
-        params: A cell's parameters, or `BidirectionalParams` of two.
+        params: Parameters of a cell, or `BidirectionalParams` of two cells.
 
     Returns:
-        kernel, recurrent kernel and bias; of `BidirectionalParams` those of the forward
-        layer, then of the backward one.
+        kernel, recurrent kernel and bias. For `BidirectionalParams`, those of the
+        forward layer, then those of the backward layer.
 
     Raises:
-        ValueError: The kind is not supported, or a cell of images has kernels of two
-            sizes, which Keras has not.
+        ValueError: The class of parameters is not supported, or a convolutional cell
+            has kernels of two sizes, which Keras does not support.
 
     Example:
         >>> import nets
@@ -115,17 +117,17 @@ def to_keras(params: Params) -> list[jax.Array]:
 
 def _read_layer(weights, kind, direction):
     names = [direction + name for name in ("kernel", "recurrent_kernel", "bias")]
-    found = dict(zip(names, weights, strict=False))
+    by_name = dict(zip(names, weights, strict=False))
     shapes = _shapes(kind, weights)
-    expected = dict(zip(names[: len(found)], shapes, strict=False))
-    w_i, w_h, *b = read(found, expected, f"arrays of {kind.__name__}").values()
+    expected = dict(zip(names[: len(by_name)], shapes, strict=False))
+    w_i, w_h, *b = read(by_name, expected, f"arrays of {kind.__name__}").values()
     if kind is GRUParams:
         return _read_gru(w_i, w_h, *b)
     return kind(w_i, w_h, *(b or [jnp.zeros(w_i.shape[-1], w_i.dtype)]))
 
 
 def _shapes(kind, weights):
-    """Those of kernel, recurrent kernel and bias, as `read` has it."""
+    """Shapes of kernel, recurrent kernel and bias, as `read` expects them."""
     columns = axis(len(GATES[kind]), "H")
     if kind is ConvLSTMParams:
         size = " ".join("XYZ"[: max(1, np.ndim(weights[0]) - 2)])

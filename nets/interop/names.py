@@ -1,4 +1,4 @@
-"""Arrays by their names: gathered, checked, and put back into trees."""
+"""Arrays by name: flattening of trees, checks of names and shapes, and nesting."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -10,15 +10,15 @@ import numpy as np
 
 
 def check_kind(kind: Any, kinds: Iterable[type], library: str) -> None:
-    """Refuse parameters of a cell that a library does not have.
+    """Check that a library has the cell of the given parameters.
 
     Args:
-        kind: A class of parameters.
-        kinds: Those that the library has.
-        library: Its name.
+        kind: Class of parameters.
+        kinds: Classes of parameters that the library supports.
+        library: Name of the library.
 
     Raises:
-        ValueError: `kind` is not among them.
+        ValueError: `kind` is not among `kinds`.
 
     Example:
         >>> check_kind(dict, [list, tuple], "Keras")
@@ -35,14 +35,14 @@ def check_kind(kind: Any, kinds: Iterable[type], library: str) -> None:
 
 
 def flatten(tree: Any, separator: str = "/") -> dict[str, Any]:
-    """The leaves of a tree by their paths; None is no leaf.
+    """Flatten a tree to leaves by path; None is not a leaf.
 
     Args:
-        tree: Tuples, NamedTuples, dicts and their like.
-        separator: What stands between the steps of a path.
+        tree: Tuples, NamedTuples, dicts and other containers.
+        separator: Text between the parts of a path.
 
     Returns:
-        The leaves by name.
+        Leaves by name.
 
     Raises:
         ValueError: Two leaves have the same name.
@@ -61,10 +61,10 @@ def flatten(tree: Any, separator: str = "/") -> dict[str, Any]:
 
 
 def nested(flat: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The leaves as Flax and Haiku keep them: modules, and their arrays.
+    """Nest leaves by module, as in Flax and Haiku.
 
     Args:
-        flat: Leaves by name, as of `flatten`.
+        flat: Leaves by name, from `flatten`.
 
     Returns:
         A dict of dicts, split at the last slash.
@@ -81,13 +81,13 @@ def nested(flat: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def listed(names: Iterable[str]) -> str:
-    """Names in a sentence.
+    """Format names for messages.
 
     Args:
-        names: Any number of them.
+        names: Any number of names.
 
     Returns:
-        Each in quotation marks.
+        The names in quotation marks.
 
     Example:
         >>> print(listed(["w", "b"]), listed([]))
@@ -97,52 +97,53 @@ def listed(names: Iterable[str]) -> str:
 
 
 def read(
-    found: Mapping[str, Any], expected: Mapping[str, str], source: str
+    arrays: Mapping[str, Any], expected: Mapping[str, str], source: str
 ) -> dict[str, jax.Array]:
-    """The arrays that are expected, of the shapes that are expected.
+    """Convert arrays to JAX, and check their names and shapes.
 
     Args:
-        found: Arrays by name.
-        expected: Shapes by name, such as "4H I": a letter means the same size
-            everywhere, and a factor before it is that many times as much.
-        source: What the arrays are of, for messages.
+        arrays: Arrays by name.
+        expected: Shapes by name, e.g. "4H I". A letter is the same size everywhere; a
+            factor multiplies it.
+        source: Description of the arrays, for messages.
 
     Returns:
-        JAX's arrays by name, in the order of `expected`.
+        JAX arrays by name, in the order of `expected`.
 
     Raises:
-        ValueError: A name is missing or unexpected, what it names is no array, or the
-            shape is another.
+        ValueError: A name is missing or unexpected, a value is not an array, or a shape
+            does not match.
 
     Example:
         >>> read({"w": np.ones((8, 3)), "b": np.ones(9)}, {"w": "4H I", "b": "4H"}, "x")
         Traceback (most recent call last):
         ValueError: "b": expected shape (4H), where H = 2; got (9,)
     """
-    missing = [name for name in expected if name not in found]
-    unexpected = [name for name in found if name not in expected]
+    missing = [name for name in expected if name not in arrays]
+    unexpected = [name for name in arrays if name not in expected]
     if missing or unexpected:
         raise ValueError(
             f"expected {source} named {listed(expected)}; "
             f"missing: {listed(missing)}, unexpected: {listed(unexpected)}"
         )
-    arrays = {name: _array(name, found[name]) for name in expected}
+    converted = {name: _array(name, arrays[name]) for name in expected}
     sizes: dict[str, int] = {}
     for name, shape in expected.items():
-        _check_shape(name, arrays[name].shape, shape.split(), sizes)
-    return arrays
+        _check_shape(name, converted[name].shape, shape.split(), sizes)
+    return converted
 
 
 def _array(name: str, given: Any) -> jax.Array:
     if isinstance(given, jax.Array):
         return given
     try:
-        # A copy: JAX may else share the memory that another library trains on in place.
+        # A copy: otherwise JAX may share memory that a different library modifies in
+        # place.
         return jnp.array(np.asarray(given))
     except (TypeError, RuntimeError, ValueError) as error:
         kind = type(given).__name__
         raise ValueError(
-            f'"{name}": expected what np.asarray takes; got a {kind}: {error}'
+            f'"{name}": expected an array for np.asarray; got a {kind}: {error}'
         ) from error
 
 
@@ -151,8 +152,8 @@ def _check_shape(name, shape, axes, sizes):
     fits = len(shape) == len(axes)
     for size, axis in zip(shape, axes, strict=False):
         times, letter = _parts(axis)
-        own = sizes.setdefault(letter, size // times) if letter else 1
-        fits = fits and size == times * own
+        unit = sizes.setdefault(letter, size // times) if letter else 1
+        fits = fits and size == times * unit
     if not fits:
         letters = sorted({_parts(axis)[1] for axis in axes} & set(known))
         where = " and ".join(f"{letter} = {known[letter]}" for letter in letters)
@@ -163,7 +164,7 @@ def _check_shape(name, shape, axes, sizes):
 
 
 def _parts(axis: str) -> tuple[int, str]:
-    """The factor and the letter of "4H"; of "H" the factor is 1, "2" has no letter."""
+    """Split "4H" into factor and letter; "H" has factor 1, "2" has no letter."""
     match = re.fullmatch(r"(\d*)([A-Z]?)", axis)
     assert match, axis
     return int(match[1] or 1), match[2]

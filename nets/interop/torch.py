@@ -22,28 +22,28 @@ KINDS = ElmanParams, LSTMParams, GRUParams, ProjectedLSTMParams
 def from_torch(
     state_dict: Mapping[str, Any], kind: type, prefix: str = ""
 ) -> tuple[Params, ...]:
-    """Weights of torch.nn.RNN, LSTM or GRU, or of one of their cells.
+    """Convert weights of torch.nn.RNN, LSTM or GRU, or of one of their cells.
 
         w_i = weight_ih^T,    w_h = weight_hh^T,    b = bias_ih + bias_hh
 
-    but for the GRU's n, whose two biases stay apart: b_n = b_in, b_hn = b_hn. The
-    number of layers and directions is read from the names. Without biases, ours are
-    zero.
+    except n of the GRU, whose two biases stay separate: b_n = b_in, b_hn = b_hn. The
+    numbers of layers and directions are inferred from the names. Missing biases become
+    zeros.
 
     Args:
-        state_dict: `module.state_dict()`, or any arrays by the same names.
-        kind: `nets.cells.ElmanParams` of an RNN, `LSTMParams` of an LSTM,
-            `ProjectedLSTMParams` of one with `proj_size`, `GRUParams` of a GRU.
-        prefix: What stands before the names, such as "encoder.rnn.". Others are not
-            looked at.
+        state_dict: `module.state_dict()`, or any arrays with the same names.
+        kind: Class of the parameters: `nets.cells.ElmanParams` for an RNN, `LSTMParams`
+            for an LSTM, `ProjectedLSTMParams` for an LSTM with `proj_size`, `GRUParams`
+            for a GRU.
+        prefix: Prefix of the names, e.g. "encoder.rnn.". Names without it are ignored.
 
     Returns:
-        What a `nets.stack` of as many layers takes: a tuple with one entry a layer, of
-        `kind`, or `BidirectionalParams` of two. One layer, or a cell, gives a tuple of
-        length 1.
+        Parameters of a `nets.stack` with the same number of layers: a tuple with one
+        entry per layer, of the class `kind` or `BidirectionalParams` of two. One layer,
+        or a cell, gives a tuple of length 1.
 
     Raises:
-        ValueError: A name, a shape or the kind does not fit.
+        ValueError: A name, a shape or the kind does not match.
 
     Example:
         >>> import numpy as np, nets
@@ -56,16 +56,16 @@ def from_torch(
         (10, 5, 8)
     """
     check_kind(kind, KINDS, "PyTorch")
-    found = {name: a for name, a in state_dict.items() if name.startswith(prefix)}
-    if not found:
+    selected = {name: a for name, a in state_dict.items() if name.startswith(prefix)}
+    if not selected:
         raise ValueError(
             f'expected names that begin with "{prefix}"; got {listed(state_dict)}'
         )
-    found = {name.removeprefix(prefix): a for name, a in found.items()}
-    layers = _layers(found)
-    biased = any(name.startswith("bias") for name in found)
+    selected = {name.removeprefix(prefix): a for name, a in selected.items()}
+    layers = _layers(selected)
+    biased = any(name.startswith("bias") for name in selected)
     expected = {prefix + n: s for n, s in _shapes(kind, layers, biased).items()}
-    arrays = read({prefix + n: a for n, a in found.items()}, expected, _source(kind))
+    arrays = read({prefix + n: a for n, a in selected.items()}, expected, _source(kind))
     arrays = {name.removeprefix(prefix): a for name, a in arrays.items()}
     params = []
     for suffixes in layers:
@@ -75,25 +75,25 @@ def from_torch(
 
 
 def to_torch(params: Params, prefix: str = "") -> dict[str, jax.Array]:
-    """The `state_dict` of a torch.nn.RNN, LSTM or GRU with these weights.
+    """Convert weights to the `state_dict` of a torch.nn.RNN, LSTM or GRU.
 
         weight_ih = w_i^T,    weight_hh = w_h^T,    bias_ih = b,    bias_hh = 0
 
-    and b_hn in bias_hh of the GRU's n. That torch trains two biases doubles the rate
-    at which their sum learns. The names are those of a module of one or more layers; a
-    cell, as torch.nn.LSTMCell, has them without "_l0".
+    and b_hn becomes bias_hh of the GRU's n. PyTorch trains both biases, which doubles
+    the learning rate of their sum. The names are those of a module with one or more
+    layers; in a cell, e.g. torch.nn.LSTMCell, they have no "_l0".
 
     Args:
-        params: A cell's parameters, `BidirectionalParams` of two, or a tuple of either,
-            one entry a layer from the bottom to the top.
-        prefix: What to put before the names, such as "encoder.rnn.".
+        params: Parameters of a cell, `BidirectionalParams` of two cells, or a tuple of
+            these with one entry per layer, from the bottom to the top.
+        prefix: Prefix of the names, e.g. "encoder.rnn.".
 
     Returns:
-        Arrays by name. PyTorch takes each as `torch.tensor(np.asarray(array))`.
+        Arrays by name. Convert each to PyTorch by `torch.tensor(np.asarray(array))`.
 
     Raises:
-        ValueError: No module of PyTorch holds these parameters: the kind is not
-            supported, or the layers differ in more than what they read.
+        ValueError: No module of PyTorch has such parameters: the class is not
+            supported, or the layers differ in more than their numbers of inputs.
 
     Example:
         >>> import nets
@@ -134,7 +134,7 @@ def _suffixes(layers: int, directions: int) -> list[tuple[str, ...]]:
 
 
 def _layers(names) -> list[tuple[str, ...]]:
-    """What names end on, a layer and a direction; on nothing in a cell."""
+    """Return the suffixes of names, one per layer and direction; "" for a cell."""
     ends = [re.fullmatch(r"\w+_l(\d+)(_reverse)?", name) for name in names]
     ends = [end for end in ends if end]
     if not ends:

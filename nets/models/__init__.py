@@ -1,4 +1,4 @@
-"""Whole networks, as Linen modules."""
+"""Complete networks, as Linen modules."""
 
 from nets.models.autoencoder import Autoencoder
 from nets.models.encoder_decoder import EncoderDecoder, Memory

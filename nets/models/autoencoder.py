@@ -9,8 +9,7 @@ import jax
 from jaxtyping import Array, Float, Int, Shaped
 
 from nets import blocks, convolutional
-from nets.convolutional.geometry import by
-from nets.convolutional.geometry import window as checked
+from nets.convolutional.geometry import format_shape, window_size
 from nets.initializers import kernels
 from nets.linen import Block
 from nets.types import ImageLayer
@@ -20,35 +19,37 @@ Switches = tuple[Int[Array, "..."], ...]
 
 
 class Autoencoder(nn.Module):
-    """Images through a bottleneck: all that passes is a short vector, the latent.
+    """Convolutional autoencoder: the bottleneck is a short vector, the latent.
 
         z = dense(flatten([conv, activation, max_pool] for each of filters))
         x' = sigmoid(conv(upsample(... activation(conv(upsample(dense(z)))))))
 
-    The decoder mirrors the encoder: each pool halves, each upsampling doubles. How it
-    doubles is a choice:
+    The decoder mirrors the encoder: each pool halves the spatial sizes, each upsampling
+    doubles them. `upsample` selects the method:
 
         nearest, linear    interpolate, then convolve
         transposed         one transposed convolution of stride 2 does both
-        unpool             set each number where the encoder's pool found its maximum,
-                           and zeros around it, then convolve
+        unpool             place each number at the index of the maximum in the
+                           encoder's pool, with zeros elsewhere, then convolve
 
-    The places of the maxima, the switches, tell the decoder of an unpooling autoencoder
-    much that is not in z. Decoding without them, as one must when z is no example's,
-    sets each number at the first place of its window.
+    With "unpool", the decoder also receives the indices of the maxima (the switches),
+    which contain much information that is not in z. Without switches, e.g. for a z that
+    belongs to no example, the decoder places each number at the first position of its
+    window.
 
     Attributes:
-        shape: Of one example, [*space, channels], its pixels from 0 to 1. Each spatial
-            size is a multiple of 2^(number of filters).
-        latent: How many numbers z has.
-        filters: Feature maps of the encoder's blocks; the decoder's in reverse.
-        kernel_size: Of all convolutions; its length is the number of spatial axes.
-        upsample: "nearest", "linear", "transposed" or "unpool".
-        activation: Of all layers but those that put out z and x'.
-        kernel_init: How the weights start, of `nets.initializers.kernels`.
+        shape: Shape of one example, [*space, channels], with pixels from 0 to 1. Each
+            spatial size must be a multiple of 2^len(filters).
+        latent: Number of features of z.
+        filters: Number of filters of each block of the encoder. The decoder has the
+            same numbers in reverse.
+        kernel_size: Kernel size of all convolutions, one number per spatial axis.
+        upsample: Upsampling method: "nearest", "linear", "transposed" or "unpool".
+        activation: Activation function of all layers except those that return z and x'.
+        kernel_init: Initializer of the weights, from `nets.initializers.kernels`.
 
-    Call with `xs` [*batch, *space, channels]. Returns reconstructions of that shape.
-    The methods `encode` and `decode` do one half each.
+    Call it with `xs` [*batch, *space, channels]. It returns reconstructions of the same
+    shape. The methods `encode` and `decode` run one half each.
 
     Example:
         >>> import jax.numpy as jnp
@@ -78,7 +79,7 @@ class Autoencoder(nn.Module):
     kernel_init: kernels.KernelInitializer = kernels.linen
 
     def __post_init__(self):
-        self.kernel_size = checked("kernel_size", self.kernel_size)
+        self.kernel_size = window_size("kernel_size", self.kernel_size)
         self.filters = tuple(self.filters)
         self.shape = tuple(self.shape)
         _check(self.shape, self.filters, self.kernel_size, self.upsample, self.latent)
@@ -86,12 +87,12 @@ class Autoencoder(nn.Module):
 
     @property
     def window(self) -> tuple[int, ...]:
-        """Of each pool, and of what undoes it."""
+        """Window of each pool and unpooling."""
         return (2,) * len(self.kernel_size)
 
     @property
     def layers(self) -> list[ImageLayer]:
-        """From the image to z and on to the image, for `nets.blocks.summary`."""
+        """All layers of encoder and decoder, e.g. for `nets.blocks.summary`."""
         return [*self._encoder_layers, *self._decoder_layers]
 
     @property
@@ -124,7 +125,7 @@ class Autoencoder(nn.Module):
         }
 
     def _doubling(self, count: int, **changed: Any) -> list[ImageLayer]:
-        """The layers that double every spatial size, and put out so many maps."""
+        """Return layers that double the spatial sizes, with `count` output channels."""
         options = {**self._options, **changed}
         if self.upsample == "transposed":
             return [
@@ -146,22 +147,23 @@ class Autoencoder(nn.Module):
     def encode(
         self, xs: Shaped[Array, "..."]
     ) -> tuple[Float[Array, "*batch latent"], Switches]:
-        """The latents, and what else the decoder is told.
+        """Encode examples as latents.
 
         Args:
-            xs: [*batch, *space, channels].
+            xs: Examples, [*batch, *space, channels].
 
         Returns:
             z, [*batch, latent], and the switches: the indices of `nets.max_pool`, one
-            array a pool, the first pool's first; none unless `upsample` is "unpool".
+            array per pool, in the order of the pools. The switches are empty unless
+            `upsample` is "unpool".
 
         Raises:
-            ValueError: The examples have another shape.
+            ValueError: The shape of the examples does not match `shape`.
         """
         if xs.shape[-len(self.shape) :] != self.shape:
             raise ValueError(
                 f"expected an input [*batch, {', '.join(map(str, self.shape))}], as "
-                f"the autoencoder was made for; got shape {list(xs.shape)}"
+                f"the autoencoder requires; got shape {list(xs.shape)}"
             )
         switches = []
         for block in self.encoder:
@@ -178,17 +180,17 @@ class Autoencoder(nn.Module):
     def decode(
         self, z: Float[Array, "*batch latent"], switches: Switches = ()
     ) -> Float[Array, "..."]:
-        """The images that latents stand for.
+        """Decode latents to images.
 
         Args:
-            z: [*batch, latent], of examples or any others.
-            switches: Of `encode`; none for unpooling without them.
+            z: Latents, [*batch, latent], of examples or any other vectors.
+            switches: Switches from `encode`; empty to unpool without switches.
 
         Returns:
-            [*batch, *space, channels], from 0 to 1.
+            Images, [*batch, *space, channels], with pixels from 0 to 1.
 
         Raises:
-            ValueError: There are switches, but not one a pool.
+            ValueError: The number of switches is neither 0 nor the number of pools.
         """
         pools = len(self.filters) if self.upsample == "unpool" else 0
         if len(switches) not in (0, pools):
@@ -206,7 +208,7 @@ class Autoencoder(nn.Module):
 
 
 def _check(shape, filters, kernel_size, upsample, latent) -> None:
-    """Refuse what the layers would not, or would in words of their own."""
+    """Check arguments that the layers would accept, or reject with unclear messages."""
     axes = len(kernel_size)
     if upsample not in UPSAMPLING:
         raise ValueError(
@@ -215,11 +217,11 @@ def _check(shape, filters, kernel_size, upsample, latent) -> None:
     if len(shape) != axes + 1 or min(shape) < 1:
         raise ValueError(
             f"expected examples of shape [*space, channels] with {axes} spatial axes, "
-            f"as a {by(kernel_size)} kernel asks; got shape {list(shape)}"
+            f"as a {format_shape(kernel_size)} kernel requires; got shape {list(shape)}"
         )
     if not filters or min(filters) < 1:
         raise ValueError(
-            "expected filters to be positive integers, one a block; got "
+            "expected filters to be positive integers, one per block; got "
             f"{list(filters)}"
         )
     if latent < 1:
@@ -227,6 +229,6 @@ def _check(shape, filters, kernel_size, upsample, latent) -> None:
     factor = 2 ** len(filters)
     if any(n % factor for n in shape[:-1]):
         raise ValueError(
-            f"expected spatial sizes that are multiples of {factor}, as each of "
-            f"{len(filters)} pools halves them; got {by(shape[:-1])}"
+            f"expected spatial sizes that are multiples of {factor}, because each of "
+            f"{len(filters)} pools halves them; got {format_shape(shape[:-1])}"
         )

@@ -1,4 +1,4 @@
-"""The encoder-decoder: from sequences to sequences of another length."""
+"""The encoder-decoder, from sequences to sequences of a different length."""
 
 from typing import NamedTuple
 
@@ -14,11 +14,11 @@ from nets.types import Cell, State
 
 
 class Memory(NamedTuple):
-    """What the encoder put out at every step, for the decoder to look back at.
+    """Outputs of the encoder at all steps, for the attention of the decoder.
 
     Attributes:
-        outputs: Of the encoder, [*batch, source, outputs].
-        real: Where the source is no padding, [*batch, source].
+        outputs: Outputs of the encoder, [*batch, source, outputs].
+        real: Mask of the source, [*batch, source]; False for padding.
     """
 
     outputs: Float[Array, "*batch source outputs"]
@@ -26,43 +26,46 @@ class Memory(NamedTuple):
 
 
 class EncoderDecoder(nn.Module):
-    """Many to many, unaligned: one cell reads, then another writes.
+    """Sequence-to-sequence model: one cell reads the source, one writes the target.
 
         s = the state of the encoder after x_0 ... x_{S-1}
         s, h_t = decoder(s, y_{t-1})    for t = 0 ... T - 1
         logits_t = W h_t + b
 
-    Both have vectors for their symbols, which are learned. Before y_0 the decoder is
-    given a symbol of its own, `start`. In training it is given the true y_{t-1},
-    whatever it would have written (teacher forcing).
+    Encoder and decoder embed their tokens in learned vectors. Before y_0 the decoder
+    reads a separate token, `start_token`. In training it reads the true y_{t-1}, not
+    its own prediction (teacher forcing).
 
-    Without attention all that passes from one to the other is s. With attention the
-    decoder looks back at the encoder's outputs e_0 ... e_{S-1}, weighed anew for each
-    symbol (Luong's general score, with no feeding of h~ into the next step):
+    Without attention, s is the only connection from encoder to decoder. With attention,
+    the decoder also reads the outputs e_0 ... e_{S-1} of the encoder, with separate
+    weights for each token (Luong's general score, without input feeding of h~):
 
         a = softmax over s of h_t . W_a e_s
-        h~ = tanh(W_c [sum_s a_s e_s, h_t])    takes the place of h_t
+        h~ = tanh(W_c [sum_s a_s e_s, h_t])    replaces h_t
 
-    Padding is not read, and has a_s = 0.
+    Padding is not read: it has a_s = 0.
 
     Attributes:
-        cell: Any `Cell`; encoder and decoder each have parameters of their own.
-        features: Hidden units of the decoder, and of each direction of the encoder.
-        vocabulary: How many symbols sources are made of.
-        classes: How many symbols targets are made of.
-        embedding: Numbers in the vector of a symbol.
-        bidirectional: Read from both ends. Then each array of the decoder's first state
-            is a dense layer of both directions' last; else it is the encoder's last.
-        attention: Whether to look back.
+        cell: `Cell` of any kind. Encoder and decoder have separate parameters.
+        features: Number of hidden units of the decoder, and of each direction of the
+            encoder.
+        vocabulary: Number of different tokens in sources.
+        classes: Number of different tokens in targets.
+        embedding: Number of features of the vector of a token.
+        bidirectional: Whether the encoder reads in both directions. If so, a dense
+            layer computes each array of the decoder's initial state from the final
+            states of both directions. Otherwise it is the encoder's final state.
+        attention: Whether the decoder has attention.
 
-    Call with `sources` [*batch, source], `lengths` [*batch] or None, and `targets`
-    [*batch, time]. Returns the logits, [*batch, time, classes], each made from the
-    targets before it. To write without targets, `encode`, then `decode_step`, as
-    `nets.models.beam_search` takes it.
+    Call it with `sources` [*batch, source], `lengths` [*batch] or None, and `targets`
+    [*batch, time]. It returns logits, [*batch, time, classes], each computed from the
+    previous targets. To predict without targets, call `encode`, then decode with
+    `decode_step`, e.g. by `nets.decoding.beam_search`.
 
     Example:
         >>> import functools, nets
-        >>> from nets.models import EncoderDecoder, beam_search
+        >>> from nets.decoding import beam_search
+        >>> from nets.models import EncoderDecoder
         >>> model = EncoderDecoder(nets.gru(), features=8, vocabulary=30, classes=5)
         >>> sources, targets = jnp.ones((2, 12), int), jnp.ones((2, 7), int)
         >>> lengths = jnp.array([12, 9])
@@ -72,8 +75,8 @@ class EncoderDecoder(nn.Module):
         >>> apply = functools.partial(model.apply, variables)
         >>> state, memory = apply(sources, lengths, method="encode")
         >>> step = functools.partial(apply, memory, method="decode_step")
-        >>> start = jnp.full(2, model.start)
-        >>> beam_search(step, state, start, length=7, width=4).sequences.shape
+        >>> token = jnp.full(2, model.start_token)
+        >>> beam_search(step, state, token, length=7, width=4).sequences.shape
         (2, 4, 7)
 
     References:
@@ -96,8 +99,8 @@ class EncoderDecoder(nn.Module):
     def setup(self):
         if self.cell.spatial_dims:
             raise ValueError(
-                "expected a cell that reads vectors; got one that reads images (space "
-                f"= {self.cell.spatial_dims})"
+                "expected a cell that reads vectors; got one that reads images "
+                f"(spatial_dims = {self.cell.spatial_dims})"
             )
         layer = Bidirectional if self.bidirectional else Recurrent
         self.embed_source = nn.Embed(self.vocabulary, self.embedding)
@@ -110,8 +113,8 @@ class EncoderDecoder(nn.Module):
         self.dense = nn.Dense(self.classes)
 
     @property
-    def start(self) -> int:
-        """The symbol before the first one of a target."""
+    def start_token(self) -> int:
+        """Token that the decoder reads before the first token of a target."""
         return self.classes
 
     def __call__(
@@ -128,15 +131,15 @@ class EncoderDecoder(nn.Module):
         sources: Int[Array, "*batch source"],
         lengths: Int[Array, "*batch"] | None = None,
     ) -> tuple[State, Memory | None]:
-        """Read the sources.
+        """Encode the sources.
 
         Args:
-            sources: As in the call.
-            lengths: Likewise.
+            sources: Tokens of the sources, [*batch, source].
+            lengths: Lengths of the sources, [*batch], or None.
 
         Returns:
-            The decoder's first state, and what it may look back at; None without
-            attention.
+            The initial state of the decoder, and the `Memory` for its attention, or
+            None without attention.
         """
         state, ys = self.encoder(self.embed_source(sources), lengths=lengths)
         state = self.bridge(state)
@@ -148,19 +151,19 @@ class EncoderDecoder(nn.Module):
         return state, Memory(ys, steps < ends[..., None])
 
     def decode_step(
-        self, memory: Memory | None, state: State, symbol: Int[Array, "*batch"]
+        self, memory: Memory | None, state: State, token: Int[Array, "*batch"]
     ) -> tuple[State, Float[Array, "*batch classes"]]:
-        """Say what the next symbol may be.
+        """Predict the next token.
 
         Args:
-            memory: Of `encode`.
-            state: Of `encode`, or of the step before.
-            symbol: The one written last; at first `start`.
+            memory: Memory from `encode`.
+            state: State from `encode`, or from the previous step.
+            token: Previous token, [*batch]; `start_token` at the first step.
 
         Returns:
-            The state, and the logits of the next symbol.
+            The new state, and the logits of the next token, [*batch, classes].
         """
-        vectors = self.embed_target(symbol)[..., None, :]
+        vectors = self.embed_target(token)[..., None, :]
         state, hidden = self.decoder(vectors, state)
         if memory is not None:
             hidden, _ = self.look_back(hidden, memory)
@@ -172,15 +175,15 @@ class EncoderDecoder(nn.Module):
         lengths: Int[Array, "*batch"] | None,
         targets: Int[Array, "*batch time"],
     ) -> Float[Array, "*batch time source"]:
-        """Where the decoder looks as it writes the targets.
+        """Compute the attention weights for given targets.
 
         Args:
-            sources: As in the call.
-            lengths: Likewise.
-            targets: Likewise.
+            sources: Tokens of the sources, [*batch, source].
+            lengths: Lengths of the sources, [*batch], or None.
+            targets: Tokens of the targets, [*batch, time].
 
         Returns:
-            a, whose sum over the source is 1 for each symbol of a target.
+            Weights a, [*batch, time, source], which sum to 1 over the source.
 
         Raises:
             ValueError: The model has no attention.
@@ -191,37 +194,37 @@ class EncoderDecoder(nn.Module):
         return weights
 
     def _follow(self, sources, lengths, targets):
-        """What the decoder puts out as it is told the targets, and where it looks."""
+        """Return the outputs of the decoder and its attention weights."""
         state, memory = self.encode(sources, lengths)
-        first = jnp.full_like(targets[..., :1], self.start)
+        first = jnp.full_like(targets[..., :1], self.start_token)
         before = jnp.concatenate([first, targets[..., :-1]], axis=-1)
         _, hidden = self.decoder(self.embed_target(before), state)
         return (hidden, None) if memory is None else self.look_back(hidden, memory)
 
 
 class Bridge(nn.Module):
-    """The encoder's last state as the decoder's first one; see `EncoderDecoder`."""
+    """Map from the final state of the encoder to the initial state of the decoder."""
 
     @nn.compact
     def __call__(self, state: State) -> State:
         if not isinstance(state, BidirectionalState):
             return state
-        forward, tree = jax.tree.flatten(state.forward)
-        pairs = zip(forward, jax.tree.leaves(state.backward), strict=True)
+        leaves, tree = jax.tree.flatten(state.forward)
+        pairs = zip(leaves, jax.tree.leaves(state.backward), strict=True)
         joined = [
-            nn.Dense(one.shape[-1], name=f"dense_{i}")(
-                jnp.concatenate([one, other], -1)
+            nn.Dense(forward.shape[-1], name=f"dense_{i}")(
+                jnp.concatenate([forward, backward], -1)
             )
-            for i, (one, other) in enumerate(pairs)
+            for i, (forward, backward) in enumerate(pairs)
         ]
         return jax.tree.unflatten(tree, joined)
 
 
 class Attention(nn.Module):
-    """A look back at a `Memory`, as `EncoderDecoder` says.
+    """Attention to a `Memory`, as in `EncoderDecoder`.
 
-    Call with queries h [*batch, time, features] and the memory. Returns h~, of their
-    shape, and the weights a, [*batch, time, source].
+    Call it with queries h [*batch, time, features] and the memory. It returns h~, of
+    the shape of h, and the weights a, [*batch, time, source].
     """
 
     @nn.compact
@@ -231,13 +234,13 @@ class Attention(nn.Module):
         Float[Array, "*batch time features"], Float[Array, "*batch time source"]
     ]:
         outputs, features = memory.outputs, queries.shape[-1]
-        sought = nn.Dense(outputs.shape[-1], use_bias=False, name="score")(queries)
-        scores = jnp.einsum("...to,...so->...ts", sought, outputs)
+        projected = nn.Dense(outputs.shape[-1], use_bias=False, name="score")(queries)
+        scores = jnp.einsum("...to,...so->...ts", projected, outputs)
         real = jnp.broadcast_to(memory.real[..., None, :], scores.shape)
-        # Not minus infinity, which would make no number of a source of no symbols.
+        # Not minus infinity, which would give NaN for a source without tokens.
         scores = jnp.where(real, scores, jnp.finfo(scores.dtype).min)
         weights = jax.nn.softmax(wide(scores)).astype(scores.dtype)
-        seen = jnp.einsum("...ts,...so->...to", weights, outputs)
-        both = jnp.concatenate([seen, queries], axis=-1)
+        context = jnp.einsum("...ts,...so->...to", weights, outputs)
+        both = jnp.concatenate([context, queries], axis=-1)
         combined = nn.Dense(features, use_bias=False, name="combine")(both)
         return jnp.tanh(combined), weights

@@ -1,4 +1,4 @@
-"""The generator: from a label to a sequence."""
+"""The sequence generator: from a label to a sequence."""
 
 from typing import NamedTuple
 
@@ -13,12 +13,12 @@ from nets.types import Cell, Params, State
 
 
 class Mixture(NamedTuple):
-    """Mixtures of Gaussians over vectors, of independent coordinates in each component.
+    """Mixtures of Gaussians with diagonal covariances.
 
     Attributes:
-        logits: Of the components, [*batch, components].
-        means: [*batch, components, outputs].
-        deviations: Likewise, above zero.
+        logits: Logits of the components, [*batch, components].
+        means: Means, [*batch, components, outputs].
+        deviations: Standard deviations, [*batch, components, outputs], positive.
     """
 
     logits: Float[Array, "*batch components"]
@@ -27,27 +27,27 @@ class Mixture(NamedTuple):
 
 
 class SequenceGenerator(nn.Module):
-    """One to many: a label, and a sequence out of it, one vector after another.
+    """Generator of a sequence of vectors from a label, one vector at a time.
 
         s_t, h_t = cell(s_{t-1}, [y_{t-1}, one-hot label]),   y_{-1} = 0
         p(y_t | y_0 ... y_{t-1}, label) = sum_k pi_k N(y_t; mu_k, diag sigma_k^2)
 
-    with pi, mu and sigma from a dense layer on h_t: a mixture density network, so that
-    one label leads to many sequences. In training it is given the true y_{t-1},
-    whatever it would have drawn (teacher forcing); `draw` gives it its own.
+    where a dense layer on h_t predicts pi, mu and sigma (a mixture density network), so
+    that one label can lead to many sequences. In training the cell reads the true
+    y_{t-1} (teacher forcing); in `draw` it reads its own samples.
 
     Attributes:
-        cell: Any `Cell`.
-        features: Hidden units.
-        classes: How many labels.
-        outputs: Numbers in each vector.
-        components: Gaussians in a mixture.
-        floor: The least deviation: without one a coordinate that is constant has a
-            density without bounds.
+        cell: `Cell` of any kind.
+        features: Number of hidden units.
+        classes: Number of labels.
+        outputs: Number of coordinates of each vector.
+        components: Number of Gaussians per mixture.
+        floor: Smallest standard deviation. Without it, the density of a constant
+            coordinate would be unbounded.
 
-    Call with `labels` [*batch] and `ys` [*batch, time, outputs]. Returns a `Mixture`
-    for each step, [*batch, time, ...], made from the steps before it. Its parameters
-    have the names "recurrent" and "dense".
+    Call it with `labels` [*batch] and `ys` [*batch, time, outputs]. It returns one
+    `Mixture` per step, [*batch, time, ...], computed from the previous steps. Its
+    parameters are named "recurrent" and "dense".
 
     Example:
         >>> import nets
@@ -78,8 +78,8 @@ class SequenceGenerator(nn.Module):
     def setup(self):
         if self.cell.spatial_dims:
             raise ValueError(
-                "expected a cell that reads vectors; got one that reads images (space "
-                f"= {self.cell.spatial_dims})"
+                "expected a cell that reads vectors; got one that reads images "
+                f"(spatial_dims = {self.cell.spatial_dims})"
             )
         self.recurrent = Recurrent(self.cell, self.features)
         self.dense = nn.Dense(self.components * (1 + 2 * self.outputs))
@@ -98,40 +98,40 @@ class SequenceGenerator(nn.Module):
         before: Float[Array, "*batch time outputs"],
         state: State | None = None,
     ) -> tuple[State, Mixture]:
-        """Say what comes next, after each of some steps.
+        """Predict the next vector at each of several steps.
 
         Args:
-            labels: [*batch].
-            before: The vector before each step, [*batch, time, outputs].
-            state: Before the first; by default that of a new sequence.
+            labels: Labels, [*batch].
+            before: Previous vector of each step, [*batch, time, outputs].
+            state: State before the first step. Default: that of a new sequence.
 
         Returns:
-            The state after the last, and the mixtures.
+            The state after the last step, and the mixtures, [*batch, time, ...].
         """
-        told = jax.nn.one_hot(labels, self.classes, dtype=before.dtype)[..., None, :]
-        told = jnp.broadcast_to(told, (*before.shape[:-1], self.classes))
-        state, hidden = self.recurrent(jnp.concatenate([before, told], -1), state)
-        said = self.dense(hidden)
+        context = jax.nn.one_hot(labels, self.classes, dtype=before.dtype)[..., None, :]
+        context = jnp.broadcast_to(context, (*before.shape[:-1], self.classes))
+        state, hidden = self.recurrent(jnp.concatenate([before, context], -1), state)
+        raw = self.dense(hidden)
         k = self.components
-        shape = *said.shape[:-1], k, self.outputs
-        means, raw = jnp.split(said[..., k:], 2, axis=-1)
-        deviations = self.floor + jax.nn.softplus(raw.reshape(shape))
-        return state, Mixture(said[..., :k], means.reshape(shape), deviations)
+        shape = *raw.shape[:-1], k, self.outputs
+        means, scales = jnp.split(raw[..., k:], 2, axis=-1)
+        deviations = self.floor + jax.nn.softplus(scales.reshape(shape))
+        return state, Mixture(raw[..., :k], means.reshape(shape), deviations)
 
 
 def log_density(
     mixture: Mixture, ys: Float[Array, "*batch outputs"]
 ) -> Float[Array, "*batch"]:
-    """ln p(y) of vectors by mixtures, in nats.
+    """Log-density of vectors under mixtures, in nats.
 
         ln sum_k pi_k prod_j N(y_j; mu_kj, sigma_kj^2)
 
     Args:
-        mixture: One a vector.
-        ys: [*batch, outputs].
+        mixture: One mixture per vector.
+        ys: Vectors, [*batch, outputs].
 
     Returns:
-        [*batch].
+        Log-densities, [*batch].
 
     Example:
         >>> standard = Mixture(jnp.zeros(1), jnp.zeros((1, 2)), jnp.ones((1, 2)))
@@ -155,24 +155,25 @@ def draw(
     steps: int,
     temperature: float = 1.0,
 ) -> Float[Array, "*batch steps outputs"]:
-    """Sequences by themselves: each step goes on from what was drawn before it.
+    """Draw sequences; each step reads the previously drawn vector.
 
         k ~ softmax(logits / temperature),   y_t ~ N(mu_k, temperature sigma_k^2)
 
     Args:
-        model: A `SequenceGenerator`.
-        params: Of it.
-        labels: [*batch].
-        key: From which each step derives its own.
-        steps: How many.
-        temperature: 1 for the model's own distribution, less for what is likelier,
-            0 for the means of the likeliest components.
+        model: Generator of the sequences.
+        params: Parameters of the model.
+        labels: Labels, [*batch].
+        key: PRNG key, which is split into one key per step.
+        steps: Number of steps.
+        temperature: 1 samples from the distribution of the model, lower values prefer
+            more probable vectors, and 0 returns the means of the most probable
+            components.
 
     Returns:
-        [*batch, steps, outputs].
+        Sequences, [*batch, steps, outputs].
 
     Raises:
-        ValueError: The temperature is negative.
+        ValueError: `temperature` is negative.
 
     Example:
         >>> import nets
@@ -199,14 +200,14 @@ def draw(
     dtype = jnp.result_type(*jax.tree.leaves(params))
     first = jnp.zeros((*labels.shape, model.outputs), dtype)
     keys = jax.random.split(key, steps)
-    # The first step makes the state, whatever it is made of.
+    # The first step creates the state, whatever its structure.
     carry, y = step((None, first), keys[0])
     _, ys = jax.lax.scan(step, carry, keys[1:])
     return jnp.moveaxis(jnp.concatenate([y[None], ys]), 0, -2)
 
 
 def _sample(mixture, key, temperature):
-    """A vector of each mixture, drawn in float32 at the least: see `sample`."""
+    """Draw a vector from each mixture, in at least float32 as in `nets.decoding`."""
     component_key, value_key = jax.random.split(key)
     mixture = wide(mixture)
     if temperature == 0:

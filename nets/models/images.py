@@ -1,4 +1,4 @@
-"""Networks of images, of sequences as images of one axis, and of vectors."""
+"""Networks of images, of sequences (as images with one axis), and of vectors."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -30,30 +30,30 @@ def cnn(
     activation: Callable[[Array], Array] = jax.nn.relu,
     init: kernels.KernelInitializer = kernels.linen,
 ) -> Sequential:
-    """The convolutional classifier: blocks of conv and pool, then dense layers.
+    """Convolutional classifier: blocks of convolution and pool, then dense layers.
 
         x -> [conv, activation, pool] for each of `filters` -> flatten
           -> [dense, activation] for each of `hidden` -> dense
 
-    Its kernel tells whether it reads sequences, images, or volumes.
+    The kernel size determines whether it reads sequences, images, or volumes.
 
     Args:
-        classes: How many labels: the length of the output, the logits.
-        filters: Feature maps of each block.
-        kernel_size: One number a spatial axis, of every convolution.
-        strides: Of every convolution.
-        padding: Likewise.
-        pool: "max", "mean", "lp", or None for none.
-        window: Of the pools; by default 2 along each axis.
-        hidden: Units of the dense layers before the last.
-        activation: Of all layers but the last.
-        init: How the weights start, of `nets.initializers.kernels`.
+        classes: Number of labels, the length of the output (the logits).
+        filters: Number of filters of each block.
+        kernel_size: Kernel size of every convolution, one number per spatial axis.
+        strides: Strides of every convolution.
+        padding: Padding of every convolution.
+        pool: Kind of pool: "max", "mean", "lp", or None for no pool.
+        window: Window of the pools. Default: 2 along each axis.
+        hidden: Number of units of each dense layer before the last.
+        activation: Activation function of all layers except the last.
+        init: Initializer of the weights, from `nets.initializers.kernels`.
 
     Returns:
-        A Linen module, to be called with [*batch, *space, channels].
+        A Linen module, called with [*batch, *space, channels].
 
     Raises:
-        ValueError: There is no such pool.
+        ValueError: The kind of pool is unknown.
 
     Example:
         >>> from nets import models
@@ -102,16 +102,16 @@ def lenet5(
 
         conv 6@5x5, mean_pool, conv 16@5x5, mean_pool, dense 120, dense 84, dense 10
 
-    as it is built today: each filter of the second convolution sees all six maps, the
-    pools have no weights, and the last layer is dense.
+    in its common modern form: each filter of the second convolution reads all six maps,
+    the pools have no weights, and the last layer is dense.
 
     Args:
-        classes: How many labels.
-        activation: Of all layers but the last.
-        init: How the weights start.
+        classes: Number of labels.
+        activation: Activation function of all layers except the last.
+        init: Initializer of the weights, from `nets.initializers.kernels`.
 
     Returns:
-        A Linen module, to be called with [*batch, 28, 28, 1].
+        A Linen module, called with [*batch, 28, 28, 1].
 
     Example:
         >>> from nets import models
@@ -146,21 +146,21 @@ def cnn_1d(
     activation: Callable[[Array], Array] = jax.nn.relu,
     init: kernels.KernelInitializer = kernels.torch,
 ) -> Sequential:
-    """The convolutional classifier of sequences that MNIST-1D was published with.
+    """Convolutional classifier of sequences from the publication of MNIST-1D.
 
         conv 5, stride 2; then conv 3, stride 2, ...; all padded by 1; flatten; dense
 
-    It shrinks by strides and has no pools. With 40 steps of one number: 5,210
-    parameters.
+    Its strides reduce the number of steps; it has no pools. For 40 steps of one number
+    it has 5,210 parameters.
 
     Args:
-        classes: How many labels.
-        filters: Feature maps of each convolution.
-        activation: Of all layers but the last.
-        init: How the weights start; PyTorch's, as published.
+        classes: Number of labels.
+        filters: Number of filters of each convolution.
+        activation: Activation function of all layers except the last.
+        init: Initializer of the weights. Default: PyTorch's, as published.
 
     Returns:
-        A Linen module, to be called with [*batch, time, inputs].
+        A Linen module, called with [*batch, time, inputs].
 
     Example:
         >>> from nets import models
@@ -190,23 +190,22 @@ def feed_forward(
     activation: Callable[[Array], Array] = jax.nn.relu,
     init: kernels.KernelInitializer = kernels.linen,
 ) -> Sequential:
-    """The feed-forward net, of any depth: dense layers and their activations.
+    """Feed-forward network of any depth: dense layers and activations.
 
         h_1 = activation(W_1 x + b_1)
         h_l = activation(W_l h_(l-1) + b_l) (+ h_(l-1), if residual)
         y = W h + b
 
     Args:
-        features: Hidden units of each layer, from the input on; none for a linear
-            model.
-        classes: The length of the output.
-        residual: Whether the layers after the first, where they keep the number of
-            units, add what they learn to what comes in.
-        activation: Of all layers but the last.
-        init: How the weights start.
+        features: Number of hidden units of each layer; empty for a linear model.
+        classes: Length of the output.
+        residual: Whether each layer after the first adds its input to its output, if
+            both have the same number of units.
+        activation: Activation function of all layers except the last.
+        init: Initializer of the weights, from `nets.initializers.kernels`.
 
     Returns:
-        A Linen module, to be called with [*batch, inputs].
+        A Linen module, called with [*batch, inputs].
 
     Example:
         >>> from nets import models

@@ -11,21 +11,22 @@ from nets.types import Cell, State
 
 
 class SequenceClassifier(nn.Module):
-    """Many to one: a recurrent layer, and a dense layer on the last thing it says.
+    """Classifier of sequences: a recurrent layer, and a dense layer on its last output.
 
         logits = W y_last + b
 
-    Read both ways, what counts is what each direction says last, having read all: the
-    forward cell at the end, the backward one at the start.
+    If bidirectional, the dense layer reads the last output of each direction, which
+    depends on the whole sequence: that of the forward cell at the end, that of the
+    backward cell at the start.
 
     Attributes:
-        cell: Any `Cell`.
-        features: Hidden units of each direction.
-        classes: How many labels.
-        bidirectional: Read from both ends.
+        cell: `Cell` of any kind.
+        features: Number of hidden units of each direction.
+        classes: Number of labels.
+        bidirectional: Whether to read in both directions.
 
-    Call with `xs` [*batch, time, inputs] and `lengths` [*batch], optional. Returns the
-    logits, [*batch, classes]. Its parameters have the names "recurrent" and "dense".
+    Call it with `xs` [*batch, time, inputs] and optional `lengths` [*batch]. It returns
+    logits, [*batch, classes]. Its parameters are named "recurrent" and "dense".
 
     Example:
         >>> import jax, nets
@@ -60,14 +61,14 @@ class SequenceClassifier(nn.Module):
     def read(
         self, ys: Any, lengths: Int[Array, "*batch"] | None = None
     ) -> Float[Array, "*batch classes"]:
-        """The logits that the outputs of the recurrent layer lead to.
+        """Compute the logits from the outputs of the recurrent layer.
 
         Args:
-            ys: Outputs [*batch, time, features], or those of both directions, a pair.
-            lengths: As in the call, [*batch].
+            ys: Outputs, [*batch, time, features]; a pair of these if bidirectional.
+            lengths: Lengths of the sequences, [*batch], as in the call.
 
         Returns:
-            The logits, [*batch, classes].
+            Logits, [*batch, classes].
         """
         if not self.bidirectional:
             return self.dense(_last(ys, lengths))
@@ -77,34 +78,37 @@ class SequenceClassifier(nn.Module):
 
 
 class SequenceTagger(nn.Module):
-    """Many to many, aligned: a recurrent layer, and a dense layer at every step.
+    """Tagger of sequences: a recurrent layer, and a dense layer at every step.
 
         logits_t = W y_t + b
 
-    Read forward, y_t knows x_0 ... x_t: so the model predicts, as a language model does
-    whose labels are the next inputs. Read both ways it knows all of them.
+    In the forward direction y_t depends on x_0 ... x_t, so the model can also predict:
+    the labels of a language model are the next inputs. If bidirectional, y_t depends on
+    all inputs.
 
     Attributes:
-        cell: Any `Cell`.
-        features: Hidden units of each direction.
-        classes: How many labels.
-        vocabulary: How many symbols there are, if the inputs are symbols: each has a
-            vector of `features` numbers, which is learned; None for inputs of numbers.
-        bidirectional: Read from both ends.
-        reverse: Read from the last step to the first, if not from both.
+        cell: `Cell` of any kind.
+        features: Number of hidden units of each direction.
+        classes: Number of labels.
+        vocabulary: Number of different tokens, if the inputs are tokens. Each is
+            embedded in a learned vector of `features` numbers. None for inputs of
+            vectors.
+        bidirectional: Whether to read in both directions.
+        reverse: Whether to read from the last step to the first; not with
+            `bidirectional`.
 
-    Call with `xs` [*batch, time, inputs], or symbols [*batch, time], and what else
-    `nets.linen.Recurrent` takes. Returns the final state and the logits, [*batch, time,
-    classes]. Its parameters have the names "embed" (if there are symbols), "recurrent"
+    Call it with `xs` [*batch, time, inputs], or tokens [*batch, time], and the options
+    of `nets.linen.Recurrent`. It returns the final state and logits,
+    [*batch, time, classes]. Its parameters are named "embed" (for tokens), "recurrent"
     and "dense".
 
     Example:
         >>> import jax, nets
         >>> from nets.models import SequenceTagger
         >>> model = SequenceTagger(nets.gru(), features=8, classes=30, vocabulary=30)
-        >>> symbols = jnp.zeros((5, 20), int)
-        >>> variables = model.init(jax.random.key(0), symbols)
-        >>> state, logits = model.apply(variables, symbols)
+        >>> tokens = jnp.zeros((5, 20), int)
+        >>> variables = model.init(jax.random.key(0), tokens)
+        >>> state, logits = model.apply(variables, tokens)
         >>> logits.shape
         (5, 20, 30)
     """
@@ -144,18 +148,18 @@ class SequenceTagger(nn.Module):
 def _expect_vectors(cell: Cell) -> None:
     if cell.spatial_dims:
         raise ValueError(
-            "expected a cell that reads vectors; got one that reads images (space "
-            f"= {cell.spatial_dims}): run it as nets.linen.Recurrent, and pool its "
-            "outputs over space"
+            "expected a cell that reads vectors; got one that reads images "
+            f"(spatial_dims = {cell.spatial_dims}): run it as "
+            "nets.linen.Recurrent, and pool its outputs over space"
         )
 
 
 def _last(
     ys: Float[Array, "*batch time features"], lengths: Int[Array, "*batch"] | None
 ) -> Float[Array, "*batch features"]:
-    """The last real output; zeros where there is none."""
+    """Return the last output that is not padding; zeros for empty sequences."""
     if lengths is None:
         return ys[..., -1, :]
-    # A sequence of length 0 is all padding, whose outputs are zero: any one will do.
+    # A sequence of length 0 is all padding, whose outputs are zero.
     last = jnp.clip(jnp.asarray(lengths) - 1, 0, ys.shape[-2] - 1)[..., None, None]
     return jnp.take_along_axis(ys, last, axis=-2)[..., 0, :]

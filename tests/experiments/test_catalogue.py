@@ -1,4 +1,4 @@
-"""The table of cells: read off the code, and shown in the README."""
+"""The table of cells: read off the code, and shown in nets/cells/README.md."""
 
 import pathlib
 import re
@@ -11,7 +11,8 @@ import nets
 from experiments import catalogue
 from experiments.harness.runs import new_run
 
-README = pathlib.Path(__file__).parent.parent.parent / "README.md"
+ROOT = pathlib.Path(__file__).parent.parent.parent
+README = ROOT / "nets" / "cells" / "README.md"
 CONFIG = catalogue.Config()
 ENTRIES = {
     name: catalogue.entry(name, make, CONFIG.inputs, CONFIG.features)
@@ -23,7 +24,9 @@ def test_the_readme_shows_the_table_that_the_code_gives(tmp_path, capsys):
     with new_run(str(tmp_path / "out"), {}) as results:
         catalogue.run(CONFIG, results)
     written = (tmp_path / "out" / "cells.md").read_text()
-    assert written in README.read_text(), "copy results/catalogue/*/cells.md to README"
+    assert written in README.read_text(), (
+        f"copy results/catalogue/*/cells.md to {README}"
+    )
     assert len(capsys.readouterr().out.splitlines()) == len(nets.CELLS) + 4
 
 
@@ -34,12 +37,12 @@ def test_every_cell_says_what_it_is(name):
     assert "|" not in "".join(entry.equations)
     assert re.fullmatch(r"[A-Za-z].* (19|20)\d\d", entry.reference)
     assert entry.link == "" or entry.link.startswith("https://")
-    assert (README.parent / entry.file).exists()
+    assert (ROOT / entry.file).exists()
 
 
 @pytest.mark.parametrize("name", nets.CELLS)
 def test_every_cell_has_a_file_of_its_own(name):
-    path = README.parent / ENTRIES[name].file
+    path = ROOT / ENTRIES[name].file
     others = [
         other for other in nets.CELLS if ENTRIES[other].file == str(ENTRIES[name].file)
     ]

@@ -128,7 +128,7 @@ def test_the_title_claims_what_holds_for_every_seed(found, words):
 MISTAKES = [
     ("--cells=lsmt", "unknown cell 'lsmt'; expected one of elman, irnn, "),
     ("--cells=mycells:nothing", "has no attribute 'nothing'"),
-    ("--inits=xavier", "flag --inits: unknown scheme 'xavier'"),
+    ("--inits=xavier", "flag --inits: unknown initializer 'xavier'"),
     ("--inits=chrono(1)", "'chrono(1)' has no number of steps above 2"),
     ("--inits=chrono", "of cell 'elman': expected a cell with a forget gate"),
     ("--steps=0", "flag --steps=0: 0 is not a positive integer"),

@@ -125,7 +125,7 @@ MISTAKES = [
     ("--cells=lsmt", "unknown cell 'lsmt'; expected one of elman, irnn, "),
     ("--cells=mycells:nothing", "has no attribute 'nothing'"),
     ("--cells=conv_lstm", "it reads images (spatial_dims = 2)"),
-    ("--inits=xavier", "flag --inits: unknown scheme 'xavier'"),
+    ("--inits=xavier", "flag --inits: unknown initializer 'xavier'"),
     ("--inits=chrono", "of cell 'elman': expected a cell with a forget gate"),
     ("--warmup=30", "flag --warmup: expected at most 29, below the steps; got 30"),
     ("--warmup=-1", "flag --warmup=-1: -1 is not a non-negative integer"),

@@ -97,7 +97,7 @@ _ADDED_TO = {
     "AntisymmetricRNN OrthogonalRNN MinGRU MinLSTM RGLRU",
     "hidden memory": "LEM",
     "hidden velocity": "CoRNN UnICORNN",
-    "cell normaliser stabiliser": "SLSTM MLSTM",
+    "cell normalizer stabilizer": "SLSTM MLSTM",
 }
 WIDE = {
     cell: set(entries.split())

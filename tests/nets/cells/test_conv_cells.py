@@ -395,19 +395,19 @@ ERRORS = {
     "channels": (
         lambda: nets.unroll(PLANE, PARAMS, jnp.ones((TIME, BATCH, 3, 2, 7))),
         "expected an input [*batch, *space, inputs] with the axes of a 2x2 kernel and "
-        "inputs = 2, as the parameters were made for; got one of shape [2, 3, 2, 7]",
+        "inputs = 2, to match the parameters; got one of shape [2, 3, 2, 7]",
     ),
     "axes": (
         lambda: PLANE.initial_state(PARAMS, jnp.ones((3, INPUTS))),
-        "with the axes of a 2x2 kernel and inputs = 2, as the parameters were made "
-        "for; got one of shape [3, 2]",
+        "with the axes of a 2x2 kernel and inputs = 2, to match the parameters; "
+        "got one of shape [3, 2]",
     ),
     "smaller than the kernel": (
         lambda: nets.unroll(
             nets.conv_lstm((2, 2), padding="valid"), PARAMS, XS[..., :1, :]
         ),
-        "expected an input at least as large as the kernel: padded it is 3x1, the "
-        "kernel spans 2x2; pad more, or make the kernel smaller",
+        "expected an input at least as large as the kernel: the padded input is 3x1, "
+        "the kernel spans 2x2; pad more, or make the kernel smaller",
     ),
     "padding": (
         lambda: nets.unroll(nets.conv_lstm((2, 2), padding="some"), PARAMS, XS),
@@ -431,8 +431,8 @@ ERRORS = {
     ),
     "the form": (
         lambda: AFTER.initial_state(BEFORE.init(KEY, INPUTS, FEATURES), XS[0]),
-        "expected parameters of conv_gru(reset_after=True); got those of the other "
-        "form: only reset_after=True has b_hn",
+        "expected parameters of conv_gru(reset_after=True); got those of "
+        "reset_after=False: only reset_after=True has b_hn",
     ),
     "a classifier": (
         lambda: SequenceClassifier(PLANE, 3, 4).init(KEY, jnp.ones((2, 3, 3, 2, 2))),

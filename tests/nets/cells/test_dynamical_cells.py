@@ -188,9 +188,9 @@ each_make = pytest.mark.parametrize("make", MAKERS)
 
 
 def _start(cell, first):
-    """An sLSTM's normaliser is above 0, as it is after any step."""
+    """An sLSTM's normalizer is above 0, as it is after any step."""
     if isinstance(first, SLSTMState):
-        return first._replace(normaliser=1 + abs(first.normaliser))
+        return first._replace(normalizer=1 + abs(first.normalizer))
     return first
 
 
@@ -460,7 +460,7 @@ def test_antisymmetric_rnn_says_which_form_its_parameters_have():
     plain, gated = antisymmetric_rnn(), antisymmetric_rnn(gated=True)
     for cell, other in [(plain, gated), (gated, plain)]:
         params = cases.draw_params(other)
-        with pytest.raises(ValueError, match="other form"):
+        with pytest.raises(ValueError, match="got those of gated="):
             cell.initial_state(params, jnp.zeros(INPUTS))
 
 
@@ -567,7 +567,7 @@ def test_rhn_needs_a_layer():
 
 
 @pytest.mark.parametrize("heads", [1, 3])
-def test_slstm_is_the_recurrence_without_its_stabiliser(heads, x64):
+def test_slstm_is_the_recurrence_without_its_stabilizer(heads, x64):
     cell = slstm(heads=heads)
     params, xs, _ = example(cell, BATCH, time=9, dtype=jnp.float64)
     size = FEATURES // heads
@@ -590,9 +590,9 @@ def test_slstm_is_the_recurrence_without_its_stabiliser(heads, x64):
         expected.append(h)
     state, ys = cases.run(cell, params, xs)
     np.testing.assert_allclose(ys, expected, rtol=1e-10)
-    scale = np.exp(state.stabiliser)
+    scale = np.exp(state.stabilizer)
     np.testing.assert_allclose(state.cell * scale, c, rtol=1e-10)
-    np.testing.assert_allclose(state.normaliser * scale, n, rtol=1e-10)
+    np.testing.assert_allclose(state.normalizer * scale, n, rtol=1e-10)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
@@ -612,7 +612,7 @@ def test_slstm_stays_finite(i, f, dtype):
     first = cell.initial_state(params, xs[0])
     (state, ys), grads = cases.run_and_grad(cell, params, xs, first)
     chex.assert_tree_all_finite(((state, ys), grads[:2]))
-    assert abs(ys).max() <= 1 and (state.normaliser >= 1).all()
+    assert abs(ys).max() <= 1 and (state.normalizer >= 1).all()
 
 
 def test_heads_are_the_blocks_of_one_matrix():

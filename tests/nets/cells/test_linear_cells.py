@@ -485,7 +485,7 @@ def test_mlstm_forgets_nothing_at_open_gates_and_all_at_closed_ones(x64):
     )
 
 
-def test_mlstm_does_not_depend_on_its_stabiliser(x64):
+def test_mlstm_does_not_depend_on_its_stabilizer(x64):
     """C exp(m) and n exp(m) are the memory: m alone is a choice of units."""
     cell = mlstm()
     params, xs, (c, n, m) = _example(LINEAR["mlstm"])

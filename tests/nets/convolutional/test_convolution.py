@@ -445,7 +445,7 @@ IMAGE = jnp.ones((5, 5, 2))
 MISTAKES = [
     (
         lambda: nets.conv(ONES, jnp.ones((2, 5, 2))),
-        "padded it is 2x5, the kernel spans 3x3",
+        "the padded input is 2x5, the kernel spans 3x3",
     ),
     (lambda: nets.conv(ONES, IMAGE, dilation=3), "the kernel spans 7x7"),
     (lambda: nets.conv(ONES, jnp.ones((5, 5, 3))), "expected 2 channels"),
@@ -454,7 +454,7 @@ MISTAKES = [
     (lambda: nets.conv(ONES, IMAGE, strides=(1, 2, 3)), "or 2 of them"),
     (lambda: nets.conv(ONES, IMAGE, padding="smae"), "got 'smae'"),
     (lambda: nets.conv(ONES, IMAGE, padding=-1), "an integer of at least 0"),
-    (lambda: nets.conv(ONES, IMAGE, padding=((1, 1),)), "or 2 pairs"),
+    (lambda: nets.conv(ONES, IMAGE, padding=((1, 1),)), "or 2 such pairs"),
     (lambda: nets.conv(ONES, IMAGE, groups=3), "groups that divide the 4 filters"),
     (
         lambda: nets.conv(ONES, jnp.ones((1, 5, 2)), padding="reflect"),
@@ -464,7 +464,7 @@ MISTAKES = [
         lambda: nets.conv(ONES._replace(bias=jnp.ones(3)), IMAGE),
         "expected a bias of 4 numbers",
     ),
-    (lambda: nets.conv_transpose(ONES, IMAGE, padding=4), "-1x-1 is left"),
+    (lambda: nets.conv_transpose(ONES, IMAGE, padding=4), "output shape -1x-1"),
     (lambda: nets.conv_transpose(ONES, IMAGE, padding="full"), "valid, same"),
     (
         lambda: nets.dense(

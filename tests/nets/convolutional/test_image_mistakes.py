@@ -73,7 +73,7 @@ BIASES = {
 
 @pytest.mark.parametrize("mistake", [*EMPTIES.values()], ids=EMPTIES)
 def test_an_axis_of_no_places(mistake):
-    with pytest.raises(ValueError, match="at least one place along each sp") as error:
+    with pytest.raises(ValueError, match="at least one position along each") as error:
         mistake()
     assert str(error.value).startswith("expected") and "\n" not in str(error.value)
 

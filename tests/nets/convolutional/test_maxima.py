@@ -94,7 +94,7 @@ def test_both_ways_of_finding_places_agree(monkeypatch):
     xs = np.random.default_rng(2).choice(VALUES, (20, 6, 5, 2)).astype(np.float32)
     found = []
     for most in (0, 1000):
-        monkeypatch.setattr(maxima, "MOST_TAPS", most)
+        monkeypatch.setattr(maxima, "MAX_SLICES", most)
         for size, pad in itertools.product([(2, 3), (4, 4)], [0, 1]):
             _, at = nets.max_pool(
                 jnp.array(xs), size, strides=1, padding=pad, return_indices=True

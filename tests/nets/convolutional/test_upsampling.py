@@ -218,7 +218,7 @@ ERRORS = {
     "neither": ({}, "expected a factor or sizes, .*factor=None, sizes=None"),
     "both": (
         {"factor": (2, 2), "sizes": (8, 8)},
-        r"one of the two, .*factor=\(2, 2\), sizes=\(8, 8\)",
+        r"not both, .*factor=\(2, 2\), sizes=\(8, 8\)",
     ),
     "empty": ({"factor": ()}, "a number for each spatial axis"),
     "method": (
@@ -227,14 +227,14 @@ ERRORS = {
     ),
     "corners": (
         {"factor": (2, 2), "align_corners": True},
-        "align_corners with a method that weighs several inputs",
+        "align_corners with a method that combines several inputs",
     ),
     "zero": ({"factor": (2, 0)}, r"a factor above 0 .* of \(4, 4\); got \(2, 0\)"),
     "nothing left": ({"factor": (0.2, 1.0)}, "leaves at least one output"),
     "sizes": ({"sizes": (8, 0)}, "expected sizes to be an integer of at least 1"),
     "axes": (
         {"factor": (2, 2, 2)},
-        r"upsampling to be given .*, channels\]; got shape \[4, 4, 1\]",
+        r"channels\] for upsampling; got shape \[4, 4, 1\]",
     ),
 }
 

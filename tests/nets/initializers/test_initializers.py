@@ -502,7 +502,7 @@ def test_schemes_have_names():
 
 @pytest.mark.parametrize("name", ["", "glorot", "chrono", "keras(1)", "Keras"])
 def test_unknown_names_are_told_the_known(name):
-    with pytest.raises(ValueError, match="unknown scheme") as info:
+    with pytest.raises(ValueError, match="unknown initializer") as info:
         initializers.from_name(name)
     assert repr(name) in str(info.value)
     assert all(known in str(info.value) for known in (*INITIALIZERS, "chrono(STEPS)"))

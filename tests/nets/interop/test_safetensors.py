@@ -99,7 +99,7 @@ def test_shapes_that_numpy_cannot_hold(path):
     entry = {"dtype": "F32", "shape": [1] * 70, "data_offsets": [0, 4]}
     header = json.dumps({"a": entry}).encode()
     path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(4))
-    with pytest.raises(ValueError, match=f'^{path}: "a" expected of a shape that'):
+    with pytest.raises(ValueError, match=f'^{path}: "a": expected a shape that'):
         interop.load_safetensors(path)
 
 

@@ -158,12 +158,15 @@ def test_equal_models_are_equal():
 
 MISTAKES = [
     ({"upsample": "bilinear"}, "upsample to be one of nearest, linear, transposed"),
-    ({"filters": (4,) * 4}, "sizes that are multiples of 16, as each of 4 pools"),
-    ({"shape": (8, 6, 1)}, "sizes that are multiples of 4, as each of 2 pools"),
-    ({"shape": (8, 1)}, "with 2 spatial axes, as a 3x3 kernel asks; got shape [8, 1]"),
+    ({"filters": (4,) * 4}, "sizes that are multiples of 16, because each of 4 pools"),
+    ({"shape": (8, 6, 1)}, "sizes that are multiples of 4, because each of 2 pools"),
+    (
+        {"shape": (8, 1)},
+        "with 2 spatial axes, as a 3x3 kernel requires; got shape [8, 1]",
+    ),
     ({"kernel_size": (3, 0)}, "kernel_size to be a tuple of positive integers"),
-    ({"filters": ()}, "filters to be positive integers, one a block; got []"),
-    ({"filters": (4, 0)}, "filters to be positive integers, one a block; got [4, 0]"),
+    ({"filters": ()}, "filters to be positive integers, one per block; got []"),
+    ({"filters": (4, 0)}, "filters to be positive integers, one per block; got [4, 0]"),
     ({"latent": 0}, "expected latent to be a positive integer; got 0"),
 ]
 

@@ -60,7 +60,7 @@ def test_steps_say_what_teacher_forcing_says(cell, bidirectional, attention):
     logits = apply(variables, *ARGS)
     state, memory = apply(variables, SOURCES, LENGTHS, method="encode")
     assert (memory is None) != attention
-    symbol = jnp.full(3, model.start)
+    symbol = jnp.full(3, model.start_token)
     for t in range(TARGETS.shape[1]):
         state, said = apply(variables, memory, state, symbol, method="decode_step")
         chex.assert_trees_all_close(said, logits[:, t], atol=1e-5)

@@ -310,13 +310,13 @@ WRONG = {
     "a layer that does not fit": (
         lambda: blocks.sequential(*models.lenet5().layers).init(KEY, (8, 8, 1)),
         "layer 2 (conv 5x5, 16) of 8, for inputs [4, 4, 6]: expected an input at least "
-        "as large as the kernel: padded it is 4x4, the kernel spans 5x5; pad more, or "
-        "make the kernel smaller",
+        "as large as the kernel: the padded input is 4x4, the kernel spans "
+        "5x5; pad more, or make the kernel smaller",
     ),
     "another number of axes": (
         lambda: blocks.sequential(*models.lenet5().layers).init(KEY, (40, 1)),
         "layer 0 (conv 5x5, 6) of 8, for inputs [40, 1]: expected examples of shape "
-        "[*space, channels] with 2 spatial axes, as a 5x5 kernel asks; got shape "
+        "[*space, channels] with 2 spatial axes, as a 5x5 kernel requires; got shape "
         "[40, 1]",
     ),
     "a vector for an image": (
@@ -328,8 +328,7 @@ WRONG = {
         lambda: nets.conv(
             nets.convolutional.ConvParams(jnp.ones((3, 2, 4)), None), jnp.ones((8, 3))
         ),
-        "expected 2 channels in the input's last axis, as the kernel was made for; got "
-        "3",
+        "expected 2 channels in the input's last axis, to match the kernel; got 3",
     ),
     "parameters of other layers": (
         lambda: blocks.outputs(MIXED, (), jnp.ones(SHAPE)),
@@ -344,7 +343,7 @@ WRONG = {
     ),
     "a shape of another size": (
         lambda: blocks.reshape((2, 2, 3)).apply((), jnp.ones((5, 11))),
-        "expected an input [*batch, 12], to be made [2, 2, 3]; got shape [5, 11]",
+        "expected an input [*batch, 12] to reshape to [2, 2, 3]; got shape [5, 11]",
     ),
 }
 

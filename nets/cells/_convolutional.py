@@ -1,4 +1,4 @@
-"""What convolutional cells share: how their kernels start, and how a state begins."""
+"""Shared helpers of the convolutional cells."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Shaped
 
 from nets.convolutional.convolution import ConvParams, conv
-from nets.convolutional.geometry import by
+from nets.convolutional.geometry import format_shape
 from nets.initializers.weights import Initializer, Weights
 from nets.types import KeyArray
 
@@ -24,32 +24,33 @@ def draw_kernels(
     size: Sequence[int],
     recurrent_size: Sequence[int],
 ) -> Weights:
-    """The kernels of a convolutional cell, by a scheme for dense ones.
+    """Draw the kernels of a convolutional cell with an initializer of dense weights.
 
-    A kernel is a matrix that reads all that its window shows, and starts as one:
+    A kernel is a matrix that reads all inputs in its window, and is initialized as one:
 
         w_i [*size, inputs, outputs] as a w_i of prod(size) inputs rows
         w_h [*size, features, outputs] as a w_h of hidden = prod(size) features rows
 
-    Its fan-in counts the window, and each gate's w_h, flattened, is orthogonal where
-    the scheme says so. The first `features` rows of the w_h come to the place in the
-    middle of the window, so that the identity of `irnn` keeps an image as it is.
+    So the fan-in includes the window, and each gate's flattened w_h is orthogonal if
+    the initializer makes it so. The first `features` rows of w_h become the center of
+    the window, so that the identity of `irnn` leaves an image unchanged.
 
-    With `keras` this is how keras.layers.ConvLSTM2D starts, but for the bound of w_i,
-    sqrt(6 / (prod(size) inputs + outputs)), where Keras counts prod(size) outputs and
-    draws narrower. Linen's and Haiku's ConvLSTM draw w_h as w_i, by its own fan-in.
+    With `keras` this is the initialization of keras.layers.ConvLSTM2D, except for the
+    bound of w_i: it is sqrt(6 / (prod(size) inputs + outputs)) here, whereas Keras
+    counts prod(size) outputs and draws from a narrower range. The ConvLSTM of Linen and
+    of Haiku draw w_h like w_i, with the fan-in of w_h.
 
     Args:
-        init: Of `nets.initializers`.
-        key: A key of `jax.random.key`.
-        inputs: Channels of the input.
-        features: Channels of the hidden state.
-        gates: A letter a gate, as in `Initializer`.
-        size: Of the input's kernel.
-        recurrent_size: Of the hidden state's.
+        init: Initializer of dense weights, from `nets.initializers`.
+        key: PRNG key, from `jax.random.key`.
+        inputs: Number of channels of the input.
+        features: Number of channels of the hidden state.
+        gates: One letter per gate, as in `Initializer`.
+        size: Size of the kernel that reads the input.
+        recurrent_size: Size of the kernel that reads the hidden state.
 
     Returns:
-        `Weights`, whose w_i and w_h are kernels.
+        `Weights` in which w_i and w_h are kernels.
 
     Example:
         >>> from nets import initializers
@@ -72,23 +73,24 @@ def draw_kernels(
 def zero_images(
     x: Shaped[Array, "*batch_space_inputs"],
     w_i: Float[Array, "*size inputs outputs"],
-    w_h: Float[Array, "*around features outputs"],
+    w_h: Float[Array, "*recurrent_size features outputs"],
     **options: Any,
 ) -> Float[Array, "*batch_space_features"]:
-    """Zeros for a state, as large as what the input's convolution gives.
+    """Return a state of zeros with the size of the input convolution's output.
 
     Args:
-        x: One step's input, [*batch, *space, inputs].
-        w_i: The kernel that reads it.
-        w_h: The kernel that reads the state.
-        **options: Of `nets.conv`, by which w_i reads x.
+        x: Input of one step, [*batch, *space, inputs].
+        w_i: Kernel that reads the input.
+        w_h: Kernel that reads the state.
+        **options: Options of `nets.conv` with which w_i reads x.
 
     Returns:
-        Zeros, [*batch, *space', features], of the dtype that a step will give them.
+        Zeros, [*batch, *space', features], of the dtype of the states that steps
+        return.
 
     Raises:
-        ValueError: `x` has other channels or axes than the cell was made for, or is
-            smaller than the kernel.
+        ValueError: The channels or the number of axes of `x` do not match the
+            parameters, or `x` is smaller than the kernel.
 
     Example:
         >>> w_i, w_h = jnp.ones((3, 3, 2, 32)), jnp.ones((3, 3, 8, 32))
@@ -99,29 +101,29 @@ def zero_images(
     if x.ndim < axes + 1 or x.shape[-1] != inputs:
         raise ValueError(
             f"expected an input [*batch, *space, inputs] with the axes of a "
-            f"{by(w_i.shape[:axes])} kernel and inputs = {inputs}, as the parameters "
-            f"were made for; got one of shape {list(x.shape)}"
+            f"{format_shape(w_i.shape[:axes])} kernel and inputs = {inputs}, to match "
+            f"the parameters; got one of shape {list(x.shape)}"
         )
     read = jax.eval_shape(partial(conv, **options), ConvParams(w_i, None), x)
     dtype = jnp.result_type(read.dtype, w_h.dtype)
     return jnp.zeros((*read.shape[:-1], w_h.shape[-2]), dtype)
 
 
-def look_around(
-    w_h: Float[Array, "*around features outputs"],
+def convolve_state(
+    w_h: Float[Array, "*recurrent_size features outputs"],
     h: Shaped[Array, "*batch_space features"],
 ) -> Shaped[Array, "*batch_space outputs"]:
-    """W_h * h, as large as h.
+    """Convolve h with W_h, keeping the size of h.
 
     Args:
-        w_h: The kernel that reads the state.
-        h: The state, [*batch, *space, features].
+        w_h: Kernel that reads the state.
+        h: State, [*batch, *space, features].
 
     Returns:
         The convolution, [*batch, *space, outputs].
 
     Example:
-        >>> look_around(jnp.ones((3, 3, 2, 4)), jnp.ones((5, 8, 8, 2))).shape
+        >>> convolve_state(jnp.ones((3, 3, 2, 4)), jnp.ones((5, 8, 8, 2))).shape
         (5, 8, 8, 4)
     """
     return conv(ConvParams(w_h, None), h, padding="same")
