@@ -140,7 +140,7 @@ def test_a_complete_course_is_as_it_was_if_nothing_is_added(run, learn, tmp_path
     assert run(*flags)[0] == 0
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
     for mistake, sentence in (
-        ("--data_dir=nowhere", "JSB_Chorales.mat: expected a file that can be read"),
+        ("--data_dir=nowhere", "JSB_Chorales.mat: expected a readable file"),
         ("--flags=--steps=3", "out is of a run with other flags"),
     ):
         code, _, err = run(*flags, mistake)
@@ -152,7 +152,7 @@ def test_a_complete_course_is_as_it_was_if_nothing_is_added(run, learn, tmp_path
 
 def test_wrong_data_are_said_before_any_lesson_runs(run, learn, tmp_path):
     code, _, err = run("--lessons=edges,music", "--data_dir=no", "--results=out")
-    assert code == 2 and "JSB_Chorales.mat: expected a file that can be read" in err
+    assert code == 2 and "JSB_Chorales.mat: expected a readable file" in err
     assert err.count("\n") == 1
     assert not learn and not list(tmp_path.iterdir())
 

@@ -311,7 +311,7 @@ MISTAKES = [
     ("--data_dir=", "flag --data_dir: expected the folder that holds JSB_Chorales.mat"),
     (
         "--data_dir=nowhere",
-        "nowhere/JSB_Chorales.mat: expected a file that can be read",
+        "nowhere/JSB_Chorales.mat: expected a readable file",
     ),
     ("--cells=lsmt", "unknown cell 'lsmt'; expected one of elman, irnn, "),
     ("--cells=mycells:leaky", "cell 'mycells:leaky': "),

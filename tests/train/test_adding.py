@@ -24,7 +24,7 @@ def test_one_mark_in_each_half_and_the_target_is_their_sum(length):
         assert target == np.float32(first + second)
 
 
-def test_saying_1_has_an_error_of_a_sixth(many):
+def test_predicting_1_has_an_error_of_a_sixth(many):
     squares = (many.targets.astype(float) - 1) ** 2
     error = squares.std() / len(squares) ** 0.5
     assert squares.mean() == pytest.approx(adding.BASELINE, abs=4 * error)
@@ -40,7 +40,7 @@ def test_numbers_and_places_are_uniform(many):
     np.testing.assert_allclose(marks.mean(axis=0), 0.1, atol=0.01)
 
 
-def test_it_hangs_on_the_seed_alone():
+def test_examples_depend_only_on_the_seed():
     first, again, other = (adding.load(seed, 8, 10) for seed in (3, 3, 4))
     np.testing.assert_array_equal(first.sequences, again.sequences)
     np.testing.assert_array_equal(first.targets, again.targets)
@@ -51,6 +51,6 @@ def test_it_hangs_on_the_seed_alone():
     ("examples", "length", "sentence"),
     [(0, 10, "at least 1 example; got 0"), (5, 1, "a length of at least 2")],
 )
-def test_too_small_is_refused(examples, length, sentence):
+def test_sizes_that_are_too_small_are_refused(examples, length, sentence):
     with pytest.raises(ValueError, match=sentence):
         adding.load(0, examples, length)

@@ -56,7 +56,7 @@ def test_pieces_are_read_as_they_were_saved(tmp_path):
             assert not roll[len(piece) :].any()
 
 
-def test_the_published_file_is_known_by_its_bytes(tmp_path, monkeypatch):
+def test_the_published_file_is_recognized_by_its_bytes(tmp_path, monkeypatch):
     save(tmp_path)
     data = (tmp_path / chorales.FILE).read_bytes()
     monkeypatch.setattr(chorales, "SHA256", hashlib.sha256(data).hexdigest())
@@ -115,7 +115,7 @@ def test_the_message_on_a_missing_file_names_its_source(tmp_path):
 
 
 def refusal(folder):
-    """What is said of a file that is refused: one sentence, and where to find it."""
+    """The message on a refused file: one sentence, with the source of the file."""
     with pytest.raises(DataError) as caught:
         chorales.load(folder)
     text = str(caught.value)

@@ -69,7 +69,7 @@ def test_a_day_in_every_format():
     assert [written(day, form) for form in FORMATS] == EXPECTED
 
 
-def test_names_are_as_many_as_months_and_days():
+def test_every_month_and_weekday_has_a_name():
     for names in date_formats.MONTHS.values():
         assert len(set(names.split())) == 12
     for names in date_formats.WEEKDAYS.values():
@@ -124,21 +124,21 @@ def test_days_are_held_out_in_every_format(train, held_out):
     assert min(numbers) < 1000 and max(numbers) > dates.DAYS - 1000
 
 
-def test_formats_are_as_frequent_as_each_other(train, held_out):
+def test_formats_are_equally_frequent(train, held_out):
     assert (np.bincount(held_out.formats) == 100).all()
     counts = np.bincount(train.formats, minlength=len(FORMATS))
     # 192 on the mean, whose standard deviation is 13.6
     assert counts.min() > 192 - 5 * 13.6 and counts.max() < 192 + 5 * 13.6
 
 
-def test_it_hangs_on_the_seed_alone():
+def test_examples_depend_only_on_the_seed():
     first, again, other = (dates.load(seed, 20) for seed in (3, 3, 4))
     for a, b, c in zip(first, again, other, strict=True):
         np.testing.assert_array_equal(a, b)
         assert (a != c).any()
 
 
-def test_parts_are_where_they_are_said_to_be():
+def test_parts_gives_the_position_of_each_part():
     day = datetime.date(1987, 10, 23)
     words = {
         "year": {"1987", "一九八七"},
@@ -173,7 +173,7 @@ def test_parts_are_where_they_are_said_to_be():
         ("MARCHE 5, 2024", "got 'R' in 'MARCHE 5, 2024'"),
     ],
 )
-def test_what_cannot_be_encoded_is_said(text, sentence):
+def test_encode_refuses_texts_with_a_clear_message(text, sentence):
     with pytest.raises(DataError, match=sentence):
         dates.encode(["5 mars 2024", text])
 
@@ -189,12 +189,12 @@ def test_decomposed_characters_and_either_case_are_read(form, case):
     assert lengths.tolist() == [len(text) for text in texts]
 
 
-def test_what_formats_write_is_read_as_it_stands():
+def test_encode_keeps_the_case_that_formats_write():
     texts = ["5 mai 2024", "5. Mai 2024", "Mar 5, 2024", "martes 5 mar 2024"]
     assert dates.decode(dates.encode(texts)[0]) == texts
     assert dates.decode(dates.encode(["MAI 5"])[0]) == ["Mai 5"]
 
 
-def test_too_few_are_refused():
+def test_too_few_examples_are_refused():
     with pytest.raises(ValueError, match="at least 1 example; got 0"):
         dates.load(0, 0)

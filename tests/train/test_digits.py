@@ -26,7 +26,7 @@ def test_the_split_is_in_order():
     np.testing.assert_array_equal(test.images.reshape(899, 64), data[898:] / 16)
 
 
-def test_sequences_are_read_as_one_reads_a_page():
+def test_sequences_run_from_top_to_bottom_and_left_to_right():
     image = np.arange(64.0).reshape(1, 8, 8)
     pixels = digits.as_sequences(image, "pixels")
     assert pixels.shape == (1, 64, 1)

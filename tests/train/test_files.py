@@ -24,7 +24,7 @@ def load(kind, path):
 
 @pytest.mark.parametrize("kind", ["text", "idx", "chorales"])
 @pytest.mark.parametrize("place", ["pipe", "device", "folder", "sparse", "nothing"])
-def test_what_is_no_regular_file_is_refused_at_once(kind, place, tmp_path):
+def test_pipes_and_devices_are_refused_at_once(kind, place, tmp_path):
     path = tmp_path / chorales.FILE
     if place == "pipe":
         os.mkfifo(path)  # nobody will ever write into it
@@ -73,7 +73,7 @@ BYTES = PIXELS.astype(np.uint8)
 
 @pytest.mark.parametrize("kind", ["int16", "float32", "float64", "shares"])
 @pytest.mark.parametrize("first", [True, False])
-def test_bytes_and_their_like_are_put_on_one_scale(kind, first, tmp_path):
+def test_pixels_of_both_files_get_one_scale(kind, first, tmp_path):
     other = PIXELS / 255 if kind == "shares" else PIXELS.astype(kind)
     train, t10k = (BYTES, other) if first else (other, BYTES)
     train, test = idx.load(folder_of(tmp_path, train=train, t10k=t10k))
@@ -124,7 +124,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("piece", ODD.values(), ids=ODD)
-def test_cells_that_hold_no_piano_roll(piece, tmp_path):
+def test_pieces_that_are_not_piano_rolls_are_refused(piece, tmp_path):
     savemat(tmp_path / chorales.FILE, dict.fromkeys(chorales.PARTS, pieces(piece)))
     with pytest.raises(DataError, match="expected pieces of shape") as error:
         chorales.load(tmp_path)

@@ -41,20 +41,20 @@ def train(seeds, optimizer=ADAM, **options):
     return fit(loss_fn, optimizer, start(seeds), (XS, YS), seeds, **options)
 
 
-def test_it_learns():
+def test_fit_learns():
     fitted = train([0, 1, 2], steps=300)
     expected = jnp.broadcast_to(jnp.array([1.0, -2.0, 0.5]), (3, 3))
     chex.assert_trees_all_close(fitted.params["w"], expected, atol=0.03)
     assert fitted.seconds_per_step > 0
 
 
-def test_many_seeds_at_once_are_each_seed_alone():
+def test_seeds_trained_together_equal_each_seed_alone():
     together = train([4, 5, 6]).params["w"]
     alone = jnp.concatenate([train([seed]).params["w"] for seed in (4, 5, 6)])
     chex.assert_trees_all_close(together, alone, atol=1e-6)
 
 
-def test_it_is_a_loop_of_steps_over_shuffled_epochs():
+def test_fit_is_a_loop_of_steps_over_shuffled_epochs():
     order_key, loss_key = jax.random.split(jax.random.key(3))
     optimizer = optax.adam(0.1)
     step = jax.jit(make_step(loss_fn, optimizer))
@@ -73,7 +73,7 @@ def test_steps_per_call_change_nothing():
     chex.assert_trees_all_close(whole.params, parts.params, atol=1e-6)
 
 
-def test_every_call_is_recorded_for_every_seed():
+def test_every_call_is_logged_for_every_seed():
     rows = []
     train([8, 9], log_fn=lambda **row: rows.append(row))
     assert [(row["seed"], row["step"]) for row in rows] == [
@@ -115,7 +115,7 @@ def test_hyperparameters_reach_an_optimizer_behind_a_clip_and_a_schedule():
     assert stats is not None and stats.rate.shape == (2,)
 
 
-def test_one_that_diverges_may_be_left_to_itself():
+def test_a_model_that_diverges_does_not_stop_the_others():
     rates = jnp.array([0.1, 1e6])
     fitted = train(
         [5, 5],
@@ -237,7 +237,7 @@ def test_data_must_be_of_one_length():
         )
 
 
-def test_a_probe_looks_before_every_nth_step():
+def test_a_probe_runs_before_every_nth_step():
     """It sees what a training that ends there leaves."""
 
     def probe(params):
@@ -258,13 +258,13 @@ def test_a_probe_looks_before_every_nth_step():
         )
 
 
-def test_without_a_probe_there_are_none():
+def test_without_a_probe_probes_is_none():
     assert train([3]).probes is None
     with pytest.raises(ValueError, match="at least 1 step; got 0"):
         train([3], probe_every=0)
 
 
-def test_the_clip_report_counts_what_was_clipped():
+def test_clip_stats_count_the_clipped_steps():
     """Against the norms that are recorded step by step."""
     limit, rows = 1.5, []
     fitted = train(
@@ -282,7 +282,7 @@ def test_the_clip_report_counts_what_was_clipped():
         np.testing.assert_allclose(report.norm[i], norms[-1], rtol=1e-6)
 
 
-def test_a_reported_clip_clips_as_optax_does():
+def test_clip_with_stats_equals_optax_clip_by_global_norm():
     for gradient in (jnp.array([3.0, 4.0]), jnp.array([0.3, 0.4])):
         ours = make_optimizer("adam", 0.1, clip_norm=1.0)
         theirs = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(0.1))

@@ -122,7 +122,7 @@ def test_only_bytes_are_scaled(tmp_path):
     np.testing.assert_array_equal(train.images, pixels.astype(np.float32))
 
 
-def test_more_classes_can_be_had(tmp_path):
+def test_more_classes_are_possible(tmp_path):
     write(tmp_path, **{"train-labels-idx1-ubyte": written([0, 300, 61], "int16")})
     train, _ = idx.load(tmp_path, classes=301)
     assert train.labels.tolist() == [0, 300, 61]
@@ -137,7 +137,7 @@ GZIP = "expected complete gzip data; got damaged data ({}); download the file ag
 DATA = (
     "expected {} bytes of data, for {} in the header; got {}; download the file again"
 )
-# What is in the file, and what is said of it ("..." stands for anything).
+# Content of the file, and the message ("..." matches anything).
 DAMAGED = {
     "empty": (b"", MAGIC.format("an empty file")),
     "two bytes": (b"\0\0", MAGIC.format("00 00")),
@@ -244,7 +244,7 @@ def test_every_cut_of_a_file_is_refused(tmp_path):
         ("long" * 100, "File name too long"),
     ],
 )
-def test_what_cannot_be_read_is_refused(tmp_path, name, answer):
+def test_unreadable_files_are_refused(tmp_path, name, answer):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
     (tmp_path / "ring").symlink_to("ring")
@@ -256,7 +256,7 @@ def test_what_cannot_be_read_is_refused(tmp_path, name, answer):
     )
 
 
-def test_a_file_of_others_is_refused(tmp_path, monkeypatch):
+def test_a_file_without_permission_is_refused(tmp_path, monkeypatch):
     def denied(*_):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
@@ -265,7 +265,7 @@ def test_a_file_of_others_is_refused(tmp_path, monkeypatch):
         idx.read(tmp_path / "file")
 
 
-# Which file of the four holds what, and what is said of it.
+# File, its content, and the message.
 UNFIT = {
     "labels for images": (
         "train-images-idx3-ubyte",

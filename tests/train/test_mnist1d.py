@@ -78,7 +78,7 @@ def test_over_the_set_the_numbers_are_normal(seed):
     assert (made.labels[:-1] > made.labels[1:]).any()  # in random order
 
 
-def test_it_hangs_on_the_seed_alone(global_state):
+def test_examples_depend_only_on_the_seed(global_state):
     first = mnist1d.make(examples=20)
     np.testing.assert_equal(np.random.get_state(), global_state)  # noqa: NPY002
     np.random.seed(2)  # noqa: NPY002

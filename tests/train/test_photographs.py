@@ -1,4 +1,4 @@
-"""The photographs, by facts of theirs."""
+"""The photographs."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from train.data import photographs
 
 
 @pytest.mark.parametrize("name", photographs.PHOTOGRAPHS)
-def test_a_photograph_is_the_luminance_of_its_colours(name):
+def test_a_photograph_is_the_luminance_of_its_colors(name):
     image = photographs.load(name)
     assert image.shape == (427, 640)
     assert image.dtype == np.float32
@@ -32,6 +32,6 @@ def test_white_is_one_and_black_is_zero():
     assert image.max() == 1
 
 
-def test_a_name_that_there_is_not():
+def test_an_unknown_photograph_is_refused():
     with pytest.raises(ValueError, match="expected a photograph of china, flower; got"):
         photographs.load("china.jpg")

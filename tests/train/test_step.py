@@ -30,7 +30,7 @@ def test_a_step_is_what_optax_does():
     assert state.step == 1
 
 
-def test_each_step_has_a_key_of_its_own():
+def test_each_step_has_a_new_key():
     def stochastic_step(params, batch, key):
         return jax.random.normal(key) + 0 * params
 
@@ -43,7 +43,7 @@ def test_each_step_has_a_key_of_its_own():
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_every_optimizer_goes_down(name):
+def test_every_optimizer_reduces_the_loss(name):
     optimizer = make_optimizer(name, learning_rate=1e-2, clip_norm=1.0)
     state = init_state(optimizer, {"w": jnp.zeros(3)}, jax.random.key(0))
     batch = jnp.eye(3)

@@ -1,4 +1,4 @@
-"""The strokes, by what their rule says and by what else tells a direction."""
+"""The strokes, by their rule and by other measures of direction."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def bar(degrees, width=1.5):
     return inside.reshape(4, 50, 4, 50).mean(axis=(1, 3))[None]
 
 
-def test_as_many_of_either_direction(halves):
+def test_both_directions_are_equally_frequent(halves):
     for half, count in zip(halves, (220, 314), strict=True):
         assert half.images.shape == (2 * count, 4, 4)
         assert half.images.dtype == np.float32
@@ -65,7 +65,7 @@ def test_no_horizontal_stroke_is_missed(halves):
         assert (half.labels == 0).sum() == count
 
 
-def test_gradients_which_the_rule_does_not_know_tell_the_same_direction(halves):
+def test_image_gradients_give_the_same_directions_as_the_rule(halves):
     for half in halves:
         down, right = np.gradient(half.images, axis=(1, 2))
         yy, xx, xy = (
@@ -88,7 +88,7 @@ def test_a_bar_is_a_stroke_if_it_lies_along_an_axis(degrees, labels):
     assert strokes.find(bar(degrees)).labels.tolist() == labels
 
 
-def test_what_is_faint_is_no_stroke():
+def test_faint_patches_are_not_strokes():
     assert strokes.find(0.6 * bar(0)).labels.tolist() == [0]
     assert strokes.find(0.5 * bar(0)).labels.tolist() == []
 
@@ -104,7 +104,7 @@ def test_a_transposed_image_has_the_other_strokes():
         )
 
 
-def test_rows_and_columns_and_a_rest_make_up_the_variance():
+def test_shares_and_residual_add_up_to_the_variance():
     rng = np.random.default_rng(0)
     rows, columns = strokes.shares(rng.normal(size=(100, 4, 4)))
     assert (rows + columns < 1).all()
@@ -115,7 +115,7 @@ def test_rows_and_columns_and_a_rest_make_up_the_variance():
 @pytest.mark.parametrize(
     ("labels", "kept"), [([0, 0, 1, 1, 1, 1], [0, 1, 2, 4]), ([0, 0], []), ([], [])]
 )
-def test_of_the_more_frequent_ones_evenly_spaced_ones_are_kept(labels, kept):
+def test_balanced_keeps_evenly_spaced_strokes(labels, kept):
     numbers = np.arange(len(labels), dtype=np.float32)[:, None, None]
     images = np.broadcast_to(numbers, (len(labels), 4, 4))
     even = strokes.balanced(Strokes(images, np.array(labels, np.int32)))

@@ -33,7 +33,7 @@ def test_without_a_file_it_is_the_documentation_of_python():
     assert set(loaded.tokens.tolist()) == set(range(len(loaded.vocabulary)))
 
 
-def test_a_paragraph_that_was_there_before_is_left_out(monkeypatch):
+def test_repeated_paragraphs_are_left_out(monkeypatch):
     long = "It is a long paragraph, of more than forty characters."
     again = f"See here:\n   it is a LONG\n   {long[13:]}"
     paragraphs = ["  One.", long, again, " one.", "Two."]
@@ -45,7 +45,7 @@ def test_a_paragraph_that_was_there_before_is_left_out(monkeypatch):
         text.documentation.cache_clear()
 
 
-def test_nothing_held_out_is_learnt_by_heart():
+def test_held_out_text_is_not_in_the_training_set():
     loaded = text.load()
     train, test = (
         text.decode(half, loaded.vocabulary) for half in text.split(loaded.tokens)
@@ -57,7 +57,7 @@ def windows(written, width):
     return {written[i : i + width] for i in range(len(written) - width + 1)}
 
 
-def test_a_text_of_the_users_own_is_left_as_it_is(tmp_path):
+def test_a_file_is_not_changed(tmp_path):
     written = "\n\n".join(["the same paragraph, again and again and again"] * 3)
     path = tmp_path / "text"
     path.write_text(written)
@@ -68,13 +68,13 @@ def test_a_text_of_the_users_own_is_left_as_it_is(tmp_path):
 @pytest.mark.parametrize(
     "vocabulary", ["ab", "\n !az", "aß≥𝄞", "".join(map(chr, range(300)))]
 )
-def test_decode_turns_encode_round(vocabulary):
+def test_decode_inverts_encode(vocabulary):
     tokens = np.random.default_rng(0).integers(0, len(vocabulary), 200)
     written = text.decode(tokens, vocabulary)
     np.testing.assert_array_equal(text.encode(written, vocabulary), tokens)
 
 
-def test_a_character_that_the_text_does_not_have():
+def test_unknown_characters_are_refused():
     with pytest.raises(ValueError, match="only characters of the vocabulary; got 'xé'"):
         text.encode("baéxx", "ab")
 
@@ -98,7 +98,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("content", "sentence"), MISTAKES)
-def test_what_is_no_text_is_refused(content, sentence, tmp_path):
+def test_files_without_text_are_refused(content, sentence, tmp_path):
     path = tmp_path / "text"
     if content == "folder":
         path.mkdir()

@@ -19,7 +19,7 @@ def test_the_text_comes_back():
     assert 0.08 < len(test.letters) / (len(train.letters) + len(test.letters)) <= 0.1
 
 
-def test_nothing_held_out_is_learnt_by_heart():
+def test_held_out_text_is_not_in_the_training_set():
     train, test = (
         "".join(words.LETTERS[letter] for letter in half.letters.ravel())
         for half in words.load(length=64)
@@ -28,7 +28,7 @@ def test_nothing_held_out_is_learnt_by_heart():
     assert seen.isdisjoint(test[i : i + 64] for i in range(len(test) - 63))
 
 
-def test_a_word_begins_where_it_is_said_to():
+def test_starts_are_the_beginnings_of_words():
     letters, starts = words.of(["a", "ab", "z"])
     assert letters.tolist() == [0, 0, 1, 25] and starts.tolist() == [1, 1, 0, 1]
 
