@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import jax
 
-from experiments.harness import cli, common_flags, plotting
+from experiments.harness import cli, common_flags, tables
 from experiments.harness.runs import Run
 from nets import CELLS, Cell
 
@@ -135,7 +135,7 @@ def table(entries: Sequence[Entry], config: Config) -> str:
         [e.name, f"{e.parameters:,}", "yes" if e.parallel else "", e.reference]
         for e in entries
     ]
-    return plotting.text_table(header, rows)
+    return tables.Table(header, rows).text()
 
 
 def markdown(entries: Sequence[Entry], config: Config) -> str:

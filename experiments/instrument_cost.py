@@ -18,7 +18,8 @@ import numpy as np
 import optax
 from tqdm import tqdm
 
-from experiments.harness import cells, cli, common_flags, plotting, report
+from experiments.harness import cells, cli, common_flags, tables
+from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from nets import Cell, ElmanState, elman, flow, unroll
 from nets.flow.decay import norms_of
@@ -92,7 +93,7 @@ def run(config: Config, results: Run) -> None:
         )
     seconds = time_spectrum(config)
     results.log(kind="spectrum", seconds=seconds)
-    table = plotting.Table(
+    table = tables.Table(
         [
             "cell",
             "plain step, ms (least, median)",
@@ -111,14 +112,11 @@ def run(config: Config, results: Run) -> None:
         f"The Lyapunov spectrum of {config.spectrum_features} units over "
         f"{config.spectrum_time:,} steps takes {seconds.min():.2f} s.",
     ]
-    print(table.text())
-    print(findings[1])
-    report.write(
+    publish(
         results,
-        question=__doc__,
-        findings=findings,
-        figures={},
+        answer=findings[0],
         tables={"A training step": table},
+        findings=findings[1:],
     )
 
 

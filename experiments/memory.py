@@ -15,9 +15,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from matplotlib.figure import Figure
 
-from experiments.harness import cells, cli, common_flags, plotting, report
+from experiments.harness import cells, cli, common_flags, plotting, tables
+from experiments.harness.plotting import Plot
+from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from nets import Cell, unroll
 
@@ -81,20 +82,13 @@ def run(config: Config, results: Run) -> None:
                 )
             how = "with remat" if remat else "without remat"
             curves.append(Curve(f"{name} {how}", times, sizes))
-    draw(curves, config).savefig(results.path / "memory.png")
-    found = table(curves)
-    report.write(
+    plot = draw(curves, config)
+    publish(
         results,
-        question=__doc__,
-        seen={"memory.png": title(curves)},
-        findings=[title(curves)],
-        figures={
-            "memory.png": "What XLA sets aside for the backward pass, by the steps of "
-            "the sequence, both on log scales: a straight line is a power of T."
-        },
-        tables={"Temporary memory": found},
+        answer=plot.finding,
+        figures={"memory.png": plot},
+        tables={"Temporary memory": table(curves)},
     )
-    print(found.text())
 
 
 def temporaries(cell: Cell, config: Config, time: int, remat: bool) -> int:
@@ -119,7 +113,7 @@ def temporaries(cell: Cell, config: Config, time: int, remat: bool) -> int:
     return analysis.temp_size_in_bytes
 
 
-def table(curves: Sequence[Curve]) -> plotting.Table:
+def table(curves: Sequence[Curve]) -> tables.Table:
     """MB by steps, a line a curve, and the power of the growth."""
     times = curves[0].times
     header = ["MB for the backward pass", *(f"T = {time:,}" for time in times), "power"]
@@ -127,7 +121,7 @@ def table(curves: Sequence[Curve]) -> plotting.Table:
         [c.label, *(f"{size / 1e6:.2f}" for size in c.bytes), f"{c.power:.2f}"]
         for c in curves
     ]
-    return plotting.Table(header, rows)
+    return tables.Table(header, rows)
 
 
 def title(curves: Sequence[Curve]) -> str:
@@ -145,9 +139,10 @@ def title(curves: Sequence[Curve]) -> str:
     return f"Memory of back-propagation grows\nas {plain}, with remat as {remat}"
 
 
-def draw(curves: Sequence[Curve], config: Config) -> Figure:
+def draw(curves: Sequence[Curve], config: Config) -> Plot:
     """Bytes against steps, both on log scales."""
-    figure, (axis,) = plotting.figure(title(curves), columns=1)
+    finding = title(curves)
+    figure, (axis,) = plotting.figure(finding, columns=1)
     for i, curve in enumerate(curves):
         remat = i % 2 == 1
         shade = plotting.COLOURS[i // 2 % len(plotting.COLOURS)]
@@ -164,12 +159,14 @@ def draw(curves: Sequence[Curve], config: Config) -> Figure:
     axis.set_xlabel("steps T of the sequence")
     axis.set_ylabel("temporary memory of the backward pass, MB")
     axis.legend()
-    plotting.caption(
+    return plotting.captioned(
         figure,
+        finding,
         f"{config.features} units, {config.inputs} inputs, {config.batch_size} "
         f"sequences, float32, compiled for {jax.default_backend()}.",
+        "Memory that XLA allocates for the backward pass, against the steps of the "
+        "sequence, both on log scales: a straight line is a power of T.",
     )
-    return figure
 
 
 if __name__ == "__main__":

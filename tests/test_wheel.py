@@ -38,6 +38,15 @@ def test_the_wheel_has_the_code_and_its_types_and_no_pictures(names):
     assert files == {name for name in names if name.endswith(".py")}
 
 
+def test_the_wheel_has_the_templates_of_pages(names):
+    folder = "experiments/harness/templates"
+    files = {path.name for path in (ROOT / folder).iterdir()}
+    assert {"report.html.j2", "course.html.j2", "style.css"} <= files
+    assert files == {
+        pathlib.PurePath(name).name for name in names if name.startswith(folder)
+    }
+
+
 def test_the_wheel_has_the_command(names):
     assert any(name.endswith("entry_points.txt") for name in names)
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]

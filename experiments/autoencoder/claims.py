@@ -10,8 +10,15 @@ import numpy as np
 from jaxtyping import Array, Float
 from sklearn.decomposition import PCA
 
-from experiments.harness import plotting
-from experiments.harness.claims import Claim, judge
+from experiments.harness import tables
+from experiments.harness.claims import (
+    INCONCLUSIVE,
+    PARTLY_SUPPORTED,
+    REFUTED,
+    SUPPORTED,
+    Claim,
+    judge,
+)
 from experiments.harness.intervals import interval
 from nets.models import Autoencoder
 from train.data import digits
@@ -127,6 +134,18 @@ def nearest(xs: Any, train: Images) -> float:
     return float(distances.min(axis=1).mean())
 
 
+ANSWERS = {
+    SUPPORTED: "Yes: from the code of an autoencoder, an unseen digit is reconstructed "
+    "better than from as many principal components.",
+    PARTLY_SUPPORTED: "Partly: some autoencoders reconstruct an unseen digit better "
+    "than as many principal components do.",
+    INCONCLUSIVE: "The seeds do not decide whether an autoencoder reconstructs an "
+    "unseen digit better than as many principal components.",
+    REFUTED: "No: no autoencoder reconstructs an unseen digit better than as many "
+    "principal components.",
+}
+
+
 def verdict(studies: Sequence[Study], linear: Linear) -> Claim:
     """Whether what passes through z alone says more than as many components."""
     alone = [s for s in studies if not s.switches]
@@ -175,7 +194,7 @@ def remarks(studies: Sequence[Study], linear: Linear) -> list[str]:
     return [text for text in (mean, note(studies)) if text]
 
 
-def table(studies: Sequence[Study], linear: Linear) -> plotting.Table:
+def table(studies: Sequence[Study], linear: Linear) -> tables.Table:
     """What was found, a line an autoencoder, and what it is held against."""
     header = ["latent", "upsample", "parameters", "train MSE", "test MSE"]
     header += ["PCA train", "PCA test", "train ratio", "test ratio"]
@@ -189,12 +208,12 @@ def table(studies: Sequence[Study], linear: Linear) -> plotting.Table:
                 str(s.model.latent),
                 s.label,
                 f"{count:,}",
-                plotting.mean_and_deviation(s.train_mse, "{:.4f}"),
-                plotting.mean_and_deviation(s.test_mse, "{:.4f}"),
+                tables.mean_and_deviation(s.train_mse, "{:.4f}"),
+                tables.mean_and_deviation(s.test_mse, "{:.4f}"),
                 *(f"{error:.4f}" for error in floor),
                 f"{s.train_mse.mean() / floor[0]:.3g}",
                 f"{s.test_mse.mean() / floor[1]:.3g}",
                 same_error(s, linear),
             ]
         )
-    return plotting.Table(header, rows)
+    return tables.Table(header, rows)

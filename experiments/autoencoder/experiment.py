@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import sys
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -13,6 +12,7 @@ from jaxtyping import Array
 
 from experiments.autoencoder import figures
 from experiments.autoencoder.claims import (
+    ANSWERS,
     Images,
     Study,
     halfway,
@@ -21,7 +21,8 @@ from experiments.autoencoder.claims import (
     table,
     verdict,
 )
-from experiments.harness import cli, common_flags, plotting, report, training
+from experiments.harness import cli, common_flags, tables, training
+from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from nets import blocks
 from nets.models import Autoencoder
@@ -81,34 +82,22 @@ def run(config: Config, results: Run) -> None:
             autoencoder_mse=distance,
             pca_mse=theirs,
         )
-    said = caption(config)
-    drawn = {
-        "reconstructions": figures.reconstructions(studies, linear, halves[1], said),
-        "walk": figures.walk(walker, halves[1], figures.walk_title(ours, theirs), said),
-        "errors": figures.errors(studies, linear, said),
-    }
-    for name, figure in drawn.items():
-        figure.savefig(results.path / f"{name}.png")
-    found, notes = table(studies, linear), remarks(studies, linear)
-    seen = {f"{name}.png": plotting.finding(f) for name, f in drawn.items()}
-    report.write(
+    text, judged = caption(config), verdict(studies, linear)
+    title = figures.walk_title(ours, theirs)
+    publish(
         results,
-        question=sys.modules[str(__package__)].__doc__,
-        seen=seen,
-        findings=[*seen.values(), *notes],
-        figures={f"{name}.png": text for name, text in CAPTIONS.items()},
-        tables={"Mean squared errors": found},
-        verdicts=[verdict(studies, linear)],
+        answer=ANSWERS[judged.outcome],
+        figures={
+            "reconstructions.png": figures.reconstructions(
+                studies, linear, halves[1], text
+            ),
+            "walk.png": figures.walk(walker, halves[1], title, text),
+            "errors.png": figures.errors(studies, linear, text),
+        },
+        tables={"Mean squared errors": table(studies, linear)},
+        claims=[judged],
+        findings=remarks(studies, linear),
     )
-    print(found.text())
-    print("\n".join(notes))
-
-
-CAPTIONS = {
-    "reconstructions": "Held-out digits, and what is left of them after z.",
-    "walk": "Walks through z, from digit to digit and along its axes.",
-    "errors": "The mean squared error against the size of z.",
-}
 
 
 def build(config: Config, shape: Sequence[int]) -> list[Autoencoder]:
@@ -149,7 +138,7 @@ def describe(models: Sequence[Autoencoder], results: Run) -> None:
         for row in rows:
             results.log(kind="layer", **name, **row._asdict())
         print(f"latent {model.latent}, {model.upsample}:")
-        print(plotting.layers(rows) + "\n")
+        print(tables.layers(rows).text() + "\n")
 
 
 def caption(config: Config) -> str:

@@ -7,7 +7,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from experiments.autoencoder.claims import (
@@ -20,7 +19,8 @@ from experiments.autoencoder.claims import (
     project,
     same_error,
 )
-from experiments.harness import pictures, plotting
+from experiments.harness import plotting
+from experiments.harness.plotting import Plot
 from train.data import digits
 
 PAIRS = ((1, 7), (3, 8), (4, 9), (0, 6), (2, 5))  # each digit once
@@ -47,7 +47,7 @@ def best(studies: Sequence[Study]) -> list[Study]:
 
 def reconstructions(
     studies: Sequence[Study], linear: Linear, test: digits.Digits, said: str
-) -> Figure:
+) -> Plot:
     """One held-out digit of each class, and what is left of it."""
     chosen = [int(np.argmax(test.labels == label)) for label in range(10)]
     rows = [("held-out digits", test.images[chosen])]
@@ -63,36 +63,34 @@ def reconstructions(
         f"{s.model.latent} numbers ({s.label})"
         for s in best(studies)
     )
-    figure, axes = pictures.panels(
-        f"The autoencoder's error on held-out digits\nis {finding}",
-        len(rows),
-        len(chosen),
-        side=0.72,
-    )
+    title = f"The autoencoder's error on held-out digits\nis {finding}"
+    figure, axes = plotting.panels(title, len(rows), len(chosen), side=0.72)
     for line, (label, images) in zip(axes, rows, strict=True):
-        pictures.row_label(line[0], label)
+        plotting.row_label(line[0], label)
         for axis, image in zip(line, images, strict=True):
-            pictures.show(axis, image, limits=(0, 1))
-    plotting.caption(
+            plotting.show(axis, image, limits=(0, 1))
+    return plotting.captioned(
         figure,
+        title,
         "The first held-out digit of each class, and what the first seed makes of it. "
         f"MSE: of that seed, on all {len(test.labels)} held-out digits, pixels from 0 "
         f"to 1. Title: mean over seeds. {said} {note(studies)}",
+        "Held-out digits, and their reconstructions from z.",
     )
-    return figure
 
 
-def walk(study: Study, test: digits.Digits, title: str, said: str) -> Figure:
+def walk(study: Study, test: digits.Digits, title: str, said: str) -> Plot:
     """Straight lines in z from digit to digit, and along each of its axes."""
     ends = np.array([[np.argmax(test.labels == c) for c in pair] for pair in PAIRS])
     walks = lines(study.z[0], ends)
     first = jax.tree.map(lambda leaf: leaf[:1], study.params)
     asked = jnp.asarray(walks.reshape(1, -1, walks.shape[-1]))
     found = np.asarray(decode(study.model, first, asked))
-    figure, axes = pictures.panels(title, len(walks), PLACES + 2, side=0.62)
+    figure, axes = plotting.panels(title, len(walks), PLACES + 2, side=0.62)
     show_walks(axes, found.reshape(len(walks), PLACES, 8, 8), test, ends)
-    plotting.caption(
+    return plotting.captioned(
         figure,
+        title,
         f"z of {study.model.latent}, {study.label}, the first seed. Above: points on "
         "the straight line between the z of two held-out digits, which stand at both "
         f"ends. Below: one number of z goes from mean - {REACH:g} to mean + {REACH:g} "
@@ -100,8 +98,8 @@ def walk(study: Study, test: digits.Digits, title: str, said: str) -> Figure:
         "Distance: mean squared difference to the nearest training digit, over "
         f"{len(half_pairs(test)[0])} pairs of held-out digits of different classes and "
         f"all seeds. {said}",
+        "Walks through z, from digit to digit and along its axes.",
     )
-    return figure
 
 
 def walk_title(ours: np.ndarray, theirs: float) -> str:
@@ -133,13 +131,13 @@ def show_walks(axes: Any, rows: Images, test: digits.Digits, ends: np.ndarray) -
     """The walks, a row each, with words at their sides."""
     for line, row in zip(axes, rows, strict=True):
         for axis, image in zip(line[1:-1], row, strict=True):
-            pictures.show(axis, image, limits=(0, 1))
+            plotting.show(axis, image, limits=(0, 1))
     for line, pair, (a, b) in zip(axes, PAIRS, ends, strict=False):
-        pictures.row_label(line[0], f"{pair[0]} to {pair[1]}")
-        pictures.show(line[0], test.images[a], limits=(0, 1))
-        pictures.show(line[-1], test.images[b], limits=(0, 1))
+        plotting.row_label(line[0], f"{pair[0]} to {pair[1]}")
+        plotting.show(line[0], test.images[a], limits=(0, 1))
+        plotting.show(line[-1], test.images[b], limits=(0, 1))
     for i, line in enumerate(axes[len(PAIRS) :]):
-        pictures.row_label(line[1], f"z[{i}]")
+        plotting.row_label(line[1], f"z[{i}]")
     parts = [str(Fraction(i, PLACES - 1)) for i in range(PLACES)]
     above(axes[0], ["digit", *parts, "digit"])
     offsets = np.linspace(-REACH, REACH, PLACES)
@@ -152,7 +150,7 @@ def above(axes: Any, texts: Sequence[str]) -> None:
         axis.set_title(text, fontsize=8, pad=2)
 
 
-def errors(studies: Sequence[Study], linear: Linear, said: str) -> Figure:
+def errors(studies: Sequence[Study], linear: Linear, said: str) -> Plot:
     """MSE against the size of z, on a log scale."""
     finding = "\nand ".join(
         f"{same_error(s, linear)} numbers where the autoencoder ({s.label}) has "
@@ -192,9 +190,10 @@ def errors(studies: Sequence[Study], linear: Linear, said: str) -> Figure:
         axis.set_title("training digits" if when == "train_mse" else "held-out digits")
     axes[0].set_ylabel("mean squared error, pixels from 0 to 1")
     axes[1].legend()
-    plotting.caption(
+    return plotting.captioned(
         figure,
+        title,
         "Points: mean over seeds; bars: their range; those of one size stand side by "
         f"side. PCA is fitted to the training digits. {said} {note(studies)}",
+        "Mean squared error against the size of z.",
     )
-    return figure

@@ -7,8 +7,17 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from experiments.harness import plotting
-from experiments.harness.claims import Claim, Judgment, judge, positive
+from experiments.harness import tables
+from experiments.harness.claims import (
+    INCONCLUSIVE,
+    PARTLY_SUPPORTED,
+    REFUTED,
+    SUPPORTED,
+    Claim,
+    Judgment,
+    judge,
+    positive,
+)
 from experiments.harness.intervals import interval
 
 END, BOTH, SMALL, ALL = WAYS = (
@@ -84,7 +93,7 @@ def known(
     return MNIST1D_GRU if (cell, way, features, bidirectional) == published else None
 
 
-def table(reads: Sequence[Read], majority: float) -> plotting.Table:
+def table(reads: Sequence[Read], majority: float) -> tables.Table:
     """What was found, a line a model; first what needs no reading."""
     header = ["model, told from", "units", "parameters", "accuracy, %"]
     header += ["mean [95 % interval]", "elsewhere, %", "ms/step, all seeds"]
@@ -96,13 +105,13 @@ def table(reads: Sequence[Read], majority: float) -> plotting.Table:
                 one.name,
                 units,
                 f"{one.parameters:,}",
-                plotting.mean_and_deviation(100 * one.accuracy, "{:.1f}"),
+                tables.mean_and_deviation(100 * one.accuracy, "{:.1f}"),
                 interval(100 * one.accuracy).text("{:.1f}"),
                 "-" if one.known is None else f"{one.known:.1f}",
                 f"{one.milliseconds:.1f}",
             ]
         )
-    return plotting.Table(header, rows)
+    return tables.Table(header, rows)
 
 
 def of(reads: Sequence[Read], way: str) -> dict[str, Read]:
@@ -148,6 +157,20 @@ def verdicts(reads: Sequence[Read], majority: float) -> list[Claim]:
         )
     )
     return [*found, enough(reads), *([both_ends(reads)] if of(reads, BOTH) else [])]
+
+
+def answer(reads: Sequence[Read]) -> str:
+    """Whether one vector at the end is enough, in one sentence."""
+    return {
+        SUPPORTED: "Yes: the last output classifies a sequence as well as the outputs "
+        "of all steps.",
+        PARTLY_SUPPORTED: "For some cells: their last output classifies a sequence as "
+        "well as the outputs of all steps.",
+        INCONCLUSIVE: "The seeds do not decide whether the last output classifies a "
+        "sequence as well as the outputs of all steps.",
+        REFUTED: "No: for no cell does the last output classify a sequence as well as "
+        "the outputs of all steps.",
+    }[enough(reads).outcome]
 
 
 def enough(reads: Sequence[Read]) -> Claim:

@@ -1,7 +1,6 @@
 """The experiment: its flags and its steps."""
 
 import dataclasses
-import sys
 from typing import Any
 
 import jax
@@ -10,8 +9,7 @@ import numpy as np
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from experiments.classify_sequences import claims
-from experiments.classify_sequences import figures as classify_figures
+from experiments.classify_sequences import claims, figures
 from experiments.classify_sequences.claims import (
     ALL,
     BOTH,
@@ -22,7 +20,8 @@ from experiments.classify_sequences.claims import (
     Read,
 )
 from experiments.classify_sequences.figures import caption
-from experiments.harness import cells, cli, common_flags, plotting, report, training
+from experiments.harness import cells, cli, common_flags, training
+from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.harness.training import logits, loss_of
 from nets import Cell
@@ -38,9 +37,7 @@ Sequences = tuple[Array, Array]  # xs [examples, time, inputs], labels [examples
 class Config(training.Config):
     """The flags."""
 
-    data: str = cli.flag(
-        "digits", "What is read.", choices=tuple(classify_figures.DATA)
-    )
+    data: str = cli.flag("digits", "What is read.", choices=tuple(figures.DATA))
     order: str = cli.flag(
         "rows",
         "How one of the digits is read: 64 pixels or 8 rows (MNIST-1D has no order).",
@@ -248,26 +245,13 @@ def show(
     """Draw and print what was found."""
     text = caption(reads, examples, config)
     seen = f"{examples} held-out sequences"
-    figures = {
-        "classify_sequences.png": classify_figures.draw(reads, majority, text),
-        "confusions.png": classify_figures.draw_confusions(reads, seen),
-    }
-    for name, figure in figures.items():
-        figure.savefig(results.path / name)
-    table = claims.table(reads, majority)
-    verdicts = claims.verdicts(reads, majority)
-    report.write(
+    publish(
         results,
-        question=sys.modules[str(__package__)].__doc__,
-        headline=plotting.finding(figures["classify_sequences.png"]),
-        seen={name: plotting.finding(figure) for name, figure in figures.items()},
-        findings=[classify_figures.confused(reads)],
+        answer=claims.answer(reads),
         figures={
-            "classify_sequences.png": text,
-            "confusions.png": "Which digit is taken for which, where it is mistaken.",
+            "classify_sequences.png": figures.draw(reads, majority, text),
+            "confusions.png": figures.draw_confusions(reads, seen),
         },
-        tables={"Accuracy on what is held out": table},
-        verdicts=verdicts,
+        tables={"Held-out accuracy": claims.table(reads, majority)},
+        claims=claims.verdicts(reads, majority),
     )
-    print(table.text())
-    print("\n".join(verdict.sentence() for verdict in verdicts))

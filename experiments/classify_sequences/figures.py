@@ -23,6 +23,7 @@ from experiments.classify_sequences.claims import (
 from experiments.harness import plotting
 from experiments.harness.claims import REFUTED, SUPPORTED
 from experiments.harness.intervals import interval
+from experiments.harness.plotting import Plot
 
 MARKERS: dict[str, str] = dict(zip(WAYS, "osdv", strict=True))
 DATA = {"digits": "Handwritten digits", "mnist1d": "MNIST-1D"}
@@ -53,7 +54,7 @@ def title(reads: Sequence[Read]) -> str:
     return f"{who} tells more than a linear model of it all: {numbers}"
 
 
-def draw(reads: Sequence[Read], majority: float, caption: str) -> Figure:
+def draw(reads: Sequence[Read], majority: float, caption: str) -> Plot:
     """Accuracy against the training step; in the end, by what it is told from.
 
     Args:
@@ -62,11 +63,12 @@ def draw(reads: Sequence[Read], majority: float, caption: str) -> Figure:
         caption: What was done, so that the figure can stand alone.
 
     Returns:
-        The figure.
+        A `Plot`.
     """
     end, base = of(reads, END), linear(reads)
     figure = Figure(figsize=(11, 5), dpi=110, layout="constrained")
-    figure.suptitle(title(reads), fontweight="bold", fontsize=12)
+    finding = title(reads)
+    figure.suptitle(finding, fontweight="bold", fontsize=12)
     left, right = figure.subplots(1, 2)
     for cell, one in end.items():
         _curve(left, one, cell, list(end).index(cell))
@@ -80,8 +82,7 @@ def draw(reads: Sequence[Read], majority: float, caption: str) -> Figure:
     _ends(right, reads)
     for axis in (left, right):
         axis.grid(alpha=0.3)
-    plotting.caption(figure, caption)
-    return figure
+    return plotting.captioned(figure, finding, caption)
 
 
 def _curve(axis: Axes, one: Read, label: str, place: int | None) -> None:
@@ -123,7 +124,7 @@ def _ends(axis: Axes, reads: Sequence[Read]) -> None:
     axis.legend(marks, [*ways, "elsewhere"][: len(marks)], title="told from")
 
 
-def draw_confusions(reads: Sequence[Read], seen: str) -> Figure:
+def draw_confusions(reads: Sequence[Read], seen: str) -> Plot:
     """Which class is taken for which, a panel a cell.
 
     Args:
@@ -131,11 +132,12 @@ def draw_confusions(reads: Sequence[Read], seen: str) -> Figure:
         seen: What the models were asked, in a few words.
 
     Returns:
-        The figure.
+        A `Plot`.
     """
     end = of(reads, END)
     figure = Figure(figsize=(3.7 * len(end) + 1.4, 4.7), dpi=110, layout="constrained")
-    figure.suptitle(confused(reads), fontweight="bold", fontsize=11)
+    finding = confused(reads)
+    figure.suptitle(finding, fontweight="bold", fontsize=11)
     axes = figure.subplots(1, len(end), sharey=True, squeeze=False)[0]
     shares = {cell: mistakes(one) for cell, one in end.items()}
     most = max(max(share.max() for share in shares.values()), 1e-9)
@@ -146,8 +148,12 @@ def draw_confusions(reads: Sequence[Read], seen: str) -> Figure:
         axis.set_yticks(range(len(share)))
     axes[0].set_ylabel("digit")
     figure.colorbar(scale, ax=list(axes), label="share of the digit, %")
-    plotting.caption(figure, f"{seen}, told from the last output; mean over seeds.")
-    return figure
+    return plotting.captioned(
+        figure,
+        finding,
+        f"{seen}, classified from the last output; mean over seeds.",
+        "Share of each digit that is mistaken for each other digit.",
+    )
 
 
 def confused(reads: Sequence[Read]) -> str:

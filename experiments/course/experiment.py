@@ -17,9 +17,10 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from experiments.course import page
-from experiments.course.page import Told
+from experiments.course.page import LessonResult
 from experiments.harness import cli, signals
 from experiments.harness.claims import Claim
+from experiments.harness.pages import Picture
 from experiments.harness.runs import Run, read_rows
 
 
@@ -114,9 +115,9 @@ def run(config: Config, results: Run) -> None:
     }
     missing = [f"{one.teaches}: {why_not(one)}" for one in left_out]
     page.write(results.path / "index.html", parts, missing)
-    for told in itertools.chain(*parts.values()):
-        print(f"{told.experiment} ({told.seconds:.0f} s)")
-        for sentence in [v.sentence() for v in told.verdicts] or told.findings[:1]:
+    for result in itertools.chain(*parts.values()):
+        print(f"{result.experiment} ({result.seconds:.0f} s)")
+        for sentence in [c.sentence() for c in result.claims] or [result.answer]:
             print(f"  {sentence}")
     for one in left_out:
         print(f"{one.experiment}: {why_not(one)}")
@@ -218,26 +219,27 @@ def learn(name: str, flags: Sequence[str], results: Run) -> float:
     return seconds
 
 
-def tell(lesson: Lesson, course: pathlib.Path, seconds: float) -> Told:
-    """What a lesson found, read from what it left."""
+def tell(lesson: Lesson, course: pathlib.Path, seconds: float) -> LessonResult:
+    """The results of a lesson, read from its folder."""
     folder = course / lesson.experiment
     rows = read_rows(folder)
-    reports = [row for row in rows if row["kind"] == "report"]
-    verdicts = [
-        Claim(**{name: row[name] for name in Claim._fields if name in row})
-        for row in rows
-        if row["kind"] == "claim"
-    ]
-    sentences = [verdict.sentence() for verdict in verdicts]
-    made = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return Told(
+    report = [row for row in rows if row["kind"] == "report"][-1]
+    metadata = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return LessonResult(
         lesson.experiment,
         lesson.teaches,
-        reports[-1]["title"],
-        made["command"],
-        verdicts,
-        [text for text in reports[-1]["findings"] if text not in sentences],
-        reports[-1]["figures"],
+        report["title"],
+        metadata["command"],
+        report["answer"],
+        [
+            Claim(**{name: row[name] for name in Claim._fields})
+            for row in rows
+            if row["kind"] == "claim"
+        ],
+        report["findings"],
+        [
+            Picture((folder / name).read_bytes(), caption, report["alt"][name])
+            for name, caption in report["figures"].items()
+        ],
         seconds,
-        reports[-1].get("seen", {}),
     )

@@ -1,7 +1,6 @@
 """The experiment: its flags and its steps."""
 
 import dataclasses
-import sys
 from typing import Any, cast
 
 import jax
@@ -19,7 +18,8 @@ from experiments.draw_digits.figures import (
     UNTRAINED,
     Drawn,
 )
-from experiments.harness import cells, cli, common_flags, plotting, report, training
+from experiments.harness import cells, cli, common_flags, training
+from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from nets import models
 from nets.models import SequenceGenerator
@@ -98,7 +98,7 @@ def run(config: Config, results: Run) -> None:
         UNTRAINED: judged("drawn untrained", drawn(model, start, free)),
     }
     log([*ours, *controls.values()], seeds, results)
-    publish(ours, controls, labels, test, config, results)
+    show(ours, controls, labels, test, config, results)
 
 
 def judges(train: Digits, config: Config, results: Run) -> Any:
@@ -218,7 +218,7 @@ def log(found: list[Drawn], seeds: list[int], results: Run) -> None:
             )
 
 
-def publish(
+def show(
     drawn: list[Drawn],
     controls: dict[str, Drawn],
     labels: np.ndarray,
@@ -226,23 +226,17 @@ def publish(
     config: Config,
     results: Run,
 ) -> None:
-    """The figure, the table, the verdicts, and the page that has them all."""
-    text = caption(config)
-    figure = figures.draw(drawn, controls, labels, test, text)
-    figure.savefig(results.path / "draw_digits.png")
+    """Publish the results."""
+    plot = figures.draw(drawn, controls, labels, test, caption(config))
     table = figures.table([controls[REAL], *drawn, *list(controls.values())[1:]])
-    verdicts = figures.verdicts(drawn, controls)
-    report.write(
+    claims = figures.verdicts(drawn, controls)
+    publish(
         results,
-        question=sys.modules[str(__package__)].__doc__,
-        headline=plotting.finding(figure),
-        findings=[],
-        figures={"draw_digits.png": text},
-        tables={"What the judge reads": table},
-        verdicts=verdicts,
+        answer=figures.ANSWERS[claims[0].outcome],
+        figures={"draw_digits.png": plot},
+        tables={"Drawings, as a CNN reads them": table},
+        claims=claims,
     )
-    print(table.text())
-    print("\n".join(verdict.sentence() for verdict in verdicts))
 
 
 def caption(config: Config) -> str:

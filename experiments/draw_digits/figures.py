@@ -6,11 +6,19 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from matplotlib.figure import Figure
 
-from experiments.harness import pictures, plotting
-from experiments.harness.claims import Claim, judge, positive
+from experiments.harness import plotting, tables
+from experiments.harness.claims import (
+    INCONCLUSIVE,
+    PARTLY_SUPPORTED,
+    REFUTED,
+    SUPPORTED,
+    Claim,
+    judge,
+    positive,
+)
 from experiments.harness.intervals import interval
+from experiments.harness.plotting import Plot
 from train.data.digits import Digits
 
 GOAL = 0.8  # of the drawings
@@ -46,7 +54,7 @@ class Drawn(NamedTuple):
     test_nll: Float[np.ndarray, " seeds"] | None
 
 
-def table(found: Sequence[Drawn]) -> plotting.Table:
+def table(found: Sequence[Drawn]) -> tables.Table:
     """What the judges read, a line a kind of digit."""
     header = [
         "digits",
@@ -58,16 +66,26 @@ def table(found: Sequence[Drawn]) -> plotting.Table:
     rows = [
         [
             one.name,
-            plotting.mean_and_deviation(100 * one.right, "{:.1f}"),
-            plotting.mean_and_deviation(one.variety, "{:.2f}"),
-            plotting.mean_and_deviation(one.distance, "{:.3f}"),
+            tables.mean_and_deviation(100 * one.right, "{:.1f}"),
+            tables.mean_and_deviation(one.variety, "{:.2f}"),
+            tables.mean_and_deviation(one.distance, "{:.3f}"),
             "-"
             if one.test_nll is None
-            else plotting.mean_and_deviation(one.test_nll, "{:.2f}"),
+            else tables.mean_and_deviation(one.test_nll, "{:.2f}"),
         ]
         for one in found
     ]
-    return plotting.Table(header, rows)
+    return tables.Table(header, rows)
+
+
+ANSWERS = {  # by the outcome of `goal`
+    SUPPORTED: "Yes: a CNN reads most drawn digits as the label that was asked for.",
+    PARTLY_SUPPORTED: "At some temperatures: there a CNN reads most drawn digits as "
+    "the label that was asked for.",
+    INCONCLUSIVE: "The seeds do not decide whether a CNN reads enough of the drawn "
+    "digits as the label that was asked for.",
+    REFUTED: "No: a CNN reads too few drawn digits as the label that was asked for.",
+}
 
 
 def verdicts(drawn: Sequence[Drawn], controls: Mapping[str, Drawn]) -> list[Claim]:
@@ -147,7 +165,7 @@ def draw(
     labels: np.ndarray,
     test: Digits,
     caption: str,
-) -> Figure:
+) -> Plot:
     """A row a label: digits as written, then drawings at each temperature.
 
     Args:
@@ -158,25 +176,25 @@ def draw(
         caption: What was done, so that the figure can stand alone.
 
     Returns:
-        The figure.
+        A `Plot`.
     """
     blocks = [("as written", WRITTEN, test.images, test.labels)]
     blocks += [(one.name, SHOWN, one.images[0], labels) for one in drawn]
     columns = sum(count for _, count, _, _ in blocks) + len(drawn)
-    room = title(drawn, controls[REAL]) + "\n"  # for the words above the columns
-    figure, axes = pictures.panels(room, 10, columns, side=0.55)
+    finding = title(drawn, controls[REAL])
+    room = finding + "\n"  # for the words above the columns
+    figure, axes = plotting.panels(room, 10, columns, side=0.55)
     for label, row in enumerate(axes):
-        pictures.row_label(row[0], str(label))
+        plotting.row_label(row[0], str(label))
         place = 0
         for name, count, images, which in blocks:
             some = images[which == label][:count]
             for axis, image in zip(row[place:], some, strict=False):
-                pictures.show(axis, 1 - image, limits=(0, 1))
+                plotting.show(axis, 1 - image, limits=(0, 1))
             if label == 0:
                 words = row[place].text(
                     0, 1.25, name, transform=row[place].transAxes, fontsize=9
                 )
                 words.set_in_layout(False)  # or it would make its column wide
             place += count + 1
-    plotting.caption(figure, caption)
-    return figure
+    return plotting.captioned(figure, finding, caption)

@@ -1,7 +1,6 @@
 """The experiment: its flags and its steps."""
 
 import dataclasses
-import sys
 from collections.abc import Sequence
 from functools import partial
 
@@ -15,7 +14,8 @@ import nets
 from experiments.edge_of_chaos import figures
 from experiments.edge_of_chaos.figures import CHAOS, Curve
 from experiments.edge_of_chaos.mean_field import mean_field, stationary_variance
-from experiments.harness import cli, common_flags, plotting, report
+from experiments.harness import cli, common_flags
+from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from nets import flow
 
@@ -57,23 +57,15 @@ def run(config: Config, results: Run) -> None:
         results.log(kind="mean_field", gain=gain, variance=variance, exponent=exponent)
     curves = [measure(units, config, results) for units in config.features]
     spectra = whole_spectra(config, results)
-    figure = figures.draw(curves, theory, spectra, config.gains, caption(config))
-    figure.savefig(results.path / "edge_of_chaos.png")
-    found = figures.table(curves, theory, config.gains)
-    verdicts = figures.verdicts(curves, theory, config.gains)
-    report.write(
+    plot = figures.draw(curves, theory, spectra, config.gains, caption(config))
+    table = figures.table(curves, theory, config.gains)
+    publish(
         results,
-        question=sys.modules[str(__package__)].__doc__,
-        seen={"edge_of_chaos.png": plotting.finding(figure)},
-        findings=[figures.title(curves), *verdicts],
-        figures={
-            "edge_of_chaos.png": "Left, the largest Lyapunov exponent against the gain "
-            "of the weights. Right, all exponents of one network at a few gains."
-        },
-        tables={"Largest Lyapunov exponent, nats a step": found},
+        answer=figures.title(curves),
+        figures={"edge_of_chaos.png": plot},
+        tables={"Largest Lyapunov exponent, nats per step": table},
+        findings=figures.verdicts(curves, theory, config.gains),
     )
-    print(found.text())
-    print("\n".join(verdicts))
 
 
 def check(config: Config) -> None:

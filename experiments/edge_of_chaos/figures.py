@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.edge_of_chaos.mean_field import mean_field
-from experiments.harness import plotting
+from experiments.harness import plotting, tables
+from experiments.harness.plotting import Plot
 
 CHAOS = 0.002  # nats a step: above what a cycle's exponent of 0 is measured as
 LEAST_DRAWN = -4.0  # nats a step: the lowest exponents of strong weights fall far
@@ -36,8 +37,7 @@ class Curve(NamedTuple):
 def title(curves: Sequence[Curve]) -> str:
     """The finding: at which gain chaos begins."""
     onsets = [
-        f"g = {plotting.mean_and_deviation(curve.onset, '{:.2f}')} in {curve.units} "
-        "units"
+        f"g = {tables.mean_and_deviation(curve.onset, '{:.2f}')} in {curve.units} units"
         if np.isfinite(curve.onset).all()
         else f"no gain drawn in {np.isnan(curve.onset).sum()} of "
         f"{len(curve.onset)} networks of {curve.units} units"
@@ -68,7 +68,7 @@ def verdicts(
 
 def table(
     curves: Sequence[Curve], theory: np.ndarray, gains: Sequence[float]
-) -> plotting.Table:
+) -> tables.Table:
     """Exponents by gain, a line a gain."""
     header = ["gain g", "mean field"]
     for curve in curves:
@@ -78,10 +78,10 @@ def table(
         row = [f"{gain:g}", f"{theory[i] + 0.0:+.4f}"]
         for curve in curves:
             values = curve.exponents[i]
-            row.append(plotting.mean_and_deviation(values, "{:+.4f}"))
+            row.append(tables.mean_and_deviation(values, "{:+.4f}"))
             row.append(f"{values.mean() - theory[i]:+.4f}")
         rows.append(row)
-    return plotting.Table(header, rows)
+    return tables.Table(header, rows)
 
 
 def draw(
@@ -90,12 +90,13 @@ def draw(
     spectra: dict[float, np.ndarray],
     gains: Sequence[float],
     caption: str,
-) -> Figure:
+) -> Plot:
     """The largest exponent against the gain; beside it, all exponents."""
     with matplotlib.rc_context({"font.size": 10}):
         figure = Figure(figsize=(12, 5.4), dpi=110, layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=(3, 2))
-    figure.suptitle(title(curves), fontweight="bold", fontsize=12)
+    finding = title(curves)
+    figure.suptitle(finding, fontweight="bold", fontsize=12)
     for axis in (left, right):
         axis.axhline(0, color="0.3", linewidth=0.8)
         axis.grid(alpha=0.3)
@@ -115,8 +116,13 @@ def draw(
     right.set_ylabel("Lyapunov exponent, nats a step")
     right.legend(loc="lower left")
     right.set_ylim(bottom=max(LEAST_DRAWN, right.get_ylim()[0]))
-    plotting.caption(figure, caption)
-    return figure
+    return plotting.captioned(
+        figure,
+        finding,
+        caption,
+        "Left, the largest Lyapunov exponent against the gain of the weights. Right, "
+        "all exponents of one network at a few gains.",
+    )
 
 
 def draw_curves(

@@ -1,7 +1,6 @@
 """The experiment: its flags and its steps."""
 
 import dataclasses
-import sys
 from collections.abc import Sequence
 from typing import cast
 
@@ -11,11 +10,12 @@ import numpy as np
 from jaxtyping import Array, Float
 
 import nets
-from experiments.edges import figures as edge_figures
+from experiments.edges import figures
 from experiments.edges.figures import EDGES, Learnt, Likeness, Maps, Picture
 from experiments.edges.measure import FIXED, closest, cosines, likenesses, table
-from experiments.harness import cli, common_flags, plotting, report, training
+from experiments.harness import cli, common_flags, tables, training
 from experiments.harness.claims import PARTLY_SUPPORTED, REFUTED, SUPPORTED, Claim
+from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.harness.training import losses
 from nets import blocks
@@ -68,34 +68,30 @@ def run(config: Config, results: Run) -> None:
         "before": closest(learnt.before),
         "after": np.where(learnt.fires, closest(learnt.after), "silent"),
     }
-    figures = {
-        "photograph": edge_figures.photograph(photograph, FIXED["Sobel"]),
-        "digits": edge_figures.digits(written),
-        "kernels": edge_figures.kernels(
-            learnt, names, found, FIXED, config.seeds, text
-        ),
-    }
-    for name, figure in figures.items():
-        figure.savefig(results.path / f"{name}.png")
-    accuracy = summary(learnt, len(test.labels))
-    seen = {f"{name}.png": plotting.finding(f) for name, f in figures.items()}
-    report.write(
+    judged = verdict(found)
+    publish(
         results,
-        question=sys.modules[str(__package__)].__doc__,
-        seen=seen,
-        findings=[*seen.values(), accuracy],
-        figures={f"{name}.png": text for name, text in CAPTIONS.items()},
-        tables={"How alike kernels are to fixed ones": table(found)},
-        verdicts=[verdict(found)],
+        answer=ANSWERS[judged.outcome],
+        figures={
+            "photograph.png": figures.photograph(photograph, FIXED["Sobel"]),
+            "digits.png": figures.digits(written),
+            "kernels.png": figures.kernels(
+                learnt, names, found, FIXED, config.seeds, text
+            ),
+        },
+        tables={"Likeness of learned kernels to fixed kernels": table(found)},
+        claims=[judged],
+        findings=summary(learnt, len(test.labels)),
     )
-    print(table(found).text())
-    print(accuracy)
 
 
-CAPTIONS = {
-    "kernels": "What networks found, beside the kernels that people made.",
-    "photograph": "What Sobel's kernels, ReLU and a pool leave of a photograph.",
-    "digits": "The same of digits, with zeros around them and without.",
+ANSWERS = {
+    SUPPORTED: "A convolution with Sobel's kernels responds to edges, and every "
+    "trained network found edge kernels.",
+    PARTLY_SUPPORTED: "A convolution with Sobel's kernels responds to edges, and some "
+    "trained networks found edge kernels.",
+    REFUTED: "A convolution with Sobel's kernels responds to edges, but no trained "
+    "network found edge kernels.",
 }
 
 
@@ -110,7 +106,7 @@ def verdict(found: Sequence[Likeness]) -> Claim:
         if max(above)
         else REFUTED
     )
-    _, _, numbers = edge_figures.finding(found).partition("\n")
+    _, _, numbers = figures.finding(found).partition("\n")
     return Claim(
         "A network that is shown pixels and labels alone finds edge kernels by itself",
         said,
@@ -247,16 +243,16 @@ def log(learnt: Learnt, seeds: list[int], results: Run) -> None:
             )
 
 
-def summary(learnt: Learnt, examples: int) -> str:
+def summary(learnt: Learnt, examples: int) -> list[str]:
     """How well strokes are told, and whether each kernel votes for what it sees."""
-    accuracy = plotting.mean_and_deviation(100 * learnt.accuracy, "{:.1f}")
+    accuracy = tables.mean_and_deviation(100 * learnt.accuracy, "{:.1f}")
     direction = cosines(learnt.after).max(axis=-2).argmax(axis=-1)
     own = (direction == learnt.votes) & learnt.fires
-    return (
-        f"Test accuracy: {accuracy} % of {examples} strokes.\n"
+    return [
+        f"Test accuracy: {accuracy} % of {examples} strokes.",
         f"{learnt.fires.sum()} of {own.size} filters fire on some of them; {own.sum()} "
-        "of these speak for the direction of the fixed kernel that they are most alike."
-    )
+        "of these predict the direction of the fixed kernel that they are most like.",
+    ]
 
 
 def caption(config: Config, training_strokes: int, test_strokes: int) -> str:

@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from experiments.harness import pictures, plotting
+from experiments.harness import plotting
+from experiments.harness.plotting import Plot
 from nets.convolutional.geometry import by
 
 CORNER = 16  # pixels of a photograph's corner, along each side
@@ -99,24 +99,24 @@ class Likeness(NamedTuple):
         return int((self.after > self.high).sum())
 
 
-def photograph(picture: Picture, kernel: Float[np.ndarray, "3 3"]) -> Figure:
+def photograph(picture: Picture, kernel: Float[np.ndarray, "3 3"]) -> Plot:
     """The photograph, both kernels, and what each leaves of it, row by row."""
     title = (
         "Each Sobel kernel answers to the edges of one direction; ReLU keeps "
         f"{100 * picture.kept:.0f} % of that;\n{border([picture])}"
     )
-    figure, axes = pictures.panels(title, 5, 4)
+    figure, axes = plotting.panels(title, 5, 4)
     figure.set_size_inches(11.5, 10.5)
-    pictures.show(axes[0, 0], picture.image, f"{picture.name}, {size(picture.image)}")
+    plotting.show(axes[0, 0], picture.image, f"{picture.name}, {size(picture.image)}")
     for axis, one, mark in zip(axes[0, 1:], (kernel, kernel.T), MARKS, strict=False):
-        pictures.show(axis, one, f"kernel {mark}", signed=True)
+        plotting.show(axis, one, f"kernel {mark}", signed=True)
         write_numbers(axis, one)
     place, corner = brightest_corner(picture.image)
     high = float(np.quantile(np.abs(picture.maps["valid"].found), 0.995))
     rows = [(i, padding) for i in (0, 1) for padding in picture.maps]
     for row, (i, padding) in zip(axes[1:], rows, strict=True):
         maps = [m[..., i] for m in picture.maps[padding]]
-        pictures.row_label(row[0], f"kernel {MARKS[i]}\n{padding}")
+        plotting.row_label(row[0], f"kernel {MARKS[i]}\n{padding}")
         show = [
             (maps[0], PARTS[0]),
             (maps[0][corner], f"its {place}"),
@@ -124,43 +124,49 @@ def photograph(picture: Picture, kernel: Float[np.ndarray, "3 3"]) -> Figure:
         ]
         for axis, (one, what) in zip(row, show, strict=True):
             text = f"{what}, {size(one)}"
-            pictures.show(axis, one, text, signed=True, limits=(-high, high))
+            plotting.show(axis, one, text, signed=True, limits=(-high, high))
             axis.images[0].set_interpolation("auto")  # many pixels fall into one
-    plotting.caption(
+    return plotting.captioned(
         figure,
+        title,
         "Orange: brighter below or on the right; purple: darker; white: no edge. The "
         f"colours end at {high:.2g}, which 0.5 % of the numbers exceed. The corner is "
         "the image's brightest: with zeros around it, as same padding has them, its "
         "outermost pixels look like an edge; valid padding has no such pixels, and a "
         "smaller map.",
+        "What Sobel's kernels, ReLU and pooling leave of a photograph.",
     )
-    return figure
 
 
-def digits(shown: Sequence[Picture]) -> Figure:
+def digits(shown: Sequence[Picture]) -> Plot:
     """The same chain on digits, two rows each: with zeros around it, and without."""
     kept = float(np.mean([one.kept for one in shown]))
-    title = f"Sobel's kernels on digits: ReLU keeps {100 * kept:.0f} % of the answer;\n"
-    figure, axes = pictures.panels(title + border(shown), 2 * len(shown), 7, 1.35)
+    title = (
+        f"Sobel's kernels on digits: ReLU keeps {100 * kept:.0f} % of the answer;\n"
+        f"{border(shown)}"
+    )
+    figure, axes = plotting.panels(title, 2 * len(shown), 7, 1.35)
     for i, one in enumerate(shown):
         high = float(np.abs(one.maps["same"].found).max())
         for row, padding in zip(axes[2 * i :], one.maps, strict=False):
             draw_chain(row, one, padding, high)
-    plotting.caption(
+    return plotting.captioned(
         figure,
+        title,
         "The images are numbered as in scikit-learn's set. The dashed line is where an "
         "image ends: same padding puts zeros around it. Orange: brighter below or on "
         "the right; purple: darker; white: no edge.",
+        "What Sobel's kernels, ReLU and pooling leave of digits, with and without "
+        "zero padding.",
     )
-    return figure
 
 
 def draw_chain(row: Sequence[Axes], shown: Picture, padding: str, high: float) -> None:
     """A digit as the convolution sees it, and three maps of each kernel."""
     around = 1 if padding == "same" else 0
     seen = np.pad(shown.image, around)
-    pictures.row_label(row[0], padding)
-    pictures.show(row[0], seen, f"{shown.name}, {size(seen)}", limits=(0, 1))
+    plotting.row_label(row[0], padding)
+    plotting.show(row[0], seen, f"{shown.name}, {size(seen)}", limits=(0, 1))
     height, width = shown.image.shape
     frame = Rectangle(
         (around - 0.5, around - 0.5),
@@ -178,7 +184,7 @@ def draw_chain(row: Sequence[Axes], shown: Picture, padding: str, high: float) -
         ):
             text = f"{mark} {what}, {size(one)}"
             limits = (-high, high)
-            pictures.show(next(columns), one[..., i], text, signed=True, limits=limits)
+            plotting.show(next(columns), one[..., i], text, signed=True, limits=limits)
 
 
 def kernels(
@@ -188,7 +194,7 @@ def kernels(
     fixed: Mapping[str, Float[np.ndarray, "3 3"]],
     seeds: Sequence[int],
     caption: str,
-) -> Figure:
+) -> Plot:
     """The fixed kernels, and under them those of each seed before and after training.
 
     Args:
@@ -201,26 +207,28 @@ def kernels(
     """
     filters, drawn = learnt.after.shape[-1], min(len(seeds), SEEDS)
     columns = max(2 * filters + 1, WIDTH)
-    figure, axes = pictures.panels(finding(found), 1 + drawn, columns, 1.15)
-    pictures.row_label(axes[0, 0], "fixed")
+    title = finding(found)
+    figure, axes = plotting.panels(title, 1 + drawn, columns, 1.15)
+    plotting.row_label(axes[0, 0], "fixed")
     pairs = [(n, k, m) for n in fixed for k, m in ((fixed[n], 0), (fixed[n].T, 1))]
     for axis, (name, kernel, mark) in zip(axes[0], pairs, strict=False):
-        pictures.show(axis, kernel, f"{name} {MARKS[mark]}", signed=True)
+        plotting.show(axis, kernel, f"{name} {MARKS[mark]}", signed=True)
         write_numbers(axis, kernel)
     for i, row in enumerate(axes[1:]):
         accuracy = f"{100 * learnt.accuracy[i]:.1f} %"
-        pictures.row_label(row[0], f"seed {seeds[i]}\n{accuracy}")
+        plotting.row_label(row[0], f"seed {seeds[i]}\n{accuracy}")
         for first, when in ((0, "before"), (filters + 1, "after")):
             many = getattr(learnt, when)[i]
             for number, axis in enumerate(row[first : first + filters]):
                 text = names[when][i, number]
-                pictures.show(axis, many[..., number], text, signed=True)
+                plotting.show(axis, many[..., number], text, signed=True)
             if i == 0:
                 above(row[first], f"{when} training")
     if drawn < len(seeds):
         caption += f" The first {drawn} of {len(seeds)} seeds are drawn."
-    plotting.caption(figure, caption)
-    return figure
+    return plotting.captioned(
+        figure, title, caption, "Learned kernels, next to kernels made by hand."
+    )
 
 
 def finding(found: Sequence[Likeness]) -> str:

@@ -5,7 +5,7 @@ from jaxtyping import Float
 
 from experiments.edges import figures
 from experiments.edges.figures import Learnt, Likeness
-from experiments.harness import plotting
+from experiments.harness import tables
 
 # Each answers to horizontal edges or lines, and transposed to vertical ones.
 FIXED = {
@@ -72,7 +72,7 @@ def likenesses(learnt: Learnt) -> list[Likeness]:
     return found
 
 
-def table(found: list[Likeness]) -> plotting.Table:
+def table(found: list[Likeness]) -> tables.Table:
     """|cosine| of the kernels and the fixed ones, a line for each of these."""
     header = [
         "|cosine| with",
@@ -89,10 +89,10 @@ def table(found: list[Likeness]) -> plotting.Table:
             one.of,
             f"{one.median:.2f}",
             f"{one.high:.2f}",
-            plotting.mean_and_deviation(one.before, "{:.2f}"),
-            plotting.mean_and_deviation(one.after, "{:.2f}"),
+            tables.mean_and_deviation(one.before, "{:.2f}"),
+            tables.mean_and_deviation(one.after, "{:.2f}"),
             f"{one.above} of {len(one.after)}",
         ]
         for one in found
     ]
-    return plotting.Table(header, rows)
+    return tables.Table(header, rows)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from experiments.harness import plotting
+from experiments.harness import tables
 from experiments.harness.claims import SUPPORTED, Claim, judge, positive, within
 from experiments.harness.intervals import Interval, interval
 
@@ -44,7 +44,7 @@ class Clamped(NamedTuple):
         return None if self.bias is None else float(np.log1p(np.exp(-self.bias)))
 
 
-def table(found: Sequence[Clamped]) -> plotting.Table:
+def table(found: Sequence[Clamped]) -> tables.Table:
     """What was found, a line an LSTM."""
     header = [
         "forget gate",
@@ -63,13 +63,13 @@ def table(found: Sequence[Clamped]) -> plotting.Table:
         rows.append(
             [
                 one.name,
-                plotting.mean_and_deviation(100 * one.accuracy, "{:.1f}"),
+                tables.mean_and_deviation(100 * one.accuracy, "{:.1f}"),
                 known,
-                *(plotting.mean_and_deviation(values, "{:+.4f}") for values in decays),
+                *(tables.mean_and_deviation(values, "{:+.4f}") for values in decays),
                 f"{np.log(2) / one.highway_after.mean():.3g}",
             ]
         )
-    return plotting.Table(header, rows)
+    return tables.Table(header, rows)
 
 
 def verdicts(found: Sequence[Clamped]) -> list[Claim]:

@@ -1,7 +1,6 @@
 """The experiment: its flags and its steps."""
 
 import dataclasses
-import sys
 from typing import Any
 
 import jax
@@ -12,7 +11,8 @@ import nets
 from experiments.gates import claims, figures
 from experiments.gates.claims import LEARNT, Clamped
 from experiments.gates.figures import Traces
-from experiments.harness import cli, common_flags, plotting, probing, report, training
+from experiments.harness import cli, common_flags, probing, training
+from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.harness.training import logits, loss_of
 from nets import Cell, flow
@@ -86,7 +86,7 @@ def run(config: Config, results: Run) -> None:
     errors = {b: exact_error(b) for b in config.biases}
     for b, error in errors.items():
         results.log(kind="exact", bias=b, steps=EXACT_STEPS, relative_error=error)
-    publish(found, traces, errors, config, results)
+    show(found, traces, errors, config, results)
 
 
 def clamped(cell: Cell, bias: float) -> Cell:
@@ -233,34 +233,27 @@ def log(found: list[Clamped], traces: Traces, config: Config, results: Run) -> N
             results.log(kind="gate", gate=name, seed=seed, mean=row)
 
 
-def publish(
+def show(
     found: list[Clamped],
     traces: Traces,
     errors: dict[float, float],
     config: Config,
     results: Run,
 ) -> None:
-    """The figure, the table, the verdicts, and the page that has them all."""
-    text = caption(config)
-    figure = figures.draw(found, traces, config.order, text)
-    figure.savefig(results.path / "gates.png")
-    table = claims.table(found)
-    verdicts = claims.verdicts(found)
+    """Publish the results."""
     exact = (
         f"With all weights 0 dc_T/dc_0 is sigmoid(b)^T over {EXACT_STEPS} steps, to "
         f"{max(errors.values()):.1e} of it."
     )
-    report.write(
+    plot = figures.draw(found, traces, config.order, caption(config))
+    publish(
         results,
-        question=sys.modules[str(__package__)].__doc__,
-        headline=plotting.finding(figure),
+        answer=plot.finding,
+        figures={"gates.png": plot},
+        tables={"Forget gates": claims.table(found)},
+        claims=claims.verdicts(found),
         findings=[exact],
-        figures={"gates.png": text},
-        tables={"Forget gates": table},
-        verdicts=verdicts,
     )
-    print(table.text())
-    print("\n".join([*(verdict.sentence() for verdict in verdicts), exact]))
 
 
 def caption(config: Config) -> str:

@@ -17,6 +17,7 @@ from experiments.harness.claims import (
     SUPPORTED,
 )
 from experiments.harness.intervals import interval
+from experiments.harness.plotting import Plot
 
 
 class Traces(NamedTuple):
@@ -50,7 +51,7 @@ def title(found: Sequence[Clamped]) -> str:
     )
 
 
-def draw(found: Sequence[Clamped], traces: Traces, order: str, caption: str) -> Figure:
+def draw(found: Sequence[Clamped], traces: Traces, order: str, caption: str) -> Plot:
     """Gates and cell state over time; decay and accuracy by the clamped gate.
 
     Args:
@@ -60,10 +61,11 @@ def draw(found: Sequence[Clamped], traces: Traces, order: str, caption: str) -> 
         caption: What was done, so that the figure can stand alone.
 
     Returns:
-        The figure.
+        A `Plot`.
     """
     figure = Figure(figsize=(12, 8.5), dpi=110, layout="constrained")
-    figure.suptitle(title(found), fontweight="bold", fontsize=12)
+    finding = title(found)
+    figure.suptitle(finding, fontweight="bold", fontsize=12)
     grid = figure.add_gridspec(2, 2)
     over_time = figure.add_subplot(grid[0, 0])
     for i, (name, values) in enumerate(traces.gates.items()):
@@ -79,8 +81,7 @@ def draw(found: Sequence[Clamped], traces: Traces, order: str, caption: str) -> 
     _cell_state(figure, [figure.add_subplot(part) for part in inner], traces, order)
     _decays(figure.add_subplot(grid[1, 0]), found, traces)
     _accuracies(figure.add_subplot(grid[1, 1]), found)
-    plotting.caption(figure, caption)
-    return figure
+    return plotting.captioned(figure, finding, caption)
 
 
 def _cell_state(

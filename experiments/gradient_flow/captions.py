@@ -7,14 +7,6 @@ from experiments.gradient_flow.figures import Course
 from experiments.harness import cells, probing
 from experiments.harness.cells import OWN
 
-PAGE = {
-    "gradient_flow.png": "The norm of the state's gradient against the reading step.",
-    "learning.png": "The same while the cells learn: time across, training step up.",
-    "gates.png": "The mean of every gate that a cell names, while it learns. LSTM's "
-    "forget gate and GRU's update gate keep the old state where they are 1.",
-    "lyapunov.png": "The largest Lyapunov exponents along held-out digits.",
-}
-
 
 def learning(
     courses: Sequence[Course], config: Any, looked: int, time: int

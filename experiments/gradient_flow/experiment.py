@@ -1,7 +1,6 @@
 """The experiment: its flags and its steps."""
 
 import dataclasses
-import sys
 from typing import Any
 
 import jax
@@ -9,20 +8,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from experiments.gradient_flow import captions
-from experiments.gradient_flow import figures as learning_figures
+from experiments.gradient_flow import captions, figures
 from experiments.gradient_flow.figures import Course
 from experiments.harness import (
     cells,
     cli,
     common_flags,
     decay,
-    plotting,
     probing,
-    report,
     training,
 )
 from experiments.harness.cells import OWN
+from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.harness.training import logits, loss_of
 from nets.models import SequenceClassifier
@@ -93,10 +90,10 @@ def run(config: Config, results: Run) -> None:
         studies += found
         if probe is not None:
             courses += follow(name, model, fitted, probe, config, results)
-    publish(studies, courses, config, len(test[1]), time, results)
+    show(studies, courses, config, len(test[1]), time, results)
 
 
-def publish(
+def show(
     studies: list[decay.Study],
     courses: list[Course],
     config: Config,
@@ -104,43 +101,26 @@ def publish(
     time: int,
     results: Run,
 ) -> None:
-    """Figures, the table, and the page that has them all."""
+    """Publish the results."""
     text = captions.decays(config, examples, time)
-    directions = 1 + config.bidirectional
-    headline = decay.title(studies, directions)
-    figures = {
-        "gradient_flow.png": (
-            decay.draw(studies, config.order, text, config.bidirectional),
-            headline,
+    plots = {
+        "gradient_flow.png": decay.draw(
+            studies, config.order, text, config.bidirectional
         )
     }
+    answer = plots["gradient_flow.png"].finding
     if courses:
         looked = min(PROBED, examples)
-        figures |= learning_figures.draw(
-            courses, captions.learning(courses, config, looked, time)
-        )
-    for name, (figure, _) in figures.items():
-        figure.savefig(results.path / name)
-    table = decay.table(studies)
-    verdicts = decay.verdicts(studies, directions)
-    print(table.text(plotting.WIDE))
+        plots |= figures.draw(courses, captions.learning(courses, config, looked, time))
     gateless = [c.label for c in courses if c.gates is not None and not c.gates]
-    unmarked = [f"{name} names no gates (see nets.tag_gate)." for name in gateless]
-    if unmarked:
-        print("\n".join(unmarked))
-    seen = {name: " ".join(title.split("\n")) for name, (_, title) in figures.items()}
-    report.write(
+    publish(
         results,
-        question=sys.modules[str(__package__)].__doc__,
-        headline=seen["gradient_flow.png"],
-        findings=[*list(seen.values())[1:], *unmarked],
-        figures={name: captions.PAGE[name] for name in figures},
-        tables={"What was measured": table},
-        verdicts=verdicts,
-        seen=seen,
+        answer=answer,
+        figures=plots,
+        tables={"Decay of the gradient": decay.table(studies)},
+        claims=decay.verdicts(studies, 1 + config.bidirectional),
+        findings=[f"{name} names no gates (see nets.tag_gate)." for name in gateless],
     )
-    for verdict in verdicts:
-        print(verdict.sentence())
 
 
 def compare(

@@ -1,7 +1,7 @@
 """Pictures of learning: what the instruments see, training step by training step."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import matplotlib
 import numpy as np
@@ -10,11 +10,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.harness import plotting
+from experiments.harness.plotting import Plot
 
 DECADES = 8  # below its largest value, what is shown of a gradient
 TAILS = 2, 98  # percentiles of what is seen after the first look, for the colors
 COLUMNS = 3
 SUBTLE = 0.35, 0.75  # from dark to light gray, for the second exponent to the last
+
+CAPTIONS = {
+    "learning.png": "Norm of the state's gradient while the cells learn: reading step "
+    "across, training step up.",
+    "gates.png": "Mean of every gate that a cell names, while the cell learns. LSTM's "
+    "forget gate and GRU's update gate keep the old state where they are 1.",
+    "lyapunov.png": "The largest Lyapunov exponents along held-out digits.",
+}
 
 
 class Course(NamedTuple):
@@ -35,9 +44,7 @@ class Course(NamedTuple):
     exponents: Float[np.ndarray, "probes seeds exponents"] | None
 
 
-def draw(
-    courses: Sequence[Course], captions: Mapping[str, str]
-) -> dict[str, tuple[Figure, str]]:
+def draw(courses: Sequence[Course], captions: Mapping[str, str]) -> dict[str, Plot]:
     """A figure of everything that was probed.
 
     Args:
@@ -45,18 +52,19 @@ def draw(
         captions: Captions by file name.
 
     Returns:
-        By file name, the figure and its title.
+        Figures by file name.
     """
-    figures: dict[str, Any] = {}
+    figures: dict[str, tuple[Figure, str]] = {}
     if courses[0].log_norms is not None:
         figures["learning.png"] = _heat_maps(courses)
     if any(course.gates for course in courses):
         figures["gates.png"] = _gates([c for c in courses if c.gates])
     if courses[0].exponents is not None:
         figures["lyapunov.png"] = _exponents(courses)
-    for name, (figure, _) in figures.items():
-        plotting.caption(figure, captions[name])
-    return figures
+    return {
+        name: plotting.captioned(*drawn, captions[name], CAPTIONS[name])
+        for name, drawn in figures.items()
+    }
 
 
 def named(label: str) -> str:

@@ -65,13 +65,13 @@ def scheme_name(name: str, init: str, time: int) -> str:
     if not _takes_scheme(name):
         return OWN
     if init == OWN:
-        return inspect.signature(nets.CELLS[name]).parameters["scheme"].default.__name__
+        return inspect.signature(nets.CELLS[name]).parameters["init"].default.__name__
     return f"chrono({time})" if init == "chrono" else init
 
 
 def _takes_scheme(name: str) -> bool:
     make = nets.CELLS.get(name)
-    return make is not None and "scheme" in inspect.signature(make).parameters
+    return make is not None and "init" in inspect.signature(make).parameters
 
 
 def named(

@@ -221,7 +221,12 @@ def _run(config_class: type, run: Any, module: Any, name: str, resumable: bool) 
         fields = dataclasses.fields(config_class)
         extends = [field.name for field in fields if field.metadata["extends"]]
         with runs.new_run(
-            folder, settings, resume=resume, extends=extends, resumable=resumable
+            folder,
+            settings,
+            question=module.__doc__ or short,
+            resume=resume,
+            extends=extends,
+            resumable=resumable,
         ) as results:
             run(config, results)
         print(f"Results: {_shown(results.folder)}")

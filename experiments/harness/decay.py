@@ -6,9 +6,8 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from matplotlib.figure import Figure
 
-from experiments.harness import plotting, probing
+from experiments.harness import plotting, probing, tables
 from experiments.harness.claims import (
     INCONCLUSIVE,
     REFUTED,
@@ -19,6 +18,7 @@ from experiments.harness.claims import (
     within,
 )
 from experiments.harness.intervals import Interval
+from experiments.harness.plotting import Plot
 from nets import flow
 
 SAME = np.log(2)  # nats, over a whole sequence, by which decays may differ and be alike
@@ -49,7 +49,7 @@ def rate(log_norms: Array | np.ndarray) -> np.ndarray:
     return np.asarray(flow.decay_rate(jnp.asarray(log_norms).T))
 
 
-def table(studies: list[Study]) -> plotting.Table:
+def table(studies: list[Study]) -> tables.Table:
     """What was found, a line a study."""
     header = [
         "cell",
@@ -67,9 +67,9 @@ def table(studies: list[Study]) -> plotting.Table:
         [
             study.label,
             f"{study.parameters:,}",
-            plotting.mean_and_deviation(100 * study.accuracy, "{:.1f}"),
-            plotting.mean_and_deviation(rate(study.before), "{:+.3f}"),
-            plotting.mean_and_deviation(rate(study.after), "{:+.3f}"),
+            tables.mean_and_deviation(100 * study.accuracy, "{:.1f}"),
+            tables.mean_and_deviation(rate(study.before), "{:+.3f}"),
+            tables.mean_and_deviation(rate(study.after), "{:+.3f}"),
             halving(study.before),
             halving(study.after),
             reach(study.before),
@@ -78,7 +78,7 @@ def table(studies: list[Study]) -> plotting.Table:
         ]
         for study in studies
     ]
-    return plotting.Table(header, rows)
+    return tables.Table(header, rows)
 
 
 def reach(log_norms: np.ndarray) -> str:
@@ -189,7 +189,7 @@ def unlike(difference: Interval, tolerance: float) -> str:
 
 def draw(
     studies: list[Study], order: str, caption: str, bidirectional: bool = False
-) -> Figure:
+) -> Plot:
     """|dL/ds_t| against the reading step, before and after training.
 
     Args:
@@ -199,11 +199,12 @@ def draw(
         bidirectional: Whether there are two a cell.
 
     Returns:
-        The figure.
+        A `Plot`.
     """
     panels = {"before": "before training", "after": "after training"}
     directions = 2 if bidirectional else 1
-    figure, axes = plotting.figure(title(studies, directions), columns=len(panels))
+    finding = title(studies, directions)
+    figure, axes = plotting.figure(finding, columns=len(panels))
     for axis, (when, name) in zip(axes, panels.items(), strict=True):
         for i, study in enumerate(studies):
             log_norms = getattr(study, when)
@@ -225,8 +226,12 @@ def draw(
             )
             figure.set_figheight(5 + 0.1 * len(studies))
     axes[0].set_ylabel(r"norm of the state's gradient, $\|\partial L/\partial s_t\|$")
-    plotting.caption(figure, caption)
-    return figure
+    return plotting.captioned(
+        figure,
+        finding,
+        caption,
+        "Norm of the state's gradient against the reading step.",
+    )
 
 
 def title(studies: list[Study], directions: int = 1) -> str:

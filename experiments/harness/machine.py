@@ -1,16 +1,21 @@
-"""The machine of a run: a backend that starts, and memory."""
+"""The machine of a run: a backend that starts, memory, and versions."""
 
 import contextlib
+import datetime
+import importlib.metadata
 import os
 import pathlib
+import platform
 import subprocess
 import sys
+from typing import Any
 
 import jax
 import optax
 
 from experiments.harness import process
 
+PACKAGES = ("backflow", "jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn")
 COPIES = 4  # of the parameters while they are trained: gradient, and Adam's two moments
 
 
@@ -117,3 +122,35 @@ def keep_compiled() -> None:
     if jax.config.values["jax_compilation_cache_dir"] is None and cache[0] != "~":
         folder = str(pathlib.Path(cache) / "backflow")
         jax.config.update("jax_compilation_cache_dir", folder)
+
+
+def environment() -> dict[str, Any]:
+    """What a run depends on, apart from its flags.
+
+    Returns:
+        The time, the git commit, the versions of packages, the device and the machine.
+    """
+    device = jax.devices()[0]
+    return {
+        "started": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        "commit": _commit(),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in PACKAGES},
+        },
+        "device": f"{device.platform}: {device.device_kind}",
+        "machine": platform.platform(),
+    }
+
+
+def _commit() -> str | None:
+    """The commit the project is at, "-dirty" if changed since; None outside of git."""
+    project = pathlib.Path(__file__).parents[2]
+    if not (project / ".git").exists():
+        return None
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(command, cwd=project, capture_output=True, text=True)
+    except OSError:
+        return None
+    return done.stdout.strip() or None

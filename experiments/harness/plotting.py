@@ -1,4 +1,4 @@
-"""What a run shows: tables for the terminal, figures for the eye."""
+"""Figures: their colors, titles and captions; panels of curves and of pictures."""
 
 import textwrap
 from collections.abc import Sequence
@@ -9,9 +9,6 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-
-from nets.blocks import Row
-from nets.convolutional.geometry import by
 
 # Okabe and Ito's colours, which the colour-blind tell apart; dark ones first.
 COLOURS = (
@@ -24,7 +21,7 @@ COLOURS = (
     "#56B4E9",
 )
 STYLES = ("-", "--", ":", "-.")  # in turn, where the colours are used up
-WIDE, WIDEST = 100, 120  # characters of a table in a terminal
+DIVERGING = "PuOr_r"  # orange above zero, purple below, white at zero
 
 # Names of cells as papers write them, where that is more than a capital letter.
 WRITTEN = {
@@ -63,154 +60,18 @@ def written(name: str) -> str:
     return " ".join(WRITTEN.get(word, word) for word in name.split("_"))
 
 
-class Table(NamedTuple):
-    """What a run found, for the terminal and for the page alike.
+class Plot(NamedTuple):
+    """A figure of a report.
 
     Attributes:
-        header: A name a column.
-        rows: A text a cell.
+        figure: The figure, its finding as its title.
+        finding: What the figure shows, in one line.
+        caption: Text below the figure on the page.
     """
 
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-    def text(self, most: int = WIDEST) -> str:
-        """The table as `text_table` has it."""
-        return text_table(self.header, self.rows, most)
-
-
-def text_table(
-    header: Sequence[str], rows: Sequence[Sequence[str]], most: int = WIDEST
-) -> str:
-    """A table as text, its header wrapped.
-
-    Args:
-        header: A name a column.
-        rows: A text a cell.
-        most: Characters of a line; a wider table is given in parts, below each other,
-            each with the first column.
-
-    Returns:
-        Lines; the first column is aligned to the left, all others to the right.
-
-    Example:
-        >>> print(text_table(["cell", "test accuracy, %"], [["lstm", "86"]]))
-                     test
-        cell  accuracy, %
-        ----  -----------
-        lstm           86
-    """
-    # Heads are broken at 12 characters if the table fits so, else at every word.
-    for least in (12, 1):
-        longest = [
-            max([least, *(len(row[i]) for row in rows)]) for i in range(len(header))
-        ]
-        heads = [
-            textwrap.wrap(name, width, break_long_words=False, break_on_hyphens=False)
-            for name, width in zip(header, longest, strict=True)
-        ]
-        widths = [
-            max(map(len, [*head, *(row[i] for row in rows)]), default=0)
-            for i, head in enumerate(heads)
-        ]
-        if sum(widths) + 2 * (len(widths) - 1) <= WIDE:
-            break
-    parts, room = [[0]], most - widths[0]
-    for i in range(1, len(header)):
-        if room < widths[i] + 2 and len(parts[-1]) > 1:
-            parts.append([0])
-            room = most - widths[0]
-        parts[-1].append(i)
-        room -= widths[i] + 2
-    return "\n\n".join(_block(part, heads, widths, rows) for part in parts)
-
-
-def _block(
-    columns: Sequence[int],
-    heads: Sequence[list[str]],
-    widths: Sequence[int],
-    rows: Sequence[Sequence[str]],
-) -> str:
-    """Some columns of a table."""
-    height = max(len(heads[i]) for i in columns)
-    padded = [[""] * (height - len(heads[i])) + heads[i] for i in columns]
-    lines = [list(line) for line in zip(*padded, strict=True)]
-    lines.append(["-" * widths[i] for i in columns])
-    lines += [[row[i] for i in columns] for row in rows]
-    return "\n".join(
-        "  ".join(
-            text.rjust(widths[i]) if i else text.ljust(widths[i])
-            for i, text in zip(columns, line, strict=True)
-        ).rstrip()
-        for line in lines
-    )
-
-
-def layers(rows: Sequence[Row]) -> str:
-    """The table of a network: a line a layer.
-
-    Args:
-        rows: Of `nets.blocks.summary`.
-
-    Returns:
-        Lines: output shapes, parameters, receptive fields and FLOPs, and their sums.
-
-    Example:
-        >>> print(layers([Row("dense 10", (10,), 650, None, 1280)]))
-                                            receptive
-        layer     output shape  parameters      field  FLOPs
-        --------  ------------  ----------  ---------  -----
-        dense 10            10         650        all  1,280
-        total                          650             1,280
-    """
-    header = ["layer", "output shape", "parameters", "receptive field", "FLOPs"]
-    lines = [
-        [row.name, by(row.shape), f"{row.parameters:,}", sees(row), f"{row.flops:,}"]
-        for row in rows
-    ]
-    parameters = sum(row.parameters for row in rows)
-    flops = sum(row.flops for row in rows)
-    lines.append(["total", "", f"{parameters:,}", "", f"{flops:,}"])
-    return text_table(header, lines)
-
-
-def sees(row: Row) -> str:
-    """The receptive field of a layer, in words.
-
-    Args:
-        row: Of `nets.blocks.summary`.
-
-    Returns:
-        Such as "5x5".
-
-    Example:
-        >>> sees(Row("dense 10", (10,), 650, None, 1280))
-        'all'
-    """
-    return "all" if row.receptive_field is None else by(row.receptive_field)
-
-
-def mean_and_deviation(values: Float[np.ndarray, " seeds"], form: str) -> str:
-    """The mean over seeds, and the standard deviation if there are several.
-
-    Args:
-        values: One number a seed.
-        form: A format for the mean, such as "{:.1f}".
-
-    Returns:
-        "mean ± deviation", the deviation that of a sample (n - 1); "none" if a seed
-        has none (nan).
-
-    Example:
-        >>> mean_and_deviation(np.array([1.0, 2.0, 3.0]), "{:.1f}")
-        '2.0 ± 1.0'
-    """
-    if np.isnan(values).any():
-        return "none"
-    mean = form.format(values.mean())
-    if len(values) < 2:
-        return mean
-    return f"{mean} ± {form.replace('+', '').format(values.std(ddof=1))}"
+    figure: Figure
+    finding: str
+    caption: str
 
 
 def figure(title: str, columns: int) -> tuple[Figure, Sequence[Axes]]:
@@ -231,22 +92,6 @@ def figure(title: str, columns: int) -> tuple[Figure, Sequence[Axes]]:
     for axis in axes:
         axis.grid(alpha=0.3)
     return figure, axes
-
-
-def finding(figure: Figure) -> str:
-    r"""What a figure's title says, in one line.
-
-    Args:
-        figure: Any figure.
-
-    Returns:
-        Its title; "" if it has none.
-
-    Example:
-        >>> finding(figure("LSTMs remember;\nothers do not", columns=1)[0])
-        'LSTMs remember; others do not'
-    """
-    return " ".join(figure.get_suptitle().split())
 
 
 def band(
@@ -282,14 +127,124 @@ def plain(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def caption(figure: Figure, text: str) -> None:
-    """Say below a figure what was done, so that it can stand alone.
+def captioned(
+    figure: Figure, finding: str, text: str, caption: str | None = None
+) -> Plot:
+    """Write below a figure how it was made, so that the figure can be read alone.
 
     Args:
-        figure: Of `figure`.
-        text: Some sentences.
+        figure: Any figure.
+        finding: What the figure shows: its title.
+        text: Some sentences, written below the figure.
+        caption: Caption on the page; by default the text.
+
+    Returns:
+        A `Plot`.
     """
     width = int(figure.get_figwidth() * 13)
     figure.supxlabel(
         textwrap.fill(plain(text), width), fontsize=8, color="0.3", x=0.01, ha="left"
     ).set_parse_math(False)
+    return Plot(figure, " ".join(finding.split()), text if caption is None else caption)
+
+
+def panels(
+    title: str, rows: int, columns: int, side: float = 1.2
+) -> tuple[Figure, np.ndarray]:
+    """A figure of small pictures.
+
+    Args:
+        title: The finding.
+        rows: How many from top to bottom.
+        columns: How many from left to right.
+        side: Of each, in inches.
+
+    Returns:
+        The figure, and its axes, [rows, columns], which show nothing yet.
+    """
+    with matplotlib.rc_context({"font.size": 9}):
+        size = max(side * columns, 5.0), side * rows + 0.9
+        figure = Figure(figsize=size, dpi=110, layout="constrained")
+        figure.suptitle(title, fontweight="bold", fontsize=12)
+        axes = figure.subplots(rows, columns, squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    return figure, axes
+
+
+def show(
+    axis: Axes,
+    image: Float[np.ndarray, "height width"],
+    title: str = "",
+    *,
+    signed: bool = False,
+    limits: tuple[float, float] | None = None,
+) -> None:
+    """One picture: grey from black to white, or coloured by sign.
+
+    Args:
+        axis: Where.
+        image: [height, width].
+        title: Above it.
+        signed: Whether zero is in the middle, as for weights: orange above, purple
+            below.
+        limits: What is black and what is white; by default the image's own extremes.
+    """
+    image = np.asarray(image, np.float32)
+    low, high = (np.nanmin(image), np.nanmax(image)) if limits is None else limits
+    if signed:
+        high = max(abs(low), abs(high)) or 1.0
+        low = -high
+    axis.imshow(
+        image,
+        cmap=DIVERGING if signed else "gray",
+        vmin=low,
+        vmax=high if high > low else low + 1.0,
+        interpolation="nearest",
+    )
+    if title:
+        axis.set_title(title, fontsize=8, pad=2)
+
+
+def row_label(axis: Axes, text: str) -> None:
+    """Words at the left of a row of pictures.
+
+    Args:
+        axis: The row's first.
+        text: A line or two.
+    """
+    axis.text(
+        -0.12,
+        0.5,
+        text,
+        transform=axis.transAxes,
+        ha="right",
+        va="center",
+        fontsize=9,
+    )
+
+
+def montage(
+    images: Sequence[Float[np.ndarray, "height width"]], columns: int
+) -> Float[np.ndarray, "rows width"]:
+    """Many small images as one, side by side, with a line between them.
+
+    Args:
+        images: Of one size, [height, width] each.
+        columns: How many in a row.
+
+    Returns:
+        One image; what is not filled is nan, which is drawn as nothing.
+
+    Example:
+        >>> montage([np.zeros((2, 2))] * 3, columns=2).shape
+        (5, 5)
+    """
+    height, width = images[0].shape
+    rows = -(-len(images) // columns)
+    whole = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1), np.nan)
+    for i, image in enumerate(images):
+        row, column = divmod(i, columns)
+        top, left = row * (height + 1), column * (width + 1)
+        whole[top : top + height, left : left + width] = image
+    return whole

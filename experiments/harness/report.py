@@ -1,145 +1,155 @@
-"""A run as one page: report.html has its figures inside, and opens anywhere.
+"""Publish a run: its figures, its page, its rows, and its text for the terminal.
 
-    page.write(
+    publish(
         results,
-        question=__doc__,
-        findings=["The LSTM's gradient decays slowest (half-life 41 steps)."],
-        figures={"decay.png": "Norm of the state's gradient, by reading step."},
-        tables={"Decay of the gradient": report.Table(header, rows)},
+        answer="The LSTM remembers longest.",
+        figures={"decay.png": captioned(figure, "Gradients decay.", "3 seeds.")},
+        tables={"Decay of the gradient": Table(header, rows)},
     )
 
-The page opens offline. Of several runs `experiments.course` makes one.
+`experiments.course` makes one page of several runs.
 """
 
 import inspect
-import json
+import io
 import re
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
-from experiments.harness import markup
+from experiments.harness import pages
 from experiments.harness.claims import Claim
-from experiments.harness.plotting import Table
+from experiments.harness.pages import Picture
+from experiments.harness.plotting import Plot
 from experiments.harness.runs import Run
+from experiments.harness.tables import Table
 
 VALIDATION = (
-    "All that is called test or held-out here was measured on a validation set, cut "
-    "off the training set (--evaluate_on=validation)."
+    "All numbers called test or held-out were measured on a validation set, cut off "
+    "the training set (--evaluate_on=validation)."
 )
 
 
-def write(
+def publish(
     results: Run,
     *,
-    question: str | None,
-    findings: Sequence[str],
-    figures: Mapping[str, str],
-    tables: Mapping[str, Table],
-    verdicts: Sequence[Claim] = (),
-    headline: str = "",
-    seen: Mapping[str, str] | None = None,
+    answer: str = "",
+    figures: Mapping[str, Plot] | None = None,
+    tables: Mapping[str, Table] | None = None,
+    claims: Sequence[Claim] = (),
+    findings: Sequence[str] = (),
 ) -> None:
-    """Write report.html into a results folder.
+    """Save the figures, write report.html, log what it says, and print it.
 
-    What it says is logged too: a row of the kind "report", and one "claim" per claim.
+    The page begins with the question of the run and the answer. One row of the kind
+    "claim" is logged per claim, and one row of the kind "report".
 
     Args:
-        results: Of the run; its config.json is shown too, with the command and the
-            flags if it has them.
-        question: The experiment's `__doc__`: its first line is the title; its commands,
-            which are indented, are left out, as the page shows what was typed.
-        findings: Sentences, the first the most telling.
-        figures: A PNG in the folder to its caption.
-        tables: A title to a table, numbers in all columns but the first.
-        verdicts: On the claims that the experiment tests; they come before the
-            findings.
-        headline: The finding in one plain sentence, before the verdicts.
-        seen: A PNG to a sentence on what it shows, with its numbers, for readers who do
-            not see it; by default the headline, for the first.
-
-    Raises:
-        FileNotFoundError: There is no such figure.
+        results: The run. The first line of its question is the title of the page;
+            indented paragraphs (commands) are left out.
+        answer: The answer to the question, in one plain sentence.
+        figures: File names to figures. The finding of a figure is listed on the page,
+            and completes the text for readers who do not see the figure.
+        tables: Titles to tables.
+        claims: The claims that the experiment tests.
+        findings: More sentences, the most important first.
 
     Example:
         >>> import pathlib, tempfile
         >>> from experiments.harness.runs import new_run
         >>> folder = pathlib.Path(tempfile.mkdtemp()) / "results"
-        >>> command = "python -m experiments.recall --cells=lstm"
-        >>> made = {"experiment": "recall", "command": command, "config": {}}
-        >>> with new_run(folder, made) as run:
-        ...     write(
-        ...         run,
-        ...         question="Which cell remembers?",
-        ...         findings=["The LSTM does."],
-        ...         figures={},
-        ...         tables={"Recall": Table(["cell", "steps"], [["lstm", "90"]])},
-        ...     )
+        >>> table = Table(["cell", "steps"], [["lstm", "90"]])
+        >>> with new_run(folder, {}, question="Which cell remembers?") as run:
+        ...     publish(run, answer="The LSTM.", tables={"Recall": table})
+        cell  steps
+        ----  -----
+        lstm     90
+        <BLANKLINE>
+        The LSTM.
         >>> "<h1>Which cell remembers?</h1>" in (folder / "report.html").read_text()
         True
     """
-    made = json.loads((results.path / "config.json").read_text(encoding="utf-8"))
-    name = made.get("experiment") or results.folder.name
-    title, introduction = _read(question or name)
-    first = [headline] if headline else []
-    if seen is None:
-        seen = dict(zip(figures, first, strict=False))
-    findings = [*first, *(verdict.sentence() for verdict in verdicts), *findings]
-    if made.get("config", {}).get("evaluate_on") == "validation":
+    figures, tables, answer = figures or {}, tables or {}, " ".join(answer.split())
+    name = results.metadata.get("experiment") or results.folder.name
+    title, introduction = _split(results.question or name)
+    pictures = {file: _save(results, file, plot) for file, plot in figures.items()}
+    shown = [plot.finding for plot in figures.values()]
+    findings = [text for text in shown if text not in ("", answer)] + list(findings)
+    if results.metadata.get("config", {}).get("evaluate_on") == "validation":
         findings.append(VALIDATION)
-    body = [
-        f'<p class="kind">backflow · {escape(name)}</p>',
-        f"<h1>{markup.inline(title)}</h1>",
-        markup.found(findings),
-        *(f"<p>{markup.inline(paragraph)}</p>" for paragraph in introduction),
-        "<h2>Figures</h2>" if figures else "",
-        *(
-            markup.figure(results.path, name, caption, seen.get(name, ""))
-            for name, caption in figures.items()
-        ),
-        "<h2>Tables</h2>" if tables else "",
-        *(markup.table(caption, table) for caption, table in tables.items()),
-        _made(made),
-    ]
-    markup.save(results.path / "report.html", title, body)
-    for verdict in verdicts:
-        results.log(kind="claim", **verdict._asdict())
-    told = {"findings": findings, "figures": dict(figures), "seen": dict(seen)}
-    results.log(kind="report", title=title, **told)
+    pages.write(
+        results.path / "report.html",
+        "report.html.j2",
+        kind=name,
+        title=title,
+        answer=answer,
+        claims=claims,
+        findings=findings,
+        introduction=introduction,
+        pictures=list(pictures.values()),
+        tables=tables,
+        command=results.metadata.get("command", ""),
+        flags=_flags(results.metadata),
+        environment=_environment(results.metadata),
+    )
+    for claim in claims:
+        results.log(kind="claim", **claim._asdict())
+    results.log(
+        kind="report",
+        title=title,
+        answer=answer,
+        findings=findings,
+        figures={file: picture.caption for file, picture in pictures.items()},
+        alt={file: picture.alt for file, picture in pictures.items()},
+    )
+    _print(tables, [answer, *(claim.sentence() for claim in claims), *findings])
 
 
-def _read(question: str) -> tuple[str, list[str]]:
-    """The title and the paragraphs of a docstring, its indented commands left out."""
+def _split(question: str) -> tuple[str, list[str]]:
+    """The title and the paragraphs of a docstring, without its indented commands."""
     title, *paragraphs = re.split(r"\n(?:[ \t]*\n)+", inspect.cleandoc(question))
     return title, [text for text in paragraphs if not text.startswith(" ")]
 
 
-def _made(made: Mapping[str, Any]) -> str:
-    """How to do the run again: the command, the flags, and all around them."""
-    flags = [
-        [f"--{name}", _typed(value)] for name, value in made.get("config", {}).items()
+def _save(results: Run, file: str, plot: Plot) -> Picture:
+    """Save a figure into the run's folder."""
+    png = io.BytesIO()
+    plot.figure.savefig(png, format="png")
+    (results.path / file).write_bytes(png.getvalue())
+    alt = " ".join(f"{plot.caption} {plot.finding}".split())
+    return Picture(png.getvalue(), plot.caption, alt)
+
+
+def _flags(metadata: Mapping[str, Any]) -> Table:
+    """The flags of a run, as they are typed."""
+    rows = [
+        [f"--{name}", _typed(value)]
+        for name, value in metadata.get("config", {}).items()
     ]
-    around = [
-        ["date", made["started"].replace("T", " ")],
-        ["commit", made["commit"] or "none"],
-        ["device", made["device"]],
-        ["machine", made["machine"]],
-        *map(list, made["versions"].items()),
+    return Table(["flag", "value"], rows)
+
+
+def _environment(metadata: Mapping[str, Any]) -> Table:
+    """Time, code and machine of a run."""
+    rows = [
+        ["date", metadata["started"].replace("T", " ")],
+        ["commit", metadata["commit"] or "none"],
+        ["device", metadata["device"]],
+        ["machine", metadata["machine"]],
+        *map(list, metadata["versions"].items()),
     ]
-    # A line ends between two words of the command, not after the dashes of a flag.
-    words = [f"<span>{escape(w)}</span>" for w in made.get("command", "").split()]
-    return (
-        "<h2>How this was made</h2>\n"
-        + (f"<pre>{' '.join(words)}</pre>\n" if words else "")
-        + '<div class="made">\n'
-        + markup.table("Flags", Table(["flag", "value"], flags))
-        + markup.table("Where and with what", Table(["what", "which"], around))
-        + "\n</div>\n<p>All numbers of the run are in metrics.jsonl, in its folder.</p>"
-    )
+    return Table(["what", "which"], rows)
 
 
 def _typed(value: Any) -> str:
-    """A flag's value as it is typed."""
+    """The value of a flag, as it is typed."""
     if isinstance(value, list):
         return ",".join(map(_typed, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _print(tables: Mapping[str, Table], sentences: Sequence[str]) -> None:
+    """Print tables, under their titles if there are several, and sentences."""
+    blocks = [table.text() for table in tables.values()]
+    if len(blocks) > 1:
+        blocks = [f"{title}\n{b}" for title, b in zip(tables, blocks, strict=True)]
+    print("\n\n".join([*blocks, "\n".join(filter(None, sentences))]))

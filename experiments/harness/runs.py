@@ -1,23 +1,15 @@
 """A run's results: one folder, complete or absent."""
 
 import contextlib
-import datetime
-import importlib.metadata
 import json
 import math
 import pathlib
-import platform
 import shutil
-import subprocess
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-import jax
-
-from experiments.harness import folders
+from experiments.harness import folders, machine
 from experiments.harness.folders import ResultsError
-
-PACKAGES = ("backflow", "jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn")
 
 
 class Run:
@@ -27,10 +19,19 @@ class Run:
         folder: What it will be called when the run is complete.
         path: Where to write until then: "FOLDER.unfinished".
         rows: How many rows of metrics there are.
+        metadata: Content of config.json.
+        question: Question that the run answers: title and text of its report.
     """
 
-    def __init__(self, folder: pathlib.Path):
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        metadata: Mapping[str, Any] | None = None,
+        question: str = "",
+    ):
         self.folder = folder
+        self.metadata = metadata or {}
+        self.question = question
         self.path = folder.with_name(folder.name + ".unfinished")
         self.rows = 0
         self._new = True  # nothing was there before
@@ -97,6 +98,7 @@ def new_run(
     folder: str | pathlib.Path,
     config: Mapping[str, Any],
     *,
+    question: str = "",
     resume: bool = False,
     extends: Collection[str] = (),
     resumable: bool = False,
@@ -113,6 +115,7 @@ def new_run(
         folder: Where the results shall be; it may exist if it is empty.
         config: Written to config.json, beside the git commit, the versions of the
             packages, the device and the time.
+        question: Question that the run answers, for its report.
         resume: Go on in "FOLDER.unfinished" if it is there, from a run of the same
             `config["config"]`; what it logged is in `Run.logged`.
         extends: Names in `config["config"]` that may differ from before, as a run that
@@ -136,8 +139,9 @@ def new_run(
         >>> sorted(file.name for file in folder.iterdir())
         ['config.json', 'metrics.jsonl']
     """
-    run = Run(folders.place(folder))
-    text = json.dumps(_plain({**config, **_surroundings()}), indent=2)
+    metadata = _plain({**config, **machine.environment()})
+    text = json.dumps(metadata, indent=2)
+    run = Run(folders.place(folder), metadata, question)
     handle = None
     try:
         try:
@@ -254,34 +258,6 @@ def _write(file: pathlib.Path, text: str) -> None:
     draft = file.with_name(file.name + ".draft")
     draft.write_text(text, encoding="utf-8")
     draft.replace(file)
-
-
-def _surroundings() -> dict[str, Any]:
-    """What a run depends on beside its flags."""
-    device = jax.devices()[0]
-    return {
-        "started": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-        "commit": _commit(),
-        "versions": {
-            "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in PACKAGES},
-        },
-        "device": f"{device.platform}: {device.device_kind}",
-        "machine": platform.platform(),
-    }
-
-
-def _commit() -> str | None:
-    """The commit the project is at, "-dirty" if changed since; None outside of git."""
-    project = pathlib.Path(__file__).parent.parent
-    if not (project / ".git").exists():
-        return None
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        done = subprocess.run(command, cwd=project, capture_output=True, text=True)
-    except OSError:
-        return None
-    return done.stdout.strip() or None
 
 
 def _plain(value: Any) -> Any:

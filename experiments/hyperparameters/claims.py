@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.harness import plotting
+from experiments.harness import tables
 from experiments.harness.claims import SUPPORTED, Claim, Judgment, judge
 from experiments.harness.intervals import Interval
 
@@ -66,6 +66,18 @@ def selection(grid: Grid, means: str = "") -> str:
     )
 
 
+def answer(grid: Grid) -> str:
+    """The best combination, and whether it is better than all others."""
+    if grid.best is None:
+        return "None: training diverged with all combinations."
+    best = f"The best combination is {named(grid.values[grid.best])}"
+    found = against(grid)
+    if found is None:
+        return f"{best}."
+    count, others = found.outcomes.count(SUPPORTED), len(found.outcomes)
+    return f"{best}; it is reliably better than {count} of {others} others."
+
+
 def headline(grid: Grid) -> str:
     """The finding: which is best, and than how many others it is better for sure."""
     if grid.best is None:
@@ -81,7 +93,7 @@ def headline(grid: Grid) -> str:
     return f"Best: {flags}\n{numbers}{test}{rest}"
 
 
-def table(grid: Grid) -> plotting.Table:
+def table(grid: Grid) -> tables.Table:
     """All combinations, the best first, and by how much it is better than each."""
     sign = -1 if grid.goal == "max" else 1
     means = [np.nan_to_num(sign * one.mean(), nan=np.inf) for one in grid.scores]
@@ -104,7 +116,7 @@ def table(grid: Grid) -> plotting.Table:
         if grid.test is not None:
             row.append(said(grid.test, digits) if i == grid.best else "-")
         rows.append(row)
-    return plotting.Table(header, rows)
+    return tables.Table(header, rows)
 
 
 def named(values: dict[str, str]) -> str:
@@ -223,4 +235,4 @@ def said(scores: np.ndarray, digits: int | None = None) -> str:
     if not finite(scores):
         return "diverged"
     digits = decimals([scores]) if digits is None else digits
-    return plotting.mean_and_deviation(scores, f"{{:.{digits}f}}")
+    return tables.mean_and_deviation(scores, f"{{:.{digits}f}}")

@@ -2,14 +2,14 @@
 
 import dataclasses
 import importlib
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from experiments.harness import cli, plotting, report, training
+from experiments.harness import cli, training
 from experiments.harness.folders import ResultsError
+from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.hyperparameters import claims, figures, trials
 from experiments.hyperparameters.claims import Grid
@@ -136,23 +136,14 @@ def tested(
 def show(grid: Grid, means: str, config: Config, results: Run) -> None:
     """The figure, the table, the verdict and the page."""
     selected, text = claims.selection(grid, means), caption(config)
-    figure = figures.draw(grid, f"{text} {selected}")
-    figure.savefig(results.path / "grid.png")
-    table = claims.table(grid)
-    verdicts = claims.verdicts(grid)
-    report.write(
+    publish(
         results,
-        question=sys.modules[str(__package__)].__doc__,
-        headline=plotting.finding(figure),
+        answer=claims.answer(grid),
+        figures={"grid.png": figures.draw(grid, f"{text} {selected}")},
+        tables={"All combinations, the best first": claims.table(grid)},
+        claims=claims.verdicts(grid),
         findings=[selected],
-        figures={"grid.png": f"{text} {selected}"},
-        tables={"All combinations, the best first": table},
-        verdicts=verdicts,
     )
-    print(selected)
-    print(table.text())
-    for verdict in verdicts:
-        print(verdict.sentence())
 
 
 def find(name: str) -> Any:

@@ -8,12 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.harness import plotting
+from experiments.harness.plotting import Plot
 from experiments.hyperparameters.claims import Grid, decimals, finite, headline, said
 
 MOST_PANELS = 4
 
 
-def draw(grid: Grid, caption: str) -> Figure:
+def draw(grid: Grid, caption: str) -> Plot:
     """What every combination reached.
 
     Args:
@@ -21,7 +22,7 @@ def draw(grid: Grid, caption: str) -> Figure:
         caption: What was done.
 
     Returns:
-        The figure.
+        A `Plot`.
     """
     names = list(grid.values[0])
     choices = {
@@ -34,8 +35,7 @@ def draw(grid: Grid, caption: str) -> Figure:
     else:
         names.sort(key=lambda name: -len(choices[name]))  # the longest are the axes
         figure = _maps(names, choices, grid, title)
-    plotting.caption(figure, caption)
-    return figure
+    return plotting.captioned(figure, title, caption)
 
 
 def _line(axis: Axes, name: str, choices: Sequence[str], grid: Grid) -> None:

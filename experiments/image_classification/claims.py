@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from experiments.harness import plotting
+from experiments.harness import tables
 from experiments.harness.claims import Claim, positive
 from experiments.harness.intervals import interval
 from experiments.image_classification.references import REFERENCES
@@ -71,7 +71,7 @@ def verdict(found: Findings, config: Any) -> Claim:
 
 def table(
     found: Findings, parameters: int, fitted: FitResult, config: Any
-) -> plotting.Table:
+) -> tables.Table:
     """What was found, beside what the reference reaches."""
     reference = REFERENCES[config.data]
     header = [
@@ -85,12 +85,12 @@ def table(
     line = [
         which(config),
         f"{parameters:,}",
-        plotting.mean_and_deviation(100 * found.train_accuracy, "{:.1f}"),
-        plotting.mean_and_deviation(100 * found.test_accuracy, "{:.1f}"),
+        tables.mean_and_deviation(100 * found.train_accuracy, "{:.1f}"),
+        tables.mean_and_deviation(100 * found.test_accuracy, "{:.1f}"),
         reference.accuracy,
         f"{1e3 * fitted.seconds_per_step:.3g}",
     ]
-    return plotting.Table(header, [line])
+    return tables.Table(header, [line])
 
 
 def which(config: Any) -> str:
@@ -105,5 +105,5 @@ def caption(config: Any, found: Findings) -> str:
         f"{which(config)}; {config.optimizer}, rate {config.learning_rate:g} "
         f"({config.schedule}), {config.steps} steps of {config.batch_size}; "
         f"seeds: {len(config.seeds)}; {len(found.labels)} test images; test accuracy "
-        f"{plotting.mean_and_deviation(100 * found.test_accuracy, '{:.1f}')} %."
+        f"{tables.mean_and_deviation(100 * found.test_accuracy, '{:.1f}')} %."
     )

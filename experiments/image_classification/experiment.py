@@ -1,7 +1,6 @@
 """The experiment: its flags and its steps."""
 
 import dataclasses
-import sys
 from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple, cast
@@ -12,10 +11,11 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
-from experiments.harness import cli, common_flags, plotting, report, training
+from experiments.harness import cli, common_flags, tables, training
+from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.harness.training import logits, loss_of
-from experiments.image_classification import figures as image_figures
+from experiments.image_classification import figures
 from experiments.image_classification.claims import Findings, caption, table, verdict
 from experiments.image_classification.networks import CLASSES, network
 from experiments.image_classification.references import (
@@ -141,7 +141,7 @@ def run(config: Config, results: Run) -> None:
     for row in rows:
         results.log(kind="network", **row._asdict())
     if config.describe:
-        print(plotting.layers(rows))
+        print(tables.layers(rows).text())
         return
     params = training.start(model, jnp.asarray(train.images[:1]), config.seeds)
     fitted = training.train(
@@ -155,23 +155,16 @@ def run(config: Config, results: Run) -> None:
     )
     found = findings(model, fitted.params, train, test)
     log(found, config, len(train.labels), results)
-    figures = image_figures.draw(found, rows, caption(config, found))
-    for name, figure in figures.items():
-        figure.savefig(results.path / f"{name}.png")
-    line = table(found, sum(row.parameters for row in rows), fitted, config)
-    reference = f"Reference: {REFERENCES[config.data].source}."
-    seen = {f"{name}.png": plotting.finding(f) for name, f in figures.items()}
-    report.write(
+    plots = figures.draw(found, rows, caption(config, found))
+    parameters = sum(row.parameters for row in rows)
+    publish(
         results,
-        question=sys.modules[str(__package__)].__doc__,
-        seen=seen,
-        findings=[*seen.values(), reference],
-        figures={f"{name}.png": image_figures.MEANINGS[name] for name in figures},
-        tables={"Accuracy": line},
-        verdicts=[verdict(found, config)],
+        answer=plots["confusion.png"].finding,
+        figures=plots,
+        tables={"Accuracy": table(found, parameters, fitted, config)},
+        claims=[verdict(found, config)],
+        findings=[f"Reference: {REFERENCES[config.data].source}."],
     )
-    print(line.text())
-    print(reference)
 
 
 def scores(configs: Sequence[Config]) -> list[dict[str, list[float]]]:

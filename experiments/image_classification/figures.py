@@ -12,7 +12,8 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from experiments.harness import pictures, plotting
+from experiments.harness import plotting, tables
+from experiments.harness.plotting import Plot
 from experiments.image_classification.claims import Findings
 from nets.blocks import Row
 from nets.convolutional.geometry import by
@@ -33,8 +34,8 @@ MEANINGS = {
 BLUE, ORANGE, GREY = plotting.COLOURS[0], plotting.COLOURS[1], "0.6"
 
 
-def draw(found: Findings, rows: Sequence[Row], caption: str) -> dict[str, Figure]:
-    """All figures, by name.
+def draw(found: Findings, rows: Sequence[Row], caption: str) -> dict[str, Plot]:
+    """All figures, by file name.
 
     Args:
         found: What was found.
@@ -47,12 +48,15 @@ def draw(found: Findings, rows: Sequence[Row], caption: str) -> dict[str, Figure
         "filters": filters(found.weights, rows, found.images.shape[1:]),
         "feature_maps": feature_maps(found, rows),
     }
-    for name, figure in figures.items():
-        plotting.caption(figure, f"{MEANINGS[name]} {caption}")
-    return figures
+    return {
+        f"{name}.png": plotting.captioned(
+            *drawn, f"{MEANINGS[name]} {caption}", MEANINGS[name]
+        )
+        for name, drawn in figures.items()
+    }
 
 
-def confusion(counts: Int[np.ndarray, "classes classes"]) -> Figure:
+def confusion(counts: Int[np.ndarray, "classes classes"]) -> tuple[Figure, str]:
     """What is taken for what, as a share of each row, with the counts in the cells."""
     totals = np.maximum(counts.sum(axis=1, keepdims=True), 1)
     shares = 100 * counts / totals
@@ -78,14 +82,14 @@ def confusion(counts: Int[np.ndarray, "classes classes"]) -> Figure:
             )
     ticks = range(len(counts))
     axis.set(xticks=ticks, yticks=ticks, xlabel="taken for", ylabel="class")
-    return figure
+    return figure, title
 
 
 def misread(
     images: Float[np.ndarray, "examples *space 1"],
     labels: Int[np.ndarray, " examples"],
     probabilities: Float[np.ndarray, "seeds examples classes"],
-) -> Figure:
+) -> tuple[Figure, str]:
     """The images that most seeds misread, and what they are taken for."""
     seeds = len(probabilities)
     wrong = (probabilities.argmax(axis=-1) != labels).sum(axis=0)
@@ -101,19 +105,19 @@ def misread(
     if not wrong.any():
         title = f"None of {len(labels)} test {kind} is misread; these nearly are"
     columns = 6
-    figure, axes = pictures.panels(title, -(-len(order) // columns), columns, 1.5)
+    figure, axes = plotting.panels(title, -(-len(order) // columns), columns, 1.5)
     for axis, i in zip(axes.flat, order, strict=False):
         said = f"{labels[i]} taken for {taken[i]}\n{100 * sure[i]:.0f} % sure"
         if seeds > 1:
             said += f", {wrong[i]} of {seeds}"
         _example(axis, images[i])
         axis.set_title(said, fontsize=8, pad=3)
-    return figure
+    return figure, title
 
 
 def filters(
     weights: Mapping[int, np.ndarray], rows: Sequence[Row], shape: Sequence[int]
-) -> Figure:
+) -> tuple[Figure, str]:
     """The kernels of the first layer, and of the second if it is a convolution.
 
     Args:
@@ -137,10 +141,10 @@ def filters(
     for axis, kernel, i in zip(axes, kernels, weights, strict=False):
         _kernels(axis, kernel, rows[i].name)
         figure.colorbar(axis.images[0], ax=axis, label="weight", shrink=0.7)
-    return figure
+    return figure, title
 
 
-def feature_maps(found: Findings, rows: Sequence[Row]) -> Figure:
+def feature_maps(found: Findings, rows: Sequence[Row]) -> tuple[Figure, str]:
     """What each layer puts out for one image, from the input to the logits."""
     image, label = found.images[found.shown], found.labels[found.shown]
     said = found.probabilities[0, found.shown]
@@ -168,11 +172,14 @@ def feature_maps(found: Findings, rows: Sequence[Row]) -> Figure:
     for (words, seen, axis), (row, maps) in zip(axes[1:], layers, strict=True):
         hidden = maps.ndim == 3 and maps.shape[-1] > MOST
         count = f"\n(the first {MOST} are shown)" if hidden else ""
-        _words(words, f"{row.name}\n{by(row.shape)}, sees {plotting.sees(row)}{count}")
+        _words(
+            words,
+            f"{row.name}\n{by(row.shape)}, sees {tables.receptive_field(row)}{count}",
+        )
         _seen(seen, image, row.receptive_field)
         _maps(axis, maps)
     _classes(axes[-1, 2], layers[-1][1], int(label))
-    return figure
+    return figure, title
 
 
 def _figure(title: str, size: tuple[float, float]) -> Figure:
@@ -192,7 +199,7 @@ def _example(axis: Axes, image: Float[np.ndarray, "*space 1"]) -> None:
     """An image, or a sequence as a line."""
     axis.axis("off")
     if image.ndim == 3:
-        pictures.show(axis, image[..., 0])
+        plotting.show(axis, image[..., 0])
         return
     axis.plot(image[:, 0], color=BLUE, linewidth=1.2)
     axis.axhline(0, color=GREY, linewidth=0.5)
@@ -235,13 +242,13 @@ def _maps(axis: Axes, maps: np.ndarray) -> None:
     axis.set(xticks=[], yticks=[])
     axis.set_anchor("W")
     if maps.ndim == 2:
-        pictures.show(axis, maps.T, signed=signed)
+        plotting.show(axis, maps.T, signed=signed)
         axis.set_aspect("auto")
         axis.set_ylabel("filter")
         return
     shown = [maps[..., i] for i in range(min(maps.shape[-1], MOST))]
-    whole = pictures.montage(shown, min(ACROSS, len(shown)))
-    pictures.show(axis, whole, signed=signed)
+    whole = plotting.montage(shown, min(ACROSS, len(shown)))
+    plotting.show(axis, whole, signed=signed)
     axis.axis("off")
 
 
@@ -261,7 +268,7 @@ def _kernels(axis: Axes, kernel: np.ndarray, name: str) -> None:
     title = f"{name}: {by(kernel.shape[:-1])} weights each"
     axis.set(xticks=[], yticks=[], facecolor="0.8")
     if inputs == 1 and len(size) == 1:  # a line a filter
-        pictures.show(axis, kernel[:, 0].T, title, signed=True)
+        plotting.show(axis, kernel[:, 0].T, title, signed=True)
         axis.set(xlabel="step", ylabel="filter", aspect="auto")
         return
     some = range(min(count, FILTERS if inputs == 1 else INPUTS))
@@ -276,5 +283,5 @@ def _kernels(axis: Axes, kernel: np.ndarray, name: str) -> None:
         ]
         axis.set(xlabel="a column: a filter", ylabel="a row: a map of the layer before")
     columns = math.ceil(math.sqrt(len(shown))) if inputs == 1 else len(some)
-    pictures.show(axis, pictures.montage(shown, columns), title, signed=True)
+    plotting.show(axis, plotting.montage(shown, columns), title, signed=True)
     axis.set_aspect("auto" if len(size) == 1 else "equal")

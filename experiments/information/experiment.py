@@ -1,7 +1,6 @@
 """The experiment: its flags and its steps."""
 
 import dataclasses
-import sys
 
 import jax
 import jax.numpy as jnp
@@ -9,11 +8,11 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from experiments.harness import cells, cli, common_flags, plotting, report, training
+from experiments.harness import cells, cli, common_flags, training
+from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.harness.training import logits, losses
-from experiments.information import claims
-from experiments.information import figures as information_figures
+from experiments.information import claims, figures
 from experiments.information.measure import (
     CLASSES,
     TRAINED,
@@ -121,33 +120,22 @@ def show(
     config: Config,
     results: Run,
 ) -> None:
-    """Draw and print what was found."""
+    """Publish the results."""
     text = caption(found, examples, config)
-    captions = {
-        "information.png": text,
-        "information_rows.png": "Which rows of the digit each state has in it, as a "
-        f"share of their variance that a linear probe reads. {text}",
-    }
-    figures = (
-        information_figures.draw(found, times, image, config.order, text),
-        information_figures.draw_rows(found[TRAINED], times, config.order, text),
-    )
-    for name, figure in zip(captions, figures, strict=True):
-        figure.savefig(results.path / name)
-    table = information_figures.table(found)
-    said = claims.verdicts(found)
-    findings = claims.findings(found)
-    report.write(
+    plot = figures.draw(found, times, image, config.order, text)
+    publish(
         results,
-        question=sys.modules[str(__package__)].__doc__,
-        seen={n: plotting.finding(f) for n, f in zip(captions, figures, strict=True)},
-        findings=findings,
-        figures=captions,
-        tables={"What each step knows": table},
-        verdicts=said,
+        answer=plot.finding,
+        figures={
+            "information.png": plot,
+            "information_rows.png": figures.draw_rows(
+                found[TRAINED], times, config.order, text
+            ),
+        },
+        tables={"What each step knows": figures.table(found)},
+        claims=claims.verdicts(found),
+        findings=claims.findings(found),
     )
-    print(table.text())
-    print("\n".join([*(verdict.sentence() for verdict in said), *findings]))
 
 
 def caption(found: dict[str, Known], examples: int, config: Config) -> str:

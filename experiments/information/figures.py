@@ -5,7 +5,8 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.harness import plotting
+from experiments.harness import plotting, tables
+from experiments.harness.plotting import Plot
 from experiments.information.claims import of, spread
 from experiments.information.measure import (
     BACKWARD,
@@ -25,7 +26,7 @@ LABEL, IMAGE, STATE, INPUT = PANELS = (
 )
 
 
-def table(found: dict[str, Known]) -> plotting.Table:
+def table(found: dict[str, Known]) -> tables.Table:
     """What was found, a line a way of reading: at both ends, and how even it is."""
     header = [
         "states of",
@@ -59,9 +60,9 @@ def table(found: dict[str, Known]) -> plotting.Table:
                 (100 * spread(image), "{:.0f}"),
                 *((100 * spread(norms), "{:.0f}") for norms in gradients),
             ]
-            said = [plotting.mean_and_deviation(*cell) for cell in cells]
+            said = [tables.mean_and_deviation(*cell) for cell in cells]
             rows.append([f"{way}, {when}", *said])
-    return plotting.Table(header, rows)
+    return tables.Table(header, rows)
 
 
 def title(known: Known) -> str:
@@ -85,7 +86,7 @@ def title(known: Known) -> str:
 
 def draw(
     found: dict[str, Known], times: np.ndarray, image: float, order: str, caption: str
-) -> Figure:
+) -> Plot:
     """What is known, and what the loss hangs on, by the step.
 
     Args:
@@ -96,10 +97,11 @@ def draw(
         caption: What was done, so that the figure can stand alone.
 
     Returns:
-        The figure.
+        A `Plot`.
     """
     figure = Figure(figsize=(11, 8.6), dpi=110, layout="constrained")
-    figure.suptitle(title(found[TRAINED]), fontweight="bold", fontsize=12)
+    finding = title(found[TRAINED])
+    figure.suptitle(finding, fontweight="bold", fontsize=12)
     axes = figure.subplots(2, 2).flatten()
     for axis, name in zip(axes, PANELS, strict=True):
         axis.set(title=name, xlabel=f"step t, {order} from the top")
@@ -130,8 +132,9 @@ def draw(
     state.set(ylabel=r"$\log_{10} \|\partial L/\partial s_t\|$")
     inputs.set(ylabel=r"$\log_{10} \|\partial L/\partial x_t\|$")
     label.legend(loc="lower center", fontsize=8, ncols=2)
-    plotting.caption(figure, f"{caption} Dotted: the same probe of all pixels.")
-    return figure
+    return plotting.captioned(
+        figure, finding, f"{caption} Dotted: the same probe of all pixels.", caption
+    )
 
 
 def lines(
@@ -157,7 +160,7 @@ def lines(
         axis.fill_between(times, low, high, color=colour, alpha=shade, linewidth=0)
 
 
-def draw_rows(known: Known, times: np.ndarray, order: str, caption: str) -> Figure:
+def draw_rows(known: Known, times: np.ndarray, order: str, caption: str) -> Plot:
     """Which rows of the image each state has in it: a map a way of reading.
 
     Args:
@@ -167,10 +170,11 @@ def draw_rows(known: Known, times: np.ndarray, order: str, caption: str) -> Figu
         caption: What was done, so that the figure can stand alone.
 
     Returns:
-        The figure.
+        A `Plot`.
     """
     figure = Figure(figsize=(11, 4.6), dpi=110, layout="constrained")
-    figure.suptitle(rows_title(known), fontweight="bold", fontsize=12)
+    finding = rows_title(known)
+    figure.suptitle(finding, fontweight="bold", fontsize=12)
     axes = figure.subplots(1, len(WAYS), sharey=True)
     drawn = None
     for axis, way in zip(axes, WAYS, strict=True):
@@ -182,8 +186,13 @@ def draw_rows(known: Known, times: np.ndarray, order: str, caption: str) -> Figu
     axes[0].set_ylabel("row of the digit that is read out")
     assert drawn is not None
     figure.colorbar(drawn, ax=axes, label="share of its variance read, %")
-    plotting.caption(figure, caption)
-    return figure
+    return plotting.captioned(
+        figure,
+        finding,
+        caption,
+        "Which rows of the digit each state has in it, as a share of their variance "
+        f"that a linear probe reads. {caption}",
+    )
 
 
 def seen(known: Known) -> dict[str, Float[np.ndarray, " seeds"]]:

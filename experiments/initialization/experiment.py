@@ -1,7 +1,6 @@
 """The experiment: its flags and its steps."""
 
 import dataclasses
-import sys
 from collections.abc import Callable, Sequence
 
 import jax
@@ -12,7 +11,8 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 import nets
-from experiments.harness import cells, cli, common_flags, plotting, report
+from experiments.harness import cells, cli, common_flags
+from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.initialization import figures
 from experiments.initialization.figures import Reach
@@ -86,22 +86,15 @@ def run(config: Config, results: Run) -> None:
 def show(
     found: Sequence[Reach], refused: Sequence[str], config: Config, results: Run
 ) -> None:
-    """Draw and print what was found."""
-    text = caption(config)
-    figure = figures.draw(found, text)
-    figure.savefig(results.path / "initialization.png")
-    table = figures.table(found)
-    findings = [*figures.findings(found), *refused]
-    report.write(
+    """Publish the results."""
+    findings = figures.findings(found)
+    publish(
         results,
-        question=sys.modules[str(__package__)].__doc__,
-        seen={"initialization.png": plotting.finding(figure)},
-        findings=findings,
-        figures={"initialization.png": text},
-        tables={"Schemes": table},
+        answer=findings[0],
+        figures={"initialization.png": figures.draw(found, caption(config))},
+        tables={"Initializers": figures.table(found)},
+        findings=[*findings[1:], *refused],
     )
-    print(table.text())
-    print("\n".join(findings))
 
 
 def draw_start(

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from experiments.harness import plotting
+from experiments.harness import plotting, tables
+from experiments.harness.plotting import Plot
 
 
 class Reach(NamedTuple):
@@ -44,7 +44,7 @@ class Reach(NamedTuple):
         return float(self.last.mean())
 
 
-def table(found: Sequence[Reach]) -> plotting.Table:
+def table(found: Sequence[Reach]) -> tables.Table:
     """What was found, a line a scheme."""
     header = [
         "cell, scheme",
@@ -70,7 +70,7 @@ def table(found: Sequence[Reach]) -> plotting.Table:
                 number(apart, "{:+.1f}"),
             ]
         )
-    return plotting.Table(header, rows)
+    return tables.Table(header, rows)
 
 
 def number(value: float | None, form: str) -> str:
@@ -87,7 +87,7 @@ def said(values: Float[np.ndarray, " seeds"]) -> str:
     """The mean over seeds and its deviation; "-inf" if the norm of a seed is zero."""
     if np.isneginf(values).any():
         return "-inf"
-    return plotting.mean_and_deviation(values, "{:.2f}")
+    return tables.mean_and_deviation(values, "{:.2f}")
 
 
 def findings(found: Sequence[Reach]) -> list[str]:
@@ -161,7 +161,7 @@ def verdict(known: Sequence[Reach]) -> list[str]:
     return [*sentences, f"Mean over seeds minus that seed, in log10: {apart}."]
 
 
-def draw(found: Sequence[Reach], caption: str) -> Figure:
+def draw(found: Sequence[Reach], caption: str) -> Plot:
     """log10 norms against steps, a panel a cell, a line a scheme.
 
     Args:
@@ -169,7 +169,7 @@ def draw(found: Sequence[Reach], caption: str) -> Figure:
         caption: What was done, so that the figure can stand alone.
 
     Returns:
-        The figure.
+        A `Plot`.
     """
     names = list(dict.fromkeys(one.cell for one in found))
     inits = list(dict.fromkeys(one.init for one in found))
@@ -178,13 +178,13 @@ def draw(found: Sequence[Reach], caption: str) -> Figure:
     width = int(figure.get_figwidth() * 8)
     ours = [[one for one in found if one.cell == name] for name in names]
     lines = [textwrap.fill(title(one), width) for one in ours[:3]]  # as room allows
-    figure.suptitle("\n".join(lines), fontweight="bold", fontsize=12)
+    finding = "\n".join(lines)
+    figure.suptitle(finding, fontweight="bold", fontsize=12)
     for axis, name, some in zip(axes, names, ours, strict=True):
         panel(axis, some, inits)
         axis.set(title=name, xlabel="steps t")
     axes[0].set_ylabel(r"$\log_{10} \|\partial s_t/\partial s_0\|$")
-    plotting.caption(figure, caption)
-    return figure
+    return plotting.captioned(figure, finding, caption)
 
 
 def panel(axis: Axes, found: Sequence[Reach], inits: Sequence[str]) -> None:

@@ -3,7 +3,6 @@
 import dataclasses
 import math
 import pathlib
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments.harness import cells, cli, common_flags, plotting, report, training
+from experiments.harness import cells, cli, common_flags, training
+from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.language_model import figures, ngrams
 from experiments.language_model.characters import (
@@ -224,28 +224,19 @@ def show(
     config: Config,
     results: Run,
 ) -> None:
-    """Draw and print what was found."""
-    said = caption(written, config)
-    figure = figures.draw(counted, found, config.length, said)
-    figure.savefig(results.path / "language_model.png")
-    table = figures.table(counted, found, config.length)
-    verdicts = figures.verdicts(counted, found)
+    """Publish the results."""
+    plot = figures.draw(counted, found, config.length, caption(written, config))
     best = min(found, key=lambda one: one.nats.mean()).cell
-    shown = figures.sample_tables([s for s in samples if s.cell == best])
-    report.write(
+    publish(
         results,
-        question=sys.modules[str(__package__)].__doc__,
-        headline=plotting.finding(figure),
-        findings=[],
-        figures={"language_model.png": said},
-        tables={"Held-out text": table, **shown},
-        verdicts=verdicts,
+        answer=plot.finding,
+        figures={"language_model.png": plot},
+        tables={
+            "Held-out text": figures.table(counted, found, config.length),
+            **figures.sample_tables([s for s in samples if s.cell == best]),
+        },
+        claims=figures.verdicts(counted, found),
     )
-    print(table.text())
-    for title, one in shown.items():
-        print(f"\n{title}\n{one.text()}")
-    print()
-    print("\n".join(verdict.sentence() for verdict in verdicts))
 
 
 def caption(written: Text, config: Config) -> str:

@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from experiments.harness import plotting
+from experiments.harness import plotting, tables
 from experiments.harness.claims import SUPPORTED, Claim, judge
+from experiments.harness.plotting import Plot
 
 NAMES = {1: "unigram", 2: "bigram", 3: "trigram"}
 GATED = ("lstm", "gru")
@@ -80,7 +80,7 @@ class Sample(NamedTuple):
 
 def table(
     counted: Sequence[Counted], found: Sequence[Learned], length: int
-) -> plotting.Table:
+) -> tables.Table:
     """How well held-out text is told, a line a model."""
     header = [
         "model",
@@ -99,20 +99,20 @@ def table(
     for one in found:
         fresh = one.by_context[:, :length].mean(axis=1)
         numbers = one.nats, one.nats * BITS, np.exp(one.nats), fresh
-        said = [plotting.mean_and_deviation(number, "{:.3f}") for number in numbers]
+        said = [tables.mean_and_deviation(number, "{:.3f}") for number in numbers]
         milliseconds = f"{1000 * one.seconds_per_step:.1f}"
         rows.append([one.cell, *said, f"{one.parameters:,}", milliseconds])
-    return plotting.Table(header, rows)
+    return tables.Table(header, rows)
 
 
-def sample_tables(samples: Sequence[Sample]) -> dict[str, plotting.Table]:
+def sample_tables(samples: Sequence[Sample]) -> dict[str, tables.Table]:
     """What was written, a table a temperature, a row a line."""
-    tables = {}
+    shown = {}
     for one in samples:
         rows = [[line] for line in lines(one.text)]
         title = f"{one.cell} at temperature {one.temperature:g}"
-        tables[title] = plotting.Table([f"after {one.prompt!r}"], rows)
-    return tables
+        shown[title] = tables.Table([f"after {one.prompt!r}"], rows)
+    return shown
 
 
 def lines(written: str) -> list[str]:
@@ -197,7 +197,7 @@ def title(counted: Sequence[Counted], found: Sequence[Learned]) -> str:
 
 def draw(
     counted: Sequence[Counted], found: Sequence[Learned], length: int, caption: str
-) -> Figure:
+) -> Plot:
     """Bits a character while the nets learn, and by how much they have read.
 
     Args:
@@ -207,9 +207,10 @@ def draw(
         caption: What was done, so that the figure can stand alone.
 
     Returns:
-        The figure.
+        A `Plot`.
     """
-    figure, (left, right) = plotting.figure(title(counted, found), columns=2)
+    finding = title(counted, found)
+    figure, (left, right) = plotting.figure(finding, columns=2)
     for i, one in enumerate(found):
         shade = plotting.COLOURS[i % len(plotting.COLOURS)]
         line(left, one.steps, one.curve, shade, one.cell)
@@ -239,8 +240,7 @@ def draw(
     right.set(xlabel="characters read since a fresh start")
     left.legend()
     right.legend()
-    plotting.caption(figure, caption)
-    return figure
+    return plotting.captioned(figure, finding, caption)
 
 
 def line(axis: Axes, x, nats: Float[np.ndarray, "seeds x"], shade: str, label: str):

@@ -1,7 +1,6 @@
 """The experiment: its flags and its steps."""
 
 import dataclasses
-import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -14,7 +13,8 @@ import optax
 from jaxtyping import Array, Float
 
 import nets
-from experiments.harness import cli, common_flags, plotting, report, training
+from experiments.harness import cli, common_flags, training
+from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.lstm_vs_gru import figures
 from experiments.lstm_vs_gru.figures import EQUAL_PARAMETERS, EQUAL_UNITS, Duel
@@ -118,22 +118,14 @@ def run(config: Config, results: Run) -> None:
             longer(config, task), len(task.train[1]), f"examples of {task.name}"
         )
     duels = [duel for task in tasks for duel in compare(task, config, results)]
-    text = caption(tasks, config)
-    figure = figures.draw(duels, text)
-    figure.savefig(results.path / "lstm_vs_gru.png")
-    table = figures.table(duels)
-    verdicts = figures.verdicts(duels)
-    report.write(
+    claims = figures.verdicts(duels)
+    publish(
         results,
-        question=sys.modules[str(__package__)].__doc__,
-        headline=plotting.finding(figure),
-        findings=[],
-        figures={"lstm_vs_gru.png": text},
-        tables={"GRU against LSTM": table},
-        verdicts=verdicts,
+        answer=figures.answer(claims),
+        figures={"lstm_vs_gru.png": figures.draw(duels, caption(tasks, config))},
+        tables={"GRU compared with LSTM": figures.table(duels)},
+        claims=claims,
     )
-    print(table.text())
-    print("\n".join(verdict.sentence() for verdict in verdicts))
 
 
 def compare(task: Task, config: Config, results: Run) -> list[Duel]:

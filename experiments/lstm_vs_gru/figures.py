@@ -7,10 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from experiments.harness import plotting
+from experiments.harness import plotting, tables
 from experiments.harness.claims import (
     REFUTED,
     SUPPORTED,
@@ -21,6 +20,7 @@ from experiments.harness.claims import (
     positive,
 )
 from experiments.harness.intervals import Interval
+from experiments.harness.plotting import Plot
 
 EQUAL_UNITS, EQUAL_PARAMETERS = SETTINGS = "equal units", "equal parameters"
 MARGIN = 1.0  # percentage points that the GRU may lack, and be called no worse
@@ -66,7 +66,7 @@ class Duel(NamedTuple):
         return self.milliseconds[:, 1] / self.milliseconds[:, 0]
 
 
-def table(duels: Sequence[Duel]) -> plotting.Table:
+def table(duels: Sequence[Duel]) -> tables.Table:
     """What was found, a line a duel."""
     header = [
         "task",
@@ -86,19 +86,28 @@ def table(duels: Sequence[Duel]) -> plotting.Table:
             one.name,
             *map(str, one.features),
             *(f"{count:,}" for count in one.parameters),
-            *(plotting.mean_and_deviation(100 * a, "{:.1f}") for a in one.accuracy),
+            *(tables.mean_and_deviation(100 * a, "{:.1f}") for a in one.accuracy),
             gain.text("{:+.1f}"),
             *(f"{ms:.2f}" for ms in np.median(one.milliseconds, axis=0)),
             f"{np.median(one.ratios):.2f}",
         ]
         for one, gain in zip(duels, accuracy(duels).intervals, strict=True)
     ]
-    return plotting.Table(header, rows)
+    return tables.Table(header, rows)
 
 
 def verdicts(duels: Sequence[Duel]) -> list[Claim]:
     """Simpler, faster, no worse: each by itself."""
     return [simpler(duels), faster(duels), no_worse(duels)]
+
+
+def answer(claims: Sequence[Claim]) -> str:
+    """The outcomes of the three claims, in one sentence."""
+    simple, fast, accurate = (claim.outcome for claim in claims)
+    return (
+        f"That the GRU is simpler is {simple}, that it is faster is {fast}, and that "
+        f"it is no worse is {accurate}."
+    )
 
 
 def simpler(duels: Sequence[Duel]) -> Claim:
@@ -180,7 +189,7 @@ def title(duels: Sequence[Duel]) -> str:
     )
 
 
-def draw(duels: Sequence[Duel], caption: str) -> Figure:
+def draw(duels: Sequence[Duel], caption: str) -> Plot:
     """Accuracy, parameters and time, a line a duel.
 
     Args:
@@ -190,7 +199,8 @@ def draw(duels: Sequence[Duel], caption: str) -> Figure:
     Returns:
         The figure.
     """
-    figure, axes = plotting.figure(title(duels), columns=3)
+    finding = title(duels)
+    figure, axes = plotting.figure(finding, columns=3)
     figure.set_size_inches(12, 2.6 + 0.45 * len(duels))
     left, middle, right = axes
     gains = accuracy(duels).intervals
@@ -226,8 +236,7 @@ def draw(duels: Sequence[Duel], caption: str) -> Figure:
         for setting, colour in zip(SETTINGS, plotting.COLOURS, strict=False)
     ]
     figure.legend(handles=marks, loc="upper right", fontsize=9, frameon=False)
-    plotting.caption(figure, caption)
-    return figure
+    return plotting.captioned(figure, finding, caption)
 
 
 def _bar(axis: Axes, place: int, parameters: tuple[int, int], colour: str) -> None:

@@ -1,7 +1,6 @@
 """The experiment: its flags and its steps."""
 
 import dataclasses
-import sys
 
 import jax
 import jax.numpy as jnp
@@ -9,10 +8,10 @@ import numpy as np
 import optax
 
 import nets
-from experiments.harness import cells, cli, common_flags, plotting, report, training
+from experiments.harness import cells, cli, common_flags, training
+from experiments.harness.report import publish
 from experiments.harness.runs import Run
-from experiments.music import claims, midi, piano_rolls
-from experiments.music import figures as music_figures
+from experiments.music import claims, figures, midi, piano_rolls
 from experiments.music.claims import Study
 from experiments.music.figures import Music, caption
 from experiments.music.piano_rolls import mean_nll
@@ -90,10 +89,10 @@ def run(config: Config, results: Run) -> None:
     music = go_on(best, models[best.cell], data.test, config)
     log_music(music, config, results)
     midi.write(music.roll).save(results.path / "continuation.mid")
-    publish(studies, found, music, data, config, results)
+    show(studies, found, music, data, config, results)
 
 
-def publish(
+def show(
     studies: list[Study],
     found: dict[str, float],
     music: Music,
@@ -101,32 +100,20 @@ def publish(
     config: Config,
     results: Run,
 ) -> None:
-    """Figures, the table and the verdicts, and the page that has them all."""
+    """Publish the results."""
     text, known = caption(config, data), data.as_published
-    figures = {
-        "music.png": music_figures.draw(studies, found, music, text, known),
-        "learning.png": music_figures.draw_learning(studies, found, text),
-    }
-    for name, figure in figures.items():
-        figure.savefig(results.path / name)
-    table = music_figures.table(studies, found, known)
-    verdicts = claims.verdicts_on(studies, found["markov"], known)
-    report.write(
+    plot = figures.draw(studies, found, music, text, known)
+    publish(
         results,
-        question=sys.modules[str(__package__)].__doc__,
-        headline=claims.title(studies, found),
-        findings=music_figures.findings(music),
-        seen={name: plotting.finding(figure) for name, figure in figures.items()},
+        answer=plot.finding,
         figures={
-            "music.png": "A chorale's beginning and how the best net goes on (to be "
-            "heard in continuation.mid), and the nets' loss on test pieces.",
-            "learning.png": "Training and validation pieces while the nets learn.",
+            "music.png": plot,
+            "learning.png": figures.draw_learning(studies, found, text),
         },
-        tables={"Next-step prediction": table},
-        verdicts=verdicts,
+        tables={"Next-step prediction": figures.table(studies, found, known)},
+        claims=claims.verdicts_on(studies, found["markov"], known),
+        findings=figures.findings(music),
     )
-    print(table.text())
-    print("\n".join(verdict.sentence() for verdict in verdicts))
 
 
 def load(config: Config) -> Chorales:

@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
-from experiments.harness import plotting
+from experiments.harness import plotting, tables
 from experiments.harness.intervals import interval
+from experiments.harness.plotting import Plot
 from experiments.music import midi
 from experiments.music.claims import BAI, BEFORE, Study, overfit, title
 from train.data.chorales import Chorales
@@ -36,7 +37,7 @@ class Music(NamedTuple):
 
 def table(
     studies: Sequence[Study], floors: Mapping[str, float], published: bool
-) -> plotting.Table:
+) -> tables.Table:
     """What was found, a line a floor and a line a cell.
 
     Args:
@@ -63,7 +64,7 @@ def table(
     for study in studies:
         steps = study.best_step
         said = [
-            plotting.mean_and_deviation(costs, "{:.2f}")
+            tables.mean_and_deviation(costs, "{:.2f}")
             for costs in (study.best_train, study.best_valid, study.test)
         ]
         span = f"{steps.min()} to {steps.max()}"
@@ -79,7 +80,7 @@ def table(
                 f"{study.milliseconds:.1f}",
             ]
         )
-    return plotting.Table(header, rows)
+    return tables.Table(header, rows)
 
 
 def known(numbers: Mapping[str, float], name: str, published: bool) -> str:
@@ -103,7 +104,7 @@ def draw(
     music: Music,
     caption: str,
     published: bool,
-) -> Figure:
+) -> Plot:
     """A piano roll above, the losses of floors and cells below.
 
     Args:
@@ -114,15 +115,21 @@ def draw(
         published: As in `table`.
     """
     figure = Figure(figsize=(10, 7.6), dpi=110, layout="constrained")
-    figure.suptitle(title(studies, floors), fontweight="bold", fontsize=12)
+    finding = title(studies, floors)
+    figure.suptitle(finding, fontweight="bold", fontsize=12)
     above, below = figure.subplots(2, 1, height_ratios=(3, 1 + 0.35 * len(studies)))
     draw_roll(above, music)
     draw_losses(below, studies, floors, published)
     lines = " Points: mean over seeds on the test pieces; bars: 95% intervals of it."
     if published:
         lines += " Diamonds: Bai 2018."
-    plotting.caption(figure, caption + lines)
-    return figure
+    return plotting.captioned(
+        figure,
+        finding,
+        caption + lines,
+        "The beginning of a chorale and its continuation by the best net (also in "
+        "continuation.mid), and the loss of the nets on test pieces.",
+    )
 
 
 def draw_roll(axis: Axes, music: Music) -> None:
@@ -196,9 +203,10 @@ def draw_losses(
 
 def draw_learning(
     studies: Sequence[Study], floors: Mapping[str, float], caption: str
-) -> Figure:
+) -> Plot:
     """Losses against training steps, a panel a cell; mean and range over seeds."""
-    figure, axes = plotting.figure(overfit(studies), columns=len(studies))
+    finding = overfit(studies)
+    figure, axes = plotting.figure(finding, columns=len(studies))
     figure.set_size_inches(max(8.0, 4.2 * len(studies)), 5)
     for axis, study in zip(axes, studies, strict=True):
         curves = {"training": study.train, "validation": study.valid}
@@ -221,8 +229,12 @@ def draw_learning(
         " Lines: mean over seeds, without dropout; bands: their range. Floors: of test "
     )
     lines += "pieces."
-    plotting.caption(figure, caption + lines)
-    return figure
+    return plotting.captioned(
+        figure,
+        finding,
+        caption + lines,
+        "Loss on training and validation pieces while the nets learn.",
+    )
 
 
 def caption(config: Any, data: Chorales) -> str:

@@ -1,7 +1,6 @@
 """The experiment: its flags and its steps."""
 
 import dataclasses
-import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -11,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import nets
-from experiments.harness import cli, common_flags, machine, report, training
+from experiments.harness import cli, common_flags, machine, training
+from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.remedies import figures
 from experiments.remedies.figures import Outcome
@@ -235,23 +235,14 @@ def run(config: Config, results: Run) -> None:
         found = REMEDIES[name](bench)
         outcomes.append(found)
         for i, seed in enumerate(config.seeds):
-            results.log(kind="claim", seed=seed, **found.of_seed(i))
-    figures.draw(outcomes, caption(config)).savefig(results.path / "remedies.png")
-    table = figures.table(outcomes)
-    sentences = [figures.verdict(outcome) for outcome in outcomes]
-    report.write(
+            results.log(kind="remedy", seed=seed, **found.of_seed(i))
+    publish(
         results,
-        question=sys.modules[str(__package__)].__doc__,
-        seen={"remedies.png": figures.title(outcomes)},
-        findings=[figures.title(outcomes), *sentences],
-        figures={
-            "remedies.png": "What each remedy claims to change, without and with it, a "
-            "line a seed; and the error on the adding problem after training."
-        },
-        tables={"Remedies": table},
+        answer=figures.answer(outcomes),
+        figures={"remedies.png": figures.draw(outcomes, caption(config))},
+        tables={"Remedies": figures.table(outcomes)},
+        findings=[figures.verdict(outcome) for outcome in outcomes],
     )
-    print(table.text())
-    print("\n".join(sentences))
 
 
 def check(config: Config) -> None:

@@ -10,8 +10,9 @@ from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.harness import plotting
+from experiments.harness import plotting, tables
 from experiments.harness.claims import PARTLY_SUPPORTED, REFUTED, SUPPORTED
+from experiments.harness.plotting import Plot
 from train.data.adding import BASELINE
 
 BLUE, RED = plotting.COLOURS[:2]
@@ -67,6 +68,15 @@ def verdict(outcome: Outcome) -> str:
     )
 
 
+def answer(outcomes: Sequence[Outcome]) -> str:
+    """The number of remedies that change what they claim to change."""
+    count = sum(bool(outcome.held.all()) for outcome in outcomes)
+    return (
+        f"{count} of {len(outcomes)} remedies change what they claim to change, in "
+        "every seed."
+    )
+
+
 def title(outcomes: Sequence[Outcome]) -> str:
     """The finding: how many claims held, and whose error fell."""
     held = sum(bool(outcome.held.all()) for outcome in outcomes)
@@ -82,7 +92,7 @@ def title(outcomes: Sequence[Outcome]) -> str:
     )
 
 
-def table(outcomes: Sequence[Outcome]) -> plotting.Table:
+def table(outcomes: Sequence[Outcome]) -> tables.Table:
     """What was found, a line a remedy."""
     header = [
         "remedy",
@@ -97,18 +107,18 @@ def table(outcomes: Sequence[Outcome]) -> plotting.Table:
         [
             o.remedy,
             o.quantity,
-            plotting.mean_and_deviation(o.without, "{:.4f}"),
-            plotting.mean_and_deviation(o.with_it, "{:.4f}"),
+            tables.mean_and_deviation(o.without, "{:.4f}"),
+            tables.mean_and_deviation(o.with_it, "{:.4f}"),
             counted(o),
-            plotting.mean_and_deviation(o.error_without, "{:.4f}"),
-            plotting.mean_and_deviation(o.error_with, "{:.4f}"),
+            tables.mean_and_deviation(o.error_without, "{:.4f}"),
+            tables.mean_and_deviation(o.error_with, "{:.4f}"),
         ]
         for o in outcomes
     ]
-    return plotting.Table(header, rows)
+    return tables.Table(header, rows)
 
 
-def draw(outcomes: Sequence[Outcome], caption: str) -> Figure:
+def draw(outcomes: Sequence[Outcome], caption: str) -> Plot:
     """A panel a remedy, and one of the errors."""
     panels = len(outcomes) + 1
     columns = min(COLUMNS, panels)
@@ -117,14 +127,20 @@ def draw(outcomes: Sequence[Outcome], caption: str) -> Figure:
     with matplotlib.rc_context({"font.size": 9}):
         figure = Figure(figsize=size, dpi=110, layout="constrained")
         axes = figure.subplots(lines, columns, squeeze=False).ravel()
-    figure.suptitle(title(outcomes), fontweight="bold", fontsize=12)
+    finding = title(outcomes)
+    figure.suptitle(finding, fontweight="bold", fontsize=12)
     for axis, outcome in zip(axes, outcomes, strict=False):
         draw_claim(axis, outcome)
     draw_errors(axes[len(outcomes)], outcomes)
     for axis in axes[panels:]:
         axis.axis("off")
-    plotting.caption(figure, caption)
-    return figure
+    return plotting.captioned(
+        figure,
+        finding,
+        caption,
+        "The quantity that each remedy claims to change, without and with the remedy, "
+        "one line per seed; and the error on the adding problem after training.",
+    )
 
 
 def draw_claim(axis: Axes, outcome: Outcome) -> None:

@@ -1,7 +1,6 @@
 """The experiment: its flags and its steps."""
 
 import dataclasses
-import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -12,7 +11,8 @@ from jaxtyping import Array, Float
 from tqdm import tqdm
 
 import nets
-from experiments.harness import cells, cli, common_flags, report
+from experiments.harness import cells, cli, common_flags
+from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.spectra import figures
 from experiments.spectra.figures import NEAR, Spectra
@@ -93,20 +93,14 @@ def run(config: Config, results: Run) -> None:
             log(found[-1], config.seeds, results)
     for sentence in refused:
         results.log(kind="refused", why=sentence)
-    text = caption(config)
-    figure = figures.draw(found, text)
-    figure.savefig(results.path / "spectra.png")
-    table = figures.table(found)
-    report.write(
+    findings = figures.findings(found)
+    publish(
         results,
-        question=sys.modules[str(__package__)].__doc__,
-        findings=[*figures.findings(found), *refused],
-        figures={"spectra.png": text},
-        tables={"Spectra": table},
+        answer=findings[0],
+        figures={"spectra.png": figures.draw(found, caption(config))},
+        tables={"Spectra": figures.table(found)},
+        findings=[*findings[1:], *refused],
     )
-    print(table.text())
-    for sentence in refused:
-        print(sentence)
 
 
 def check(config: Config) -> None:

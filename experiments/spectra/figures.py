@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from experiments.harness import plotting
+from experiments.harness import plotting, tables
+from experiments.harness.plotting import Plot
 
 NEAR = 0.01  # nats a step, within which an exponent is next to zero: 69 steps and more
 ZERO = 1e-4  # nats a step, below which float32 and a few hundred steps tell no more
@@ -49,7 +50,7 @@ class Spectra(NamedTuple):
         return self.exponents[:, 0]
 
 
-def table(found: Sequence[Spectra]) -> plotting.Table:
+def table(found: Sequence[Spectra]) -> tables.Table:
     """What was found, a line a start."""
     header = [
         "cell, start",
@@ -74,14 +75,14 @@ def table(found: Sequence[Spectra]) -> plotting.Table:
         ]
         for one in found
     ]
-    return plotting.Table(header, rows)
+    return tables.Table(header, rows)
 
 
 def said(values: Float[np.ndarray, " seeds"], form: str) -> str:
     """The mean over seeds and its deviation; "-inf" if a seed has that."""
     if np.isneginf(values).any():
         return "-inf"
-    text = plotting.mean_and_deviation(values, form)
+    text = tables.mean_and_deviation(values, form)
     return re.sub(r"^[+-](0\.0+)(?= |$)", r"\1", text)  # a zero has no sign
 
 
@@ -161,7 +162,7 @@ def widest(found: Sequence[Spectra]) -> str | None:
     return sentence
 
 
-def draw(found: Sequence[Spectra], caption: str) -> Figure:
+def draw(found: Sequence[Spectra], caption: str) -> Plot:
     """All spectra, a panel a cell, a colour a scheme."""
     names = list(dict.fromkeys(one.cell for one in found))
     inits = list(dict.fromkeys(one.init for one in found))
@@ -173,7 +174,8 @@ def draw(found: Sequence[Spectra], caption: str) -> Figure:
         axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     width = int(size[0] * 7.5)
     lines = [textwrap.fill(line, width) for line in titles(found)]
-    figure.suptitle("\n".join(lines), fontweight="bold", fontsize=12)
+    finding = "\n".join(lines)
+    figure.suptitle(finding, fontweight="bold", fontsize=12)
     for axis, name in zip(axes.flat, names, strict=False):
         panel(axis, [one for one in found if one.cell == name], inits)
     for axis in axes.flat[len(names) :]:
@@ -185,8 +187,7 @@ def draw(found: Sequence[Spectra], caption: str) -> Figure:
         last.set_xlabel("direction: index / n")
         last.tick_params(labelbottom=True)
     legend(figure, inits)
-    plotting.caption(figure, caption)
-    return figure
+    return plotting.captioned(figure, finding, caption)
 
 
 def panel(axis: Axes, found: Sequence[Spectra], inits: Sequence[str]) -> None:

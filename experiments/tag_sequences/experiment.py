@@ -2,7 +2,6 @@
 
 import bisect
 import dataclasses
-import sys
 from functools import partial
 from typing import Any, NamedTuple, cast
 
@@ -12,7 +11,8 @@ import numpy as np
 import optax
 from jaxtyping import Array
 
-from experiments.harness import cells, cli, common_flags, plotting, report, training
+from experiments.harness import cells, cli, common_flags, training
+from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.tag_sequences import figures
 from experiments.tag_sequences.figures import WAYS, Tagged
@@ -159,28 +159,20 @@ def scores(model: SequenceTagger, params: Any, data: Words) -> Scores:
 def show(
     found: list[Tagged], majority: float, test: Words, config: Config, results: Run
 ) -> None:
-    """Draw and print what was found."""
-    text = caption(found, len(test.letters), config)
-    figure = figures.draw(found, text)
-    figure.savefig(results.path / "tag_sequences.png")
-    table = figures.table(found, majority)
-    examples = figures.examples(found, test)
-    verdict = figures.verdict(found)
-    report.write(
+    """Publish the results."""
+    plot = figures.draw(found, caption(found, len(test.letters), config))
+    publish(
         results,
-        question=sys.modules[str(__package__)].__doc__,
-        headline=plotting.finding(figure),
-        findings=[],
-        figures={"tag_sequences.png": text},
+        answer=plot.finding,
+        figures={"tag_sequences.png": plot},
         tables={
-            "How well the starts of words are told": table,
-            "Held-out letters, cut by the first seed of each": examples,
+            "Prediction of the starts of words": figures.table(found, majority),
+            "Held-out letters, cut by the first seed of each": figures.examples(
+                found, test
+            ),
         },
-        verdicts=[verdict],
+        claims=[figures.verdict(found)],
     )
-    print(table.text())
-    print(examples.text())
-    print(verdict.sentence())
 
 
 def caption(found: list[Tagged], windows: int, config: Config) -> str:

@@ -8,9 +8,10 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from experiments.harness import plotting
+from experiments.harness import plotting, tables
 from experiments.harness.claims import SUPPORTED, Claim, judge
 from experiments.harness.intervals import interval
+from experiments.harness.plotting import Plot
 from train.data import words
 from train.data.words import Words
 
@@ -44,7 +45,7 @@ class Tagged(NamedTuple):
     said: Int[np.ndarray, "windows time"]
 
 
-def table(found: Sequence[Tagged], majority: float) -> plotting.Table:
+def table(found: Sequence[Tagged], majority: float) -> tables.Table:
     """What was found, a line a way of reading; first what needs no reading."""
     header = ["reads", "units", "parameters", "F1 of starts, %", "accuracy, %"]
     rows = [["no word begins", "-", "0", "0", f"{100 * majority:.1f}"]]
@@ -55,13 +56,13 @@ def table(found: Sequence[Tagged], majority: float) -> plotting.Table:
                 one.way,
                 f"{directions} x {one.features}",
                 f"{one.parameters:,}",
-                plotting.mean_and_deviation(100 * one.f1, "{:.1f}"),
-                plotting.mean_and_deviation(100 * one.accuracy, "{:.1f}"),
-                plotting.mean_and_deviation(one.bits.mean(axis=1), "{:.3f}"),
+                tables.mean_and_deviation(100 * one.f1, "{:.1f}"),
+                tables.mean_and_deviation(100 * one.accuracy, "{:.1f}"),
+                tables.mean_and_deviation(one.bits.mean(axis=1), "{:.3f}"),
             ]
         )
     rows[0].append(f"{entropy(majority):.3f}")
-    return plotting.Table([*header, "bits a letter"], rows)
+    return tables.Table([*header, "bits a letter"], rows)
 
 
 def entropy(share: float) -> float:
@@ -75,13 +76,13 @@ def entropy(share: float) -> float:
     return float(-(parts * np.log2(parts)).sum())
 
 
-def examples(found: Sequence[Tagged], test: Words) -> plotting.Table:
+def examples(found: Sequence[Tagged], test: Words) -> tables.Table:
     """Held-out letters, cut into words by each way of reading."""
     rows = []
     for i, letters in enumerate(test.letters[: len(found[0].said)]):
         rows.append([f"{i + 1}, as written", words.cut(letters, test.starts[i])])
         rows += [[one.way, words.cut(letters, one.said[i])] for one in found]
-    return plotting.Table(["window", "words"], rows)
+    return tables.Table(["window", "words"], rows)
 
 
 def gains(
@@ -129,7 +130,7 @@ def title(found: Sequence[Tagged]) -> str:
     return f"Whether both sides tell more than one hangs on the seed: F1 {means}"
 
 
-def draw(found: Sequence[Tagged], caption: str) -> Figure:
+def draw(found: Sequence[Tagged], caption: str) -> Plot:
     """F1 by the way of reading; bits by the place in the window.
 
     Args:
@@ -137,10 +138,11 @@ def draw(found: Sequence[Tagged], caption: str) -> Figure:
         caption: What was done, so that the figure can stand alone.
 
     Returns:
-        The figure.
+        A `Plot`.
     """
     figure = Figure(figsize=(11, 5), dpi=110, layout="constrained")
-    figure.suptitle(title(found), fontweight="bold", fontsize=12)
+    finding = title(found)
+    figure.suptitle(finding, fontweight="bold", fontsize=12)
     left, right = figure.subplots(1, 2)
     for i, one in enumerate(found):
         colour = plotting.COLOURS[i]
@@ -170,5 +172,4 @@ def draw(found: Sequence[Tagged], caption: str) -> Figure:
     right.legend(ncols=2)
     for axis in (left, right):
         axis.grid(alpha=0.3, which="both")
-    plotting.caption(figure, caption)
-    return figure
+    return plotting.captioned(figure, finding, caption)

@@ -9,8 +9,15 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from experiments.harness import plotting
-from experiments.harness.claims import Claim, judge, positive
+from experiments.harness import tables
+from experiments.harness.claims import (
+    INCONCLUSIVE,
+    REFUTED,
+    SUPPORTED,
+    Claim,
+    judge,
+    positive,
+)
 from experiments.harness.intervals import interval
 from train.data import dates
 from train.data.date_formats import FORMATS
@@ -84,7 +91,7 @@ class Study(NamedTuple):
         return self.steps[first].astype(float)
 
 
-def table(studies: Sequence[Study], width: int) -> plotting.Table:
+def table(studies: Sequence[Study], width: int) -> tables.Table:
     """What was found, a line a model."""
     header = [
         "model",
@@ -100,23 +107,23 @@ def table(studies: Sequence[Study], width: int) -> plotting.Table:
     for one in studies:
         gain = interval(100 * (one.beam_exact - one.exact))
         never = (one.curve < GOAL).all()
-        steps = plotting.mean_and_deviation(one.steps_to_goal, "{:.0f}")
+        steps = tables.mean_and_deviation(one.steps_to_goal, "{:.0f}")
         rows.append(
             [
                 one.name,
                 f"{one.parameters:,}",
-                plotting.mean_and_deviation(100 * one.exact, "{:.2f}"),
-                plotting.mean_and_deviation(100 * one.beam_exact, "{:.2f}"),
+                tables.mean_and_deviation(100 * one.exact, "{:.2f}"),
+                tables.mean_and_deviation(100 * one.beam_exact, "{:.2f}"),
                 gain.text("{:+.2f}"),
-                plotting.mean_and_deviation(100 * one.characters, "{:.2f}"),
+                tables.mean_and_deviation(100 * one.characters, "{:.2f}"),
                 "not reached" if never else steps,
                 f"{1000 * one.seconds_per_step:.1f}",
             ]
         )
-    return plotting.Table(header, rows)
+    return tables.Table(header, rows)
 
 
-def mistakes(studies: Sequence[Study]) -> plotting.Table:
+def mistakes(studies: Sequence[Study]) -> tables.Table:
     """Which part is wrong in dates that are, and what is taken for what most often."""
     header = [
         "model",
@@ -142,7 +149,7 @@ def mistakes(studies: Sequence[Study]) -> plotting.Table:
         shares.append(sum(not is_day(said) for said, _ in wrong) / count)
         cells = [f"{100 * share:.0f}" if wrong else "-" for share in shares]
         rows.append([one.name, f"{len(wrong):,}", *cells, confusion(wrong)])
-    return plotting.Table(header, rows)
+    return tables.Table(header, rows)
 
 
 def is_day(text: str) -> bool:
@@ -166,7 +173,7 @@ def is_day(text: str) -> bool:
 
 def own_dates(
     texts: Sequence[str], answers: Mapping[str, Sequence[str]]
-) -> plotting.Table:
+) -> tables.Table:
     """What each model makes of a user's dates.
 
     Args:
@@ -184,7 +191,7 @@ def own_dates(
         [text, *(one if is_day(one) else f"{one} (no day)" for one in said)]
         for text, *said in zip(texts, *answers.values(), strict=True)
     ]
-    return plotting.Table(["your dates", *answers], rows)
+    return tables.Table(["your dates", *answers], rows)
 
 
 def confusion(wrong: Sequence[tuple[str, str]]) -> str:
@@ -210,6 +217,16 @@ def confusion(wrong: Sequence[tuple[str, str]]) -> str:
         return "-"
     ((most, times),) = counted.most_common(1)
     return f"{most} ({times} times)" if times > 1 else most
+
+
+ANSWERS = {  # by the outcome of `reaches`
+    SUPPORTED: "Yes: a network translates at least "
+    f"{GOAL:.0%} of unseen dates exactly.",
+    INCONCLUSIVE: "The seeds do not decide whether a network translates at least "
+    f"{GOAL:.0%} of unseen dates exactly.",
+    REFUTED: "No: after this training a network translates fewer than "
+    f"{GOAL:.0%} of unseen dates exactly.",
+}
 
 
 def verdicts(studies: Sequence[Study], width: int) -> list[Claim]:

@@ -1,7 +1,6 @@
 """The experiment: its flags and its steps."""
 
 import dataclasses
-import sys
 from typing import Any, cast
 
 import jax
@@ -10,10 +9,10 @@ import numpy as np
 import optax
 from jaxtyping import Array
 
-from experiments.harness import cells, cli, common_flags, report, training
+from experiments.harness import cells, cli, common_flags, training
+from experiments.harness.report import publish
 from experiments.harness.runs import Run
-from experiments.translate_dates import claims as judged
-from experiments.translate_dates import figures as translation_figures
+from experiments.translate_dates import claims, figures
 from experiments.translate_dates.claims import PARTS, PROBED, Study
 from experiments.translate_dates.figures import caption, looks_caption
 from experiments.translate_dates.measure import READS, Looks, look, translate, write
@@ -94,7 +93,7 @@ def run(config: Config, results: Run) -> None:
     for i, text in enumerate(own):
         said = {name: texts[i] for name, texts in answers.items()}
         results.log(kind="translation", date=text, **said)
-    publish(studies, looks, own, answers, config, test, results)
+    show(studies, looks, own, answers, config, test, results)
 
 
 def load(config: Config) -> tuple[Dates, Dates]:
@@ -235,7 +234,7 @@ def log(
         )
 
 
-def publish(
+def show(
     studies: list[Study],
     looks: Looks | None,
     own: list[str],
@@ -244,35 +243,21 @@ def publish(
     test: Dates,
     results: Run,
 ) -> None:
-    """Figures, tables, verdicts, and the page that has them all."""
-    text = caption(config)
-    figures = {"translate_dates.png": text}
-    translation_figures.draw(studies, test, text).savefig(
-        results.path / "translate_dates.png"
-    )
-    findings = [translation_figures.title(studies)]
+    """Publish the results."""
+    plots = {"translate_dates.png": figures.draw(studies, test, caption(config))}
     if looks is not None:
-        seen = looks_caption(config)
-        figures["attention.png"] = seen
-        drawn = translation_figures.draw_looks(looks, seen)
-        drawn.savefig(results.path / "attention.png")
-        findings.append(translation_figures.looks_title(looks))
+        plots["attention.png"] = figures.draw_looks(looks, looks_caption(config))
     tables = {
-        "Held-out dates": judged.table(studies, config.beam),
-        "What is wrong in wrong dates": judged.mistakes(studies),
+        "Held-out dates": claims.table(studies, config.beam),
+        "Mistakes in wrong dates": claims.mistakes(studies),
     }
     if own:
-        tables["Your dates"] = judged.own_dates(own, answers)
-    verdicts = judged.verdicts(studies, config.beam)
-    report.write(
+        tables["Your dates"] = claims.own_dates(own, answers)
+    judged = claims.verdicts(studies, config.beam)
+    publish(
         results,
-        question=sys.modules[str(__package__)].__doc__,
-        headline=findings[0],
-        findings=findings[1:],
-        seen=dict(zip(figures, findings, strict=False)),
-        figures=figures,
+        answer=claims.ANSWERS[judged[0].outcome],
+        figures=plots,
         tables=tables,
-        verdicts=verdicts,
+        claims=judged,
     )
-    print("\n\n".join(table.text() for table in tables.values()))
-    print("\n".join(["", *(verdict.sentence() for verdict in verdicts)]))

@@ -10,7 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.harness import plotting
+from experiments.harness import plotting, tables
+from experiments.harness.plotting import Plot
 from experiments.translate_dates.claims import GOAL, PARTS, PROBED, Study
 from experiments.translate_dates.measure import READS, Looks
 from train.data.date_formats import FORMATS, written
@@ -48,14 +49,14 @@ def sounded(text: str, language: str) -> list[str]:
 def title(studies: Sequence[Study]) -> str:
     """How many dates are right, of every model."""
     said = ", ".join(
-        f"{plotting.mean_and_deviation(100 * one.exact, '{:.1f}')} % {one.name}"
+        f"{tables.mean_and_deviation(100 * one.exact, '{:.1f}')} % {one.name}"
         for one in studies
     )
     steps = studies[0].steps[-1]
     return f"Unseen dates exactly right after {steps:,} training steps: {said}"
 
 
-def draw(studies: Sequence[Study], test: Dates, caption: str) -> Figure:
+def draw(studies: Sequence[Study], test: Dates, caption: str) -> Plot:
     """How they learn, and how well they know each format.
 
     Args:
@@ -64,13 +65,13 @@ def draw(studies: Sequence[Study], test: Dates, caption: str) -> Figure:
         caption: What was done.
 
     Returns:
-        The figure.
+        A `Plot`.
     """
     with matplotlib.rc_context({"font.size": 10}):
         figure = Figure(figsize=(11, 7), dpi=110, layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=(1, 1.15))
-    lines = title(studies).replace(": ", ":\n")
-    figure.suptitle(lines, fontweight="bold", fontsize=12)
+    finding = title(studies)
+    figure.suptitle(finding.replace(": ", ":\n"), fontweight="bold", fontsize=12)
     for i, one in enumerate(studies):
         colour = plotting.COLOURS[i]
         values = 100 * one.curve
@@ -88,8 +89,7 @@ def draw(studies: Sequence[Study], test: Dates, caption: str) -> Figure:
     left.grid(alpha=0.3)
     left.legend(loc="best")
     by_format(right, studies, test)
-    plotting.caption(figure, caption)
-    return figure
+    return plotting.captioned(figure, finding, caption)
 
 
 def by_format(axis: Axes, studies: Sequence[Study], test: Dates) -> None:
@@ -135,7 +135,7 @@ def looks_title(looks: Looks) -> str:
     return f"Of the attention while the same part is written lies {said} of the source"
 
 
-def draw_looks(looks: Looks, caption: str) -> Figure:
+def draw_looks(looks: Looks, caption: str) -> Plot:
     """Maps of the attention on some dates, and where it lies on the mean.
 
     Args:
@@ -143,14 +143,13 @@ def draw_looks(looks: Looks, caption: str) -> Figure:
         caption: What is seen.
 
     Returns:
-        The figure.
+        A `Plot`.
     """
     with matplotlib.rc_context({"font.size": 9}):
         figure = Figure(figsize=(12, 7.5), dpi=110, layout="constrained")
         axes = figure.subplot_mosaic("AAABBB;CCCDDD;EEEEE.", height_ratios=(3, 3, 1.6))
-    figure.suptitle(
-        textwrap.fill(looks_title(looks), 100), fontweight="bold", fontsize=12
-    )
+    finding = looks_title(looks)
+    figure.suptitle(textwrap.fill(finding, 100), fontweight="bold", fontsize=12)
     for axis, language, source, text, weights in zip(
         [axes[name] for name in "ABCD"], *looks[1:], strict=True
     ):
@@ -159,8 +158,7 @@ def draw_looks(looks: Looks, caption: str) -> Figure:
         axis.set_yticks(range(len(text)), text)
         axis.set(title=language, xlabel="read", ylabel="written")
     mean(axes["E"], looks)
-    plotting.caption(figure, caption)
-    return figure
+    return plotting.captioned(figure, finding, caption)
 
 
 def mean(axis: Axes, looks: Looks) -> None:

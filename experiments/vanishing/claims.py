@@ -9,6 +9,7 @@ from jaxtyping import Float
 from experiments.harness import decay
 from experiments.harness.claims import (
     INCONCLUSIVE,
+    PARTLY_SUPPORTED,
     REFUTED,
     SUPPORTED,
     Claim,
@@ -151,6 +152,18 @@ def pairs(
 def case(one: Decay) -> str:
     """A net and its scheme, in words."""
     return f"{one.net} from {one.scheme}" + ", trained" * (one.when == "after")
+
+
+ANSWERS = {  # by the outcome of the first claim
+    SUPPORTED: "Yes: before training, gradients vanish faster in a recurrent net than "
+    "in a feed-forward one.",
+    PARTLY_SUPPORTED: "Partly: before training, gradients vanish faster in a recurrent "
+    "net than in a feed-forward one for some activations, widths and initializers.",
+    INCONCLUSIVE: "The seeds do not decide whether gradients vanish faster in a "
+    "recurrent net than in a feed-forward one.",
+    REFUTED: "No: before training, gradients do not vanish faster in a recurrent net "
+    "than in a feed-forward one.",
+}
 
 
 def of(found: Sequence[Decay]) -> list[Claim]:

@@ -1,7 +1,6 @@
 """The experiment: its flags and its steps."""
 
 import dataclasses
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,11 +10,11 @@ import numpy as np
 from jaxtyping import Array
 from threadpoolctl import threadpool_limits
 
-from experiments.harness import cli, common_flags, plotting, report, training
+from experiments.harness import cli, common_flags, training
+from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.harness.training import losses
-from experiments.vanishing import claims
-from experiments.vanishing import figures as vanishing_figures
+from experiments.vanishing import claims, figures
 from experiments.vanishing.claims import Decay
 from experiments.vanishing.networks import (
     FEED_FORWARD,
@@ -195,37 +194,19 @@ def log(found: Sequence[Decay], seeds: Sequence[int], results: Run) -> None:
 
 
 def show(found: Sequence[Decay], examples: int, config: Config, results: Run) -> None:
-    """Draw and print what was found."""
-    text = caption(config, examples)
-    figures = {
-        "vanishing.png": vanishing_figures.draw(found, config.trained_width, text),
-        "rates.png": vanishing_figures.draw_rates(found, text),
-    }
-    for name, figure in figures.items():
-        figure.savefig(results.path / name)
-    tables = vanishing_figures.tables(found)
-    unlearnt = claims.unlearnt(found)
-    said = claims.of(found)
-    seen = {name: plotting.finding(figure) for name, figure in figures.items()}
-    report.write(
+    """Publish the results."""
+    text, judged = caption(config, examples), claims.of(found)
+    publish(
         results,
-        question=sys.modules[str(__package__)].__doc__,
-        headline=seen["vanishing.png"],
-        findings=[seen["rates.png"], *unlearnt],
-        seen=seen,
-        figures={name: CAPTIONS[name] for name in figures},
-        tables=tables,
-        verdicts=said,
+        answer=claims.ANSWERS[judged[0].outcome],
+        figures={
+            "vanishing.png": figures.draw(found, config.trained_width, text),
+            "rates.png": figures.draw_rates(found, text),
+        },
+        tables=figures.tables_of(found),
+        claims=judged,
+        findings=claims.unlearnt(found),
     )
-    print("\n\n".join(table.text() for table in tables.values()))
-    print("\n".join(["", *(verdict.sentence() for verdict in said), *unlearnt]))
-
-
-CAPTIONS = {
-    "vanishing.png": "The norm of the gradient of a layer, or of a state, over that of "
-    "the last one, against how far it has come from the loss.",
-    "rates.png": "Its decay rate at initialisation, by scheme and width.",
-}
 
 
 def caption(config: Config, examples: int) -> str:

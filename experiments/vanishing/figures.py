@@ -8,9 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from experiments.harness import claims, plotting
+from experiments.harness import claims, plotting, tables
 from experiments.harness.claims import INCONCLUSIVE, REFUTED, SUPPORTED
 from experiments.harness.intervals import Interval
+from experiments.harness.plotting import Plot
 from experiments.vanishing.claims import TANH, Decay, lowest, pairs, shares
 from experiments.vanishing.networks import (
     ELMAN,
@@ -39,7 +40,14 @@ LOOKS = {
 }
 
 
-def draw(found: Sequence[Decay], width: int, caption: str) -> Figure:
+CAPTIONS = {
+    "vanishing.png": "Norm of the gradient of a layer or a state, relative to the last "
+    "one, against its distance from the loss.",
+    "rates.png": "Decay rate at initialization, by initializer and width.",
+}
+
+
+def draw(found: Sequence[Decay], width: int, caption: str) -> Plot:
     """The gradient against its distance from the loss, before and after training.
 
     Args:
@@ -48,13 +56,14 @@ def draw(found: Sequence[Decay], width: int, caption: str) -> Figure:
         caption: What was done, so that the figure can stand alone.
 
     Returns:
-        The figure: a column a scheme that was trained, or a scheme if none was.
+        A `Plot`: a column a scheme that was trained, or a scheme if none was.
     """
     trained = [one for one in found if one.when == "after"]
     shown = trained or [one for one in found if one.width == width] or list(found)
     width, times = shown[0].width, list(TIMES)[: 2 if trained else 1]
     schemes = list(dict.fromkeys(one.scheme for one in shown))
-    figure, axes = grid(len(times), len(schemes), title(found, width, schemes))
+    finding = title(found, width, schemes)
+    figure, axes = grid(len(times), len(schemes), finding)
     for row, when in zip(axes, times, strict=True):
         for axis, scheme in zip(row, schemes, strict=True):
             for one in found:
@@ -75,13 +84,14 @@ def draw(found: Sequence[Decay], width: int, caption: str) -> Figure:
         handles, labels, loc="outside right center", fontsize=9, handlelength=3
     )
     units = f"{width} units" if width > 1 else "One unit"
-    plotting.caption(
+    return plotting.captioned(
         figure,
+        finding,
         f"{units}. Lines: geometric mean over seeds, dotted of nets that learned "
         "nothing, which may leave the panel; bands: their range. The scale of a row is "
         f"that of the nets that learned. {caption}",
+        CAPTIONS["vanishing.png"],
     )
-    return figure
 
 
 def grid(rows: int, columns: int, title: str) -> tuple[Figure, np.ndarray]:
@@ -134,7 +144,7 @@ def title(found: Sequence[Decay], width: int, schemes: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def draw_rates(found: Sequence[Decay], caption: str) -> Figure:
+def draw_rates(found: Sequence[Decay], caption: str) -> Plot:
     """The decay rates at initialisation, by scheme and width.
 
     Args:
@@ -142,12 +152,13 @@ def draw_rates(found: Sequence[Decay], caption: str) -> Figure:
         caption: What was done.
 
     Returns:
-        The figure: above all nets, below what one matrix for all steps changes.
+        A `Plot`: above all nets, below what one matrix for all steps changes.
     """
     before = [one for one in found if one.when == "before"]
     schemes = list(dict.fromkeys(one.scheme for one in before))
     widths = list(dict.fromkeys(one.width for one in before))
-    figure, axes = grid(2, len(schemes), rates_title(found))
+    finding = rates_title(found)
+    figure, axes = grid(2, len(schemes), finding)
     for row, nets in zip(axes, (COMPARED, SHARING), strict=True):
         for axis, scheme in zip(row, schemes, strict=True):
             for one in before:
@@ -168,10 +179,12 @@ def draw_rates(found: Sequence[Decay], caption: str) -> Figure:
             bbox_to_anchor=(1.02, 0.5),
             fontsize=9,
         )
-    plotting.caption(
-        figure, f"Untrained; a small dot a seed, a large one their mean. {caption}"
+    return plotting.captioned(
+        figure,
+        finding,
+        f"Untrained; small dots: one per seed; large dots: means. {caption}",
+        CAPTIONS["rates.png"],
     )
-    return figure
 
 
 def beside(net: str, nets: Sequence[str]) -> float:
@@ -198,7 +211,7 @@ def rates_title(found: Sequence[Decay]) -> str:
     )
 
 
-def tables(found: Sequence[Decay]) -> dict[str, plotting.Table]:
+def tables_of(found: Sequence[Decay]) -> dict[str, tables.Table]:
     """What was found.
 
     Args:
@@ -214,7 +227,7 @@ def tables(found: Sequence[Decay]) -> dict[str, plotting.Table]:
     return made | ({"Trained": reached} if reached.rows else {})
 
 
-def matched(found: Sequence[Decay]) -> plotting.Table:
+def matched(found: Sequence[Decay]) -> tables.Table:
     """Pairs of nets, a line a scheme, activation and width."""
     header = [
         "Elman's net and layers",
@@ -238,12 +251,12 @@ def matched(found: Sequence[Decay]) -> plotting.Table:
                     pair.outcome,
                 ]
             )
-    return plotting.Table(header, rows)
+    return tables.Table(header, rows)
 
 
 def rates(
     found: Sequence[Decay], names: Sequence[str], times: Sequence[str]
-) -> plotting.Table:
+) -> tables.Table:
     """Decay rates, a line a scheme and width, a column a net."""
     rows = []
     for when in times:
@@ -259,23 +272,23 @@ def rates(
             ]
             for (scheme, width), nets in by_place.items()
         ]
-    return plotting.Table(["nats a layer or step", "units", *names], rows)
+    return tables.Table(["nats a layer or step", "units", *names], rows)
 
 
-def accuracies(found: Sequence[Decay]) -> plotting.Table:
+def accuracies(found: Sequence[Decay]) -> tables.Table:
     """Of the nets that were trained."""
     rows = [
         [
             f"{one.net}, {one.scheme}",
             str(one.width),
-            plotting.mean_and_deviation(100 * one.accuracy, "{:.1f}"),
+            tables.mean_and_deviation(100 * one.accuracy, "{:.1f}"),
             rate(one),
         ]
         for one in found
         if one.accuracy is not None
     ]
     header = ["trained net", "units", "test accuracy, %", "decay after, nats/step"]
-    return plotting.Table(header, rows)
+    return tables.Table(header, rows)
 
 
 def rate(one: Decay | None) -> str:

@@ -17,7 +17,7 @@ from scipy.io import savemat
 
 from experiments.course import experiment as course
 from experiments.course import page as course_page
-from experiments.course.page import Told
+from experiments.course.page import LessonResult
 from experiments.harness.claims import (
     INCONCLUSIVE,
     PARTLY_SUPPORTED,
@@ -25,10 +25,12 @@ from experiments.harness.claims import (
     SUPPORTED,
     Claim,
 )
+from experiments.harness.pages import Picture
 from experiments.harness.runs import new_run
 from train.data.chorales import FILE, KEYS, PARTS
 
 TINY = "--flags=--seeds=0,1 --steps=2"
+EMPTY = {"answer": "It is.", "findings": [], "figures": {}, "alt": {}}
 
 
 @pytest.fixture
@@ -90,7 +92,7 @@ def learn(monkeypatch):
         with new_run(folder, {"command": f"python -m {name}", "config": {}}) as lesson:
             verdict = Claim(f"The claim of {name}", SUPPORTED, "1 > 0.")
             lesson.log(kind="claim", **verdict._asdict())
-            lesson.log(kind="report", title="Is it?", findings=[], figures={})
+            lesson.log(kind="report", **EMPTY, title="Is it?")
         results.log(kind="lesson", lesson=name, seconds=1.0)
         return 1.0
 
@@ -158,7 +160,7 @@ def test_wrong_data_are_said_before_any_lesson_runs(run, learn, tmp_path):
 def test_a_lesson_that_was_not_logged_or_is_gone_is_run_again(run, tmp_path):
     half = tmp_path / "out.unfinished"
     with new_run(half / "edges", {"config": {}}) as lesson:  # a crash came here
-        lesson.log(kind="report", title="An old run", findings=[], figures={})
+        lesson.log(kind="report", **EMPTY, title="An old run")
     flags = "--lessons=edges", TINY, "--results=out", "--resume"
     code, _, err = run(*flags)
     assert code == 0, err
@@ -185,14 +187,26 @@ def test_the_page_counts_and_shows(tmp_path):
         Claim("C", REFUTED, "3."),
         Claim("D", INCONCLUSIVE, ""),
     ]
-    told = Told("one", "Less", "Is it?", "python", said, ["E."], {"one.png": "F"}, 90)
+    picture = Picture((tmp_path / "one" / "one.png").read_bytes(), "F", "F is 2.")
+    told = LessonResult(
+        "one", "Less", "Is it?", "python", "It is.", said, ["E."], [picture], 90
+    )
     course_page.write(tmp_path / "index.html", {"Part": [told], "None": []}, ["G."])
     page = (tmp_path / "index.html").read_text()
     counts = "1 supported, 1 inconclusive, 1 refuted"
     assert f"3 claims in 1 experiment, 2 minutes: {counts}." in page
     assert page.count("95 % confidence intervals over seeds") == 1
     assert '<a href="#one">A &lt; B</a>' in page and 'id="one"' in page
-    for text in ("✓ supported:", "✗ refuted:", "? inconclusive:", "E.", "G.", ">F<"):
+    assert page.count('alt="F is 2."') == 1
+    for text in (
+        "It is.",
+        "✓ supported:",
+        "✗ refuted:",
+        "? inconclusive:",
+        "E.",
+        "G.",
+        ">F<",
+    ):
         assert text in page
     assert "<h2>Part</h2>" in page and "<h2>None</h2>" not in page
 
@@ -200,12 +214,12 @@ def test_the_page_counts_and_shows(tmp_path):
 def test_the_sentence_counts_every_outcome():
     counts = {SUPPORTED: 24, PARTLY_SUPPORTED: 12, INCONCLUSIVE: 4, REFUTED: 2}
     said = [Claim("C", one, "") for one, count in counts.items() for _ in range(count)]
-    told = Told("one", "Less", "Is it?", "python", said, [], {}, 60)
-    assert course_page.counted([told, told._replace(verdicts=[])]) == (
+    told = LessonResult("one", "Less", "Is it?", "python", claims=said, seconds=60)
+    assert course_page.counted([told, told._replace(claims=[])]) == (
         "42 claims in 2 experiments, 2 minutes: 24 supported, 12 partly supported, "
         "4 inconclusive, 2 refuted."
     )
-    assert course_page.counted([told._replace(verdicts=said[:1])]) == (
+    assert course_page.counted([told._replace(claims=said[:1])]) == (
         "1 claim in 1 experiment, 1 minute: 1 supported."
     )
 

@@ -223,7 +223,8 @@ def test_one_filter_and_another_pool_and_more_seeds_than_are_drawn(tmp_path):
         assert found.after.shape == (9, 3, 3, 1)
         names = {when: edges.closest(found.after) for when in ("before", "after")}
         alike = edges.likenesses(found)
-        figure = figures.kernels(found, names, alike, edges.FIXED, seeds, "Text.")
+        plot = figures.kernels(found, names, alike, edges.FIXED, seeds, "Text.")
+        figure = plot.figure
         figure.savefig(results.path / "kernels.png")
     assert len(figure.axes) == (1 + 8) * 9
     assert len(rows(tmp_path / "out", "accuracy")) == 9

@@ -272,7 +272,7 @@ def test_a_half_life_longer_than_the_sequence_is_not_told(rate, words):
     one = study("lstm", [rate] * 2, [rate] * 2)
     assert decay.halving(one.before) == words
     assert words in decay.table([one]).rows[0]
-    figure = decay.draw([one], "pixels", "caption")
+    figure = decay.draw([one], "pixels", "caption").figure
     _, (text,) = figure.axes[0].get_legend_handles_labels()
     assert text == f"lstm: half-life {words}"
 
@@ -310,8 +310,8 @@ def test_a_constant_cell_is_drawn_without_a_warning():
     exponents = np.full((2, 1, 3), -np.inf)
     course = figures.Course("mine:c", np.array([0, 1]), nothing, {}, exponents)
     said = {name: "caption" for name in ("learning.png", "lyapunov.png")}
-    for figure, _ in figures.draw([course], said).values():
-        figure.canvas.draw()
+    for plot in figures.draw([course], said).values():
+        plot.figure.canvas.draw()
 
 
 def test_probes_look_while_the_cells_learn(run, folder):

@@ -116,7 +116,7 @@ CASES = [
 @pytest.mark.parametrize(("found", "said"), CASES)
 def test_each_claim_is_judged_by_itself(found, said):
     assert [verdict.outcome for verdict in verdicts(found)] == said
-    figure = draw(found, "caption")
+    figure = draw(found, "caption").figure
     words = {text.get_text() for axis in figure.axes for text in axis.texts}
     assert f"{found[0].parameters[1]} of 100" in words
     (legend,) = figure.legends

@@ -39,7 +39,7 @@ def test_every_remedy_is_held_against_its_claim(run, tmp_path):
     page = (out / "report.html").read_text()
     assert "<h1>Does each remedy for vanishing and exploding gradients" in page
     assert "remedies change what they claim to" in page
-    claims = rows(out, "claim")
+    claims = rows(out, "remedy")
     assert [row["remedy"] for row in claims[::2]] == list(remedies.REMEDIES)
     for name in remedies.REMEDIES:
         assert f"{name} claims that " in page and f"\n{name} " in done.stdout
@@ -69,10 +69,10 @@ def test_what_does_nothing_does_not_hold(run, tmp_path):
     names = "--remedies=pascanu,h_detach"
     done = run(*TINY, *flags, names, "--results=out")
     assert done.returncode == 0, done.stderr
-    for row in rows(tmp_path / "out", "claim"):
+    for row in rows(tmp_path / "out", "remedy"):
         assert row["with_it"] == pytest.approx(row["without"], rel=1e-5)
         assert row["error_with"] == pytest.approx(row["error_without"], rel=1e-5)
-    claims = [r for r in rows(tmp_path / "out", "claim") if r["remedy"] != "h_detach"]
+    claims = [r for r in rows(tmp_path / "out", "remedy") if r["remedy"] != "h_detach"]
     assert not any(row["held"] for row in claims)
 
 

@@ -117,7 +117,7 @@ def test_intervals_are_those_that_it_is_judged_by():
 def test_bits_are_read_in_plain_decimals():
     found = of(LOW, LOW, HIGH, MIDDLE)
     bits = [one._replace(bits=one.bits * [1.2, 0.2, 0.4, 0.6]) for one in found]
-    figure = figures.draw(bits, "")
+    figure = figures.draw(bits, "").figure
     figure.draw_without_rendering()
     axis = figure.axes[1]
     ticks = [*axis.yaxis.get_major_ticks(), *axis.yaxis.get_minor_ticks()]

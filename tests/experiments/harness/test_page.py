@@ -1,7 +1,6 @@
 """The page of a run: what stands in it, and what a browser makes of it."""
 
 import base64
-import html
 import json
 import os
 import pathlib
@@ -13,13 +12,17 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from markupsafe import escape
+from matplotlib.figure import Figure
 from PIL import Image
 
 from experiments.course import page as course_page
-from experiments.harness import report as pages
+from experiments.harness import pages
 from experiments.harness.claims import PARTLY_SUPPORTED, SUPPORTED, Claim
-from experiments.harness.plotting import Table, text_table
+from experiments.harness.plotting import Plot
+from experiments.harness.report import publish
 from experiments.harness.runs import new_run, read_rows
+from experiments.harness.tables import Table
 
 NASTY = '<script>alert("1 & 2")</script>'
 COLOUR = (0, 114, 178)
@@ -44,7 +47,9 @@ TABLES = {
         [["lstm", *["+0.348 ± 0.057"] * 20]],
     ),
 }
-FIGURES = {"one.png": f"A figure: {NASTY}", "two.png": "Another."}
+CAPTIONS = {"one.png": f"A figure: {NASTY}", "two.png": "Another."}
+FINDINGS = {"one.png": "", "two.png": "B is 2."}
+SIZES = {"one.png": (1600, 500), "two.png": (100, 900)}
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 
 
@@ -75,25 +80,33 @@ class Reader(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-def make(folder: pathlib.Path, **changed) -> pathlib.Path:
-    """The report of a run that has two figures: a wide one and a high one."""
-    with new_run(folder, CONFIG) as results:
-        for name, size in {"one.png": (1600, 500), "two.png": (100, 900)}.items():
-            Image.new("RGB", size, COLOUR).save(results.path / name)
-        texts = {"question": QUESTION, "findings": ["It does.", f"Even {NASTY}."]}
-        pages.write(
-            results, **{**texts, "figures": FIGURES, "tables": TABLES, **changed}
+def plots() -> dict[str, Plot]:
+    """Two figures of one color: a wide one and a high one."""
+    return {
+        name: Plot(
+            Figure(
+                figsize=(width / 100, height / 100),
+                dpi=100,
+                facecolor=tuple(part / 255 for part in COLOUR),
+            ),
+            FINDINGS[name],
+            CAPTIONS[name],
         )
+        for name, (width, height) in SIZES.items()
+    }
+
+
+def make(folder: pathlib.Path, question: str = QUESTION, **changed) -> pathlib.Path:
+    """The report of a run that has two figures."""
+    with new_run(folder, CONFIG, question=question) as results:
+        texts = {"findings": ["It does.", f"Even {NASTY}."]}
+        publish(results, **{**texts, "figures": plots(), "tables": TABLES, **changed})
     return folder / "report.html"
 
 
 @pytest.fixture
 def report(tmp_path):
     return make(tmp_path / "out")
-
-
-def test_a_table_is_a_value():
-    assert TABLES["Decay"].text() == text_table(*TABLES["Decay"])
 
 
 def test_the_page_is_well_formed_and_says_what_it_was_given(report):
@@ -114,41 +127,57 @@ def test_the_page_is_well_formed_and_says_what_it_was_given(report):
     assert not list(report.parent.glob("*.draft"))
 
 
-def test_verdicts_stand_before_findings_and_all_is_logged(tmp_path):
-    verdict = Claim("A < B", SUPPORTED, "1 < 2.")
-    report = make(tmp_path / "out", verdicts=[verdict])
+def test_claims_precede_findings_and_everything_is_logged(tmp_path):
+    claim = Claim("A < B", SUPPORTED, "1 < 2.")
+    report = make(tmp_path / "out", answer="B is\nlarger.", claims=[claim])
     text = Reader(report.read_text(encoding="utf-8")).text
-    assert text.index("A < B: supported. 1 < 2.") < text.index("It does.")
+    places = [
+        text.index(sentence)
+        for sentence in (
+            "B is larger.",
+            "✓ supported: A < B.\n1 < 2.",
+            "B is 2.",
+            "It does.",
+            "A paragraph",
+        )
+    ]
+    assert places == sorted(places)
     logged = read_rows(report.parent)
     assert [row["kind"] for row in logged] == ["claim", "report"]
-    assert logged[0] == {"kind": "claim", **verdict._asdict()}
-    assert logged[1]["findings"][:2] == [verdict.sentence(), "It does."]
-    assert logged[1]["figures"] == FIGURES
+    assert logged[0] == {"kind": "claim", **claim._asdict()}
+    assert logged[1]["answer"] == "B is larger."
+    assert logged[1]["findings"] == ["B is 2.", "It does.", f"Even {NASTY}."]
+    assert logged[1]["figures"] == CAPTIONS
 
 
-def test_the_plain_sentence_comes_first_and_figures_are_told_in_numbers(tmp_path):
-    verdict = Claim("A < B", SUPPORTED, "1 < 2.")
-    seen = {"one.png": "B is 2."}
-    said = {"headline": "B is larger.", "verdicts": [verdict], "seen": seen}
-    report = make(tmp_path / "out", **said)
-    read = Reader(report.read_text(encoding="utf-8"))
-    assert read.text.index("B is larger.") < read.text.index("A < B: supported")
-    assert [image["alt"] for image in read.all("img")] == [
-        FIGURES["one.png"] + " B is 2.",
-        FIGURES["two.png"],
-    ]
+def test_everything_is_printed(tmp_path, capsys):
+    claim = Claim("A < B", SUPPORTED, "1 < 2.")
+    make(tmp_path / "out", answer="B is larger.", claims=[claim])
+    out = capsys.readouterr().out
+    assert out.startswith(f"Decay\n{TABLES['Decay'].text()}\n\nWide\n")
+    assert out.endswith(
+        f"\n\nB is larger.\n{claim.sentence()}\nB is 2.\nIt does.\nEven {NASTY}.\n"
+    )
+    make(tmp_path / "one", answer="B is larger.", tables={"Decay": TABLES["Decay"]})
+    assert capsys.readouterr().out.startswith(TABLES["Decay"].text())
+
+
+def test_a_finding_that_is_the_answer_is_not_repeated(tmp_path):
+    report = make(tmp_path / "out", answer="B is 2.")
+    text = Reader(report.read_text(encoding="utf-8")).text
+    assert text.count("B is 2.") == 1
 
 
 def test_a_run_may_have_no_command_and_no_flags(tmp_path):
     with new_run(tmp_path / "mine", {}) as results:
-        pages.write(results, question=None, findings=[], figures={}, tables={})
+        publish(results)
     text = (tmp_path / "mine" / "report.html").read_text(encoding="utf-8")
     assert "<h1>mine</h1>" in text and "<pre>" not in text
 
 
 def test_a_validation_set_is_told(tmp_path):
     with new_run(tmp_path / "a", {"config": {"evaluate_on": "validation"}}) as results:
-        pages.write(results, question=None, findings=[], figures={}, tables={})
+        publish(results)
     assert "cut off the training set" in (tmp_path / "a" / "report.html").read_text()
 
 
@@ -163,13 +192,16 @@ def test_what_a_user_writes_is_never_markup(report):
     text = report.read_text(encoding="utf-8")
     assert "<script" not in text
     assert not Reader(text).all("script")
-    assert html.escape(NASTY) in text
+    assert str(escape(NASTY)) in text
 
 
 def test_all_figures_are_inside(report):
     images = Reader(report.read_text(encoding="utf-8")).all("img")
-    assert [image["alt"] for image in images] == list(FIGURES.values())
-    for image, name in zip(images, FIGURES, strict=True):
+    assert [image["alt"] for image in images] == [
+        CAPTIONS["one.png"],
+        CAPTIONS["two.png"] + " B is 2.",
+    ]
+    for image, name in zip(images, CAPTIONS, strict=True):
         kind, _, data = str(image["src"]).partition(",")
         assert kind == "data:image/png;base64"
         assert base64.b64decode(data) == (report.parent / name).read_bytes()
@@ -193,16 +225,17 @@ def test_headings_and_tables_can_be_heard(report):
 
 
 def test_what_there_is_none_of_has_no_heading(tmp_path):
-    nothing = {"question": None, "findings": [], "figures": {}, "tables": {}}
+    nothing = {"question": "", "findings": [], "figures": {}, "tables": {}}
     text = make(tmp_path / "out", **nothing).read_text(encoding="utf-8")
     assert "<h1>gradient_flow</h1>" in text
     assert re.findall("<h2>(.*?)</h2>", text) == ["How this was made"]
 
 
-def test_a_missing_figure_is_told(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"figure 'three\.png' in .*save it"):
-        make(tmp_path / "out", figures={"three.png": "None."})
-    assert not list(tmp_path.rglob("report.html*"))
+def test_a_page_is_whole_or_absent(tmp_path):
+    file = tmp_path / "page.html"
+    with pytest.raises(Exception, match="'title' is undefined"):
+        pages.write(file, "report.html.j2", kind="a")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.fixture
@@ -336,7 +369,7 @@ addEventListener("load", () => {
 def test_claims_have_most_of_the_width_on_a_phone(tmp_path, chromium):
     claim = "Read forward, a state knows more the later it stands, and most at the end"
     said = [Claim(claim, PARTLY_SUPPORTED, "Why.", "12 of 24 cases")]
-    told = course_page.Told("one", "Less", "Is it?", "python", said, [], {}, 60)
+    told = course_page.LessonResult("one", "Less", "Is it?", "python", "", said)
     course_page.write(tmp_path / "index.html", {"Part": [told]}, [])
     found = asked(ASK_CLAIMS, tmp_path, chromium)
     assert all(share > 0.5 and fits for share, fits in found), found

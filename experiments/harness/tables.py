@@ -1,0 +1,153 @@
+"""Tables of results, for the terminal and for the page alike."""
+
+import textwrap
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tabulate
+from jaxtyping import Float
+
+from nets.blocks import Row
+from nets.convolutional.geometry import by
+
+tabulate.MIN_PADDING = 0  # of headers, which would widen every column
+WIDE, WIDEST = 100, 120  # characters of a line in a terminal
+
+
+class Table(NamedTuple):
+    """A table of texts.
+
+    Attributes:
+        header: One name per column.
+        rows: One text per cell; the first column names the row.
+    """
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def text(self, width: int = WIDEST) -> str:
+        """The table for a terminal.
+
+        Args:
+            width: Characters of a line; a wider table is split into blocks of columns,
+                one below the other, each with the first column.
+
+        Returns:
+            Lines; the first column is aligned to the left, the rest to the right.
+
+        Example:
+            >>> print(Table(["cell", "test accuracy, %"], [["lstm", "86"]]).text())
+            cell         test
+                  accuracy, %
+            ----  -----------
+            lstm           86
+        """
+        columns = range(len(self.header))
+        # Names of columns are wrapped at every word only if the table is too wide.
+        for least in (12, 1):
+            header = [self._wrapped(column, least) for column in columns]
+            if _width(self._block(header, columns)) <= WIDE:
+                break
+        blocks = [[0]]
+        for column in columns[1:]:
+            block = self._block(header, [*blocks[-1], column])
+            if _width(block) > width and len(blocks[-1]) > 1:
+                blocks.append([0])
+            blocks[-1].append(column)
+        return "\n\n".join(self._block(header, block) for block in blocks)
+
+    def _wrapped(self, column: int, least: int) -> str:
+        """The name of a column, wrapped to the width of its cells."""
+        width = max([least, *(len(row[column]) for row in self.rows)])
+        return textwrap.fill(
+            self.header[column], width, break_long_words=False, break_on_hyphens=False
+        )
+
+    def _block(self, header: Sequence[str], columns: Sequence[int]) -> str:
+        """Some columns of the table."""
+        text = tabulate.tabulate(
+            [[row[column] for column in columns] for row in self.rows],
+            [header[column] for column in columns],
+            disable_numparse=True,
+            preserve_whitespace=True,
+            colalign=["left", *["right"] * (len(columns) - 1)],
+        )
+        return "\n".join(line.rstrip() for line in text.split("\n"))
+
+
+def _width(text: str) -> int:
+    """Length of the longest line."""
+    return max(map(len, text.split("\n")))
+
+
+def layers(rows: Sequence[Row]) -> Table:
+    """The table of a network: one row per layer.
+
+    Args:
+        rows: Rows of `nets.blocks.summary`.
+
+    Returns:
+        Output shapes, parameters, receptive fields and FLOPs, and their sums.
+
+    Example:
+        >>> print(layers([Row("dense 10", (10,), 650, None, 1280)]).text())
+        layer     output shape  parameters  receptive  FLOPs
+                                                field
+        --------  ------------  ----------  ---------  -----
+        dense 10            10         650        all  1,280
+        total                          650             1,280
+    """
+    header = ["layer", "output shape", "parameters", "receptive field", "FLOPs"]
+    lines = [
+        [
+            row.name,
+            by(row.shape),
+            f"{row.parameters:,}",
+            receptive_field(row),
+            f"{row.flops:,}",
+        ]
+        for row in rows
+    ]
+    parameters = sum(row.parameters for row in rows)
+    flops = sum(row.flops for row in rows)
+    lines.append(["total", "", f"{parameters:,}", "", f"{flops:,}"])
+    return Table(header, lines)
+
+
+def receptive_field(row: Row) -> str:
+    """The receptive field of a layer as text.
+
+    Args:
+        row: A row of `nets.blocks.summary`.
+
+    Returns:
+        Text such as "5x5".
+
+    Example:
+        >>> receptive_field(Row("dense 10", (10,), 650, None, 1280))
+        'all'
+    """
+    return "all" if row.receptive_field is None else by(row.receptive_field)
+
+
+def mean_and_deviation(values: Float[np.ndarray, " seeds"], form: str) -> str:
+    """The mean over seeds, and the standard deviation if there are several seeds.
+
+    Args:
+        values: One number per seed.
+        form: Format of the mean, such as "{:.1f}".
+
+    Returns:
+        "mean ± deviation", the sample's deviation (n - 1); "none" if any value is nan.
+
+    Example:
+        >>> mean_and_deviation(np.array([1.0, 2.0, 3.0]), "{:.1f}")
+        '2.0 ± 1.0'
+    """
+    if np.isnan(values).any():
+        return "none"
+    mean = form.format(values.mean())
+    if len(values) < 2:
+        return mean
+    return f"{mean} ± {form.replace('+', '').format(values.std(ddof=1))}"
