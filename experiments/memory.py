@@ -1,6 +1,6 @@
 """How much memory does back-propagation through time need, with and without remat?
 
-    python -m experiments.memory --cells=lstm --most=16384
+    python -m experiments.memory --cells=lstm --max_steps=16384
 
 The gradient of a loss on the last state is compiled, not run, for more and more steps;
 XLA says how many bytes it sets aside beside parameters and inputs. Without remat every
@@ -40,8 +40,11 @@ class Config:
     batch_size: int = cli.flag(
         32, "Sequences at once.", lower_bound=1, upper_bound=65_536
     )
-    most: int = cli.flag(
-        16384, "Steps of the longest run.", lower_bound=2 * LEAST, upper_bound=2**20
+    max_steps: int = cli.flag(
+        16384,
+        "Number of steps of the longest sequence.",
+        lower_bound=2 * LEAST,
+        upper_bound=2**20,
     )
 
 
@@ -69,7 +72,7 @@ class Curve(NamedTuple):
 def run(config: Config, results: Run) -> None:
     """Compile for every length; log, draw and print what XLA says."""
     times = [LEAST]
-    while times[-1] * 2 <= config.most:
+    while times[-1] * 2 <= config.max_steps:
         times.append(times[-1] * 2)
     curves = []
     for name in config.cells:

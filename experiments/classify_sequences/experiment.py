@@ -173,7 +173,7 @@ def learn(
     params = training.start(model, train[0][:1], config.seeds)
 
     def accuracy(params):
-        return (logits(model, params, test[0]).argmax(axis=-1) == test[1]).mean()
+        return training.accuracy(model, params, *test)
 
     where = {"cell": cell, "way": way}
     rate = config.linear_rate if cell == LINEAR else config.learning_rate

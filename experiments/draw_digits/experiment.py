@@ -48,7 +48,7 @@ class Config(training.Config):
         "How freely it draws: 1 as it learned, less for likelier rows.",
         upper_bound=1e6,
     )
-    copies: int = cli.flag(
+    samples_per_label: int = cli.flag(
         50, "Drawings of each label and seed.", lower_bound=2, upper_bound=10_000
     )
     learning_rate: float = common_flags.learning_rate(1e-2)
@@ -71,7 +71,7 @@ def run(config: Config, results: Run) -> None:
     start, params, costs = learn(model, train, test, config, results)
     blind = Blind(*(getattr(model, name) for name in FIELDS))
     _, blind_params, blind_costs = learn(blind, train, test, config, results)
-    labels = np.repeat(np.arange(CLASSES, dtype=np.int32), config.copies)
+    labels = np.repeat(np.arange(CLASSES, dtype=np.int32), config.samples_per_label)
 
     def judged(name, images, of=labels, temperature=None, costs=None):
         found = likeness(images, of, train, test)
@@ -119,12 +119,8 @@ def judges(train: Digits, config: Config, results: Run) -> Any:
         clip_norm=0.0,
     )
 
-    def loss_fn(params, batch, key):
-        xs, labels = batch
-        return training.losses(net.apply({"params": params}, xs), labels).mean()
-
     fitted = training.train(
-        loss_fn,
+        training.loss_of(net),
         training.start(net, images[:1], config.seeds),
         (images, jnp.asarray(train.labels)),
         settings,
@@ -135,10 +131,9 @@ def judges(train: Digits, config: Config, results: Run) -> Any:
 
     @jax.jit
     def judge(images, labels):
-        said = jax.vmap(lambda p, xs: net.apply({"params": p}, xs[..., None]))(
-            fitted.params, images
-        )
-        return (said.argmax(axis=-1) == labels[None]).mean(axis=1)
+        return jax.vmap(
+            lambda params, xs: training.accuracy(net, params, xs[..., None], labels)
+        )(fitted.params, images)
 
     return lambda images, labels: np.asarray(judge(jnp.asarray(images), labels))
 
@@ -243,9 +238,9 @@ def caption(config: Config) -> str:
     """What was done, so that the figure can stand alone."""
     return (
         f"Left: held-out digits. Then drawings of the first seed, the first of "
-        f"{config.copies} each. {config.cell}, {config.features} units, mixtures of "
-        f"{config.components}; {config.optimizer}, rate {config.learning_rate:g}, "
-        f"{config.steps} steps of {config.batch_size}, clip norm "
-        f"{config.clip_norm:g}; {len(config.seeds)} seeds, each with a judge of its "
-        "own. A temperature of 1 draws what was learned; less draws likelier rows."
+        f"{config.samples_per_label} each. {config.cell}, {config.features} units, "
+        f"mixtures of {config.components}; {config.optimizer}, rate "
+        f"{config.learning_rate:g}, {config.steps} steps of {config.batch_size}, clip "
+        f"norm {config.clip_norm:g}; {len(config.seeds)} seeds, each with a judge of "
+        "its own. A temperature of 1 draws what was learned; less draws likelier rows."
     )

@@ -14,7 +14,7 @@ from experiments.gates.figures import Traces
 from experiments.harness import cli, common_flags, probing, training
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
-from experiments.harness.training import logits, loss_of
+from experiments.harness.training import loss_of
 from nets import Cell, flow
 from nets.models import SequenceClassifier
 from nets.recurrent import time_first
@@ -140,8 +140,7 @@ def study(
     along = SequenceClassifier(flow.highway(model.cell), model.features, CLASSES)
 
     def measure(params):
-        xs, labels = test
-        accuracy = (logits(model, params, xs).argmax(axis=-1) == labels).mean()
+        accuracy = training.accuracy(model, params, *test)
         norms = [
             probing.state_gradients(one, params, test)["forward"]
             for one in (model, along)

@@ -21,7 +21,7 @@ from experiments.harness import (
 from experiments.harness.cells import OWN
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
-from experiments.harness.training import logits, loss_of
+from experiments.harness.training import loss_of
 from nets.models import SequenceClassifier
 from train import FitResult
 from train.data import digits
@@ -224,5 +224,5 @@ def measure(
     model: SequenceClassifier, params: dict, xs: Array, labels: Array
 ) -> tuple[Array, dict[str, Array]]:
     """Accuracy, and the gradient's log norm at every step by direction, of one seed."""
-    accuracy = (logits(model, params, xs).argmax(axis=-1) == labels).mean()
+    accuracy = training.accuracy(model, params, xs, labels)
     return accuracy, probing.state_gradients(model, params, (xs, labels))

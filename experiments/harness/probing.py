@@ -33,7 +33,7 @@ def layer(model: SequenceClassifier) -> Layer:
 
     Example:
         >>> import nets
-        >>> layer(SequenceClassifier(nets.gru(), 8, 10)).space
+        >>> layer(SequenceClassifier(nets.gru(), 8, 10)).spatial_dims
         0
     """
     if model.bidirectional:
@@ -80,6 +80,24 @@ def by_direction(model: SequenceClassifier, found: Any) -> dict[str, Any]:
     return {"forward": found.forward, "backward": found.backward}
 
 
+def loss_of_outputs(
+    model: SequenceClassifier, params: Any, ys: Any, labels: Array
+) -> Array:
+    """The sum of every example's cross-entropy, from the outputs of the layer.
+
+    Args:
+        model: A `SequenceClassifier`.
+        params: Parameters of one seed.
+        ys: Outputs of its recurrent layer, time first.
+        labels: Integers, [examples].
+
+    Returns:
+        A scalar, in nats.
+    """
+    logits = model.apply({"params": params}, batch_first(ys), method="read")
+    return losses(cast(Array, logits), labels).sum()
+
+
 def state_gradients(
     model: SequenceClassifier, params: Any, data: Sequences
 ) -> dict[str, Array]:
@@ -99,8 +117,7 @@ def state_gradients(
     xs, labels = data
 
     def loss(state, ys):
-        said = model.apply({"params": params}, batch_first(ys), method="read")
-        return losses(cast(Array, said), labels).sum()
+        return loss_of_outputs(model, params, ys, labels)
 
     _, gradients = flow.state_gradients(
         layer(model), layer_params(model, params), time_first(xs), loss

@@ -141,24 +141,40 @@ def count(model: nn.Module, example: Array) -> int:
 
 
 def logits(model: nn.Module, params: Any, xs: Array) -> Array:
-    """Logits of every example, [examples, ..., classes].
+    """Logits of every example.
 
     Args:
-        model: A Linen module that returns nothing else.
-        params: Its parameters.
-        xs: Its inputs, [examples, ...].
+        model: A Linen module that returns logits, alone or after a state.
+        params: Parameters of the model.
+        xs: Inputs of the model, [examples, ...].
+
+    Returns:
+        [examples, ..., classes].
     """
-    return cast(Array, model.apply({"params": params}, xs))
+    outputs = model.apply({"params": params}, xs)
+    return cast(Array, outputs[-1] if isinstance(outputs, tuple) else outputs)
 
 
-def loss_of(
-    model: nn.Module, logits: Callable[[Any, Any, Array], Array] = logits
-) -> Callable[[Any, Any, Array], Array]:
+def accuracy(model: nn.Module, params: Any, xs: Array, labels: Array) -> Array:
+    """Share of the labels that a classifier predicts.
+
+    Args:
+        model: As in `logits`.
+        params: Parameters of the model.
+        xs: Inputs of the model, [examples, ...].
+        labels: Integers, [examples, ...].
+
+    Returns:
+        A scalar from 0 to 1.
+    """
+    return (logits(model, params, xs).argmax(axis=-1) == labels).mean()
+
+
+def loss_of(model: nn.Module) -> Callable[[Any, Any, Array], Array]:
     """The mean cross-entropy of a classifier, as `train` takes it.
 
     Args:
-        model: A Linen module.
-        logits: A function of the model, its parameters and its inputs.
+        model: As in `logits`.
 
     Returns:
         A function of the parameters, a batch of inputs and labels, and a key.

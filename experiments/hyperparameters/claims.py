@@ -20,7 +20,7 @@ class Grid(NamedTuple):
         values: Each flag's value, of each combination.
         scores: [seeds] of each combination, nan where it diverged.
         best: Place of the best combination; None if all diverged.
-        goal: "max" or "min", which of the scores is best.
+        objective: "max" or "min", which of the scores is best.
         metric: Name of the scores, which select.
         reported: Name of what is reported of the best, if it is measured on other data.
         test: That number of the best, [seeds].
@@ -29,7 +29,7 @@ class Grid(NamedTuple):
     values: Sequence[dict[str, str]]
     scores: Sequence[np.ndarray]
     best: int | None
-    goal: str
+    objective: str
     metric: str
     reported: str | None = None
     test: np.ndarray | None = None
@@ -95,7 +95,7 @@ def headline(grid: Grid) -> str:
 
 def table(grid: Grid) -> tables.Table:
     """All combinations, the best first, and by how much it is better than each."""
-    sign = -1 if grid.goal == "max" else 1
+    sign = -1 if grid.objective == "max" else 1
     means = [np.nan_to_num(sign * one.mean(), nan=np.inf) for one in grid.scores]
     digits = decimals(grid.scores)
     header = [*grid.values[0], f"{grid.metric}, mean ± deviation over seeds", "seeds"]
@@ -145,7 +145,7 @@ def against(grid: Grid) -> Judgment | None:
     seeds = {len(one) for one in scores if finite(one)}
     if best is None or len(scores) < 2 or len(seeds) > 1:
         return None
-    sign = 1 if grid.goal == "max" else -1
+    sign = 1 if grid.objective == "max" else -1
     others = [one for i, one in enumerate(scores) if i != best]
     found = judge([sign * (scores[best] - one) for one in others if finite(one)])
     seen = iter(zip(found.outcomes, found.intervals, strict=True))

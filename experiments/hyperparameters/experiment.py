@@ -17,7 +17,7 @@ from experiments.hyperparameters.grid import Trial, combinations
 from experiments.hyperparameters.scores import Scored, Search
 from experiments.hyperparameters.trials import AUTO
 
-GOALS = {"max": max, "min": min}
+OBJECTIVES = {"max": max, "min": min}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,10 +42,11 @@ class Config:
         "Number to search by, one that the experiment logs; auto is the test accuracy, "
         "or the experiment's own measure where it has none.",
     )
-    goal: str = cli.flag(
+    objective: str = cli.flag(
         "max",
-        "Whether the number that --metric names shall be large or small; auto knows.",
-        choices=tuple(GOALS),
+        "Whether the number that --metric names is maximized or minimized; for auto "
+        "this is known.",
+        choices=tuple(OBJECTIVES),
     )
     where: str = cli.flag(
         "",
@@ -59,7 +60,7 @@ def run(config: Config, results: Run) -> None:
     module = find(config.experiment)
     config = dataclasses.replace(config, set=settings(config.set, module))
     found = combinations(module.Config, config.grid, config.set)
-    how = trials.search(module, found, config.metric, config.goal, config.where)
+    how = trials.search(module, found, config.metric, config.objective, config.where)
     if how.splits:
         found = [trials.on(trial, training.VALIDATION) for trial in found]
     known = resumed(results)
@@ -74,9 +75,11 @@ def run(config: Config, results: Run) -> None:
             known[trial.name] = scored
     every = [known[trial.name] for trial in found]
     scores = [np.array(one.scores, float) for one in every]
-    best = best_of(scores, how.goal)
+    best = best_of(scores, how.objective)
     test = None if best is None else tested(module, found[best], how, every, results)
-    grid = Grid([trial.values for trial in found], scores, best, how.goal, how.label)
+    grid = Grid(
+        [trial.values for trial in found], scores, best, how.objective, how.label
+    )
     grid = grid._replace(reported=how.reported if test is not None else None, test=test)
     show(grid, every[0].means, config, results)
 
@@ -214,12 +217,12 @@ def groups(module: Any, found: Sequence[Trial]) -> list[list[Trial]]:
     return list(grouped.values())
 
 
-def best_of(scores: Sequence[np.ndarray], goal: str) -> int | None:
+def best_of(scores: Sequence[np.ndarray], objective: str) -> int | None:
     """Which trial has the best mean; None if all diverged.
 
     Args:
         scores: [seeds] of each trial.
-        goal: A key of `GOALS`.
+        objective: A key of `OBJECTIVES`.
 
     Returns:
         Its place.
@@ -229,7 +232,7 @@ def best_of(scores: Sequence[np.ndarray], goal: str) -> int | None:
         1
     """
     means = {i: one.mean() for i, one in enumerate(scores) if np.isfinite(one).all()}
-    return GOALS[goal](means, key=lambda i: means[i]) if means else None
+    return OBJECTIVES[objective](means, key=lambda i: means[i]) if means else None
 
 
 def caption(config: Config) -> str:

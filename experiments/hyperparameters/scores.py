@@ -17,14 +17,14 @@ class Search(NamedTuple):
 
     Attributes:
         metric: Name of the number.
-        goal: "max" or "min".
+        objective: "max" or "min".
         where: Labels of the rows that count, such as {"cell": "lstm"}; {} for all.
         splits: True if trials run with `--evaluate_on=validation`, and the best of them
             again on the test set.
     """
 
     metric: str
-    goal: str
+    objective: str
     where: Mapping[str, str]
     splits: bool
 

@@ -18,8 +18,8 @@ from experiments.hyperparameters.scores import Scored, Search, read
 from train import NonFiniteError
 
 AUTO = "auto"
-# Metric and goal of each experiment that logs no test accuracy. A number after a dot is
-# the place in a list.
+# Metric and objective of each experiment that logs no test accuracy. A number after a
+# dot is the place in a list.
 METRICS = {
     "autoencoder": ("test_mse", "min"),
     "catalogue": ("parameters", "min"),
@@ -41,7 +41,7 @@ DEFAULT = ("test_accuracy", "max")
 
 
 def search(
-    module: Any, trials: Sequence[Trial], metric: str, goal: str, where: str
+    module: Any, trials: Sequence[Trial], metric: str, objective: str, where: str
 ) -> Search:
     """Read the flags of the search.
 
@@ -49,7 +49,7 @@ def search(
         module: The experiment.
         trials: All of them.
         metric: A name, or "auto" for the experiment's.
-        goal: "max" or "min", for a metric that is named.
+        objective: "max" or "min", for a metric that is named.
         where: "NAME=VALUE;NAME=VALUE", or "".
 
     Returns:
@@ -60,7 +60,7 @@ def search(
         cli.UsageError: `where` is no such text.
     """
     usual = METRICS.get(module.__name__.removeprefix("experiments."), DEFAULT)
-    metric, goal = usual if metric == AUTO else (metric, goal)
+    metric, objective = usual if metric == AUTO else (metric, objective)
     labels = {}
     for part in filter(None, (part.strip() for part in where.split(";"))):
         name, equals, value = (piece.strip() for piece in part.partition("="))
@@ -71,7 +71,7 @@ def search(
         labels[name] = value
     known = {field.name for field in dataclasses.fields(module.Config)}
     given = any("evaluate_on" in trial.given for trial in trials)
-    return Search(metric, goal, labels, "evaluate_on" in known and not given)
+    return Search(metric, objective, labels, "evaluate_on" in known and not given)
 
 
 def on(trial: Trial, part: str) -> Trial:

@@ -11,7 +11,6 @@ from tqdm import tqdm
 from experiments.harness import cells, cli, common_flags, training
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
-from experiments.harness.training import logits, losses
 from experiments.information import claims, figures
 from experiments.information.measure import (
     CLASSES,
@@ -63,10 +62,14 @@ def run(config: Config, results: Run) -> None:
     model = SequenceClassifier(cell, config.features, CLASSES, bidirectional=True)
     start = training.start(model, train.xs[:1], config.seeds)
 
-    def loss_fn(params, batch, key):
-        return losses(logits(model, params, batch.xs), batch.labels).mean()
-
-    fitted = training.train(loss_fn, start, train, config, results, title=config.cell)
+    fitted = training.train(
+        training.loss_of(model),
+        start,
+        (train.xs, train.labels),
+        config,
+        results,
+        title=config.cell,
+    )
     times = read_out_after(train.xs.shape[1])
     looked = jax.jit(lambda params: look(model, params, test, times, config.ridge))
     found = {}

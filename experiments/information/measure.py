@@ -1,6 +1,6 @@
 """What is read out of the states of a bidirectional classifier, step by step."""
 
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,11 +9,11 @@ from jaxtyping import Array, Float
 
 import nets
 from experiments.harness import probing
-from experiments.harness.training import logits, losses
+from experiments.harness.training import accuracy
 from nets import Cell, flow, probes
 from nets.flow.decay import norms_of
 from nets.models import SequenceClassifier
-from nets.recurrent import batch_first, time_first
+from nets.recurrent import time_first
 
 CLASSES = 10
 FORWARD, BACKWARD, BOTH = WAYS = ("forward", "backward", "both")
@@ -99,7 +99,7 @@ def look(
     by_measure = [jnp.stack(parts) for parts in zip(*read_out, strict=True)]
     bits, right, image, rows = by_measure
     found = (
-        (logits(model, params, data.xs).argmax(axis=-1) == data.labels).mean(),
+        accuracy(model, params, data.xs, data.labels),
         bits,
         right,
         image,
@@ -160,7 +160,7 @@ def by_state(
     own = probing.layer_params(model, params)
 
     def loss(state, ys):
-        return said_losses(model, params, ys, data.labels)
+        return probing.loss_of_outputs(model, params, ys, data.labels)
 
     layer = probing.layer(model)
     _, gradients = flow.state_gradients(layer, own, time_first(data.xs), loss)
@@ -182,7 +182,7 @@ def by_input(
                 y if way in open_ways else jax.lax.stop_gradient(y)
                 for way, y in zip(probing.DIRECTIONS, ys, strict=True)
             )
-            return said_losses(model, params, ys, data.labels)
+            return probing.loss_of_outputs(model, params, ys, data.labels)
 
         layer, xs = probing.layer(model), time_first(data.xs)
         return norms_of(flow.input_saliency(layer, own, xs, loss)[1])
@@ -190,11 +190,3 @@ def by_input(
     one, other = ((direction,) for direction in probing.DIRECTIONS)
     ways = [norms(ways) for ways in (one, other, probing.DIRECTIONS)]
     return jnp.median(jnp.stack(ways), axis=-1)
-
-
-def said_losses(
-    model: SequenceClassifier, params: Any, ys: Any, labels: Array
-) -> Float[Array, ""]:
-    """The sum of the losses that outputs of the recurrent layer lead to."""
-    said = model.apply({"params": params}, batch_first(ys), method="read")
-    return losses(cast(Array, said), labels).sum()

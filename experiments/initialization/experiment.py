@@ -42,9 +42,9 @@ class Config:
         ["lstm"],
         "Cells to measure: names in nets.CELLS, or package.module:name of your own.",
     )
-    schemes: list[str] = cli.flag(
+    inits: list[str] = cli.flag(
         ["linen", "nnx", "keras", "torch", "equinox", "haiku", "orthogonal", "chrono"],
-        "How they start: orthogonal, linen, nnx, keras, torch, haiku, equinox, irnn, "
+        "Initializers: orthogonal, linen, nnx, keras, torch, haiku, equinox, irnn, "
         "chrono, chrono(STEPS); own for each cell's default.",
     )
     features: int = cli.flag(128, "Hidden units.", lower_bound=1, upper_bound=4096)
@@ -63,7 +63,7 @@ def run(config: Config, results: Run) -> None:
     """Measure every scheme; log, draw and print what was found."""
     spectra.check_seeds(config.seeds)
     sizes = config.inputs, config.features, config.steps
-    compared, refused = spectra.starts(config.cells, config.schemes, *sizes, "schemes")
+    compared, refused = spectra.starts(config.cells, config.inits, *sizes, "inits")
     times = np.unique(np.linspace(1, config.steps, POINTS).round().astype(int))
     found, measures = [], {}
     total = len(compared) * len(config.seeds)

@@ -4,7 +4,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -44,7 +44,7 @@ class Config(training.Config):
         "Training steps, for words; others take a multiple of them to be learnt to "
         "near the end: digits 2 times as many, mnist1d 6 times.",
     )
-    rounds: int = cli.flag(
+    timing_rounds: int = cli.flag(
         12,
         f"Times that {STEPS_PER_ROUND} steps of each are timed.",
         lower_bound=1,
@@ -194,7 +194,7 @@ def learn(
     params = training.start(model, task.train[0][:1], config.seeds)
     config = longer(config, task)
     fitted = training.train(
-        training.loss_of(model, logits),
+        training.loss_of(model),
         params,
         task.train,
         config,
@@ -204,22 +204,15 @@ def learn(
         schedule=optax.cosine_decay_schedule(1.0, config.steps),
     )
 
-    def accuracy(params):
-        xs, labels = task.test
-        return (logits(model, params, xs).argmax(axis=-1) == labels).mean()
+    def measure(params):
+        return training.accuracy(model, params, *task.test)
 
-    return np.asarray(jax.jit(lambda p: jax.lax.map(accuracy, p))(fitted.params))
+    return np.asarray(jax.jit(lambda p: jax.lax.map(measure, p))(fitted.params))
 
 
 def longer(config: Config, task: Task) -> Config:
     """The flags, with as many steps as the task takes."""
     return dataclasses.replace(config, steps=task.times * config.steps)
-
-
-def logits(model: Any, params: Any, xs: Array) -> Array:
-    """What a model says, without the state that a tagger returns beside it."""
-    said = model.apply({"params": params}, xs)
-    return cast(Array, said[1] if isinstance(model, SequenceTagger) else said)
 
 
 def timed(
@@ -234,7 +227,7 @@ def timed(
         params = training.start(model, task.train[0][:1], config.seeds[:1])
         params = jax.tree.map(lambda leaf: leaf[0], params)
         state = init_state(optimizer, params, jax.random.key(config.seeds[0]))
-        step = make_step(training.loss_of(model, logits), optimizer)
+        step = make_step(training.loss_of(model), optimizer)
 
         def many(state, step=step):
             return jax.lax.scan(
@@ -244,7 +237,7 @@ def timed(
         with jax.disable_jit(False):
             programs.append(jax.jit(many).lower(state).compile())
         states.append(state)
-    seconds = np.zeros((config.rounds + 1, len(models)))
+    seconds = np.zeros((config.timing_rounds + 1, len(models)))
     with jax.disable_jit(False):  # compiled programs are timed, whatever is set
         for one_round in seconds:
             for i, (program, state) in enumerate(zip(programs, states, strict=True)):
@@ -268,6 +261,7 @@ def caption(tasks: Sequence[Task], config: Config) -> str:
         f"LSTM: {config.features} units; {config.optimizer}, rate "
         f"{config.learning_rate:g}, falling like a cosine to 0; steps of "
         f"{config.batch_size}: {steps}; clip norm {config.clip_norm:g}. Left: held-out "
-        f"accuracy, GRU minus LSTM, {seeds}. Right: the median of {config.rounds} "
-        f"rounds of {STEPS_PER_ROUND} steps of one seed, and the middle half of them."
+        f"accuracy, GRU minus LSTM, {seeds}. Right: the median of "
+        f"{config.timing_rounds} rounds of {STEPS_PER_ROUND} steps of one seed, and "
+        "the middle half of them."
     )

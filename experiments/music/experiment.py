@@ -61,14 +61,17 @@ class Config(training.Config):
         lower_bound=0,
         upper_bound=1_000_000,
     )
-    beginning: int = cli.flag(
+    prompt_steps: int = cli.flag(
         16,
-        "How many of its steps the net is given.",
+        "Number of its steps that the net is given.",
         lower_bound=1,
         upper_bound=1_000_000,
     )
-    continuation: int = cli.flag(
-        48, "How many steps the net goes on.", lower_bound=1, upper_bound=100_000
+    generated_steps: int = cli.flag(
+        48,
+        "Number of steps that the net generates.",
+        lower_bound=1,
+        upper_bound=100_000,
     )
     temperature: float = cli.flag(
         1.0,
@@ -140,10 +143,10 @@ def load(config: Config) -> Chorales:
             f"pieces; got {config.piece}"
         )
     steps = int(data.test.lengths[config.piece])
-    if config.beginning > steps:
+    if config.prompt_steps > steps:
         raise cli.UsageError(
-            f"flag --beginning: expected at most {steps}, the steps of test piece "
-            f"{config.piece}; got {config.beginning}"
+            f"flag --prompt_steps: expected at most {steps}, the steps of test piece "
+            f"{config.piece}; got {config.prompt_steps}"
         )
     return data
 
@@ -233,17 +236,17 @@ def log(study: Study, config: Config, results: Run) -> None:
 
 def go_on(study: Study, net: SequenceTagger, test: Pieces, config: Config) -> Music:
     """The beginning of a test piece, and how the first seed's net goes on."""
-    beginning = test.rolls[config.piece, : config.beginning]
+    beginning = test.rolls[config.piece, : config.prompt_steps]
     sampled = piano_rolls.sample(
         net,
         jax.tree.map(lambda leaf: leaf[0], study.params),
         jnp.asarray(beginning),
         jax.random.fold_in(jax.random.key(config.seeds[0]), SAMPLED),
-        config.continuation,
+        config.generated_steps,
         config.temperature,
     )
     roll = np.concatenate([beginning, np.asarray(sampled)]) == 1
-    return Music(roll, config.beginning, study.cell, config.piece)
+    return Music(roll, config.prompt_steps, study.cell, config.piece)
 
 
 def log_music(music: Music, config: Config, results: Run) -> None:

@@ -3,17 +3,17 @@
 import bisect
 import dataclasses
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array
 
 from experiments.harness import cells, cli, common_flags, training
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
+from experiments.harness.training import logits, losses
 from experiments.tag_sequences import figures
 from experiments.tag_sequences.figures import WAYS, Tagged
 from nets import Cell
@@ -106,11 +106,14 @@ def tag(
     """Train one way of reading from every seed, and measure it on held-out windows."""
     params = training.start(model, jnp.asarray(train.letters[:1]), config.seeds)
 
-    def loss_fn(params, batch, key):
-        return losses(logits(model, params, batch.letters), batch.starts).mean()
-
     fitted = training.train(
-        loss_fn, params, train, config, results, title=name, labels={"way": name}
+        training.loss_of(model),
+        params,
+        train,
+        config,
+        results,
+        title=name,
+        labels={"way": name},
     )
     measure = jax.jit(partial(jax.lax.map, partial(scores, model, data=test)))
     found: Scores = jax.tree.map(np.asarray, measure(fitted.params))
@@ -129,17 +132,6 @@ def tag(
         np.asarray(found.bits),
         np.asarray(said),
     )
-
-
-def logits(model: SequenceTagger, params: Any, letters: Array) -> Array:
-    """What the model says of every letter, [examples, time, 2]."""
-    _, said = cast(Any, model.apply({"params": params}, letters))
-    return said
-
-
-def losses(said: Array, starts: Array) -> Array:
-    """-ln p(label) of every letter, in nats."""
-    return optax.softmax_cross_entropy_with_integer_labels(said, starts)
 
 
 def scores(model: SequenceTagger, params: Any, data: Words) -> Scores:

@@ -42,14 +42,14 @@ class Config(training.Config):
         lower_bound=1,
         upper_bound=16_384,
     )
-    schemes: list[str] = cli.flag(
-        list(INITIALIZERS), f"How matrices are drawn: {', '.join(INITIALIZERS)}."
+    inits: list[str] = cli.flag(
+        list(INITIALIZERS), f"Initializers of the matrices: {', '.join(INITIALIZERS)}."
     )
     trained_width: int = cli.flag(
         32, "Which of the widths is trained too.", lower_bound=1
     )
-    trained_schemes: list[str] = cli.flag(
-        ["orthogonal", "he", "torch"], "Which of the schemes are trained too; or none."
+    trained_inits: list[str] = cli.flag(
+        ["orthogonal", "he", "torch"], "Initializers to train too, of --inits; or none."
     )
     seeds: list[int] = common_flags.seeds([0, 1, 2, 3, 4])
     learning_rate: float = common_flags.learning_rate(
@@ -72,7 +72,7 @@ def run(config: Config, results: Run) -> None:
     found = []
     for net in all_of(config.depth):
         measure = measured(net, test)
-        for scheme in config.schemes:
+        for scheme in config.inits:
             for width in config.widths:
                 params = start(net, scheme, width, config.seeds)
                 what = net.name, scheme, width
@@ -97,10 +97,10 @@ def check(config: Config, examples: int) -> list[str]:
             f"flag --depth: expected a divisor of {PIXELS}, the pixels of a digit; got "
             f"{config.depth}"
         )
-    trained = [] if config.trained_schemes == [NONE] else config.trained_schemes
+    trained = [] if config.trained_inits == [NONE] else config.trained_inits
     for flag, names, known in (
-        ("schemes", config.schemes, list(INITIALIZERS)),
-        ("trained_schemes", trained, config.schemes),
+        ("inits", config.inits, list(INITIALIZERS)),
+        ("trained_inits", trained, config.inits),
     ):
         unknown = [name for name in names if name not in known]
         if unknown:
@@ -110,7 +110,7 @@ def check(config: Config, examples: int) -> list[str]:
             )
     if not trained and config.trained_width != Config().trained_width:
         raise cli.UsageError(
-            "flag --trained_width: leave it out, as --trained_schemes=none trains "
+            "flag --trained_width: leave it out, as --trained_inits=none trains "
             f"nothing; got {config.trained_width}"
         )
     if trained and config.trained_width not in config.widths:
@@ -222,5 +222,5 @@ def caption(config: Config, examples: int) -> str:
         f"Handwritten digits of {PIXELS} pixels: recurrent nets read "
         f"{PIXELS // config.depth} in each of {config.depth} steps, feed-forward nets "
         f"of {config.depth} layers all at once. Median over {min(PROBED, examples)} "
-        f"held-out digits; {seeds}." + training * (config.trained_schemes != [NONE])
+        f"held-out digits; {seeds}." + training * (config.trained_inits != [NONE])
     )

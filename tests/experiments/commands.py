@@ -38,7 +38,7 @@ TINY = {
     "catalogue": "inputs=1",
     "classify_sequences": "order=rows;features=4;cells=elman,gru;steps=2;batch_size=4",
     "course": "lessons=edges",
-    "draw_digits": "batch_size=4;features=4;components=2;steps=2;copies=2;"
+    "draw_digits": "batch_size=4;features=4;components=2;steps=2;samples_per_label=2;"
     "temperatures=1",
     "edge_of_chaos": "features=6;gains=0.5,3;spectra=0.5;steps=40;warmup=4",
     "edges": "batch_size=4;steps=2;filters=1;digits=0",
@@ -48,21 +48,21 @@ TINY = {
     "hyperparameters": "experiment=mine.toy;grid=steps=2;set=seeds=0",
     "image_classification": "steps=2;batch_size=4;filters=2",
     "information": "features=3;steps=2;batch_size=8;cell=elman;ridge=0.1;order=rows",
-    "initialization": "inputs=2;steps=20;cells=elman;schemes=keras",
+    "initialization": "inputs=2;steps=20;cells=elman;inits=keras",
     "instrument_cost": "cells=elman;inputs=2;batch_size=2;time=5;repeats=1;"
     "spectrum_features=3;spectrum_time=6",
     "language_model": "features=4;length=8;batch_size=4;steps=2;cells=gru;"
     "text_file=text.txt;sample_length=3",
-    "lstm_vs_gru": "tasks=digits;features=4;steps=1;rounds=1;batch_size=4",
-    "memory": "most=512;inputs=1;batch_size=1;cells=elman",
-    "music": "parameters=1000;batch_size=2;steps=2;cells=elman;beginning=2;"
-    "continuation=3;data_dir=music",
+    "lstm_vs_gru": "tasks=digits;features=4;steps=1;timing_rounds=1;batch_size=4",
+    "memory": "max_steps=512;inputs=1;batch_size=1;cells=elman",
+    "music": "parameters=1000;batch_size=2;steps=2;cells=elman;prompt_steps=2;"
+    "generated_steps=3;data_dir=music",
     "remedies": "features=4;length=6;examples=40;batch_size=8;steps=2;exponents=2;"
     "remedies=clip",
     "spectra": "inputs=2;steps=30;warmup=10;cells=elman;inits=own",
     "tag_sequences": "features=4;length=12;steps=2;cell=elman",
     "translate_dates": "features=4;embedding=3;steps=2;batch_size=4;examples=60;"
     "held_out=26;beam=1;cell=elman;attention=with",
-    "vanishing": "batch_size=4;depth=4;widths=4;trained_width=4;steps=2;schemes=he;"
-    "trained_schemes=he",
+    "vanishing": "batch_size=4;depth=4;widths=4;trained_width=4;steps=2;inits=he;"
+    "trained_inits=he",
 }

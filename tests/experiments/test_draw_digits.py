@@ -24,7 +24,13 @@ from experiments.harness.claims import (
 from nets.models import SequenceGenerator
 from train.data import digits
 
-TINY = ["--features=4", "--components=2", "--steps=2", "--seeds=0,1", "--copies=3"]
+TINY = [
+    "--features=4",
+    "--components=2",
+    "--steps=2",
+    "--seeds=0,1",
+    "--samples_per_label=3",
+]
 
 
 @pytest.fixture
@@ -131,7 +137,7 @@ def test_the_verdicts(drawn, said):
 MISTAKES = [
     ("--cell=grru", "unknown cell 'grru'"),
     ("--temperatures=1,-1", "flag --temperatures: expected numbers from 0 on; got -1"),
-    ("--copies=1", "--copies=1"),
+    ("--samples_per_label=1", "--samples_per_label=1"),
     ("--batch_size=899", "flag --batch_size: expected at most 898"),
 ]
 

@@ -21,7 +21,7 @@ GRIDS = {
     "catalogue": "features=2,3",
     "course": "flags=--steps=2|--steps=3",
     "edge_of_chaos": "seeds=0|1",
-    "hyperparameters": "goal=max,min",
+    "hyperparameters": "objective=max,min",
     "initialization": "features=3,4",
     "instrument_cost": "features=2,3",
     "memory": "features=2,3",

@@ -323,12 +323,12 @@ GRIDS = [
 
 
 @pytest.mark.parametrize(("scores", "said", "count"), GRIDS)
-@pytest.mark.parametrize("goal", ["max", "min"])
-def test_the_choice_matters_if_the_best_is_better(scores, said, count, goal):
-    sign = 1 if goal == "max" else -1
+@pytest.mark.parametrize("objective", ["max", "min"])
+def test_the_choice_matters_if_the_best_is_better(scores, said, count, objective):
+    sign = 1 if objective == "max" else -1
     scores = [sign * np.array(one) for one in scores]
     values = [{"rate": str(i)} for i in range(len(scores))]
-    grid = Grid(values, scores, 0, goal, "accuracy")
+    grid = Grid(values, scores, 0, objective, "accuracy")
     (verdict,) = claims.verdicts(grid)
     assert verdict.outcome == said and "rate 0 is best" in verdict.evidence
     title = claims.headline(grid)
@@ -368,7 +368,7 @@ MISTAKES = [
     (["--experiment=mine.half"], "expected a Config of mine.half that is a dataclass"),
     (["--where=rate"], "flag --where: expected NAME=VALUE;NAME=VALUE; got 'rate'"),
     (["--where=cell=lstm"], "flag --where: the experiment logs no row of cell=lstm"),
-    (["--goal=best"], "should be one of <max|min>"),
+    (["--objective=best"], "should be one of <max|min>"),
 ]
 
 

@@ -22,7 +22,7 @@ def run(launched, tmp_path):
 
 
 def test_it_finds_the_norms_of_all_schemes(run, tmp_path):
-    flags = ["--cells=lstm,elman,mycells:leaky", "--schemes=linen,keras,chrono"]
+    flags = ["--cells=lstm,elman,mycells:leaky", "--inits=linen,keras,chrono"]
     code, out, err = run(*TINY, *flags, "--results=out")
     assert (code, err) == (0, "")  # no bar where there is no terminal
     folder = tmp_path / "out"
@@ -83,7 +83,7 @@ def test_norms_below_float32_are_found_as_transport_finds_them():
 def test_what_was_measured_before_stands_beside_it(run, tmp_path, monkeypatch):
     sizes = {"features": 4, "inputs": 3, "steps": 5}
     monkeypatch.setattr(initialization, "KNOWN_FOR", sizes)
-    flags = ["--cells=lstm,gru", "--schemes=haiku,nnx", "--steps=5", "--results=out"]
+    flags = ["--cells=lstm,gru", "--inits=haiku,nnx", "--steps=5", "--results=out"]
     code, out, _ = run(*TINY, *flags)
     assert code == 0
     known = [row["known"] for row in rows(tmp_path / "out", "scheme")]
@@ -128,9 +128,9 @@ def test_the_title_claims_what_holds_for_every_seed(found, words):
 MISTAKES = [
     ("--cells=lsmt", "unknown cell 'lsmt'; expected one of elman, irnn, "),
     ("--cells=mycells:nothing", "has no attribute 'nothing'"),
-    ("--schemes=xavier", "flag --schemes: unknown scheme 'xavier'"),
-    ("--schemes=chrono(1)", "'chrono(1)' has no number of steps above 2"),
-    ("--schemes=chrono", "of cell 'elman': expected a cell with a forget gate"),
+    ("--inits=xavier", "flag --inits: unknown scheme 'xavier'"),
+    ("--inits=chrono(1)", "'chrono(1)' has no number of steps above 2"),
+    ("--inits=chrono", "of cell 'elman': expected a cell with a forget gate"),
     ("--steps=0", "flag --steps=0: 0 is not a positive integer"),
     ("--seeds=0,-1", "flag --seeds: expected integers from 0 to 2^32 - 1; got [0, -1]"),
 ]

@@ -18,7 +18,7 @@ from experiments.harness.claims import (
 from experiments.lstm_vs_gru import experiment as lstm_vs_gru
 from experiments.lstm_vs_gru.figures import SETTINGS, Duel, draw, title, verdicts
 
-TINY = ["--features=8", "--steps=2", "--rounds=2", "--batch_size=4"]
+TINY = ["--features=8", "--steps=2", "--timing_rounds=2", "--batch_size=4"]
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_both_learn_every_task(run, tmp_path):
 
 def test_compiled_programs_are_timed_also_if_nothing_shall_be_compiled():
     task = lstm_vs_gru.tell_digits()
-    config = lstm_vs_gru.Config(seeds=[0], batch_size=2, rounds=1)
+    config = lstm_vs_gru.Config(seeds=[0], batch_size=2, timing_rounds=1)
     with jax.disable_jit():
         seconds = lstm_vs_gru.timed([task.make(nets.gru(), 2)], task, config)
     assert seconds.shape == (1, 1) and seconds > 0
@@ -160,7 +160,7 @@ def test_a_claim_of_two_settings_may_hold_in_one():
 MISTAKES = [
     ("--tasks=chess", "flag --tasks: expected some of digits, mnist1d, words; got 'ch"),
     ("--batch_size=900", "flag --batch_size: expected at most 898, the training exam"),
-    ("--rounds=0", "--rounds=0"),
+    ("--timing_rounds=0", "--timing_rounds=0"),
 ]
 
 

@@ -8,7 +8,7 @@ from commands import rows
 
 
 def test_it_compares_with_and_without_remat(tmp_path):
-    flags = ["--most=1024", "--features=8", "--batch_size=4", "--cells=gru"]
+    flags = ["--max_steps=1024", "--features=8", "--batch_size=4", "--cells=gru"]
     done = subprocess.run(
         [sys.executable, "-m", "experiments.memory", *flags, "--results=out"],
         cwd=tmp_path,
@@ -27,7 +27,7 @@ def test_it_compares_with_and_without_remat(tmp_path):
     assert "<h1>How much memory does back-propagation through time need" in page
     assert "Memory of back-propagation grows as T^" in page
     assert page.count("<img ") == 1
-    assert "gru with remat" in page and "--most=1024" in page
+    assert "gru with remat" in page and "--max_steps=1024" in page
     found = rows(folder, "memory")
     sizes = {(row["time"], row["remat"]): row["bytes"] for row in found}
     assert len(sizes) == 6

@@ -22,7 +22,7 @@ from train.data.chorales import FILE, Pieces
 
 LENGTHS = {"traindata": [6, 9, 4], "validdata": [5, 7], "testdata": [8, 3]}
 TINY = ["--parameters=1000", "--batch_size=2", "--seeds=0,1", "--probe_every=2"]
-TINY += ["--beginning=5", "--continuation=9", "--data_dir=music"]
+TINY += ["--prompt_steps=5", "--generated_steps=9", "--data_dir=music"]
 
 
 def save(folder, seed=0):
@@ -323,7 +323,7 @@ MISTAKES = [
     ("--recurrent_dropout=1.5", "flag --recurrent_dropout: expected a rate from 0"),
     ("--temperature=0", "flag --temperature: expected a number above 0; got 0"),
     ("--piece=2", "flag --piece: expected a number below 2, the test pieces; got 2"),
-    ("--beginning=9", "expected at most 8, the steps of test piece 0; got 9"),
+    ("--prompt_steps=9", "expected at most 8, the steps of test piece 0; got 9"),
     ("--batch_size=4", "flag --batch_size: expected at most 3, the training pieces"),
 ]
 

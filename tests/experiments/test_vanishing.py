@@ -45,7 +45,7 @@ def test_nets_are_measured_and_those_that_can_be_are_trained(
         for net in BY_NAME.values()
     ]
     monkeypatch.setattr(vanishing, "all_of", lambda depth: tried)
-    flags = ["--schemes=torch,he", "--trained_schemes=he", "--feed_forward_rate=0"]
+    flags = ["--inits=torch,he", "--trained_inits=he", "--feed_forward_rate=0"]
     flags.append("--results=out")
     code, out, err = run(*TINY, *flags)
     assert (code, err) == (0, "")
@@ -274,12 +274,12 @@ MISTAKES = [
     ("--depth=5", "flag --depth: expected a divisor of 64, the pixels of a digit; got"),
     ("--depth=1", "flag --depth=1: "),
     (
-        "--schemes=glorot",
-        "flag --schemes: expected some of orthogonal, lecun, he, torc",
+        "--inits=glorot",
+        "flag --inits: expected some of orthogonal, lecun, he, torc",
     ),
     (
-        "--trained_schemes=he",
-        "flag --trained_schemes: expected some of torch; got 'he'",
+        "--trained_inits=he",
+        "flag --trained_inits: expected some of torch; got 'he'",
     ),
     (
         "--trained_width=7",
@@ -294,7 +294,7 @@ MISTAKES = [
 
 @pytest.mark.parametrize(("flag", "sentence"), MISTAKES)
 def test_a_mistake_is_one_sentence(flag, sentence, run, tmp_path):
-    flags = ["--schemes=torch", "--trained_schemes=torch", "--results=out"]
+    flags = ["--inits=torch", "--trained_inits=torch", "--results=out"]
     code, out, err = run(*TINY, *flags, flag)
     assert (code, out) == (2, "")
     assert err.startswith("vanishing: ") and sentence in err and err.count("\n") == 1

@@ -87,7 +87,7 @@ def plots() -> dict[str, Plot]:
             Figure(
                 figsize=(width / 100, height / 100),
                 dpi=100,
-                facecolor=tuple(part / 255 for part in COLOUR),
+                facecolor="#{:02x}{:02x}{:02x}".format(*COLOUR),
             ),
             FINDINGS[name],
             CAPTIONS[name],
