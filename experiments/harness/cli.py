@@ -20,9 +20,9 @@ from absl import flags
 import train
 from experiments.harness import (
     endings,
-    flag_values,
     folders,
     machine,
+    parsers,
     process,
     runs,
     signals,
@@ -93,65 +93,33 @@ def parse(config_class: type, arguments: Sequence[str]) -> tuple[Any, str | None
         UsageError: A flag or value is not allowed.
     """
     values = flags.FlagValues()
-    kinds = typing.get_type_hints(config_class)
+    fields, kinds = (
+        dataclasses.fields(config_class),
+        typing.get_type_hints(config_class),
+    )
     defaults = config_class()
-    for field in dataclasses.fields(config_class):
-        _define(values, field, kinds[field.name], getattr(defaults, field.name))
-    flags.DEFINE_string("results", None, "", flag_values=values)
+    for field in fields:
+        default = getattr(defaults, field.name)
+        parsers.define(values, field, kinds[field.name], default)
+    folder = parsers.Folder(name="results")
+    flags.DEFINE(folder, "results", None, "", flag_values=values)
     flags.DEFINE_boolean("help", False, "", short_name="h", flag_values=values)
     flags.DEFINE_boolean("helpfull", False, "", flag_values=values)
     try:
         rest = values(["", *arguments])[1:]
-    except flags.Error as error:
-        raise UsageError(_sentence(error)) from None
-    except (UnicodeError, ValueError, OSError) as error:
+    except (flags.CantOpenFlagFileError, UnicodeError, ValueError, OSError) as error:
+        cause = error.__context__ or error  # without absl's own prefix
         raise UsageError(
-            f"flag --flagfile: expected a file of text in UTF-8; got {error}"
+            f"flag --flagfile: expected a file of text in UTF-8; got {cause}"
         ) from None
+    except flags.Error as error:
+        raise UsageError(" ".join(str(error).split())) from None
     if values["help"].value or values["helpfull"].value:
         return None, None
-    folder = values["results"].value
-    if folder == "":
-        raise UsageError("flag --results: expected a folder; got ''")
-    folder = folder and flag_values.path("results", folder)
     if rest:
         raise UsageError(f"expected flags only, --name=value; got {rest[0]!r}")
-    given = {
-        field.name: flag_values.checked(
-            field, kinds[field.name], values[field.name].value
-        )
-        for field in dataclasses.fields(config_class)
-    }
-    return config_class(**given), folder
-
-
-def _sentence(error: flags.Error) -> str:
-    """The message of absl, with its technical phrases replaced."""
-    text = " ".join(str(error).split()).replace("ERROR:: ", "")
-    text = text.replace("invalid literal for int() with base 10:", "no integer:")
-    text = text.replace("could not convert string to float:", "no number:")
-    if "Non-boolean argument" in text:
-        return text.split(":")[0] + ": expected true or false"
-    return text
-
-
-def _define(values: flags.FlagValues, field: dataclasses.Field, kind, default) -> None:
-    """Define the absl flag of one field."""
-    name, help, choices = field.name, field.metadata["help"], field.metadata["choices"]
-    low = field.metadata["lower_bound"]
-    if kind is bool:
-        flags.DEFINE_boolean(name, default, help, flag_values=values)
-    elif kind is int:
-        flags.DEFINE_integer(name, default, help, lower_bound=low, flag_values=values)
-    elif kind is float:
-        flags.DEFINE_float(name, default, help, lower_bound=low, flag_values=values)
-    elif choices is not None:
-        flags.DEFINE_enum(name, default, list(choices), help, flag_values=values)
-    elif kind is str:
-        flags.DEFINE_string(name, default, help, flag_values=values)
-    else:
-        text = [str(item) for item in default]
-        flags.DEFINE_list(name, text, help, flag_values=values)
+    given = {field.name: values[field.name].value for field in fields}
+    return config_class(**given), values["results"].value
 
 
 def main(
@@ -296,7 +264,7 @@ def _help(module: Any, name: str, config_class: type, resumable: bool) -> str:
             lines[-1] += f" One of {', '.join(field.metadata['choices'])}."
         for bound, what in (("lower_bound", "least"), ("upper_bound", "most")):
             if field.metadata[bound] is not None:
-                lines[-1] += f" At {what} {flag_values.number(field.metadata[bound])}."
+                lines[-1] += f" At {what} {parsers.number(field.metadata[bound])}."
     if resumable:
         lines += [
             "  --resume",

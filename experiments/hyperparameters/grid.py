@@ -41,7 +41,7 @@ def combinations(config_class: type, grid: str, fixed: str) -> list[Trial]:
         A trial a combination; the last flag's values vary fastest.
 
     Raises:
-        cli.UsageError: A flag does not exist, stands there twice, or has a value
+        cli.UsageError: A flag does not exist, is given twice, or has a value
             that it does not take.
     """
     known = [field.name for field in dataclasses.fields(config_class)]
@@ -92,7 +92,7 @@ def pairs(flag: str, text: str, known: Sequence[str]) -> dict[str, str]:
                 f"{', '.join(known)}"
             )
         if name in found:
-            raise cli.UsageError(f"flag --{flag}: {name} stands there twice")
+            raise cli.UsageError(f"flag --{flag}: {name} is given twice")
         found[name] = value
     return found
 

@@ -131,7 +131,7 @@ MISTAKES = [
     ("--latent=0", "--latent: expected integers from 1 to 63, fewer than a digit has"),
     ("--latent=64", "fewer than a digit has pixels; got [64]"),
     ("--latent=eight", "--latent: expected integers separated by commas; got 'eight'"),
-    ("--latent=8,8", "--latent: 8 stands there twice"),
+    ("--latent=8,8", "--latent: 8 is given twice"),
     ("--filters=4,8,16,32", "--filters: expected spatial sizes that are multiples of"),
     ("--filters=0", "--filters: expected filters to be positive integers"),
     ("--kernel_size=0", "--kernel_size=0: 0 is not a positive integer"),

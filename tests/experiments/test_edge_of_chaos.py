@@ -115,7 +115,7 @@ MISTAKES = [
     ("--gains=a", "--gains: expected numbers separated by commas"),
     ("--spectra=51", "--gains and --spectra: expected gains above 0, up to 50"),
     ("--features=0", "--features: expected 1 or more; got [0]"),
-    ("--features=20,20", "20 stands there twice"),
+    ("--features=20,20", "20 is given twice"),
     ("--warmup=1500", "--warmup: expected fewer than the 1500 steps; got 1500"),
     ("--steps=1", "flag --steps=1: "),
     ("--seeds=-1", "--seeds: expected integers from 0 to 2^32 - 1; got [-1]"),

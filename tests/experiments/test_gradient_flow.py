@@ -416,7 +416,7 @@ def test_help_tells_the_question_and_the_flags(run):
 MISTAKES = [
     ("--cells=lsmt", "unknown cell 'lsmt'; expected one of elman, irnn, "),
     ("--cells=", "--cells: expected values separated by commas"),
-    ("--cells=gru,gru", "gru stands there twice"),
+    ("--cells=gru,gru", "gru is given twice"),
     ("--cells=nowhere:cell", "cannot be imported: ModuleNotFoundError"),
     ("--cells=mycells:nothing", "has no attribute 'nothing'"),
     ("--cells=mycells:number", "is no Cell, nor a function that returns one; got int"),
@@ -455,7 +455,7 @@ MISTAKES = [
     ("--batch_size=899", "expected at most 898, the training digits; got 899"),
     ("--results=mycells.py", "exists already; remove it, or name another"),
     ("--results=mycells.py/out", "cannot be written: Not a directory"),
-    ("--flagfile=nowhere", "Unable to open flagfile"),
+    ("--flagfile=nowhere", "flag --flagfile: expected a file of text in UTF-8; got ["),
     ("train", "expected flags only, --name=value; got 'train'"),
 ]
 

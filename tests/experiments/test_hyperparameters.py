@@ -353,7 +353,7 @@ MISTAKES = [
     (["--grid=speed=1"], "the experiment has no flag 'speed'; expected one of rate"),
     (["--grid=rate=1,1"], "expected different values of rate; got '1,1'"),
     (["--grid=rate=1,,2"], "expected different values of rate"),
-    (["--grid=rate=1;rate=2"], "rate stands there twice"),
+    (["--grid=rate=1;rate=2"], "rate is given twice"),
     (["--grid=rate=fast"], "flag --rate=fast: no number: 'fast'"),
     (["--set=rate=1"], "flag --set: rate is in the grid"),
     (["--set=steps=0"], "flag --steps=0"),

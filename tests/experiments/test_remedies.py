@@ -111,7 +111,7 @@ def test_a_claim_that_holds_in_part_is_not_counted():
 
 MISTAKES = [
     ("--remedies=prayer", "--remedies: expected some of clip, pascanu, flossing, "),
-    ("--remedies=clip,clip", "clip stands there twice"),
+    ("--remedies=clip,clip", "clip is given twice"),
     ("--remedies=", "--remedies: expected values separated by commas"),
     ("--exponents=5", "--exponents: expected at most 4, the units; got 5"),
     ("--detach_rate=1", "--detach_rate: expected a rate below 1; got 1"),
