@@ -146,7 +146,7 @@ ANSWERS = {
 }
 
 
-def verdict(studies: Sequence[Study], linear: Linear) -> Claim:
+def evaluate_claim(studies: Sequence[Study], linear: Linear) -> Claim:
     """Whether what passes through z alone says more than as many components."""
     alone = [s for s in studies if not s.switches]
     known = [linear.test_mse[s.model.latent] for s in alone]

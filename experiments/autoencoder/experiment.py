@@ -15,11 +15,11 @@ from experiments.autoencoder.claims import (
     ANSWERS,
     Images,
     Study,
+    evaluate_claim,
     halfway,
     pca,
     remarks,
     table,
-    verdict,
 )
 from experiments.harness import cli, common_flags, tables, training
 from experiments.harness.report import publish
@@ -82,7 +82,7 @@ def run(config: Config, results: Run) -> None:
             autoencoder_mse=distance,
             pca_mse=theirs,
         )
-    text, judged = caption(config), verdict(studies, linear)
+    text, judged = caption(config), evaluate_claim(studies, linear)
     title = figures.walk_title(ours, theirs)
     publish(
         results,

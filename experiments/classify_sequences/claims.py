@@ -1,4 +1,4 @@
-"""The table and the verdicts of telling sequences from one vector."""
+"""The table and the claims of telling sequences from one vector."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -135,7 +135,7 @@ def against_linear(reads: Sequence[Read]) -> Judgment:
     return judge([gain(one, base) for one in of(reads, END).values()])
 
 
-def verdicts(reads: Sequence[Read], majority: float) -> list[Claim]:
+def evaluate_claims(reads: Sequence[Read], majority: float) -> list[Claim]:
     """Many to one; recurrent or linear; one output or all; from both ends or one."""
     end = of(reads, END)
     chance = judge([100 * (one.accuracy - majority) for one in end.values()])

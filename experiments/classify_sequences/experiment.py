@@ -253,5 +253,5 @@ def show(
             "confusions.png": figures.draw_confusions(reads, seen),
         },
         tables={"Held-out accuracy": claims.table(reads, majority)},
-        claims=claims.verdicts(reads, majority),
+        claims=claims.evaluate_claims(reads, majority),
     )

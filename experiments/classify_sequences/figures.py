@@ -34,7 +34,7 @@ SOURCES = {
 
 
 def title(reads: Sequence[Read]) -> str:
-    """The finding: which cells tell more than a linear model, as the verdict says."""
+    """The finding: which cells tell more than a linear model, as the claim states."""
     end, base = of(reads, END), linear(reads)
     means = ", ".join(f"{c} {100 * one.accuracy.mean():.0f}" for c, one in end.items())
     numbers = f"{means}; linear {100 * base.accuracy.mean():.0f} %"

@@ -224,7 +224,7 @@ def show(
     """Publish the results."""
     plot = figures.draw(drawn, controls, labels, test, caption(config))
     table = figures.table([controls[REAL], *drawn, *list(controls.values())[1:]])
-    claims = figures.verdicts(drawn, controls)
+    claims = figures.evaluate_claims(drawn, controls)
     publish(
         results,
         answer=figures.ANSWERS[claims[0].outcome],

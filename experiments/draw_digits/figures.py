@@ -1,4 +1,4 @@
-"""The figure, the table and the verdicts of drawings that a judge reads."""
+"""The figure, the table and the claims of drawings that a judge reads."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -88,7 +88,9 @@ ANSWERS = {  # by the outcome of `goal`
 }
 
 
-def verdicts(drawn: Sequence[Drawn], controls: Mapping[str, Drawn]) -> list[Claim]:
+def evaluate_claims(
+    drawn: Sequence[Drawn], controls: Mapping[str, Drawn]
+) -> list[Claim]:
     """On whether drawings are read, what sight of the rows adds, and on copies."""
     return [
         goal(drawn, controls),

@@ -64,7 +64,7 @@ def run(config: Config, results: Run) -> None:
         answer=figures.title(curves),
         figures={"edge_of_chaos.png": plot},
         tables={"Largest Lyapunov exponent, nats per step": table},
-        findings=figures.verdicts(curves, theory, config.gains),
+        findings=figures.deviations(curves, theory, config.gains),
     )
 
 

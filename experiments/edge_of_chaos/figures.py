@@ -1,4 +1,4 @@
-"""The figure, table and verdicts of random networks against their gain."""
+"""The figure, table and comparisons of random networks against their gain."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -46,7 +46,7 @@ def title(curves: Sequence[Curve]) -> str:
     return f"Chaos begins at {', at '.join(onsets)}\n(mean field: g = 1)"
 
 
-def verdicts(
+def deviations(
     curves: Sequence[Curve], theory: np.ndarray, gains: Sequence[float]
 ) -> list[str]:
     """How far the simulation is from what is exact, and from the mean field."""

@@ -68,7 +68,7 @@ def run(config: Config, results: Run) -> None:
         "before": closest(learnt.before),
         "after": np.where(learnt.fires, closest(learnt.after), "silent"),
     }
-    judged = verdict(found)
+    judged = evaluate_claim(found)
     publish(
         results,
         answer=ANSWERS[judged.outcome],
@@ -95,7 +95,7 @@ ANSWERS = {
 }
 
 
-def verdict(found: Sequence[Likeness]) -> Claim:
+def evaluate_claim(found: Sequence[Likeness]) -> Claim:
     """Whether all seeds' kernels are more alike to edge kernels than chance's are."""
     above = [one.above for one in found if one.of == "all" and one.to in EDGES]
     seeds = len(found[0].after)

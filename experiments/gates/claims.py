@@ -1,4 +1,4 @@
-"""The table and the verdicts of an LSTM's clamped forget gate."""
+"""The table and the claims of an LSTM's clamped forget gate."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -72,7 +72,7 @@ def table(found: Sequence[Clamped]) -> tables.Table:
     return tables.Table(header, rows)
 
 
-def verdicts(found: Sequence[Clamped]) -> list[Claim]:
+def evaluate_claims(found: Sequence[Clamped]) -> list[Claim]:
     """On how far the gradient reaches, and on what is learnt."""
     return [along(found), whole(found), further(found), *learns(found)]
 

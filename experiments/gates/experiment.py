@@ -250,7 +250,7 @@ def show(
         answer=plot.finding,
         figures={"gates.png": plot},
         tables={"Forget gates": claims.table(found)},
-        claims=claims.verdicts(found),
+        claims=claims.evaluate_claims(found),
         findings=[exact],
     )
 

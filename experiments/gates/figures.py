@@ -8,7 +8,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.gates.claims import Clamped, bias_of, verdicts
+from experiments.gates.claims import Clamped, bias_of, evaluate_claims
 from experiments.harness import plotting
 from experiments.harness.claims import (
     INCONCLUSIVE,
@@ -38,7 +38,7 @@ class Traces(NamedTuple):
 
 def title(found: Sequence[Clamped]) -> str:
     """The finding on the reach, and the accuracies of the ends."""
-    along, whole = (verdict.outcome for verdict in verdicts(found)[:2])
+    along, whole = (claim.outcome for claim in evaluate_claims(found)[:2])
     words = {
         SUPPORTED: "decays as sigmoid(b)^T",
         PARTLY_SUPPORTED: "decays as sigmoid(b)^T for some b",

@@ -118,7 +118,7 @@ def show(
         answer=answer,
         figures=plots,
         tables={"Decay of the gradient": decay.table(studies)},
-        claims=decay.verdicts(studies, 1 + config.bidirectional),
+        claims=decay.evaluate_claims(studies, 1 + config.bidirectional),
         findings=[f"{name} names no gates (see nets.tag_gate)." for name in gateless],
     )
 

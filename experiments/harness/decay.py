@@ -125,7 +125,7 @@ class Differences(NamedTuple):
 
 
 def differences(studies: list[Study], when: str, directions: int = 1) -> Differences:
-    """Compare every two cells in one direction: the verdict and the title follow.
+    """Compare every two cells in one direction: the claim and the title follow.
 
     Args:
         studies: Results, the directions of a cell in turn.
@@ -149,7 +149,7 @@ def differences(studies: list[Study], when: str, directions: int = 1) -> Differe
     )
 
 
-def verdicts(studies: list[Study], directions: int = 1) -> list[Claim]:
+def evaluate_claims(studies: list[Study], directions: int = 1) -> list[Claim]:
     """Claim that every two cells differ in how fast their gradients decay.
 
     Args:
@@ -157,7 +157,7 @@ def verdicts(studies: list[Study], directions: int = 1) -> list[Claim]:
         directions: Number of directions of a cell; each is compared separately.
 
     Returns:
-        Two verdicts on all pairs, before and after training; none if there is no pair.
+        Two claims on all pairs, before and after training; none if there is no pair.
     """
     if len(studies) <= directions:
         return []
@@ -235,7 +235,7 @@ def draw(
 
 
 def title(studies: list[Study], directions: int = 1) -> str:
-    """The finding: whose gradient decays slowest, if the verdict supports one."""
+    """The finding: whose gradient decays slowest, if the claim is supported."""
     lines = []
     for when in ("before", "after"):
         parts = [slowest(studies, when, i, directions) for i in range(directions)]

@@ -159,14 +159,14 @@ def finite(scores: np.ndarray) -> bool:
     return bool(np.isfinite(scores).all())
 
 
-def verdicts(grid: Grid) -> list[Claim]:
+def evaluate_claims(grid: Grid) -> list[Claim]:
     """Claim that the choice matters.
 
     Args:
         grid: Results of the search.
 
     Returns:
-        One verdict, on the best against each other, if they can be compared.
+        One claim, on the best against each other, if they can be compared.
     """
     values, found = grid.values, against(grid)
     if found is None or grid.best is None:

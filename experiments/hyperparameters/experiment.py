@@ -137,14 +137,14 @@ def tested(
 
 
 def show(grid: Grid, means: str, config: Config, results: Run) -> None:
-    """The figure, the table, the verdict and the page."""
+    """The figure, the table, the claim and the page."""
     selected, text = claims.selection(grid, means), caption(config)
     publish(
         results,
         answer=claims.answer(grid),
         figures={"grid.png": figures.draw(grid, f"{text} {selected}")},
         tables={"All combinations, the best first": claims.table(grid)},
-        claims=claims.verdicts(grid),
+        claims=claims.evaluate_claims(grid),
         findings=[selected],
     )
 

@@ -130,7 +130,8 @@ def _run(module: Any, trial: Trial, folder: pathlib.Path) -> None:
         "config": dataclasses.asdict(trial.config),
     }
     said = io.StringIO()
-    with new_run(folder, settings, resume=True) as results:
+    question = module.__doc__ or ""
+    with new_run(folder, settings, question=question, resume=True) as results:
         (results.path / "metrics.jsonl").unlink(missing_ok=True)  # of an unfinished one
         with contextlib.redirect_stdout(said):
             module.run(trial.config, results)

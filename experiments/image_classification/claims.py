@@ -57,7 +57,7 @@ class Findings(NamedTuple):
         return counts
 
 
-def verdict(found: Findings, config: Any) -> Claim:
+def evaluate_claim(found: Findings, config: Any) -> Claim:
     """Whether the network is as good as the reference, to a point."""
     known = float(REFERENCES[config.data].accuracy.split("-")[0])
     accuracy = interval(100 * found.test_accuracy)

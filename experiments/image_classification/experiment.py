@@ -16,7 +16,12 @@ from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.harness.training import logits, loss_of
 from experiments.image_classification import figures
-from experiments.image_classification.claims import Findings, caption, table, verdict
+from experiments.image_classification.claims import (
+    Findings,
+    caption,
+    evaluate_claim,
+    table,
+)
 from experiments.image_classification.networks import CLASSES, network
 from experiments.image_classification.references import (
     AUTO,
@@ -162,7 +167,7 @@ def run(config: Config, results: Run) -> None:
         answer=plots["confusion.png"].finding,
         figures=plots,
         tables={"Accuracy": table(found, parameters, fitted, config)},
-        claims=[verdict(found, config)],
+        claims=[evaluate_claim(found, config)],
         findings=[f"Reference: {REFERENCES[config.data].source}."],
     )
 

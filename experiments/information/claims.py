@@ -49,7 +49,7 @@ def last(curve: Float[np.ndarray, "*seeds time"]) -> Float[np.ndarray, " *seeds"
     return curve[..., -1] - curve[..., :-1].max(axis=-1)
 
 
-def verdicts(found: dict[str, Known]) -> list[Claim]:
+def evaluate_claims(found: dict[str, Known]) -> list[Claim]:
     """The textbook's claims."""
     known = found[TRAINED]
     return [

@@ -136,7 +136,7 @@ def show(
             ),
         },
         tables={"What each step knows": figures.table(found)},
-        claims=claims.verdicts(found),
+        claims=claims.evaluate_claims(found),
         findings=claims.findings(found),
     )
 

@@ -94,7 +94,10 @@ def findings(found: Sequence[Reach]) -> list[str]:
     """What the schemes do, and whether that is what was measured before."""
     cells = dict.fromkeys(one.cell for one in found)
     said = [title([one for one in found if one.cell == cell]) for cell in cells]
-    return [*said, *verdict([one for one in found if one.known is not None])]
+    return [
+        *said,
+        *compare_with_one_seed([one for one in found if one.known is not None]),
+    ]
 
 
 def title(found: Sequence[Reach]) -> str:
@@ -134,7 +137,7 @@ def power(log10: float) -> str:
     return f"1e{log10:+.1f}" if np.isfinite(log10) else "0"
 
 
-def verdict(known: Sequence[Reach]) -> list[str]:
+def compare_with_one_seed(known: Sequence[Reach]) -> list[str]:
     """Whether the order of the schemes is that of one seed, and how far each is off.
 
     Two schemes are in order if they are so for every pair of seeds.

@@ -235,7 +235,7 @@ def show(
             "Held-out text": figures.table(counted, found, config.length),
             **figures.sample_tables([s for s in samples if s.cell == best]),
         },
-        claims=figures.verdicts(counted, found),
+        claims=figures.evaluate_claims(counted, found),
     )
 
 

@@ -1,4 +1,4 @@
-"""The figure, the tables and the verdicts of language models."""
+"""The figure, the tables and the claims of language models."""
 
 import itertools
 import math
@@ -130,7 +130,9 @@ def lines(written: str) -> list[str]:
     return broken
 
 
-def verdicts(counted: Sequence[Counted], found: Sequence[Learned]) -> list[Claim]:
+def evaluate_claims(
+    counted: Sequence[Counted], found: Sequence[Learned]
+) -> list[Claim]:
     """What is said of what textbooks say of language models."""
     by_order = {one.order: one for one in counted}
     best = min(counted, key=lambda one: one.nats)
@@ -143,7 +145,7 @@ def verdicts(counted: Sequence[Counted], found: Sequence[Learned]) -> list[Claim
         f"{max(by_order)} characters": best,
     }
     said = [
-        verdict(claim, {one.cell: other.nats - one.nats for one in found}, other.name)
+        compare(claim, {one.cell: other.nats - one.nats for one in found}, other.name)
         for claim, other in claims.items()
     ]
     per_cell = {one.cell: one.nats for one in found}
@@ -151,16 +153,16 @@ def verdicts(counted: Sequence[Counted], found: Sequence[Learned]) -> list[Claim
     if "elman" in per_cell and gated:
         gains = {name: per_cell["elman"] - per_cell[name] for name in gated}
         said.append(
-            verdict("Gates help: they tell more than an Elman net", gains, "elman")
+            compare("Gates help: they tell more than an Elman net", gains, "elman")
         )
     claim = "A net makes use of what is more than eight characters back"
     gains = {one.cell: one.further for one in found}
     what = "told from the last 8 characters minus told from all before"
-    said.append(verdict(claim, gains, what))
+    said.append(compare(claim, gains, what))
     return said
 
 
-def verdict(
+def compare(
     claim: str, gains: dict[str, Float[np.ndarray, " seeds"]], minus: str
 ) -> Claim:
     """Whether by all cells something is gained, in nats."""
@@ -176,7 +178,7 @@ def title(counted: Sequence[Counted], found: Sequence[Learned]) -> str:
     best = min(found, key=lambda one: one.nats.mean())
     place = found.index(best)
 
-    def beats(one: Counted) -> bool:  # as the verdict on that model judges
+    def beats(one: Counted) -> bool:  # as the claim on that model is judged
         return (
             judge([one.nats - net.nats for net in found]).outcomes[place] == SUPPORTED
         )

@@ -118,7 +118,7 @@ def run(config: Config, results: Run) -> None:
             longer(config, task), len(task.train[1]), f"examples of {task.name}"
         )
     duels = [duel for task in tasks for duel in compare(task, config, results)]
-    claims = figures.verdicts(duels)
+    claims = figures.evaluate_claims(duels)
     publish(
         results,
         answer=figures.answer(claims),
@@ -252,8 +252,8 @@ def caption(tasks: Sequence[Task], config: Config) -> str:
     count = len(config.seeds)
     steps = ", ".join(f"{task.name} {longer(config, task).steps}" for task in tasks)
     seeds = (
-        f"mean over {count} seeds and the interval that the verdict judges, seed by "
-        "seed"
+        f"mean over {count} seeds and the interval that the claim is judged by, seed "
+        "by seed"
         if count > 1
         else "of one seed"
     )

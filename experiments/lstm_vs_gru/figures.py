@@ -1,4 +1,4 @@
-"""The figure, the table and the verdicts of the GRU against the LSTM."""
+"""The figure, the table and the claims of the GRU against the LSTM."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -96,7 +96,7 @@ def table(duels: Sequence[Duel]) -> tables.Table:
     return tables.Table(header, rows)
 
 
-def verdicts(duels: Sequence[Duel]) -> list[Claim]:
+def evaluate_claims(duels: Sequence[Duel]) -> list[Claim]:
     """Simpler, faster, no worse: each by itself."""
     return [simpler(duels), faster(duels), no_worse(duels)]
 

@@ -67,7 +67,7 @@ class Study(NamedTuple):
         return self.steps[self.valid.argmin(axis=0)]
 
 
-def verdicts_on(
+def evaluate_claims(
     studies: Sequence[Study], markov: float, published: bool
 ) -> list[Claim]:
     """What is said of three claims; of the last if the data are the published ones."""

@@ -114,7 +114,7 @@ def show(
             "learning.png": figures.draw_learning(studies, found, text),
         },
         tables={"Next-step prediction": figures.table(studies, found, known)},
-        claims=claims.verdicts_on(studies, found["markov"], known),
+        claims=claims.evaluate_claims(studies, found["markov"], known),
         findings=figures.findings(music),
     )
 

@@ -241,7 +241,7 @@ def run(config: Config, results: Run) -> None:
         answer=figures.answer(outcomes),
         figures={"remedies.png": figures.draw(outcomes, caption(config))},
         tables={"Remedies": figures.table(outcomes)},
-        findings=[figures.verdict(outcome) for outcome in outcomes],
+        findings=[figures.sentence(outcome) for outcome in outcomes],
     )
 
 

@@ -58,7 +58,7 @@ def counted(outcome: Outcome) -> str:
     return f"{word}, {count} of {seeds} seeds"
 
 
-def verdict(outcome: Outcome) -> str:
+def sentence(outcome: Outcome) -> str:
     """A sentence on one remedy."""
     return (
         f"{outcome.remedy} claims that {outcome.claim}: {counted(outcome)} "

@@ -163,7 +163,7 @@ def show(
                 found, test
             ),
         },
-        claims=[figures.verdict(found)],
+        claims=[figures.evaluate_claim(found)],
     )
 
 

@@ -1,4 +1,4 @@
-"""The figure, the tables and the verdict of tagging from one side and from both."""
+"""The figure, the tables and the claim of tagging from one side and from both."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -97,7 +97,7 @@ def gains(
     }
 
 
-def verdict(found: Sequence[Tagged]) -> Claim:
+def evaluate_claim(found: Sequence[Tagged]) -> Claim:
     """Whether reading both ways is better than either, at equal parameters too."""
     differences = gains(found)
     judged = judge(list(differences.values()))
@@ -113,7 +113,7 @@ def verdict(found: Sequence[Tagged]) -> Claim:
 
 
 def title(found: Sequence[Tagged]) -> str:
-    """The finding, as the verdict judges it."""
+    """The finding, as the claim is judged."""
     f1 = {one.way: one.f1 for one in found}
     differences = gains(found)
     parts = dict(

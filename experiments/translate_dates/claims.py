@@ -1,4 +1,4 @@
-"""What was found of models that translate dates: tables and verdicts."""
+"""What was found of models that translate dates: tables and claims."""
 
 import datetime
 from collections import Counter
@@ -220,16 +220,13 @@ def confusion(wrong: Sequence[tuple[str, str]]) -> str:
 
 
 ANSWERS = {  # by the outcome of `reaches`
-    SUPPORTED: "Yes: a network translates at least "
-    f"{GOAL:.0%} of unseen dates exactly.",
-    INCONCLUSIVE: "The seeds do not decide whether a network translates at least "
-    f"{GOAL:.0%} of unseen dates exactly.",
-    REFUTED: "No: after this training a network translates fewer than "
-    f"{GOAL:.0%} of unseen dates exactly.",
+    SUPPORTED: f"Yes: at least {GOAL:.0%} of unseen dates are translated exactly.",
+    INCONCLUSIVE: f"The seeds do not decide if {GOAL:.0%} of dates become exact.",
+    REFUTED: f"No: fewer than {GOAL:.0%} of unseen dates are translated exactly.",
 }
 
 
-def verdicts(studies: Sequence[Study], width: int) -> list[Claim]:
+def evaluate_claims(studies: Sequence[Study], width: int) -> list[Claim]:
     """On the claims of sequence to sequence learning."""
     by_name = {one.name: one for one in studies}
     found = []
@@ -253,13 +250,12 @@ def verdicts(studies: Sequence[Study], width: int) -> list[Claim]:
 def reaches(claim: str, one: Study) -> Claim:
     """Whether a model gets as many dates right as is claimed."""
     exact = interval(100 * one.exact)
-    said = positive(exact, 100 * GOAL)
     why = (
         f"Exactly right, greedy: {exact.text('{:.2f}')} % of {len(one.targets):,} "
         f"dates after {one.steps[-1]:,} steps; the least seed has "
         f"{100 * one.exact.min():.2f} %."
     )
-    return Claim(claim, said, why)
+    return Claim(claim, positive(exact, 100 * GOAL), why)
 
 
 def faster(attentive: Study, plain: Study) -> Claim:
@@ -292,9 +288,8 @@ def no_worse(studies: Sequence[Study], width: int) -> Claim:
     judged = judge(gains, partial(positive, threshold=-100 * MARGIN))
     parts = []
     for one, gain in zip(studies, judged.intervals, strict=True):
-        likelier = (
-            one.beam.log_probabilities > one.greedy.log_probabilities + 1e-4
-        ).mean()
+        beam, greedy = one.beam.log_probabilities, one.greedy.log_probabilities
+        likelier = (beam > greedy + 1e-4).mean()
         parts.append(
             f"{one.name} {gain.text('{:+.2f}')} points, a likelier "
             f"date found in {100 * likelier:.2f} %"

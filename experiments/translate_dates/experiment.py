@@ -253,7 +253,7 @@ def show(
     }
     if own:
         tables["Your dates"] = claims.own_dates(own, answers)
-    judged = claims.verdicts(studies, config.beam)
+    judged = claims.evaluate_claims(studies, config.beam)
     publish(
         results,
         answer=claims.ANSWERS[judged[0].outcome],

@@ -166,8 +166,8 @@ ANSWERS = {  # by the outcome of the first claim
 }
 
 
-def of(found: Sequence[Decay]) -> list[Claim]:
-    """The verdicts.
+def evaluate_claims(found: Sequence[Decay]) -> list[Claim]:
+    """The claims that were tested.
 
     Args:
         found: What was found.
@@ -281,7 +281,7 @@ def spread(some: Sequence[Pair]) -> Claim:
         some: Pairs of one matrix and many.
 
     Returns:
-        A verdict.
+        A claim.
     """
     claim = "One matrix for all steps sets seeds further apart than a matrix a step"
     if len(some[0].first.rates) < 2:

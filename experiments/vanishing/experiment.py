@@ -195,7 +195,7 @@ def log(found: Sequence[Decay], seeds: Sequence[int], results: Run) -> None:
 
 def show(found: Sequence[Decay], examples: int, config: Config, results: Run) -> None:
     """Publish the results."""
-    text, judged = caption(config, examples), claims.of(found)
+    text, judged = caption(config, examples), claims.evaluate_claims(found)
     publish(
         results,
         answer=claims.ANSWERS[judged[0].outcome],

@@ -40,13 +40,6 @@ LOOKS = {
 }
 
 
-CAPTIONS = {
-    "vanishing.png": "Norm of the gradient of a layer or a state, relative to the last "
-    "one, against its distance from the loss.",
-    "rates.png": "Decay rate at initialization, by initializer and width.",
-}
-
-
 def draw(found: Sequence[Decay], width: int, caption: str) -> Plot:
     """The gradient against its distance from the loss, before and after training.
 
@@ -90,7 +83,8 @@ def draw(found: Sequence[Decay], width: int, caption: str) -> Plot:
         f"{units}. Lines: geometric mean over seeds, dotted of nets that learned "
         "nothing, which may leave the panel; bands: their range. The scale of a row is "
         f"that of the nets that learned. {caption}",
-        CAPTIONS["vanishing.png"],
+        "Norm of the gradient of a layer or a state, relative to the last one, against "
+        "its distance from the loss.",
     )
 
 
@@ -183,7 +177,7 @@ def draw_rates(found: Sequence[Decay], caption: str) -> Plot:
         figure,
         finding,
         f"Untrained; small dots: one per seed; large dots: means. {caption}",
-        CAPTIONS["rates.png"],
+        "Decay rate at initialization, by initializer and width.",
     )
 
 

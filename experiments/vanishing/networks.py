@@ -19,7 +19,7 @@ from nets.recurrent import time_first
 
 CLASSES, PIXELS = 10, 64
 
-# What figures, tables and verdicts call them.
+# What figures, tables and claims call them.
 FEED_FORWARD = {"tanh": "feed-forward tanh", "ReLU": "feed-forward ReLU"}
 ELMAN = {"tanh": "Elman tanh", "ReLU": "Elman ReLU"}
 LSTM, GRU = "LSTM", "GRU"

@@ -224,8 +224,8 @@ CASES = [
 def test_each_claim_is_judged_by_its_interval(reads, said):
     if len(reads[1].accuracy) == 1:
         reads = [read(LINEAR, INPUTS, 0.8), *reads[1:]]
-    found = claims.verdicts(reads, majority=0.1)
-    assert [verdict.outcome for verdict in found] == said
+    found = claims.evaluate_claims(reads, majority=0.1)
+    assert [claim.outcome for claim in found] == said
     assert "larger: gru 9 against 9)" in found[2].evidence
     if claims.of(reads, SMALL):
         assert "(parameters of the small ones: gru 9 against 9)" in found[-1].evidence
@@ -234,14 +234,14 @@ def test_each_claim_is_judged_by_its_interval(reads, said):
 def test_cells_may_differ():
     last = [GOOD, POOR]
     every = [SAME, read("elman", ALL, 0.70, 0.711, 0.701)]
-    found = claims.verdicts([BASE, *last, *every], majority=0.1)
-    assert [verdict.outcome for verdict in found] == [
+    found = claims.evaluate_claims([BASE, *last, *every], majority=0.1)
+    assert [claim.outcome for claim in found] == [
         SUPPORTED,
         PARTLY_SUPPORTED,
         SUPPORTED,
     ]
     assert "gru +10.0 [+10.0, +10.0]" in found[1].evidence
-    low = claims.verdicts([BASE, GOOD, SAME], majority=0.95)
+    low = claims.evaluate_claims([BASE, GOOD, SAME], majority=0.95)
     assert low[0].outcome == REFUTED
 
 
@@ -256,10 +256,10 @@ TITLES = [
 
 
 @pytest.mark.parametrize(("reads", "words"), TITLES)
-def test_the_title_claims_what_the_verdict_does(reads, words):
+def test_the_title_claims_what_the_claim_does(reads, words):
     title = figures.title(reads)
     assert words in title
-    said = claims.verdicts([*reads, SAME._replace(cell=reads[1].cell)], 0.1)
+    said = claims.evaluate_claims([*reads, SAME._replace(cell=reads[1].cell)], 0.1)
     sure = {
         SUPPORTED: "The last output tells more",
         PARTLY_SUPPORTED: "Only the last output",

@@ -52,9 +52,9 @@ def test_a_course_is_run_and_gone_on_with(run, tmp_path):
     assert lesson["lesson"] == "edges" and lesson["seconds"] > 0
     page = (folder / "index.html").read_text()
     assert "python -m experiments.edges --seeds=0,1 --steps=2" in page
-    (verdict,) = rows(folder / "edges", "claim")
+    (claim,) = rows(folder / "edges", "claim")
     for text in (page, out):
-        assert verdict["text"] in text and verdict["evidence"] in text
+        assert claim["text"] in text and claim["evidence"] in text
         assert "not run, as " in text and "--data_dir" in text  # music
     assert page.count("<img ") == len(list((folder / "edges").glob("*.png"))) == 3
     assert (folder / re.findall('href="(edges/[^"]+)"', page)[0]).is_file()
@@ -90,8 +90,8 @@ def learn(monkeypatch):
         calls.append((name, *flags))
         folder = results.path / name
         with new_run(folder, {"command": f"python -m {name}", "config": {}}) as lesson:
-            verdict = Claim(f"The claim of {name}", SUPPORTED, "1 > 0.")
-            lesson.log(kind="claim", **verdict._asdict())
+            claim = Claim(f"The claim of {name}", SUPPORTED, "1 > 0.")
+            lesson.log(kind="claim", **claim._asdict())
             lesson.log(kind="report", **EMPTY, title="Is it?")
         results.log(kind="lesson", lesson=name, seconds=1.0)
         return 1.0

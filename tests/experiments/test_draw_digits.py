@@ -126,10 +126,10 @@ CASES = [
 
 
 @pytest.mark.parametrize(("drawn", "said"), CASES)
-def test_the_verdicts(drawn, said):
+def test_the_claims(drawn, said):
     controls = {"real": of(0.95, 0.15), "blind": BLIND}
-    found = figures.verdicts(drawn, controls)
-    assert [verdict.outcome for verdict in found] == said
+    found = figures.evaluate_claims(drawn, controls)
+    assert [claim.outcome for claim in found] == said
     title = figures.title(drawn, controls["real"])
     assert f"{100 * drawn[0].right[1]:.0f} % at temperature 1" in title
 

@@ -169,7 +169,8 @@ def test_it_looks_and_learns_and_draws(command, tmp_path):
     code, out, err = command(*flags, "--results=out")
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    table = lines[lines.index(next(line for line in lines if "----" in line)) + 1 : -3]
+    start = lines.index(next(line for line in lines if "----" in line)) + 1
+    table = lines[start : lines.index("", start)]
     assert [line.split()[:2] for line in table] == [
         [to, of] for of in ("all", "best") for to in ("Sobel", "Prewitt", "line")
     ]

@@ -11,7 +11,7 @@ from commands import rows
 import nets
 from experiments.gates import claims
 from experiments.gates import experiment as gates
-from experiments.gates.claims import Clamped, verdicts
+from experiments.gates.claims import Clamped, evaluate_claims
 from experiments.gates.figures import title
 from experiments.harness.claims import (
     INCONCLUSIVE,
@@ -105,8 +105,8 @@ CASES = [
 
 
 @pytest.mark.parametrize(("found", "said"), CASES)
-def test_the_verdicts(found, said):
-    assert [verdict.outcome for verdict in verdicts(found)] == said
+def test_the_claims(found, said):
+    assert [claim.outcome for claim in evaluate_claims(found)] == said
     words = {
         SUPPORTED: "decays as",
         PARTLY_SUPPORTED: "for some b",
@@ -118,8 +118,14 @@ def test_the_verdicts(found, said):
 
 def test_where_the_gradient_reaches_further_is_named():
     found = [of(None, 0.7), of(-5, 0.9, 0, -4), of(5, 0.8)]
-    assert verdicts(found)[2].evidence == "So with b = -5 untrained, b = -5 trained."
-    assert verdicts([of(None, 0.7), of(5, 0.8, 0, 1)])[2].evidence == "So with no b."
+    assert (
+        evaluate_claims(found)[2].evidence
+        == "So with b = -5 untrained, b = -5 trained."
+    )
+    assert (
+        evaluate_claims([of(None, 0.7), of(5, 0.8, 0, 1)])[2].evidence
+        == "So with no b."
+    )
 
 
 MISTAKES = [

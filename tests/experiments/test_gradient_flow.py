@@ -140,7 +140,8 @@ def test_it_compares_cells_before_and_after_training(command, folder):
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""  # no bar where there is no terminal
     lines = done.stdout.splitlines()
-    assert [line.split()[0] for line in lines[-7:-3]] == [
+    start = lines.index(next(line for line in lines if "----" in line)) + 1
+    assert [line.split()[0] for line in lines[start : lines.index("", start)]] == [
         "elman",
         "lstm",
         "gru",
@@ -198,16 +199,16 @@ DIFFER = [
 
 @pytest.mark.parametrize(("studies", "said"), DIFFER)
 def test_cells_differ_by_more_than_a_factor_of_two(studies, said):
-    assert [verdict.outcome for verdict in decay.verdicts(studies)] == said
+    assert [claim.outcome for claim in decay.evaluate_claims(studies)] == said
 
 
 def test_some_pairs_may_differ():
-    before, _ = decay.verdicts([ELMAN, LSTM, TWIN])
+    before, _ = decay.evaluate_claims([ELMAN, LSTM, TWIN])
     assert before.cases == "2 of 3 cases" and "lstm - twin" in before.evidence
 
 
 def test_each_direction_is_held_against_its_own():
-    found = decay.verdicts([ELMAN, LSTM, LSTM, TWIN], directions=2)
+    found = decay.evaluate_claims([ELMAN, LSTM, LSTM, TWIN], directions=2)
     assert "elman - lstm" in found[0].evidence and "lstm - twin" in found[0].evidence
     assert found[0].evidence.count(" - ") == 2
 
@@ -245,12 +246,12 @@ TITLES = [
 
 
 @pytest.mark.parametrize(("studies", "words", "said"), TITLES)
-def test_the_title_says_what_the_verdict_says(studies, words, said):
-    assert decay.verdicts(studies)[0].outcome == said
+def test_the_title_says_what_the_claim_says(studies, words, said):
+    assert decay.evaluate_claims(studies)[0].outcome == said
     before, after = decay.title(studies).split("\n")
     assert before.startswith("Before training, ") and words in before
     claims = any(w in after for w in ("slowest: ", "fastest: ", "slowly than"))
-    assert not claims or decay.verdicts(studies)[1].outcome in (
+    assert not claims or decay.evaluate_claims(studies)[1].outcome in (
         SUPPORTED,
         PARTLY_SUPPORTED,
     )

@@ -289,9 +289,10 @@ def test_a_combination_that_diverges_is_said_to(command):
         "--experiment=mine.toy", "--grid=rate=0.1,9", "--set=", "--results=out"
     )
     assert code == 0
-    table, verdict, _ = out.splitlines()[-3:]
-    assert table.split()[:3] == ["9", "diverged", "1"]
-    assert "The choice of rate matters" in verdict
+    lines = out.splitlines()
+    end = lines.index("")
+    assert lines[end - 1].split()[:3] == ["9", "diverged", "1"]
+    assert lines[end + 2].startswith("The choice of rate matters")
 
 
 @pytest.mark.parametrize("grid", ["rate=0.1,0.2", "rate=0.1;sizes=1,2;steps=1,2,3"])
@@ -329,15 +330,15 @@ def test_the_choice_matters_if_the_best_is_better(scores, said, count, objective
     scores = [sign * np.array(one) for one in scores]
     values = [{"rate": str(i)} for i in range(len(scores))]
     grid = Grid(values, scores, 0, objective, "accuracy")
-    (verdict,) = claims.verdicts(grid)
-    assert verdict.outcome == said and "rate 0 is best" in verdict.evidence
+    (claim,) = claims.evaluate_claims(grid)
+    assert claim.outcome == said and "rate 0 is best" in claim.evidence
     title = claims.headline(grid)
     assert f"surely better than {count} others" in title
 
 
 def test_one_combination_is_no_choice():
     def judged(values, scores, best):
-        return claims.verdicts(Grid(values, scores, best, "max", "accuracy"))
+        return claims.evaluate_claims(Grid(values, scores, best, "max", "accuracy"))
 
     one, other = np.array([0.9, 0.8]), np.array([0.7])
     assert judged([{"rate": "1"}], [one], 0) == []

@@ -88,8 +88,9 @@ def test_it_trains_and_shows_what_was_learned(data, run, here):
     flags, examples, parameters = DATA[data]
     code, out, err = run(*TINY, *flags, "--results=out")
     assert (code, err) == (0, "")
-    *_, line, reference, last = out.splitlines()
+    *lines, reference, last = out.splitlines()
     model = "cnn_1d on mnist1d" if data == "mnist1d" else "cnn on "
+    line = lines[lines.index("") - 1]
     assert line.startswith(model) and f" {parameters} " in line
     number = image_classification.REFERENCES[data].accuracy
     assert number in line and reference.startswith("Reference: ")
@@ -142,7 +143,8 @@ def test_other_models_are_trained_and_shown_too(model, run, here):
     flags = "--seeds=0", "--steps=1", "--batch_size=2", f"--model={model}"
     code, out, err = run(*flags, *MODELS[model], "--results=out")
     assert (code, err) == (0, "")
-    assert out.splitlines()[-3].startswith(f"{model} on ")
+    lines = out.splitlines()
+    assert lines[lines.index("") - 1].startswith(f"{model} on ")
     assert {path.stem for path in (here / "out").glob("*.png")} == FIGURES
 
 

@@ -1,4 +1,4 @@
-"""What each step knows: exact facts, the verdicts, and the command from end to end."""
+"""What each step knows: exact facts, the claims, and the command from end to end."""
 
 import re
 from functools import partial
@@ -204,7 +204,7 @@ def known(forward, backward, both, seeds=3, by_input=((0, 1), (1, 0), (1, 1))):
 
 RISING, FALLING, FLAT = [1, 2, 2.5, 3], [3, 2.5, 2, 1], [3, 2.9, 2.9, 3]
 UNEVEN = known(FLAT, FLAT, FLAT, by_input=((1, 1), (1, 0), (0, 2)))
-VERDICTS = [  # forward, backward, both, more evenly than one
+CLAIMS = [  # forward, backward, both, more evenly than one
     (known(RISING, FALLING, FLAT), [SUPPORTED, SUPPORTED, SUPPORTED, SUPPORTED]),
     (known(FALLING, RISING, FLAT), [REFUTED, REFUTED, SUPPORTED, SUPPORTED]),
     (known(RISING, FALLING, RISING), [SUPPORTED, SUPPORTED, REFUTED, SUPPORTED]),
@@ -219,11 +219,11 @@ VERDICTS = [  # forward, backward, both, more evenly than one
 ]
 
 
-@pytest.mark.parametrize(("made", "expected"), VERDICTS)
-def test_the_verdicts(made, expected):
-    found = claims.verdicts({TRAINED: made, UNTRAINED: made})
-    assert [verdict.outcome for verdict in found] == expected
-    assert all(verdict.evidence.endswith(".") for verdict in found)
+@pytest.mark.parametrize(("made", "expected"), CLAIMS)
+def test_the_claims(made, expected):
+    found = claims.evaluate_claims({TRAINED: made, UNTRAINED: made})
+    assert [claim.outcome for claim in found] == expected
+    assert all(claim.evidence.endswith(".") for claim in found)
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def of(init, known, *last):
     return Reach("lstm", init, np.array([50, 100]), norms, (1.0, 1.0), 1.0, known)
 
 
-VERDICTS = [
+CLAIMS = [
     ([of("a", -5.0, -4.0, -6.0), of("b", -9.0, -8.0, -9.0)], "agrees with that of one"),
     ([of("b", -9.0, -8.0, -9.0), of("a", -5.0, -4.0, -6.0)], "one seed, a > b."),
     ([of("a", -5.0, -8.0, -9.0), of("b", -9.0, -4.0, -6.0)], "turned round: a and b."),
@@ -105,9 +105,9 @@ VERDICTS = [
 ]
 
 
-@pytest.mark.parametrize(("known", "words"), VERDICTS)
-def test_the_verdict_holds_for_every_seed(known, words):
-    assert words in " ".join(figures.verdict(known))
+@pytest.mark.parametrize(("known", "words"), CLAIMS)
+def test_the_claim_holds_for_every_seed(known, words):
+    assert words in " ".join(figures.compare_with_one_seed(known))
 
 
 TITLES = [

@@ -89,8 +89,8 @@ def test_it_counts_learns_and_writes(run, tmp_path):
     assert greedy["text"] == (CYCLE * 4)[2:22] != drawn["text"]
     assert len(drawn["text"]) == 20 and set(drawn["text"]) <= set(CYCLE)
     assert "gru at temperature 0\nafter 'ab'" in out
-    verdicts = {row["text"]: row["outcome"] for row in rows(folder, "claim")}
-    assert [claim.split(":")[0] for claim in verdicts] == [
+    claims = {row["text"]: row["outcome"] for row in rows(folder, "claim")}
+    assert [claim.split(":")[0] for claim in claims] == [
         "What came before tells the next character",
         "A net remembers more than the last character",
         "A net is better than all that counting n-grams tells, of up to 6 characters",
@@ -208,7 +208,7 @@ def learned(cell, nats, further=0.1):
 COUNTED = [Counted(1, 3.0), Counted(2, 2.0), Counted(3, 1.5), Counted(4, 1.6)]
 GOOD, FAIR = [1.0, 1.01, 1.02], [1.8, 1.81, 1.82]
 YES, PART, NO, INCONCLUSIVE = "supported", "partly supported", "refuted", "inconclusive"
-VERDICTS = [
+CLAIMS = [
     ([learned("gru", GOOD)], [YES] * 4),
     ([learned("gru", FAIR)], [YES, YES, NO, YES]),
     ([learned("gru", GOOD, further=-0.01)], [YES, YES, YES, INCONCLUSIVE]),
@@ -218,14 +218,14 @@ VERDICTS = [
 ]
 
 
-@pytest.mark.parametrize(("found", "said"), VERDICTS)
-def test_the_verdicts_are_drawn_from_the_numbers(found, said):
-    verdicts = figures.verdicts(COUNTED, found)
-    assert [verdict.outcome for verdict in verdicts] == said
+@pytest.mark.parametrize(("found", "said"), CLAIMS)
+def test_the_claims_are_drawn_from_the_numbers(found, said):
+    claims = figures.evaluate_claims(COUNTED, found)
+    assert [claim.outcome for claim in claims] == said
 
 
-def test_a_verdict_says_bits():
-    first = figures.verdicts(COUNTED, [learned("gru", [1.0])])[0]
+def test_a_claim_says_bits():
+    first = figures.evaluate_claims(COUNTED, [learned("gru", [1.0])])[0]
     assert (
         first.evidence == "Bits a character, unigram minus the net: gru +2.885."
     )  # 2 / ln 2

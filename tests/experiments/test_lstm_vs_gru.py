@@ -16,7 +16,7 @@ from experiments.harness.claims import (
     SUPPORTED,
 )
 from experiments.lstm_vs_gru import experiment as lstm_vs_gru
-from experiments.lstm_vs_gru.figures import SETTINGS, Duel, draw, title, verdicts
+from experiments.lstm_vs_gru.figures import SETTINGS, Duel, draw, evaluate_claims, title
 
 TINY = ["--features=8", "--steps=2", "--timing_rounds=2", "--batch_size=4"]
 
@@ -115,7 +115,7 @@ CASES = [
 
 @pytest.mark.parametrize(("found", "said"), CASES)
 def test_each_claim_is_judged_by_itself(found, said):
-    assert [verdict.outcome for verdict in verdicts(found)] == said
+    assert [claim.outcome for claim in evaluate_claims(found)] == said
     figure = draw(found, "caption").figure
     words = {text.get_text() for axis in figure.axes for text in axis.texts}
     assert f"{found[0].parameters[1]} of 100" in words
@@ -133,8 +133,8 @@ def test_a_ratio_counts_if_clear_of_what_runs_differ_by(ratio, said):
     found = duels(np.zeros(3), 75, ratio)
     rounds = np.stack([np.ones(4), np.full(4, ratio)], axis=1)
     found = [duel._replace(milliseconds=rounds) for duel in found]
-    verdict = verdicts(found)[1]
-    assert verdict.outcome == said and "factor of 1.25" in verdict.evidence
+    claim = evaluate_claims(found)[1]
+    assert claim.outcome == said and "factor of 1.25" in claim.evidence
     counts = {SUPPORTED: (2, 0), INCONCLUSIVE: (0, 0), REFUTED: (0, 2)}[said]
     assert "faster in {} and slower in {}".format(*counts) in title(found)
     assert "After as many steps" in title(found)
@@ -143,14 +143,14 @@ def test_a_ratio_counts_if_clear_of_what_runs_differ_by(ratio, said):
 def test_one_round_gives_no_interval():
     found = [duel._replace(milliseconds=duel.milliseconds[:1]) for duel in CASES[0][0]]
     assert (
-        verdicts(found)[1].outcome == INCONCLUSIVE
-        and "inf" not in verdicts(found)[1].evidence
+        evaluate_claims(found)[1].outcome == INCONCLUSIVE
+        and "inf" not in evaluate_claims(found)[1].evidence
     )
 
 
 def test_a_claim_of_two_settings_may_hold_in_one():
     good, bad = (case[0] for case in CASES[:2])
-    assert [v.outcome for v in verdicts([good[0], bad[1]])] == [
+    assert [v.outcome for v in evaluate_claims([good[0], bad[1]])] == [
         SUPPORTED,
         PARTLY_SUPPORTED,
         PARTLY_SUPPORTED,

@@ -1,4 +1,4 @@
-"""Polyphonic music: the command from end to end, against NumPy; verdicts and MIDI."""
+"""Polyphonic music: the command from end to end, against NumPy; claims and MIDI."""
 
 import itertools
 from functools import partial
@@ -252,7 +252,7 @@ ALL, PART, NONE, INCONCLUSIVE = (
     "refuted",
     "inconclusive",
 )
-VERDICTS = [  # beats the chain, alike, reaches the goal, as published
+CLAIMS = [  # beats the chain, alike, reaches the goal, as published
     ([LOW, NEAR], [ALL] * 4, "The seeds do order lstm and gru"),
     ([LOW, FAR], [ALL, NONE, PART, ALL], "lstm minus elman -0.40 [-0.4"),
     ([LOW, NEAR, FAR], [ALL, PART, PART, ALL], "lstm 2.08 [2.06, 2.10]"),
@@ -263,12 +263,12 @@ VERDICTS = [  # beats the chain, alike, reaches the goal, as published
 ]
 
 
-@pytest.mark.parametrize(("studies", "said", "words"), VERDICTS)
-def test_verdicts_follow_from_numbers_over_seeds(studies, said, words):
-    found = claims.verdicts_on(studies, 10.49, published=True)
-    assert [verdict.outcome for verdict in found] == said
-    assert words in " ".join(verdict.sentence() for verdict in found)
-    others = claims.verdicts_on(studies, 10.49, published=False)
+@pytest.mark.parametrize(("studies", "said", "words"), CLAIMS)
+def test_claims_follow_from_numbers_over_seeds(studies, said, words):
+    found = claims.evaluate_claims(studies, 10.49, published=True)
+    assert [claim.outcome for claim in found] == said
+    assert words in " ".join(claim.sentence() for claim in found)
+    others = claims.evaluate_claims(studies, 10.49, published=False)
     assert others == found[:-2]  # of other data nothing is known
 
 

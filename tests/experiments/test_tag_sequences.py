@@ -48,8 +48,8 @@ def test_it_trains_and_compares_four_ways(run, tmp_path):
     (majority,) = rows(folder, "majority")
     _, test = words.load(12)
     assert majority["accuracy"] == pytest.approx((test.starts == 0).mean())
-    (verdict,) = rows(folder, "claim")
-    assert verdict["text"] in out
+    (claim,) = rows(folder, "claim")
+    assert claim["text"] in out
     assert all(way in out for way in WAYS)
 
 
@@ -99,17 +99,17 @@ CASES = [
 
 
 @pytest.mark.parametrize(("found", "said", "title"), CASES)
-def test_the_verdict_is_of_all_comparisons(found, said, title):
-    assert figures.verdict(found).outcome == said
+def test_the_claim_is_of_all_comparisons(found, said, title):
+    assert figures.evaluate_claim(found).outcome == said
     assert title in figures.title(found)
 
 
 def test_intervals_are_those_that_it_is_judged_by():
     both, (low, high) = np.array([0.6, 0.64, 0.62]), (np.full(3, 0.5), np.full(3, 0.7))
-    all_hold = figures.verdict(of(low, low, both, both))
+    all_hold = figures.evaluate_claim(of(low, low, both, both))
     gain = interval(100 * (both - low))
     assert gain.text("{:+.1f}") in all_hold.evidence
-    some = figures.verdict(of(low, high, both, both))
+    some = figures.evaluate_claim(of(low, high, both, both))
     assert some.counted_outcome == "partly supported (2 of 4 cases)"
     assert interval(100 * (both - low), 4).text("{:+.1f}") in some.evidence
 

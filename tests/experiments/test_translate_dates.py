@@ -109,7 +109,7 @@ def made(name, right, curve, beam=None, steps=100):
 
 
 FAST, SLOW = [0.0, 0.96, 1.0], [0.0, 0.5, 0.96]
-VERDICTS = [  # right with attention, without; their curves; beam of the second; said
+CLAIMS = [  # right with attention, without; their curves; beam of the second; said
     (
         [10, 10],
         [10, 10],
@@ -139,16 +139,16 @@ VERDICTS = [  # right with attention, without; their curves; beam of the second;
 
 
 @pytest.mark.parametrize(
-    ("attentive", "plain", "first", "second", "beam", "said"), VERDICTS
+    ("attentive", "plain", "first", "second", "beam", "said"), CLAIMS
 )
-def test_verdicts_follow_the_numbers(attentive, plain, first, second, beam, said):
+def test_claims_follow_the_numbers(attentive, plain, first, second, beam, said):
     seeds = len(plain)
     studies = [
         made("with attention", attentive, [first] * seeds),
         made("without attention", plain, [second] * seeds, beam),
     ]
-    found = judged.verdicts(studies, 4)
-    assert [verdict.outcome for verdict in found] == said
+    found = judged.evaluate_claims(studies, 4)
+    assert [claim.outcome for claim in found] == said
     judged.table(studies, 4).text()
 
 

@@ -187,7 +187,7 @@ def test_a_pair_is_judged_over_its_seeds(first, second, said):
     assert pair.outcome == said
 
 
-def test_verdicts_say_where_a_claim_holds():
+def test_claims_say_where_a_claim_holds():
     fast, slow = (0.5, 0.51, 0.52), (0.1, 0.11, 0.09)
     found = [
         of("Elman tanh", *fast),
@@ -198,7 +198,7 @@ def test_verdicts_say_where_a_claim_holds():
         of("Elman tanh, a matrix a step", 0.50, 0.51, 0.52),
         of("LSTM", *slow),
     ]
-    said = {verdict.text.split(",")[0]: verdict for verdict in claims.of(found)}
+    said = {claim.text.split(",")[0]: claim for claim in claims.evaluate_claims(found)}
     worse = said["Before training"]
     assert worse.outcome == "partly supported"
     assert worse.cases == "1 of 2 cases"
@@ -220,8 +220,8 @@ def test_verdicts_say_where_a_claim_holds():
 def test_a_dead_net_is_said_to_have_no_gradient():
     dead = Decay("Elman ReLU", "he", 8, "after", np.full((2, 5), -np.inf))
     live = of("feed-forward ReLU", 0.1, 0.2, when="after")
-    verdict = claims.of([dead, live, *SHARED])[0]
-    assert verdict.outcome == "inconclusive" and "no gradient" in verdict.evidence
+    claim = claims.evaluate_claims([dead, live, *SHARED])[0]
+    assert claim.outcome == "inconclusive" and "no gradient" in claim.evidence
     assert [figures.matched([dead, live]).rows[0][i] for i in (2, 4)] == ["none"] * 2
 
 
@@ -251,7 +251,7 @@ def test_what_makes_the_difference_is_judged_by_itself():
         "feed-forward tanh, one matrix": slow,
     }
     found = [of(net, *rates) for net, rates in nets_of.items()]
-    said = [verdict.outcome for verdict in claims.of(found)]
+    said = [claim.outcome for claim in claims.evaluate_claims(found)]
     # Of one matrix: the differences are 0 of every seed; of reading in turn: 0.4.
     assert said[:3] == ["supported", "inconclusive", "supported"]
 

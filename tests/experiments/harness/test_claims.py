@@ -62,10 +62,10 @@ def test_parts_together(parts, said):
     assert combine_outcomes(parts) == said == combine_outcomes(parts[::-1])
 
 
-def test_a_verdict_in_one_sentence():
-    verdict = Claim("Large is better", PARTLY_SUPPORTED, "Large 2.0, small 1.0.")
+def test_a_claim_in_one_sentence():
+    claim = Claim("Large is better", PARTLY_SUPPORTED, "Large 2.0, small 1.0.")
     assert (
-        verdict.sentence() == "Large is better: partly supported. Large 2.0, small 1.0."
+        claim.sentence() == "Large is better: partly supported. Large 2.0, small 1.0."
     )
 
 
@@ -93,7 +93,7 @@ def test_false_claims_that_hold_in_part_are_as_rare_as_they_should_be():
     assert np.mean(told) < 0.05 + 0.015  # three deviations
 
 
-def test_a_verdict_counts_the_cases_that_it_holds_in():
-    verdict = judge([np.array([1.0, 1.01]), np.array([-1.0, 1])]).claim("A", "B.")
-    assert verdict.sentence() == "A: partly supported (1 of 2 cases). B."
+def test_a_claim_counts_the_cases_that_it_holds_in():
+    claim = judge([np.array([1.0, 1.01]), np.array([-1.0, 1])]).claim("A", "B.")
+    assert claim.sentence() == "A: partly supported (1 of 2 cases). B."
     assert judge([np.array([1.0, 1.01])] * 2).claim("A", "B.").cases == ""
