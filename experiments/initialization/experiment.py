@@ -14,10 +14,9 @@ import nets
 from experiments.harness import cells, cli, common_flags
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
+from experiments.harness.starts import Start, check_seeds, starts
 from experiments.initialization import figures
 from experiments.initialization.figures import Reach
-from experiments.spectra import experiment as spectra
-from experiments.spectra.experiment import Start
 from nets import Cell, flow, initializers
 from nets.types import Params
 
@@ -61,9 +60,9 @@ class Config:
 
 def run(config: Config, results: Run) -> None:
     """Measure every scheme; log, draw and print what was found."""
-    spectra.check_seeds(config.seeds)
+    check_seeds(config.seeds)
     sizes = config.inputs, config.features, config.steps
-    compared, refused = spectra.starts(config.cells, config.inits, *sizes, "inits")
+    compared, refused = starts(config.cells, config.inits, *sizes)
     times = np.unique(np.linspace(1, config.steps, POINTS).round().astype(int))
     found, measures = [], {}
     total = len(compared) * len(config.seeds)

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,15 +10,14 @@ from jaxtyping import Array, Float
 from tqdm import tqdm
 
 import nets
-from experiments.harness import cells, cli, common_flags
+from experiments.harness import cli, common_flags
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
+from experiments.harness.starts import Start, check_seeds, every, starts
 from experiments.spectra import figures
 from experiments.spectra.figures import NEAR, Spectra
 from nets import Cell, flow
 from nets.types import Params
-
-ALL = "all"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,20 +61,6 @@ class Config:
     )
 
 
-class Start(NamedTuple):
-    """A cell that starts in one way.
-
-    Attributes:
-        cell: Its name on the command line.
-        init: Of its scheme, or "own" if it takes none.
-        made: The `Cell`.
-    """
-
-    cell: str
-    init: str
-    made: Cell
-
-
 def run(config: Config, results: Run) -> None:
     """Measure every start; log, draw and print what was found."""
     check(config)
@@ -111,71 +95,6 @@ def check(config: Config) -> None:
             f"{config.warmup}"
         )
     check_seeds(config.seeds)
-
-
-def check_seeds(seeds: Sequence[int]) -> None:
-    """Refuse numbers that are no seeds."""
-    if not all(0 <= seed < 2**32 for seed in seeds):
-        raise cli.UsageError(
-            f"flag --seeds: expected integers from 0 to 2^32 - 1; got {seeds}"
-        )
-
-
-def every(names: Sequence[str]) -> list[str]:
-    """Names of cells, "all" among them written out."""
-    vectors = [name for name, make in nets.CELLS.items() if not make().spatial_dims]
-    parts = [vectors if name == ALL else [name] for name in names]
-    return list(dict.fromkeys(name for part in parts for name in part))
-
-
-def starts(
-    names: Sequence[str],
-    inits: Sequence[str],
-    inputs: int,
-    features: int,
-    time: int,
-    flag: str = "inits",
-) -> tuple[list[Start], list[str]]:
-    """All cells, each from all schemes that it takes.
-
-    Args:
-        names: Of cells, as in `cells.named`.
-        inits: Of schemes, as in `cells.init`.
-        inputs: Features of the input.
-        features: Hidden units.
-        time: How many steps there are, for "chrono".
-        flag: What names the schemes on the command line.
-
-    Returns:
-        The starts, no two alike, a cell that takes no scheme once; and a sentence for
-        each scheme that a cell refuses.
-
-    Raises:
-        cli.UsageError: A name is unknown, or there is nothing left to start.
-
-    Example:
-        >>> found, refused = starts(["elman", "lru"], ["own", "chrono"], 3, 8, 100)
-        >>> [start[:2] for start in found], len(refused)
-        ([('elman', 'orthogonal'), ('lru', 'own')], 1)
-    """
-    try:
-        schemes = {init: cells.scheme(init, time) for init in inits}
-    except cli.UsageError as error:
-        raise cli.UsageError(str(error).replace("--init:", f"--{flag}:")) from error
-    found, refused = {}, []
-    for name in names:
-        cells.named(name, inputs, features)  # what fails here is no scheme's fault
-        for init, scheme in schemes.items():
-            label = cells.scheme_name(name, init, time)
-            try:
-                made = cells.named(name, inputs, features, scheme)
-            except cli.UsageError as error:
-                refused.append(f"Left out: {label} of {error}.")
-            else:
-                found.setdefault((name, label), Start(name, label, made))
-    if not found:
-        raise cli.UsageError(refused[0].removeprefix("Left out: ").rstrip("."))
-    return list(found.values()), refused
 
 
 def measure(cell: Cell, config: Config):

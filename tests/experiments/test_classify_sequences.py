@@ -127,7 +127,7 @@ def test_the_linear_model_has_a_rate_of_its_own(run, tmp_path):
 
 
 CAPTIONS = [
-    ("--features=64", "hollow: PyTorch&#x27;s cells of 64 units, measured on the same"),
+    ("--features=64", "hollow: PyTorch&#39;s cells of 64 units, measured on the same"),
     ("--features=4", "95 % interval."),
 ]
 

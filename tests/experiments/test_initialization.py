@@ -30,7 +30,7 @@ def test_it_finds_the_norms_of_all_schemes(run, tmp_path):
     assert {path.name for path in folder.iterdir()} == names
     assert (folder / "initialization.png").read_bytes().startswith(b"\x89PNG")
     page = (folder / "report.html").read_text()
-    assert "<h1>How far does a cell&#x27;s gradient reach at the start" in page
+    assert "<h1>How far does a cell&#39;s gradient reach at the start" in page
     assert "Left out: chrono(30) of cell 'elman': " in out
     assert page.count("Left out: ") == 1 and page.count("<img ") == 1
 
