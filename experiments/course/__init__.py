@@ -2,11 +2,11 @@
 
     python -m experiments.course --results=results/course
 
-Each lesson is an experiment at its defaults, run by a command of its own, which leaves
-its folder beside the others. `index.html` shows every claim, what the seeds say of it,
-and the figures; it opens offline. An interrupted course goes on where it stopped if its
-command is given again with --resume, and a complete one takes more lessons so. The
-chorales of the lesson on music have to be had first: `--data_dir` names their folder.
+Each lesson is an experiment at its defaults, run in a separate process into a folder
+next to those of the other lessons. `index.html` shows every claim with its outcome over
+seeds, and the figures; it opens offline. With --resume an interrupted course continues,
+and a complete course takes more lessons. The lesson on music needs the file of
+chorales: `--data_dir` names its folder.
 """
 
 from experiments.course.experiment import Config, run
