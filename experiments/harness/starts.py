@@ -50,14 +50,14 @@ def starts(
 
     Args:
         names: Names of cells, as in `cells.named`.
-        inits: Names of initializers, as in `cells.scheme`.
+        inits: Names of initializers, as in `cells.initializer`.
         inputs: Features of the input.
         features: Hidden units.
         time: Number of steps, for "chrono".
 
     Returns:
-        The starts, no two alike, a cell that takes no scheme once; and a sentence for
-        each scheme that a cell refuses.
+        The distinct starts (one of a cell that takes no initializer), and a sentence
+        for each initializer that a cell refuses.
 
     Raises:
         cli.UsageError: A name is unknown, or there is nothing left to start.
@@ -68,16 +68,16 @@ def starts(
         ([('elman', 'orthogonal'), ('lru', 'own')], 1)
     """
     try:
-        schemes = {init: cells.scheme(init, time) for init in inits}
+        initializers = {init: cells.initializer(init, time) for init in inits}
     except cli.UsageError as error:
         raise cli.UsageError(str(error).replace("--init:", "--inits:")) from error
     found, refused = {}, []
     for name in names:
-        cells.named(name, inputs, features)  # what fails here is no scheme's fault
-        for init, scheme in schemes.items():
-            label = cells.scheme_name(name, init, time)
+        cells.named(name, inputs, features)  # refuse it if no initializer is the cause
+        for init, initializer in initializers.items():
+            label = cells.initializer_name(name, init, time)
             try:
-                made = cells.named(name, inputs, features, scheme)
+                made = cells.named(name, inputs, features, initializer)
             except cli.UsageError as error:
                 refused.append(f"Left out: {label} of {error}.")
             else:
