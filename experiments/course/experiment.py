@@ -28,10 +28,10 @@ class Lesson(NamedTuple):
     """An experiment of the course.
 
     Attributes:
-        experiment: Its module.
+        experiment: Name of the experiment.
         teaches: The claim of the course, in a few words.
-        data: Whether its data are files, in the folder that `--data_dir` names; its
-            `load(config)` refuses others.
+        data: True if the lesson reads files in `--data_dir`, which its `load(config)`
+            checks.
     """
 
     experiment: str
@@ -85,8 +85,8 @@ class Config:
 
 
 def run(config: Config, results: Run) -> None:
-    """Run every lesson that has not been; write the page of all."""
-    seconds = learnt(results)
+    """Run every lesson that is not complete; write the page of all lessons."""
+    seconds = completed(results)
     left = [lesson for lesson in chosen(config) if lesson.experiment not in seconds]
     left_out = [lesson for lesson in left if lesson.data and not config.data_dir]
     if left_out and len(left_out) == len(left) and not seconds:
@@ -95,7 +95,7 @@ def run(config: Config, results: Run) -> None:
             f"flag --data_dir: name the folder of the data of {names}; there is no "
             "other lesson to run"
         )
-    # A mistake is said before hours are spent.
+    # A mistake is reported before hours are spent.
     flags = {one.experiment: check(one, config) for one in left if one not in left_out}
     count = len(seconds)
     with tqdm(
@@ -103,11 +103,11 @@ def run(config: Config, results: Run) -> None:
     ) as bar:
         for name, given in flags.items():
             bar.set_description(name)
-            seconds[name] = learn(name, given, results)
+            seconds[name] = run_lesson(name, given, results)
             bar.update()
     parts = {
         part: [
-            tell(one, results.path, seconds[one.experiment])
+            result_of(one, results.path, seconds[one.experiment])
             for one in some
             if one.experiment in seconds
         ]
@@ -127,7 +127,7 @@ def chosen(config: Config) -> list[Lesson]:
     """The lessons that the flags name.
 
     Raises:
-        cli.UsageError: There is none of that name.
+        cli.UsageError: A name is unknown.
     """
     known = {lesson.experiment: lesson for lesson in ALL}
     for name in config.lessons:
@@ -138,8 +138,8 @@ def chosen(config: Config) -> list[Lesson]:
     return [known[name] for name in config.lessons]
 
 
-def learnt(results: Run) -> dict[str, float]:
-    """How long each lesson took, in seconds, of which all that it left is there."""
+def completed(results: Run) -> dict[str, float]:
+    """Seconds of each lesson whose results are complete."""
     return {
         row["lesson"]: row["seconds"]
         for row in results.logged()
@@ -148,21 +148,21 @@ def learnt(results: Run) -> dict[str, float]:
 
 
 def is_complete(folder: pathlib.Path) -> bool:
-    """Whether a lesson has come to its end, and so left a report."""
+    """Whether a lesson has published its report."""
     return any(row["kind"] == "report" for row in read_rows(folder))
 
 
 def why_not(lesson: Lesson) -> str:
-    """Why a lesson was left out."""
+    """The reason why a lesson was left out."""
     return f"not run, as `--data_dir` names no folder for {lesson.experiment}."
 
 
 def check(lesson: Lesson, config: Config) -> list[str]:
-    """What a lesson's command says.
+    """The flags of a lesson's command.
 
     Raises:
-        cli.UsageError: It would be refused, or run nothing, or elsewhere.
-        train.DataError: Its data are not where the flags say.
+        cli.UsageError: The flags are refused, ask for help, or name another folder.
+        train.DataError: The data of the lesson are missing.
     """
     try:
         words = shlex.split(config.flags)
@@ -187,19 +187,19 @@ def check(lesson: Lesson, config: Config) -> list[str]:
     return flags
 
 
-def learn(name: str, flags: Sequence[str], results: Run) -> float:
-    """Run a lesson in a process of its own, into the course's folder.
+def run_lesson(name: str, flags: Sequence[str], results: Run) -> float:
+    """Run a lesson in a separate process, into the folder of the course.
 
     Returns:
-        How long it took, in seconds.
+        Seconds of the run.
 
     Raises:
-        cli.UsageError: It was refused, for a mistake in the flags or the data.
-        ChildProcessError: It failed.
+        cli.UsageError: The lesson refused its flags or its data.
+        ChildProcessError: The lesson failed.
     """
     command = [sys.executable, "-m", f"experiments.{name}"]
     folder = results.path / name
-    # Of a course that was interrupted in the midst of it, or before it was logged.
+    # Left by a course that was interrupted during the lesson, or before it was logged.
     for old in (folder, folder.with_name(folder.name + ".unfinished")):
         shutil.rmtree(old, ignore_errors=True)
     began = time.perf_counter()
@@ -219,7 +219,7 @@ def learn(name: str, flags: Sequence[str], results: Run) -> float:
     return seconds
 
 
-def tell(lesson: Lesson, course: pathlib.Path, seconds: float) -> LessonResult:
+def result_of(lesson: Lesson, course: pathlib.Path, seconds: float) -> LessonResult:
     """The results of a lesson, read from its folder."""
     folder = course / lesson.experiment
     rows = read_rows(folder)

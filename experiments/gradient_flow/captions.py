@@ -48,7 +48,7 @@ def seeds(config: Any) -> str:
 def trained(config: Any, time: int, names: Sequence[str] = ()) -> str:
     """Training and initialization of all cells, or of those of some names."""
     starts = {
-        name: cells.scheme_name(name, config.init, time)
+        name: cells.initializer_name(name, config.init, time)
         for name in names or config.cells
     }
     schemes = "; ".join(

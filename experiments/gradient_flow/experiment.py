@@ -72,10 +72,10 @@ def run(config: Config, results: Run) -> None:
         for half in halves
     )
     time, inputs = train[0].shape[-2:]
-    scheme = cells.scheme(config.init, time)
+    init = cells.initializer(config.init, time)
     models, probes = {}, {}
     for name in config.cells:
-        cell = cells.named(name, inputs, config.features, scheme)
+        cell = cells.named(name, inputs, config.features, init)
         models[name] = SequenceClassifier(
             cell, config.features, CLASSES, config.bidirectional
         )
@@ -83,7 +83,7 @@ def run(config: Config, results: Run) -> None:
         probes[name] = probing.make(names, models[name], few, name)
     studies, courses = [], []
     for name, model in models.items():
-        start = cells.scheme_name(name, config.init, time)
+        start = cells.initializer_name(name, config.init, time)
         results.log(kind="cell", cell=name, init=start)
         probe = probes[name] if names else None
         found, fitted = compare(name, model, config, train, test, probe, results)

@@ -20,23 +20,23 @@ STEPS = 2  # of an own cell, which are computed
 LONGEST = 400  # characters of the sentence about the failure of a user's cell
 
 
-def scheme(init: str, time: int) -> initializers.Initializer | None:
-    """The scheme of initialisation that `--init` names.
+def initializer(init: str, time: int) -> initializers.Initializer | None:
+    """The initializer that `--init` names.
 
     Args:
         init: A key of `nets.initializers.INITIALIZERS`; "chrono(100)" for gates that
-            span up to 100 steps, "chrono" for as many as there are; "own" for what each
-            cell starts with by itself.
-        time: How many steps there are.
+            span up to 100 steps, "chrono" for all steps; "own" for the default of each
+            cell.
+        time: Number of steps.
 
     Returns:
-        The scheme; None for "own".
+        The initializer; None for "own".
 
     Raises:
-        cli.UsageError: There is none of that name.
+        cli.UsageError: The name is unknown.
 
     Example:
-        >>> scheme("keras", time=64) is nets.initializers.keras
+        >>> initializer("keras", time=64) is nets.initializers.keras
         True
     """
     if init == OWN:
@@ -47,29 +47,31 @@ def scheme(init: str, time: int) -> initializers.Initializer | None:
         raise cli.UsageError(f"flag --init: {error}, or {OWN!r}") from error
 
 
-def scheme_name(name: str, init: str, time: int) -> str:
-    """How the parameters of a cell from the command line start, in a word.
+def initializer_name(name: str, init: str, time: int) -> str:
+    """The name of the initializer that a cell from the command line uses.
 
     Args:
         name: As in `named`.
-        init: As in `init`.
-        time: How many steps there are.
+        init: As in `initializer`.
+        time: Number of steps.
 
     Returns:
-        The name of the scheme, or "own" for a cell that has its own way.
+        The name; "own" for a cell that takes no initializer.
 
     Example:
-        >>> scheme_name("lstm", "own", 64), scheme_name("lstm", "chrono", 64)
-        ('orthogonal', 'chrono(64)')
+        >>> initializer_name("lstm", "own", 64)
+        'orthogonal'
+        >>> initializer_name("lstm", "chrono", 64)
+        'chrono(64)'
     """
-    if not _takes_scheme(name):
+    if not _takes_initializer(name):
         return OWN
     if init == OWN:
         return inspect.signature(nets.CELLS[name]).parameters["init"].default.__name__
     return f"chrono({time})" if init == "chrono" else init
 
 
-def _takes_scheme(name: str) -> bool:
+def _takes_initializer(name: str) -> bool:
     make = nets.CELLS.get(name)
     return make is not None and "init" in inspect.signature(make).parameters
 
@@ -78,7 +80,7 @@ def named(
     name: str,
     inputs: int,
     features: int,
-    scheme: initializers.Initializer | None = None,
+    init: initializers.Initializer | None = None,
 ) -> nets.Cell:
     """A cell from the command line.
 
@@ -87,25 +89,24 @@ def named(
             is a `Cell`, or a function without arguments that returns one.
         inputs: Features of the input that it will see.
         features: Hidden units that it will have.
-        scheme: How its parameters start, if it leaves that to a scheme; None for what
-            it starts with by itself.
+        init: Initializer, if the cell takes one; None for the default of the cell.
 
     Returns:
         The `Cell`.
 
     Raises:
         cli.UsageError: There is none, it is no `Cell`, it cannot take a step, or it
-            cannot start by that scheme.
+            cannot start from that initializer.
 
     Example:
         >>> named("lstm", inputs=1, features=8) is nets.lstm()
         True
     """
     if name in nets.CELLS:
-        if scheme is None or not _takes_scheme(name):
+        if init is None or not _takes_initializer(name):
             cell = nets.CELLS[name]()
         else:
-            cell = nets.CELLS[name](init=scheme)
+            cell = nets.CELLS[name](init=init)
         try:
             jax.eval_shape(
                 lambda: cell.init(jax.random.key(0), inputs, features),

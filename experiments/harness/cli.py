@@ -93,11 +93,8 @@ def parse(config_class: type, arguments: Sequence[str]) -> tuple[Any, str | None
         UsageError: A flag or value is not allowed.
     """
     values = flags.FlagValues()
-    fields, kinds = (
-        dataclasses.fields(config_class),
-        typing.get_type_hints(config_class),
-    )
-    defaults = config_class()
+    fields = dataclasses.fields(config_class)
+    kinds, defaults = typing.get_type_hints(config_class), config_class()
     for field in fields:
         default = getattr(defaults, field.name)
         parsers.define(values, field, kinds[field.name], default)
@@ -181,19 +178,12 @@ def _run(config_class: type, run: Any, module: Any, name: str, resumable: bool) 
             machine.check_promotion()
         machine.keep_compiled()
         folder = _fresh_folder(short) if folder is None else folder
-        settings = {
-            "experiment": short,
-            "command": shlex.join(["python", "-m", name, *_repeatable(sys.argv[1:])]),
-            "config": dataclasses.asdict(config),
-        }
-        fields = dataclasses.fields(config_class)
-        extends = [field.name for field in fields if field.metadata["extends"]]
         with runs.new_run(
             folder,
-            settings,
+            _settings(config, name),
             question=module.__doc__ or short,
             resume=resume,
-            extends=extends,
+            extends=_extending(config_class),
             resumable=resumable,
         ) as results:
             run(config, results)
@@ -216,6 +206,21 @@ def _run(config_class: type, run: Any, module: Any, name: str, resumable: bool) 
         signals.at_stop.remove(at_stop)
     streams.say(f"{short}: {sentence}")
     return code
+
+
+def _settings(config: Any, name: str) -> dict[str, Any]:
+    """What config.json keeps of a command."""
+    return {
+        "experiment": name.rpartition(".")[2],
+        "command": shlex.join(["python", "-m", name, *_repeatable(sys.argv[1:])]),
+        "config": dataclasses.asdict(config),
+    }
+
+
+def _extending(config_class: type) -> list[str]:
+    """The flags that may change when a run is resumed."""
+    fields = dataclasses.fields(config_class)
+    return [field.name for field in fields if field.metadata["extends"]]
 
 
 def _repeatable(arguments: Sequence[str]) -> list[str]:

@@ -69,13 +69,36 @@ def publish(
         True
     """
     figures, tables, answer = figures or {}, tables or {}, " ".join(answer.split())
-    name = results.metadata.get("experiment") or results.folder.name
-    title, introduction = _split(results.question or name)
-    pictures = {file: _save(results, file, plot) for file, plot in figures.items()}
     shown = [plot.finding for plot in figures.values()]
     findings = [text for text in shown if text not in ("", answer)] + list(findings)
     if results.metadata.get("config", {}).get("evaluate_on") == "validation":
         findings.append(VALIDATION)
+    pictures = {file: _save(results, file, plot) for file, plot in figures.items()}
+    title = _write_page(results, answer, pictures, tables, claims, findings)
+    for claim in claims:
+        results.log(kind="claim", **claim._asdict())
+    results.log(
+        kind="report",
+        title=title,
+        answer=answer,
+        findings=findings,
+        figures={file: picture.caption for file, picture in pictures.items()},
+        alt={file: picture.alt for file, picture in pictures.items()},
+    )
+    _print(tables, [answer, *(claim.sentence() for claim in claims), *findings])
+
+
+def _write_page(
+    results: Run,
+    answer: str,
+    pictures: Mapping[str, Picture],
+    tables: Mapping[str, Table],
+    claims: Sequence[Claim],
+    findings: Sequence[str],
+) -> str:
+    """Write report.html, and return its title."""
+    name = results.metadata.get("experiment") or results.folder.name
+    title, introduction = _split(results.question or name)
     pages.write(
         results.path / "report.html",
         "report.html.j2",
@@ -91,17 +114,7 @@ def publish(
         flags=_flags(results.metadata),
         environment=_environment(results.metadata),
     )
-    for claim in claims:
-        results.log(kind="claim", **claim._asdict())
-    results.log(
-        kind="report",
-        title=title,
-        answer=answer,
-        findings=findings,
-        figures={file: picture.caption for file, picture in pictures.items()},
-        alt={file: picture.alt for file, picture in pictures.items()},
-    )
-    _print(tables, [answer, *(claim.sentence() for claim in claims), *findings])
+    return title
 
 
 def _split(question: str) -> tuple[str, list[str]]:

@@ -13,12 +13,12 @@ from experiments.harness.folders import ResultsError
 
 
 class Run:
-    """A results folder in the making.
+    """The results folder of a run that is not complete.
 
     Attributes:
-        folder: What it will be called when the run is complete.
-        path: Where to write until then: "FOLDER.unfinished".
-        rows: How many rows of metrics there are.
+        folder: Name of the folder once the run is complete.
+        path: Name of the folder until then: "FOLDER.unfinished".
+        rows: Number of rows in metrics.jsonl.
         metadata: Content of config.json.
         question: Question that the run answers: title and text of its report.
     """
@@ -42,8 +42,8 @@ class Run:
         """Add a row to metrics.jsonl, on the disk when this returns.
 
         Args:
-            **row: Names and values: numbers, strings, lists and arrays of them. What is
-                not finite is written as null, as JSON has no word for it.
+            **row: Names and values: numbers, strings, lists and arrays of them. Numbers
+                that are not finite are written as null, as JSON cannot express them.
         """
         with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(_plain(row), allow_nan=False) + "\n")
@@ -64,7 +64,7 @@ class Run:
         """All rows of metrics.jsonl.
 
         Returns:
-            A row a line.
+            One dict per row.
         """
         return read_rows(self.path)
 
@@ -73,10 +73,10 @@ def read_rows(folder: str | pathlib.Path) -> list[dict[str, Any]]:
     """The rows of a results folder.
 
     Args:
-        folder: Of a run, finished or not.
+        folder: Folder of a run, complete or not.
 
     Returns:
-        A row a line of its metrics.jsonl; none if there is no such file. A last line
+        One dict per line of metrics.jsonl; none if there is no such file. A last line
         that was cut off is left out.
 
     Raises:
@@ -103,24 +103,24 @@ def new_run(
     extends: Collection[str] = (),
     resumable: bool = False,
 ) -> Iterator[Run]:
-    """A results folder that bears its name only once it is complete.
+    """A results folder that gets its name only once it is complete.
 
-    While the run goes on it is called "FOLDER.unfinished", and is locked: a second run
-    in it is refused. (Where there are no locks, as on Windows, it is refused if it does
-    not resume.) The lock ends with the process, however it ends. A run that fails
-    leaves the unfinished folder behind, with what was logged; if nothing was, it leaves
-    nothing. The next run of that name sets it aside, as "FOLDER.unfinished.1".
+    During the run it is called "FOLDER.unfinished", and is locked: a second run in it
+    is refused. (Without locks, as on Windows, it is refused unless it resumes.) The
+    lock ends with the process. A run that fails leaves the unfinished folder with what
+    was logged; if nothing was logged, it leaves nothing. The next run of that name sets
+    the folder aside, as "FOLDER.unfinished.1".
 
     Args:
-        folder: Where the results shall be; it may exist if it is empty.
-        config: Written to config.json, beside the git commit, the versions of the
+        folder: Folder of the results; it may exist if it is empty.
+        config: Written to config.json, with the git commit, the versions of the
             packages, the device and the time.
         question: Question that the run answers, for its report.
-        resume: Go on in "FOLDER.unfinished" if it is there, from a run of the same
-            `config["config"]`; what it logged is in `Run.logged`.
-        extends: Names in `config["config"]` that may differ from before, as a run that
-            is gone on with adds to what is there. A complete folder is then gone on
-            with too, as "FOLDER.unfinished"; if nothing is added, it stays as it was.
+        resume: True to resume "FOLDER.unfinished" if it exists, from a run of the same
+            `config["config"]`; its rows are in `Run.logged`.
+        extends: Names in `config["config"]` that may change when a run is resumed, as
+            they add to its results. A complete folder is then resumed too, as
+            "FOLDER.unfinished"; if nothing is added, it stays unchanged.
         resumable: True if an unfinished folder can be resumed, so that it is not set
             aside, but refused without `resume`.
 

@@ -50,7 +50,7 @@ def starts(
 
     Args:
         names: Names of cells, as in `cells.named`.
-        inits: Names of initializations, as in `cells.init`.
+        inits: Names of initializations, as in `cells.initializer`.
         inputs: Features of the input.
         features: Hidden units.
         time: Number of steps, for "chrono".
@@ -68,16 +68,16 @@ def starts(
         ([('elman', 'orthogonal'), ('lru', 'own')], 1)
     """
     try:
-        schemes = {init: cells.scheme(init, time) for init in inits}
+        initializers = {init: cells.initializer(init, time) for init in inits}
     except cli.UsageError as error:
         raise cli.UsageError(str(error).replace("--init:", "--inits:")) from error
     combined, refused = {}, []
     for name in names:
         cells.named(name, inputs, features)  # fails for any initialization
-        for init, scheme in schemes.items():
-            label = cells.scheme_name(name, init, time)
+        for init, initializer in initializers.items():
+            label = cells.initializer_name(name, init, time)
             try:
-                made = cells.named(name, inputs, features, scheme)
+                made = cells.named(name, inputs, features, initializer)
             except cli.UsageError as error:
                 refused.append(f"Left out: {label} of {error}.")
             else:

@@ -138,9 +138,9 @@ def to_nnx(params: Params) -> dict[str, dict[str, jax.Array]]:
     """Convert weights to those of a SimpleCell, OptimizedLSTMCell or GRUCell of NNX.
 
     Args:
-        params: Parameters, `nets.cells.ElmanParams`, `LSTMParams` or `GRUParams`. The b_hn of
-            a GRU must be zero; the check reads its values, so it does not run under
-            `jax.jit`.
+        params: Parameters, `nets.cells.ElmanParams`, `LSTMParams` or `GRUParams`. The
+            b_hn of a GRU must be zero; the check reads its values, so it does not run
+            under `jax.jit`.
 
     Returns:
         Dicts of arrays, for `nnx.replace_by_pure_dict`.

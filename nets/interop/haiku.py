@@ -89,8 +89,8 @@ def to_haiku(
     are exact.
 
     Args:
-        params: Parameters, `nets.cells.ElmanParams` (for ReLUs), `LSTMParams` or `GRUParams`
-            of `nets.gru(reset_after=False)`.
+        params: Parameters, `nets.cells.ElmanParams` (for ReLUs), `LSTMParams` or
+            `GRUParams` of `nets.gru(reset_after=False)`.
         module: Name of the core. Default: the name that Haiku gives.
 
     Returns:

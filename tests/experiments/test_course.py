@@ -86,7 +86,7 @@ def learn(monkeypatch):
     """Lessons that take no time: the names and flags of those that were run."""
     calls = []
 
-    def learn(name, flags, results):
+    def run_lesson(name, flags, results):
         calls.append((name, *flags))
         folder = results.path / name
         with new_run(folder, {"command": f"python -m {name}", "config": {}}) as lesson:
@@ -96,7 +96,7 @@ def learn(monkeypatch):
         results.log(kind="lesson", lesson=name, seconds=1.0)
         return 1.0
 
-    monkeypatch.setattr(course, "learn", learn)
+    monkeypatch.setattr(course, "run_lesson", run_lesson)
     return calls
 
 

@@ -86,7 +86,7 @@ def test_it_trains_and_reads_out_what_states_know(run, tmp_path, monkeypatch):
     assert re.split(r"\s{2,}", line)[2] == expected
     said = rows(folder, "claim")
     assert len(said) == 4
-    assert all(f"{v['claim']}: {v['said']}. {v['why']}" in out for v in said)
+    assert all(f"{v['text']}: {v['outcome']}. {v['evidence']}" in out for v in said)
 
 
 def register(read):
