@@ -1,6 +1,7 @@
-"""What every test runs under."""
+"""Settings of every test: compilation, warnings of JAX, the markers' summary."""
 
 import gc
+import importlib.util
 import os
 import pathlib
 
@@ -18,14 +19,17 @@ os.environ.setdefault(
     ),
 )
 
-# Tests compile much and compute little: machine code is made in the quickest way, and
-# runs slowly. The commands that tests start inherit this.
-os.environ.setdefault(
-    "XLA_FLAGS",
-    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false "
-    "--xla_cpu_parallel_codegen_split_count=1 "
-    "--xla_llvm_disable_expensive_passes=true",
-)
+# Tests compile much and compute little: the optimizer is off, so that programs compile
+# in half the time and run slowly. Commands that tests start inherit this. With
+# BACKFLOW_XLA=default, XLA optimizes as it does for users: `make test` runs the
+# comparisons with other libraries so (marker `peers`).
+if os.environ.get("BACKFLOW_XLA") != "default":
+    os.environ.setdefault(
+        "XLA_FLAGS",
+        "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false "
+        "--xla_cpu_parallel_codegen_split_count=1 "
+        "--xla_llvm_disable_expensive_passes=true",
+    )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 
 import jax
@@ -43,3 +47,12 @@ def x64():
     """Float64 for one test."""
     with jax.enable_x64(True):
         yield
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Report that the comparisons with PyTorch were skipped, and how to run them."""
+    if importlib.util.find_spec("torch") is None:
+        terminalreporter.write_line(
+            "PyTorch is not installed: the comparisons with it were skipped. "
+            "To run them: pip install -e '.[peers]'"
+        )

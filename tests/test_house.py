@@ -89,6 +89,7 @@ def test_a_command_starts_where_all_is_defined(file):
     assert all(node is body[-1] for node in starts if isinstance(node, ast.If))
 
 
+@pytest.mark.slow
 def test_readme_code_runs(capsys):
     readme = (ROOT / "README.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)

@@ -36,6 +36,7 @@ def run(launched):
     return partial(launched, course, resumable=True)
 
 
+@pytest.mark.slow
 def test_a_course_is_run_and_gone_on_with(run, tmp_path):
     half = tmp_path / "out.unfinished"
     (half / "edges.unfinished").mkdir(parents=True)  # it was interrupted here
@@ -155,6 +156,7 @@ def test_wrong_data_are_said_before_any_lesson_runs(run, learn, tmp_path):
     assert not learn and not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_lesson_that_was_not_logged_or_is_gone_is_run_again(run, tmp_path):
     half = tmp_path / "out.unfinished"
     with new_run(half / "edges", {"config": {}}) as lesson:  # a crash came here

@@ -69,6 +69,7 @@ def test_every_experiment_has_tiny_flags():
     assert sorted(TINY) == EXPERIMENTS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_can_be_searched(name, run, tmp_path, monkeypatch):
     module = importlib.import_module(f"experiments.{name}")

@@ -212,6 +212,7 @@ def test_forward_is_the_authors(cell, authors, begun, x64):
     chex.assert_trees_all_close((tuple(state), ys), expected, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.peers
 @each
 def test_gradient_is_that_of_autograd(cell, authors, x64):
     torch = pytest.importorskip("torch")

@@ -194,6 +194,7 @@ def test_forward_is_the_papers(cell, paper, x64):
     chex.assert_trees_all_close((tuple(state), ys), expected, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.peers
 @each
 def test_gradient_is_that_of_autograd(cell, paper, x64):
     torch = pytest.importorskip("torch")
@@ -307,6 +308,7 @@ def test_equal_calls_make_the_same_cell_and_schemes_are_heard(make):
 # Peers.
 
 
+@pytest.mark.peers
 @pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
 def test_projected_lstm_is_torchs():
     torch = pytest.importorskip("torch")
@@ -332,6 +334,7 @@ def test_projected_lstm_is_torchs():
         np.testing.assert_allclose(one, other.detach().numpy(), atol=1e-5)
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("reset_gate", [True, False])
 def test_mgu_is_linens(reset_gate):
     cell = mgu(reset_gate)
@@ -370,6 +373,7 @@ def test_mgu_refuses_parameters_of_the_other_form():
         mgu(reset_gate=False).initial_state(params, jnp.zeros(INPUTS))
 
 
+@pytest.mark.peers
 def test_layer_norm_is_torchs_and_linens():
     torch = pytest.importorskip("torch")
     x, scale, bias = normal(4, 5), normal(5, seed=1), normal(5, seed=2)

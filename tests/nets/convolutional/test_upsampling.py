@@ -47,6 +47,7 @@ ASKED = [
 ]
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("space, asked", ASKED)
 def test_equal_to_torch(torch, space, asked):
     xs, linear = draw(*space), LINEAR[len(space) - 1]
@@ -104,6 +105,7 @@ def test_equal_to_jax(space, sizes):
     chex.assert_trees_all_close(found[:half], found[half:], rtol=1e-4, atol=3e-5)
 
 
+@pytest.mark.peers
 def test_equal_to_keras():
     xs = draw(3, 4)
     methods = {"nearest": "nearest", "bilinear": "linear", "bicubic": "cubic"}
@@ -119,6 +121,7 @@ def test_equal_to_keras():
     close(found[::2], found[1::2])
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize(
     "space, peer, factor",
     [((4,), keras.layers.UpSampling1D, 3), ((2, 3, 2), keras.layers.UpSampling3D, 2)],

@@ -80,6 +80,7 @@ def test_tanh_layers_equal_numpy(x64):
     close(gradients, tuple(map(jnp.asarray, expected)))
 
 
+@pytest.mark.peers
 def test_tanh_layers_equal_torch(x64):
     torch = pytest.importorskip("torch", reason="pip install -e '.[peers]'")
     layers, params = dense(jnp.tanh)

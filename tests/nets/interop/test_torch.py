@@ -15,6 +15,7 @@ from cases import FEATURES, INPUTS, TIME
 import nets
 from nets import BidirectionalParams, interop
 
+pytestmark = pytest.mark.peers
 torch = pytest.importorskip("torch", reason="pip install -e '.[peers]'")
 
 LENGTHS = [3, TIME, 1, 4]

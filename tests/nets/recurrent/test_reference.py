@@ -40,6 +40,7 @@ def mask(run):
     return masked
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("peer", PEERS.values(), ids=PEERS)
 def test_equal_to_a_peer(peer):
     params, xs, _ = cases.example(peer.cell, 4)
@@ -56,6 +57,7 @@ def test_equal_to_a_peer(peer):
     assert (my_grads[0].w_h != 0).all() or peer.cell == nets.elman(jax.nn.relu)
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("peer", PADDING_PEERS.values(), ids=PADDING_PEERS)
 def test_padded_sequences_equal_a_peers(peer):
     params, xs, _ = cases.example(peer.cell, 4)
@@ -64,6 +66,7 @@ def test_padded_sequences_equal_a_peers(peer):
     close(mine, evaluate(theirs, params, xs))
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("peer", BIDIRECTIONAL_PEERS.values(), ids=BIDIRECTIONAL_PEERS)
 def test_padded_bidirectional_equals_a_peers(peer):
     """Here too a sequence is full, and the backward cell is one in reverse."""
