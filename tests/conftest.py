@@ -1,5 +1,7 @@
 """Settings of every test: compilation, warnings of JAX, the markers' summary."""
 
+import collections
+import functools
 import gc
 import importlib.util
 import os
@@ -34,6 +36,7 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 
 import jax
 import pytest
+from jax._src.interpreters import mlir
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
@@ -42,11 +45,39 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 gc.set_threshold(200_000, 50, 1000)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_mlir_context():
+    """One context of MLIR for the tests of a file.
+
+    JAX makes a context for each program that it lowers, which takes 4 ms: as long as
+    lowering one operation. It is freed after the file, with the programs' constants.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        make = getattr(mlir, "make_ir_context", None)  # JAX's, and not public
+        if make is not None:
+            patch.setattr(mlir, "make_ir_context", functools.cache(make))
+        yield
+
+
 @pytest.fixture
 def x64():
     """Float64 for one test."""
     with jax.enable_x64(True):
         yield
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark as slow all but the first two cases of each parametrized test.
+
+    So `pytest -m "not slow"` has every fact, though not of every cell and option.
+    """
+    cases = collections.Counter()
+    for item in items:
+        function = item.nodeid.partition("[")[0]
+        cases[function] += 1
+        if cases[function] > 2:
+            item.add_marker("slow")
 
 
 def pytest_terminal_summary(terminalreporter):

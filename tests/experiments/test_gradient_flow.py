@@ -317,20 +317,20 @@ def test_a_constant_cell_is_drawn_without_a_warning():
 
 @pytest.mark.slow
 def test_probes_look_while_the_cells_learn(run, folder):
-    flags = *SMALL, "--cells=elman,gru,mycells:make", "--probe_every=2"
+    flags = *SMALL, "--cells=gru,mycells:make", "--probe_every=2"
     done = run(*flags, "--results=out")
     assert done.returncode == 0, done.stderr
     out = folder / "out"
     pictures = {"gradient_flow", "learning", "gates", "lyapunov"}
     assert {path.stem for path in out.glob("*.png")} == pictures
-    assert "elman names no gates (see nets.tag_gate)." in done.stdout
+    assert "mycells:make names no gates (see nets.tag_gate)." in done.stdout
     page = (out / "report.html").read_text()
     assert "mycells:make names no gates" in page
     assert page.count("<img") == len(pictures)
     probes = rows(out, "probe")
     assert [row["step"] for row in probes if row["cell"] == "gru"] == [0, 0, 2, 2, 3, 3]
     gates = {row["cell"]: row["gates"].keys() for row in probes}
-    assert gates == {"elman": set(), "gru": {"reset", "update"}, "mycells:make": set()}
+    assert gates == {"gru": {"reset", "update"}, "mycells:make": set()}
     for row in probes:
         assert len(row["state_gradients"]) == 8
         assert all(0 < mean < 1 for mean in row["gates"].values())
@@ -344,7 +344,7 @@ def test_probes_look_while_the_cells_learn(run, folder):
     )
     seen = {(r["cell"], r["seed"], r["step"]): r["state_gradients"] for r in probes}
     for i, (cell, seed) in enumerate(
-        (c, s) for c in ("elman", "gru", "mycells:make") for s in (0, 1)
+        (c, s) for c in ("gru", "mycells:make") for s in (0, 1)
     ):
         for step, rates in ((0, before), (3, after)):
             slope = np.polyfit(range(8), seen[cell, seed, step], 1)[0]
@@ -382,7 +382,7 @@ def test_both_directions_are_measured_each_against_its_own_order(run, folder):
 
 @pytest.mark.slow
 def test_the_scheme_is_chosen_and_always_recorded(run, folder):
-    flags = "--steps=1", "--features=4", "--seeds=0", "--order=rows"
+    flags = *TINY, "--steps=1", "--seeds=0"
     norms = {}
     for init, name in {"own": "orthogonal", "chrono": "chrono(8)"}.items():
         done = run(*flags, "--cells=gru,min_gru", f"--init={init}", f"--results={init}")

@@ -15,6 +15,7 @@ import pytest
 from cases import FEATURES, INPUTS, example
 from flax import nnx
 from peers import swap
+from tolerances import close_to_peers as close
 
 import nets
 import nets.linen
@@ -25,7 +26,6 @@ from nets.recurrent import batch_first
 
 TIME, BATCH = 3, 2
 KEY = jax.random.key(3)
-close = partial(chex.assert_trees_all_close, rtol=1e-5, atol=1e-5)
 
 
 def images(*space, batch=(BATCH,), time=TIME, inputs=INPUTS, seed=1):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from side_by_side import close
+from tolerances import close_to_peers as close
 
 import nets
 

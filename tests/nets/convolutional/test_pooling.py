@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from side_by_side import close, run
+from side_by_side import run
+from tolerances import close_to_peers as close
 
 import nets
 

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 import pytest
-from side_by_side import close, run
+from side_by_side import run
+from tolerances import close_to_peers as close
 
 import nets
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from cases import FEATURES, TIME, each_case, example
+from tolerances import exactly
 
 import nets
 from nets import flow
@@ -16,7 +17,6 @@ from nets.flow import state_gradients
 from nets.tracing.perturb import perturbed
 
 LENGTHS = (0, 3, TIME)
-exactly = partial(chex.assert_trees_all_close, rtol=1e-10, atol=1e-10)
 
 
 def at(tree, t):

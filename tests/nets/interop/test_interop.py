@@ -18,13 +18,12 @@ import numpy as np
 import pytest
 from cases import FEATURES, INPUTS, TIME
 from flax import nnx
+from tolerances import close_to_peers as close
 
 import nets
 from nets import BidirectionalParams, ElmanParams, GRUParams, LSTMParams, interop
 from nets.cells.mgu import MGUParams, mgu
 from nets.cells.projected_lstm import ProjectedLSTMParams, projected_lstm
-
-close = partial(chex.assert_trees_all_close, rtol=1e-5, atol=1e-5)
 
 ELMAN, RELU, LSTM = nets.elman(), nets.elman(jax.nn.relu), nets.lstm()
 AFTER, BEFORE = nets.gru(), nets.gru(reset_after=False)

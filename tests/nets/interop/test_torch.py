@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from cases import FEATURES, INPUTS, TIME
+from tolerances import close_to_peers as close
 
 import nets
 from nets import BidirectionalParams, interop
@@ -26,7 +27,6 @@ LAYERS = {
     "gru": (nets.gru(), torch.nn.GRU, {}),
 }
 DIRECTIONS = {False: [""], True: ["", "_reverse"]}
-close = partial(chex.assert_trees_all_close, rtol=1e-5, atol=1e-5)
 
 
 def array(tensor):

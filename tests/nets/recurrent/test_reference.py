@@ -3,19 +3,18 @@
 from functools import partial
 
 import cases
-import chex
 import jax
 import jax.numpy as jnp
 import pytest
 from cases import TIME
 from peers import BIDIRECTIONAL_PEERS, PADDING_PEERS, PEERS
+from tolerances import close_to_peers as close
 
 import nets
 from nets import BidirectionalParams
 
 LENGTHS = jnp.array([3, TIME, 1, 4])  # no 0: some peers are wrong on it
 REAL = jnp.arange(TIME)[:, None, None] < LENGTHS[None, :, None]
-close = partial(chex.assert_trees_all_close, rtol=1e-5, atol=1e-5)
 
 
 def evaluate(run, params, xs):
