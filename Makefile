@@ -1,8 +1,9 @@
-# backflow. `make` installs it into .venv and runs the main job; `make test` checks it,
+# backflow. `make` installs it into .venv and runs the main job; `make test` checks it (a quick part: `.venv/bin/pytest -m "not slow"`),
 # `make course` runs every lesson of the course (DATA_DIR=FOLDER, with JSB_Chorales.mat, for the one on music).
 
 PYTHON ?= python3
 BIN := .venv/bin
+PYTEST := $(BIN)/pytest --numprocesses=auto --dist=worksteal
 
 .PHONY: run test course install lock clean
 .DEFAULT_GOAL := run
@@ -15,7 +16,8 @@ test: install ## Format, lint, imports, types, tests.
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/pyright
-	$(BIN)/pytest
+	$(PYTEST) -m "not peers"
+	BACKFLOW_XLA=default $(PYTEST) -m peers tests/nets
 
 course: install ## Every claim, tested: one page. What is there is not run again.
 	$(BIN)/python -m experiments.course --data_dir="$(DATA_DIR)" --results=results/course --resume

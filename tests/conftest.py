@@ -1,6 +1,9 @@
-"""What every test runs under."""
+"""Settings of every test: compilation, warnings of JAX, the markers' summary."""
 
+import collections
+import functools
 import gc
+import importlib.util
 import os
 import pathlib
 
@@ -18,18 +21,22 @@ os.environ.setdefault(
     ),
 )
 
-# Tests compile much and compute little: machine code is made in the quickest way, and
-# runs slowly. The commands that tests start inherit this.
-os.environ.setdefault(
-    "XLA_FLAGS",
-    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false "
-    "--xla_cpu_parallel_codegen_split_count=1 "
-    "--xla_llvm_disable_expensive_passes=true",
-)
+# Tests compile much and compute little: the optimizer is off, so that programs compile
+# in half the time and run slowly. Commands that tests start inherit this. With
+# BACKFLOW_XLA=default, XLA optimizes as it does for users: `make test` runs the
+# comparisons with other libraries so (marker `peers`).
+if os.environ.get("BACKFLOW_XLA") != "default":
+    os.environ.setdefault(
+        "XLA_FLAGS",
+        "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false "
+        "--xla_cpu_parallel_codegen_split_count=1 "
+        "--xla_llvm_disable_expensive_passes=true",
+    )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 
 import jax
 import pytest
+from jax._src.interpreters import mlir
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
@@ -38,8 +45,45 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 gc.set_threshold(200_000, 50, 1000)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_mlir_context():
+    """One context of MLIR for the tests of a file.
+
+    JAX makes a context for each program that it lowers, which takes 4 ms: as long as
+    lowering one operation. It is freed after the file, with the programs' constants.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        make = getattr(mlir, "make_ir_context", None)  # JAX's, and not public
+        if make is not None:
+            patch.setattr(mlir, "make_ir_context", functools.cache(make))
+        yield
+
+
 @pytest.fixture
 def x64():
     """Float64 for one test."""
     with jax.enable_x64(True):
         yield
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark as slow all but the first two cases of each parametrized test.
+
+    So `pytest -m "not slow"` has every fact, though not of every cell and option.
+    """
+    cases = collections.Counter()
+    for item in items:
+        function = item.nodeid.partition("[")[0]
+        cases[function] += 1
+        if cases[function] > 2:
+            item.add_marker("slow")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Report that the comparisons with PyTorch were skipped, and how to run them."""
+    if importlib.util.find_spec("torch") is None:
+        terminalreporter.write_line(
+            "PyTorch is not installed: the comparisons with it were skipped. "
+            "To run them: pip install -e '.[peers]'"
+        )

@@ -26,6 +26,7 @@ def names(tmp_path_factory):
     return zipfile.ZipFile(wheel).namelist()
 
 
+@pytest.mark.slow
 def test_the_wheel_has_the_code_and_its_types_and_no_pictures(names):
     assert not [name for name in names if name.endswith(".png")]
     for room in ROOMS:
@@ -38,6 +39,7 @@ def test_the_wheel_has_the_code_and_its_types_and_no_pictures(names):
     assert files == {name for name in names if name.endswith(".py")}
 
 
+@pytest.mark.slow
 def test_the_wheel_has_the_templates_of_pages(names):
     folder = "experiments/harness/templates"
     files = {path.name for path in (ROOT / folder).iterdir()}
@@ -47,6 +49,7 @@ def test_the_wheel_has_the_templates_of_pages(names):
     }
 
 
+@pytest.mark.slow
 def test_the_wheel_has_the_command(names):
     assert any(name.endswith("entry_points.txt") for name in names)
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]

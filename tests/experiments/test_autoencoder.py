@@ -38,6 +38,7 @@ def halves():
     return [half.images[..., None] for half in digits.load()]
 
 
+@pytest.mark.slow
 def test_it_compares_and_draws(command, capsys, tmp_path):
     command(*TINY, "--upsample=nearest,unpool", "--results=out")
     folder, said = tmp_path / "out", capsys.readouterr()
@@ -74,6 +75,7 @@ def test_it_compares_and_draws(command, capsys, tmp_path):
     assert {row["seed"] for row in rows(folder, "halfway")} == {0, 1}
 
 
+@pytest.mark.slow
 def test_pca_is_what_the_literature_says(command, tmp_path):
     """`shared/references.md`, to its five decimals; and the rows say the same."""
     linear = autoencoder.pca(*halves(), count=32)
@@ -84,6 +86,7 @@ def test_pca_is_what_the_literature_says(command, tmp_path):
     assert (np.diff(linear.train_mse) < 0).all()
 
 
+@pytest.mark.slow
 def test_the_same_flags_give_the_same_numbers(command, capsys, tmp_path):
     for name in ("one", "two"):
         command(*TINY, "--latent=4,2", f"--results={name}")
@@ -94,6 +97,7 @@ def test_the_same_flags_give_the_same_numbers(command, capsys, tmp_path):
     assert sizes == ["4", "2"] * 2
 
 
+@pytest.mark.slow
 def test_it_beats_pca_of_its_size(command, tmp_path):
     """After 28 epochs, on what it was trained with and on other writers."""
     command(*("--latent=8", "--seeds=0", "--steps=400"), "--learning_rate=0.01")

@@ -45,6 +45,7 @@ def run(launched, tmp_path):
     return partial(launched, classify_sequences)
 
 
+@pytest.mark.slow
 def test_digits_are_read_from_both_ends(run, tmp_path):
     flags = ["--cells=elman", "--bidirectional", "--seeds=0,1", "--results=out"]
     code, out, err = run(*TINY, *flags)
@@ -95,6 +96,7 @@ def test_digits_are_read_from_both_ends(run, tmp_path):
     assert len(said) == 4 and all(row["text"] in out for row in said)
 
 
+@pytest.mark.slow
 def test_a_cell_of_ones_own_reads_mnist1d(run, tmp_path):
     flags = ["--data=mnist1d", "--cells=mycells:leaky", "--seeds=0", "--results=out"]
     code, _, err = run(*TINY, *flags)
@@ -113,6 +115,7 @@ def test_a_cell_of_ones_own_reads_mnist1d(run, tmp_path):
     assert "nets of one seed" in page and "1 seeds" not in page
 
 
+@pytest.mark.slow
 def test_the_linear_model_has_a_rate_of_its_own(run, tmp_path):
     losses = {}
     for rate in ("0", "1"):
@@ -132,6 +135,7 @@ CAPTIONS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("flag", "words"), CAPTIONS)
 def test_the_caption_names_the_source_of_what_is_known(flag, words, run, tmp_path):
     flags = [*TINY, "--cells=elman", "--seeds=0,1", "--steps=1", flag]

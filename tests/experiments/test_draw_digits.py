@@ -39,6 +39,7 @@ def run(launched, monkeypatch):
     return partial(launched, draw_digits)
 
 
+@pytest.mark.slow
 def test_it_draws_and_judges(run, tmp_path):
     code, out, err = run(*TINY, "--temperatures=1,0", "--results=out")
     assert (code, err) == (0, "")

@@ -19,6 +19,7 @@ def run(launched):
     return partial(launched, edge_of_chaos)
 
 
+@pytest.mark.slow
 def test_it_measures_networks_against_theory(run, tmp_path):
     done = run(*TINY, "--results=out")
     assert done.returncode == 0, done.stderr
@@ -48,6 +49,7 @@ def test_it_measures_networks_against_theory(run, tmp_path):
         assert exponents[0] == pytest.approx(curve[row["gain"], 0], abs=0.02)
 
 
+@pytest.mark.slow
 def test_large_gains_are_chaotic_and_chaos_begins_between(run, tmp_path):
     flags = "--features=100", "--gains=0.8,4", "--spectra=0.8", "--seeds=0,1"
     done = run(*flags, "--steps=400", "--warmup=100", "--results=out")
@@ -100,6 +102,7 @@ def test_chaos_begins_where_it_stays():
     assert np.isnan(begins(low, high, high, low))
 
 
+@pytest.mark.slow
 def test_no_chaos_is_said_so(run, tmp_path):
     done = run(*TINY, "--gains=0.5,0.6", "--steps=40", "--warmup=10", "--results=out")
     assert done.returncode == 0, done.stderr

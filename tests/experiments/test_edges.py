@@ -164,6 +164,7 @@ def test_the_corner_shown_is_the_brightest(y, x):
     assert image[corner].sum() == 1
 
 
+@pytest.mark.slow
 def test_it_looks_and_learns_and_draws(command, tmp_path):
     flags = ["--seeds=0,3", "--steps=300", "--digits=3,5"]
     code, out, err = command(*flags, "--results=out")
@@ -216,6 +217,7 @@ def test_it_looks_and_learns_and_draws(command, tmp_path):
     assert min(prewitt["after"]) > prewitt["high"] > np.mean(prewitt["before"])
 
 
+@pytest.mark.slow
 def test_one_filter_and_another_pool_and_more_seeds_than_are_drawn(tmp_path):
     seeds = list(range(9))
     config = edges.Config(seeds=seeds, steps=1, filters=1, pool="max")

@@ -29,6 +29,7 @@ def run(launched):
     return partial(launched, gates)
 
 
+@pytest.mark.slow
 def test_it_clamps_and_measures(run, tmp_path):
     code, out, err = run(*TINY, "--biases=-1,2", "--results=out")
     assert (code, err) == (0, "")

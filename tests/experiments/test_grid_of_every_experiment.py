@@ -8,6 +8,8 @@ from functools import partial
 import numpy as np
 import pytest
 from commands import TINY, rows
+from matplotlib.figure import Figure
+from PIL import Image
 from scipy.io import savemat
 
 from experiments.course import experiment as course
@@ -60,6 +62,10 @@ def run(launched, tmp_path, monkeypatch):
             pieces[part][0, i] = np.eye(9, 88, 40, np.uint8)
     (tmp_path / "music").mkdir()
     savemat(tmp_path / "music" / FILE, pieces)
+    # Each experiment's test looks at its figures; here, drawing them only takes time.
+    monkeypatch.setattr(
+        Figure, "savefig", lambda _, file: Image.new("L", (9, 9)).save(file)
+    )
     for name in ("mine.toy", "mine"):
         sys.modules.pop(name, None)
     return partial(launched, hyperparameters, "--results=out", resumable=True)
@@ -69,6 +75,7 @@ def test_every_experiment_has_tiny_flags():
     assert sorted(TINY) == EXPERIMENTS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_can_be_searched(name, run, tmp_path, monkeypatch):
     module = importlib.import_module(f"experiments.{name}")

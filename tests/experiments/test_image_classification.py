@@ -83,6 +83,7 @@ DATA = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", DATA)
 def test_it_trains_and_shows_what_was_learned(data, run, here):
     flags, examples, parameters = DATA[data]
@@ -120,6 +121,7 @@ def test_it_trains_and_shows_what_was_learned(data, run, here):
     assert config["command"].startswith("python -m ")
 
 
+@pytest.mark.slow
 def test_it_learns_and_the_same_flags_give_the_same_numbers(run, here, monkeypatch):
     monkeypatch.setattr(figures, "draw", lambda *_: {})
     flags = "--seeds=3", "--epochs=5", "--filters=8,16"
@@ -138,6 +140,7 @@ MODELS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_other_models_are_trained_and_shown_too(model, run, here):
     flags = "--seeds=0", "--steps=1", "--batch_size=2", f"--model={model}"
@@ -275,6 +278,7 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing(flags, sentence, run, here
     assert left <= {results, results / "image_classification"}
 
 
+@pytest.mark.slow
 def test_as_a_command_a_mistake_shows_no_traceback(here):
     done = subprocess.run(
         [sys.executable, "-m", "experiments.image_classification", "--data_dir=cut"],
@@ -329,6 +333,7 @@ def test_what_most_seeds_misread_comes_first():
     assert title(drawn) == "None of 4 test sequences is misread; these nearly are"
 
 
+@pytest.mark.slow
 def test_networks_at_several_rates_are_each_as_alone(run, here):
     flags = ["--data=digits", "--filters=2,3", "--seeds=0,1", "--steps=12"]
     rates = [3e-3, 1e-2]

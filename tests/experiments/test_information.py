@@ -45,6 +45,7 @@ def run(launched, monkeypatch):
     return partial(launched, information)
 
 
+@pytest.mark.slow
 def test_it_trains_and_reads_out_what_states_know(run, tmp_path, monkeypatch):
     monkeypatch.setattr(information, "POINTS", 3)
     code, out, err = run(*TINY, "--results=out")

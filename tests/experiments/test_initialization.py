@@ -21,6 +21,7 @@ def run(launched, tmp_path):
     return partial(launched, initialization)
 
 
+@pytest.mark.slow
 def test_it_finds_the_norms_of_all_schemes(run, tmp_path):
     flags = ["--cells=lstm,elman,mycells:leaky", "--inits=linen,keras,chrono"]
     code, out, err = run(*TINY, *flags, "--results=out")
@@ -80,6 +81,7 @@ def test_norms_below_float32_are_found_as_transport_finds_them():
     np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_what_was_measured_before_stands_beside_it(run, tmp_path, monkeypatch):
     sizes = {"features": 4, "inputs": 3, "steps": 5}
     monkeypatch.setattr(initialization, "KNOWN_FOR", sizes)

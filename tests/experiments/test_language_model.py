@@ -46,6 +46,7 @@ def run(launched, tmp_path):
     return partial(launched, language_model)
 
 
+@pytest.mark.slow
 def test_it_counts_learns_and_writes(run, tmp_path):
     flags = ["--temperatures=0,1", "--sample_length=20", "--prompt=ab", "--results=out"]
     code, out, err = run(*TINY, *flags)
@@ -142,6 +143,7 @@ def test_what_is_near_and_all_before_tell_the_same_characters(monkeypatch):
     assert further == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_net_goes_on_from_the_whole_prompt():
     model, params = tagger()
     key, cold = jax.random.key(0), jnp.zeros(1)

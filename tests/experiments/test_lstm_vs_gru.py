@@ -26,6 +26,7 @@ def run(launched):
     return partial(launched, lstm_vs_gru)
 
 
+@pytest.mark.slow
 def test_both_learn_every_task(run, tmp_path):
     code, out, err = run(*TINY, "--seeds=0,1", "--results=out")
     assert (code, err) == (0, "")
@@ -78,6 +79,7 @@ def test_the_units_are_those_that_come_nearest():
     assert found == 1 + int(np.argmin(apart))
 
 
+@pytest.mark.slow
 def test_the_step_size_falls_to_nothing(run, monkeypatch):
     seen = []
 

@@ -7,6 +7,7 @@ import sys
 from commands import rows
 
 
+@pytest.mark.slow
 def test_it_compares_with_and_without_remat(tmp_path):
     flags = ["--max_steps=1024", "--features=8", "--batch_size=4", "--cells=gru"]
     done = subprocess.run(

@@ -48,6 +48,7 @@ def run(launched, tmp_path):
     return partial(launched, music)
 
 
+@pytest.mark.slow
 def test_it_learns_compares_and_goes_on(run, tmp_path):
     parts = save(tmp_path / "music")
     code, out, err = run(*TINY, "--steps=5", "--cells=elman,gru", "--results=out")

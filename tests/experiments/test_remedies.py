@@ -29,6 +29,7 @@ def run(launched):
     return partial(launched, remedies)
 
 
+@pytest.mark.slow
 def test_every_remedy_is_held_against_its_claim(run, tmp_path):
     done = run(*TINY, "--results=out")
     assert done.returncode == 0, done.stderr
@@ -64,6 +65,7 @@ def test_every_remedy_is_held_against_its_claim(run, tmp_path):
     assert any(0 < rate < 1 for rate in rates)  # or the count above says little
 
 
+@pytest.mark.slow
 def test_what_does_nothing_does_not_hold(run, tmp_path):
     flags = "--pascanu_weight=0", "--detach_rate=0"
     names = "--remedies=pascanu,h_detach"

@@ -32,6 +32,7 @@ def measured(seed):
     return np.asarray(jacobians, float), np.asarray(errors)
 
 
+@pytest.mark.slow
 def test_it_finds_the_spectra_of_all_starts(run, tmp_path):
     flags = ["--cells=elman,gru,mycells:leaky", "--inits=own,keras,chrono"]
     code, out, err = run(*TINY, *flags, "--results=out")

@@ -29,6 +29,7 @@ def run(launched):
     return partial(launched, tag_sequences)
 
 
+@pytest.mark.slow
 def test_it_trains_and_compares_four_ways(run, tmp_path):
     code, out, err = run(*TINY, "--results=out")
     assert (code, err) == (0, "")

@@ -30,6 +30,7 @@ def run(launched, tmp_path):
     return partial(launched, translate_dates)
 
 
+@pytest.mark.slow
 def test_it_trains_and_translates(run, tmp_path):
     own = "--date=5 mars 2024; March 5, 2024;"
     code, out, err = run(*TINY, own, "--results=out")
@@ -73,6 +74,7 @@ def test_it_trains_and_translates(run, tmp_path):
     assert len(claims) == 4 and "at least 95% of held-out dates" in claims[0]
 
 
+@pytest.mark.slow
 def test_a_model_of_its_own_kind_and_cell(run, tmp_path):
     flags = ["--attention=without", "--cell=mycells:leaky", "--nobidirectional"]
     code, out, err = run(*TINY, *flags, "--steps=1", "--seeds=3", "--results=out")

@@ -33,6 +33,7 @@ FEW = ["feed-forward tanh", "Elman tanh"]  # to be trained: each takes seconds
 CONTROLS = [networks.ONE_MATRIX, networks.OWN_MATRICES]
 
 
+@pytest.mark.slow
 def test_nets_are_measured_and_those_that_can_be_are_trained(
     run, tmp_path, monkeypatch
 ):

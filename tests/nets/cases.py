@@ -155,6 +155,12 @@ def draw_params(cell: nets.Cell, seed: int = 0, **kwargs: Any) -> Any:
     return draw(like, seed, **kwargs)
 
 
+def param_shapes(cell: nets.Cell, dtype: str) -> Any:
+    """Shapes of the parameters, in another dtype: enough for `jax.eval_shape`."""
+    like = jax.eval_shape(lambda key: cell.init(key, INPUTS, FEATURES), _key())
+    return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, jnp.dtype(dtype)), like)
+
+
 def example(
     cell: nets.Cell, *batch: int, time: int = TIME, dtype: Any = None, seed: int = 0
 ) -> Example:

@@ -1,12 +1,7 @@
 """Our function of an image and a peer's, compared in numbers and gradients."""
 
-from functools import partial
-
-import chex
 import jax
 import jax.numpy as jnp
-
-close = partial(chex.assert_trees_all_close, rtol=1e-5, atol=1e-5)
 
 
 def run(xs, *functions):

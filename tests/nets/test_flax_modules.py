@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from cases import FEATURES, INPUTS, TIME, example
 from flax import nnx
+from tolerances import closest as close
 
 import nets
 import nets.linen
@@ -25,7 +26,6 @@ from nets.recurrent import (
 )
 
 LENGTHS = (0, 3, TIME)
-close = partial(chex.assert_trees_all_close, rtol=1e-6, atol=1e-6)
 
 
 def linen_apply(cell, both=False, reverse=False):

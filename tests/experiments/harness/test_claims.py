@@ -87,6 +87,7 @@ def test_what_some_cases_show_must_hold_together():
     assert judge([-sure, -likely]).outcomes == [REFUTED, INCONCLUSIVE]
 
 
+@pytest.mark.slow
 def test_false_claims_that_hold_in_part_are_as_rare_as_they_should_be():
     draws = np.random.default_rng(0).normal(0, 1, (2000, 4, 3))
     told = [SUPPORTED in judge(list(cases)).outcomes for cases in draws]

@@ -12,6 +12,7 @@ CASES = int(os.environ.get("FUZZ", "200"))  # thousands by hand: see fuzz.py
 QUICK = sorted(set(fuzz.EXPERIMENTS) - {"course"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(4))
 def test_hostile_flags_are_refused_in_one_sentence(part, tmp_path, monkeypatch):
     @settings(

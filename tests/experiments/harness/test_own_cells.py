@@ -57,17 +57,20 @@ def test_a_broken_cell_is_one_sentence(place, run, tmp_path):
     refused(run(name, OWN[place]), OWN[place], tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(TAKE_CELLS))
 def test_every_experiment_refuses_a_cell_of_two(name, run, tmp_path):
     for cell in ("mine_cells:batch_of_two", "mine_cells:three", "mine_cells:no_state"):
         refused(run(name, cell), cell, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RIGHT)
 def test_an_odd_cell_that_is_right_is_taken(name, run):
     assert cells.named(f"mine_cells:{name}", inputs=3, features=4).step
 
 
+@pytest.mark.slow
 def test_an_odd_cell_is_run(run, tmp_path):
     for cell in ("counts_steps", "no_parameters"):
         done = run("memory", f"mine_cells:{cell}")

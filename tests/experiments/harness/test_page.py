@@ -304,6 +304,7 @@ addEventListener("load", () => {
 """
 
 
+@pytest.mark.slow
 def test_a_browser_shows_it_on_a_phone_and_on_a_desk(report, tmp_path, chromium):
     phone, desk = asked(ASK, tmp_path, chromium)
     assert (phone["width"], desk["width"]) == (360, 1280)
@@ -339,6 +340,7 @@ addEventListener("load", () => {
 """
 
 
+@pytest.mark.slow
 def test_a_figure_opens_in_full_size_and_the_last_column_is_reached(
     report, tmp_path, chromium
 ):
@@ -366,6 +368,7 @@ addEventListener("load", () => {
 """
 
 
+@pytest.mark.slow
 def test_claims_have_most_of_the_width_on_a_phone(tmp_path, chromium):
     claim = "Read forward, a state knows more the later it stands, and most at the end"
     said = [Claim(claim, PARTLY_SUPPORTED, "Why.", "12 of 24 cases")]
@@ -375,6 +378,7 @@ def test_claims_have_most_of_the_width_on_a_phone(tmp_path, chromium):
     assert all(share > 0.5 and fits for share, fits in found), found
 
 
+@pytest.mark.slow
 def test_a_browser_prints_it(report, tmp_path, chromium):
     picture, paper = tmp_path / "screen.png", tmp_path / "paper.pdf"
     chromium(

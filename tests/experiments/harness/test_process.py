@@ -40,6 +40,7 @@ def ended(child):
     return child.returncode, out, err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="other signals")
 @pytest.mark.parametrize(("name", "word"), signals.SIGNALS.items())
 def test_a_signal_ends_a_command_at_once(name, word, tmp_path):
@@ -54,6 +55,7 @@ def test_a_signal_ends_a_command_at_once(name, word, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="other signals")
 def test_a_signal_ends_a_run_and_says_what_is_left(tmp_path):
     flags = "--cells=gru", "--seeds=0", "--probes=none", "--features=4", "--order=rows"
@@ -78,6 +80,7 @@ def test_a_signal_ends_a_run_and_says_what_is_left(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["out.unfinished"]
 
 
+@pytest.mark.slow
 def test_a_signal_ends_what_a_command_has_started(tmp_path):
     code = (
         "import sys, time; from experiments import signals; signals.watch('toy')\n"
@@ -97,6 +100,7 @@ def test_a_signal_ends_what_a_command_has_started(tmp_path):
     assert ended(child)[::2] == (143, "toy: terminated\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "code", "sentence"),
     [
@@ -111,6 +115,7 @@ def test_what_is_no_experiment_says_so(module, code, sentence, tmp_path):
     assert code or all(f"  {name} " in out for name in process.experiments())
 
 
+@pytest.mark.slow
 def test_the_list_may_be_asked_for_a_version_or_an_experiment(tmp_path):
     code, out, _ = ended(start(tmp_path, "experiments", "--version"))
     assert code == 0 and re.fullmatch(r"backflow \d+\.\d+\.\d+\n", out)
@@ -120,6 +125,7 @@ def test_the_list_may_be_asked_for_a_version_or_an_experiment(tmp_path):
     assert code == 2 and err.startswith("backflow: expected the name of an experiment")
 
 
+@pytest.mark.slow
 def test_the_working_folder_hides_nothing(tmp_path):
     for name in ("train", "json", "html", "jax", "enum"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('the wrong one')")
@@ -131,6 +137,7 @@ def test_the_working_folder_hides_nothing(tmp_path):
         assert code == 2 and err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_package_of_the_same_name_is_named(tmp_path):
     (tmp_path / "train").mkdir()
     (tmp_path / "train" / "__init__.py").touch()
@@ -149,6 +156,7 @@ def test_a_package_of_the_same_name_is_named(tmp_path):
     assert f"{tmp_path / 'train' / '__init__.py'} hides the package" in child.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variables", "code"),
     [
@@ -167,6 +175,7 @@ def test_the_environment_is_refused_or_works(variables, code, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ([] if code else ["out"])
 
 
+@pytest.mark.slow
 def test_nothing_is_trained_under_strict_promotion(tmp_path):
     strict = {"JAX_NUMPY_DTYPE_PROMOTION": "strict"}
     code, _, err = ended(start(tmp_path, "experiments.edges", **strict))
@@ -174,6 +183,7 @@ def test_nothing_is_trained_under_strict_promotion(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="a shell")
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_a_stream_may_be_closed(closed, tmp_path):
@@ -289,6 +299,7 @@ def test_too_much_memory_is_refused():
         machine.need(1e30, "the weights", "--features")
 
 
+@pytest.mark.slow
 def test_nothing_is_watched_in_a_library():
     code = (
         "import signal, sys; before = signal.getsignal(signal.SIGINT), sys.excepthook\n"

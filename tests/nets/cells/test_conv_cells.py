@@ -15,6 +15,7 @@ import pytest
 from cases import FEATURES, INPUTS, example
 from flax import nnx
 from peers import swap
+from tolerances import close_to_peers as close
 
 import nets
 import nets.linen
@@ -26,7 +27,6 @@ from nets.recurrent import batch_first
 
 TIME, BATCH = 3, 2
 KEY = jax.random.key(3)
-close = partial(chex.assert_trees_all_close, rtol=1e-5, atol=1e-5)
 
 
 def images(*space, batch=(BATCH,), time=TIME, inputs=INPUTS, seed=1):
@@ -66,6 +66,7 @@ def keras_layer(size, space, options, **more):
     return layer
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("size, space, options", FORMS.values(), ids=FORMS)
 def test_equal_to_keras(size, space, options):
     """Through `nets.interop`, which is differentiated too."""
@@ -89,6 +90,7 @@ def test_equal_to_keras(size, space, options):
     assert all(leaf.any() for leaf in jax.tree.leaves(one))
 
 
+@pytest.mark.peers
 def test_equal_to_linen():
     size, space = (3, 2), (4, 3)
     cell = nets.conv_lstm(size)
@@ -228,6 +230,7 @@ def test_log_norms_take_an_image_as_one_vector():
     np.testing.assert_allclose(found, np.log(norms), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.peers
 def test_it_starts_as_in_keras():
     """But for the bound of w_i, which has Keras's fan-out a place."""
     size = 3, 3

@@ -59,6 +59,7 @@ def runs(draw, layers):
     return layer, params, xs, state, None, mask, mask
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layers", LAYERS.values(), ids=LAYERS)
 def test_each_sequence_is_as_if_alone(layers, x64):
     """Whatever stands in the padding, and whatever stands beside it in the batch."""
@@ -86,6 +87,7 @@ def test_each_sequence_is_as_if_alone(layers, x64):
     check()
 
 
+@pytest.mark.slow
 def test_truncation_and_remat_change_no_forward_number(x64):
     @thorough
     @given(

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from side_by_side import close
+from tolerances import close_to_peers as close
 
 import nets
 
@@ -103,6 +103,7 @@ def operands(space, size, groups, filters=4, inputs=4):
     return xs, kernel, normal(filters, seed=3)
 
 
+@pytest.mark.peers
 @given(case=cases())
 @few
 def test_conv_equals_torch(case):
@@ -126,6 +127,7 @@ def test_conv_equals_torch(case):
     close(and_gradients(ours, *args), torch_and_gradients(torch, theirs, *args))
 
 
+@pytest.mark.peers
 @given(case=cases(), extra=st.integers(0, 1))
 @few
 def test_conv_transpose_equals_torch(case, extra):
@@ -159,6 +161,7 @@ def test_conv_transpose_equals_torch(case, extra):
 MODES = {"reflect": "reflect", "circular": "circular", "replicate": "replicate"}
 
 
+@pytest.mark.peers
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
 @pytest.mark.parametrize("mode", [*MODES, "same"])
 @pytest.mark.parametrize("size", [(3,), (4,), (3, 4), (2, 3, 2)], ids=str)
@@ -195,6 +198,7 @@ def keras_run(layer, xs, *params):
     return and_gradients(run, xs, *params)
 
 
+@pytest.mark.peers
 @both_ways
 @pytest.mark.parametrize("padding", ["valid", "same", "causal"])
 @pytest.mark.parametrize(
@@ -222,6 +226,7 @@ def test_named_padding_equals_keras(padding, n, k, s, d, way):
     close(and_gradients(ours, *args), keras_run(layer, *args))
 
 
+@pytest.mark.peers
 @both_ways
 @pytest.mark.parametrize("padding", ["valid", "same"])
 @pytest.mark.parametrize(
@@ -246,6 +251,7 @@ def test_conv_transpose_equals_keras(padding, k, s, more, way):
     close(and_gradients(ours, *args), keras_run(layer, *args))
 
 
+@pytest.mark.peers
 def test_depthwise_and_separable_equal_keras():
     xs, depthwise, pointwise = normal(2, 6, 7, 3), normal(3, 2, 3, 2), normal(6, 4)
     bias = normal(4)
@@ -271,6 +277,7 @@ def test_depthwise_and_separable_equal_keras():
     close(and_gradients(ours, *args), keras_run(separable, *args))
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("padding", ["VALID", "SAME", "CIRCULAR", "REFLECT", "CAUSAL"])
 @pytest.mark.parametrize("k, s, d", [(3, 1, 1), (4, 2, 1), (3, 1, 2)])
 def test_conv_equals_flax(padding, k, s, d):
@@ -295,6 +302,7 @@ def test_conv_equals_flax(padding, k, s, d):
     close(and_gradients(ours, *args), and_gradients(theirs, *args))
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("padding", ["VALID", "SAME"])
 @pytest.mark.parametrize("k, s", [(3, 2), (4, 2), (2, 3), (3, 1)])
 def test_conv_transpose_equals_flax(padding, k, s):

@@ -62,6 +62,7 @@ def test_the_gradient_goes_where_the_brute_search_ends(pool, windows):
         np.testing.assert_array_equal(got, right)
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("size", [(3, 3), (6, 7)], ids=["small", "large"])
 def test_images_with_nan_are_those_of_torch(size):
     torch = pytest.importorskip("torch", reason="pip install -e '.[peers]'")

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from side_by_side import close, run
+from side_by_side import run
+from tolerances import close_to_peers as close
 
 import nets
 
@@ -65,6 +66,7 @@ POOLS = [
 ]
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("space, window, strides, padding, dilation, ceil", POOLS)
 def test_equal_to_torch(torch, space, window, strides, padding, dilation, ceil):
     xs, axes, pool = draw(*space), len(space), torch.nn.functional
@@ -100,6 +102,7 @@ def test_equal_to_torch(torch, space, window, strides, padding, dilation, ceil):
 
 
 # Where windows overlap, torch keeps the gradient of all that have a place in common.
+@pytest.mark.peers
 @pytest.mark.parametrize(
     "space, window, padding",
     [
@@ -136,6 +139,7 @@ def test_indices_and_unpool_equal_torch(torch, space, window, padding):
     close(found, tuple(map(channels_last, theirs)))
 
 
+@pytest.mark.peers
 def test_indices_of_dilated_and_overlapping_windows_equal_torch(torch):
     xs = draw(7, 8)
     xs[0, :, :, 0] = -np.inf  # as small as the padding, and yet it is found
@@ -160,6 +164,7 @@ def test_indices_of_dilated_and_overlapping_windows_equal_torch(torch):
             np.testing.assert_array_equal(one, channels_last(other))
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize(
     "space, window, strides, p, ceil",
     [
@@ -184,6 +189,7 @@ def test_lp_pool_equals_torch(torch, space, window, strides, p, ceil):
     )
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize(
     "space, sizes",
     [
@@ -207,6 +213,7 @@ def test_adaptive_pools_equal_torch(torch, space, sizes):
     )
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("axes", [1, 2, 3])
 def test_global_pools_equal_torch(torch, axes):
     """Adaptive pools of size 1 are, of which the first maximum has the gradient."""
@@ -222,6 +229,7 @@ def test_global_pools_equal_torch(torch, axes):
 sizes = st.integers(1, 4)
 
 
+@pytest.mark.peers
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.integers(1, 12), sizes, sizes, sizes, st.integers(0, 2), st.booleans())
 def test_sizes_equal_torch(n, window, strides, dilation, padding, ceil):
@@ -250,6 +258,7 @@ def test_sizes_equal_torch(n, window, strides, dilation, padding, ceil):
     assert ours == theirs
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("padding", ["valid", "same"])
 @pytest.mark.parametrize(
     "space, window, strides",

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 import pytest
-from side_by_side import close, run
+from side_by_side import run
+from tolerances import close_to_peers as close
 
 import nets
 
@@ -47,6 +48,7 @@ ASKED = [
 ]
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("space, asked", ASKED)
 def test_equal_to_torch(torch, space, asked):
     xs, linear = draw(*space), LINEAR[len(space) - 1]
@@ -104,6 +106,7 @@ def test_equal_to_jax(space, sizes):
     chex.assert_trees_all_close(found[:half], found[half:], rtol=1e-4, atol=3e-5)
 
 
+@pytest.mark.peers
 def test_equal_to_keras():
     xs = draw(3, 4)
     methods = {"nearest": "nearest", "bilinear": "linear", "bicubic": "cubic"}
@@ -119,6 +122,7 @@ def test_equal_to_keras():
     close(found[::2], found[1::2])
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize(
     "space, peer, factor",
     [((4,), keras.layers.UpSampling1D, 3), ((2, 3, 2), keras.layers.UpSampling3D, 2)],

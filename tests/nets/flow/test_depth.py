@@ -1,7 +1,5 @@
 """The gradient at every layer: depth in the place of time."""
 
-from functools import partial
-
 import cases
 import chex
 import jax
@@ -9,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
+from tolerances import closely
 
 import nets
 from nets import blocks, flow
@@ -18,7 +17,6 @@ DEPTH, WIDTH = 6, 4
 gradients_of = jax.jit(depth_gradients, static_argnames=("layers", "loss"))
 norms_of = jax.jit(depth_log_norms, static_argnames="batch_axis")
 saliency_of = jax.jit(flow.input_saliency, static_argnames=("layer", "loss"))
-close = partial(chex.assert_trees_all_close, rtol=1e-10, atol=1e-12)
 
 
 def loss(ys):
@@ -77,9 +75,10 @@ def test_tanh_layers_equal_numpy(x64):
     for (w, _), a in zip(params[::-1], outputs[:0:-1], strict=True):
         expected.insert(0, (expected[0] * (1 - a**2)) @ np.asarray(w).T)
     np.testing.assert_allclose(value, np.sin(outputs[-1]).sum(), rtol=1e-12)
-    close(gradients, tuple(map(jnp.asarray, expected)))
+    closely(gradients, tuple(map(jnp.asarray, expected)))
 
 
+@pytest.mark.peers
 def test_tanh_layers_equal_torch(x64):
     torch = pytest.importorskip("torch", reason="pip install -e '.[peers]'")
     layers, params = dense(jnp.tanh)
@@ -92,7 +91,7 @@ def test_tanh_layers_equal_torch(x64):
     torch.sin(a).sum().backward()
     xs = jnp.asarray(outputs[0].detach().numpy())
     _, gradients = gradients_of(layers, params, xs, loss)
-    close(gradients, tuple(jnp.asarray(a.grad.numpy()) for a in outputs))
+    closely(gradients, tuple(jnp.asarray(a.grad.numpy()) for a in outputs))
 
 
 def test_layers_that_share_weights_are_a_recurrence(x64):
@@ -110,8 +109,8 @@ def test_layers_that_share_weights_are_a_recurrence(x64):
         lambda state, ys: loss(ys[-1]),
         nets.cells.ElmanState(first),
     )
-    close(jnp.stack(by_depth[1:]), by_time.hidden)
-    close(norms_of(by_depth)[1:], flow.log_norms(by_time))
+    closely(jnp.stack(by_depth[1:]), by_time.hidden)
+    closely(norms_of(by_depth)[1:], flow.log_norms(by_time))
 
 
 RECURRENT = {
@@ -129,17 +128,17 @@ def test_recurrent_layers(layers, x64):
     value, gradients = gradients_of(layers, params, xs, loss)
     assert len(gradients) == len(layers) + 1
     _, ys = stack.apply(params, xs)
-    close(value, loss(ys))
-    close(gradients[-1], jnp.cos(ys))
+    closely(value, loss(ys))
+    closely(gradients[-1], jnp.cos(ys))
     below = xs
     for i, layer in enumerate(layers):
         above = nets.stack(*layers[i:])
         _, expected = saliency_of(above, params[i:], below, of_outputs)
-        close(gradients[i], expected)
+        closely(gradients[i], expected)
         _, below = nets.stack(layer).apply(params[i : i + 1], below)
     norms = norms_of(gradients, batch_axis=1)
     expected = [np.linalg.norm(np.asarray(g), axis=(0, 2)) for g in gradients]
-    close(norms, jnp.log(jnp.asarray(expected)))
+    closely(norms, jnp.log(jnp.asarray(expected)))
 
 
 def test_images_and_a_batch_that_moves():

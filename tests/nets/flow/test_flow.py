@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from cases import FEATURES, TIME, each_case, example
+from tolerances import exactly
 
 import nets
 from nets import flow
@@ -16,7 +17,6 @@ from nets.flow import state_gradients
 from nets.tracing.perturb import perturbed
 
 LENGTHS = (0, 3, TIME)
-exactly = partial(chex.assert_trees_all_close, rtol=1e-10, atol=1e-10)
 
 
 def at(tree, t):
@@ -39,7 +39,7 @@ def restarts(case, params, xs, first):
             end, after = nets.unroll(case.cell, params, xs[t + 1 :], state)
             return cases.total(end, jnp.stack([*before, own, *after]))
 
-        return jax.jit(loss)
+        return loss
 
     return [(states[t + 1], loss_from(t)) for t in range(len(xs))]
 
@@ -47,25 +47,35 @@ def restarts(case, params, xs, first):
 @each_case
 def test_it_is_the_gradient_of_a_run_that_begins_at_each_state(case, x64):
     """Step t's own output counts, and all that comes later."""
-    params, xs, first = example(case.cell, 2, time=2)
-    value, gradients = state_gradients(case.cell, params, xs, cases.total, first)
-    for t, (state, loss) in enumerate(restarts(case, params, xs, first)):
-        restarted, gradient = jax.value_and_grad(loss)(state)
-        exactly(value, restarted)
+
+    @jax.jit
+    def program(*run):
+        restarted = [jax.value_and_grad(loss)(s) for s, loss in restarts(case, *run)]
+        params, xs, first = run
+        return state_gradients(case.cell, params, xs, cases.total, first), restarted
+
+    (value, gradients), restarted = program(*example(case.cell, 2, time=2))
+    for t, (restarted_value, gradient) in enumerate(restarted):
+        exactly(value, restarted_value)
         exactly(at(gradients, t), gradient)
 
 
 @pytest.mark.parametrize("case", [cases.CASES[c] for c in cases.CORE], ids=cases.CORE)
 def test_it_equals_finite_differences(case, x64):
     params, xs, first = example(case.cell, 2, time=4)
-    _, gradients = state_gradients(case.cell, params, xs, cases.total, first)
     t, small = 1, 1e-5
-    state, loss = restarts(case, params, xs, first)[t]
-    way = cases.draw(state, seed=9)
-    there, back = (
-        loss(jax.tree.map(lambda s, w, e=e: s + e * w, state, way))
-        for e in (small, -small)
-    )
+    way = cases.draw(first, seed=9)
+
+    @jax.jit
+    def program(params, xs, first):
+        state, loss = restarts(case, params, xs, first)[t]
+        moved = [
+            loss(jax.tree.map(lambda s, w, e=e: s + e * w, state, way))
+            for e in (small, -small)
+        ]
+        return *moved, state_gradients(case.cell, params, xs, cases.total, first)[1]
+
+    there, back, gradients = program(params, xs, first)
     # By a complex z = a + ib, JAX's gradient is dL/da - i dL/db.
     along = sum(
         (gradient * w).sum().real
@@ -100,10 +110,15 @@ def test_perturbations_of_zero_move_nothing(cell):
 def test_a_perturbation_moves_the_state_and_the_output_that_reads_it(case, x64):
     params, xs, first = example(case.cell, 2)
     delta = cases.draw(first, seed=9)
-    state, y = perturbed(case.cell.step)(delta, params, first, xs[0])
-    plain, _ = case.cell.step(params, first, xs[0])
-    exactly(state, jax.tree.map(jnp.add, plain, delta))
-    exactly(y, case.read(params, state, xs[0]))
+
+    @jax.jit
+    def program(delta, params, first, x):
+        state, y = perturbed(case.cell.step)(delta, params, first, x)
+        plain, _ = case.cell.step(params, first, x)
+        moved = jax.tree.map(jnp.add, plain, delta)
+        return (state, y), (moved, case.read(params, state, x))
+
+    exactly(*program(delta, params, first, xs[0]))
 
 
 def custom_jvp(step):

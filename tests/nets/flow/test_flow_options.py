@@ -10,12 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from cases import TIME, example, normal
+from tolerances import exactly
 
 import nets
 from nets import flow
 from nets.tracing.jaxpr import programs_of
 
-exactly = partial(chex.assert_trees_all_close, rtol=1e-10, atol=1e-10)
 NOTHING: Any = None
 
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from cases import FEATURES, INPUTS, TIME, example
+from tolerances import closely
 
 import nets
 from nets import flow
@@ -45,7 +46,6 @@ GATES = {  # by their names, those that multiply the old state with a star
 UNGATED = {"elman", "irnn", "ind_rnn", "orthogonal_rnn", "antisymmetric_rnn"}
 UNGATED |= {"cornn", "unicornn", "lru", "s5"}
 QUANTILES = 0.05, 0.25, 0.5, 0.75, 0.95
-closely = partial(chex.assert_trees_all_close, rtol=1e-10, atol=1e-12)
 
 
 gates = jax.jit(

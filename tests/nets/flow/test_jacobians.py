@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from cases import FEATURES, INPUTS, TIME, each_cell, example
 from jax.flatten_util import ravel_pytree
+from tolerances import exactly
 
 import nets
 from nets.flow import state_gradients, step_jacobians
 from nets.flow.linearised import as_state, as_vector
 
 LENGTHS = (0, 3, TIME)
-exactly = partial(chex.assert_trees_all_close, rtol=1e-10, atol=1e-10)
 jacobians = jax.jit(step_jacobians, static_argnames=("cell", "reverse"))
 
 

@@ -4,17 +4,16 @@ from functools import partial
 from typing import Any
 
 import cases
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from cases import FEATURES, INPUTS, TIME, example
+from tolerances import exactly
 
 import nets
 from nets.flow import lag_matrix, state_gradients, zero_perturbations
 
-exactly = partial(chex.assert_trees_all_close, rtol=1e-9, atol=1e-9)
 LENGTHS = (0, 3, TIME)
 
 

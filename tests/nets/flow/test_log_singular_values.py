@@ -3,19 +3,18 @@
 from functools import partial
 
 import cases
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from cases import FEATURES, INPUTS, TIME, example
+from tolerances import exactly
 
 import nets
 from nets.cells import ElmanParams, LSTMParams
 from nets.flow import log_singular_values, step_jacobians
 from nets.flow.udt import UDT, log_sigmas, times
 
-exactly = partial(chex.assert_trees_all_close, rtol=1e-10, atol=1e-10)
 carried = jax.jit(log_singular_values, static_argnames=("cell", "count", "reverse"))
 singular = jax.jit(log_sigmas)
 NOTHING = -400.0  # what 10^-200, the last digits of mpmath, leaves of a zero
@@ -154,6 +153,7 @@ def test_the_forget_bias_alone_sets_an_lstms_memory(b, kept, x64):
     assert np.isneginf(found[FEATURES:]).all()  # what h was is forgotten at once
 
 
+@pytest.mark.slow
 def test_the_constant_error_carousel_and_an_irnn_are_exactly_zero():
     f_open = jnp.repeat(jnp.array([-1e3, 1e3, 0.3, -1e3]), FEATURES)
     params = cases.draw_params(nets.lstm())._replace(b=f_open)
@@ -232,6 +232,7 @@ def test_graded_matrices_against_many_digits(size, dtype, close, x64):
         np.testing.assert_allclose(found[i], exact, rtol=0, atol=close)
 
 
+@pytest.mark.slow
 def test_the_graded_form_is_the_product(x64):
     """Q diag(2^k) W itself, not its singular values alone."""
     eye = jnp.eye(5)
@@ -243,6 +244,7 @@ def test_the_graded_form_is_the_product(x64):
         exactly(so_far.q.T @ so_far.q, np.eye(5))
 
 
+@pytest.mark.slow
 def test_counts_are_the_first_of_all(x64):
     params, xs, state = example(nets.lstm(), 2)
     whole = carried(nets.lstm(), params, xs, state, count=None)
@@ -263,6 +265,7 @@ def test_a_batch_is_a_vmap(x64):
     exactly(found, jax.vmap(jax.vmap(run, 1, 1), 1, 1)(xs))
 
 
+@pytest.mark.slow
 def test_reverse_is_the_flip(x64):
     cell = nets.gru()
     params, xs, state = example(cell, 2)
@@ -270,6 +273,7 @@ def test_reverse_is_the_flip(x64):
     exactly(carried(cell, params, xs, state, count=None, reverse=True), flipped)
 
 
+@pytest.mark.slow
 @cases.both_ways
 def test_in_padding_the_product_waits(reverse, x64):
     cell, lengths = nets.gru(), (0, 3, TIME)
@@ -286,6 +290,7 @@ def test_in_padding_the_product_waits(reverse, x64):
     exactly(found[3:, 1], np.broadcast_to(waiting, (2, FEATURES)))
 
 
+@pytest.mark.slow
 def test_every_cell_of_a_layer(x64):
     both = nets.bidirectional(nets.gru())
     layer = nets.stack(both, nets.lstm())

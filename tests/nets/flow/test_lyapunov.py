@@ -1,20 +1,17 @@
 """Lyapunov exponents: systems whose exponents are known, and what they promise."""
 
-from functools import partial
-
 import cases
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from cases import FEATURES, INPUTS, TIME, example
+from tolerances import exactly
 
 import nets
 from nets.cells import ElmanParams
 from nets.flow import lyapunov_spectrum, step_jacobians
 
-exactly = partial(chex.assert_trees_all_close, rtol=1e-10, atol=1e-10)
 spectrum = jax.jit(
     lyapunov_spectrum, static_argnames=("cell", "count", "warmup", "reverse")
 )
@@ -82,6 +79,7 @@ def test_the_logistic_map_has_ln_2(x64):
     assert 0 < found.errors[0] < 1e-2
 
 
+@pytest.mark.slow
 def test_a_few_are_the_first_of_all(x64):
     cell = nets.elman()
     params, xs, state = example(cell, 2, time=300)
@@ -102,6 +100,7 @@ def test_the_warmup_does_not_count(x64):
     exactly(mixed, jnp.array([7 * np.log(100) + 30 * np.log(0.5)]) / 37)
 
 
+@pytest.mark.slow
 @cases.both_ways
 @pytest.mark.parametrize("warmup", [0, 3])
 def test_padding_counts_neither_as_steps_nor_as_warmup(warmup, reverse, x64):
@@ -157,6 +156,7 @@ def test_a_lost_direction_is_minus_infinity():
     assert jnp.isneginf(found.exponents[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["elman", "lstm"])
 def test_the_gradient_is_that_of_finite_differences(name, x64):
     cell = cases.CASES[name].cell
@@ -198,6 +198,7 @@ def test_reverse_is_the_flip(x64):
     exactly(spectrum(cell, params, xs, state, warmup=4, reverse=True), flipped)
 
 
+@pytest.mark.slow
 def test_every_cell_of_a_layer(x64):
     both = nets.bidirectional(nets.gru())
     layer = nets.stack(both, nets.elman())

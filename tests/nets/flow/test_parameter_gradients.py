@@ -3,18 +3,17 @@
 from functools import partial
 
 import cases
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from cases import FEATURES, INPUTS, TIME, example
+from tolerances import exactly
 
 import nets
 from nets.flow import cancellation, parameter_gradients_by_time, state_gradients
 
 LENGTHS = (0, 3, TIME)
-exactly = partial(chex.assert_trees_all_close, rtol=1e-10, atol=1e-10)
 shares_of = jax.jit(
     partial(parameter_gradients_by_time, loss=cases.total),
     static_argnames=("cell", "reverse"),

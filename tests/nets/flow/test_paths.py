@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from cases import FEATURES, INPUTS, TIME, example
+from tolerances import closely
 
 import nets
 from nets import flow
@@ -60,7 +61,6 @@ BY_WEIGHTS = {
     "conv_lstm 1-D",
     "conv_gru 1-D",
 }
-closely = partial(chex.assert_trees_all_close, rtol=1e-10, atol=1e-12)
 STATIC = "cell", "loss", "reverse", "truncate"
 paths = jax.jit(flow.split_by_path, static_argnames=STATIC)
 whole = jax.jit(flow.state_gradients, static_argnames=STATIC)

@@ -108,6 +108,7 @@ def test_saliency_equals_finite_differences(layer, x64):
         np.testing.assert_allclose((saliency * way).sum(), slope, rtol=1e-7)
 
 
+@pytest.mark.peers
 def test_saliency_equals_torch(x64):
     torch = pytest.importorskip("torch", reason="pip install -e '.[peers]'")
     torch.manual_seed(0)

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from cases import FEATURES, INPUTS, TIME
 from flax import nnx
+from tolerances import close_to_peers as close
 
 import nets
 from nets import interop
@@ -25,8 +26,6 @@ from nets.cells import ElmanParams, GRUParams, LSTMParams
 from nets.cells.mgu import MGUParams, mgu
 from nets.cells.projected_lstm import ProjectedLSTMParams, projected_lstm
 from nets.recurrent import BidirectionalParams
-
-close = partial(chex.assert_trees_all_close, rtol=1e-5, atol=1e-5)
 
 ELMAN, RELU, LSTM = nets.elman(), nets.elman(jax.nn.relu), nets.lstm()
 AFTER, BEFORE = nets.gru(), nets.gru(reset_after=False)
@@ -218,6 +217,7 @@ for name, (cell, kind, theirs, options) in KERAS.items():
         THEIRS[f"keras {name}, both, no bias"] = make(both=True, use_bias=False)
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("theirs", THEIRS.values(), ids=THEIRS)
 def test_equal_to_theirs(theirs):
     """Also by their weights: the conversion is differentiated with the layer."""
@@ -267,6 +267,7 @@ FOLDED = {
 UNFOLDED = [n for n in THEIRS if n not in FOLDED and "no bias" not in n]
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("name", UNFOLDED)
 def test_theirs_come_back(name):
     weights = cases.draw(THEIRS[name].weights())
@@ -334,6 +335,7 @@ def test_haiku_takes_one_module_of_many():
     close(interop.from_haiku(tree, LSTMParams, "core"), params)
 
 
+@pytest.mark.peers
 @jax.numpy_rank_promotion("allow")
 def test_their_layers_take_ours():
     """What is written fits, by name and shape, the modules that it is written for."""
@@ -380,6 +382,7 @@ def torch():
     return pytest.importorskip("torch", reason="pip install -e '.[peers]'")
 
 
+@pytest.mark.peers
 @pytest.mark.filterwarnings("ignore:LSTM with projections:UserWarning")
 @pytest.mark.parametrize("form", FORMS, ids=str)
 @pytest.mark.parametrize("case", TORCH_CELLS.values(), ids=TORCH_CELLS)
@@ -426,6 +429,7 @@ def test_equal_to_torch(torch, case, form):
     close(again(inputs)[0].detach().numpy(), outputs.detach().numpy())
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("name", ["elman", "lstm", "gru"])
 def test_equal_to_torchs_cells(torch, name):
     cell, kind, module, options = TORCH_CELLS[name]
@@ -443,6 +447,7 @@ def test_equal_to_torchs_cells(torch, name):
     module.load_state_dict({n: torch.tensor(np.asarray(a)) for n, a in written.items()})
 
 
+@pytest.mark.peers
 def test_torch_by_prefix(torch):
     """Of a whole network, and as a copy: what PyTorch then does is not seen."""
     network = torch.nn.ModuleDict(
@@ -706,6 +711,7 @@ def test_what_does_not_fit_is_said(call, message):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.peers
 def test_a_tensor_that_numpy_does_not_take(torch):
     arrays = {n: torch.ones(a.shape) for n, a in tensors("elman").items()}
     arrays["bias_hh_l0"] = arrays["bias_hh_l0"].bfloat16()
@@ -770,6 +776,7 @@ def test_names_in_files(tmp_path):
     assert all(a.flags.writeable for a in found.values())
 
 
+@pytest.mark.peers
 def test_files_of_torch(torch, tmp_path):
     pytest.importorskip("safetensors.torch").save_file(
         torch.nn.GRU(INPUTS, FEATURES, 2, bidirectional=True).bfloat16().state_dict(),

@@ -11,11 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from cases import FEATURES, INPUTS, TIME
+from tolerances import close_to_peers as close
 
 import nets
 from nets import interop
 from nets.recurrent import BidirectionalParams
 
+pytestmark = pytest.mark.peers
 torch = pytest.importorskip("torch", reason="pip install -e '.[peers]'")
 
 LENGTHS = [3, TIME, 1, 4]
@@ -26,7 +28,6 @@ LAYERS = {
     "gru": (nets.gru(), torch.nn.GRU, {}),
 }
 DIRECTIONS = {False: [""], True: ["", "_reverse"]}
-close = partial(chex.assert_trees_all_close, rtol=1e-5, atol=1e-5)
 
 
 def array(tensor):

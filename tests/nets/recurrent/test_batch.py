@@ -1,14 +1,13 @@
 """The batch axes are those that state and inputs have in common."""
 
-from functools import partial
 from typing import Any
 
 import cases
-import chex
 import jax
 import jax.numpy as jnp
 import pytest
 from cases import CASES, FEATURES, example
+from tolerances import closely
 
 import nets
 from nets import flow
@@ -20,9 +19,6 @@ NOTHING: Any = None
 
 def twice(h):
     return h, h
-
-
-closely = partial(chex.assert_trees_all_close, rtol=1e-10, atol=1e-12)
 
 
 def weights(inputs):

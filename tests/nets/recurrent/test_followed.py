@@ -1,5 +1,6 @@
 """Steps with programs inside: checkpoints, loops, branches, and what is passed on."""
 
+import functools
 from functools import partial
 from typing import Any
 
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 import pytest
 from cases import normal
 from jax.ad_checkpoint import checkpoint_name
+from tolerances import closely
 
 import nets
 from nets import flow
@@ -18,7 +20,6 @@ from nets.tracing.tags import with_tags
 TIME, BATCH, UNITS = 4, 2, 3
 WRAPS = {"open": lambda f: f, "jit": jax.jit, "checkpoint": jax.checkpoint}
 NOTHING: Any = None
-exactly = partial(chex.assert_trees_all_close, rtol=1e-10, atol=1e-12)
 
 
 def loss(state, ys):
@@ -48,7 +49,7 @@ def test_a_delay_line_is_the_same_in_a_tuple_and_in_an_array(wrap, x64):
     )
     _, found = flow.state_gradients(lines, w, xs, loss)
     _, wanted = flow.state_gradients(array, w, xs, loss)
-    exactly(jnp.stack(found, axis=-2), wanted)
+    closely(jnp.stack(found, axis=-2), wanted)
 
 
 def test_a_memory_that_is_passed_on(x64):
@@ -73,7 +74,7 @@ def test_a_memory_that_is_passed_on(x64):
     for t in range(TIME):
         state, _ = step(w, state, xs[t])
         wanted = jax.grad(restarted)(state["memory"], state["h"], xs[t + 1 :])
-        exactly(found["memory"][t], wanted)
+        closely(found["memory"][t], wanted)
 
 
 def test_a_parameter_that_is_the_new_state(x64):
@@ -87,7 +88,7 @@ def test_a_parameter_that_is_the_new_state(x64):
     _, found = flow.state_gradients(
         cell, {"s": jnp.ones(UNITS)}, xs, lambda s, y: y.sum()
     )
-    exactly(
+    closely(
         found,
         xs + jnp.concatenate([jnp.ones((TIME - 1, UNITS)), jnp.zeros((1, UNITS))]),
     )
@@ -161,7 +162,7 @@ def test_a_checkpoint_changes_no_numbers(name, x64):
         cell = nets.Cell(NOTHING, lambda p, x: jnp.ones((*x.shape[:-1], UNITS)), step)
         return flow.split_by_path(cell, p, xs, loss), flow.gates(cell, p, xs)
 
-    exactly(found(CHECKPOINTS[name]), found(wide))
+    closely(found(CHECKPOINTS[name]), found(wide))
 
 
 # Marks inside of operations.
@@ -227,15 +228,24 @@ def cell_of(step):
 W = (1.0, 0.5, -0.5)
 
 
+@functools.cache
+def paths_and_gates(step):
+    """Both instruments of a step, in one program."""
+    cell = cell_of(step)
+
+    @jax.jit
+    def program(w, xs):
+        return flow.split_by_path(cell, w, xs, loss), flow.gates(cell, w, xs)
+
+    return program(jnp.array(W), normal(TIME, BATCH, UNITS))
+
+
 @pytest.mark.parametrize("name", FOLLOWED)
 def test_marks_in_a_loop_are_those_of_the_same_step_unrolled(name, x64):
-    w, xs = jnp.array(W), normal(TIME, BATCH, UNITS)
-    found = flow.split_by_path(cell_of(FOLLOWED[name]), w, xs, loss)
-    exactly(found, flow.split_by_path(cell_of(flat), w, xs, loss))
-    assert all(cases.differ(found[1].highway, found[1].total))
-    found = flow.gates(cell_of(FOLLOWED[name]), w, xs)
-    assert list(found) == ["keep 1", "keep 2", "keep 3"]
-    exactly(found, flow.gates(cell_of(flat), w, xs))
+    paths, gates = paths_and_gates(FOLLOWED[name])
+    assert all(cases.differ(paths[1].highway, paths[1].total))
+    assert list(gates) == ["keep 1", "keep 2", "keep 3"]
+    closely((paths, gates), paths_and_gates(flat))
 
 
 @jax.custom_jvp
@@ -293,10 +303,10 @@ def test_operations_without_marks_are_taken_as_they_are(x64):
     step = lambda h, x: micro(h, jax.nn.relu(jax.nn.silu(x)))  # noqa: E731
     args = normal(UNITS), normal(UNITS, seed=1)
     (out, marked), plain = with_tags(step)(*args), step(*args)
-    exactly(out, plain)
+    closely(out, plain)
     assert len(marked) == 2
     slope = jax.jacobian(lambda h, x: with_tags(step)(h, x)[0], argnums=(0, 1))
-    exactly(slope(*args), jax.jacobian(step, argnums=(0, 1))(*args))
+    closely(slope(*args), jax.jacobian(step, argnums=(0, 1))(*args))
 
 
 def test_a_step_need_not_be_hashable(x64):
@@ -308,7 +318,7 @@ def test_a_step_need_not_be_hashable(x64):
 
     own = cell_of(flat)._replace(step=Unhashable().step)
     w, xs = jnp.array(W), normal(TIME, BATCH, UNITS)
-    exactly(flow.gates(own, w, xs), flow.gates(cell_of(flat), w, xs))
+    closely(flow.gates(own, w, xs), flow.gates(cell_of(flat), w, xs))
 
 
 def test_a_scan_over_the_sequences_has_no_gates():

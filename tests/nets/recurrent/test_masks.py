@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from cases import INPUTS, TIME, both_ways
+from tolerances import close
 
 import nets
 import nets.linen
@@ -27,7 +28,6 @@ MASK = np.array(
     bool,
 ).T
 ROWS = MASK.shape[1]
-close = partial(chex.assert_trees_all_close, rtol=1e-5, atol=1e-6)
 LAYERS = {
     "elman": nets.as_layer(nets.elman()),
     "lstm": nets.as_layer(nets.lstm()),

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from cases import CASES, FEATURES, INPUTS, TIME, example
 from flax import nnx
+from tolerances import closely
 
 import nets
 import nets.linen
@@ -21,7 +22,6 @@ from nets.recurrent.per_cell import like_states
 
 LENGTHS = (0, 3, TIME)
 KEY = jax.random.key(3)
-exactly = partial(chex.assert_trees_all_close, rtol=1e-10, atol=1e-12)
 run = jax.jit(
     nets.unroll,
     static_argnames=("cell", "reverse", "remat", "truncate", "all_states", "parallel"),
@@ -63,7 +63,7 @@ def test_each_moves_its_state_and_all_that_follows(name, reverse, x64):
         reverse=reverse,
         all_states=True,
     )
-    exactly(found, by_hand(case, params, xs, state, perturbations, reverse))
+    closely(found, by_hand(case, params, xs, state, perturbations, reverse))
 
 
 @pytest.mark.parametrize(
@@ -78,14 +78,14 @@ def test_remat_and_truncation_run_with_the_same_deltas(options, reverse, x64):
     other = run(
         cell, params, xs, state, perturbations=perturbations, reverse=reverse, **options
     )
-    exactly(other, plain)
+    closely(other, plain)
 
 
 def test_remat_gives_the_same_state_gradients(x64):
     cell = nets.lstm()
     params, xs, state = example(cell, 2)
     plain = state_gradients(cell, params, xs, cases.total, state)
-    exactly(state_gradients(cell, params, xs, cases.total, state, remat=True), plain)
+    closely(state_gradients(cell, params, xs, cases.total, state, remat=True), plain)
 
 
 @cases.both_ways
@@ -102,7 +102,7 @@ def test_truncation_stops_the_gradient_at_its_borders(reverse, x64):
     # Steps 0 to 3 in the order of reading are one chunk, 4 and 5 the last.
     for one, other in zip(jax.tree.leaves(cut), jax.tree.leaves(whole), strict=True):
         one, other = (g[::-1] if reverse else g for g in (one, other))
-        exactly(one[4:], other[4:])
+        closely(one[4:], other[4:])
         assert (one[:4] == 0).all() and (other[:4] != 0).any()
 
 
@@ -111,7 +111,7 @@ def test_with_noise_the_noisy_step_is_moved(x64):
     params, xs, state = example(cell, 2)
     plain = run(cell, params, xs, state, key=KEY, all_states=True)
     zeros = zero_perturbations(cell, params, xs, state)
-    exactly(
+    closely(
         run(cell, params, xs, state, key=KEY, all_states=True, perturbations=zeros),
         plain,
     )
@@ -119,8 +119,8 @@ def test_with_noise_the_noisy_step_is_moved(x64):
     states, ys = run(
         cell, params, xs, state, key=KEY, all_states=True, perturbations=last
     )
-    exactly(states, jax.tree.map(lambda s: s.at[-1].add(0.25), plain[0]))
-    exactly(ys, plain[1].at[-1].add(0.25))
+    closely(states, jax.tree.map(lambda s: s.at[-1].add(0.25), plain[0]))
+    closely(ys, plain[1].at[-1].add(0.25))
     assert any(cases.differ(plain, run(cell, params, xs, state, all_states=True)))
 
 
@@ -150,7 +150,7 @@ def test_in_padding_nothing_is_moved(reverse, x64):
             perturbations=cut,
             reverse=reverse,
         )
-        exactly((at(end, row), ys[:n, row]), alone)
+        closely((at(end, row), ys[:n, row]), alone)
 
 
 LAYERS = {
@@ -176,7 +176,7 @@ def test_in_layers_they_reach_their_cells(x64):
     )
     middle = jnp.concatenate([y_f, y_b], axis=-1)
     top, expected = run(nets.lstm(), params[1], middle, perturbations=perturbations[1])
-    exactly(((*below, above), ys), ((forward, backward, top), expected))
+    closely(((*below, above), ys), ((forward, backward, top), expected))
 
 
 def whole_gradient(layer, params, xs, **options):
@@ -221,8 +221,8 @@ def test_a_lower_layers_gradient_goes_through_the_upper_one(x64):
     _, expected = state_gradients(
         nets.gru(), params[0], xs, lambda state, ys: (ys * pulled).sum()
     )
-    exactly(low, expected)
-    exactly(high, state_gradients(nets.lstm(), params[1], middle, loss)[1])
+    closely(low, expected)
+    closely(high, state_gradients(nets.lstm(), params[1], middle, loss)[1])
 
 
 def modules(layer_name):
@@ -266,8 +266,8 @@ def test_in_flax_they_have_the_batch_first(name, x64):
     held.params.set_value(params)
     how = {"perturbations": batch_first(perturbations, 1), "all_states": True}
     turned = batch_first(xs, 1)
-    exactly(linen.apply({"params": {key: params}}, turned, **how), expected)
-    exactly(held(turned, **how), expected)
+    closely(linen.apply({"params": {key: params}}, turned, **how), expected)
+    closely(held(turned, **how), expected)
 
 
 def test_deltas_of_wrong_shapes():

@@ -3,19 +3,18 @@
 from functools import partial
 
 import cases
-import chex
 import jax
 import jax.numpy as jnp
 import pytest
 from cases import TIME
 from peers import BIDIRECTIONAL_PEERS, PADDING_PEERS, PEERS
+from tolerances import close_to_peers as close
 
 import nets
 from nets.recurrent import BidirectionalParams
 
 LENGTHS = jnp.array([3, TIME, 1, 4])  # no 0: some peers are wrong on it
 REAL = jnp.arange(TIME)[:, None, None] < LENGTHS[None, :, None]
-close = partial(chex.assert_trees_all_close, rtol=1e-5, atol=1e-5)
 
 
 def evaluate(run, params, xs):
@@ -40,6 +39,7 @@ def mask(run):
     return masked
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("peer", PEERS.values(), ids=PEERS)
 def test_equal_to_a_peer(peer):
     params, xs, _ = cases.example(peer.cell, 4)
@@ -56,6 +56,7 @@ def test_equal_to_a_peer(peer):
     assert (my_grads[0].w_h != 0).all() or peer.cell == nets.elman(jax.nn.relu)
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("peer", PADDING_PEERS.values(), ids=PADDING_PEERS)
 def test_padded_sequences_equal_a_peers(peer):
     params, xs, _ = cases.example(peer.cell, 4)
@@ -64,6 +65,7 @@ def test_padded_sequences_equal_a_peers(peer):
     close(mine, evaluate(theirs, params, xs))
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("peer", BIDIRECTIONAL_PEERS.values(), ids=BIDIRECTIONAL_PEERS)
 def test_padded_bidirectional_equals_a_peers(peer):
     """Here too a sequence is full, and the backward cell is one in reverse."""

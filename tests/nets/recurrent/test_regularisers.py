@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from cases import TIME, example
 from flax import nnx
+from tolerances import close
 
 import nets
 import nets.linen
@@ -17,7 +18,6 @@ import nets.nnx
 from nets.recurrent import batch_first
 
 KEY = jax.random.key(3)
-close = partial(chex.assert_trees_all_close, rtol=1e-5, atol=1e-6)
 identity = nets.elman(activation=lambda x: x)
 
 NOISY = {

@@ -1,7 +1,5 @@
 """Layers on top of each other, merges of two directions, and a first state learned."""
 
-from functools import partial
-
 import cases
 import chex
 import jax
@@ -10,6 +8,7 @@ import numpy as np
 import pytest
 from cases import INPUTS, TIME, example
 from flax import nnx
+from tolerances import close
 
 import nets
 import nets.linen
@@ -17,7 +16,6 @@ import nets.nnx
 from nets.recurrent import batch_first
 
 KEY = jax.random.key(3)
-close = partial(chex.assert_trees_all_close, rtol=1e-5, atol=1e-6)
 XS = cases.normal(TIME, 4, INPUTS, scale=1.0).astype(jnp.float32)
 DEEP = nets.stack(nets.bidirectional(nets.lstm()), nets.gru(), nets.gru())
 
