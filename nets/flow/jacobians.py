@@ -40,7 +40,7 @@ def step_jacobians(
         xs: The inputs, [time, *batch, inputs].
         state: The state before the first step.
         lengths: As in `nets.unroll`; in padding the state waits, and J_t = I.
-        mask: As in `nets.unroll`, likewise.
+        mask: As in `nets.unroll`.
         reverse: As in `nets.unroll`; then J_t = ds_t/ds_{t+1}, still at the t of its
             input.
 

@@ -57,7 +57,7 @@ def log_singular_values(
         state: The state before the first step.
         count: How many of the largest singular values; None for all.
         lengths: As in `nets.unroll`; in padding the product waits.
-        mask: As in `nets.unroll`, likewise.
+        mask: As in `nets.unroll`.
         reverse: As in `nets.unroll`; the product begins at the last step.
 
     Returns:

@@ -68,7 +68,7 @@ def lyapunov_spectrum(
         warmup: How many steps, padding not counted, pass before the mean begins, in
             which the state settles and the columns turn to their directions.
         lengths: As in `nets.unroll`; padding does not count.
-        mask: As in `nets.unroll`, likewise.
+        mask: As in `nets.unroll`.
         reverse: As in `nets.unroll`.
 
     Returns:

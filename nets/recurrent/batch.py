@@ -12,12 +12,13 @@ from nets.types import Cell, Params, State
 def batch_shape(cell: Cell, params: Params, x: Any, state: State) -> tuple[Any, ...]:
     """Sizes of the batch axes: the leading axes that inputs and state have in common.
 
-    An axis is batch if the cell runs with another size of it: the initial state, or
-    where it does not say, the step, is evaluated abstractly with larger inputs. The
-    names and dtypes of the inputs do not matter, nor do entries of the state without a
-    batch, such as a counter or a key. Where nothing tells features from batch, as in
-    `0.9 * state + x`, the last axis of `x` is features, as in [*batch, inputs]; only
-    integers [batch], and numbers [batch] of a state [batch, ...], are one per sequence.
+    An axis is batch if the cell also runs with a larger size of it: the initial state
+    (or the step, if the initial state does not depend on it) is evaluated abstractly
+    with larger inputs. Names and dtypes of the inputs do not matter, nor do entries of
+    the state without a batch, such as a counter or a key. If features and batch cannot
+    be distinguished, as in `0.9 * state + x`, the last axis of `x` is features, as in
+    [*batch, inputs]; only integers [batch], and numbers [batch] of a state [batch,
+    ...], are one per sequence.
 
     Args:
         cell: Any `Cell`; it may be without an `initial_state`.
@@ -76,7 +77,7 @@ def with_larger_batch(
         cell: Any `Cell`.
         params: Its parameters.
         x: Inputs of one step, or their shapes and dtypes.
-        state: The state before the step, likewise.
+        state: The state before the step, or its shapes and dtypes.
         axis: Index of the axis that is made larger.
 
     Returns:

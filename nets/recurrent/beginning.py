@@ -10,11 +10,11 @@ from nets.types import Cell, Params, State
 
 
 def first_state(cell: Cell, params: Params, x: Any, state: State | None) -> State:
-    """The state before the first step: the given one, or that of the cell.
+    """Initial state: the given state, or that of the cell.
 
     Args:
-        cell: Any `Cell`; without an `initial_state` it needs a state.
-        params: Its parameters.
+        cell: Any `Cell`. If its `initial_state` is None, a state is required.
+        params: Parameters of the cell.
         x: Inputs of one step, whose values do not matter.
         state: A state, or None.
 
@@ -22,7 +22,8 @@ def first_state(cell: Cell, params: Params, x: Any, state: State | None) -> Stat
         The state, as arrays.
 
     Raises:
-        ValueError: There is none, or it is not like the cell's own.
+        ValueError: There is no state, or it differs in structure, shape or dtype from
+            that of the cell.
 
     Example:
         >>> import nets
@@ -44,7 +45,7 @@ def first_state(cell: Cell, params: Params, x: Any, state: State | None) -> Stat
 
 
 def _like(state: State, expected: State, params: Params, x: Any) -> State:
-    """The given state as arrays, if it is what the cell's own would be."""
+    """The given state as arrays, if it is like the initial state of the cell."""
     if jax.tree.structure(state) != jax.tree.structure(expected):
         raise ValueError(
             f"expected an initial state of structure {jax.tree.structure(expected)}; "

@@ -57,7 +57,7 @@ def split_as(xs: PyTree, state: State, space: int = 0) -> State:
 
     Args:
         xs: The inputs, [time, *batch, *space, inputs].
-        state: Arrays [*batch, ...]; those of other shapes stay where they are.
+        state: Arrays [*batch, ...]; arrays of other shapes are not moved.
         space: Number of spatial axes, as in `Cell`.
 
     Returns:
@@ -94,14 +94,14 @@ def _types(tree: PyTree) -> list[Any]:
 
 
 def split_like(array: Any, like: Any) -> Any:
-    """An array split over the devices as another is.
+    """Split an array over the devices in the way of a second array.
 
     Args:
-        array: Of any shape that the other's splitting allows.
-        like: An array, or the shape of one, as `jax.eval_shape` returns it.
+        array: Array of any shape that can be split in that way.
+        like: The second array, or its shape from `jax.eval_shape`.
 
     Returns:
-        The same numbers.
+        The array, split over the devices.
 
     Example:
         >>> split_like(jnp.zeros(3), jnp.ones(3)).tolist()

@@ -1,4 +1,4 @@
-"""Parameters that were stored and come back as dicts and lists."""
+"""Parameters that were restored from a checkpoint as dicts and lists."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,21 +9,21 @@ from nets.types import Cell, Params
 
 
 def restored(given: Any, like: Any, place: str = "the parameters") -> Any:
-    """The records in whose place a checkpoint has dicts.
+    """Records in place of the dicts and lists of a checkpoint.
 
-    Restored without a target, Flax gives a dict for each NamedTuple and for each tuple
-    (with the keys "0", "1", ...), Orbax a dict and a list.
+    Without a target, Flax restores each NamedTuple and each tuple as a dict (with the
+    keys "0", "1", ...), Orbax as a dict and a list.
 
     Args:
-        given: Parameters, or dicts and lists in their place.
-        like: A tree of the structure to come, of arrays or of their shapes.
-        place: Where they are, for messages.
+        given: Parameters, or dicts and lists in place of their records.
+        like: A tree of the wanted structure, of arrays or of their shapes.
+        place: Position of the parameters, for messages.
 
     Returns:
         The arrays of `given` in the records of `like`.
 
     Raises:
-        ValueError: The names or the number of the entries are others.
+        ValueError: The names or the number of the entries differ.
 
     Example:
         >>> import nets
@@ -57,18 +57,18 @@ def restored(given: Any, like: Any, place: str = "the parameters") -> Any:
 
 
 def restored_for(cell: Cell, params: Params) -> Params:
-    """A cell's record of parameters, from a dict or a list in its place.
+    """Parameters of a cell as its record, if they are a dict or a list.
 
     Args:
-        cell: Any `Cell`. One whose own parameters are a dict, or that cannot be asked
-            for some, takes what is given.
-        params: Parameters it is run with.
+        cell: Any `Cell`. If its parameters are a dict, or if its `init` fails, the
+            given parameters are returned.
+        params: Parameters of the cell.
 
     Returns:
-        The parameters, as `restored` gives them.
+        The parameters, as `restored` returns them.
 
     Raises:
-        ValueError: The names are others than those of the cell's own parameters.
+        ValueError: The names differ from those of the cell's parameters.
 
     Example:
         >>> import nets
@@ -80,7 +80,7 @@ def restored_for(cell: Cell, params: Params) -> Params:
         return params
     try:
         like = jax.eval_shape(lambda: cell.init(jax.random.key(0), 8, 8))
-    except Exception:  # an unusual cell, which reports itself what it takes
+    except Exception:  # an unusual cell, whose step checks its parameters
         return params
     if isinstance(like, (Mapping, list)):
         return params

@@ -1,4 +1,4 @@
-"""A traced program, followed equation by equation."""
+"""Evaluation of a jaxpr, equation by equation."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -10,13 +10,13 @@ TRANSPARENT = {"jit", "remat2"}  # the primitives of jax.jit and jax.checkpoint
 
 
 def inner_jaxpr(equation: JaxprEqn) -> ClosedJaxpr | None:
-    """The program of a `jax.jit` or a `jax.checkpoint`, which can be looked into.
+    """The inner jaxpr of a `jax.jit` or a `jax.checkpoint`.
 
     Args:
-        equation: Equation of a traced program.
+        equation: Equation of a jaxpr.
 
     Returns:
-        The program; None for any other operation.
+        The inner jaxpr; None for any other operation.
 
     Example:
         >>> import jax
@@ -33,12 +33,13 @@ def inner_jaxpr(equation: JaxprEqn) -> ClosedJaxpr | None:
 def wrapped(equation: JaxprEqn, function: Callable[..., Any]) -> Callable[..., Any]:
     """A function under the `jax.checkpoint` of an equation, if the equation is one.
 
-    A program that is followed inside a checkpoint has to be checkpointed again, with
-    the same policy: otherwise the backward pass keeps what the user wanted recomputed.
+    A jaxpr that is evaluated inside a checkpoint has to be checkpointed again, with the
+    same policy. Otherwise the backward pass would keep values that should be
+    recomputed.
 
     Args:
-        equation: One whose program `inner_jaxpr` returns.
-        function: The function that evaluates this program.
+        equation: Equation with an inner jaxpr.
+        function: Function that evaluates the inner jaxpr.
 
     Returns:
         `jax.checkpoint(function)`, or the function itself for a `jax.jit`.
@@ -55,13 +56,13 @@ def wrapped(equation: JaxprEqn, function: Callable[..., Any]) -> Callable[..., A
 
 
 def programs_of(equation: JaxprEqn) -> Iterator[Jaxpr]:
-    """All programs that an equation carries, such as the branches of a `cond`.
+    """All inner jaxprs of an equation, such as the branches of a `cond`.
 
     Args:
-        equation: Equation of a traced program.
+        equation: Equation of a jaxpr.
 
     Yields:
-        Each program, without its constants.
+        Each jaxpr, without its constants.
 
     Example:
         >>> program = jax.make_jaxpr(jax.nn.relu)(1.0)
@@ -75,10 +76,10 @@ def programs_of(equation: JaxprEqn) -> Iterator[Jaxpr]:
 
 
 def is_variable(atom: Any) -> bool:
-    """Whether it is a variable, and not a number written into the program.
+    """Check for a variable, in contrast to a literal.
 
     Args:
-        atom: What goes into an equation.
+        atom: Input of an equation.
 
     Returns:
         True for a variable.
@@ -93,15 +94,15 @@ def is_variable(atom: Any) -> bool:
 
 
 def evaluate(program: Jaxpr, equation: JaxprEqn, inputs: Sequence[Any]) -> list[Any]:
-    """The outputs of one equation, by a program that is it alone.
+    """Outputs of one equation, evaluated as a jaxpr of this equation alone.
 
     Args:
-        program: Which it stands in.
-        equation: One of its.
-        inputs: What goes into it, one entry each.
+        program: Jaxpr of the equation.
+        equation: The equation.
+        inputs: Values of its inputs.
 
     Returns:
-        What comes out of it.
+        Values of its outputs.
 
     Example:
         >>> import jax

@@ -1,4 +1,4 @@
-"""A hold on the state that leaves a step, without touching the cell."""
+"""Perturb the state produced by each step, without modifying the cell."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,34 +11,35 @@ from nets.types import State
 
 
 def perturbed(step: Callable[..., tuple[State, Any]]) -> Callable[..., Any]:
-    """The same step, with a hold on the state that leaves it.
+    """The same step, with a perturbation of the state it produces.
 
         s_t = s(s_{t-1}, x_t) + delta_t,   y_t = y(s_t, s_{t-1}, x_t)
 
-    The state is one vector, whose entries (an LSTM's h and c) are moved separately. The
-    output follows the state wherever the step computes it from the new state, as y_t =
-    h_t does: so dL/ddelta_t at 0 is all of dL/ds_t, that of step t's own output
-    included.
+    The state is one vector, whose entries (h and c of an LSTM) are perturbed
+    independently. The output follows the state wherever the step computes it from the
+    new state, as in y_t = h_t. So dL/ddelta_t at 0 is the total dL/ds_t, including the
+    path through the output of step t.
 
-    To find where, the step is traced, and its program followed through `jax.jit` and
+    The step is traced, and its jaxpr is followed through `jax.jit` and
     `jax.checkpoint`, whose contents are still recomputed in the backward pass. Other
-    operations with a program inside (a `custom_vjp`, a `cond`) are taken whole, with
-    the derivative that they have: an output of theirs that is the new state follows it.
-    A new state that is an argument of the step, such as an entry of the old state that
-    is passed on, is one variable with it, and the output follows it too. Of two state
-    entries that are one variable, an output follows the first. Entries that are not
-    real numbers, such as a counter, are not moved.
+    operations that contain a jaxpr (a `custom_vjp`, a `cond`) are evaluated as one
+    operation with their own derivative; an output of such an operation that is the new
+    state follows the state. A new state that is an argument of the step, such as an
+    entry of the old state that is returned unchanged, is the same variable, and the
+    output follows it too. If two entries of the state are the same variable, an output
+    follows the first. Entries that are not real numbers, such as a counter, are not
+    perturbed.
 
     Args:
-        step: `state, y = step(*args)`, as a cell's.
+        step: `state, y = step(*args)`, such as the step of a cell.
 
     Returns:
         `state, y = moved(delta, *args)`, where `delta` has the structure and shapes of
         the state.
 
     Raises:
-        ValueError: When it takes a step that computes the state and more inside one
-            operation, such as a `scan`, so that the rest cannot follow the state.
+        ValueError: In the returned function, if the step computes state and output
+            inside one operation, such as a `scan`, so that the output cannot follow.
 
     Example:
         >>> step = perturbed(lambda state, x: (0.5 * state + x,) * 2)
@@ -66,10 +67,10 @@ def perturbed(step: Callable[..., tuple[State, Any]]) -> Callable[..., Any]:
 def _run(program, pairs, perturbations):
     """Evaluate a closed jaxpr, adding perturbations[i] to the variable of output i.
 
-    Every variable has a pair of values: as the program alone computes it, and as it is
-    once the state has moved. A variable of the state is moved by its own delta only;
-    all others follow those they are computed from, and what does not follow is computed
-    once.
+    Every variable has a pair of values: without and with the perturbation. A variable
+    of the state is perturbed by its own delta only; other variables follow the
+    variables that they are computed from. A value that does not follow the state is
+    computed once.
     """
     jaxpr = program.jaxpr
     pending = {}
@@ -136,10 +137,10 @@ def _run_inside(equation, program, pairs, perturbations):
 
 
 def _shared(equation, holds, used):
-    """The holds of an operation taken whole: outputs that are one variable share one.
+    """Perturbations of one operation: outputs that are one variable share theirs.
 
     An operation may return its new state twice, as state and as output. If it returns
-    something else beside the state, how that depends on the state is unknown.
+    another value too, the dependence of that value on the state is unknown.
     """
     inner = equation.params.get("branches") or [equation.params.get("call_jaxpr")]
     twins = [None if program is None else program.jaxpr.outvars for program in inner]

@@ -1,4 +1,4 @@
-"""Names on the values of a step, by which the instruments find them."""
+"""Tags on the values of a step, by which the instruments find them."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -15,12 +15,11 @@ GATE, KEEPER, CANDIDATE = "gate", "keeper", "candidate"
 
 
 class Tag(NamedTuple):
-    """A name that a step has given to one of its values.
+    """Tag of a value of a step.
 
     Attributes:
-        kind: "gate", "keeper" for a gate that the old state is multiplied by, or
-            "candidate".
-        name: What the gate is called.
+        kind: "gate", "keeper" for a gate that multiplies the old state, or "candidate".
+        name: Name of the gate.
     """
 
     kind: str
@@ -28,20 +27,19 @@ class Tag(NamedTuple):
 
 
 def tag_gate(value: Array, name: str, *, retains: bool = False) -> Array:
-    """The value as it is, known to the instruments as a gate.
+    """Tag a value as a gate, for the instruments.
 
     Args:
         value: Numbers from 0 to 1.
-        name: What it is called, such as "forget".
-        retains: Whether the old state is multiplied by it, so that it sets how long the
+        name: Name of the gate, such as "forget".
+        retains: True if the gate multiplies the old state, so that it sets how long the
             state is remembered.
 
     Returns:
-        The same numbers.
+        The value, unchanged.
 
     Example:
-        A cell of one's own that lets `nets.flow.gates` and `nets.flow.split_by_path`
-        look in:
+        A cell for `nets.flow.gates` and `nets.flow.split_by_path`:
 
         >>> import jax.numpy as jnp, nets
         >>> def step(w, state, x):
@@ -53,14 +51,14 @@ def tag_gate(value: Array, name: str, *, retains: bool = False) -> Array:
 
 
 def tag_candidate(value: Array, name: str = "candidate") -> Array:
-    """The value as it is, known as what may be written into the state.
+    """Tag a value as a candidate, which a gate may write into the state.
 
     Args:
-        value: What the step computes to be let in.
-        name: What it is called.
+        value: Candidate for the new state.
+        name: Name of the candidate.
 
     Returns:
-        The same numbers.
+        The value, unchanged.
 
     Example:
         >>> tag_candidate(jax.numpy.ones(2)).tolist()
@@ -73,25 +71,25 @@ def with_tags(
     step: Callable[..., Any],
     change: Callable[[int, Array], Array] = lambda index, value: value,
 ) -> Callable[..., tuple[Any, list[tuple[Tag, Array]]]]:
-    """The same step, returning its marked values too.
+    """The same step, which also returns its tagged values.
 
-    Marks are found wherever they are in the step's program: in the open, inside
-    `jax.jit` and `jax.checkpoint`, and inside a `scan` (or a `fori_loop` of a fixed
-    number of steps), which is unrolled, so that each iteration has separate marks.
-    Where the same is not possible, they are refused and not passed over.
+    Tags are found at the top level of the step, inside `jax.jit` and `jax.checkpoint`,
+    and inside a `scan` (or a `fori_loop` of a fixed number of steps). A `scan` is
+    unrolled, so that each iteration has separate tags. Tags anywhere else are an error.
 
     Args:
         step: Any function of arrays.
-        change: `change(index, value)`: what the marked value of that number becomes on
-            its way on.
+        change: `change(index, value)` returns the value that replaces the tagged value
+            number `index` in the rest of the step.
 
     Returns:
-        `out, marked = function(*args)`, with what `step` returns, and pairs of marks
-        and values in the order in which they are computed.
+        `out, marked = function(*args)`: the result of `step`, and pairs of tags and
+        values in the order of computation.
 
     Raises:
-        ValueError: When called: a value is marked inside another operation, such as a
-            `while_loop`, a `cond`, a `custom_jvp` or a `custom_vjp`.
+        ValueError: In the returned function, if a value is tagged inside another
+            operation, such as a `while_loop`, a `cond`, a `custom_jvp` or a
+            `custom_vjp`.
 
     Example:
         >>> import jax.numpy as jnp
@@ -114,14 +112,14 @@ def with_tags(
 
 
 def gate_names(step: Callable[..., Any], *args: Any) -> list[str]:
-    """What a step's gates are called.
+    """Names of the gates of a step.
 
     Args:
         step: Any function of arrays.
-        *args: What it takes, or the shapes of that.
+        *args: Arguments of the step, or their shapes.
 
     Returns:
-        Names, in the order in which the gates are computed; none if it marks none.
+        Names in the order of computation; an empty list if the step tags no gates.
 
     Raises:
         ValueError: As in `with_tags`.
@@ -141,7 +139,7 @@ def gate_names(step: Callable[..., Any], *args: Any) -> list[str]:
 
 
 def _run(program: ClosedJaxpr, inputs: list, change, marked: list) -> list:
-    """Evaluate a closed jaxpr, collecting what is marked."""
+    """Evaluate a closed jaxpr, and collect its tagged values."""
     jaxpr = program.jaxpr
     values = dict(zip(jaxpr.invars, inputs, strict=True))
     values |= dict(zip(jaxpr.constvars, program.consts, strict=True))
@@ -173,7 +171,7 @@ def _run(program: ClosedJaxpr, inputs: list, change, marked: list) -> list:
 
 
 def _has_tags(jaxpr: Jaxpr) -> bool:
-    """True if anything is marked in a program, at any depth."""
+    """True if a jaxpr has tags, at any depth."""
     return any(
         _tag(equation) is not None or any(map(_has_tags, programs_of(equation)))
         for equation in jaxpr.eqns
@@ -187,10 +185,10 @@ def _run_inside(
     marks = []
 
     def run(inputs):
-        found = [*marked]  # so that indices are counted on
-        results = _run(program, inputs, change, found)
-        marks[:] = [mark for mark, _ in found[len(marked) :]]
-        return results, [value for _, value in found[len(marked) :]]
+        collected = [*marked]  # so that the indices continue
+        results = _run(program, inputs, change, collected)
+        marks[:] = [mark for mark, _ in collected[len(marked) :]]
+        return results, [value for _, value in collected[len(marked) :]]
 
     results, values = wrapped(equation, run)(inputs)
     marked.extend(zip(marks, values, strict=True))
@@ -212,7 +210,7 @@ def _unroll(equation: JaxprEqn, inputs: list, change, marked: list) -> list:
 
 
 def _tag(equation) -> Tag | None:
-    """What an equation marks, if it does."""
+    """Tag of an equation, or None."""
     kind, colon, name = str(equation.params.get("name", "")).partition(":")
     if colon and kind in (GATE, KEEPER, CANDIDATE):
         return Tag(kind, name)
