@@ -73,7 +73,7 @@ def log_singular_values(
         >>> import nets
         >>> cell = nets.elman(activation=lambda x: 0.01 * x)
         >>> params = cell.init(jax.random.key(0), 1, 4)  # whose w_h is orthogonal
-        >>> norms = transport(cell, params, jnp.zeros((100, 1)))
+        >>> norms = log_singular_values(cell, params, jnp.zeros((100, 1)))
         >>> round(float(norms[-1, 0] / jnp.log(10)), 3)
         -200.0
 
