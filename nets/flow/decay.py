@@ -239,7 +239,7 @@ def decay_profile(
 
     Example:
         >>> slopes = jnp.array([[0.1, 0.2, 0.3]])
-        >>> found = profile(jnp.arange(50.0)[:, None] * slopes)
+        >>> found = decay_profile(jnp.arange(50.0)[:, None] * slopes)
         >>> round(float(found.rate), 3), round(float(found.low), 3)
         (0.2, -0.048)
     """
