@@ -159,5 +159,6 @@ def title(comparisons: Sequence[CellComparison]) -> str:
     return (
         f"After as many steps, in {len(comparisons)} comparisons, the GRU is\nno worse "
         f"in {accuracy.count(SUPPORTED)} and worse in {accuracy.count(REFUTED)}; its "
-        f"step is faster in {speed.count(SUPPORTED)} and slower in {speed.count(REFUTED)}"
+        f"step is faster in {speed.count(SUPPORTED)} and slower in "
+        f"{speed.count(REFUTED)}"
     )
