@@ -99,7 +99,7 @@ def evaluate_claims(results: Sequence[ModelResult], majority: float) -> list[Cla
 
 
 def answer(results: Sequence[ModelResult]) -> str:
-    """Whether one vector at the end is enough, in one sentence."""
+    """The answer to the question of the experiment, in one sentence."""
     return {
         SUPPORTED: "Yes: the last output classifies a sequence as well as the outputs "
         "of all steps.",

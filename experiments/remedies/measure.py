@@ -70,7 +70,7 @@ class RemedyResult(NamedTuple):
         held: Whether the claim is supported, [seeds].
         error_without: Mean squared error after training without the remedy.
         error_with: Mean squared error after training with the remedy.
-        note: Another measurement, as text.
+        note: Further measurement, as text.
     """
 
     remedy: str

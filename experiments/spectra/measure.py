@@ -35,7 +35,7 @@ class SpectrumResult(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The cell, with the initialization unless it is the only one."""
+        """The cell, with the initialization unless that adds nothing."""
         plain = self.init in ("own", self.cell)
         return self.cell if plain else f"{self.cell} ({self.init})"
 

@@ -134,7 +134,7 @@ CAPTIONS = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("flag", "words"), CAPTIONS)
-def test_the_caption_names_the_source_of_what_is_known(flag, words, run, tmp_path):
+def test_the_caption_names_the_source_of_known_accuracies(flag, words, run, tmp_path):
     flags = [*TINY, "--cells=elman", "--seeds=0,1", "--steps=1", flag]
     assert run(*flags, "--results=out")[0] == 0
     page = (tmp_path / "out" / "report.html").read_text()
@@ -272,7 +272,7 @@ TITLES = [
 
 
 @pytest.mark.parametrize(("reads", "words"), TITLES)
-def test_the_title_claims_what_the_claim_does(reads, words):
+def test_the_title_agrees_with_the_claim(reads, words):
     title = figures.title(reads)
     assert words in title
     said = claims.evaluate_claims([*reads, SAME._replace(cell=reads[1].cell)], 0.1)

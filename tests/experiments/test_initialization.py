@@ -126,7 +126,7 @@ TITLES = [
 
 
 @pytest.mark.parametrize(("found", "words"), TITLES)
-def test_the_title_claims_what_holds_for_every_seed(found, words):
+def test_the_title_holds_for_every_seed(found, words):
     assert words in claims.title(found)
     by_seed = "on the seed" in words
     assert ("on the seed" in claims.answer(found)) == by_seed

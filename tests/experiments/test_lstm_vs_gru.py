@@ -138,7 +138,7 @@ SPEEDS = [(0.79, SUPPORTED), (0.81, INCONCLUSIVE), (1.2, INCONCLUSIVE), (1.3, RE
 
 
 @pytest.mark.parametrize(("ratio", "said"), SPEEDS)
-def test_a_ratio_counts_if_clear_of_what_runs_differ_by(ratio, said):
+def test_a_ratio_counts_only_beyond_the_noise_between_runs(ratio, said):
     found = duels(np.zeros(3), 75, ratio)
     rounds = np.stack([np.ones(4), np.full(4, ratio)], axis=1)
     found = [duel._replace(milliseconds=rounds) for duel in found]
