@@ -188,8 +188,8 @@ def reaches(claim: str, result: TranslationResult) -> Claim:
     exact = interval(100 * result.exact)
     evidence = (
         f"Exactly right, greedy: {exact.text('{:.2f}')} % of {len(result.targets):,} "
-        f"dates after {result.steps[-1]:,} steps; {100 * result.exact.min():.2f} % with the "
-        "worst seed."
+        f"dates after {result.steps[-1]:,} steps; {100 * result.exact.min():.2f} % "
+        "with the worst seed."
     )
     return Claim(claim, positive(exact, 100 * GOAL), evidence)
 
@@ -233,6 +233,7 @@ def no_worse(studies: Sequence[TranslationResult], width: int) -> Claim:
             f"date in {100 * likelier:.2f} % of cases"
         )
     return judgment.claim(
-        f"Beam search is no worse than greedy decoding (margin: {100 * MARGIN:g} points)",
+        "Beam search is no worse than greedy decoding "
+        f"(margin: {100 * MARGIN:g} points)",
         f"A beam of {width} minus greedy: {'; '.join(parts)}.",
     )

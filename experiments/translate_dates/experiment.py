@@ -260,7 +260,7 @@ def show(
     """Publish the results."""
     plots = {"translate_dates.png": figures.draw(studies, test, caption(config))}
     if attention is not None:
-        plots["attention.png"] = figures.draw_looks(
+        plots["attention.png"] = figures.draw_attention(
             attention, attention_caption(config)
         )
     tables = {

@@ -101,7 +101,7 @@ def draw(studies: Sequence[TranslationResult], test: Dates, caption: str) -> Plo
 
 
 def by_format(axis: Axes, studies: Sequence[TranslationResult], test: Dates) -> None:
-    """Draw the final share of exact translations: one row per format, one dot per model."""
+    """Draw the final share of exact dates: one row per format, one dot per model."""
     present = [i for i in range(len(FORMATS)) if (test.formats == i).any()]
     places = np.arange(len(present))
     for i, result in enumerate(studies):
@@ -175,7 +175,7 @@ def draw_attention(attention: AttentionResult, caption: str) -> Plot:
 
 
 def mean(axis: Axes, attention: AttentionResult) -> None:
-    """Draw the share of attention on each part of the source while a part is written."""
+    """Draw the attention on each part of the source while a part is written."""
     shares = attention.shares.mean(axis=0)
     axis.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for (row, column), share in np.ndenumerate(shares):
@@ -193,7 +193,7 @@ def caption(config: Any) -> str:
     return (
         f"{config.cell}, {config.features} units, reading {ways}; {config.optimizer}, "
         f"learning rate {config.learning_rate:g} with warmup over a twelfth of the "
-        f"steps and cosine decay to 0, {config.steps} steps of {config.batch_size} out of "
+        f"steps and cosine decay to 0, {config.steps} steps of {config.batch_size} of "
         f"{config.examples:,} dates, clip norm {config.clip_norm:g}. Left: "
         f"{min(PROBED, config.held_out)} held-out dates, greedy. Right: "
         f"{config.held_out:,}, greedy. Lines and dots: means over "
@@ -209,6 +209,6 @@ def attention_caption(config: Any) -> str:
         f"seed {config.seeds[0]}, each column a character read; white is 0, blue is 1 "
         f"(each row sums to 1). {ROMANIZED} Below: share of the attention on each part "
         f"of the source while a part is written, over {config.held_out:,} held-out "
-        "dates and all seeds. Encoder outputs also depend on neighboring characters, so "
+        "dates and all seeds. Encoder outputs also depend on neighboring characters; "
         "attention need not lie on the character that carries the information."
     )
