@@ -136,7 +136,7 @@ def test_the_claims(drawn, outcomes):
     results = claims.evaluate_claims(drawn, controls)
     assert [claim.outcome for claim in results] == outcomes
     title = claims.title(drawn, controls["real"])
-    assert f"{100 * drawn[0].right[1]:.0f} % at temperature 1" in title
+    assert f"{100 * drawn[0].accuracy[1]:.0f} % at temperature 1" in title
 
 
 MISTAKES = [

@@ -233,10 +233,10 @@ def test_one_filter_and_another_pool_and_more_seeds_than_are_drawn(tmp_path):
     assert len(rows(tmp_path / "out", "accuracy")) == 9
 
 
-def test_help_tells_the_question(command):
+def test_help_begins_with_the_question(command):
     code, out, _ = command("--help")
     assert code == 0
-    assert out.startswith("What does a convolution see, and does a network find edge")
+    assert out.startswith("What does a convolution see, and does a network learn edge")
     assert "--photograph=china" in out
 
 

@@ -60,7 +60,7 @@ def test_it_counts_learns_and_writes(run, tmp_path):
     page = (folder / "report.html").read_text()
     assert "<h1>How well does a recurrent net predict the next character" in page
     assert page.count("<img ") == 1 and "predicts the next character" in page
-    assert "cycle.txt: 3,000 characters, 6 different ones" in page
+    assert "cycle.txt: 3,000 characters, 6 distinct" in page
 
     counted = {row["order"]: row["nats"] for row in rows(folder, "counted")}
     assert list(counted) == [1, 2, 3, 4, 5, 6]
