@@ -47,8 +47,8 @@ def reconstructions(
             (f"PCA of {latent}\nMSE {pca_result.test_mse[latent]:.4f}", projected)
         )
     finding = "\nand ".join(
-        f"{s.test_mse.mean() / pca_result.test_mse[s.model.latent]:.2f} times PCA's with "
-        f"{s.model.latent} numbers ({s.label})"
+        f"{s.test_mse.mean() / pca_result.test_mse[s.model.latent]:.2f} times PCA's, "
+        f"with {s.model.latent} numbers ({s.label})"
         for s in best(studies)
     )
     title = f"The autoencoder's error on held-out digits\nis {finding}"
