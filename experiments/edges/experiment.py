@@ -63,11 +63,11 @@ def run(config: Config, results: Run) -> None:
     labels = np.concatenate([split.labels for split in splits])
     check(config, len(train.labels), len(labels))
 
-    photograph = look_at(
+    photograph = convolve(
         config.photograph, photographs.load(config.photograph), results
     )
     pictures = [
-        look_at(f"no. {i}: {labels[i]}", images[i], results) for i in config.digits
+        convolve(f"no. {i}: {labels[i]}", images[i], results) for i in config.digits
     ]
     learned = learn(config, train, test, results)
     similarity = similarities(learned)
@@ -115,7 +115,7 @@ def check(config: Config, examples: int, count: int) -> None:
         )
 
 
-def look_at(
+def convolve(
     name: str, image: Float[np.ndarray, "height width"], results: Run
 ) -> Picture:
     """Feature maps of an image under Sobel's kernels, and the share of its border."""

@@ -168,7 +168,9 @@ def border(shown: Sequence[Picture]) -> str:
     zeros = float(np.mean([picture.rim_zeros for picture in shown]))
     repeated = float(np.mean([picture.rim_repeated for picture in shown]))
     verdict = (
-        "makes a false edge" if zeros > FALSE * repeated else "makes no false edge"
+        "makes a false edge"
+        if zeros > FALSE * repeated
+        else "makes no clear false edge"
     )
     return (
         f"zero padding {verdict}: |y| at the border is {zeros:.2f}, and "

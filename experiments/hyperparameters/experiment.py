@@ -56,7 +56,7 @@ class Config:
 
 def run(config: Config, results: Run) -> None:
     """Run every combination that has no result yet; publish the results."""
-    module = find(config.experiment)
+    module = find_experiment(config.experiment)
     config = dataclasses.replace(config, set=settings(config.set, module))
     all_trials = combinations(module.Config, config.grid, config.set)
     search = trials.search(
@@ -162,7 +162,7 @@ def show(result: GridResult, means: str, config: Config, results: Run) -> None:
     )
 
 
-def find(name: str) -> Any:
+def find_experiment(name: str) -> Any:
     """Import the module of an experiment.
 
     Args:

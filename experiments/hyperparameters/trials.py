@@ -143,6 +143,7 @@ def _run(module: Any, trial: Trial, folder: pathlib.Path) -> None:
 
 
 def _rows(folder: pathlib.Path) -> list[dict[str, Any]]:
+    """Rows that a run has logged."""
     try:
         rows = read_rows(folder)
         if all(isinstance(row, dict) for row in rows):

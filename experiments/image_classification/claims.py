@@ -18,7 +18,8 @@ def evaluate_claim(result: ClassifierResult, config: Any) -> Claim:
     reference = float(REFERENCES[config.data].accuracy.split("-")[0])
     accuracy = interval(100 * result.test_accuracy)
     return Claim(
-        f"{which(config)} is as accurate as the reference, to within {MARGIN:g} point",
+        f"{model_and_data(config)} is as accurate as the reference, to within "
+        f"{MARGIN:g} point",
         positive(accuracy, reference - MARGIN),
         f"Test accuracy {accuracy.text('{:.1f}')} %, reference "
         f"{REFERENCES[config.data].accuracy} %.",
@@ -39,7 +40,7 @@ def table(
         "ms/step, all seeds",
     ]
     line = [
-        which(config),
+        model_and_data(config),
         f"{parameters:,}",
         tables.mean_and_deviation(100 * result.train_accuracy, "{:.1f}"),
         tables.mean_and_deviation(100 * result.test_accuracy, "{:.1f}"),
@@ -49,7 +50,7 @@ def table(
     return tables.Table(header, [line])
 
 
-def which(config: Any) -> str:
+def model_and_data(config: Any) -> str:
     """Names of the model and the data set."""
     folder = pathlib.Path(config.data_dir).absolute()
     return f"{config.model} on {folder.name if config.data_dir else config.data}"
@@ -58,7 +59,7 @@ def which(config: Any) -> str:
 def caption(config: Any, result: ClassifierResult) -> str:
     """Description of the experiment, for the figures."""
     return (
-        f"{which(config)}; {config.optimizer}, rate {config.learning_rate:g} "
+        f"{model_and_data(config)}; {config.optimizer}, rate {config.learning_rate:g} "
         f"({config.schedule}), {config.steps} steps of {config.batch_size}; "
         f"seeds: {len(config.seeds)}; {len(result.labels)} test images; test accuracy "
         f"{tables.mean_and_deviation(100 * result.test_accuracy, '{:.1f}')} %."

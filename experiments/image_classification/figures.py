@@ -192,6 +192,7 @@ def feature_maps(result: ClassifierResult, rows: Sequence[Row]) -> tuple[Figure,
 
 
 def _figure(title: str, size: tuple[float, float]) -> Figure:
+    """An empty figure with a wrapped title."""
     with matplotlib.rc_context({"font.size": 9}):
         figure = Figure(figsize=size, dpi=110, layout="constrained")
     lines = [textwrap.fill(line, int(9 * size[0])) for line in title.split("\n")]
@@ -201,6 +202,7 @@ def _figure(title: str, size: tuple[float, float]) -> Figure:
 
 
 def _write(axis: Axes, text: str) -> None:
+    """Write text into an empty panel."""
     axis.text(0, 0.5, text, transform=axis.transAxes, va="center", fontsize=9)
 
 

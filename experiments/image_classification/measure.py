@@ -65,6 +65,8 @@ class Images(NamedTuple):
 
 @partial(jax.jit, static_argnums=0)
 def _probabilities(model: Sequential, params: dict, images: Array) -> Array:
+    """`probabilities`, compiled."""
+
     def predict(params):  # one seed at a time, and in chunks, to save memory
         apply = partial(logits, model, params)
         return jax.nn.softmax(jax.lax.map(apply, images, batch_size=CHUNK))

@@ -1,10 +1,20 @@
 """The claims, the findings and the table on the information in states."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float
 
 from experiments.harness import tables
-from experiments.harness.claims import Claim, judge
+from experiments.harness.claims import (
+    INCONCLUSIVE,
+    PARTLY_SUPPORTED,
+    REFUTED,
+    SUPPORTED,
+    Claim,
+    combine_outcomes,
+    judge,
+)
 from experiments.harness.intervals import interval
 from experiments.information.measure import (
     BACKWARD,
@@ -50,6 +60,23 @@ def last(curve: Float[np.ndarray, "*seeds time"]) -> Float[np.ndarray, " *seeds"
     return curve[..., -1] - curve[..., :-1].max(axis=-1)
 
 
+ANSWERS = {  # by the outcome of both `later` claims
+    SUPPORTED: "A state contains more information on the digit the more it has read, "
+    "in both directions.",
+    PARTLY_SUPPORTED: "Only in part does a state contain more information on the digit "
+    "the more it has read.",
+    INCONCLUSIVE: "The seeds do not decide whether a state contains more information "
+    "the more it has read.",
+    REFUTED: "A state does not contain more information on the digit the more it has "
+    "read.",
+}
+
+
+def answer(claims: Sequence[Claim]) -> str:
+    """The answer to the question of the experiment, from `evaluate_claims`."""
+    return ANSWERS[combine_outcomes([claim.outcome for claim in claims[:2]])]
+
+
 def evaluate_claims(results: dict[str, InformationResult]) -> list[Claim]:
     """Claims that textbooks make about bidirectional networks."""
     trained = results[TRAINED]
@@ -61,7 +88,7 @@ def evaluate_claims(results: dict[str, InformationResult]) -> list[Claim]:
     ]
 
 
-def of(curves: Float[np.ndarray, "seeds ways time"], way: str) -> np.ndarray:
+def of_way(curves: Float[np.ndarray, "seeds ways time"], way: str) -> np.ndarray:
     """The curves of one way of reading, [seeds, time]."""
     return curves[:, WAYS.index(way)]
 
@@ -70,7 +97,7 @@ def later(result: InformationResult, way: str) -> Claim:
     """The claim that a state contains more information the more it has read."""
 
     def as_read(curves):
-        curve = of(curves, way)
+        curve = of_way(curves, way)
         return curve if way == FORWARD else curve[:, ::-1]
 
     curves = as_read(result.bits), as_read(100 * result.image)
@@ -92,7 +119,7 @@ def later(result: InformationResult, way: str) -> Claim:
 def even(result: InformationResult) -> Claim:
     """The claim that both states together are equally informative at every step."""
     curves = {"label": result.bits, "image": result.image}
-    judgment = judge([EVEN - spread(of(curve, BOTH)) for curve in curves.values()])
+    judgment = judge([EVEN - spread(of_way(curve, BOTH)) for curve in curves.values()])
     numbers = (f"{name} {spreads(curve)}" for name, curve in curves.items())
     return judgment.claim(
         "Both states together are equally informative at every step, to "
@@ -109,7 +136,7 @@ def more_even(results: dict[str, InformationResult]) -> Claim:
     """
     norms = {when: np.exp(results[when].by_input) for when in (UNTRAINED, TRAINED)}
     gains = [
-        spread(of(curves, way)) - spread(of(curves, BOTH))
+        spread(of_way(curves, way)) - spread(of_way(curves, BOTH))
         for curves in norms.values()
         for way in (FORWARD, BACKWARD)
     ]
@@ -130,7 +157,7 @@ def spreads(curves: Float[np.ndarray, "seeds ways time"]) -> str:
         'both 50, forward 50, backward 50'
     """
     return ", ".join(
-        f"{way} {interval(100 * spread(of(curves, way))).text('{:.0f}')}"
+        f"{way} {interval(100 * spread(of_way(curves, way))).text('{:.0f}')}"
         for way in (BOTH, FORWARD, BACKWARD)
     )
 
@@ -155,7 +182,10 @@ def learned(results: dict[str, InformationResult]) -> str:
 
 def forgotten(result: InformationResult) -> str:
     """Information on the image that a trained state has lost since its best step."""
-    best = of(result.image, FORWARD).max(axis=1), of(result.image, BACKWARD).max(axis=1)
+    best = (
+        of_way(result.image, FORWARD).max(axis=1),
+        of_way(result.image, BACKWARD).max(axis=1),
+    )
     lost = interval(100 * (sum(best) / 2 - at_ends(result.image)))
     return (
         "After training, a state that has read all contains "
@@ -165,12 +195,12 @@ def forgotten(result: InformationResult) -> str:
 
 def at_ends(curves: Float[np.ndarray, "seeds ways time"]) -> np.ndarray:
     """Value of each direction after its last step, the mean of the two, [seeds]."""
-    return (of(curves, FORWARD)[:, -1] + of(curves, BACKWARD)[:, 0]) / 2
+    return (of_way(curves, FORWARD)[:, -1] + of_way(curves, BACKWARD)[:, 0]) / 2
 
 
 def least(result: InformationResult) -> str:
     """Information of both states on the label, at the worst and the best step."""
-    both = of(result.bits, BOTH)
+    both = of_way(result.bits, BOTH)
     low, high = interval(both.min(axis=1)), interval(both.max(axis=1))
     return (
         f"Both states together contain {low.text()} bits of the label at the worst "
@@ -198,9 +228,12 @@ def table(results: dict[str, InformationResult]) -> tables.Table:
         result = results[when]
         for way in WAYS:
             bits, right, image = (
-                of(curves, way) for curves in (result.bits, result.right, result.image)
+                of_way(curves, way)
+                for curves in (result.bits, result.right, result.image)
             )
-            gradients = (np.exp(of(c, way)) for c in (result.by_state, result.by_input))
+            gradients = (
+                np.exp(of_way(c, way)) for c in (result.by_state, result.by_input)
+            )
             cells = [
                 (bits[:, 0], "{:.2f}"),
                 (bits[:, -1], "{:.2f}"),
@@ -219,15 +252,15 @@ def table(results: dict[str, InformationResult]) -> tables.Table:
 
 def title(result: InformationResult) -> str:
     """The finding, if it holds for every seed."""
-    forward, backward, both = (of(result.bits, way) for way in WAYS)
+    forward, backward, both = (of_way(result.bits, way) for way in WAYS)
     gains = forward[:, -1] - forward[:, 0], backward[:, 0] - backward[:, -1]
     if not all((gain > 0).all() for gain in gains):
         return "Whether states gain information with every step depends on the seed"
     ends = (forward[:, 0], forward[:, -1], backward[:, 0], backward[:, -1])
     first, last, early, late = (end.mean() for end in ends)
     line = (
-        f"Read forward, a state contains {first:.1f} bits on the digit at first "
-        f"and {last:.1f} at the end; backward, {early:.1f} and {late:.1f}"
+        f"Read forward, a state contains {first:.1f} bits on the digit at the first "
+        f"step and {last:.1f} at the last; backward, {early:.1f} and {late:.1f}"
     )
     alone = np.minimum(spread(forward), spread(backward))
     if not (spread(both) < alone).all():
@@ -240,7 +273,7 @@ def row_information(
     result: InformationResult,
 ) -> dict[str, Float[np.ndarray, " seeds"]]:
     """Share of a row's variance that is explained, the mean over steps and rows."""
-    return {way: of(result.rows, way).mean(axis=(-1, -2)) for way in WAYS}
+    return {way: of_way(result.rows, way).mean(axis=(-1, -2)) for way in WAYS}
 
 
 def rows_title(result: InformationResult) -> str:

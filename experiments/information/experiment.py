@@ -130,10 +130,11 @@ def show(
 ) -> None:
     """Publish the results."""
     text = caption(measured, examples, config)
+    evaluated = claims.evaluate_claims(measured)
     plot = figures.draw(measured, times, image, config.order, text)
     publish(
         results,
-        answer=plot.finding,
+        answer=claims.answer(evaluated),
         figures={
             "information.png": plot,
             "information_rows.png": figures.draw_rows(
@@ -141,7 +142,7 @@ def show(
             ),
         },
         tables={"Information by step": claims.table(measured)},
-        claims=claims.evaluate_claims(measured),
+        claims=evaluated,
         findings=claims.findings(measured),
     )
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from experiments.harness import plotting
 from experiments.harness.plotting import Plot
-from experiments.information.claims import of, rows_title, title
+from experiments.information.claims import of_way, rows_title, title
 from experiments.information.measure import (
     TRAINED,
     UNTRAINED,
@@ -89,7 +89,7 @@ def lines(
     """Draw one line per way of reading, dashed if untrained; bands: range of seeds."""
     dashed = when == UNTRAINED
     for i, way in enumerate(WAYS):
-        values, color = of(curves, way), plotting.COLOURS[i]
+        values, color = of_way(curves, way), plotting.COLOURS[i]
         low, high = values.min(axis=0), values.max(axis=0)
         axis.plot(
             times,

@@ -121,7 +121,7 @@ def compare(
 def title(
     ngram_results: Sequence[NgramResult], networks: Sequence[NetworkResult]
 ) -> str:
-    """What context saves, and which n-gram models the best network beats."""
+    """The finding: the bits that context saves, compared with n-gram models."""
     unigram = ngram_results[0].nats
     best = min(networks, key=lambda net: net.nats.mean())
     place = networks.index(best)

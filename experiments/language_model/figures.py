@@ -38,14 +38,14 @@ def draw(
     figure, (left, right) = plotting.figure(finding, columns=2)
     for i, net in enumerate(networks):
         shade = plotting.COLOURS[i % len(plotting.COLOURS)]
-        line(left, net.steps, net.curve, shade, net.cell)
+        draw_line(left, net.steps, net.curve, shade, net.cell)
         places = bins(net.by_context.shape[1])
         losses = [net.by_context[:, a:b].mean(axis=1) for a, b in places]
         middles = [(a + 1 + b) / 2 for a, b in places]
-        line(right, middles, np.stack(losses, 1), shade, net.cell)
+        draw_line(right, middles, np.stack(losses, 1), shade, net.cell)
     for axis in (left, right):
-        level(axis, ngram_results[0])
-    level(left, ngram_results[1])
+        draw_level(axis, ngram_results[0])
+    draw_level(left, ngram_results[1])
     right.plot(
         [ngram.order - 1 for ngram in ngram_results[1:]],
         [ngram.nats * BITS for ngram in ngram_results[1:]],
@@ -68,7 +68,9 @@ def draw(
     return plotting.captioned(figure, finding, caption)
 
 
-def line(axis: Axes, x, nats: Float[np.ndarray, "seeds x"], shade: str, label: str):
+def draw_line(
+    axis: Axes, x, nats: Float[np.ndarray, "seeds x"], shade: str, label: str
+):
     """Draw the mean over seeds as a line and their range as a band, in bits."""
     bits = nats * BITS
     axis.plot(x, bits.mean(axis=0), color=shade, label=label, linewidth=2)
@@ -76,7 +78,7 @@ def line(axis: Axes, x, nats: Float[np.ndarray, "seeds x"], shade: str, label: s
     axis.fill_between(x, low, high, color=shade, alpha=0.2, linewidth=0)
 
 
-def level(axis: Axes, ngram: NgramResult) -> None:
+def draw_level(axis: Axes, ngram: NgramResult) -> None:
     """Draw a labeled horizontal line at the loss of an n-gram model."""
     axis.axhline(ngram.nats * BITS, color="0.4", linestyle="--", linewidth=1)
     axis.annotate(

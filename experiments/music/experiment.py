@@ -105,16 +105,17 @@ def show(
 ) -> None:
     """Publish the results."""
     text, published = caption(config, data), data.as_published
+    evaluated = claims.evaluate_claims(studies, floors["markov"], published)
     plot = figures.draw(studies, floors, music, text, published)
     publish(
         results,
-        answer=plot.finding,
+        answer=claims.ANSWERS[evaluated[0].outcome],
         figures={
             "music.png": plot,
             "learning.png": figures.draw_learning(studies, floors, text),
         },
         tables={"Next-step prediction": claims.table(studies, floors, published)},
-        claims=claims.evaluate_claims(studies, floors["markov"], published),
+        claims=evaluated,
         findings=claims.findings(music),
     )
 

@@ -113,7 +113,7 @@ class AttentionResult(NamedTuple):
 def translate(
     model: EncoderDecoder, params: Any, sources: Array, lengths: Array, width: int
 ) -> Beam:
-    """Translate each source by beam search; the likeliest translation comes first."""
+    """Translate each source by beam search; the most likely translation is first."""
     apply = partial(model.apply, {"params": params})
     state, memory = cast(Any, apply(sources, lengths, method="encode"))
     step = partial(apply, memory, method="decode_step")

@@ -257,7 +257,7 @@ TITLES = [
     (known(RISING, FALLING, FLAT), "both together 2.9 to 3.0 at every step"),
     (
         known(RISING, FALLING, [0, 1, 2, 3]),
-        "and 3.0 at the end; backward, 3.0 and 1.0",
+        "and 3.0 at the last; backward, 3.0 and 1.0",
     ),
     (known(FLAT, FALLING, FLAT), "depends on the seed"),
 ]
