@@ -1,9 +1,8 @@
 """The experiment: its flags and its steps."""
 
 import dataclasses
-import functools
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -13,13 +12,17 @@ from jaxtyping import Array
 from experiments.autoencoder import figures
 from experiments.autoencoder.claims import (
     ANSWERS,
-    Images,
-    Study,
     evaluate_claim,
-    halfway,
-    pca,
     remarks,
     table,
+    walk_title,
+)
+from experiments.autoencoder.measure import (
+    AutoencoderResult,
+    Images,
+    halfway,
+    pca,
+    reconstruct,
 )
 from experiments.harness import cli, common_flags, tables, training
 from experiments.harness.report import publish
@@ -29,79 +32,80 @@ from nets.models import Autoencoder
 from nets.models.autoencoder import UPSAMPLING
 from train.data import digits
 
-MOST = 32  # components of PCA that its curve reaches at least
+MOST = 32  # minimal number of PCA components in the figure
 
 
 @dataclasses.dataclass(frozen=True)
 class Config(training.Config):
     """The flags."""
 
-    latent: list[int] = cli.flag(
-        [8, 16], "Numbers in z; several are compared.", upper_bound=4096
-    )
+    latent: list[int] = cli.flag([8, 16], "Sizes of z to compare.", upper_bound=4096)
     upsample: list[str] = cli.flag(
         ["nearest"],
-        f"How the decoder doubles sizes, of {', '.join(UPSAMPLING)}; several are "
-        "compared.",
+        f"Upsampling of the decoder, to compare; some of {', '.join(UPSAMPLING)}.",
     )
     filters: list[int] = cli.flag(
         [16, 32],
-        "Feature maps of each block of the encoder, which halves each side.",
+        "Filters of each block of the encoder; each block halves both sides.",
         repeats=True,
         upper_bound=4096,
     )
     kernel_size: int = cli.flag(3, "Width of every kernel.", lower_bound=1)
-    steps: int = common_flags.steps(2000, "Training steps (14 are an epoch).")
-    describe: bool = cli.flag(False, "Print the layers, and train nothing.")
+    steps: int = common_flags.steps(2000, "Training steps (14 per epoch).")
+    describe: bool = cli.flag(False, "Print the layers, without training.")
 
 
 def run(config: Config, results: Run) -> None:
-    """Train every autoencoder; log, draw and print what was found."""
-    halves = training.parts(digits.load(), config)
-    training.check(config, len(halves[0].labels), "digits")
-    models = build(config, (*halves[0].images.shape[1:], 1))
+    """Train every autoencoder and compare it with PCA; publish the results."""
+    splits = training.parts(digits.load(), config)
+    training.check(config, len(splits[0].labels), "digits")
+    models = build(config, (*splits[0].images.shape[1:], 1))
     if config.describe:
         return describe(models, results)
-    train, test = (half.images[..., None] for half in halves)
-    linear = pca(train, test, max(MOST, *config.latent))
-    for count, (known, new) in enumerate(
-        zip(linear.train_mse, linear.test_mse, strict=True)
+    train, test = (split.images[..., None] for split in splits)
+    pca_result = pca(train, test, max(MOST, *config.latent))
+    for count, (train_mse, test_mse) in enumerate(
+        zip(pca_result.train_mse, pca_result.test_mse, strict=True)
     ):
-        results.log(kind="pca", components=count, train_mse=known, test_mse=new)
+        results.log(
+            kind="pca", components=count, train_mse=train_mse, test_mse=test_mse
+        )
     studies = [
-        s for model in models for s in study(model, config, train, test, results)
+        result
+        for model in models
+        for result in train_and_measure(model, config, train, test, results)
     ]
-    walker = next(s for s in studies if not s.switches)
-    ours, theirs = halfway(walker, linear, train, halves[1])
-    for seed, distance in zip(config.seeds, ours, strict=True):
+    interpolated = next(result for result in studies if not result.switches)
+    distances, pca_distance = halfway(interpolated, pca_result, train, splits[1])
+    for seed, distance in zip(config.seeds, distances, strict=True):
         results.log(
             kind="halfway",
-            latent=walker.model.latent,
-            upsample=walker.model.upsample,
+            latent=interpolated.model.latent,
+            upsample=interpolated.model.upsample,
             seed=seed,
             autoencoder_mse=distance,
-            pca_mse=theirs,
+            pca_mse=pca_distance,
         )
-    text, judged = caption(config), evaluate_claim(studies, linear)
-    title = figures.walk_title(ours, theirs)
+    text, claim = caption(config), evaluate_claim(studies, pca_result)
+    title = walk_title(distances, pca_distance)
     publish(
         results,
-        answer=ANSWERS[judged.outcome],
+        answer=ANSWERS[claim.outcome],
         figures={
             "reconstructions.png": figures.reconstructions(
-                studies, linear, halves[1], text
+                studies, pca_result, splits[1], text
             ),
-            "walk.png": figures.walk(walker, halves[1], title, text),
-            "errors.png": figures.errors(studies, linear, text),
+            "walk.png": figures.walk(interpolated, splits[1], title, text),
+            "errors.png": figures.errors(studies, pca_result, text),
         },
-        tables={"Mean squared errors": table(studies, linear)},
-        claims=[judged],
-        findings=remarks(studies, linear),
+        tables={"Mean squared errors": table(studies, pca_result)},
+        claims=[claim],
+        findings=remarks(studies, pca_result),
     )
 
 
 def build(config: Config, shape: Sequence[int]) -> list[Autoencoder]:
-    """The autoencoders that the flags ask for."""
+    """Build the autoencoders that the flags specify."""
     pixels, width = int(np.prod(shape)), shape[0]
     for name in config.upsample:
         if name not in UPSAMPLING:
@@ -131,7 +135,7 @@ def build(config: Config, shape: Sequence[int]) -> list[Autoencoder]:
 
 
 def describe(models: Sequence[Autoencoder], results: Run) -> None:
-    """Print the layers of every autoencoder, and log them."""
+    """Print and log the layers of every autoencoder."""
     for model in models:
         rows = blocks.summary(model.layers, model.shape)
         name = {"latent": model.latent, "upsample": model.upsample}
@@ -142,7 +146,7 @@ def describe(models: Sequence[Autoencoder], results: Run) -> None:
 
 
 def caption(config: Config) -> str:
-    """How the autoencoders were trained, in a sentence."""
+    """Description of the training, for the figures."""
     return (
         f"{len(config.seeds)} seeds; filters {', '.join(map(str, config.filters))}; "
         f"{config.optimizer}, rate {config.learning_rate:g}, {config.steps} steps of "
@@ -150,10 +154,10 @@ def caption(config: Config) -> str:
     )
 
 
-def study(
+def train_and_measure(
     model: Autoencoder, config: Config, train: Images, test: Images, results: Run
-) -> list[Study]:
-    """Train an autoencoder from every seed, and measure it: twice, if it unpools."""
+) -> list[AutoencoderResult]:
+    """Train one autoencoder per seed, and measure it: with and without switches."""
     name = {"latent": model.latent, "upsample": model.upsample}
     params = training.start(model, jnp.asarray(train[:1]), config.seeds)
 
@@ -171,21 +175,27 @@ def study(
         labels=name,
     )
     xs = np.concatenate([train, test])
-    z, *found = jax.tree.map(np.asarray, reconstruct(model, fitted.params, xs))
+    z, *reconstructions = jax.tree.map(
+        np.asarray, reconstruct(model, fitted.params, xs)
+    )
     studies = []
-    for told, images in zip((len(found) == 2, False), found, strict=False):
+    for switches, images in zip(
+        (len(reconstructions) == 2, False), reconstructions, strict=False
+    ):
         errors = np.square(images - xs).mean(axis=(2, 3, 4))
-        halves = np.split(errors, [len(train)], axis=1)
-        train_mse, test_mse = (half.mean(axis=1) for half in halves)
+        split_errors = np.split(errors, [len(train)], axis=1)
+        train_mse, test_mse = (
+            errors_of_split.mean(axis=1) for errors_of_split in split_errors
+        )
         for seed, *of_seed in zip(config.seeds, train_mse, test_mse, strict=True):
             row = {"train_mse": of_seed[0], "test_mse": of_seed[1]}
-            results.log(kind="mse", **name, switches=told, seed=seed, **row)
+            results.log(kind="mse", **name, switches=switches, seed=seed, **row)
         held = slice(len(train), None)
         studies.append(
-            Study(
+            AutoencoderResult(
                 model,
                 fitted.params,
-                told,
+                switches,
                 z[:, held],
                 images[:, held],
                 train_mse,
@@ -193,19 +203,3 @@ def study(
             )
         )
     return studies
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def reconstruct(model: Autoencoder, params: Any, xs: Images) -> tuple[Array, ...]:
-    """z of images, and what every seed's autoencoder makes of them.
-
-    If it unpools, this is once with and once without the switches.
-    """
-
-    def one(variables):
-        z, switches = cast(Any, model.apply(variables, xs, method="encode"))
-        ways = (switches, ()) if switches else ((),)
-        found = [model.apply(variables, z, way, method="decode") for way in ways]
-        return z, *found
-
-    return jax.lax.map(one, {"params": params})

@@ -1,4 +1,4 @@
-"""The figures of autoencoders: what they keep, where they lead, how much they err."""
+"""The figures of autoencoders: reconstructions, walks through z, and errors."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -9,46 +9,32 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from experiments.autoencoder.claims import (
+from experiments.autoencoder.claims import best, note, same_error
+from experiments.autoencoder.measure import (
+    AutoencoderResult,
     Images,
-    Linear,
-    Study,
+    PCAResult,
     decode,
     half_pairs,
-    note,
     project,
-    same_error,
 )
 from experiments.harness import plotting
 from experiments.harness.plotting import Plot
 from train.data import digits
 
-PAIRS = ((1, 7), (3, 8), (4, 9), (0, 6), (2, 5))  # each digit once
-PLACES = 9  # on a walk
-AXES = 8  # as many of z's are walked along
-REACH = 2.0  # standard deviations, to both sides of the mean
-
-
-def best(studies: Sequence[Study]) -> list[Study]:
-    """Of each size the one that errs least in training, among those without switches.
-
-    In training, for what is chosen by the digits held out is no longer tested by them.
-    """
-    alone = [s for s in studies if not s.switches]
-    sizes = dict.fromkeys(s.model.latent for s in alone)
-    return [
-        min(
-            (s for s in alone if s.model.latent == latent),
-            key=lambda s: s.train_mse.mean(),
-        )
-        for latent in sizes
-    ]
+PAIRS = ((1, 7), (3, 8), (4, 9), (0, 6), (2, 5))  # every digit once
+PLACES = 9  # points of a walk
+AXES = 8  # maximal number of axes of z to walk along
+REACH = 2.0  # standard deviations on both sides of the mean
 
 
 def reconstructions(
-    studies: Sequence[Study], linear: Linear, test: digits.Digits, said: str
+    studies: Sequence[AutoencoderResult],
+    pca_result: PCAResult,
+    test: digits.Digits,
+    caption: str,
 ) -> Plot:
-    """One held-out digit of each class, and what is left of it."""
+    """Draw one held-out digit of each class, and its reconstructions."""
     chosen = [int(np.argmax(test.labels == label)) for label in range(10)]
     rows = [("held-out digits", test.images[chosen])]
     for latent in dict.fromkeys(s.model.latent for s in studies):
@@ -56,11 +42,13 @@ def reconstructions(
             if s.model.latent == latent:
                 label = f"z of {latent}, {s.label}\nMSE {s.test_mse[0]:.4f}"
                 rows.append((label, s.images[0, chosen, ..., 0]))
-        found = project(linear, test.images[chosen], latent).reshape(-1, 8, 8)
-        rows.append((f"PCA of {latent}\nMSE {linear.test_mse[latent]:.4f}", found))
+        projected = project(pca_result, test.images[chosen], latent).reshape(-1, 8, 8)
+        rows.append(
+            (f"PCA of {latent}\nMSE {pca_result.test_mse[latent]:.4f}", projected)
+        )
     finding = "\nand ".join(
-        f"{s.test_mse.mean() / linear.test_mse[s.model.latent]:.2f} times PCA's with "
-        f"{s.model.latent} numbers ({s.label})"
+        f"{s.test_mse.mean() / pca_result.test_mse[s.model.latent]:.2f} times PCA's, "
+        f"with {s.model.latent} numbers ({s.label})"
         for s in best(studies)
     )
     title = f"The autoencoder's error on held-out digits\nis {finding}"
@@ -72,52 +60,41 @@ def reconstructions(
     return plotting.captioned(
         figure,
         title,
-        "The first held-out digit of each class, and what the first seed makes of it. "
-        f"MSE: of that seed, on all {len(test.labels)} held-out digits, pixels from 0 "
-        f"to 1. Title: mean over seeds. {said} {note(studies)}",
+        "The first held-out digit of each class, and its reconstructions by the first "
+        f"seed. MSE: of that seed, on all {len(test.labels)} held-out digits, pixels 0 "
+        f"to 1. Title: mean over seeds. {caption} {note(studies)}",
         "Held-out digits, and their reconstructions from z.",
     )
 
 
-def walk(study: Study, test: digits.Digits, title: str, said: str) -> Plot:
-    """Straight lines in z from digit to digit, and along each of its axes."""
+def walk(
+    result: AutoencoderResult, test: digits.Digits, title: str, caption: str
+) -> Plot:
+    """Draw walks through z, from digit to digit and along its axes."""
     ends = np.array([[np.argmax(test.labels == c) for c in pair] for pair in PAIRS])
-    walks = lines(study.z[0], ends)
-    first = jax.tree.map(lambda leaf: leaf[:1], study.params)
-    asked = jnp.asarray(walks.reshape(1, -1, walks.shape[-1]))
-    found = np.asarray(decode(study.model, first, asked))
+    walks = lines(result.z[0], ends)
+    first = jax.tree.map(lambda leaf: leaf[:1], result.params)
+    codes = jnp.asarray(walks.reshape(1, -1, walks.shape[-1]))
+    decoded = np.asarray(decode(result.model, first, codes))
     figure, axes = plotting.panels(title, len(walks), PLACES + 2, side=0.62)
-    show_walks(axes, found.reshape(len(walks), PLACES, 8, 8), test, ends)
+    show_walks(axes, decoded.reshape(len(walks), PLACES, 8, 8), test, ends)
     return plotting.captioned(
         figure,
         title,
-        f"z of {study.model.latent}, {study.label}, the first seed. Above: points on "
-        "the straight line between the z of two held-out digits, which stand at both "
-        f"ends. Below: one number of z goes from mean - {REACH:g} to mean + {REACH:g} "
-        "standard deviations over held-out digits, the others stay at their means. "
+        f"z of {result.model.latent}, {result.label}, the first seed. Above: points on "
+        "the straight line between the z of two held-out digits, which are shown at "
+        f"both ends. Below: one number of z runs from mean - {REACH:g} to mean + "
+        f"{REACH:g} standard deviations over held-out digits, the rest stay at their "
+        "means. "
         "Distance: mean squared difference to the nearest training digit, over "
         f"{len(half_pairs(test)[0])} pairs of held-out digits of different classes and "
-        f"all seeds. {said}",
+        f"all seeds. {caption}",
         "Walks through z, from digit to digit and along its axes.",
     )
 
 
-def walk_title(ours: np.ndarray, theirs: float) -> str:
-    """The finding: whether the middle of two digits is like a digit."""
-    if ours.max() < theirs:
-        said = "is nearer to a real digit than PCA's blend"
-    elif ours.min() > theirs:
-        said = "is farther from any real digit than PCA's blend"
-    else:
-        said = "is about as far from real digits as PCA's blend"
-    return (
-        f"Halfway between two digits, what the autoencoder draws\n{said}\n"
-        f"(distance {ours.mean():.4f}, PCA's {theirs:.4f})"
-    )
-
-
 def lines(z: Images, ends: np.ndarray) -> np.ndarray:
-    """Points in z, [walks, places, latent]: between ends, and along the axes."""
+    """Points in z, [walks, points, latent]: between digits, and along the axes."""
     along = np.linspace(0.0, 1.0, PLACES)[:, None]
     offsets = np.linspace(-REACH, REACH, PLACES)[:, None]
     axes = np.diag(z.std(axis=0))[:AXES]
@@ -128,7 +105,7 @@ def lines(z: Images, ends: np.ndarray) -> np.ndarray:
 
 
 def show_walks(axes: Any, rows: Images, test: digits.Digits, ends: np.ndarray) -> None:
-    """The walks, a row each, with words at their sides."""
+    """Draw the walks, one row each, with labels."""
     for line, row in zip(axes, rows, strict=True):
         for axis, image in zip(line[1:-1], row, strict=True):
             plotting.show(axis, image, limits=(0, 1))
@@ -139,31 +116,33 @@ def show_walks(axes: Any, rows: Images, test: digits.Digits, ends: np.ndarray) -
     for i, line in enumerate(axes[len(PAIRS) :]):
         plotting.row_label(line[1], f"z[{i}]")
     parts = [str(Fraction(i, PLACES - 1)) for i in range(PLACES)]
-    above(axes[0], ["digit", *parts, "digit"])
+    set_titles(axes[0], ["digit", *parts, "digit"])
     offsets = np.linspace(-REACH, REACH, PLACES)
-    above(axes[len(PAIRS)][1:-1], [f"{o:+g} sd" if o else "mean" for o in offsets])
+    set_titles(axes[len(PAIRS)][1:-1], [f"{o:+g} sd" if o else "mean" for o in offsets])
 
 
-def above(axes: Any, texts: Sequence[str]) -> None:
-    """Small words above pictures."""
+def set_titles(axes: Any, texts: Sequence[str]) -> None:
+    """Write small titles above pictures."""
     for axis, text in zip(axes, texts, strict=True):
         axis.set_title(text, fontsize=8, pad=2)
 
 
-def errors(studies: Sequence[Study], linear: Linear, said: str) -> Plot:
-    """MSE against the size of z, on a log scale."""
+def errors(
+    studies: Sequence[AutoencoderResult], pca_result: PCAResult, caption: str
+) -> Plot:
+    """Plot the mean squared error against the size of z."""
     finding = "\nand ".join(
-        f"{same_error(s, linear)} numbers where the autoencoder ({s.label}) has "
+        f"{same_error(s, pca_result)} numbers where the autoencoder ({s.label}) has "
         f"{s.model.latent}"
         for s in best(studies)
     )
-    title = f"To err as little on held-out digits, PCA needs\n{finding}"
+    title = f"For the same error on held-out digits, PCA needs\n{finding}"
     figure, axes = plotting.figure(title, columns=2)
-    aside = 0.3  # so that equal errors are seen beside each other
+    aside = 0.3  # horizontal shift, so that equal errors do not overlap
     labels = list(dict.fromkeys(s.label for s in studies))
     for axis, when in zip(axes, ("train_mse", "test_mse"), strict=True):
-        floor = getattr(linear, when)
-        floor = np.where(floor > 1e-5, floor, np.nan)  # with all pixels it is nothing
+        floor = getattr(pca_result, when)
+        floor = np.where(floor > 1e-5, floor, np.nan)  # with all pixels the error is 0
         sizes = np.arange(1, len(floor))
         axis.plot(sizes, floor[1:], ".-", color="0.35", label="PCA")
         axis.axhline(floor[0], color="0.6", linestyle=":", label="mean digit")
@@ -183,7 +162,7 @@ def errors(studies: Sequence[Study], linear: Linear, said: str) -> Plot:
                 color=plotting.COLOURS[i % len(plotting.COLOURS)],
                 label=f"autoencoder, {label}",
             )
-        axis.set(yscale="log", xlabel="numbers in z, components of PCA")
+        axis.set(yscale="log", xlabel="size of z, components of PCA")
         axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.yaxis.set_major_formatter("{x:g}")
         axis.yaxis.set_minor_formatter(NullFormatter())
@@ -193,7 +172,7 @@ def errors(studies: Sequence[Study], linear: Linear, said: str) -> Plot:
     return plotting.captioned(
         figure,
         title,
-        "Points: mean over seeds; bars: their range; those of one size stand side by "
-        f"side. PCA is fitted to the training digits. {said} {note(studies)}",
+        "Points: mean over seeds; bars: their range. Points of one size are shifted "
+        f"sideways. PCA is fitted to the training digits. {caption} {note(studies)}",
         "Mean squared error against the size of z.",
     )

@@ -1,4 +1,4 @@
-"""What drawn digits are held against, and how their likeness is measured."""
+"""Controls that drawn digits are compared with."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -11,10 +11,17 @@ from train.data.digits import Digits
 Images = Float[np.ndarray, "seeds examples 8 8"]
 CONTROL = 2  # folded into a seed
 CLASSES = 10
+REAL, BLIND, MIXED, SHUFFLED, UNTRAINED = (
+    "real",
+    "blind",
+    "mixed",
+    "shuffled",
+    "untrained",
+)
 
 
 class Blind(SequenceGenerator):
-    """A generator that does not see what it has drawn; it knows label and row."""
+    """A generator that knows the label and the row index, but not the rows before."""
 
     def follow(
         self,
@@ -22,66 +29,29 @@ class Blind(SequenceGenerator):
         before: Float[Array, "*batch time outputs"],
         state: State | None = None,
     ) -> tuple[State, Mixture]:
-        """As in `SequenceGenerator`, with zeros for the rows before."""
+        """Call `SequenceGenerator.follow` with zeros for the rows before."""
         return super().follow(labels, jnp.zeros_like(before), state)
 
 
 def shuffled(images: Images, seeds: list[int]) -> Images:
-    """The same, the rows of each in another order: what a judge should not read."""
+    """The images with the rows of each in random order."""
     changed = images.copy()
-    for seed, some in zip(seeds, changed, strict=True):
+    for seed, seed_images in zip(seeds, changed, strict=True):
         rng = np.random.default_rng([seed, CONTROL])
-        for image in some:
+        for image in seed_images:
             image[:] = image[rng.permutation(len(image))]
     return changed
 
 
 def mixed(data: Digits, seeds: list[int]) -> Images:
-    """Digits whose rows are each of another digit of the label: none fits the next."""
+    """Digits whose rows come from different digits of the same label."""
     changed = []
     for seed in seeds:
         rng = np.random.default_rng([seed, CONTROL])
-        some = data.images.copy()
+        seed_images = data.images.copy()
         for label in range(CLASSES):
             of_label = np.flatnonzero(data.labels == label)
-            for row in range(some.shape[1]):
-                some[of_label, row] = data.images[rng.permutation(of_label), row]
-        changed.append(some)
+            for row in range(seed_images.shape[1]):
+                seed_images[of_label, row] = data.images[rng.permutation(of_label), row]
+        changed.append(seed_images)
     return np.stack(changed)
-
-
-def likeness(
-    images: Images, labels: np.ndarray, train: Digits, test: Digits
-) -> tuple[Float[np.ndarray, " seeds"], Float[np.ndarray, " seeds"]]:
-    """How varied images of a label are, and how near to the nearest training digit.
-
-    Args:
-        images: Of every seed.
-        labels: Theirs, [examples].
-        train: What may have been copied.
-        test: What is as varied as digits are.
-
-    Returns:
-        The deviation of pixels within a label, over that of held-out digits; and the
-        root mean square distance, a pixel, to the nearest training digit of the label,
-        the median over images.
-    """
-    varied, near = [], []
-    real = spread(test.images, test.labels)
-    flat = train.images.reshape(len(train.images), -1)
-    for some in images:
-        varied.append(spread(some, labels) / real)
-        distances = []
-        for label in range(CLASSES):
-            ours = some[labels == label].reshape(-1, 1, flat.shape[1])
-            theirs = flat[train.labels == label][None]
-            square = np.square(ours - theirs).mean(axis=2)
-            distances.append(np.sqrt(square.min(axis=1)))
-        near.append(np.median(np.concatenate(distances)))
-    return np.array(varied), np.array(near)
-
-
-def spread(images: Float[np.ndarray, "examples 8 8"], labels: np.ndarray) -> float:
-    """The root of the pixels' mean variance within a label."""
-    within = [images[labels == label].var(axis=0).mean() for label in range(CLASSES)]
-    return float(np.sqrt(np.mean(within)))

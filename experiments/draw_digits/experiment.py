@@ -8,16 +8,19 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from experiments.draw_digits import figures
-from experiments.draw_digits.controls import CLASSES, Blind, likeness, mixed, shuffled
-from experiments.draw_digits.figures import (
+from experiments.draw_digits import claims, figures
+from experiments.draw_digits.controls import (
     BLIND,
+    CLASSES,
     MIXED,
     REAL,
     SHUFFLED,
     UNTRAINED,
-    Drawn,
+    Blind,
+    mixed,
+    shuffled,
 )
+from experiments.draw_digits.measure import DigitsResult, variety_and_distance
 from experiments.harness import cells, cli, common_flags, training
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
@@ -26,8 +29,8 @@ from nets.models import SequenceGenerator
 from train.data import digits
 from train.data.digits import Digits
 
-JUDGE_STEPS = 560  # 40 epochs: then it reads 19 of 20 digits of other writers
-DRAWS = 1  # folded into a seed's key
+JUDGE_STEPS = 560  # 40 epochs: 95 % accuracy on digits of other writers
+DRAWS = 1  # folded into the key of each seed
 FIELDS = "cell", "features", "classes", "outputs", "components"
 
 
@@ -36,77 +39,76 @@ class Config(training.Config):
     """The flags."""
 
     seeds: list[int] = common_flags.seeds([0, 1, 2, 3, 4])
-    cell: str = cli.flag(
-        "gru", "A name in nets.CELLS, or package.module:name of your own."
-    )
+    cell: str = cli.flag("gru", "Cell: a name in nets.CELLS, or package.module:name.")
     features: int = common_flags.features(128)
     components: int = cli.flag(
         20, "Gaussians in the mixture.", lower_bound=1, upper_bound=10_000
     )
     temperatures: list[float] = cli.flag(
         [1.0, 0.5, 0.1],
-        "How freely it draws: 1 as it learned, less for likelier rows.",
+        "Temperatures: 1 draws as learned, less than 1 draws likelier rows.",
         upper_bound=1e6,
     )
     samples_per_label: int = cli.flag(
-        50, "Drawings of each label and seed.", lower_bound=2, upper_bound=10_000
+        50, "Drawings per label and seed.", lower_bound=2, upper_bound=10_000
     )
     learning_rate: float = common_flags.learning_rate(1e-2)
-    steps: int = common_flags.steps(800, "Training steps (14 are an epoch).")
+    steps: int = common_flags.steps(800, "Training steps (14 per epoch).")
 
 
 def run(config: Config, results: Run) -> None:
-    """Train a generator and a judge from every seed; draw and judge."""
+    """Train a generator and a judge per seed; draw digits and judge them."""
     train, test = training.parts(digits.load(), config)
     training.check(config, len(train.labels), "digits")
     if min(config.temperatures) < 0:
         raise cli.UsageError(
-            f"flag --temperatures: expected numbers from 0 on; got "
+            f"flag --temperatures: expected numbers of at least 0; got "
             f"{min(config.temperatures):g}"
         )
     side = train.images.shape[-1]
     cell = cells.named(config.cell, side + CLASSES, config.features)
     model = SequenceGenerator(cell, config.features, CLASSES, side, config.components)
     judge = judges(train, config, results)
-    start, params, costs = learn(model, train, test, config, results)
+    start, params, nll = learn(model, train, test, config, results)
     blind = Blind(*(getattr(model, name) for name in FIELDS))
-    _, blind_params, blind_costs = learn(blind, train, test, config, results)
+    _, blind_params, blind_nll = learn(blind, train, test, config, results)
     labels = np.repeat(np.arange(CLASSES, dtype=np.int32), config.samples_per_label)
 
-    def judged(name, images, of=labels, temperature=None, costs=None):
-        found = likeness(images, of, train, test)
-        return Drawn(name, temperature, images, judge(images, of), *found, costs)
+    def measure(name, images, of=labels, temperature=None, nll=None):
+        accuracy = judge(images, of)
+        similarity = variety_and_distance(images, of, train, test)
+        return DigitsResult(name, temperature, images, accuracy, *similarity, nll)
 
     def drawn(model, params, temperature):
         return draw(model, params, labels, temperature, config)
 
-    ours = [
-        judged(f"drawn, temperature {t:g}", drawn(model, params, t), labels, t, costs)
+    drawings = [
+        measure(f"drawn, temperature {t:g}", drawn(model, params, t), labels, t, nll)
         for t in config.temperatures
     ]
-    free, seeds = config.temperatures[0], config.seeds
-    as_written = test.images[None].repeat(len(seeds), axis=0)
+    hottest, seeds = config.temperatures[0], config.seeds
+    handwritten = test.images[None].repeat(len(seeds), axis=0)
     controls = {
-        REAL: judged("as written", as_written, test.labels),
-        BLIND: judged(
-            f"drawn without sight of rows, temperature {free:g}",
-            drawn(blind, blind_params, free),
-            costs=blind_costs,
+        REAL: measure("handwritten", handwritten, test.labels),
+        BLIND: measure(
+            f"drawn without seeing rows, temperature {hottest:g}",
+            drawn(blind, blind_params, hottest),
+            nll=blind_nll,
         ),
-        MIXED: judged("rows of different digits", mixed(test, seeds), test.labels),
-        SHUFFLED: judged("drawn, rows shuffled", shuffled(ours[0].images, seeds)),
-        UNTRAINED: judged("drawn untrained", drawn(model, start, free)),
+        MIXED: measure("rows of different digits", mixed(test, seeds), test.labels),
+        SHUFFLED: measure("drawn, rows shuffled", shuffled(drawings[0].images, seeds)),
+        UNTRAINED: measure("drawn untrained", drawn(model, start, hottest)),
     }
-    log([*ours, *controls.values()], seeds, results)
-    show(ours, controls, labels, test, config, results)
+    log([*drawings, *controls.values()], seeds, results)
+    show(drawings, controls, labels, test, config, results)
 
 
 def judges(train: Digits, config: Config, results: Run) -> Any:
-    """A CNN a seed, trained on digits as people wrote them.
+    """Train one CNN per seed on handwritten digits.
 
     Returns:
-        `shares = judge(images, labels)`: of images [seeds, examples, 8, 8] the share
-        that each seed's reads as the label, [seeds].
+        A function `judge(images, labels)` of images [seeds, examples, 8, 8]: the
+        accuracy of each seed's CNN, [seeds].
     """
     net: Any = models.cnn(CLASSES, (32, 64))
     images = jnp.asarray(train.images)[..., None]
@@ -145,33 +147,37 @@ def learn(
     config: Config,
     results: Run,
 ) -> tuple[Any, Any, Float[np.ndarray, " seeds"]]:
-    """Train the generator: its parameters before and after, and what a row costs.
+    """Train the generator.
 
     Returns:
-        Parameters [seeds, ...] twice; what a held-out row costs, in nats, [seeds].
+        Initial and trained parameters, [seeds, ...]; and the negative log-likelihood of
+        a held-out row in nats, [seeds].
     """
-    halves = [(jnp.asarray(h.labels), jnp.asarray(h.images)) for h in (train, test)]
-    labels, rows = halves[0]
+    splits = [
+        (jnp.asarray(split.labels), jnp.asarray(split.images))
+        for split in (train, test)
+    ]
+    labels, rows = splits[0]
     keys = jnp.stack([jax.random.fold_in(jax.random.key(s), 0) for s in config.seeds])
     start = jax.jit(
         jax.vmap(lambda key: model.init(key, labels[:1], rows[:1])["params"])
     )(keys)
 
-    def cost(params, labels, rows):
+    def nll(params, labels, rows):
         mixture = cast(Any, model.apply({"params": params}, labels, rows))
         return -models.log_density(mixture, rows).mean()
 
     fitted = training.train(
-        lambda params, batch, key: cost(params, *batch),
+        lambda params, batch, key: nll(params, *batch),
         start,
-        halves[0],
+        splits[0],
         config,
         results,
         title=f"{config.cell} {type(model).__name__}",
         labels={"model": type(model).__name__},
     )
-    measure = jax.jit(jax.vmap(cost, (0, None, None)))
-    return start, fitted.params, np.asarray(measure(fitted.params, *halves[1]))
+    measure = jax.jit(jax.vmap(nll, (0, None, None)))
+    return start, fitted.params, np.asarray(measure(fitted.params, *splits[1]))
 
 
 def draw(
@@ -181,41 +187,41 @@ def draw(
     temperature: float,
     config: Config,
 ) -> Float[np.ndarray, "seeds examples 8 8"]:
-    """Digits of every seed, their pixels from 0 to 1."""
+    """Draw digits with every seed's generator; pixels are clipped to [0, 1]."""
     keys = [jax.random.fold_in(jax.random.key(seed), DRAWS) for seed in config.seeds]
 
     @jax.jit
-    def free(params, keys):
-        def one(p, key):
+    def draw_all(params, keys):
+        def draw_one(p, key):
             return models.draw(
                 model, p, jnp.asarray(labels), key, model.outputs, temperature
             )
 
-        return jax.vmap(one)(params, keys)
+        return jax.vmap(draw_one)(params, keys)
 
-    return np.clip(np.asarray(free(params, jnp.stack(keys))), 0, 1)
+    return np.clip(np.asarray(draw_all(params, jnp.stack(keys))), 0, 1)
 
 
-def log(found: list[Drawn], seeds: list[int], results: Run) -> None:
-    """A row a seed of every kind of digit."""
-    for one in found:
+def log(kinds: list[DigitsResult], seeds: list[int], results: Run) -> None:
+    """Log one row per kind of digits and seed."""
+    for result in kinds:
         for i, seed in enumerate(seeds):
-            nll = {} if one.test_nll is None else {"test_nll": one.test_nll[i]}
+            nll = {} if result.test_nll is None else {"test_nll": result.test_nll[i]}
             results.log(
                 kind="drawn",
-                digits=one.name,
-                temperature=one.temperature,
+                digits=result.name,
+                temperature=result.temperature,
                 seed=seed,
-                read_as_label=one.right[i],
-                variety=one.variety[i],
-                distance=one.distance[i],
+                read_as_label=result.accuracy[i],
+                variety=result.variety[i],
+                distance=result.distance[i],
                 **nll,
             )
 
 
 def show(
-    drawn: list[Drawn],
-    controls: dict[str, Drawn],
+    drawn: list[DigitsResult],
+    controls: dict[str, DigitsResult],
     labels: np.ndarray,
     test: Digits,
     config: Config,
@@ -223,24 +229,25 @@ def show(
 ) -> None:
     """Publish the results."""
     plot = figures.draw(drawn, controls, labels, test, caption(config))
-    table = figures.table([controls[REAL], *drawn, *list(controls.values())[1:]])
-    claims = figures.evaluate_claims(drawn, controls)
+    table = claims.table([controls[REAL], *drawn, *list(controls.values())[1:]])
+    evaluated = claims.evaluate_claims(drawn, controls)
     publish(
         results,
-        answer=figures.ANSWERS[claims[0].outcome],
+        answer=claims.ANSWERS[evaluated[0].outcome],
         figures={"draw_digits.png": plot},
         tables={"Drawings, as a CNN reads them": table},
-        claims=claims,
+        claims=evaluated,
     )
 
 
 def caption(config: Config) -> str:
-    """What was done, so that the figure can stand alone."""
+    """Description of the experiment, for the figure."""
     return (
-        f"Left: held-out digits. Then drawings of the first seed, the first of "
-        f"{config.samples_per_label} each. {config.cell}, {config.features} units, "
-        f"mixtures of {config.components}; {config.optimizer}, rate "
+        "Left: held-out digits. Right: drawings of the first seed, the first of "
+        f"{config.samples_per_label} per label. {config.cell}, {config.features} units,"
+        f" mixtures of {config.components}; {config.optimizer}, learning rate "
         f"{config.learning_rate:g}, {config.steps} steps of {config.batch_size}, clip "
-        f"norm {config.clip_norm:g}; {len(config.seeds)} seeds, each with a judge of "
-        "its own. A temperature of 1 draws what was learned; less draws likelier rows."
+        f"norm {config.clip_norm:g}; {len(config.seeds)} seeds, each with its own "
+        "judge. Temperature 1 draws from the learned distribution; less draws likelier "
+        "rows."
     )

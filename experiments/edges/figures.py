@@ -1,73 +1,38 @@
-"""What kernels find in images, and kernels that were learnt, to look at."""
+"""The figures of feature maps and of learned kernels."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from experiments.edges.measure import MARKS, Learnt, Likeness
+from experiments.edges.claims import finding
+from experiments.edges.measure import MARKS, KernelSimilarity, LearnedKernels, Picture
 from experiments.harness import plotting
 from experiments.harness.plotting import Plot
 from nets.convolutional.geometry import format_shape
 
-CORNER = 16  # pixels of a photograph's corner, along each side
-SEEDS = 8  # drawn at most, a row each
-WIDTH = 9  # columns that the title needs
-EDGES = "Sobel", "Prewitt"  # the fixed kernels that are of edges
+CORNER = 16  # size of the corner that is enlarged, in pixels
+SEEDS = 8  # maximal number of seeds drawn, one row each
+WIDTH = 9  # minimal number of columns, for the title
 PARTS = ("after the convolution", "after ReLU", "after 2x2 max pooling")
-FALSE = 1.5  # a border with zeros is false if its answer is so many times as strong
-
-
-class Maps(NamedTuple):
-    """Maps [height, width, 2]: of horizontal edges, and of vertical ones.
-
-    Attributes:
-        found: After the convolution.
-        kept: After ReLU.
-        pooled: After max pooling.
-    """
-
-    found: Float[np.ndarray, "height width 2"]
-    kept: Float[np.ndarray, "height width 2"]
-    pooled: Float[np.ndarray, "lower narrower 2"]
-
-
-class Picture(NamedTuple):
-    """An image and what Sobel's kernels find in it.
-
-    Attributes:
-        name: In a word or two.
-        image: [height, width].
-        maps: By the padding's name, same and valid.
-        rim_zeros: The mean of |y| over the outermost pixels with zeros around the
-            image, as "same" has them.
-        rim_repeated: The same with the image's outermost pixels repeated around it.
-        kept: Which share of |y| ReLU keeps.
-    """
-
-    name: str
-    image: Float[np.ndarray, "height width"]
-    maps: Mapping[str, Maps]
-    rim_zeros: float
-    rim_repeated: float
-    kept: float
+FALSE = 1.5  # a zero-padded border is a false edge if |y| grows by this factor
 
 
 def photograph(picture: Picture, kernel: Float[np.ndarray, "3 3"]) -> Plot:
-    """The photograph, both kernels, and what each leaves of it, row by row."""
+    """Draw the photograph, both kernels, and the maps of each kernel, row by row."""
     title = (
-        "Each Sobel kernel answers to the edges of one direction; ReLU keeps "
-        f"{100 * picture.kept:.0f} % of that;\n{border([picture])}"
+        "Each Sobel kernel responds to the edges of one direction; ReLU keeps "
+        f"{100 * picture.kept:.0f} % of the response;\n{border([picture])}"
     )
     figure, axes = plotting.panels(title, 5, 4)
     figure.set_size_inches(11.5, 10.5)
     plotting.show(axes[0, 0], picture.image, f"{picture.name}, {size(picture.image)}")
-    for axis, one, mark in zip(axes[0, 1:], (kernel, kernel.T), MARKS, strict=False):
-        plotting.show(axis, one, f"kernel {mark}", signed=True)
-        write_numbers(axis, one)
+    pair = kernel, kernel.T
+    for axis, values, mark in zip(axes[0, 1:], pair, MARKS, strict=False):
+        plotting.show(axis, values, f"kernel {mark}", signed=True)
+        write_numbers(axis, values)
     place, corner = brightest_corner(picture.image)
     high = float(np.quantile(np.abs(picture.maps["valid"].found), 0.995))
     rows = [(i, padding) for i in (0, 1) for padding in picture.maps]
@@ -79,92 +44,97 @@ def photograph(picture: Picture, kernel: Float[np.ndarray, "3 3"]) -> Plot:
             (maps[0][corner], f"its {place}"),
             *zip(maps[1:], PARTS[1:], strict=True),
         ]
-        for axis, (one, what) in zip(row, show, strict=True):
-            text = f"{what}, {size(one)}"
-            plotting.show(axis, one, text, signed=True, limits=(-high, high))
-            axis.images[0].set_interpolation("auto")  # many pixels fall into one
+        for axis, (values, part) in zip(row, show, strict=True):
+            text = f"{part}, {size(values)}"
+            plotting.show(axis, values, text, signed=True, limits=(-high, high))
+            axis.images[0].set_interpolation(
+                "auto"
+            )  # smooth downsampling of the large maps
     return plotting.captioned(
         figure,
         title,
         "Orange: brighter below or on the right; purple: darker; white: no edge. The "
-        f"colours end at {high:.2g}, which 0.5 % of the numbers exceed. The corner is "
-        "the image's brightest: with zeros around it, as same padding has them, its "
-        "outermost pixels look like an edge; valid padding has no such pixels, and a "
-        "smaller map.",
-        "What Sobel's kernels, ReLU and pooling leave of a photograph.",
+        f"color scale ends at {high:.2g}, which 0.5 % of the values exceed. The corner "
+        "is the brightest of the image: with padding 'same', the zeros around it look "
+        "like an edge; padding 'valid' has no such border and gives a smaller map.",
+        "A photograph after Sobel's kernels, ReLU and pooling.",
     )
 
 
 def digits(shown: Sequence[Picture]) -> Plot:
-    """The same chain on digits, two rows each: with zeros around it, and without."""
-    kept = float(np.mean([one.kept for one in shown]))
+    """Draw the maps of digits, two rows each: with zero padding and without."""
+    kept = float(np.mean([picture.kept for picture in shown]))
     title = (
-        f"Sobel's kernels on digits: ReLU keeps {100 * kept:.0f} % of the answer;\n"
+        f"Sobel's kernels on digits: ReLU keeps {100 * kept:.0f} % of the response;\n"
         f"{border(shown)}"
     )
     figure, axes = plotting.panels(title, 2 * len(shown), 7, 1.35)
-    for i, one in enumerate(shown):
-        high = float(np.abs(one.maps["same"].found).max())
-        for row, padding in zip(axes[2 * i :], one.maps, strict=False):
-            draw_chain(row, one, padding, high)
+    for i, picture in enumerate(shown):
+        high = float(np.abs(picture.maps["same"].found).max())
+        for row, padding in zip(axes[2 * i :], picture.maps, strict=False):
+            draw_chain(row, picture, padding, high)
     return plotting.captioned(
         figure,
         title,
-        "The images are numbered as in scikit-learn's set. The dashed line is where an "
-        "image ends: same padding puts zeros around it. Orange: brighter below or on "
-        "the right; purple: darker; white: no edge.",
-        "What Sobel's kernels, ReLU and pooling leave of digits, with and without "
-        "zero padding.",
+        "The images are numbered as in scikit-learn's set. The dashed line is the edge "
+        "of an image: padding 'same' adds zeros around it. Orange: brighter below or "
+        "on the right; purple: darker; white: no edge.",
+        "Digits after Sobel's kernels, ReLU and pooling, with and without padding.",
     )
 
 
-def draw_chain(row: Sequence[Axes], shown: Picture, padding: str, high: float) -> None:
-    """A digit as the convolution sees it, and three maps of each kernel."""
-    around = 1 if padding == "same" else 0
-    seen = np.pad(shown.image, around)
+def draw_chain(
+    row: Sequence[Axes], picture: Picture, padding: str, high: float
+) -> None:
+    """Draw a padded digit, and three maps of each kernel."""
+    pad = 1 if padding == "same" else 0
+    padded = np.pad(picture.image, pad)
     plotting.row_label(row[0], padding)
-    plotting.show(row[0], seen, f"{shown.name}, {size(seen)}", limits=(0, 1))
-    height, width = shown.image.shape
+    plotting.show(row[0], padded, f"{picture.name}, {size(padded)}", limits=(0, 1))
+    height, width = picture.image.shape
     frame = Rectangle(
-        (around - 0.5, around - 0.5),
+        (pad - 0.5, pad - 0.5),
         *(width, height),
         fill=False,
         linestyle="--",
         edgecolor=plotting.COLOURS[5],
     )
-    if around:
+    if pad:
         row[0].add_patch(frame)
     columns = iter(row[1:])
     for i, mark in enumerate(MARKS):
-        for what, one in zip(
-            ("conv", "ReLU", "pool"), shown.maps[padding], strict=True
+        for part, values in zip(
+            ("conv", "ReLU", "pool"), picture.maps[padding], strict=True
         ):
-            text = f"{mark} {what}, {size(one)}"
+            text = f"{mark} {part}, {size(values)}"
             limits = (-high, high)
-            plotting.show(next(columns), one[..., i], text, signed=True, limits=limits)
+            plotting.show(
+                next(columns), values[..., i], text, signed=True, limits=limits
+            )
 
 
 def kernels(
-    learnt: Learnt,
+    learned: LearnedKernels,
     names: Mapping[str, np.ndarray],
-    found: Sequence[Likeness],
+    similarities: Sequence[KernelSimilarity],
     fixed: Mapping[str, Float[np.ndarray, "3 3"]],
     seeds: Sequence[int],
     caption: str,
 ) -> Plot:
-    """The fixed kernels, and under them those of each seed before and after training.
+    """Draw the fixed kernels, and below the kernels of each seed.
 
     Args:
-        learnt: The kernels.
-        names: What each is most alike, "before" and "after": texts [seeds, filters].
-        found: How alike they are, beside chance.
-        fixed: Kernels by name, which are shown transposed too.
-        seeds: As in the flags.
-        caption: What was done.
+        learned: Kernels before and after training.
+        names: Most similar fixed kernel of each, "before" and "after": texts
+            [seeds, filters].
+        similarities: Similarity to the fixed kernels, and that of random kernels.
+        fixed: Fixed kernels by name; each is drawn transposed too.
+        seeds: Seeds of the networks.
+        caption: Description of the experiment.
     """
-    filters, drawn = learnt.after.shape[-1], min(len(seeds), SEEDS)
+    filters, drawn = learned.after.shape[-1], min(len(seeds), SEEDS)
     columns = max(2 * filters + 1, WIDTH)
-    title = finding(found)
+    title = finding(similarities)
     figure, axes = plotting.panels(title, 1 + drawn, columns, 1.15)
     plotting.row_label(axes[0, 0], "fixed")
     pairs = [(n, k, m) for n in fixed for k, m in ((fixed[n], 0), (fixed[n].T, 1))]
@@ -172,60 +142,46 @@ def kernels(
         plotting.show(axis, kernel, f"{name} {MARKS[mark]}", signed=True)
         write_numbers(axis, kernel)
     for i, row in enumerate(axes[1:]):
-        accuracy = f"{100 * learnt.accuracy[i]:.1f} %"
+        accuracy = f"{100 * learned.accuracy[i]:.1f} %"
         plotting.row_label(row[0], f"seed {seeds[i]}\n{accuracy}")
         for first, when in ((0, "before"), (filters + 1, "after")):
-            many = getattr(learnt, when)[i]
+            of_seed = getattr(learned, when)[i]
             for number, axis in enumerate(row[first : first + filters]):
                 text = names[when][i, number]
-                plotting.show(axis, many[..., number], text, signed=True)
+                plotting.show(axis, of_seed[..., number], text, signed=True)
             if i == 0:
-                above(row[first], f"{when} training")
+                heading(row[first], f"{when} training")
     if drawn < len(seeds):
         caption += f" The first {drawn} of {len(seeds)} seeds are drawn."
     return plotting.captioned(
-        figure, title, caption, "Learned kernels, next to kernels made by hand."
+        figure, title, caption, "Learned kernels, and kernels made by hand."
     )
 
 
-def finding(found: Sequence[Likeness]) -> str:
-    """Whether the learnt kernels are edge kernels, by both names of these."""
-    every = {one.to: one for one in found if one.of == "all"}
-    above = min(every[name].above for name in EDGES)
-    seeds = len(found[0].after)
-    if above == seeds:
-        title = "A network that tells strokes finds edge kernels by itself"
-    elif above:
-        title = f"{above} of {seeds} networks that tell strokes find edge kernels"
-    else:
-        title = "Networks that tell strokes find no edge kernels"
-    numbers = ", ".join(
-        f"{name} {one.after.mean():.2f} (chance {one.median:.2f})"
-        for name, one in every.items()
-    )
-    return f"{title};\n|cosine| with {numbers}"
-
-
-def above(axis: Axes, text: str) -> None:
-    """Words over the title of the first of some pictures."""
+def heading(axis: Axes, text: str) -> None:
+    """Write a heading above the title of the first picture of a group."""
     axis.text(0, 1.35, text, transform=axis.transAxes, fontsize=9, fontweight="bold")
 
 
 def border(shown: Sequence[Picture]) -> str:
-    """The finding about zeros around an image."""
-    zeros = float(np.mean([one.rim_zeros for one in shown]))
-    repeated = float(np.mean([one.rim_repeated for one in shown]))
-    how = "a false edge" if zeros > FALSE * repeated else "hardly a false edge"
+    """The finding on zero padding."""
+    zeros = float(np.mean([picture.rim_zeros for picture in shown]))
+    repeated = float(np.mean([picture.rim_repeated for picture in shown]))
+    verdict = (
+        "makes a false edge"
+        if zeros > FALSE * repeated
+        else "makes no clear false edge"
+    )
     return (
-        f"zero padding makes {how}: |y| at the border is {zeros:.2f}, with pixels "
-        f"repeated {repeated:.2f}"
+        f"zero padding {verdict}: |y| at the border is {zeros:.2f}, and "
+        f"{repeated:.2f} with repeated pixels"
     )
 
 
 def brightest_corner(
     image: Float[np.ndarray, "height width"],
 ) -> tuple[str, tuple[slice, slice]]:
-    """The corner where zeros around the image are seen best: its name and place."""
+    """Name and slices of the brightest corner, where zero padding is most visible."""
     first, last = slice(None, CORNER), slice(-CORNER, None)
     corners = {
         f"{y} {x} corner": (rows, columns)
@@ -236,15 +192,13 @@ def brightest_corner(
 
 
 def write_numbers(axis: Axes, kernel: Float[np.ndarray, "3 3"]) -> None:
-    """A kernel's weights, each in its place."""
+    """Write the weights of a kernel into its picture."""
     for (y, x), value in np.ndenumerate(kernel):
         dark = abs(value) == np.abs(kernel).max()
-        colour = "white" if dark else "black"
-        axis.text(
-            x, y, f"{value:g}", ha="center", va="center", fontsize=8, color=colour
-        )
+        color = "white" if dark else "black"
+        axis.text(x, y, f"{value:g}", ha="center", va="center", fontsize=8, color=color)
 
 
 def size(image: np.ndarray) -> str:
-    """Height and width in words."""
+    """Height and width as text."""
     return format_shape(image.shape[:2])

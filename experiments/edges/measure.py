@@ -1,31 +1,35 @@
-"""How alike learnt kernels are to those that people made, beside what chance gives."""
+"""Feature maps of Sobel's kernels, and the similarity of learned to fixed kernels."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from experiments.harness import tables
+import nets
 
-# Each answers to horizontal edges or lines, and transposed to vertical ones.
+# Each responds to horizontal edges or lines; its transpose to vertical ones.
 FIXED = {
     "Sobel": np.array([[-1, -2, -1], [0, 0, 0], [1, 2, 1]], np.float32),
     "Prewitt": np.array([[-1, -1, -1], [0, 0, 0], [1, 1, 1]], np.float32),
     "line": np.array([[-1, -1, -1], [2, 2, 2], [-1, -1, -1]], np.float32),
 }
+EDGES = "Sobel", "Prewitt"  # the fixed kernels of edges
 MARKS = "—|"  # horizontal and vertical
-KERNELS, SETS = 20_000, 5_000  # random ones, to know what chance gives
+KERNELS, SETS = 20_000, 5_000  # random kernels, as the baseline
 
 
-class Learnt(NamedTuple):
-    """The networks' kernels, and what is made of them.
+class LearnedKernels(NamedTuple):
+    """Kernels of the trained networks, and how the networks use them.
 
     Attributes:
-        before: At initialisation.
-        after: After training.
-        fires: Whether a filter's ReLU lets anything through, on any test stroke.
-        votes: The direction, 0 or 1, that each filter's output speaks for.
-        accuracy: On the test strokes, from 0 to 1.
+        before: Kernels at initialization.
+        after: Kernels after training.
+        fires: Whether the ReLU of a filter is positive on any test stroke.
+        votes: Direction, 0 or 1, for which the output of each filter counts.
+        accuracy: Accuracy on the test strokes, from 0 to 1.
     """
 
     before: Float[np.ndarray, "seeds 3 3 filters"]
@@ -35,16 +39,16 @@ class Learnt(NamedTuple):
     accuracy: Float[np.ndarray, " seeds"]
 
 
-class Likeness(NamedTuple):
-    """How alike the kernels of each seed are to a fixed one.
+class KernelSimilarity(NamedTuple):
+    """Similarity of the kernels of each seed to a fixed kernel.
 
     Attributes:
-        to: The fixed one's name.
-        of: "all" for the mean over a seed's kernels, "best" for the most alike.
-        median: What chance gives.
-        high: What chance does not reach in 95 of 100.
-        before: |cosine| at initialisation, [seeds].
-        after: After training.
+        to: Name of the fixed kernel.
+        of: "all" for the mean over the kernels of a seed, "best" for the most similar.
+        median: Median for random kernels.
+        high: 95 % quantile for random kernels.
+        before: |cosine| at initialization, [seeds].
+        after: |cosine| after training, [seeds].
     """
 
     to: str
@@ -56,25 +60,25 @@ class Likeness(NamedTuple):
 
     @property
     def above(self) -> int:
-        """How many seeds lie above what chance reaches."""
+        """Number of seeds above the 95 % quantile of random kernels."""
         return int((self.after > self.high).sum())
 
 
 def cosines(
     kernels: Float[np.ndarray, "*sets 3 3 filters"],
 ) -> Float[np.ndarray, "*sets filters fixed 2"]:
-    """How alike kernels are to the fixed ones, whatever their sign and their mean.
+    """Similarity of kernels to the fixed ones, regardless of sign and mean.
 
-    A kernel's mean answers to brightness, of which a fixed one knows nothing: it is
-    taken away. What is left has 8 dimensions, in which two directions at random have a
+    The mean of a kernel is subtracted, as it responds to brightness, and the fixed
+    kernels have mean 0. In the remaining 8 dimensions, two random directions have a
     |cosine| of about 0.3.
 
     Args:
-        kernels: [*sets, 3, 3, filters].
+        kernels: Kernels, [*sets, 3, 3, filters].
 
     Returns:
-        |cosine| of the angle to each of `FIXED` and to its transpose: [*sets, filters,
-        fixed, 2].
+        |cosine| with each kernel of `FIXED` and with its transpose,
+        [*sets, filters, fixed, 2].
     """
     flat = np.moveaxis(kernels, -1, -3).reshape(*kernels.shape[:-3], -1, 9)
     flat = flat - flat.mean(axis=-1, keepdims=True)
@@ -85,58 +89,97 @@ def cosines(
 
 
 def closest(kernels: Float[np.ndarray, "seeds 3 3 filters"]) -> np.ndarray:
-    """What each kernel is most alike, in words, [seeds, filters]."""
-    alike = cosines(kernels)
+    """Most similar fixed kernel and its |cosine|, as texts [seeds, filters]."""
+    similarity = cosines(kernels)
     names = [f"{name} {mark}" for name in FIXED for mark in MARKS]
-    words = [
-        f"{names[one.argmax()]} {one.max():.2f}"
-        for one in alike.reshape(-1, len(names))
+    texts = [
+        f"{names[row.argmax()]} {row.max():.2f}"
+        for row in similarity.reshape(-1, len(names))
     ]
-    return np.array(words).reshape(alike.shape[:2])
+    return np.array(texts).reshape(similarity.shape[:2])
 
 
-def likenesses(learnt: Learnt) -> list[Likeness]:
-    """How alike the kernels of each seed are to each fixed one, beside chance.
+def similarities(learned: LearnedKernels) -> list[KernelSimilarity]:
+    """Similarity of the kernels of each seed to each fixed kernel, and that of chance.
 
-    A seed has two numbers for each: the mean over its kernels, and its best kernel's.
-    Chance is the same two numbers of as many kernels with independent normal weights.
+    Each seed has two numbers per fixed kernel: the mean over its kernels, and the
+    maximum. The baseline is the same two numbers for equally many kernels with
+    independent normal weights.
     """
     rng = np.random.default_rng(0)
     random = cosines(rng.normal(size=(3, 3, KERNELS))).max(axis=-1)
-    filters = learnt.after.shape[-1]
+    filters = learned.after.shape[-1]
     sets = random[rng.integers(KERNELS, size=(SETS, filters))]  # [sets, filters, fixed]
-    before = cosines(learnt.before).max(axis=-1)
-    after = cosines(learnt.after).max(axis=-1)
-    found = []
-    for of, over in (("all", np.mean), ("best", np.max)):
+    before = cosines(learned.before).max(axis=-1)
+    after = cosines(learned.after).max(axis=-1)
+    results = []
+    for of, reduce in (("all", np.mean), ("best", np.max)):
         for i, name in enumerate(FIXED):
-            median, high = np.quantile(over(sets[..., i], axis=1), [0.5, 0.95])
-            b, a = (over(alike[..., i], axis=1) for alike in (before, after))
-            found.append(Likeness(name, of, median, high, b, a))
-    return found
+            median, high = np.quantile(reduce(sets[..., i], axis=1), [0.5, 0.95])
+            first, last = (reduce(cosine[..., i], axis=1) for cosine in (before, after))
+            results.append(KernelSimilarity(name, of, median, high, first, last))
+    return results
 
 
-def table(found: list[Likeness]) -> tables.Table:
-    """|cosine| of the kernels and the fixed ones, a line for each of these."""
-    header = [
-        "|cosine| with",
-        "kernels of a seed",
-        "chance: median",
-        "chance: 95 %",
-        "before training",
-        "after training",
-        "seeds above chance's 95 %",
-    ]
-    rows = [
-        [
-            one.to,
-            one.of,
-            f"{one.median:.2f}",
-            f"{one.high:.2f}",
-            tables.mean_and_deviation(one.before, "{:.2f}"),
-            tables.mean_and_deviation(one.after, "{:.2f}"),
-            f"{one.above} of {len(one.after)}",
-        ]
-        for one in found
-    ]
-    return tables.Table(header, rows)
+class Maps(NamedTuple):
+    """Feature maps [height, width, 2] of horizontal and of vertical edges.
+
+    Attributes:
+        found: Maps after the convolution.
+        kept: Maps after ReLU.
+        pooled: Maps after max pooling.
+    """
+
+    found: Float[np.ndarray, "height width 2"]
+    kept: Float[np.ndarray, "height width 2"]
+    pooled: Float[np.ndarray, "lower narrower 2"]
+
+
+class Picture(NamedTuple):
+    """An image and its feature maps under Sobel's kernels.
+
+    Attributes:
+        name: Name of the image.
+        image: Gray values, [height, width].
+        maps: Feature maps by padding, "same" and "valid".
+        rim_zeros: Mean of |y| over the outermost pixels with zero padding ("same").
+        rim_repeated: Mean of |y| over the outermost pixels if the outermost pixels of
+            the image are repeated around it.
+        kept: Share of |y| that ReLU keeps.
+    """
+
+    name: str
+    image: Float[np.ndarray, "height width"]
+    maps: Mapping[str, Maps]
+    rim_zeros: float
+    rim_repeated: float
+    kept: float
+
+
+def maps(image: Float[np.ndarray, "height width"], padding: str) -> Maps:
+    """Feature maps of Sobel's two kernels, after convolution, ReLU and pooling.
+
+    Args:
+        image: Gray values, [height, width].
+        padding: Padding, as in `nets.conv`.
+
+    Returns:
+        `Maps`, [height', width', 2]: of horizontal and of vertical edges.
+    """
+    pair = np.stack([FIXED["Sobel"], FIXED["Sobel"].T], axis=-1)[:, :, None]
+    params = nets.convolutional.ConvParams(jnp.asarray(pair), bias=None)
+    convolved = nets.conv(params, jnp.asarray(image)[..., None], padding=padding)
+    kept = jax.nn.relu(convolved)
+    return Maps(*map(np.asarray, (convolved, kept, nets.max_pool(kept, (2, 2)))))
+
+
+def rim(convolved: Float[np.ndarray, "height width kernels"]) -> float:
+    """Mean of |y| over the outermost pixels of the maps."""
+    outermost = np.ones(convolved.shape[:2], bool)
+    outermost[1:-1, 1:-1] = False
+    return float(np.abs(convolved[outermost]).mean())
+
+
+def kernels_of(params) -> Float[np.ndarray, "seeds 3 3 filters"]:
+    """Kernels of the convolution, of every seed."""
+    return np.asarray(params["conv_0"]["layer"].kernel)[..., 0, :]

@@ -1,235 +1,221 @@
-"""Results of a grid search, in words: the best, and whether the choice matters."""
+"""The claim, the answer and the table of a grid search."""
 
 import textwrap
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from experiments.harness import tables
 from experiments.harness.claims import SUPPORTED, Claim, Judgment, judge
 from experiments.harness.intervals import Interval
+from experiments.hyperparameters.grid import GridResult
 
 MOST_DIGITS = 5
 
 
-class Grid(NamedTuple):
-    """Scores of every combination.
-
-    Attributes:
-        values: Each flag's value, of each combination.
-        scores: [seeds] of each combination, nan where it diverged.
-        best: Place of the best combination; None if all diverged.
-        objective: "max" or "min", which of the scores is best.
-        metric: Name of the scores, which select.
-        reported: Name of what is reported of the best, if it is measured on other data.
-        test: That number of the best, [seeds].
-    """
-
-    values: Sequence[dict[str, str]]
-    scores: Sequence[np.ndarray]
-    best: int | None
-    objective: str
-    metric: str
-    reported: str | None = None
-    test: np.ndarray | None = None
-
-
-def selection(grid: Grid, means: str = "") -> str:
-    """The selection of the best, and whether its value is optimistic, in words.
+def selection(result: GridResult, means: str = "") -> str:
+    """How the best combination is selected, and whether its value is biased.
 
     Args:
-        grid: Results of the search.
-        means: Labels over which each seed's score is a mean.
+        result: Results of the search.
+        means: Labels over which the score of each seed is a mean.
 
     Returns:
         A sentence or two.
 
     Example:
-        >>> grid = Grid([{"rate": "1"}], [np.array([0.9])], 0, "max", "accuracy")
-        >>> selection(grid)
-        'Selected by accuracy; the best value of 1 is flattered, as it also selects.'
+        >>> scores = [np.array([0.9])]
+        >>> result = GridResult([{"rate": "1"}], scores, 0, "max", "accuracy")
+        >>> selection(result)
+        'Selected by accuracy; the best of 1 values is biased, as it also selects.'
     """
     over = f" (the mean over {means})" if means else ""
-    digits = decimals(grid.scores)
-    if grid.best is None:
+    digits = decimals(result.scores)
+    if result.best is None:
         return "No combination is selected, as training diverged in all of them."
-    if grid.test is None:
+    if result.test is None:
         return (
-            f"Selected by {grid.metric}{over}; the best value of {len(grid.scores)} is "
-            "flattered, as it also selects."
+            f"Selected by {result.metric}{over}; the best of {len(result.scores)} "
+            "values is biased, as it also selects."
         )
     return (
-        f"Selected by {grid.metric}{over} on data held out of the training set, "
-        f"{said(grid.scores[grid.best], digits)}; {grid.reported} of the selected "
-        f"combination {said(grid.test, digits)}."
+        f"Selected by {result.metric}{over} on data held out of the training set, "
+        f"{mean_text(result.scores[result.best], digits)}; {result.reported} of the "
+        f"selected combination {mean_text(result.test, digits)}."
     )
 
 
-def answer(grid: Grid) -> str:
-    """The best combination, and whether it is better than all others."""
-    if grid.best is None:
+def answer(result: GridResult) -> str:
+    """The best combination, and the number of others that it beats."""
+    if result.best is None:
         return "None: training diverged with all combinations."
-    best = f"The best combination is {named(grid.values[grid.best])}"
-    found = against(grid)
-    if found is None:
+    best = f"The best combination is {combination_text(result.values[result.best])}"
+    comparison = compare_with_best(result)
+    if comparison is None:
         return f"{best}."
-    count, others = found.outcomes.count(SUPPORTED), len(found.outcomes)
+    count, others = comparison.outcomes.count(SUPPORTED), len(comparison.outcomes)
     return f"{best}; it is reliably better than {count} of {others} others."
 
 
-def headline(grid: Grid) -> str:
-    """The finding: which is best, and than how many others it is better for sure."""
-    if grid.best is None:
+def headline(result: GridResult) -> str:
+    """The finding: the best combination, and the number of others that it beats."""
+    if result.best is None:
         return "All combinations diverged"
-    found, rest = against(grid), ""
-    if found:
-        sure, others = found.outcomes.count(SUPPORTED), len(found.outcomes)
-        rest = f";\nsurely better than {sure} of {others} others"
-    flags = textwrap.fill(named(grid.values[grid.best]), 50)
-    digits = decimals(grid.scores)
-    numbers = f"{grid.metric} {said(grid.scores[grid.best], digits)}"
-    test = "" if grid.test is None else f",\n{grid.reported} {said(grid.test, digits)}"
+    comparison, rest = compare_with_best(result), ""
+    if comparison:
+        beaten, others = comparison.outcomes.count(SUPPORTED), len(comparison.outcomes)
+        rest = f";\nreliably better than {beaten} of {others} others"
+    flags = textwrap.fill(combination_text(result.values[result.best]), 50)
+    digits = decimals(result.scores)
+    numbers = f"{result.metric} {mean_text(result.scores[result.best], digits)}"
+    test = (
+        ""
+        if result.test is None
+        else f",\n{result.reported} {mean_text(result.test, digits)}"
+    )
     return f"Best: {flags}\n{numbers}{test}{rest}"
 
 
-def table(grid: Grid) -> tables.Table:
-    """All combinations, the best first, and by how much it is better than each."""
-    sign = -1 if grid.objective == "max" else 1
-    means = [np.nan_to_num(sign * one.mean(), nan=np.inf) for one in grid.scores]
-    digits = decimals(grid.scores)
-    header = [*grid.values[0], f"{grid.metric}, mean ± deviation over seeds", "seeds"]
-    gains = {i: "-" for i in range(len(grid.scores))}
-    found = against(grid)
-    if found:
-        header.append("the best is better by [interval judged]")
-        others = [i for i in gains if i != grid.best]
-        texts = [gained(gain, digits) for gain in found.intervals]
+def table(result: GridResult) -> tables.Table:
+    """All combinations, the best first, and its gains over each of them."""
+    sign = -1 if result.objective == "max" else 1
+    means = [np.nan_to_num(sign * s.mean(), nan=np.inf) for s in result.scores]
+    digits = decimals(result.scores)
+    header = [
+        *result.values[0],
+        f"{result.metric}, mean ± deviation over seeds",
+        "seeds",
+    ]
+    gains = {i: "-" for i in range(len(result.scores))}
+    comparison = compare_with_best(result)
+    if comparison:
+        header.append("gain of the best [interval]")
+        others = [i for i in gains if i != result.best]
+        texts = [gain_text(gain, digits) for gain in comparison.intervals]
         gains |= dict(zip(others, texts, strict=True))
-    if grid.test is not None:
-        header.append(f"{grid.reported} of the best")
+    if result.test is not None:
+        header.append(f"{result.reported} of the best")
     rows = []
     for i in np.argsort(means, kind="stable"):
-        one = grid.scores[i]
-        row = [*grid.values[i].values(), said(one, digits), str(len(one))]
-        row += [gains[int(i)]] if found else []
-        if grid.test is not None:
-            row.append(said(grid.test, digits) if i == grid.best else "-")
+        scores = result.scores[i]
+        row = [*result.values[i].values(), mean_text(scores, digits), str(len(scores))]
+        row += [gains[int(i)]] if comparison else []
+        if result.test is not None:
+            row.append(mean_text(result.test, digits) if i == result.best else "-")
         rows.append(row)
     return tables.Table(header, rows)
 
 
-def named(values: dict[str, str]) -> str:
-    """A combination in words."""
+def combination_text(values: dict[str, str]) -> str:
+    """A combination as text."""
     return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
-def against(grid: Grid) -> Judgment | None:
-    """The best combination against each other, in turn.
+def compare_with_best(result: GridResult) -> Judgment | None:
+    """Compare the best combination with each of the others.
 
     Args:
-        grid: Results of the search; a combination that diverged is worse than any
+        result: Results of the search; a combination that diverged is worse than any
             number.
 
     Returns:
-        Outcome for each of the others, and by how much the best is better; None if
-        it has no others, or others of another number of seeds.
+        Outcome and gain of the best for each other combination; None if there is no
+        other, or if the numbers of seeds differ.
 
     Example:
         >>> scores = [np.array([0.9, 0.91]), np.array([np.nan] * 2)]
-        >>> grid = Grid([{"rate": "1"}, {"rate": "9"}], scores, 0, "max", "m")
-        >>> against(grid).outcomes
+        >>> result = GridResult([{"rate": "1"}, {"rate": "9"}], scores, 0, "max", "m")
+        >>> compare_with_best(result).outcomes
         ['supported']
     """
-    scores, best = grid.scores, grid.best
-    seeds = {len(one) for one in scores if finite(one)}
+    scores, best = result.scores, result.best
+    seeds = {len(values) for values in scores if finite(values)}
     if best is None or len(scores) < 2 or len(seeds) > 1:
         return None
-    sign = 1 if grid.objective == "max" else -1
-    others = [one for i, one in enumerate(scores) if i != best]
-    found = judge([sign * (scores[best] - one) for one in others if finite(one)])
-    seen = iter(zip(found.outcomes, found.intervals, strict=True))
+    sign = 1 if result.objective == "max" else -1
+    others = [values for i, values in enumerate(scores) if i != best]
+    judgment = judge([sign * (scores[best] - v) for v in others if finite(v)])
+    of_finite = iter(zip(judgment.outcomes, judgment.intervals, strict=True))
     diverged = SUPPORTED, Interval(np.inf, np.inf, np.inf)
-    every = [next(seen) if finite(one) else diverged for one in others]
-    return Judgment([part for part, _ in every], [gain for _, gain in every])
+    pairs = [next(of_finite) if finite(values) else diverged for values in others]
+    return Judgment([outcome for outcome, _ in pairs], [gain for _, gain in pairs])
 
 
 def finite(scores: np.ndarray) -> bool:
-    """True if no seed has diverged."""
+    """Whether training converged for every seed."""
     return bool(np.isfinite(scores).all())
 
 
-def evaluate_claims(grid: Grid) -> list[Claim]:
-    """Claim that the choice matters.
+def evaluate_claims(result: GridResult) -> list[Claim]:
+    """The claim that the choice matters.
 
     Args:
-        grid: Results of the search.
+        result: Results of the search.
 
     Returns:
-        One claim, on the best against each other, if they can be compared.
+        One claim, that the best is better than each other combination; none if they
+        cannot be compared.
     """
-    values, found = grid.values, against(grid)
-    if found is None or grid.best is None:
+    values, comparison = result.values, compare_with_best(result)
+    if comparison is None or result.best is None:
         return []
-    others = [one for i, one in enumerate(values) if i != grid.best]
-    nearest = int(np.argmin([gain.mean for gain in found.intervals]))
-    least = found.intervals[nearest]
-    why = (
-        f"{named(values[grid.best])} is best in {grid.metric}, next is "
-        f"{named(others[nearest])}; better by {gained(least, decimals(grid.scores))} "
-        "(all others are in the table)."
+    others = [value for i, value in enumerate(values) if i != result.best]
+    nearest = int(np.argmin([gain.mean for gain in comparison.intervals]))
+    least = comparison.intervals[nearest]
+    evidence = (
+        f"{combination_text(values[result.best])} is best in {result.metric}, next is "
+        f"{combination_text(others[nearest])}; gain "
+        f"{gain_text(least, decimals(result.scores))} (the table has all gains)."
     )
     claim = (
-        f"The choice of {' and '.join(values[grid.best])} matters: the best "
+        f"The choice of {' and '.join(values[result.best])} matters: the best "
         "combination is better than each of the others"
     )
-    return [found.claim(claim, why)]
+    return [comparison.claim(claim, evidence)]
 
 
-def gained(gain: Interval, digits: int) -> str:
-    """By how much the best is better, in words."""
-    return (
-        gain.text(f"{{:+.{digits}f}}")
-        if np.isfinite(gain.mean)
-        else "all, as it diverged"
-    )
+def gain_text(gain: Interval, digits: int) -> str:
+    """The gain of the best combination, as text."""
+    return gain.text(f"{{:+.{digits}f}}") if np.isfinite(gain.mean) else "diverged"
 
 
 def decimals(scores: Sequence[np.ndarray]) -> int:
-    """Decimals that show two digits of the smallest deviation, at most 4 of them.
+    """Number of decimals that shows two digits of the smallest deviation.
 
     Args:
-        scores: [seeds] of each combination.
+        scores: Scores of each combination, [seeds].
 
     Returns:
-        A number of decimals, for all of them.
+        Number of decimals for all combinations.
 
     Example:
         >>> decimals([np.array([0.93, 0.95]), np.array([0.2, 0.9])])
         3
     """
     sizes = []
-    for one in filter(finite, scores):
-        spread = one.std(ddof=1) if len(one) > 1 else 0.0
-        sizes.append(spread or abs(one.mean()) / 100)
+    for values in filter(finite, scores):
+        spread = values.std(ddof=1) if len(values) > 1 else 0.0
+        sizes.append(spread or abs(values.mean()) / 100)
     size = min(filter(None, sizes), default=1.0)
-    largest = max((abs(one.mean()) for one in filter(finite, scores)), default=1.0)
+    largest = max(
+        (abs(values.mean()) for values in filter(finite, scores)), default=1.0
+    )
     least = largest / 10**MOST_DIGITS
     return int(np.clip(1 - np.floor(np.log10(max(size, least))), 0, 9))
 
 
-def said(scores: np.ndarray, digits: int | None = None) -> str:
-    """The mean over seeds and the deviation.
+def mean_text(scores: np.ndarray, digits: int | None = None) -> str:
+    """Mean and deviation over seeds, as text.
 
     Args:
-        scores: [seeds].
-        digits: Decimals of both; by default as many as the deviation leaves.
+        scores: Scores, [seeds].
+        digits: Number of decimals; by default chosen by `decimals`.
 
     Returns:
-        "mean ± deviation"; "diverged" if a seed has.
+        "mean ± deviation"; "diverged" if training diverged for a seed.
 
     Example:
-        >>> said(np.array([0.9368, 0.9572])), said(np.array([np.nan, 1.0]))
+        >>> mean_text(np.array([0.9368, 0.9572])), mean_text(np.array([np.nan, 1.0]))
         ('0.947 ± 0.014', 'diverged')
     """
     if not finite(scores):

@@ -12,9 +12,8 @@ from experiments.harness.folders import ResultsError
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.hyperparameters import claims, figures, trials
-from experiments.hyperparameters.claims import Grid
-from experiments.hyperparameters.grid import Trial, combinations
-from experiments.hyperparameters.scores import Scored, Search
+from experiments.hyperparameters.grid import GridResult, Trial, combinations
+from experiments.hyperparameters.scores import Search, TrialScores
 from experiments.hyperparameters.trials import AUTO
 
 OBJECTIVES = {"max": max, "min": min}
@@ -25,67 +24,81 @@ class Config:
     """The flags."""
 
     experiment: str = cli.flag(
-        "image_classification", "Of experiments/, or package.module of one's own."
+        "image_classification", "Name of an experiment, or package.module."
     )
     grid: str = cli.flag(
         "learning_rate=3e-4,1e-3,3e-3,1e-2;filters=8|8,16|16,32",
-        'Flags and their values, "NAME=VALUE,VALUE;NAME=VALUE|VALUE"; with | between '
-        "them the values may be lists.",
+        'Flags and their values, "NAME=VALUE,VALUE;NAME=VALUE|VALUE"; values separated '
+        "by | may be lists.",
     )
     set: str = cli.flag(
         "steps=140;seeds=0,1,2",
-        'Values of other flags of the experiment, "NAME=VALUE;..."; of the default '
-        "those that it has.",
+        'Values of other flags of the experiment, "NAME=VALUE;..."; defaults for flags '
+        "that it does not have are ignored.",
     )
     metric: str = cli.flag(
         AUTO,
-        "Number to search by, one that the experiment logs; auto is the test accuracy, "
-        "or the experiment's own measure where it has none.",
+        "Metric to select by, which the experiment logs; auto is the test accuracy, or "
+        "the main metric of an experiment without one.",
     )
     objective: str = cli.flag(
         "max",
-        "Whether the number that --metric names is maximized or minimized; for auto "
-        "this is known.",
+        "Whether to maximize or minimize the metric that --metric names; not used with "
+        "auto.",
         choices=tuple(OBJECTIVES),
     )
     where: str = cli.flag(
         "",
         'Rows of the log that count, "NAME=VALUE;...", such as "cell=lstm"; by default '
-        "all, and where there are several for a seed, their mean.",
+        "all. Several rows per seed are averaged.",
     )
 
 
 def run(config: Config, results: Run) -> None:
-    """Run every combination that has not been; log, draw and print what was found."""
-    module = find(config.experiment)
+    """Run every combination that has no result yet; publish the results."""
+    module = find_experiment(config.experiment)
     config = dataclasses.replace(config, set=settings(config.set, module))
-    found = combinations(module.Config, config.grid, config.set)
-    how = trials.search(module, found, config.metric, config.objective, config.where)
-    if how.splits:
-        found = [trials.on(trial, training.VALIDATION) for trial in found]
-    known = resumed(results)
-    for group in groups(module, found):
-        left = [trial for trial in group if trial.name not in known]
-        measured = trials.measure(module, left, how, results)
-        for trial, scored in zip(left, measured, strict=True):
+    all_trials = combinations(module.Config, config.grid, config.set)
+    search = trials.search(
+        module, all_trials, config.metric, config.objective, config.where
+    )
+    if search.splits:
+        all_trials = [
+            trials.evaluated_on(trial, training.VALIDATION) for trial in all_trials
+        ]
+    scores_by_trial = resumed(results)
+    for group in groups(module, all_trials):
+        remaining = [trial for trial in group if trial.name not in scores_by_trial]
+        measured = trials.measure(module, remaining, search, results)
+        for trial, scored in zip(remaining, measured, strict=True):
             row = {"trial": trial.name, **trial.values, "scores": scored.scores}
             if scored.test is not None:
                 row["test"] = scored.test
             results.log(kind="trial", **row, means=scored.means)
-            known[trial.name] = scored
-    every = [known[trial.name] for trial in found]
-    scores = [np.array(one.scores, float) for one in every]
-    best = best_of(scores, how.objective)
-    test = None if best is None else tested(module, found[best], how, every, results)
-    grid = Grid(
-        [trial.values for trial in found], scores, best, how.objective, how.label
+            scores_by_trial[trial.name] = scored
+    all_scores = [scores_by_trial[trial.name] for trial in all_trials]
+    scores = [np.array(trial_scores.scores, float) for trial_scores in all_scores]
+    best = best_of(scores, search.objective)
+    test = (
+        None
+        if best is None
+        else tested(module, all_trials[best], search, all_scores, results)
     )
-    grid = grid._replace(reported=how.reported if test is not None else None, test=test)
-    show(grid, every[0].means, config, results)
+    result = GridResult(
+        [trial.values for trial in all_trials],
+        scores,
+        best,
+        search.objective,
+        search.label,
+    )
+    result = result._replace(
+        reported=search.reported if test is not None else None, test=test
+    )
+    show(result, all_scores[0].means, config, results)
 
 
 def settings(text: str, module: Any) -> str:
-    """Value of `--set`: by default of those flags that the experiment has."""
+    """Value of `--set`; its default is reduced to flags that the experiment has."""
     if text != Config().set:
         return text
     known = {field.name for field in dataclasses.fields(module.Config)}
@@ -93,18 +106,18 @@ def settings(text: str, module: Any) -> str:
     return ";".join(part for part in parts if part.partition("=")[0] in known)
 
 
-def resumed(results: Run) -> dict[str, Scored]:
-    """The trials that an interrupted search has logged, by their names.
+def resumed(results: Run) -> dict[str, TrialScores]:
+    """Scores of the trials that an interrupted search has logged, by trial.
 
     Raises:
-        ResultsError: A row is not one that a search logs.
+        ResultsError: A row is damaged.
     """
-    known = {}
+    scores = {}
     for row in results.logged():
         try:
             if row["kind"] == "trial":
-                known[row["trial"]] = Scored(
-                    [float("nan" if one is None else one) for one in row["scores"]],
+                scores[row["trial"]] = TrialScores(
+                    [float("nan" if s is None else s) for s in row["scores"]],
                     row.get("test"),
                     row.get("means", ""),
                 )
@@ -113,60 +126,60 @@ def resumed(results: Run) -> dict[str, Scored]:
                 f"results folder {results.folder} cannot be resumed, as a row in it is "
                 "damaged; remove it, or name another"
             ) from None
-    return known
+    return scores
 
 
 def tested(
     module: Any,
-    chosen: Trial,
-    how: Search,
-    every: Sequence[Scored],
+    best: Trial,
+    search: Search,
+    all_scores: Sequence[TrialScores],
     results: Run,
 ) -> np.ndarray | None:
-    """The test scores of the chosen combination; None if nothing else is reported."""
-    test = every[chosen.number].test
-    if how.splits:
-        final = trials.on(chosen, training.TEST)
-        again = how._replace(splits=False)
+    """Test scores of the best combination; None if the same scores are reported."""
+    test = all_scores[best.number].test
+    if search.splits:
+        final = trials.evaluated_on(best, training.TEST)
+        again = search._replace(splits=False)
         (scored,) = trials.measure(module, [final], again, results, named="_test")
         test = scored.scores
-    reported = every[chosen.number].scores if test is None else test
+    reported = all_scores[best.number].scores if test is None else test
     for seed, score in enumerate(reported):
-        results.log(kind="chosen", trial=chosen.name, seed=seed, score=score)
+        results.log(kind="chosen", trial=best.name, seed=seed, score=score)
     return None if test is None else np.array(test, float)
 
 
-def show(grid: Grid, means: str, config: Config, results: Run) -> None:
-    """The figure, the table, the claim and the page."""
-    selected, text = claims.selection(grid, means), caption(config)
+def show(result: GridResult, means: str, config: Config, results: Run) -> None:
+    """Publish the results."""
+    selected, text = claims.selection(result, means), caption(config)
     publish(
         results,
-        answer=claims.answer(grid),
-        figures={"grid.png": figures.draw(grid, f"{text} {selected}")},
-        tables={"All combinations, the best first": claims.table(grid)},
-        claims=claims.evaluate_claims(grid),
+        answer=claims.answer(result),
+        figures={"grid.png": figures.draw(result, f"{text} {selected}")},
+        tables={"All combinations, the best first": claims.table(result)},
+        claims=claims.evaluate_claims(result),
         findings=[selected],
     )
 
 
-def find(name: str) -> Any:
-    """The module of an experiment.
+def find_experiment(name: str) -> Any:
+    """Import the module of an experiment.
 
     Args:
-        name: A module of `experiments`, or the full name of another.
+        name: Name of a module of `experiments`, or the full name of a module elsewhere.
 
     Returns:
-        The module, which has a `Config` and a `run`.
+        The module, with its `Config` and `run`.
 
     Raises:
-        cli.UsageError: There is none.
+        cli.UsageError: There is no such module, or it is not an experiment.
     """
     path = name if "." in name else f"experiments.{name}"
     try:
         module = importlib.import_module(path)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # whatever a module of the user's own may raise
+    except BaseException as error:  # user modules may raise anything
         what = "" if isinstance(error, ImportError) else f"{type(error).__name__}: "
         sentence = " ".join(str(error).split())
         raise cli.UsageError(
@@ -196,46 +209,46 @@ def find(name: str) -> Any:
     return module
 
 
-def groups(module: Any, found: Sequence[Trial]) -> list[list[Trial]]:
-    """Which trials can be trained together: those that differ in no other flag.
+def groups(module: Any, all_trials: Sequence[Trial]) -> list[list[Trial]]:
+    """Group the trials that can be trained together.
 
     Args:
-        module: The experiment. If it can train several configs at once it has
-            `TOGETHER`, the names of the flags in which these may differ, and
-            `scores(configs)`, which gives for each the numbers that it logs, by name,
-            one a seed.
-        found: All trials.
+        module: The experiment. If it can train several configs at once, it has
+            `TOGETHER`, the names of the flags in which they may differ, and
+            `scores(configs)`, which returns one dictionary per config: metrics by name,
+            with one number per seed.
+        all_trials: All trials.
 
     Returns:
-        The trials in groups, each of which is one program, or one run.
+        Groups of trials; each group is one program, or one run.
     """
     together = getattr(module, "TOGETHER", ())
     grouped: dict[Any, list[Trial]] = {}
-    for trial in found:
+    for trial in all_trials:
         key = repr({k: v for k, v in vars(trial.config).items() if k not in together})
         grouped.setdefault(key if together else trial.name, []).append(trial)
     return list(grouped.values())
 
 
 def best_of(scores: Sequence[np.ndarray], objective: str) -> int | None:
-    """Which trial has the best mean; None if all diverged.
+    """Index of the trial with the best mean; None if all diverged.
 
     Args:
-        scores: [seeds] of each trial.
+        scores: Scores of each trial, [seeds].
         objective: A key of `OBJECTIVES`.
 
     Returns:
-        Its place.
+        Index into `scores`.
 
     Example:
         >>> best_of([np.array([0.5, np.nan]), np.array([0.4]), np.array([0.1])], "max")
         1
     """
-    means = {i: one.mean() for i, one in enumerate(scores) if np.isfinite(one).all()}
+    means = {i: s.mean() for i, s in enumerate(scores) if np.isfinite(s).all()}
     return OBJECTIVES[objective](means, key=lambda i: means[i]) if means else None
 
 
 def caption(config: Config) -> str:
-    """What was done, so that the figure can stand alone."""
+    """Description of the experiment, for the figure."""
     fixed = f", with {config.set}" if config.set else ""
     return f"Grid search over {config.experiment}{fixed}: mean ± deviation over seeds."

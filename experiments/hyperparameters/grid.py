@@ -1,9 +1,11 @@
-"""Every combination of the values of an experiment's flags."""
+"""Combinations of the values of an experiment's flags, and their scores."""
 
 import dataclasses
 import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from experiments.harness import cli
 
@@ -12,9 +14,9 @@ class Trial(NamedTuple):
     """One combination.
 
     Attributes:
-        number: Place among all.
-        values: Values of the flags of the grid, as written.
-        given: Values of all flags that are given, those of `--set` first.
+        number: Index of the combination.
+        values: Values of the flags in the grid, as text.
+        given: Values of all flags that are given; flags of `--set` come first.
         config: `Config` of the experiment.
     """
 
@@ -25,7 +27,7 @@ class Trial(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Such as "learning_rate=0.001 filters=8,16"."""
+        """Name, such as "learning_rate=0.001 filters=8,16"."""
         return " ".join(f"{name}={value}" for name, value in self.values.items())
 
 
@@ -33,16 +35,15 @@ def combinations(config_class: type, grid: str, fixed: str) -> list[Trial]:
     """Every combination of the grid's values, as a `Config` of the experiment.
 
     Args:
-        config_class: Of the experiment.
-        grid: As in the flag.
-        fixed: As in the flag `--set`.
+        config_class: Class of the experiment's flags.
+        grid: Grid, in the format of the flag `--grid`.
+        fixed: Values of other flags, in the format of `--set`.
 
     Returns:
-        A trial a combination; the last flag's values vary fastest.
+        One trial per combination; the values of the last flag vary fastest.
 
     Raises:
-        cli.UsageError: A flag does not exist, is given twice, or has a value
-            that it does not take.
+        cli.UsageError: A flag does not exist, is given twice, or has an invalid value.
     """
     known = [field.name for field in dataclasses.fields(config_class)]
     axes = pairs("grid", grid, known)
@@ -62,24 +63,24 @@ def combinations(config_class: type, grid: str, fixed: str) -> list[Trial]:
 
 
 def pairs(flag: str, text: str, known: Sequence[str]) -> dict[str, str]:
-    """What a text of NAME=VALUE;NAME=VALUE says.
+    """Parse a text of the form NAME=VALUE;NAME=VALUE.
 
     Args:
-        flag: Where it stands, for the error.
-        text: The text.
-        known: The names that there are.
+        flag: Name of the flag, for error messages.
+        text: Text to parse.
+        known: Known names.
 
     Returns:
-        The value of each name.
+        Values by name.
 
     Raises:
-        cli.UsageError: It is no such text, or a name is unknown or there twice.
+        cli.UsageError: The text has another form, or a name is unknown or given twice.
 
     Example:
         >>> pairs("grid", "rate=0.1,0.2; features=8", known=["rate", "features"])
         {'rate': '0.1,0.2', 'features': '8'}
     """
-    found = {}
+    values = {}
     for part in text.split(";"):
         name, equals, value = (piece.strip() for piece in part.partition("="))
         if not (name and equals and value):
@@ -91,24 +92,24 @@ def pairs(flag: str, text: str, known: Sequence[str]) -> dict[str, str]:
                 f"flag --{flag}: the experiment has no flag {name!r}; expected one of "
                 f"{', '.join(known)}"
             )
-        if name in found:
+        if name in values:
             raise cli.UsageError(f"flag --{flag}: {name} is given twice")
-        found[name] = value
-    return found
+        values[name] = value
+    return values
 
 
 def alternatives(name: str, text: str) -> list[str]:
-    """The values of one flag: between bars if there are any, else between commas.
+    """The values of one flag, separated by bars if there are any, else by commas.
 
     Args:
-        name: Of the flag.
-        text: Its values.
+        name: Name of the flag.
+        text: Values of the flag.
 
     Returns:
-        At least one.
+        Values, at least one.
 
     Raises:
-        cli.UsageError: One is empty, or there twice.
+        cli.UsageError: A value is empty or given twice.
 
     Example:
         >>> alternatives("filters", "8|8,16"), alternatives("steps", "10,20")
@@ -120,3 +121,26 @@ def alternatives(name: str, text: str) -> list[str]:
             f"flag --grid: expected different values of {name}; got {text!r}"
         )
     return values
+
+
+class GridResult(NamedTuple):
+    """Results of a grid search.
+
+    Attributes:
+        values: Values of the flags, one dictionary per combination.
+        scores: Scores of each combination, [seeds]; nan where training diverged.
+        best: Index of the best combination; None if all diverged.
+        objective: "max" or "min": whether the largest or the smallest score is best.
+        metric: Name of the scores, by which the best is selected.
+        reported: Name of the metric that is reported for the best, if it is measured on
+            other data.
+        test: Values of this metric for the best, [seeds].
+    """
+
+    values: Sequence[dict[str, str]]
+    scores: Sequence[np.ndarray]
+    best: int | None
+    objective: str
+    metric: str
+    reported: str | None = None
+    test: np.ndarray | None = None

@@ -8,18 +8,18 @@ import numpy as np
 
 from experiments.harness import cli
 
-MOST_LABELS = 4  # named one by one
-VALID = "validation_"  # begins names of what is measured on a validation set
+MOST_LABELS = 4  # values of a label listed in a text
+VALID = "validation_"  # prefix of metrics on the validation set
 
 
 class Search(NamedTuple):
     """Metric by which combinations are compared.
 
     Attributes:
-        metric: Name of the number.
+        metric: Name of the metric.
         objective: "max" or "min".
-        where: Labels of the rows that count, such as {"cell": "lstm"}; {} for all.
-        splits: True if trials run with `--evaluate_on=validation`, and the best of them
+        where: Labels of the rows that count, such as {"cell": "lstm"}; {} for all rows.
+        splits: Whether trials run with `--evaluate_on=validation`, and the best trial
             again on the test set.
     """
 
@@ -30,7 +30,7 @@ class Search(NamedTuple):
 
     @property
     def label(self) -> str:
-        """Name of what selects, such as "validation_accuracy"."""
+        """Name of the metric that selects, such as "validation_accuracy"."""
         if not self.splits or self.metric.startswith(("train", "loss", VALID)):
             return self.metric
         if self.metric.startswith("test_"):
@@ -39,7 +39,7 @@ class Search(NamedTuple):
 
     @property
     def reported(self) -> str | None:
-        """Name of what is reported of the best, if that differs from what selects."""
+        """Name of the metric reported for the best, if it differs from `label`."""
         if self.splits:
             plain = self.label == self.metric or self.metric.startswith("test_")
             return self.metric if plain else f"test {self.metric}"
@@ -48,13 +48,13 @@ class Search(NamedTuple):
         return None
 
 
-class Scored(NamedTuple):
+class TrialScores(NamedTuple):
     """Scores of a trial.
 
     Attributes:
-        scores: Numbers that select, one per seed; nan where training diverged.
-        test: Numbers that are reported, if the same run measures them.
-        means: The labels over which the scores are means, in words; "" if none.
+        scores: Scores that select, one per seed; nan where training diverged.
+        test: Scores that are reported, if the same run measures them.
+        means: Labels over which the scores are means, as text; "" if none.
     """
 
     scores: list[float]
@@ -62,28 +62,28 @@ class Scored(NamedTuple):
     means: str = ""
 
 
-def read(rows: Sequence[dict[str, Any]], search: Search) -> Scored:
-    """The scores of a run, from the rows that it logged.
+def read(rows: Sequence[dict[str, Any]], search: Search) -> TrialScores:
+    """Scores of a run, from the rows that it logged.
 
-    Of a number that is logged on the way, the last counts. Where a run logs several for
-    a seed, as of several cells, their mean counts. Numbers from before training do not,
-    unless `where` asks for them.
+    If a metric is logged during training, its last value counts. If a run logs several
+    values per seed, for example of several cells, their mean counts. Values from before
+    training do not count, unless `where` selects them.
 
     Args:
-        rows: Rows of its metrics.jsonl.
+        rows: Rows of the run's metrics.jsonl.
         search: Metric to read.
 
     Returns:
-        One number per seed; one number if the run does not log seeds.
+        One score per seed; one score if the run does not log seeds.
 
     Raises:
-        cli.UsageError: There is no such number.
+        cli.UsageError: The run does not log the metric.
 
     Example:
         >>> rows = [{"seed": 0, "cell": "lstm", "accuracy": 1.0}]
         >>> rows += [{"seed": 0, "cell": "gru", "accuracy": 0.0}]
         >>> read(rows, Search("accuracy", "max", {}, False))
-        Scored(scores=[0.5], test=None, means='cell lstm, gru')
+        TrialScores(scores=[0.5], test=None, means='cell lstm, gru')
     """
     chosen = [
         row
@@ -106,11 +106,11 @@ def read(rows: Sequence[dict[str, Any]], search: Search) -> Scored:
         with contextlib.suppress(cli.UsageError):
             test = read(rows, search._replace(metric=search.reported)).scores
     scores = [float(np.mean(numbers)) for numbers in by_seed.values()]
-    return Scored(scores, test, _means(counted, search.metric))
+    return TrialScores(scores, test, _means(counted, search.metric))
 
 
 def _last(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows without those that a later step of the same training replaces."""
+    """The rows, without those that a later step of the same training replaces."""
     kept: list[dict[str, Any]] = []
     places: dict[Any, int] = {}
     for row in rows:
@@ -127,23 +127,23 @@ def _last(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _value(row: Mapping[str, Any], metric: str) -> Any:
-    """Value in a row by name, in a list or table after a dot; "" if there is none."""
-    found: Any = row
+    """Value in a row by name, with a dot for lists and tables; "" if there is none."""
+    value: Any = row
     for part in [metric] if metric in row else metric.split("."):
         try:
-            found = found[int(part) if isinstance(found, list) else part]
+            value = value[int(part) if isinstance(value, list) else part]
         except (LookupError, TypeError, ValueError):
             return ""
-    return found
+    return value
 
 
 def _is_score(value: Any) -> bool:
-    """True for a number, and for null, which stores one that is not finite."""
+    """Whether a value is a number, or null, which stores a non-finite number."""
     return value is None or type(value) in (int, float)
 
 
 def _unknown(search: Search, rows: Sequence[Mapping[str, Any]]) -> str:
-    """Why there is no score, and what there is."""
+    """Error message for a missing metric, with the metrics that exist."""
     names = sorted(
         {
             name
@@ -162,12 +162,12 @@ def _unknown(search: Search, rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _means(rows: Sequence[Mapping[str, Any]], metric: str) -> str:
-    """Over which labels the scores are means, such as "cell lstm, gru"."""
-    said = []
+    """Labels over which the scores are means, such as "cell lstm, gru"."""
+    texts = []
     for name in dict.fromkeys(name for row in rows for name in row):
         values = [row[name] for row in rows if isinstance(row.get(name), str | bool)]
         values = list(dict.fromkeys(map(str, values)))
         if len(values) > 1 and name != metric:
             few = values if len(values) <= MOST_LABELS else [f"{len(values)} values"]
-            said.append(f"{name} {', '.join(few)}")
-    return "; ".join(said)
+            texts.append(f"{name} {', '.join(few)}")
+    return "; ".join(texts)

@@ -1,4 +1,4 @@
-"""Trials of a grid search: each is run, and its scores are read from what it logs."""
+"""Run the trials of a grid search, and read their scores from their logs."""
 
 import contextlib
 import dataclasses
@@ -14,12 +14,12 @@ from experiments.harness import cli
 from experiments.harness.folders import ResultsError
 from experiments.harness.runs import Run, new_run, read_rows
 from experiments.hyperparameters.grid import Trial
-from experiments.hyperparameters.scores import Scored, Search, read
+from experiments.hyperparameters.scores import Search, TrialScores, read
 from train import NonFiniteError
 
 AUTO = "auto"
 # Metric and objective of each experiment that logs no test accuracy. A number after a
-# dot is the place in a list.
+# dot is an index into a list.
 METRICS = {
     "autoencoder": ("test_mse", "min"),
     "catalogue": ("parameters", "min"),
@@ -47,17 +47,17 @@ def search(
 
     Args:
         module: The experiment.
-        trials: All of them.
-        metric: A name, or "auto" for the experiment's.
-        objective: "max" or "min", for a metric that is named.
-        where: "NAME=VALUE;NAME=VALUE", or "".
+        trials: All trials.
+        metric: Name of a metric, or "auto" for the default of the experiment.
+        objective: "max" or "min", for a metric that is not "auto".
+        where: Labels, "NAME=VALUE;NAME=VALUE", or "".
 
     Returns:
-        A `Search`. Trials are evaluated on a validation set if the experiment can, and
-        if the flags of the trials leave that open.
+        A `Search`. Trials are evaluated on a validation set if the experiment has the
+        flag `--evaluate_on` and the trials do not set it.
 
     Raises:
-        cli.UsageError: `where` is no such text.
+        cli.UsageError: `where` has another form.
     """
     usual = METRICS.get(module.__name__.removeprefix("experiments."), DEFAULT)
     metric, objective = usual if metric == AUTO else (metric, objective)
@@ -74,40 +74,40 @@ def search(
     return Search(metric, objective, labels, "evaluate_on" in known and not given)
 
 
-def on(trial: Trial, part: str) -> Trial:
-    """A trial that is evaluated on the validation set, or on the test set."""
+def evaluated_on(trial: Trial, part: str) -> Trial:
+    """The trial, evaluated on the validation or the test set."""
     config = dataclasses.replace(trial.config, evaluate_on=part)
     return trial._replace(config=config, given={**trial.given, "evaluate_on": part})
 
 
 def measure(
     module: Any, trials: Sequence[Trial], search: Search, results: Run, named: str = ""
-) -> list[Scored]:
-    """The scores of some trials of one group.
+) -> list[TrialScores]:
+    """Run the trials of one group, and read their scores.
 
     Args:
         module: The experiment.
-        trials: Those of the group that are left to do.
+        trials: Trials of the group that have not been run.
         search: Metric to read.
-        results: Where each run gets a folder, in "runs".
-        named: End of the names of these folders.
+        results: Results of the search; each run gets a folder in "runs".
+        named: Suffix of the names of these folders.
 
     Returns:
-        One `Scored` per trial; nan for a model that diverged.
+        One `TrialScores` per trial; nan for a model that diverged.
 
     Raises:
-        cli.UsageError: The experiment does not log what is searched by.
+        cli.UsageError: The experiment does not log the metric.
     """
     if not trials:
         return []
     if hasattr(module, "TOGETHER"):
-        found = module.scores([trial.config for trial in trials])
-        if len(found) != len(trials):
+        all_scores = module.scores([trial.config for trial in trials])
+        if len(all_scores) != len(trials):
             raise cli.UsageError(
                 f"flag --experiment: expected scores of {len(trials)} configs from "
-                f"{module.__name__}.scores; got {len(found)}"
+                f"{module.__name__}.scores; got {len(all_scores)}"
             )
-        return [_together(one, search) for one in found]
+        return [_read_named(by_name, search) for by_name in all_scores]
     scored = []
     for trial in trials:
         folder = results.path / "runs" / f"{trial.number:03d}{named}"
@@ -115,32 +115,35 @@ def measure(
             if not folder.exists():
                 _run(module, trial, folder)
         except NonFiniteError:
-            scored.append(Scored([np.nan]))
+            scored.append(TrialScores([np.nan]))
             continue
         scored.append(read(_rows(folder), search))
     return scored
 
 
 def _run(module: Any, trial: Trial, folder: pathlib.Path) -> None:
-    """One run of the experiment, in its own folder, with the table it prints."""
+    """Run the experiment in a folder, and keep its output there."""
     flags = [f"--{name}={value}" for name, value in trial.given.items()]
     settings = {
         "experiment": module.__name__.removeprefix("experiments."),
         "command": shlex.join(["python", "-m", module.__name__, *flags]),
         "config": dataclasses.asdict(trial.config),
     }
-    said = io.StringIO()
+    output = io.StringIO()
     question = module.__doc__ or ""
     with new_run(folder, settings, question=question, resume=True) as results:
-        (results.path / "metrics.jsonl").unlink(missing_ok=True)  # of an unfinished one
-        with contextlib.redirect_stdout(said):
+        (results.path / "metrics.jsonl").unlink(
+            missing_ok=True
+        )  # rows of an unfinished run
+        with contextlib.redirect_stdout(output):
             module.run(trial.config, results)
         (results.path / "output.txt").write_text(
-            said.getvalue(), encoding="utf-8", errors="backslashreplace"
+            output.getvalue(), encoding="utf-8", errors="backslashreplace"
         )
 
 
 def _rows(folder: pathlib.Path) -> list[dict[str, Any]]:
+    """Rows that a run has logged."""
     try:
         rows = read_rows(folder)
         if all(isinstance(row, dict) for row in rows):
@@ -153,9 +156,11 @@ def _rows(folder: pathlib.Path) -> list[dict[str, Any]]:
     ) from None
 
 
-def _together(found: Mapping[str, list[Any]], search: Search) -> Scored:
-    """The scores of a model that was trained with others, by name, one a seed."""
-    seeds = range(max(map(len, found.values()), default=0))
-    plain = {name: np.asarray(values, float).tolist() for name, values in found.items()}
+def _read_named(by_name: Mapping[str, list[Any]], search: Search) -> TrialScores:
+    """Scores from lists of numbers by metric, with one number per seed."""
+    seeds = range(max(map(len, by_name.values()), default=0))
+    plain = {
+        name: np.asarray(values, float).tolist() for name, values in by_name.items()
+    }
     rows = [{"seed": i, **{name: v[i] for name, v in plain.items()}} for i in seeds]
     return read(rows, search._replace(where={}))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from experiments.harness import cli
-from experiments.image_classification.references import AUTO, REFERENCES, UNSAID
+from experiments.image_classification.references import AUTO, REFERENCES, UNSET
 from nets import blocks, models
 from nets.initializers import kernels
 from nets.linen import Sequential
@@ -13,17 +13,17 @@ CLASSES = 10
 
 
 def network(config: Any, shape: Sequence[int]) -> tuple[Sequential, list[blocks.Row]]:
-    """The model of the flags, and its table.
+    """Build the model that the flags specify, and its table of layers.
 
     Args:
-        config: Of `named`.
-        shape: Of one image, [*space, channels].
+        config: Flags, as returned by `named`.
+        shape: Shape of one image, [*space, channels].
 
     Raises:
-        cli.UsageError: There is none, or it does not take such images.
+        cli.UsageError: The model does not exist or does not fit the images.
     """
     side = min(shape[:-1])
-    # With padding "valid" the summary says which layer does not fit.
+    # With padding "valid", the summary reports the layer that does not fit.
     if config.kernel_size > side and config.padding != "valid":
         raise cli.UsageError(
             f"flag --kernel_size: expected at most {side}, the width of an image; got "
@@ -40,16 +40,16 @@ def network(config: Any, shape: Sequence[int]) -> tuple[Sequential, list[blocks.
 
 
 def build(config: Any, axes: int) -> Sequential:
-    """The model of the flags, for images of so many axes."""
+    """Build the model that the flags specify, for images with `axes` spatial axes."""
     reference = REFERENCES[config.data]
     options: dict[str, Any] = {"classes": CLASSES}
     if config.init != AUTO:
-        options["scheme"] = kernels.KERNELS[config.init]
-    filters = reference.filters if config.filters in UNSAID else config.filters
+        options["init"] = kernels.KERNELS[config.init]
+    filters = reference.filters if config.filters in UNSET else config.filters
     size = config.kernel_size or reference.kernel_size
     padding = reference.padding if config.padding == AUTO else config.padding
     pool = {AUTO: "max", "none": None}.get(config.pool, config.pool)
-    hidden = None if config.hidden in UNSAID else config.hidden
+    hidden = None if config.hidden in UNSET else config.hidden
     if config.model == "cnn":
         return models.cnn(
             filters=filters,

@@ -1,6 +1,6 @@
-"""What each data set of image_classification is held against: a network, a training.
+"""Reference networks and training settings of each data set.
 
-A flag that says nothing leaves the matter to the reference.
+Flags that are not given take the value of the reference.
 """
 
 import dataclasses
@@ -10,24 +10,24 @@ from experiments.harness import cli, training
 from train.data import idx
 
 AUTO = "auto"
-UNSAID = 0, [0], AUTO  # of flags that leave it to the reference
+UNSET = 0, [0], AUTO  # values of flags that take the reference's value
 
 
 class Reference(NamedTuple):
-    """The network that a data set is held against, and how it is trained.
+    """Reference network of a data set, and its training.
 
     Attributes:
-        model: Its name among `MODELS`.
-        filters: Of each convolution.
-        kernel_size: Along each axis.
-        padding: Of a cnn's convolutions.
+        model: Name of the network in `MODELS`.
+        filters: Filters of each convolution.
+        kernel_size: Kernel size along each axis.
+        padding: Padding of a cnn's convolutions.
         hidden: Units of a cnn's dense layers before the last.
-        batch_size: Examples a step.
-        learning_rate: Of Adam.
-        schedule: How it goes on.
-        epochs: Times through the training set.
-        accuracy: On the test set, in percent.
-        source: Who found that.
+        batch_size: Examples per step.
+        learning_rate: Learning rate of Adam.
+        schedule: Schedule of the learning rate.
+        epochs: Number of epochs.
+        accuracy: Accuracy on the test set, in percent.
+        source: Source of this accuracy.
     """
 
     model: str
@@ -57,7 +57,7 @@ REFERENCES = {
         "Fashion-MNIST, two 5x5 convolutions with max pooling, in PyTorch",
     ),
 }
-# The flags that each model listens to.
+# Flags that apply to each model.
 MODELS = {
     "cnn": ("filters", "kernel_size", "padding", "pool", "hidden"),
     "lenet5": (),
@@ -68,17 +68,17 @@ MODELS = {
 
 
 def by_data(name: str) -> str:
-    """What stands in each reference, for --help."""
+    """Values of all references, as text for --help."""
     values = {data: getattr(reference, name) for data, reference in REFERENCES.items()}
-    said = [
+    texts = [
         f"{data} {','.join(map(str, value)) if isinstance(value, tuple) else value}"
         for data, value in values.items()
     ]
-    return f"0 for the reference's: {'; '.join(said)}."
+    return f"0 for the reference's: {'; '.join(texts)}."
 
 
 def named(config: Any) -> Any:
-    """The flags, with the data set and the model by their names.
+    """Replace "auto" in the flags of data set and model.
 
     Raises:
         cli.UsageError: Flags contradict each other.
@@ -92,33 +92,33 @@ def named(config: Any) -> Any:
         )
     if data != "idx" and config.data_dir:
         raise cli.UsageError(
-            f"flag --data_dir: {data} are not read from files; leave it out, or take "
+            f"flag --data_dir: {data} are not read from files; omit the flag, or use "
             "--data=idx"
         )
     model = REFERENCES[data].model if config.model == AUTO else config.model
     for name in set().union(*MODELS.values()) - set(MODELS[model]):
-        if getattr(config, name) not in UNSAID:
-            others = [other for other in MODELS if name in MODELS[other]]
+        if getattr(config, name) not in UNSET:
+            models = [model_name for model_name in MODELS if name in MODELS[model_name]]
             raise cli.UsageError(
-                f"flag --{name}: {model} leaves no choice; leave it out, or take "
-                f"--model={' or '.join(others)}"
+                f"flag --{name}: {model} does not use this flag; omit it, or use "
+                f"--model={' or '.join(models)}"
             )
     return dataclasses.replace(config, data=data, model=model)
 
 
 def scheduled(config: Any, examples: int) -> Any:
-    """The flags, with the numbers of the training.
+    """Fill in the training settings of the flags from the reference.
 
     Args:
-        config: Of `named`.
-        examples: How many there are to train on.
+        config: Flags, as returned by `named`.
+        examples: Number of training examples.
 
     Raises:
-        cli.UsageError: They are out of range.
+        cli.UsageError: A setting is out of range.
     """
     if config.steps and config.epochs:
         raise cli.UsageError(
-            "flag --steps: leave it or --epochs out; both say how long"
+            "flag --steps: omit it or --epochs; both set the length of training"
         )
     reference = REFERENCES[config.data]
     batch_size = config.batch_size or reference.batch_size

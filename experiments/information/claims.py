@@ -1,9 +1,20 @@
-"""What is said of who knows what, and when: claims, and findings."""
+"""The claims, the findings and the table on the information in states."""
+
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
 
-from experiments.harness.claims import Claim, judge
+from experiments.harness import tables
+from experiments.harness.claims import (
+    INCONCLUSIVE,
+    PARTLY_SUPPORTED,
+    REFUTED,
+    SUPPORTED,
+    Claim,
+    combine_outcomes,
+    judge,
+)
 from experiments.harness.intervals import interval
 from experiments.information.measure import (
     BACKWARD,
@@ -12,10 +23,10 @@ from experiments.information.measure import (
     TRAINED,
     UNTRAINED,
     WAYS,
-    Known,
+    InformationResult,
 )
 
-EVEN = 0.1  # the spread up to which a curve passes for even: chosen beforehand
+EVEN = 0.1  # a curve with at most this spread counts as even: chosen beforehand
 
 
 def spread(curve: Float[np.ndarray, "*seeds time"]) -> Float[np.ndarray, " *seeds"]:
@@ -30,7 +41,7 @@ def spread(curve: Float[np.ndarray, "*seeds time"]) -> Float[np.ndarray, " *seed
 
 
 def rise(curve: Float[np.ndarray, "*seeds time"]) -> Float[np.ndarray, " *seeds"]:
-    """By how much a curve ends higher than it begins.
+    """Last value of a curve minus its first.
 
     Example:
         >>> rise(np.array([[1.0, 5.0, 3.0]])).tolist()
@@ -40,7 +51,7 @@ def rise(curve: Float[np.ndarray, "*seeds time"]) -> Float[np.ndarray, " *seeds"
 
 
 def last(curve: Float[np.ndarray, "*seeds time"]) -> Float[np.ndarray, " *seeds"]:
-    """By how much a curve ends higher than it ever was before.
+    """Last value of a curve minus the maximum of all values before.
 
     Example:
         >>> last(np.array([[1.0, 5.0, 3.0], [1.0, 2.0, 3.0]])).tolist()
@@ -49,70 +60,90 @@ def last(curve: Float[np.ndarray, "*seeds time"]) -> Float[np.ndarray, " *seeds"
     return curve[..., -1] - curve[..., :-1].max(axis=-1)
 
 
-def evaluate_claims(found: dict[str, Known]) -> list[Claim]:
-    """The textbook's claims."""
-    known = found[TRAINED]
+ANSWERS = {  # by the outcome of both `later` claims
+    SUPPORTED: "A state contains more information on the digit the more it has read, "
+    "in both directions.",
+    PARTLY_SUPPORTED: "Only in part does a state contain more information on the digit "
+    "the more it has read.",
+    INCONCLUSIVE: "The seeds do not decide whether a state contains more information "
+    "the more it has read.",
+    REFUTED: "A state does not contain more information on the digit the more it has "
+    "read.",
+}
+
+
+def answer(claims: Sequence[Claim]) -> str:
+    """The answer to the question of the experiment, from `evaluate_claims`."""
+    return ANSWERS[combine_outcomes([claim.outcome for claim in claims[:2]])]
+
+
+def evaluate_claims(results: dict[str, InformationResult]) -> list[Claim]:
+    """Claims that textbooks make about bidirectional networks."""
+    trained = results[TRAINED]
     return [
-        later(known, FORWARD),
-        later(known, BACKWARD),
-        even(known),
-        more_even(found),
+        later(trained, FORWARD),
+        later(trained, BACKWARD),
+        even(trained),
+        more_even(results),
     ]
 
 
-def of(curves: Float[np.ndarray, "seeds ways time"], way: str) -> np.ndarray:
+def of_way(curves: Float[np.ndarray, "seeds ways time"], way: str) -> np.ndarray:
     """The curves of one way of reading, [seeds, time]."""
     return curves[:, WAYS.index(way)]
 
 
-def later(known: Known, way: str) -> Claim:
-    """Whether a state knows more of label and image, the more it has read."""
+def later(result: InformationResult, way: str) -> Claim:
+    """The claim that a state contains more information the more it has read."""
 
     def as_read(curves):
-        curve = of(curves, way)
+        curve = of_way(curves, way)
         return curve if way == FORWARD else curve[:, ::-1]
 
-    curves = as_read(known.bits), as_read(100 * known.image)
-    found = judge([part(curve) for curve in curves for part in (rise, last)])
+    curves = as_read(result.bits), as_read(100 * result.image)
+    judgment = judge([part(curve) for curve in curves for part in (rise, last)])
     bits, image = (
-        tuple(gain.text(form) for gain in found.intervals[i : i + 2])
+        tuple(gain.text(form) for gain in judgment.intervals[i : i + 2])
         for i, form in ((0, "{:+.2f}"), (2, "{:+.0f}"))
     )
-    said = "the later" if way == FORWARD else "the earlier in the digit"
-    return found.claim(
-        f"Read {way}, a state knows more {said} it stands, and most when it has read "
-        "all",
-        f"From the first step read to the last {bits[0]} bits of the label and "
-        f"{image[0]} % of the image's variance; from the best step before the last "
+    when = "later" if way == FORWARD else "earlier"
+    return judgment.claim(
+        f"Read {way}, a state contains more information at {when} steps, and most when "
+        "it has read all",
+        f"From the first step read to the last: {bits[0]} bits of the label and "
+        f"{image[0]} % of the image's variance; from the best step before to the last: "
         f"{bits[1]} bits and {image[1]} %.",
     )
 
 
-def even(known: Known) -> Claim:
-    """Whether both states together know the same at every step, within `EVEN`."""
-    curves = {"label": known.bits, "image": known.image}
-    found = judge([EVEN - spread(of(curve, BOTH)) for curve in curves.values()])
+def even(result: InformationResult) -> Claim:
+    """The claim that both states together are equally informative at every step."""
+    curves = {"label": result.bits, "image": result.image}
+    judgment = judge([EVEN - spread(of_way(curve, BOTH)) for curve in curves.values()])
     numbers = (f"{name} {spreads(curve)}" for name, curve in curves.items())
-    return found.claim(
-        f"Both states together know the same at every step, to {100 * EVEN:.0f} %",
+    return judgment.claim(
+        "Both states together are equally informative at every step, to "
+        f"{100 * EVEN:.0f} %",
         f"(max - min) / max over the steps, in %: {'; '.join(numbers)}.",
     )
 
 
-def more_even(found: dict[str, Known]) -> Claim:
-    """Whether the loss hangs more evenly on the inputs by both directions than by one.
+def more_even(results: dict[str, InformationResult]) -> Claim:
+    """The claim that with both directions, the loss depends more evenly on the inputs.
 
-    Before training and after. Of gradients the norms count, not their logarithms.
+    It is judged before and after training, on the norms of the gradients, not on their
+    logarithms.
     """
-    norms = {when: np.exp(found[when].by_input) for when in (UNTRAINED, TRAINED)}
+    norms = {when: np.exp(results[when].by_input) for when in (UNTRAINED, TRAINED)}
     gains = [
-        spread(of(one, way)) - spread(of(one, BOTH))
-        for one in norms.values()
+        spread(of_way(curves, way)) - spread(of_way(curves, BOTH))
+        for curves in norms.values()
         for way in (FORWARD, BACKWARD)
     ]
-    numbers = (f"{when} {spreads(one)}" for when, one in norms.items())
+    numbers = (f"{when} {spreads(curves)}" for when, curves in norms.items())
     return judge(gains).claim(
-        "Read both ways, the loss hangs more evenly on the inputs than read one way",
+        "With both directions, the loss depends more evenly on the inputs than with "
+        "one",
         "Norm of dL/dx_t, (max - min) / max over the steps, in %: "
         f"{'; '.join(numbers)}.",
     )
@@ -126,49 +157,133 @@ def spreads(curves: Float[np.ndarray, "seeds ways time"]) -> str:
         'both 50, forward 50, backward 50'
     """
     return ", ".join(
-        f"{way} {interval(100 * spread(of(curves, way))).text('{:.0f}')}"
+        f"{way} {interval(100 * spread(of_way(curves, way))).text('{:.0f}')}"
         for way in (BOTH, FORWARD, BACKWARD)
     )
 
 
-def findings(found: dict[str, Known]) -> list[str]:
-    """What training added, what is forgotten, where both together know least."""
-    known = found[TRAINED]
-    return [learned(found), forgotten(known), least(known)]
+def findings(results: dict[str, InformationResult]) -> list[str]:
+    """Findings on training, on forgetting, and on the least informative step."""
+    trained = results[TRAINED]
+    return [learned(results), forgotten(trained), least(trained)]
 
 
-def learned(found: dict[str, Known]) -> str:
-    """What the last states read know after training, less what they knew before."""
-    old, new = found[UNTRAINED], found[TRAINED]
+def learned(results: dict[str, InformationResult]) -> str:
+    """Change of the information in the final states by training."""
+    old, new = results[UNTRAINED], results[TRAINED]
     label = interval(at_ends(new.bits) - at_ends(old.bits))
     image = interval(100 * (at_ends(new.image) - at_ends(old.image)))
     return (
-        "Training changed what a state knows that has read all by "
+        "Training changes the information in a state that has read all by "
         f"{label.text('{:+.2f}')} bits of the label, and by {image.text('{:+.0f}')} % "
         "of the image's variance."
     )
 
 
-def forgotten(known: Known) -> str:
-    """By how much a trained state knows less of the image at last than at its best."""
-    best = of(known.image, FORWARD).max(axis=1), of(known.image, BACKWARD).max(axis=1)
-    lost = interval(100 * (sum(best) / 2 - at_ends(known.image)))
+def forgotten(result: InformationResult) -> str:
+    """Information on the image that a trained state has lost since its best step."""
+    best = (
+        of_way(result.image, FORWARD).max(axis=1),
+        of_way(result.image, BACKWARD).max(axis=1),
+    )
+    lost = interval(100 * (sum(best) / 2 - at_ends(result.image)))
     return (
-        "Trained, a state that has read all knows "
+        "After training, a state that has read all contains "
         f"{lost.text('{:.0f}')} % of the image's variance less than at its best step."
     )
 
 
 def at_ends(curves: Float[np.ndarray, "seeds ways time"]) -> np.ndarray:
-    """What each direction knows after its last step, the mean of the two, [seeds]."""
-    return (of(curves, FORWARD)[:, -1] + of(curves, BACKWARD)[:, 0]) / 2
+    """Value of each direction after its last step, the mean of the two, [seeds]."""
+    return (of_way(curves, FORWARD)[:, -1] + of_way(curves, BACKWARD)[:, 0]) / 2
 
 
-def least(known: Known) -> str:
-    """How much both together know of the label at the poorest and the best step."""
-    both = of(known.bits, BOTH)
+def least(result: InformationResult) -> str:
+    """Information of both states on the label, at the worst and the best step."""
+    both = of_way(result.bits, BOTH)
     low, high = interval(both.min(axis=1)), interval(both.max(axis=1))
     return (
-        f"Both states together know {low.text()} bits of the label at the poorest "
-        f"step, {high.text()} at the best, of {np.log2(10):.2f} there are."
+        f"Both states together contain {low.text()} bits of the label at the worst "
+        f"step and {high.text()} at the best, of {np.log2(10):.2f} in all."
+    )
+
+
+def table(results: dict[str, InformationResult]) -> tables.Table:
+    """Information at both ends and its spread, one row per way of reading."""
+    header = [
+        "states of",
+        "bits of the label, first step",
+        "last step",
+        "spread, %",
+        "probe accuracy, first step, %",
+        "last step, %",
+        "image's variance, first step, %",
+        "last step, %",
+        "spread, %",
+        "dL/ds, spread, %",
+        "dL/dx, spread, %",
+    ]
+    rows = []
+    for when in (TRAINED, UNTRAINED):
+        result = results[when]
+        for way in WAYS:
+            bits, right, image = (
+                of_way(curves, way)
+                for curves in (result.bits, result.right, result.image)
+            )
+            gradients = (
+                np.exp(of_way(c, way)) for c in (result.by_state, result.by_input)
+            )
+            cells = [
+                (bits[:, 0], "{:.2f}"),
+                (bits[:, -1], "{:.2f}"),
+                (100 * spread(bits), "{:.0f}"),
+                (100 * right[:, 0], "{:.0f}"),
+                (100 * right[:, -1], "{:.0f}"),
+                (100 * image[:, 0], "{:.0f}"),
+                (100 * image[:, -1], "{:.0f}"),
+                (100 * spread(image), "{:.0f}"),
+                *((100 * spread(norms), "{:.0f}") for norms in gradients),
+            ]
+            row = [tables.mean_and_deviation(*cell) for cell in cells]
+            rows.append([f"{way}, {when}", *row])
+    return tables.Table(header, rows)
+
+
+def title(result: InformationResult) -> str:
+    """The finding, if it holds for every seed."""
+    forward, backward, both = (of_way(result.bits, way) for way in WAYS)
+    gains = forward[:, -1] - forward[:, 0], backward[:, 0] - backward[:, -1]
+    if not all((gain > 0).all() for gain in gains):
+        return "Whether states gain information with every step depends on the seed"
+    ends = (forward[:, 0], forward[:, -1], backward[:, 0], backward[:, -1])
+    first, last, early, late = (end.mean() for end in ends)
+    line = (
+        f"Read forward, a state contains {first:.1f} bits on the digit at the first "
+        f"step and {last:.1f} at the last; backward, {early:.1f} and {late:.1f}"
+    )
+    alone = np.minimum(spread(forward), spread(backward))
+    if not (spread(both) < alone).all():
+        return line
+    low, high = both.min(axis=1).mean(), both.max(axis=1).mean()
+    return f"{line};\nboth together {low:.1f} to {high:.1f} at every step"
+
+
+def row_information(
+    result: InformationResult,
+) -> dict[str, Float[np.ndarray, " seeds"]]:
+    """Share of a row's variance that is explained, the mean over steps and rows."""
+    return {way: of_way(result.rows, way).mean(axis=(-1, -2)) for way in WAYS}
+
+
+def rows_title(result: InformationResult) -> str:
+    """The finding, if it holds for every seed."""
+    shares = row_information(result)
+    alone = np.maximum(shares[FORWARD], shares[BACKWARD])
+    if not (shares[BOTH] > alone).all():
+        return "Which rows a state contains depends on the seed"
+    means = {way: f"{100 * share.mean():.0f} %" for way, share in shares.items()}
+    return (
+        f"On average, a state contains {means[FORWARD]} of a row read forward, "
+        f"{means[BACKWARD]} read backward, {means[BOTH]} both together"
     )

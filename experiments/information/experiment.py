@@ -18,14 +18,14 @@ from experiments.information.measure import (
     UNTRAINED,
     WAYS,
     Data,
-    Known,
-    look,
+    InformationResult,
+    measure_network,
 )
 from nets import probes
 from nets.models import SequenceClassifier
 from train.data import digits
 
-POINTS = 16  # steps at the most after which a state is read out
+POINTS = 16  # maximal number of steps at which states are probed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,30 +33,31 @@ class Config(training.Config):
     """The flags."""
 
     seeds: list[int] = common_flags.seeds([0, 1, 2, 3, 4])
-    cell: str = cli.flag(
-        "gru", "A name in nets.CELLS, or package.module:name of your own."
-    )
+    cell: str = cli.flag("gru", "Cell: a name in nets.CELLS, or package.module:name.")
     order: str = cli.flag(
-        "rows", "How a digit is read: 8 rows or 64 pixels.", choices=digits.ORDERS
+        "rows", "Order of reading: 8 rows or 64 pixels.", choices=digits.ORDERS
     )
     features: int = common_flags.features(64, "Hidden units of each direction.")
-    steps: int = common_flags.steps(420, "Training steps (14 are an epoch).")
+    steps: int = common_flags.steps(420, "Training steps (14 per epoch).")
     ridge: float = cli.flag(
-        1e-2, "The penalty on the probes' weights.", lower_bound=1e-6, upper_bound=1e12
+        1e-2,
+        "Ridge penalty on the weights of the probes.",
+        lower_bound=1e-6,
+        upper_bound=1e12,
     )
 
 
 def run(config: Config, results: Run) -> None:
-    """Train a network a seed, look at what its states know; log, draw and print it."""
-    halves = training.parts(digits.load(), config)
-    training.check(config, len(halves[0].labels), "digits")
+    """Train one network per seed and probe its states; publish the results."""
+    splits = training.parts(digits.load(), config)
+    training.check(config, len(splits[0].labels), "digits")
     train, test = (
         Data(
-            jnp.asarray(digits.as_sequences(half.images, config.order)),
-            jnp.asarray(half.images),
-            jnp.asarray(half.labels),
+            jnp.asarray(digits.as_sequences(split.images, config.order)),
+            jnp.asarray(split.images),
+            jnp.asarray(split.labels),
         )
-        for half in halves
+        for split in splits
     )
     cell = cells.named(config.cell, train.xs.shape[-1], config.features)
     model = SequenceClassifier(cell, config.features, CLASSES, bidirectional=True)
@@ -70,10 +71,12 @@ def run(config: Config, results: Run) -> None:
         results,
         title=config.cell,
     )
-    times = read_out_after(train.xs.shape[1])
-    looked = jax.jit(lambda params: look(model, params, test, times, config.ridge))
-    found = {}
-    # Of so small matrices threads only wait for each other, where others work too.
+    times = probe_times(train.xs.shape[1])
+    measure = jax.jit(
+        lambda params: measure_network(model, params, test, times, config.ridge)
+    )
+    measured = {}
+    # BLAS threads slow down such small matrices on a busy machine.
     with (
         threadpool_limits(1, "blas"),
         tqdm(total=2 * len(config.seeds), unit="net", disable=None) as bar,
@@ -84,20 +87,20 @@ def run(config: Config, results: Run) -> None:
             )
         )(test.images)
         for when, params in ((UNTRAINED, start), (TRAINED, fitted.params)):
-            seen = []
+            seed_results = []
             for i, seed in enumerate(config.seeds):
                 bar.set_description(f"{when}, seed {seed}")
-                one = jax.tree.map(lambda leaf, i=i: leaf[i], params)
-                seen.append(jax.tree.map(np.asarray, looked(one)))
-                log(seen[-1], when, seed, times, results)
+                seed_params = jax.tree.map(lambda leaf, i=i: leaf[i], params)
+                seed_results.append(jax.tree.map(np.asarray, measure(seed_params)))
+                log(seed_results[-1], when, seed, times, results)
                 bar.update()
-            found[when] = jax.tree.map(lambda *parts: np.stack(parts), *seen)
+            measured[when] = jax.tree.map(lambda *parts: np.stack(parts), *seed_results)
     results.log(kind="image", bits=float(image))
-    show(found, times, float(image), len(test.labels), config, results)
+    show(measured, times, float(image), len(test.labels), config, results)
 
 
-def read_out_after(time: int) -> np.ndarray:
-    """After which steps a state is read out, the first and the last among them.
+def probe_times(time: int) -> np.ndarray:
+    """Steps after which the states are probed, with the first and the last.
 
     Example:
         >>> read_out_after(8).tolist(), len(read_out_after(64))
@@ -106,17 +109,19 @@ def read_out_after(time: int) -> np.ndarray:
     return np.unique(np.linspace(0, time - 1, POINTS).round().astype(int))
 
 
-def log(one: Known, when: str, seed: int, times: np.ndarray, results: Run) -> None:
-    """A row a network, and a row each way of reading it."""
-    results.log(kind="accuracy", when=when, seed=seed, test_accuracy=one.accuracy)
+def log(
+    result: InformationResult, when: str, seed: int, times: np.ndarray, results: Run
+) -> None:
+    """Log one row per network, and one row per way of reading."""
+    results.log(kind="accuracy", when=when, seed=seed, test_accuracy=result.accuracy)
     for i, way in enumerate(WAYS):
-        curves = {name: curve[i] for name, curve in one.curves().items()}
-        where = {"when": when, "seed": seed, "way": way, "times": times}
-        results.log(kind="known", **where, **curves, rows=one.rows[i])
+        curves = {name: curve[i] for name, curve in result.curves().items()}
+        labels = {"when": when, "seed": seed, "way": way, "times": times}
+        results.log(kind="known", **labels, **curves, rows=result.rows[i])
 
 
 def show(
-    found: dict[str, Known],
+    measured: dict[str, InformationResult],
     times: np.ndarray,
     image: float,
     examples: int,
@@ -124,32 +129,35 @@ def show(
     results: Run,
 ) -> None:
     """Publish the results."""
-    text = caption(found, examples, config)
-    plot = figures.draw(found, times, image, config.order, text)
+    text = caption(measured, examples, config)
+    evaluated = claims.evaluate_claims(measured)
+    plot = figures.draw(measured, times, image, config.order, text)
     publish(
         results,
-        answer=plot.finding,
+        answer=claims.answer(evaluated),
         figures={
             "information.png": plot,
             "information_rows.png": figures.draw_rows(
-                found[TRAINED], times, config.order, text
+                measured[TRAINED], times, config.order, text
             ),
         },
-        tables={"What each step knows": figures.table(found)},
-        claims=claims.evaluate_claims(found),
-        findings=claims.findings(found),
+        tables={"Information by step": claims.table(measured)},
+        claims=evaluated,
+        findings=claims.findings(measured),
     )
 
 
-def caption(found: dict[str, Known], examples: int, config: Config) -> str:
-    """What was done, so that the figures can stand alone."""
-    seeds, right = len(config.seeds), 100 * found[TRAINED].accuracy.mean()
+def caption(
+    measured: dict[str, InformationResult], examples: int, config: Config
+) -> str:
+    """Description of the experiment, for the figures."""
+    seeds, accuracy = len(config.seeds), 100 * measured[TRAINED].accuracy.mean()
     return (
         f"Mean and range of {seeds} {'seeds' if seeds > 1 else 'seed'}; {examples} "
         f"held-out digits, read as {config.order}; {config.cell}, {config.features} "
-        f"units a direction, {config.optimizer}, rate {config.learning_rate:g}, "
-        f"{config.steps} steps of {config.batch_size}: {right:.1f} % right. Probes of "
-        "the whole state: multinomial logistic regression (bits, a lower bound), "
-        "linear regression (image, without pixels that are always blank), 5 folds, "
-        f"ridge {config.ridge:g}; below 0 counts as 0. Gradients: median over digits."
+        f"units per direction, {config.optimizer}, rate {config.learning_rate:g}, "
+        f"{config.steps} steps of {config.batch_size}: {accuracy:.1f} % accuracy. "
+        "Probes of the whole state: multinomial logistic regression (bits, a lower "
+        "bound), linear regression (image, without pixels that are always blank), 5 "
+        f"folds, ridge {config.ridge:g}; clipped at 0. Gradients: median over digits."
     )

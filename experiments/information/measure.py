@@ -1,4 +1,4 @@
-"""What is read out of the states of a bidirectional classifier, step by step."""
+"""Probes of the states of a bidirectional classifier, step by step."""
 
 from typing import Any, NamedTuple
 
@@ -24,9 +24,9 @@ class Data(NamedTuple):
     """Digits, as sequences and as images.
 
     Attributes:
-        xs: What is read, [examples, time, inputs].
-        images: The same as they stand on paper, [examples, height, width].
-        labels: Which digit each shows, [examples].
+        xs: Input sequences, [examples, time, inputs].
+        images: The same digits as images, [examples, height, width].
+        labels: Labels, [examples].
     """
 
     xs: Array
@@ -34,17 +34,22 @@ class Data(NamedTuple):
     labels: Array
 
 
-class Known(NamedTuple):
-    """What the states of networks know, and which of them their loss hangs on.
+class InformationResult(NamedTuple):
+    """Information in the states of networks, and the gradients of their loss.
 
     Attributes:
-        accuracy: Share of held-out digits that the network tells, [seeds].
-        bits: Of the label, that a probe reads from a state, [seeds, ways, times].
-        right: Share of digits that a probe tells from a state, likewise.
-        image: Share of the image's variance that a probe reads, likewise.
-        rows: The same of each row of the image, [seeds, ways, times, rows].
+        accuracy: Accuracy of the network on held-out digits, [seeds].
+        bits: Information on the label that a probe reads from a state, in bits,
+            [seeds, ways, times].
+        right: Accuracy of a probe that predicts the label from a state,
+            [seeds, ways, times].
+        image: Share of the image's variance that a probe explains,
+            [seeds, ways, times].
+        rows: Share of the variance of each row of the image, [seeds, ways, times,
+            rows].
         by_state: ln of the norm of dL/ds_t, [seeds, ways, time].
-        by_input: ln of the norm of dL/dx_t, by way of these directions, likewise.
+        by_input: ln of the norm of dL/dx_t through these directions,
+            [seeds, ways, time].
     """
 
     accuracy: Float[np.ndarray, " *seeds"]
@@ -56,29 +61,29 @@ class Known(NamedTuple):
     by_input: Float[np.ndarray, "*seeds ways time"]
 
     def curves(self) -> dict[str, Float[np.ndarray, "..."]]:
-        """All that is a number a step."""
+        """All quantities with one number per step."""
         names = ("bits", "right", "image", "by_state", "by_input")
         return {name: getattr(self, name) for name in names}
 
 
-def look(
+def measure_network(
     model: SequenceClassifier,
     params: Any,
     data: Data,
     times: np.ndarray,
     ridge: float,
-) -> Known:
-    """What the states of one network know, and which of them its loss hangs on.
+) -> InformationResult:
+    """Probe the states of one network, and measure the gradients of its loss.
 
     Args:
-        model: Of both directions.
-        params: Of one seed.
+        model: Bidirectional classifier.
+        params: Parameters of one seed.
         data: Held-out digits.
-        times: After which steps a state is read out.
-        ridge: The penalty on the probes' weights.
+        times: Steps after which the states are probed.
+        ridge: Ridge penalty on the weights of the probes.
 
     Returns:
-        A `Known`.
+        An `InformationResult`.
     """
     forward, backward = states(model, params, data.xs)
     pixels = data.images.reshape(len(data.images), -1)
@@ -89,16 +94,16 @@ def look(
         image, rows = shares(
             probes.linear_probe_r2(state, pixels, ridge=ridge), data.images
         )
-        # A bound below 0 says no more than 0 does; who knows nothing can say the mean.
+        # Bounds below 0 are clipped: predicting the mean always reaches 0.
         return jnp.maximum(bits, 0), right, jnp.maximum(image, 0), jnp.maximum(rows, 0)
 
     def read(state):
         return jax.lax.map(probe, jax.tree.map(lambda leaf: leaf[times], state))
 
     read_out = [read(state) for state in (forward, backward, (forward, backward))]
-    by_measure = [jnp.stack(parts) for parts in zip(*read_out, strict=True)]
+    by_measure = [jnp.stack(values) for values in zip(*read_out, strict=True)]
     bits, right, image, rows = by_measure
-    found = (
+    quantities = (
         accuracy(model, params, data.xs, data.labels),
         bits,
         right,
@@ -107,16 +112,16 @@ def look(
         by_state(model, params, data),
         by_input(model, params, data),
     )
-    return Known._make(found)
+    return InformationResult._make(quantities)
 
 
 def shares(
     r2: Float[Array, " pixels"], images: Float[Array, "examples height width"]
 ) -> tuple[Float[Array, ""], Float[Array, " height"]]:
-    """The share of the variance that is read: of the whole image, and row by row.
+    """Share of the variance that is explained: of the whole image, and of each row.
 
-    Pixels count by their variance; one that is always blank, whose R^2 is nan, has
-    none, and counts nothing. So does a row of such pixels.
+    Pixels are weighted by their variance. Pixels that are always blank have variance 0
+    and R^2 nan; they do not count, nor do rows of such pixels.
 
     Example:
         >>> images = jnp.array([[[0.0, 1.0]], [[0.0, 3.0]]])
@@ -133,18 +138,18 @@ def shares(
 def states(model: SequenceClassifier, params: Any, xs: Array) -> tuple[Any, Any]:
     """The whole state of each direction after every step, [time, examples, ...].
 
-    A backward state stands at the step that it has read last.
+    A backward state is listed at the step that it read last.
     """
-    own = probing.by_direction(model, probing.layer_params(model, params))
-    cell, xs = telling(model.cell), time_first(xs)
+    layer_params = probing.by_direction(model, probing.layer_params(model, params))
+    cell, xs = with_state_as_output(model.cell), time_first(xs)
     return (
-        nets.unroll(cell, own["forward"], xs)[1],
-        nets.unroll(cell, own["backward"], xs, reverse=True)[1],
+        nets.unroll(cell, layer_params["forward"], xs)[1],
+        nets.unroll(cell, layer_params["backward"], xs, reverse=True)[1],
     )
 
 
-def telling(cell: Cell) -> Cell:
-    """A cell whose output is all of its state: of an LSTM h and c."""
+def with_state_as_output(cell: Cell) -> Cell:
+    """The cell with its whole state as output, such as h and c of an LSTM."""
 
     def step(params, state, x):
         state, _ = cell.step(params, state, x)
@@ -156,28 +161,30 @@ def telling(cell: Cell) -> Cell:
 def by_state(
     model: SequenceClassifier, params: Any, data: Data
 ) -> Float[Array, "ways time"]:
-    """ln of the norm of dL/ds_t, each digit's own loss: the median over digits."""
-    own = probing.layer_params(model, params)
+    """ln of the norm of dL/ds_t, with L the loss of one digit; median over digits."""
+    layer_params = probing.layer_params(model, params)
 
     def loss(state, ys):
         return probing.loss_of_outputs(model, params, ys, data.labels)
 
     layer = probing.layer(model)
-    _, gradients = flow.state_gradients(layer, own, time_first(data.xs), loss)
-    one, other = map(norms_of, probing.by_direction(model, gradients).values())
-    both = jnp.logaddexp(2 * one, 2 * other) / 2  # the norm of the two as one vector
-    return jnp.median(jnp.stack([one, other, both]), axis=-1)
+    _, gradients = flow.state_gradients(layer, layer_params, time_first(data.xs), loss)
+    forward, backward = map(norms_of, probing.by_direction(model, gradients).values())
+    both = (
+        jnp.logaddexp(2 * forward, 2 * backward) / 2
+    )  # the norm of the two as one vector
+    return jnp.median(jnp.stack([forward, backward, both]), axis=-1)
 
 
 def by_input(
     model: SequenceClassifier, params: Any, data: Data
 ) -> Float[Array, "ways time"]:
-    """ln of the norm of dL/dx_t, by way of one direction, of the other, and of both."""
-    own = probing.layer_params(model, params)
+    """ln of the norm of dL/dx_t through one direction, the other, and both."""
+    layer_params = probing.layer_params(model, params)
 
     def norms(open_ways):
         def loss(state, ys):
-            # What a direction says is held fast, if no gradient may come its way.
+            # The output of a closed direction is a constant.
             ys = tuple(
                 y if way in open_ways else jax.lax.stop_gradient(y)
                 for way, y in zip(probing.DIRECTIONS, ys, strict=True)
@@ -185,8 +192,8 @@ def by_input(
             return probing.loss_of_outputs(model, params, ys, data.labels)
 
         layer, xs = probing.layer(model), time_first(data.xs)
-        return norms_of(flow.input_saliency(layer, own, xs, loss)[1])
+        return norms_of(flow.input_saliency(layer, layer_params, xs, loss)[1])
 
-    one, other = ((direction,) for direction in probing.DIRECTIONS)
-    ways = [norms(ways) for ways in (one, other, probing.DIRECTIONS)]
+    first, second = ((direction,) for direction in probing.DIRECTIONS)
+    ways = [norms(ways) for ways in (first, second, probing.DIRECTIONS)]
     return jnp.median(jnp.stack(ways), axis=-1)

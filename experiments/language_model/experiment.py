@@ -14,25 +14,27 @@ import optax
 from experiments.harness import cells, cli, common_flags, training
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
-from experiments.language_model import figures, ngrams
+from experiments.language_model import claims, figures, ngrams
 from experiments.language_model.characters import (
     FEW,
     MANY,
     NEAR,
-    go_on,
+    NetworkResult,
+    Sample,
+    continue_prompt,
     measures,
     start,
     window_losses,
     windows,
 )
-from experiments.language_model.figures import Counted, Learned, Sample
+from experiments.language_model.ngrams import NgramResult
 from nets.models import SequenceTagger
 from train.data import text
 from train.data.text import Text
 
 ORDERS = 6  # the largest n of an n-gram
-LOOKS = 20  # on held-out text while a net learns
-SHOWN = 32  # characters of the held-out text that samples go on from by default
+PROBES = 20  # on held-out text during training
+PROMPT = 32  # characters of held-out text that are the default prompt
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,42 +43,42 @@ class Config(training.Config):
 
     text_file: str = cli.flag(
         "",
-        "A text in UTF-8; by default the documentation that Python comes with.",
+        "Text file in UTF-8; by default, Python's own documentation.",
         path=True,
     )
     cells: list[str] = cli.flag(
         ["elman", "lstm", "gru"],
-        "Cells to compare: names in nets.CELLS, or package.module:name of your own.",
+        "Cells to compare: names in nets.CELLS, or package.module:name.",
     )
     features: int = common_flags.features(128)
     length: int = cli.flag(
-        64, "Characters of a window.", lower_bound=NEAR, upper_bound=100_000
+        64, "Characters per window.", lower_bound=NEAR, upper_bound=100_000
     )
-    batch_size: int = common_flags.batch_size(8, "Windows a step.")
+    batch_size: int = common_flags.batch_size(8, "Windows per step.")
     steps: int = common_flags.steps(600)
     learning_rate: float = common_flags.learning_rate(
-        8e-3, "The first step's; the last one's is a tenth of it."
+        8e-3, "Initial learning rate; it decays to a tenth of it."
     )
     temperatures: list[float] = cli.flag(
         [0.5, 0.8, 1.0],
-        "Of the samples; at 0 the likeliest character each time.",
+        "Temperatures of the samples; 0 takes the most likely character each time.",
         upper_bound=1e6,
     )
     sample_length: int = cli.flag(
-        300, "Characters of a sample.", lower_bound=1, upper_bound=1_000_000
+        300, "Characters per sample.", lower_bound=1, upper_bound=1_000_000
     )
     prompt: str = cli.flag(
-        "", "What samples go on from; by default where the held-out text begins."
+        "", "Prompt of the samples; by default, the start of the held-out text."
     )
 
 
 def run(config: Config, results: Run) -> None:
-    """Count, train and sample; log, draw and print what was found."""
-    written = text.load(config.text_file or None)
-    train, test = training.parts(text.split(written.tokens), config)
+    """Count n-grams, train networks, sample from them; publish the results."""
+    corpus = text.load(config.text_file or None)
+    train, test = training.parts(text.split(corpus.tokens), config)
     check(config, train, test)
-    prompt = prompt_of(config, test, written.vocabulary)
-    symbols = len(written.vocabulary)
+    prompt = prompt_of(config, test, corpus.vocabulary)
+    symbols = len(corpus.vocabulary)
     models = {
         name: SequenceTagger(
             cells.named(name, config.features, config.features),
@@ -86,30 +88,32 @@ def run(config: Config, results: Run) -> None:
         )
         for name in config.cells
     }
-    told = ngrams.losses(train, test, symbols, ORDERS)
-    counted = [Counted(n, float(nats.mean())) for n, nats in enumerate(told, 1)]
-    for one in counted:
-        results.log(kind="counted", **one._asdict())
-    found, samples = [], []
+    losses = ngrams.losses(train, test, symbols, ORDERS)
+    ngram_results = [
+        NgramResult(n, float(nats.mean())) for n, nats in enumerate(losses, 1)
+    ]
+    for ngram in ngram_results:
+        results.log(kind="counted", **ngram._asdict())
+    networks, samples = [], []
     for name, model in models.items():
-        learned, params = learn(name, model, train, test, config, results)
-        log(learned, config.seeds, results)
-        found.append(learned)
+        network, params = learn(name, model, train, test, config, results)
+        log(network, config.seeds, results)
+        networks.append(network)
         first = jax.tree.map(lambda leaf: leaf[0], params)
-        samples += write(name, model, first, prompt, written, config)
-    for one in samples:
-        results.log(kind="sample", seed=config.seeds[0], **one._asdict())
-    show(counted, found, samples, written, config, results)
+        samples += write(name, model, first, prompt, corpus, config)
+    for sample in samples:
+        results.log(kind="sample", seed=config.seeds[0], **sample._asdict())
+    show(ngram_results, networks, samples, corpus, config, results)
 
 
 def check(config: Config, train: np.ndarray, test: np.ndarray) -> None:
-    """Refuse what does not fit the text, before anything is trained."""
+    """Refuse flags that do not fit the text, before training."""
     most = len(test) - 1
     if config.length > most:
         raise cli.UsageError(
             f"flag --length: expected at most {max(most, 0)}, as the held-out tenth of "
-            f"the text has {len(test)} characters; got {config.length}: name a "
-            "smaller one, or a longer text"
+            f"the text has {len(test)} characters; got {config.length}: choose a "
+            "smaller length or a longer text"
         )
     training.check(config, len(train) - config.length, "windows")
     if not all(0 <= degree < math.inf for degree in config.temperatures):
@@ -120,9 +124,9 @@ def check(config: Config, train: np.ndarray, test: np.ndarray) -> None:
 
 
 def prompt_of(config: Config, test: np.ndarray, vocabulary: str) -> np.ndarray:
-    """What samples go on from, as tokens."""
+    """Tokens of the prompt."""
     if not config.prompt:
-        return test[:SHOWN]
+        return test[:PROMPT]
     try:
         return text.encode(config.prompt, vocabulary)
     except ValueError as error:
@@ -136,15 +140,15 @@ def learn(
     test: np.ndarray,
     config: Config,
     results: Run,
-) -> tuple[Learned, Any]:
-    """Train a cell from every seed; measure it on held-out text."""
+) -> tuple[NetworkResult, Any]:
+    """Train one network per seed; measure them on held-out text."""
     characters, length = jnp.asarray(train), config.length
 
     def loss_fn(params, starts, key):
         return window_losses(model, params, windows(characters, starts, length)).mean()
 
-    look, measure = measures(model, jnp.asarray(test), length)
-    fitted = training.train(
+    probe, measure = measures(model, jnp.asarray(test), length)
+    trained = training.train(
         loss_fn,
         start(model, config.seeds),
         np.arange(len(train) - length),  # where windows begin
@@ -153,22 +157,22 @@ def learn(
         title=name,
         labels={"cell": name},
         schedule=optax.cosine_decay_schedule(1.0, config.steps, alpha=0.1),
-        probe=look,
-        probe_every=max(config.steps // LOOKS, 1),
+        probe=probe,
+        probe_every=max(config.steps // PROBES, 1),
     )
-    last, carried, by_context, further = map(np.asarray, measure(fitted.params))
-    assert fitted.probes is not None
-    learned = Learned(
+    last_probe, carried, by_context, further = map(np.asarray, measure(trained.params))
+    assert trained.probes is not None
+    result = NetworkResult(
         name,
-        sum(leaf[0].size for leaf in jax.tree.leaves(fitted.params)),
+        sum(leaf[0].size for leaf in jax.tree.leaves(trained.params)),
         carried,
         by_context,
         further,
-        steps=np.append(fitted.probes.steps, config.steps),
-        curve=np.concatenate([fitted.probes.values, last[None]]).T,
-        seconds_per_step=fitted.seconds_per_step,
+        steps=np.append(trained.probes.steps, config.steps),
+        curve=np.concatenate([trained.probes.values, last_probe[None]]).T,
+        seconds_per_step=trained.seconds_per_step,
     )
-    return learned, fitted.params
+    return result, trained.params
 
 
 def write(
@@ -176,75 +180,77 @@ def write(
     model: SequenceTagger,
     params: Any,
     prompt: np.ndarray,
-    written: Text,
+    corpus: Text,
     config: Config,
 ) -> list[Sample]:
-    """How the first seed's net goes on with the prompt, at each temperature."""
+    """Continuations of the prompt by the first seed's network, one per temperature."""
     key = jax.random.fold_in(jax.random.key(config.seeds[0]), 1)
-    degrees = jnp.array(config.temperatures, jnp.float32)
+    temperatures = jnp.array(config.temperatures, jnp.float32)
     write_all = jax.jit(
-        lambda p, x: go_on(model, p, x, config.sample_length, key, degrees)
+        lambda p, x: continue_prompt(
+            model, p, x, config.sample_length, key, temperatures
+        )
     )
     drawn = np.asarray(write_all(params, jnp.asarray(prompt)))
-    before = text.decode(prompt, written.vocabulary)
+    before = text.decode(prompt, corpus.vocabulary)
     return [
-        Sample(name, degree, before, text.decode(tokens, written.vocabulary))
-        for degree, tokens in zip(config.temperatures, drawn, strict=True)
+        Sample(name, temperature, before, text.decode(tokens, corpus.vocabulary))
+        for temperature, tokens in zip(config.temperatures, drawn, strict=True)
     ]
 
 
-def log(found: Learned, seeds: Sequence[int], results: Run) -> None:
-    """What a net tells of held-out text, a row a seed; and how it came to it."""
+def log(network: NetworkResult, seeds: Sequence[int], results: Run) -> None:
+    """Log the held-out loss and the learning curve, one row each per seed."""
     for i, seed in enumerate(seeds):
-        nats = float(found.nats[i])
+        nats = float(network.nats[i])
         results.log(
             kind="held_out",
-            cell=found.cell,
+            cell=network.cell,
             seed=seed,
             nats=nats,
             bits=nats / math.log(2),
             perplexity=math.exp(nats),
-            nats_by_context=found.by_context[i],
-            further_back=found.further[i],
+            nats_by_context=network.by_context[i],
+            further_back=network.further[i],
         )
         results.log(
             kind="learning",
-            cell=found.cell,
+            cell=network.cell,
             seed=seed,
-            steps=found.steps,
-            nats=found.curve[i],
+            steps=network.steps,
+            nats=network.curve[i],
         )
 
 
 def show(
-    counted: Sequence[Counted],
-    found: Sequence[Learned],
+    ngram_results: Sequence[NgramResult],
+    networks: Sequence[NetworkResult],
     samples: Sequence[Sample],
-    written: Text,
+    corpus: Text,
     config: Config,
     results: Run,
 ) -> None:
     """Publish the results."""
-    plot = figures.draw(counted, found, config.length, caption(written, config))
-    best = min(found, key=lambda one: one.nats.mean()).cell
+    plot = figures.draw(ngram_results, networks, config.length, caption(corpus, config))
+    best = min(networks, key=lambda net: net.nats.mean()).cell
     publish(
         results,
         answer=plot.finding,
         figures={"language_model.png": plot},
         tables={
-            "Held-out text": figures.table(counted, found, config.length),
-            **figures.sample_tables([s for s in samples if s.cell == best]),
+            "Held-out text": claims.table(ngram_results, networks, config.length),
+            **claims.sample_tables([s for s in samples if s.cell == best]),
         },
-        claims=figures.evaluate_claims(counted, found),
+        claims=claims.evaluate_claims(ngram_results, networks),
     )
 
 
-def caption(written: Text, config: Config) -> str:
-    """What was done, so that the figure can stand alone."""
-    named = pathlib.Path(config.text_file).name or "Python's own documentation"
-    count = len(written.tokens)
-    seen = config.steps * config.batch_size * config.length
-    _, test = text.split(written.tokens)
+def caption(corpus: Text, config: Config) -> str:
+    """Description of the experiment, for the figure."""
+    name = pathlib.Path(config.text_file).name or "Python's own documentation"
+    count = len(corpus.tokens)
+    trained_on = config.steps * config.batch_size * config.length
+    _, test = text.split(corpus.tokens)
     few, many = (
         min(most, len(test) - length)
         for most, length in ((FEW, config.length), (MANY, 2 * config.length))
@@ -253,11 +259,12 @@ def caption(written: Text, config: Config) -> str:
     if len(config.seeds) > 1:
         seeds = f"mean over {len(config.seeds)} seeds; bands: their range"
     return (
-        f"{named}: {count:,} characters, {len(written.vocabulary)} different ones, the "
-        f"last tenth held out. {config.features} units; {config.optimizer}, rate "
+        f"{name}: {count:,} characters, {len(corpus.vocabulary)} distinct, the last "
+        f"tenth held out. {config.features} units; {config.optimizer}, learning rate "
         f"{config.learning_rate:g} falling to a tenth of it, {config.steps} steps of "
-        f"{config.batch_size} windows of {config.length}, {seen:,} characters in all; "
-        f"clip norm {config.clip_norm:g}. Lines: {seeds}. Left: {few} held-out "
-        f"windows. Right: {max(many, 1)}, twice as long as in training, neighbouring "
-        "places taken together; n-grams by the n - 1 characters that they know."
+        f"{config.batch_size} windows of {config.length}, {trained_on:,} characters in "
+        f"all; clip norm {config.clip_norm:g}. Lines: {seeds}. Left: {few} held-out "
+        f"windows. Right: {max(many, 1)} windows, twice as long as in training, "
+        "averaged over neighboring positions; n-grams at their n - 1 characters of "
+        "context."
     )

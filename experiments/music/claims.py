@@ -1,17 +1,26 @@
-"""What is said of polyphonic music, from losses over seeds."""
+"""The claims, the findings and the table on polyphonic music."""
 
 import itertools
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
 
-from experiments.harness.claims import SUPPORTED, Claim, judge, positive, within
+from experiments.harness import tables
+from experiments.harness.claims import (
+    INCONCLUSIVE,
+    PARTLY_SUPPORTED,
+    REFUTED,
+    SUPPORTED,
+    Claim,
+    judge,
+    positive,
+    within,
+)
+from experiments.music.measure import CellResult, Continuation
 
-# Nats a step on the test pieces, of Bai, Kolter and Koltun 2018; and what was measured
-# in PyTorch with 20,000 parameters, before this experiment was there.
+# Nats per step on the test pieces: published by Bai, Kolter and Koltun 2018; and
+# measured in PyTorch with 20,000 parameters, before this experiment existed.
 BAI = {"elman": 8.91, "lstm": 8.45, "gru": 8.43}
 BEFORE = {
     "elman": 8.63,
@@ -20,138 +29,111 @@ BEFORE = {
     "independent": 11.09,
     "markov": 10.49,
 }
-# So far, on average, do these two measurements of the same cell lie apart: cells that
-# differ by less are not ranked by it.
+# Mean difference between these two measurements of the same cell. Cells that differ by
+# less are not ranked.
 TOLERANCE = 0.2
-GOAL = 8.8  # nats a step, that so small nets shall reach
+GOAL = 8.8  # nats per step, to be reached by networks this small
 
 
-class Study(NamedTuple):
-    """What was found of a cell.
-
-    Attributes:
-        cell: Its name.
-        features: Its units.
-        parameters: Of the whole net.
-        steps: After how many training steps it was looked at.
-        train: Nats a step on the training pieces, at each look.
-        valid: Likewise on the validation pieces.
-        test: On the test pieces, with the parameters best in validation.
-        params: These, [seeds, ...].
-        milliseconds: Of one training step of all seeds.
-    """
-
-    cell: str
-    features: int
-    parameters: int
-    steps: Int[np.ndarray, " looks"]
-    train: Float[np.ndarray, "looks seeds"]
-    valid: Float[np.ndarray, "looks seeds"]
-    test: Float[np.ndarray, " seeds"]
-    params: Any
-    milliseconds: float
-
-    @property
-    def best_valid(self) -> Float[np.ndarray, " seeds"]:
-        """The least loss on the validation pieces."""
-        return self.valid.min(axis=0)
-
-    @property
-    def best_train(self) -> Float[np.ndarray, " seeds"]:
-        """The loss on the training pieces at the same step."""
-        return self.train[self.valid.argmin(axis=0), np.arange(len(self.test))]
-
-    @property
-    def best_step(self) -> Int[np.ndarray, " seeds"]:
-        """After how many steps that was."""
-        return self.steps[self.valid.argmin(axis=0)]
+ANSWERS = {  # by the outcome of `beats`
+    SUPPORTED: "Yes: every cell predicts the next chord better than a Markov chain.",
+    PARTLY_SUPPORTED: "Only some cells reliably predict the next chord better than a "
+    "Markov chain.",
+    INCONCLUSIVE: "The seeds do not decide whether the cells predict the next chord "
+    "better than a Markov chain.",
+    REFUTED: "No: the cells predict the next chord no better than a Markov chain.",
+}
 
 
 def evaluate_claims(
-    studies: Sequence[Study], markov: float, published: bool
+    studies: Sequence[CellResult], markov: float, published: bool
 ) -> list[Claim]:
-    """What is said of three claims; of the last if the data are the published ones."""
-    found = [beats(studies, markov)]
+    """The claims; those on published losses only for the published data."""
+    claims = [beats(studies, markov)]
     if len(studies) > 1:
-        found.append(rank(studies))
-    ours = [study for study in studies if published and study.cell in BAI]
-    if ours:
-        found += [reaches(ours), level(ours)]
-    return found
+        claims.append(rank(studies))
+    published_cells = [study for study in studies if published and study.cell in BAI]
+    if published_cells:
+        claims += [reaches(published_cells), matches_published(published_cells)]
+    return claims
 
 
-def beats(studies: Sequence[Study], markov: float) -> Claim:
-    """Whether each cell is better than a chain of every key."""
-    found = judge([markov - study.test for study in studies])
-    told = found.text([study.cell for study in studies], "{:.2f}")
-    return found.claim(
+def beats(studies: Sequence[CellResult], markov: float) -> Claim:
+    """The claim that each cell beats one Markov chain per key."""
+    judgment = judge([markov - study.test for study in studies])
+    numbers = judgment.text([study.cell for study in studies], "{:.2f}")
+    return judgment.claim(
         "Recurrent nets learn polyphonic music: each cell beats a first-order Markov "
-        "chain of every key",
-        f"The chain needs {markov:.2f} nats a step; less by {told}.",
+        "chain per key",
+        f"The chain needs {markov:.2f} nats per step; savings: {numbers}.",
     )
 
 
-def rank(studies: Sequence[Study]) -> Claim:
-    """Whether the cells are alike to within the tolerance, pair by pair."""
+def rank(studies: Sequence[CellResult]) -> Claim:
+    """The claim that all pairs of cells differ by less than the tolerance."""
     pairs = list(itertools.combinations(studies, 2))
-    found = judge(
+    judgment = judge(
         [a.test - b.test for a, b in pairs], partial(within, tolerance=TOLERANCE)
     )
-    told, sure = [], []
-    for (a, b), one in zip(pairs, found.intervals, strict=True):
-        told.append(f"{a.cell} minus {b.cell} {one.text('{:+.2f}')}")
-        if one.low > 0 or one.high < 0:
-            sure.append(f"{a.cell} and {b.cell}")
-    order = "The seeds order no pair"
-    if sure:
-        order = f"The seeds do order {', '.join(sure)}, on these test pieces"
-    return found.claim(
-        f"The cells differ by less than {TOLERANCE} nats, as far as measurements of "
-        "one cell lie apart that others made",
-        f"In nats: {', '.join(told)}. {order}.",
+    differences, ranked = [], []
+    for (a, b), difference in zip(pairs, judgment.intervals, strict=True):
+        differences.append(f"{a.cell} minus {b.cell} {difference.text('{:+.2f}')}")
+        if difference.low > 0 or difference.high < 0:
+            ranked.append(f"{a.cell} and {b.cell}")
+    order = "The seeds rank no pair"
+    if ranked:
+        order = f"The seeds rank {', '.join(ranked)} on these test pieces"
+    return judgment.claim(
+        f"The cells differ by less than {TOLERANCE} nats, the difference between "
+        "published measurements of one cell",
+        f"In nats: {', '.join(differences)}. {order}.",
     )
 
 
-def reaches(studies: Sequence[Study]) -> Claim:
-    """Whether each cell comes to the goal, with so few parameters."""
-    found = judge([GOAL - study.test for study in studies])
-    told = ", ".join(
+def reaches(studies: Sequence[CellResult]) -> Claim:
+    """The claim that each cell reaches the goal."""
+    judgment = judge([GOAL - study.test for study in studies])
+    numbers = ", ".join(
         f"{study.cell} {study.test.mean():.2f}, at most {study.test.max():.2f}, with "
-        f"{study.parameters:,}"
+        f"{study.parameters:,} parameters"
         for study in studies
     )
-    return found.claim(
-        f"Some 20,000 parameters are enough for {GOAL} nats a step", f"{told}."
+    return judgment.claim(
+        f"Some 20,000 parameters are enough for {GOAL} nats per step", f"{numbers}."
     )
 
 
-def level(studies: Sequence[Study]) -> Claim:
-    """Whether the cells are no worse than published, to within the tolerance."""
-    found = judge(
+def matches_published(studies: Sequence[CellResult]) -> Claim:
+    """The claim that the cells match the published losses, within the tolerance."""
+    judgment = judge(
         [BAI[study.cell] - study.test for study in studies],
         partial(positive, threshold=-TOLERANCE),
     )
-    told = found.text(study.cell for study in studies)
-    return found.claim(
-        f"Each cell comes up to what Bai 2018 published, or lacks less than "
-        f"{TOLERANCE} nats",
-        f"Below the published loss, in nats: {told}.",
+    numbers = judgment.text(study.cell for study in studies)
+    return judgment.claim(
+        f"Each cell reaches the loss that Bai 2018 published, to within {TOLERANCE} "
+        "nats",
+        f"Below the published loss, in nats: {numbers}.",
     )
 
 
-def title(studies: Sequence[Study], floors: Mapping[str, float]) -> str:
-    """The finding: between which losses the cells end, and whether all beat Markov."""
+def title(studies: Sequence[CellResult], floors: Mapping[str, float]) -> str:
+    """The finding: the range of the losses, and whether all cells beat the chain."""
     markov = floors["markov"]
-    parts = judge([markov - study.test for study in studies]).outcomes  # as in `beats`
+    outcomes = judge(
+        [markov - study.test for study in studies]
+    ).outcomes  # as in `beats`
     cells = [study.cell for study in studies]
     better = [
-        cell for cell, part in zip(cells, parts, strict=True) if part == SUPPORTED
+        cell
+        for cell, outcome in zip(cells, outcomes, strict=True)
+        if outcome == SUPPORTED
     ]
     worse = [cell for cell in cells if cell not in better]
     if worse:
         return (
-            f"Not from every seed a first-order Markov chain ({markov:.2f} nats) is "
-            f"beaten by {and_then(worse)}"
+            f"{and_then(worse)} do{'es' if len(worse) == 1 else ''} not reliably beat "
+            f"a first-order Markov chain ({markov:.2f} nats)"
         )
     means = [study.test.mean() for study in studies]
     low, high = f"{min(means):.2f}", f"{max(means):.2f}"
@@ -163,7 +145,7 @@ def title(studies: Sequence[Study], floors: Mapping[str, float]) -> str:
 
 
 def and_then(names: Sequence[str]) -> str:
-    """Names as a sentence has them.
+    """Names joined by commas and "and".
 
     Example:
         >>> and_then(["elman", "lstm", "gru"])
@@ -173,8 +155,8 @@ def and_then(names: Sequence[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
-def overfit(studies: Sequence[Study]) -> str:
-    """The finding on validation pieces: how far above training, and whose rises."""
+def overfit(studies: Sequence[CellResult]) -> str:
+    """The finding on overfitting: the gap to training, and the final rise."""
     risen = {
         study.cell: (study.valid[-1] - study.best_valid).mean() for study in studies
     }
@@ -182,5 +164,68 @@ def overfit(studies: Sequence[Study]) -> str:
     text = f"Validation pieces cost {np.mean(gaps):.2f} nats more than training pieces"
     worse = [f"{cell} by {rise:.2f}" for cell, rise in risen.items() if rise >= 0.01]
     if worse:
-        return f"{text}; past the best step rises {', '.join(worse)}"
+        return f"{text}; after the best step the loss rises: {', '.join(worse)}"
     return f"{text}, and their loss does not rise again"
+
+
+def table(
+    studies: Sequence[CellResult], floors: Mapping[str, float], published: bool
+) -> tables.Table:
+    """Losses, one row per baseline and one row per cell.
+
+    Args:
+        studies: Results, one per cell.
+        floors: Losses of the baselines, in nats, by name.
+        published: Whether the data are those of `BAI` and `BEFORE`.
+    """
+    header = [
+        "model",
+        "units",
+        "parameters",
+        "best step",
+        "training, nats",
+        "validation, nats",
+        "test, nats",
+        "test, earlier measurement",
+        "test, Bai 2018",
+        "ms per step",
+    ]
+    rows = []
+    for name, nats in floors.items():
+        before = published_loss(BEFORE, name, published)
+        rows.append([f"baseline: {name}", *"-----", f"{nats:.2f}", before, "-", "-"])
+    for study in studies:
+        steps = study.best_step
+        losses = [
+            tables.mean_and_deviation(costs, "{:.2f}")
+            for costs in (study.best_train, study.best_valid, study.test)
+        ]
+        span = f"{steps.min()} to {steps.max()}"
+        rows.append(
+            [
+                study.cell,
+                str(study.features),
+                f"{study.parameters:,}",
+                span if steps.min() < steps.max() else str(steps[0]),
+                *losses,
+                published_loss(BEFORE, study.cell, published),
+                published_loss(BAI, study.cell, published),
+                f"{study.milliseconds:.1f}",
+            ]
+        )
+    return tables.Table(header, rows)
+
+
+def published_loss(losses: Mapping[str, float], name: str, published: bool) -> str:
+    """A published loss on the same data; a dash if there is none."""
+    return f"{losses[name]:.2f}" if published and name in losses else "-"
+
+
+def findings(music: Continuation) -> list[str]:
+    """A comparison of the sampled notes with the given ones."""
+    given, sampled = np.split(music.roll, [music.given])
+    return [
+        f"Keys that sound at once: {given.sum(axis=1).mean():.1f} in the prompt, "
+        f"{sampled.sum(axis=1).mean():.1f} in the continuation by {music.cell} "
+        "(continuation.mid)."
+    ]

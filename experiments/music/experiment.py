@@ -12,115 +12,116 @@ from experiments.harness import cells, cli, common_flags, training
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.music import claims, figures, midi, piano_rolls
-from experiments.music.claims import Study
-from experiments.music.figures import Music, caption
+from experiments.music.figures import caption
+from experiments.music.measure import CellResult, Continuation
 from experiments.music.piano_rolls import mean_nll
 from nets.models import SequenceTagger
 from train.data import chorales
 from train.data.chorales import KEYS, Chorales, Pieces
 
-SAMPLED = 1  # folded into a seed's key, draws its continuation
+SAMPLED = 1  # folded into the key of a seed, to sample the continuation
 
 
 @dataclasses.dataclass(frozen=True)
 class Config(training.Config):
     """The flags."""
 
-    data_dir: str = cli.flag("", f"The folder that holds {chorales.FILE}.", path=True)
+    data_dir: str = cli.flag("", f"Folder that holds {chorales.FILE}.", path=True)
     cells: list[str] = cli.flag(
         ["elman", "lstm", "gru"],
-        "Cells to compare: names in nets.CELLS, or package.module:name of your own.",
+        "Cells to compare: names in nets.CELLS, or package.module:name.",
     )
     parameters: int = cli.flag(
         20_000,
-        "Of each net; a cell gets as many units as come nearest.",
+        "Parameters of each network; the number of units is chosen to match.",
         lower_bound=1000,
         upper_bound=100_000_000,
     )
     input_dropout: float = cli.flag(
         0.1,
-        "How likely a key is not heard for a piece, in training.",
+        "Dropout rate of the inputs (one mask per piece).",
         lower_bound=0.0,
     )
     recurrent_dropout: float = cli.flag(
         0.2,
-        "How likely the recurrent weights do not see a unit for a piece, in training.",
+        "Dropout rate of the recurrent inputs (one mask per piece).",
         lower_bound=0.0,
     )
     learning_rate: float = common_flags.learning_rate(
-        1e-2, "The step size at first; it falls like a cosine to 0."
+        1e-2, "Initial learning rate, with cosine decay to 0."
     )
-    batch_size: int = common_flags.batch_size(8, "Pieces a step.")
-    steps: int = common_flags.steps(600, "Training steps (28 are an epoch).")
+    batch_size: int = common_flags.batch_size(8, "Pieces per step.")
+    steps: int = common_flags.steps(600, "Training steps (28 per epoch).")
     probe_every: int = common_flags.probe_every(
-        30, "Training steps from one look at the validation pieces to the next."
+        30, "Training steps between evaluations on the validation pieces."
     )
     piece: int = cli.flag(
         0,
-        "Number of the test piece that a net continues, from 0.",
+        "Number of the test piece that a network continues, from 0.",
         lower_bound=0,
         upper_bound=1_000_000,
     )
     prompt_steps: int = cli.flag(
         16,
-        "Number of its steps that the net is given.",
+        "Number of its steps that the network is given.",
         lower_bound=1,
         upper_bound=1_000_000,
     )
     generated_steps: int = cli.flag(
         48,
-        "Number of steps that the net generates.",
+        "Number of steps that the network generates.",
         lower_bound=1,
         upper_bound=100_000,
     )
     temperature: float = cli.flag(
         1.0,
-        "What logits are divided by before keys are drawn: less than 1 is surer.",
+        "Temperature of the sampling; below 1, likely keys are preferred.",
         lower_bound=0.0,
         upper_bound=1e6,
     )
 
 
 def run(config: Config, results: Run) -> None:
-    """Train every cell; log, draw, write and print what was found."""
+    """Train every cell and continue a piece; publish the results."""
     data = load(config)
     models = {name: model(name, config) for name in config.cells}
-    found = piano_rolls.floors(data.train, data.test)
-    results.log(kind="floors", as_published=data.as_published, **found)
+    floors = piano_rolls.floors(data.train, data.test)
+    results.log(kind="floors", as_published=data.as_published, **floors)
     studies = [learn(name, models[name], data, config, results) for name in models]
     best = min(studies, key=lambda study: study.best_valid.mean())
-    music = go_on(best, models[best.cell], data.test, config)
+    music = continue_piece(best, models[best.cell], data.test, config)
     log_music(music, config, results)
     midi.write(music.roll).save(results.path / "continuation.mid")
-    show(studies, found, music, data, config, results)
+    show(studies, floors, music, data, config, results)
 
 
 def show(
-    studies: list[Study],
-    found: dict[str, float],
-    music: Music,
+    studies: list[CellResult],
+    floors: dict[str, float],
+    music: Continuation,
     data: Chorales,
     config: Config,
     results: Run,
 ) -> None:
     """Publish the results."""
-    text, known = caption(config, data), data.as_published
-    plot = figures.draw(studies, found, music, text, known)
+    text, published = caption(config, data), data.as_published
+    evaluated = claims.evaluate_claims(studies, floors["markov"], published)
+    plot = figures.draw(studies, floors, music, text, published)
     publish(
         results,
-        answer=plot.finding,
+        answer=claims.ANSWERS[evaluated[0].outcome],
         figures={
             "music.png": plot,
-            "learning.png": figures.draw_learning(studies, found, text),
+            "learning.png": figures.draw_learning(studies, floors, text),
         },
-        tables={"Next-step prediction": figures.table(studies, found, known)},
-        claims=claims.evaluate_claims(studies, found["markov"], known),
-        findings=figures.findings(music),
+        tables={"Next-step prediction": claims.table(studies, floors, published)},
+        claims=evaluated,
+        findings=claims.findings(music),
     )
 
 
 def load(config: Config) -> Chorales:
-    """The chorales, after a check of what the flags ask of them."""
+    """Load the chorales, and check the flags against them."""
     for name in ("input_dropout", "recurrent_dropout"):
         if (rate := getattr(config, name)) >= 1:
             raise cli.UsageError(
@@ -152,7 +153,7 @@ def load(config: Config) -> Chorales:
 
 
 def model(name: str, config: Config) -> SequenceTagger:
-    """The net of a cell, of the size that the flags say, with dropout in training."""
+    """The network of a cell, of the size that the flags specify, with dropout."""
     cell = cells.named(name, KEYS, 2)
     try:
         features = piano_rolls.units(cell, config.parameters)
@@ -167,11 +168,11 @@ def model(name: str, config: Config) -> SequenceTagger:
 
 def learn(
     name: str, net: SequenceTagger, data: Chorales, config: Config, results: Run
-) -> Study:
-    """Train a cell from every seed; keep of each the parameters best in validation."""
+) -> CellResult:
+    """Train one network per seed; keep the parameters best in validation."""
     train, valid, test = (tuple(map(jnp.asarray, part)) for part in data[:3])
 
-    def look(params):
+    def probe(params):
         costs = mean_nll(net, params, train), mean_nll(net, params, valid)
         return *costs, params
 
@@ -185,28 +186,28 @@ def learn(
         title=name,
         labels={"cell": name},
         schedule=optax.cosine_decay_schedule(1.0, config.steps),
-        probe=look,
+        probe=probe,
         probe_every=config.probe_every,
     )
     assert fitted.probes is not None
-    last = jax.jit(lambda params: jax.lax.map(look, params))(fitted.params)
+    last = jax.jit(lambda params: jax.lax.map(probe, params))(fitted.params)
     steps = np.append(fitted.probes.steps, config.steps)
     on_train, on_valid, kept = jax.tree.map(
-        lambda seen, end: np.concatenate([seen, np.asarray(end)[None]]),
+        lambda earlier, last: np.concatenate([earlier, np.asarray(last)[None]]),
         fitted.probes.values,
         last,
     )
-    at = on_valid.argmin(axis=0), np.arange(len(config.seeds))
-    best = jax.tree.map(lambda leaf: jnp.asarray(leaf[at]), kept)
-    judge = jax.jit(lambda p: jax.lax.map(lambda p: mean_nll(net, p, test), p))
-    study = Study(
+    best_probe = on_valid.argmin(axis=0), np.arange(len(config.seeds))
+    best = jax.tree.map(lambda leaf: jnp.asarray(leaf[best_probe]), kept)
+    evaluate = jax.jit(lambda p: jax.lax.map(lambda p: mean_nll(net, p, test), p))
+    study = CellResult(
         cell=name,
         features=net.features,
         parameters=sum(leaf[0].size for leaf in jax.tree.leaves(best)),
         steps=steps,
         train=on_train,
         valid=on_valid,
-        test=np.asarray(judge(best)),
+        test=np.asarray(evaluate(best)),
         params=best,
         milliseconds=1e3 * fitted.seconds_per_step,
     )
@@ -214,19 +215,19 @@ def learn(
     return study
 
 
-def log(study: Study, config: Config, results: Run) -> None:
-    """A row a seed, and a row a look at it."""
+def log(study: CellResult, config: Config, results: Run) -> None:
+    """Log one row per seed, and one row per probe of it."""
     sizes = {"features": study.features, "parameters": study.parameters}
     for i, seed in enumerate(config.seeds):
-        where = {"cell": study.cell, "seed": seed}
+        labels = {"cell": study.cell, "seed": seed}
         for step, *costs in zip(
             study.steps, study.train[:, i], study.valid[:, i], strict=True
         ):
             costs = dict(zip(("train_nll", "valid_nll"), costs, strict=True))
-            results.log(kind="look", **where, step=int(step), **costs)
+            results.log(kind="look", **labels, step=int(step), **costs)
         results.log(
             kind="nll",
-            **where,
+            **labels,
             **sizes,
             best_step=int(study.best_step[i]),
             valid_nll=study.best_valid[i],
@@ -234,23 +235,25 @@ def log(study: Study, config: Config, results: Run) -> None:
         )
 
 
-def go_on(study: Study, net: SequenceTagger, test: Pieces, config: Config) -> Music:
-    """The beginning of a test piece, and how the first seed's net goes on."""
-    beginning = test.rolls[config.piece, : config.prompt_steps]
+def continue_piece(
+    study: CellResult, net: SequenceTagger, test: Pieces, config: Config
+) -> Continuation:
+    """Continue the start of a test piece with the first seed's network."""
+    prompt = test.rolls[config.piece, : config.prompt_steps]
     sampled = piano_rolls.sample(
         net,
         jax.tree.map(lambda leaf: leaf[0], study.params),
-        jnp.asarray(beginning),
+        jnp.asarray(prompt),
         jax.random.fold_in(jax.random.key(config.seeds[0]), SAMPLED),
         config.generated_steps,
         config.temperature,
     )
-    roll = np.concatenate([beginning, np.asarray(sampled)]) == 1
-    return Music(roll, config.prompt_steps, study.cell, config.piece)
+    roll = np.concatenate([prompt, np.asarray(sampled)]) == 1
+    return Continuation(roll, config.prompt_steps, study.cell, config.piece)
 
 
-def log_music(music: Music, config: Config, results: Run) -> None:
-    """Which keys sound at each step, and whence."""
+def log_music(music: Continuation, config: Config, results: Run) -> None:
+    """Log the keys that sound at each step of the continuation."""
     results.log(
         kind="continuation",
         cell=music.cell,

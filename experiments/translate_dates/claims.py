@@ -1,4 +1,4 @@
-"""What was found of models that translate dates: tables and claims."""
+"""Tables and claims on models that translate dates."""
 
 import datetime
 from collections import Counter
@@ -15,83 +15,85 @@ from experiments.harness.claims import (
     positive,
 )
 from experiments.harness.intervals import interval
-from experiments.translate_dates.measure import GOAL, PARTS, Study
+from experiments.translate_dates.measure import GOAL, PARTS, TranslationResult
 from train.data import dates
 from train.data.date_formats import FORMATS
 
-PROBED = 10 * len(FORMATS)  # held-out dates that are translated while it learns
-MARGIN = 0.005  # by which beam search may be below greedy, and be called no worse
+PROBED = 10 * len(FORMATS)  # held-out dates translated by each probe during training
+MARGIN = 0.005  # beam search is "no worse" up to this far below greedy decoding
 
 
-def table(studies: Sequence[Study], width: int) -> tables.Table:
-    """What was found, a line a model."""
+def table(studies: Sequence[TranslationResult], width: int) -> tables.Table:
+    """Results, one row per model."""
     header = [
         "model",
         "parameters",
-        "exactly right, greedy, %",
-        f"by a beam of {width}, %",
+        "exact, greedy, %",
+        f"exact, beam of {width}, %",
         "beam minus greedy, points",
-        "characters right, %",
-        f"steps to {GOAL:.0%} right",
-        "ms a step, all seeds",
+        "correct characters, %",
+        f"steps to {GOAL:.0%} exact",
+        "ms per step, all seeds",
     ]
     rows = []
-    for one in studies:
-        gain = interval(100 * (one.beam_exact - one.exact))
-        never = (one.curve < GOAL).all()
-        steps = tables.mean_and_deviation(one.steps_to_goal, "{:.0f}")
+    for result in studies:
+        gain = interval(100 * (result.beam_exact - result.exact))
+        never = (result.curve < GOAL).all()
+        steps = tables.mean_and_deviation(result.steps_to_goal, "{:.0f}")
         rows.append(
             [
-                one.name,
-                f"{one.parameters:,}",
-                tables.mean_and_deviation(100 * one.exact, "{:.2f}"),
-                tables.mean_and_deviation(100 * one.beam_exact, "{:.2f}"),
+                result.name,
+                f"{result.parameters:,}",
+                tables.mean_and_deviation(100 * result.exact, "{:.2f}"),
+                tables.mean_and_deviation(100 * result.beam_exact, "{:.2f}"),
                 gain.text("{:+.2f}"),
-                tables.mean_and_deviation(100 * one.characters, "{:.2f}"),
+                tables.mean_and_deviation(100 * result.characters, "{:.2f}"),
                 "not reached" if never else steps,
-                f"{1000 * one.seconds_per_step:.1f}",
+                f"{1000 * result.seconds_per_step:.1f}",
             ]
         )
     return tables.Table(header, rows)
 
 
-def mistakes(studies: Sequence[Study]) -> tables.Table:
-    """Which part is wrong in dates that are, and what is taken for what most often."""
+def mistakes(studies: Sequence[TranslationResult]) -> tables.Table:
+    """Wrong parts of wrong dates, and the most frequent confusion."""
     header = [
         "model",
         "wrong dates, all seeds",
         *(f"{part} wrong, %" for part in PARTS),
-        "no day of the calendar, %",
-        "most often",
+        "not a calendar day, %",
+        "most frequent confusion",
     ]
     rows = []
-    for one in studies:
+    for result in studies:
         wrong = [
-            (said, true)
-            for symbols, right in zip(one.greedy.symbols, one.right, strict=True)
-            for said, true in zip(
-                dates.iso(symbols[~right]), dates.iso(one.targets[~right]), strict=True
+            (output, target)
+            for symbols, right in zip(result.greedy.symbols, result.right, strict=True)
+            for output, target in zip(
+                dates.iso(symbols[~right]),
+                dates.iso(result.targets[~right]),
+                strict=True,
             )
         ]
         count = max(len(wrong), 1)
         shares = [
-            sum(s[where] != t[where] for s, t in wrong) / count
+            sum(output[where] != target[where] for output, target in wrong) / count
             for where in PARTS.values()
         ]
-        shares.append(sum(not is_day(said) for said, _ in wrong) / count)
+        shares.append(sum(not is_day(output) for output, _ in wrong) / count)
         cells = [f"{100 * share:.0f}" if wrong else "-" for share in shares]
-        rows.append([one.name, f"{len(wrong):,}", *cells, confusion(wrong)])
+        rows.append([result.name, f"{len(wrong):,}", *cells, confusion(wrong)])
     return tables.Table(header, rows)
 
 
 def is_day(text: str) -> bool:
-    """Whether the calendar has such a day.
+    """Whether a text is a date in ISO 8601 that the calendar has.
 
     Args:
         text: Ten characters.
 
     Returns:
-        Whether it is a date in ISO 8601.
+        True or False.
 
     Example:
         >>> is_day("2024-02-29"), is_day("2023-02-29"), is_day("2023-1111-")
@@ -106,127 +108,132 @@ def is_day(text: str) -> bool:
 def own_dates(
     texts: Sequence[str], answers: Mapping[str, Sequence[str]]
 ) -> tables.Table:
-    """What each model makes of a user's dates.
+    """Translations of a user's dates.
 
     Args:
-        texts: The dates.
-        answers: What is written for each, by the names of the models.
+        texts: Dates of the user.
+        answers: Translations of all dates, by name of the model.
 
     Returns:
-        A line a date; what is no day of the calendar is marked.
+        One row per date. A translation that is not a calendar day is marked.
 
     Example:
         >>> own_dates(["30 Feb 2024"], {"with": ["2024-02-30"]}).rows
-        [['30 Feb 2024', '2024-02-30 (no day)']]
+        [['30 Feb 2024', '2024-02-30 (not a day)']]
     """
     rows = [
-        [text, *(one if is_day(one) else f"{one} (no day)" for one in said)]
-        for text, *said in zip(texts, *answers.values(), strict=True)
+        [text, *(date if is_day(date) else f"{date} (not a day)" for date in outputs)]
+        for text, *outputs in zip(texts, *answers.values(), strict=True)
     ]
     return tables.Table(["your dates", *answers], rows)
 
 
 def confusion(wrong: Sequence[tuple[str, str]]) -> str:
-    """The most frequent mistake in a part.
+    """The most frequent confusion in one part of a date.
 
     Args:
-        wrong: Pairs of what was written and what is right.
+        wrong: Pairs of a wrong translation and its target.
 
     Returns:
-        Such as "month 09 as 08 (3 times)"; a dash if nothing is wrong.
+        Text such as "month 09 as 08 (3 times)"; a dash if nothing is wrong.
 
     Example:
         >>> confusion([("2024-08-01", "2024-09-01"), ("2023-08-02", "2023-09-02")])
         'month 09 as 08 (2 times)'
     """
-    counted = Counter(
-        f"{part} {true[where]} as {said[where]}"
-        for said, true in wrong
+    counts = Counter(
+        f"{part} {target[where]} as {output[where]}"
+        for output, target in wrong
         for part, where in PARTS.items()
-        if said[where] != true[where]
+        if output[where] != target[where]
     )
-    if not counted:
+    if not counts:
         return "-"
-    ((most, times),) = counted.most_common(1)
+    ((most, times),) = counts.most_common(1)
     return f"{most} ({times} times)" if times > 1 else most
 
 
 ANSWERS = {  # by the outcome of `reaches`
     SUPPORTED: f"Yes: at least {GOAL:.0%} of unseen dates are translated exactly.",
-    INCONCLUSIVE: f"The seeds do not decide if {GOAL:.0%} of dates become exact.",
+    INCONCLUSIVE: f"The seeds do not decide whether {GOAL:.0%} of dates are exact.",
     REFUTED: f"No: fewer than {GOAL:.0%} of unseen dates are translated exactly.",
 }
 
 
-def evaluate_claims(studies: Sequence[Study], width: int) -> list[Claim]:
-    """On the claims of sequence to sequence learning."""
-    by_name = {one.name: one for one in studies}
-    found = []
+def evaluate_claims(studies: Sequence[TranslationResult], width: int) -> list[Claim]:
+    """Claims on learning, attention and beam search."""
+    by_name = {result.name: result for result in studies}
+    claims = []
     learns = (
         "learns to translate between sequences of different lengths: at least "
         f"{GOAL:.0%} of held-out dates are exactly right"
     )
-    told = "without attention, whose decoder is told the encoder's last state only"
-    if one := by_name.get("with attention"):
-        found.append(reaches(f"An encoder-decoder {learns}", one))
-    if one := by_name.get("without attention"):
-        claim = (
-            f"So does one {told}" if found else f"An encoder-decoder {told}, {learns}"
+    blind = "without attention, whose decoder reads the encoder's last state only"
+    if result := by_name.get("with attention"):
+        claims.append(reaches(f"An encoder-decoder {learns}", result))
+    if result := by_name.get("without attention"):
+        text = (
+            f"So does an encoder-decoder {blind}"
+            if claims
+            else f"An encoder-decoder {blind}, {learns}"
         )
-        found.append(reaches(claim, one))
+        claims.append(reaches(text, result))
     if len(studies) > 1:
-        found.append(faster(*(by_name[f"{a} attention"] for a in ("with", "without"))))
-    return [*found, no_worse(studies, width)]
+        claims.append(faster(*(by_name[f"{a} attention"] for a in ("with", "without"))))
+    return [*claims, no_worse(studies, width)]
 
 
-def reaches(claim: str, one: Study) -> Claim:
-    """Whether a model gets as many dates right as is claimed."""
-    exact = interval(100 * one.exact)
-    why = (
-        f"Exactly right, greedy: {exact.text('{:.2f}')} % of {len(one.targets):,} "
-        f"dates after {one.steps[-1]:,} steps; the least seed has "
-        f"{100 * one.exact.min():.2f} %."
+def reaches(claim: str, result: TranslationResult) -> Claim:
+    """The claim that a model reaches the goal."""
+    exact = interval(100 * result.exact)
+    evidence = (
+        f"Exactly right, greedy: {exact.text('{:.2f}')} % of {len(result.targets):,} "
+        f"dates after {result.steps[-1]:,} steps; {100 * result.exact.min():.2f} % "
+        "with the worst seed."
     )
-    return Claim(claim, positive(exact, 100 * GOAL), why)
+    return Claim(claim, positive(exact, 100 * GOAL), evidence)
 
 
-def faster(attentive: Study, plain: Study) -> Claim:
-    """Whether attention shortens learning."""
+def faster(attentive: TranslationResult, plain: TranslationResult) -> Claim:
+    """The claim that attention shortens training."""
     saved = interval(plain.steps_to_goal - attentive.steps_to_goal)
-    means = [one.steps_to_goal.mean() for one in (attentive, plain)]
-    never = [int((s.curve < GOAL).all(axis=1).sum()) for s in (attentive, plain)]
-    why = (
+    means = [result.steps_to_goal.mean() for result in (attentive, plain)]
+    never = [
+        int((result.curve < GOAL).all(axis=1).sum()) for result in (attentive, plain)
+    ]
+    evidence = (
         f"{GOAL:.0%} of {min(PROBED, len(plain.targets))} held-out dates right after "
-        f"{means[0]:,.0f} steps with attention, {means[1]:,.0f} without, looked at "
+        f"{means[0]:,.0f} steps with attention, {means[1]:,.0f} without, probed "
         f"every {plain.steps[1] - plain.steps[0]} steps: {saved.text('{:,.0f}')} "
-        "saved, seed by seed."
+        "saved, paired by seed."
     )
     if any(never):
-        why += (
+        evidence += (
             f" (Of {len(plain.curve)} seeds each, {never[0]} with attention and "
-            f"{never[1]} without never got there, and are counted as if at the last "
-            "step.)"
+            f"{never[1]} without never reached this goal; they count as reaching it at "
+            "the last step.)"
         )
     return Claim(
-        f"Attention shortens learning: {GOAL:.0%} of the dates are right earlier",
+        f"Attention shortens training: {GOAL:.0%} of the dates are right earlier",
         positive(saved),
-        why,
+        evidence,
     )
 
 
-def no_worse(studies: Sequence[Study], width: int) -> Claim:
-    """Whether beam search is as good as greedy, within the margin."""
-    gains = [100 * (one.beam_exact - one.exact) for one in studies]
-    judged = judge(gains, partial(positive, threshold=-100 * MARGIN))
+def no_worse(studies: Sequence[TranslationResult], width: int) -> Claim:
+    """The claim that beam search is as good as greedy decoding, within the margin."""
+    gains = [100 * (result.beam_exact - result.exact) for result in studies]
+    judgment = judge(gains, partial(positive, threshold=-100 * MARGIN))
     parts = []
-    for one, gain in zip(studies, judged.intervals, strict=True):
-        beam, greedy = one.beam.log_probabilities, one.greedy.log_probabilities
+    for result, gain in zip(studies, judgment.intervals, strict=True):
+        beam, greedy = result.beam.log_probabilities, result.greedy.log_probabilities
         likelier = (beam > greedy + 1e-4).mean()
         parts.append(
-            f"{one.name} {gain.text('{:+.2f}')} points, a likelier "
-            f"date found in {100 * likelier:.2f} %"
+            f"{result.name} {gain.text('{:+.2f}')} points, a more likely "
+            f"date in {100 * likelier:.2f} % of cases"
         )
-    return judged.claim(
-        f"Beam search is no worse than greedy (margin: {100 * MARGIN:g} points)",
+    return judgment.claim(
+        "Beam search is no worse than greedy decoding "
+        f"(margin: {100 * MARGIN:g} points)",
         f"A beam of {width} minus greedy: {'; '.join(parts)}.",
     )

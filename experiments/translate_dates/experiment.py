@@ -14,15 +14,15 @@ from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.translate_dates import claims, figures
 from experiments.translate_dates.claims import PROBED
-from experiments.translate_dates.figures import caption, looks_caption
+from experiments.translate_dates.figures import attention_caption, caption
 from experiments.translate_dates.measure import (
     PARTS,
     READS,
-    Looks,
-    Study,
-    look,
+    AttentionResult,
+    TranslationResult,
+    measure_attention,
     translate,
-    write,
+    translate_all,
 )
 from nets.models import EncoderDecoder
 from train.data import dates
@@ -30,7 +30,7 @@ from train.data.date_formats import FORMATS
 from train.data.dates import Dates
 
 ATTENTION = {"with": True, "without": False}
-WIDEST = 100  # sequences of a beam: 2,600 dates then take 1.6 GB
+WIDEST = 100  # sequences per beam: 2,600 dates take 1.6 GB
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,15 +38,16 @@ class Config(training.Config):
     """The flags."""
 
     cell: str = cli.flag(
-        "lstm", "Reads and writes: a name in nets.CELLS, or package.module:name."
+        "lstm",
+        "Cell of encoder and decoder: a name in nets.CELLS, or package.module:name.",
     )
     attention: list[str] = cli.flag(
         ["with", "without"], "Models to train: with, without."
     )
-    bidirectional: bool = cli.flag(True, "Read the source from both ends.")
+    bidirectional: bool = cli.flag(True, "Read the source in both directions.")
     features: int = common_flags.features(64, "Hidden units of each direction.")
     embedding: int = cli.flag(
-        32, "Numbers in a character's vector.", lower_bound=1, upper_bound=16_384
+        32, "Size of the character embeddings.", lower_bound=1, upper_bound=16_384
     )
     beam: int = cli.flag(
         4, "Sequences that beam search keeps, at most 100.", lower_bound=1
@@ -57,71 +58,71 @@ class Config(training.Config):
     held_out: int = cli.flag(
         2600, "Dates to test on.", lower_bound=1, upper_bound=100_000
     )
-    date: str = cli.flag("", "Dates of your own to translate, separated by semicolons.")
+    date: str = cli.flag("", "Your dates to translate, separated by semicolons.")
     learning_rate: float = common_flags.learning_rate(
-        1e-2, "The highest, after a twelfth of the steps; it ends at 0."
+        1e-2, "Peak learning rate, after a twelfth of the steps; it decays to 0."
     )
-    batch_size: int = common_flags.batch_size(32, "Dates a step.")
+    batch_size: int = common_flags.batch_size(32, "Dates per step.")
     steps: int = common_flags.steps(1200)
 
 
 def run(config: Config, results: Run) -> None:
-    """Train every model; log, draw and print what was found."""
+    """Train every model and translate the held-out dates; publish the results."""
     training.check(config, config.examples, "dates")
     if config.beam > WIDEST:
         raise cli.UsageError(
             f"flag --beam: expected at most {WIDEST} sequences; got {config.beam}"
         )
     models = build(config)
-    own = [text.strip() for text in config.date.split(";") if text.strip()]
-    if config.date and not own:
+    user_dates = [text.strip() for text in config.date.split(";") if text.strip()]
+    if config.date and not user_dates:
         raise cli.UsageError(
             f"flag --date: expected dates separated by semicolons; got {config.date!r}"
         )
-    for text in own:
+    for text in user_dates:
         if not any(character.isdigit() for character in text):
             raise cli.UsageError(
                 f"flag --date: expected dates, which have digits; got {text!r}"
             )
-    # What it cannot read it says before it trains.
-    sources, lengths = map(jnp.asarray, dates.encode(own))
+    # Unreadable dates are reported before training.
+    sources, lengths = map(jnp.asarray, dates.encode(user_dates))
     train, test = load(config)
     config = dataclasses.replace(config, held_out=len(test.targets))
-    studies, looks, answers = [], None, {}
+    studies, attention, answers = [], None, {}
     for name, model in models.items():
-        found, params = study(name, model, config, train, test, results)
-        studies.append(found)
+        result, params = train_model(name, model, config, train, test, results)
+        studies.append(result)
         if model.attention:
-            looks = look(model, params, found, test)
-        if own:
+            attention = measure_attention(model, params, result, test)
+        if user_dates:
             first = jax.tree.map(lambda leaf: leaf[0], params)
             beam = translate(model, first, sources, lengths, config.beam)
             answers[name] = dates.iso(np.asarray(beam.sequences[:, 0]))
-    log(studies, looks, config.seeds, test, results)
-    for i, text in enumerate(own):
-        said = {name: texts[i] for name, texts in answers.items()}
-        results.log(kind="translation", date=text, **said)
-    show(studies, looks, own, answers, config, test, results)
+    log(studies, attention, config.seeds, test, results)
+    for i, text in enumerate(user_dates):
+        translations = {name: texts[i] for name, texts in answers.items()}
+        results.log(kind="translation", date=text, **translations)
+    show(studies, attention, user_dates, answers, config, test, results)
 
 
 def load(config: Config) -> tuple[Dates, Dates]:
     """Dates to train on, and dates of other days to measure on."""
-    halves = dates.load(0, config.examples), dates.load(1, config.held_out, True)
-    train, test = training.parts(halves, config)
+    splits = dates.load(0, config.examples), dates.load(1, config.held_out, True)
+    train, test = training.parts(splits, config)
     if config.evaluate_on == training.VALIDATION:  # whole days, as in the test set
-        other = ~np.isin(dates.iso(train.targets), dates.iso(test.targets))
-        train = jax.tree.map(lambda leaf: leaf[other], train)
+        unseen = ~np.isin(dates.iso(train.targets), dates.iso(test.targets))
+        train = jax.tree.map(lambda leaf: leaf[unseen], train)
     training.check(config, len(train.targets), "dates")
     return train, test
 
 
 def build(config: Config) -> dict[str, EncoderDecoder]:
-    """The models that the flags ask for, by their names."""
-    wrong = [name for name in config.attention if name not in ATTENTION]
-    if wrong:
+    """The models that the flags specify, by name."""
+    unknown = [name for name in config.attention if name not in ATTENTION]
+    if unknown:
         raise cli.UsageError(
             f"flag --attention: expected some of {', '.join(ATTENTION)}; got "
-            f"{wrong[0]!r}"
+            f"{unknown[0]!r}"
         )
     cell = cells.named(config.cell, config.embedding, config.features)
     models = {
@@ -142,22 +143,22 @@ def build(config: Config) -> dict[str, EncoderDecoder]:
 
 
 def example() -> tuple[Array, Array, Array]:
-    """A source, its length, and a target."""
+    """A source, its length and a target, to initialize a model with."""
     sources, targets = (
         jnp.zeros((1, n), int) for n in (dates.LENGTH, dates.OUTPUT_LENGTH)
     )
     return sources, jnp.ones(1, int), targets
 
 
-def study(
+def train_model(
     name: str,
     model: EncoderDecoder,
     config: Config,
     train: Dates,
     test: Dates,
     results: Run,
-) -> tuple[Study, Any]:
-    """Train a model from every seed, and translate the held-out dates with it."""
+) -> tuple[TranslationResult, Any]:
+    """Train one model per seed, and translate the held-out dates."""
 
     def loss_fn(params, batch, key):
         logits = cast(Array, model.apply({"params": params}, *batch))
@@ -165,8 +166,8 @@ def study(
 
     def probe(params):
         sources, lengths, targets = (jnp.asarray(a[:PROBED]) for a in test[:3])
-        said = translate(model, params, sources, lengths, 1).sequences[:, 0]
-        return (said == targets).all(axis=-1).mean()
+        outputs = translate(model, params, sources, lengths, 1).sequences[:, 0]
+        return (outputs == targets).all(axis=-1).mean()
 
     params = training.start(model, example(), config.seeds)
     fitted = training.train(
@@ -183,11 +184,11 @@ def study(
         probe=probe,
         probe_every=max(1, config.steps // 24),
     )
-    greedy, beam = write(model, fitted.params, test, config.beam)
+    greedy, beam = translate_all(model, fitted.params, test, config.beam)
     assert fitted.probes is not None
     last = (greedy.symbols == test.targets).all(axis=-1)[:, :PROBED].mean(axis=1)
     return (
-        Study(
+        TranslationResult(
             name,
             sum(leaf[0].size for leaf in jax.tree.leaves(params)),
             np.append(fitted.probes.steps, config.steps),
@@ -202,50 +203,55 @@ def study(
 
 
 def log(
-    studies: list[Study],
-    looks: Looks | None,
+    studies: list[TranslationResult],
+    attention: AttentionResult | None,
     seeds: list[int],
     test: Dates,
     results: Run,
 ) -> None:
-    """A row a seed of every model, and one for each of its mistakes."""
+    """Log one row per model and seed, and one row per mistake."""
     sources, right = dates.decode(test.sources), dates.iso(test.targets)
-    for one in studies:
+    for result in studies:
         for i, seed in enumerate(seeds):
-            where = {"model": one.name, "seed": seed}
-            for step, exact in zip(one.steps, one.curve[i], strict=True):
-                results.log(kind="curve", **where, step=int(step), exact=exact)
+            labels = {"model": result.name, "seed": seed}
+            for step, exact in zip(result.steps, result.curve[i], strict=True):
+                results.log(kind="curve", **labels, step=int(step), exact=exact)
             results.log(
                 kind="exact",
-                **where,
-                greedy=one.exact[i],
-                beam=one.beam_exact[i],
-                characters=one.characters[i],
+                **labels,
+                greedy=result.exact[i],
+                beam=result.beam_exact[i],
+                characters=result.characters[i],
             )
-            said = dates.iso(one.greedy.symbols[i]), dates.iso(one.beam.symbols[i])
-            for source, true, form, greedy, beam in zip(
-                sources, right, test.formats, *said, strict=True
+            outputs = (
+                dates.iso(result.greedy.symbols[i]),
+                dates.iso(result.beam.symbols[i]),
+            )
+            for source, target, form, greedy, beam in zip(
+                sources, right, test.formats, *outputs, strict=True
             ):
-                if {greedy, beam} != {true}:
+                if {greedy, beam} != {target}:
                     results.log(
                         kind="mistake",
-                        **where,
+                        **labels,
                         format=FORMATS[form].pattern,
                         source=source,
-                        date=true,
+                        date=target,
                         greedy=greedy,
                         beam=beam,
                     )
-    for seed, share in zip(seeds, () if looks is None else looks.shares, strict=False):
+    for seed, share in zip(
+        seeds, () if attention is None else attention.shares, strict=False
+    ):
         results.log(
             kind="attention", seed=seed, writes=list(PARTS), reads=READS, share=share
         )
 
 
 def show(
-    studies: list[Study],
-    looks: Looks | None,
-    own: list[str],
+    studies: list[TranslationResult],
+    attention: AttentionResult | None,
+    user_dates: list[str],
     answers: dict[str, list[str]],
     config: Config,
     test: Dates,
@@ -253,19 +259,21 @@ def show(
 ) -> None:
     """Publish the results."""
     plots = {"translate_dates.png": figures.draw(studies, test, caption(config))}
-    if looks is not None:
-        plots["attention.png"] = figures.draw_looks(looks, looks_caption(config))
+    if attention is not None:
+        plots["attention.png"] = figures.draw_attention(
+            attention, attention_caption(config)
+        )
     tables = {
         "Held-out dates": claims.table(studies, config.beam),
         "Mistakes in wrong dates": claims.mistakes(studies),
     }
-    if own:
-        tables["Your dates"] = claims.own_dates(own, answers)
-    judged = claims.evaluate_claims(studies, config.beam)
+    if user_dates:
+        tables["Your dates"] = claims.own_dates(user_dates, answers)
+    evaluated = claims.evaluate_claims(studies, config.beam)
     publish(
         results,
-        answer=claims.ANSWERS[judged[0].outcome],
+        answer=claims.ANSWERS[evaluated[0].outcome],
         figures=plots,
         tables=tables,
-        claims=judged,
+        claims=evaluated,
     )

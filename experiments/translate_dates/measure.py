@@ -1,4 +1,4 @@
-"""The dates that a model writes, and where it looks while it writes them."""
+"""Translations of dates, and the attention of the models that write them."""
 
 import datetime
 from collections.abc import Sequence
@@ -16,86 +16,91 @@ from train.data import dates
 from train.data.date_formats import FORMATS, parts, written
 from train.data.dates import Dates
 
-GOAL = 0.95  # of the dates exactly right
-PARTS = {"year": slice(0, 4), "month": slice(5, 7), "day": slice(8, 10)}  # written
-READS = "year", "month", "day", "weekday", "rest"  # the parts of a source
-CHUNK = 4096  # held-out dates that are translated at once
-SHOWN = 4, 10, 17, 20  # formats whose attention is drawn
+GOAL = 0.95  # share of dates that are exactly right
+PARTS = {
+    "year": slice(0, 4),
+    "month": slice(5, 7),
+    "day": slice(8, 10),
+}  # of the output
+READS = "year", "month", "day", "weekday", "rest"  # parts of a source
+CHUNK = 4096  # held-out dates translated at once
+SHOWN = 4, 10, 17, 20  # formats of the attention maps
 
 
-class Written(NamedTuple):
-    """What a model writes for the held-out dates.
+class Translations(NamedTuple):
+    """Translations of the held-out dates.
 
     Attributes:
-        symbols: By numbers in `dates.OUTPUT`, [seeds, examples, 10].
-        log_probabilities: Of each, in nats, [seeds, examples].
+        symbols: Symbols as indices into `dates.OUTPUT`, [seeds, examples, 10].
+        log_probabilities: Log-probability of each translation in nats,
+            [seeds, examples].
     """
 
     symbols: Int[np.ndarray, "seeds examples 10"]
     log_probabilities: Float[np.ndarray, "seeds examples"]
 
 
-class Study(NamedTuple):
-    """What was found of one model.
+class TranslationResult(NamedTuple):
+    """Results of one model.
 
     Attributes:
-        name: Such as "with attention".
-        parameters: How many it has.
-        steps: At which it was probed while it learnt.
-        curve: The share of some held-out dates that it then wrote exactly right.
-        greedy: What it writes at the end, symbol by symbol.
-        beam: What it writes by beam search.
-        targets: What is right.
-        seconds_per_step: Of training, all seeds together.
+        name: Name of the model, such as "with attention".
+        parameters: Number of parameters.
+        steps: Training steps at which the model was probed.
+        curve: Share of some held-out dates translated exactly at these steps.
+        greedy: Translations by greedy decoding, after training.
+        beam: Translations by beam search, after training.
+        targets: Correct translations.
+        seconds_per_step: Seconds per training step of all seeds together.
     """
 
     name: str
     parameters: int
     steps: Int[np.ndarray, " probes"]
     curve: Float[np.ndarray, "seeds probes"]
-    greedy: Written
-    beam: Written
+    greedy: Translations
+    beam: Translations
     targets: Int[np.ndarray, "examples 10"]
     seconds_per_step: float
 
     @property
     def right(self) -> np.ndarray:
-        """Whether each date is exactly right, greedy, [seeds, examples]."""
+        """Whether each greedy translation is exact, [seeds, examples]."""
         return (self.greedy.symbols == self.targets).all(axis=-1)
 
     @property
     def exact(self) -> Float[np.ndarray, " seeds"]:
-        """The share of dates that are exactly right, greedy."""
+        """Share of greedy translations that are exact."""
         return self.right.mean(axis=1)
 
     @property
     def beam_exact(self) -> Float[np.ndarray, " seeds"]:
-        """Likewise by beam search."""
+        """Share of translations by beam search that are exact."""
         return (self.beam.symbols == self.targets).all(axis=-1).mean(axis=1)
 
     @property
     def characters(self) -> Float[np.ndarray, " seeds"]:
-        """The share of characters that are right, greedy."""
+        """Share of correct characters in greedy translations."""
         return (self.greedy.symbols == self.targets).mean(axis=(1, 2))
 
     @property
     def steps_to_goal(self) -> Float[np.ndarray, " seeds"]:
-        """The first probe at which the goal is reached; the last step if none is."""
+        """Step of the first probe that reaches the goal; the last step if none does."""
         reached = self.curve >= GOAL
         first = np.where(reached.any(axis=1), reached.argmax(axis=1), -1)
         return self.steps[first].astype(float)
 
 
-class Looks(NamedTuple):
-    """Where a model with attention looks.
+class AttentionResult(NamedTuple):
+    """Attention weights of a model.
 
     Attributes:
-        shares: Of its attention while it writes each of `PARTS`, on each of `READS`:
-            means over all dates, [seeds, writes, reads].
-        languages: Of dates to be shown.
-        sources: These dates.
-        written: What the first seed's model writes.
-        weights: Of it, by characters written and read.
+        shares: Share of the attention on each of `READS` while each of `PARTS` is
+            written, the mean over all dates, [seeds, writes, reads].
+        languages: Languages of the example dates.
+        sources: Example dates.
+        written: Translations of the examples by the first seed's model.
+        weights: Attention weights of these translations, [time, source].
     """
 
     shares: Float[np.ndarray, "seeds writes reads"]
@@ -108,7 +113,7 @@ class Looks(NamedTuple):
 def translate(
     model: EncoderDecoder, params: Any, sources: Array, lengths: Array, width: int
 ) -> Beam:
-    """What a model writes for each source, the likeliest first."""
+    """Translate each source by beam search; the most likely translation is first."""
     apply = partial(model.apply, {"params": params})
     state, memory = cast(Any, apply(sources, lengths, method="encode"))
     step = partial(apply, memory, method="decode_step")
@@ -116,8 +121,10 @@ def translate(
     return beam_search(cast(Any, step), state, first, dates.OUTPUT_LENGTH, width)
 
 
-def look(model: EncoderDecoder, params: Any, found: Study, test: Dates) -> Looks:
-    """Where a model looks as it writes what it writes."""
+def measure_attention(
+    model: EncoderDecoder, params: Any, result: TranslationResult, test: Dates
+) -> AttentionResult:
+    """Attention while the model writes its greedy translations."""
 
     @jax.jit
     def weights(p, sources, lengths, symbols):
@@ -125,14 +132,14 @@ def look(model: EncoderDecoder, params: Any, found: Study, test: Dates) -> Looks
         return model.apply({"params": p}, *args, method="attention_weights")
 
     shares = []
-    says = jnp.asarray(reads(test))
-    for i in range(len(found.exact)):
+    indicators = jnp.asarray(source_parts(test))
+    for i in range(len(result.exact)):
         p = jax.tree.map(lambda leaf, i=i: leaf[i], params)
-        all_weights = weights(p, test.sources, test.lengths, found.greedy.symbols[i])
+        all_weights = weights(p, test.sources, test.lengths, result.greedy.symbols[i])
         shares.append(
             [
-                jnp.einsum("nts,nsp->p", all_weights[:, where], says)
-                / (len(says) * (where.stop - where.start))
+                jnp.einsum("nts,nsp->p", all_weights[:, where], indicators)
+                / (len(indicators) * (where.stop - where.start))
                 for where in PARTS.values()
             ]
         )
@@ -140,49 +147,49 @@ def look(model: EncoderDecoder, params: Any, found: Study, test: Dates) -> Looks
     texts = [written(day, FORMATS[i]) for i in SHOWN]
     sources, lengths = map(jnp.asarray, dates.encode(texts))
     first = jax.tree.map(lambda leaf: leaf[0], params)
-    said = translate(model, first, sources, lengths, 1).sequences[:, 0]
-    maps = weights(first, sources, lengths, said)
-    return Looks(
+    translations = translate(model, first, sources, lengths, 1).sequences[:, 0]
+    maps = weights(first, sources, lengths, translations)
+    return AttentionResult(
         np.asarray(shares),
         [FORMATS[i].language for i in SHOWN],
         texts,
-        dates.iso(np.asarray(said)),
+        dates.iso(np.asarray(translations)),
         [np.asarray(m)[:, :n] for m, n in zip(maps, lengths.tolist(), strict=True)],
     )
 
 
-def reads(test: Dates) -> Float[np.ndarray, "examples length parts"]:
-    """Which part of a source each character belongs to, as ones in `READS`."""
-    found = np.zeros((*test.sources.shape, len(READS)))
+def source_parts(test: Dates) -> Float[np.ndarray, "examples length parts"]:
+    """Part of the source that each character belongs to, one-hot over `READS`."""
+    indicators = np.zeros((*test.sources.shape, len(READS)))
     pairs = zip(dates.iso(test.targets), test.formats, strict=True)
     for i, (text, form) in enumerate(pairs):
-        for says, where in parts(datetime.date.fromisoformat(text), FORMATS[form]):
-            found[i, where, READS.index(says)] = 1
-    found[..., -1] = 1 - found.sum(axis=-1)
-    return found
+        for part, where in parts(datetime.date.fromisoformat(text), FORMATS[form]):
+            indicators[i, where, READS.index(part)] = 1
+    indicators[..., -1] = 1 - indicators.sum(axis=-1)
+    return indicators
 
 
-def write(
+def translate_all(
     model: EncoderDecoder, params: Any, test: Dates, width: int
-) -> tuple[Written, Written]:
-    """Translations of held-out dates by all seeds, greedy and by a beam."""
+) -> tuple[Translations, Translations]:
+    """Translate the held-out dates with all seeds, greedily and by beam search."""
 
     @jax.jit
-    def translate_all(params, sources, lengths):  # one seed after another
-        def one(p):
+    def translate_chunk(params, sources, lengths):  # one seed after another
+        def translate_seed(p):
             return [translate(model, p, sources, lengths, w) for w in (1, width)]
 
-        return jax.lax.map(one, params)
+        return jax.lax.map(translate_seed, params)
 
-    found = []  # in chunks, to save memory
+    pairs = []  # in chunks, to save memory
     for at in range(0, len(test.sources), CHUNK):
         chunk = slice(at, at + CHUNK)
-        found.append(translate_all(params, test.sources[chunk], test.lengths[chunk]))
+        pairs.append(translate_chunk(params, test.sources[chunk], test.lengths[chunk]))
     greedy, beam = (
-        Written(
-            np.concatenate([one.sequences[..., 0, :] for one in chunks], axis=1),
-            np.concatenate([one.log_probabilities[..., 0] for one in chunks], axis=1),
+        Translations(
+            np.concatenate([b.sequences[..., 0, :] for b in beams], axis=1),
+            np.concatenate([b.log_probabilities[..., 0] for b in beams], axis=1),
         )
-        for chunks in zip(*found, strict=True)
+        for beams in zip(*pairs, strict=True)
     )
     return greedy, beam

@@ -53,9 +53,11 @@ def test_it_compares_and_draws(command, capsys, tmp_path):
     lines = said.out.splitlines()
     table = [line.split() for line in lines if re.match("4  ", line)]
     labels = [" ".join(re.findall(r"[a-z]+", " ".join(line))) for line in table]
-    assert labels == ["nearest", "unpool told switches", "unpool not told"]
+    assert labels == ["nearest", "unpool switches", "unpool no switches"]
     assert "The mean digit alone: train 0.0722, test 0.0750." in said.out
-    assert "* Beside z, this decoder is told 64 switches" in said.out  # 4 of 4x4
+    assert (
+        "* In addition to z, this decoder receives 64 switches" in said.out
+    )  # 4 of 4x4
     assert lines[-1] == "Results: out"
 
     assert len(rows(folder, "training")) == 2 * 2  # ways, seeds

@@ -10,11 +10,11 @@ import pytest
 from commands import rows
 
 import nets
+from experiments.draw_digits import claims, measure
 from experiments.draw_digits import controls as drawing_controls
 from experiments.draw_digits import experiment as draw_digits
-from experiments.draw_digits import figures
 from experiments.draw_digits.controls import Blind
-from experiments.draw_digits.figures import Drawn
+from experiments.draw_digits.measure import DigitsResult
 from experiments.harness.claims import (
     INCONCLUSIVE,
     PARTLY_SUPPORTED,
@@ -47,14 +47,14 @@ def test_it_draws_and_judges(run, tmp_path):
     assert {path.name for path in folder.iterdir()} == {
         *("config.json", "metrics.jsonl", "report.html", "draw_digits.png")
     }
-    found = rows(folder, "drawn")
-    assert [row["seed"] for row in found] == [0, 1] * 7
-    assert [row["temperature"] for row in found[::2]] == [1, 0, *[None] * 5]
-    for row in found:
+    drawn = rows(folder, "drawn")
+    assert [row["seed"] for row in drawn] == [0, 1] * 7
+    assert [row["temperature"] for row in drawn[::2]] == [1, 0, *[None] * 5]
+    for row in drawn:
         assert 0 <= row["read_as_label"] <= 1 and row["distance"] > 0
-    assert found[2]["variety"] < found[0]["variety"]  # without chance all are alike
-    said = rows(folder, "claim")
-    assert len(said) == 3 and all(row["text"] in out for row in said)
+    assert drawn[2]["variety"] < drawn[0]["variety"]  # without chance all are alike
+    claim_rows = rows(folder, "claim")
+    assert len(claim_rows) == 3 and all(row["text"] in out for row in claim_rows)
 
 
 def test_the_blind_net_sees_no_row():
@@ -85,12 +85,14 @@ def test_mixed_rows_are_of_the_label():
 
 def test_copies_are_found_to_be_copies():
     train, test = digits.load()
-    varied, near = drawing_controls.likeness(
+    varied, near = measure.variety_and_distance(
         train.images[None], train.labels, train, test
     )
     assert near.tolist() == [0] and varied[0] == pytest.approx(1, abs=0.1)
     constant = np.zeros_like(train.images)
-    varied, near = drawing_controls.likeness(constant[None], train.labels, train, test)
+    varied, near = measure.variety_and_distance(
+        constant[None], train.labels, train, test
+    )
     assert varied.tolist() == [0] and near[0] > 0.2
 
 
@@ -107,7 +109,9 @@ def of(right, distance, nll=-7.0, temperature=1.0):
     wide = np.array([right - 0.01, right, right + 0.01])
     costs = np.full(3, nll)
     images = np.zeros((3, 50, 8, 8))
-    return Drawn("it", temperature, images, wide, wide, wide * 0 + distance, costs)
+    return DigitsResult(
+        "it", temperature, images, wide, wide, wide * 0 + distance, costs
+    )
 
 
 BLIND = of(0.7, 0.21, -6.0)
@@ -126,18 +130,21 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("drawn", "said"), CASES)
-def test_the_claims(drawn, said):
+@pytest.mark.parametrize(("drawn", "outcomes"), CASES)
+def test_the_claims(drawn, outcomes):
     controls = {"real": of(0.95, 0.15), "blind": BLIND}
-    found = figures.evaluate_claims(drawn, controls)
-    assert [claim.outcome for claim in found] == said
-    title = figures.title(drawn, controls["real"])
-    assert f"{100 * drawn[0].right[1]:.0f} % at temperature 1" in title
+    results = claims.evaluate_claims(drawn, controls)
+    assert [claim.outcome for claim in results] == outcomes
+    title = claims.title(drawn, controls["real"])
+    assert f"{100 * drawn[0].accuracy[1]:.0f} % at temperature 1" in title
 
 
 MISTAKES = [
     ("--cell=grru", "unknown cell 'grru'"),
-    ("--temperatures=1,-1", "flag --temperatures: expected numbers from 0 on; got -1"),
+    (
+        "--temperatures=1,-1",
+        "flag --temperatures: expected numbers of at least 0; got -1",
+    ),
     ("--samples_per_label=1", "--samples_per_label=1"),
     ("--batch_size=899", "flag --batch_size: expected at most 898"),
 ]

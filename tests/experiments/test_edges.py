@@ -1,4 +1,4 @@
-"""Edge kernels, fixed and learnt: exact facts, and the command from end to end."""
+"""Edge kernels, fixed and learned: exact facts, and the command from end to end."""
 
 import json
 import sys
@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from experiments.edges import claims, figures, measure
 from experiments.edges import experiment as edges
-from experiments.edges import figures
-from experiments.edges.measure import Learnt, Likeness
+from experiments.edges.measure import KernelSimilarity, LearnedKernels
 from experiments.harness import cli
 from experiments.harness.runs import new_run
 from train.data import digits, photographs, strokes
 
-SOBEL = edges.FIXED["Sobel"]
+SOBEL = measure.FIXED["Sobel"]
 TINY = ["--steps=2", "--seeds=0", "--filters=1", "--digits=0"]
 
 
@@ -41,9 +41,9 @@ def rows(folder, kind):
     return [row for row in map(json.loads, lines) if row["kind"] == kind]
 
 
-def learnt(kernels):
+def learned(kernels):
     some = np.ones((len(kernels), kernels.shape[-1]), int)
-    return Learnt(kernels, kernels, some > 0, some, np.ones(len(kernels)))
+    return LearnedKernels(kernels, kernels, some > 0, some, np.ones(len(kernels)))
 
 
 @pytest.fixture(scope="module", params=["china", "digit"])
@@ -58,7 +58,7 @@ def image(request):
     [("same", "constant"), ("valid", "nearest"), ("replicate",) * 2],
 )
 def test_maps_are_those_of_scipy(image, padding, mode):
-    found = edges.maps(image, padding).found
+    found = measure.maps(image, padding).found
     mode = "nearest" if mode == "replicate" else mode
     for i, kernel in enumerate((SOBEL, SOBEL.T)):
         wanted = ndimage.correlate(image.astype(float), kernel, mode=mode)
@@ -70,25 +70,25 @@ def test_maps_are_those_of_scipy(image, padding, mode):
 
 def test_a_step_is_found_by_the_kernel_of_its_direction_alone():
     step = np.repeat(np.array([[0, 0, 0, 1, 1, 1]], np.float32), 6, axis=0)
-    found = edges.maps(step, "valid").found
+    found = measure.maps(step, "valid").found
     assert found[..., 1].tolist() == [[0, 4, 4, 0]] * 4  # at the step, nowhere else
     assert not found[..., 0].any()
-    turned = edges.maps(step.T, "valid").found
+    turned = measure.maps(step.T, "valid").found
     np.testing.assert_array_equal(turned, found.swapaxes(0, 1)[..., ::-1])
 
 
 def test_zeros_around_an_image_are_an_edge_that_it_does_not_have():
     white = np.ones((5, 6), np.float32)
-    same = edges.maps(white, "same").found[..., 1]
+    same = measure.maps(white, "same").found[..., 1]
     assert same.tolist() == [
         [3, 0, 0, 0, 0, -3],
         *[[4, 0, 0, 0, 0, -4]] * 3,
         [3, 0, 0, 0, 0, -3],
     ]
-    assert not edges.maps(white, "valid").found.any()
-    assert not edges.maps(white, "replicate").found.any()
-    both = edges.maps(white, "same").found  # 4 corners, 4 and 3 a side without them
-    assert edges.rim(both) == pytest.approx(
+    assert not measure.maps(white, "valid").found.any()
+    assert not measure.maps(white, "replicate").found.any()
+    both = measure.maps(white, "same").found  # 4 corners, 4 and 3 a side without them
+    assert measure.rim(both) == pytest.approx(
         (4 * (3 + 3) + 2 * 4 * (4 + 0) + 2 * 3 * (0 + 4)) / (18 * 2)
     )
 
@@ -99,7 +99,7 @@ def test_zeros_around_an_image_are_an_edge_that_it_does_not_have():
 )
 def test_relu_and_pooling_keep_what_is_brighter(padding, found, pooled):
     image = np.random.default_rng(0).random((9, 12), np.float32)
-    maps = edges.maps(image, padding)
+    maps = measure.maps(image, padding)
     assert maps.found.shape == maps.kept.shape == (*found, 2)
     assert maps.pooled.shape == (*pooled, 2)
     np.testing.assert_array_equal(maps.kept, np.maximum(maps.found, 0))
@@ -109,29 +109,29 @@ def test_relu_and_pooling_keep_what_is_brighter(padding, found, pooled):
 
 
 def test_cosines_know_neither_sign_nor_size_nor_mean():
-    kernels = np.stack([SOBEL, -3 * SOBEL.T + 7, edges.FIXED["line"]], axis=-1)
+    kernels = np.stack([SOBEL, -3 * SOBEL.T + 7, measure.FIXED["line"]], axis=-1)
     prewitt = 8 / np.sqrt(12 * 6)
     wanted = [
         [[1, 0], [prewitt, 0], [0, 0]],
         [[0, 1], [0, prewitt], [0, 0]],
         [[0, 0], [0, 0], [1, 0]],
     ]
-    np.testing.assert_allclose(edges.cosines(kernels), wanted, atol=1e-6)
-    assert edges.closest(kernels[None]).tolist() == [
+    np.testing.assert_allclose(measure.cosines(kernels), wanted, atol=1e-6)
+    assert measure.closest(kernels[None]).tolist() == [
         ["Sobel — 1.00", "Sobel | 1.00", "line — 1.00"]
     ]
-    assert not edges.cosines(np.ones((3, 3, 1))).any()  # a mean and nothing else
+    assert not measure.cosines(np.ones((3, 3, 1))).any()  # a mean and nothing else
 
 
 def test_a_kernel_is_alike_if_chance_is_not():
     pair = np.stack([SOBEL, SOBEL.T], axis=-1)[None]
-    alike = {(one.to, one.of): one for one in edges.likenesses(learnt(pair))}
+    alike = {(one.to, one.of): one for one in measure.similarities(learned(pair))}
     assert alike["Sobel", "all"].after == pytest.approx(1)
     assert alike["Prewitt", "best"].above == 1
     assert alike["line", "best"].above == 0
 
     random = np.random.default_rng(1).normal(size=(2000, 3, 3, 4))
-    for one in edges.likenesses(learnt(random)):
+    for one in measure.similarities(learned(random)):
         assert one.above / 2000 == pytest.approx(0.05, abs=0.02)
         assert np.median(one.after) == pytest.approx(one.median, abs=0.02)
 
@@ -139,17 +139,17 @@ def test_a_kernel_is_alike_if_chance_is_not():
 @pytest.mark.parametrize(
     ("sobel", "title"),
     [
-        ([0.9, 0.8], "A network that tells strokes finds edge kernels by itself;"),
-        ([0.9, 0.5], "1 of 2 networks that tell strokes find edge kernels;"),
-        ([0.3, 0.5], "Networks that tell strokes find no edge kernels;"),
+        ([0.9, 0.8], "Every network that classifies strokes learns edge kernels;"),
+        ([0.9, 0.5], "1 of 2 networks that classify strokes learn edge kernels;"),
+        ([0.3, 0.5], "Networks that classify strokes learn no edge kernels;"),
     ],
 )
 def test_the_title_is_what_was_measured(sobel, title):
     def one(to, after):
-        return Likeness(to, "all", 0.4, 0.6, np.zeros(2), np.array(after))
+        return KernelSimilarity(to, "all", 0.4, 0.6, np.zeros(2), np.array(after))
 
     found = [one("Sobel", sobel), one("Prewitt", [0.9, 0.9]), one("line", [0.2, 0.2])]
-    first, second = figures.finding(found).splitlines()
+    first, second = claims.finding(found).splitlines()
     assert first == title
     assert "Prewitt 0.90 (chance 0.40)" in second
 
@@ -205,9 +205,9 @@ def test_it_looks_and_learns_and_draws(command, tmp_path):
     kernels = rows(folder, "kernel")
     assert len(kernels) == 2 * 4 * 2  # seeds, filters, before and after
     for row in kernels:
-        alike = edges.cosines(np.array(row["kernel"])[..., None]).max(axis=-1)[0]
+        alike = measure.cosines(np.array(row["kernel"])[..., None]).max(axis=-1)[0]
         np.testing.assert_allclose(
-            [row[name] for name in edges.FIXED], alike, atol=1e-5
+            [row[name] for name in measure.FIXED], alike, atol=1e-5
         )
     (prewitt,) = (
         row
@@ -224,19 +224,19 @@ def test_one_filter_and_another_pool_and_more_seeds_than_are_drawn(tmp_path):
     with new_run(tmp_path / "out", {}) as results:
         found = edges.learn(config, *strokes.load(), results)
         assert found.after.shape == (9, 3, 3, 1)
-        names = {when: edges.closest(found.after) for when in ("before", "after")}
-        alike = edges.likenesses(found)
-        plot = figures.kernels(found, names, alike, edges.FIXED, seeds, "Text.")
+        names = {when: measure.closest(found.after) for when in ("before", "after")}
+        alike = measure.similarities(found)
+        plot = figures.kernels(found, names, alike, measure.FIXED, seeds, "Text.")
         figure = plot.figure
         figure.savefig(results.path / "kernels.png")
     assert len(figure.axes) == (1 + 8) * 9
     assert len(rows(tmp_path / "out", "accuracy")) == 9
 
 
-def test_help_tells_the_question(command):
+def test_help_begins_with_the_question(command):
     code, out, _ = command("--help")
     assert code == 0
-    assert out.startswith("What does a convolution see, and does a network find edge")
+    assert out.startswith("What does a convolution see, and does a network learn edge")
     assert "--photograph=china" in out
 
 

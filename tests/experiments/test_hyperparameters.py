@@ -11,7 +11,7 @@ from experiments.harness.claims import INCONCLUSIVE, PARTLY_SUPPORTED, SUPPORTED
 from experiments.harness.runs import new_run
 from experiments.hyperparameters import claims, scores
 from experiments.hyperparameters import experiment as hyperparameters
-from experiments.hyperparameters.claims import Grid
+from experiments.hyperparameters.grid import GridResult
 from experiments.hyperparameters.scores import Search
 
 TOYS = """
@@ -192,7 +192,7 @@ SCORES = [
 
 
 @pytest.mark.parametrize(("metric", "where", "found", "means"), SCORES)
-def test_a_score_is_one_number_a_seed(metric, where, found, means):
+def test_a_score_is_one_number_per_seed(metric, where, found, means):
     read = scores.read(ROWS, Search(metric, "max", where, False))
     assert (read.scores, read.means) == (found, means)
 
@@ -240,14 +240,14 @@ def test_the_best_in_validation_is_run_again_on_the_test_set(command, tmp_path):
             "Selected by validation_accuracy on data held out of the training" in text
         )
         assert "test_accuracy of the selected combination 0.5000 ± 0.0000" in text
-    assert "flattered" not in out
+    assert "is biased" not in out
     assert (
         "validation_accuracy 1.0050 ± 0.0071, test_accuracy 0.5"
         in report["findings"][0]
     )
-    # Flags that say what is measured on are left as they are, and the choice flattered.
+    # Flags that set the data to measure on are kept, and the best value is biased.
     code, out, _ = command(*grid[:2], "--set=evaluate_on=test", "--results=other")
-    assert code == 0 and "best value of 3 is flattered" in out
+    assert code == 0 and "best of 3 values is biased" in out
     assert {c.evaluate_on for c in sys.modules["mine.split"].CALLS[4:]} == {"test"}
 
 
@@ -262,7 +262,7 @@ def test_an_experiment_that_logs_both_is_selected_by_the_one_that_is_asked(
     assert "test_accuracy of the selected combination -0.2" in out
     assert [row["score"] for row in rows(tmp_path / "out", "chosen")] == [-0.2, -0.2]
     _, out, _ = command(*flags, "--metric=test_accuracy", "--results=flattered")
-    assert "Selected by test_accuracy; the best value of 2 is flattered" in out
+    assert "Selected by test_accuracy; the best of 2 values is biased" in out
 
 
 BAD_ROWS = [
@@ -323,22 +323,24 @@ GRIDS = [
 ]
 
 
-@pytest.mark.parametrize(("scores", "said", "count"), GRIDS)
+@pytest.mark.parametrize(("scores", "outcome", "count"), GRIDS)
 @pytest.mark.parametrize("objective", ["max", "min"])
-def test_the_choice_matters_if_the_best_is_better(scores, said, count, objective):
+def test_the_choice_matters_if_the_best_is_better(scores, outcome, count, objective):
     sign = 1 if objective == "max" else -1
-    scores = [sign * np.array(one) for one in scores]
+    scores = [sign * np.array(values) for values in scores]
     values = [{"rate": str(i)} for i in range(len(scores))]
-    grid = Grid(values, scores, 0, objective, "accuracy")
+    grid = GridResult(values, scores, 0, objective, "accuracy")
     (claim,) = claims.evaluate_claims(grid)
-    assert claim.outcome == said and "rate 0 is best" in claim.evidence
+    assert claim.outcome == outcome and "rate 0 is best" in claim.evidence
     title = claims.headline(grid)
-    assert f"surely better than {count} others" in title
+    assert f"reliably better than {count} others" in title
 
 
 def test_one_combination_is_no_choice():
     def judged(values, scores, best):
-        return claims.evaluate_claims(Grid(values, scores, best, "max", "accuracy"))
+        return claims.evaluate_claims(
+            GridResult(values, scores, best, "max", "accuracy")
+        )
 
     one, other = np.array([0.9, 0.8]), np.array([0.7])
     assert judged([{"rate": "1"}], [one], 0) == []

@@ -198,7 +198,13 @@ def test_lenet5_is_described_as_it_is_known(run, here):
 
 CHOSEN = {
     "cnn": (
-        ["--filters=3,3", "--kernel_size=4", "--padding=valid", "--pool=mean"],
+        [
+            "--filters=3,3",
+            "--kernel_size=4",
+            "--padding=valid",
+            "--pool=mean",
+            "--init=he",
+        ],
         ["conv 4, 3", "mean_pool 2", "conv 4, 3", "mean_pool 2", "flatten", "dense 10"],
         [37 * 3, 18 * 3, 15 * 3, 7 * 3, 21, 10],
     ),
@@ -255,11 +261,11 @@ MISTAKES = [
     (["--init=zeros"], "should be one of <auto|linen|he|keras|torch>"),
     (
         ["--model=linear", "--hidden=5"],
-        "flag --hidden: linear leaves no choice; leave it out, or take --model=cnn or "
+        "flag --hidden: linear does not use this flag; omit it, or use --model=cnn or "
         "feed_forward",
     ),
-    (["--data=mnist1d", "--pool=max"], "flag --pool: cnn_1d leaves no choice"),
-    (["--epochs=2"], "flag --steps: leave it or --epochs out"),
+    (["--data=mnist1d", "--pool=max"], "flag --pool: cnn_1d does not use this flag"),
+    (["--epochs=2"], "flag --steps: omit it or --epochs"),
     (["--batch_size=899"], "expected at most 898, the training images; got 899"),
     (["--data_dir=clothes", "--batch_size=64"], "expected at most 9, the training"),
     (["--steps=10000001"], "flag --steps: expected at most 10,000,000"),
@@ -313,10 +319,12 @@ def title(drawn):
 def test_the_confusion_names_the_most_frequent_mistake():
     counts = np.array([[98, 2, 0], [0, 9, 1], [0, 0, 0]])  # more often, but more rarely
     assert title(figures.confusion(counts)) == (
-        "97.3 % are read right; the most frequent mistake: 1 taken for 2, in 10.0 % of "
-        "all 1s"
+        "97.3 % of the test set is classified correctly; most frequent mistake: 1 "
+        "read as 2, in 10.0 % of all 1s"
     )
-    assert title(figures.confusion(np.eye(3, dtype=int))) == ("100.0 % are read right")
+    assert title(figures.confusion(np.eye(3, dtype=int))) == (
+        "100.0 % of the test set is classified correctly"
+    )
 
 
 def test_what_most_seeds_misread_comes_first():
@@ -328,12 +336,12 @@ def test_what_most_seeds_misread_comes_first():
     assert title(drawn) == "1 of 4 test images are misread by every seed"
     said = [axis.get_title() for axis in drawn[0].axes if axis.get_title()]
     assert said == [
-        "2 taken for 1\n55 % sure, 2 of 2",
-        "1 taken for 0\n60 % sure, 1 of 2",
+        "2 read as 1\n55 %, 2 of 2 seeds",
+        "1 read as 0\n60 %, 1 of 2 seeds",
     ]
     right = np.eye(3)[labels][None]
     drawn = figures.misread(np.zeros((4, 9, 1)), labels, right)
-    assert title(drawn) == "None of 4 test sequences is misread; these nearly are"
+    assert title(drawn) == "None of 4 test sequences is misread; these are the closest"
 
 
 @pytest.mark.slow

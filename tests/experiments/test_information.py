@@ -21,8 +21,13 @@ from experiments.harness.claims import (
 from experiments.harness.training import losses
 from experiments.information import claims, measure
 from experiments.information import experiment as information
-from experiments.information import figures as information_figures
-from experiments.information.measure import TRAINED, UNTRAINED, WAYS, Data, Known
+from experiments.information.measure import (
+    TRAINED,
+    UNTRAINED,
+    WAYS,
+    Data,
+    InformationResult,
+)
 from nets import probes
 from nets.models import SequenceClassifier
 from train.data import digits
@@ -186,7 +191,7 @@ def test_shares_are_those_of_sklearn():
 
 
 def test_pixels_are_read_out_at_some_steps_only():
-    times = information.read_out_after(64)
+    times = information.probe_times(64)
     assert (times[0], times[-1], len(times)) == (0, 63, information.POINTS)
 
 
@@ -195,7 +200,7 @@ def known(forward, backward, both, seeds=3, by_input=((0, 1), (1, 0), (1, 1))):
     noise = 1e-3 * np.random.default_rng(0).standard_normal((seeds, 3, 1))
     curves = np.array([forward, backward, both], float)[None] + noise
     gradients = np.array(by_input, float)[None] + noise
-    return Known(
+    return InformationResult(
         np.full(seeds, 0.9),
         *(curves, curves / 4, curves / 4),
         np.repeat(curves[..., None] / 4, 8, axis=-1),
@@ -245,19 +250,22 @@ def test_findings_are_differences_of_seeds():
     learned = claims.learned({UNTRAINED: before, TRAINED: after})
     assert "by +1.25 [+1.25, +1.25] bits of the label, and by +31 [" in learned
     lost = claims.forgotten(known([0, 3, 2], [3, 1, 0], FLAT[:3]))
-    assert "knows 12 [12, 12] % of the image's variance less" in lost
+    assert "contains 12 [12, 12] % of the image's variance less" in lost
 
 
 TITLES = [
     (known(RISING, FALLING, FLAT), "both together 2.9 to 3.0 at every step"),
-    (known(RISING, FALLING, [0, 1, 2, 3]), "and 3.0 at last; backward, 3.0 and 1.0"),
-    (known(FLAT, FALLING, FLAT), "hangs on the seed"),
+    (
+        known(RISING, FALLING, [0, 1, 2, 3]),
+        "and 3.0 at the last; backward, 3.0 and 1.0",
+    ),
+    (known(FLAT, FALLING, FLAT), "depends on the seed"),
 ]
 
 
 @pytest.mark.parametrize(("made", "words"), TITLES)
 def test_the_title_claims_what_holds_for_every_seed(made, words):
-    title = information_figures.title(made)
+    title = claims.title(made)
     assert words in title
     assert ("at every step" in title) == ("at every step" in words)
 

@@ -15,13 +15,15 @@ from commands import rows
 import nets
 from experiments.language_model import (
     characters,
+    claims,
     figures,
     ngrams,
 )
 from experiments.language_model import (
     experiment as language_model,
 )
-from experiments.language_model.figures import Counted, Learned, Sample
+from experiments.language_model.characters import NetworkResult, Sample
+from experiments.language_model.ngrams import NgramResult
 from nets.models import SequenceTagger
 from train.data import text
 
@@ -57,8 +59,8 @@ def test_it_counts_learns_and_writes(run, tmp_path):
     assert (folder / "language_model.png").read_bytes().startswith(b"\x89PNG")
     page = (folder / "report.html").read_text()
     assert "<h1>How well does a recurrent net predict the next character" in page
-    assert page.count("<img ") == 1 and "tells the next character" in page
-    assert "cycle.txt: 3,000 characters, 6 different ones" in page
+    assert page.count("<img ") == 1 and "predicts the next character" in page
+    assert "cycle.txt: 3,000 characters, 6 distinct" in page
 
     counted = {row["order"]: row["nats"] for row in rows(folder, "counted")}
     assert list(counted) == [1, 2, 3, 4, 5, 6]
@@ -71,7 +73,7 @@ def test_it_counts_learns_and_writes(run, tmp_path):
     held_out = rows(folder, "held_out")
     assert [row["seed"] for row in held_out] == [0, 1]
     for row in held_out:
-        # A step is told right with 0.917: it has an entropy of 0.42 nats.
+        # A step is predicted right with 0.917: it has an entropy of 0.42 nats.
         assert 0.3 < row["nats"] < 1 < counted[1]
         assert row["bits"] == pytest.approx(row["nats"] / math.log(2))
         assert row["perplexity"] == pytest.approx(math.exp(row["nats"]))
@@ -90,12 +92,12 @@ def test_it_counts_learns_and_writes(run, tmp_path):
     assert greedy["text"] == (CYCLE * 4)[2:22] != drawn["text"]
     assert len(drawn["text"]) == 20 and set(drawn["text"]) <= set(CYCLE)
     assert "gru at temperature 0\nafter 'ab'" in out
-    claims = {row["text"]: row["outcome"] for row in rows(folder, "claim")}
-    assert [claim.split(":")[0] for claim in claims] == [
-        "What came before tells the next character",
-        "A net remembers more than the last character",
-        "A net is better than all that counting n-grams tells, of up to 6 characters",
-        "A net makes use of what is more than eight characters back",
+    outcomes = {row["text"]: row["outcome"] for row in rows(folder, "claim")}
+    assert [claim.split(":")[0] for claim in outcomes] == [
+        "Context predicts the next character",
+        "A network remembers more than the last character",
+        "A network is better than every n-gram model of up to 6 characters",
+        "A network uses context from more than eight characters back",
     ]
 
 
@@ -148,7 +150,7 @@ def test_a_net_goes_on_from_the_whole_prompt():
     model, params = tagger()
     key, cold = jax.random.key(0), jnp.zeros(1)
     for prompt in (TEXT[:1], TEXT[:6]):
-        (found,) = characters.go_on(model, params, prompt, 5, key, cold)
+        (found,) = characters.continue_prompt(model, params, prompt, 5, key, cold)
         read = prompt
         for _ in range(5):
             _, logits = model.apply({"params": params}, read)
@@ -204,10 +206,12 @@ def learned(cell, nats, further=0.1):
     by_context += 0.001 * np.arange(len(nats))[:, None]
     more = further + 0.01 * np.arange(len(nats))
     curve, steps = np.array([[4.0, 2.0]] * len(nats)), np.array([0, 10])
-    return Learned(cell, 100, np.array(nats), by_context, more, steps, curve, 0.001)
+    return NetworkResult(
+        cell, 100, np.array(nats), by_context, more, steps, curve, 0.001
+    )
 
 
-COUNTED = [Counted(1, 3.0), Counted(2, 2.0), Counted(3, 1.5), Counted(4, 1.6)]
+COUNTED = [NgramResult(n, nats) for n, nats in enumerate([3.0, 2.0, 1.5, 1.6], 1)]
 GOOD, FAIR = [1.0, 1.01, 1.02], [1.8, 1.81, 1.82]
 YES, PART, NO, INCONCLUSIVE = "supported", "partly supported", "refuted", "inconclusive"
 CLAIMS = [
@@ -220,39 +224,39 @@ CLAIMS = [
 ]
 
 
-@pytest.mark.parametrize(("found", "said"), CLAIMS)
-def test_the_claims_are_drawn_from_the_numbers(found, said):
-    claims = figures.evaluate_claims(COUNTED, found)
-    assert [claim.outcome for claim in claims] == said
+@pytest.mark.parametrize(("networks", "outcomes"), CLAIMS)
+def test_the_claims_are_drawn_from_the_numbers(networks, outcomes):
+    results = claims.evaluate_claims(COUNTED, networks)
+    assert [claim.outcome for claim in results] == outcomes
 
 
 def test_a_claim_says_bits():
-    first = figures.evaluate_claims(COUNTED, [learned("gru", [1.0])])[0]
+    first = claims.evaluate_claims(COUNTED, [learned("gru", [1.0])])[0]
     assert (
-        first.evidence == "Bits a character, unigram minus the net: gru +2.885."
+        first.evidence == "Bits per character, unigram minus the network: gru +2.885."
     )  # 2 / ln 2
 
 
 TITLES = [
     (
         [learned("gru", GOOD)],
-        "2.9 of 4.3 bits a character to gru:\nmore than any n-gram",
+        "saves gru 2.9 of 4.3 bits per character:\nmore than any n-gram model",
     ),
-    ([learned("gru", FAIR)], "more than a bigram tells, not more than a 4-gram"),
-    ([learned("gru", [1.0, 1.99])], "no net tells more than the frequencies do"),
-    ([learned("gru", FAIR), learned("lstm", GOOD)], "bits a character to lstm"),
-    ([learned("gru", [1.0, 3.1])], "no net tells more than the frequencies do"),
+    ([learned("gru", FAIR)], "more than a bigram model saves, not more than a 4-gram"),
+    ([learned("gru", [1.0, 1.99])], "No network reliably predicts better than the ch"),
+    ([learned("gru", FAIR), learned("lstm", GOOD)], "Context saves lstm"),
+    ([learned("gru", [1.0, 3.1])], "No network reliably predicts better than the ch"),
 ]
 
 
-@pytest.mark.parametrize(("found", "words"), TITLES)
-def test_the_title_claims_what_holds_for_every_seed(found, words):
-    assert words in figures.title(COUNTED, found)
-    figures.draw(COUNTED, found, 64, "caption")
+@pytest.mark.parametrize(("networks", "words"), TITLES)
+def test_the_title_claims_what_holds_for_every_seed(networks, words):
+    assert words in claims.title(COUNTED, networks)
+    figures.draw(COUNTED, networks, 64, "caption")
 
 
-def test_the_table_has_a_line_a_model():
-    table = figures.table(COUNTED, [learned("gru", GOOD)], 64)
+def test_the_table_has_one_row_per_model():
+    table = claims.table(COUNTED, [learned("gru", GOOD)], 64)
     names = ["unigram", "bigram", "trigram", "4-gram", "gru"]
     assert [row[0] for row in table.rows] == names
     assert table.rows[0][1:4] == ["3.000", "4.328", "20.086"]
@@ -262,7 +266,7 @@ def test_the_table_has_a_line_a_model():
 
 def test_samples_keep_their_lines():
     drawn = [Sample("gru", 0.5, "a", "b\n  c " + "d" * 90), Sample("gru", 1.0, "a", "")]
-    tables = figures.sample_tables(drawn)
+    tables = claims.sample_tables(drawn)
     assert list(tables) == ["gru at temperature 0.5", "gru at temperature 1"]
     first = [row[0] for row in tables["gru at temperature 0.5"].rows]
     assert first == ["b", "\xa0\xa0c " + "d" * 78, "d" * 12]

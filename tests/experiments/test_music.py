@@ -15,8 +15,7 @@ import nets
 from experiments.harness import plotting
 from experiments.music import claims, figures, midi, piano_rolls
 from experiments.music import experiment as music
-from experiments.music.claims import Study
-from experiments.music.figures import Music
+from experiments.music.measure import CellResult, Continuation
 from nets.models import SequenceTagger
 from train.data.chorales import FILE, Pieces
 
@@ -70,7 +69,7 @@ def test_it_learns_compares_and_goes_on(run, tmp_path):
     assert floors["as_published"] is False
     for name, nats in expected_floors(parts).items():
         assert floors[name] == pytest.approx(nats, rel=1e-9)
-        assert f"floor: {name}" in out and f"{nats:.2f}" in out
+        assert f"baseline: {name}" in out and f"{nats:.2f}" in out
 
     found = {(row["cell"], row["seed"]): row for row in rows(folder, "nll")}
     assert list(found) == list(itertools.product(("elman", "gru"), (0, 1)))
@@ -239,7 +238,7 @@ def study(cell, *test):
     test = np.array(test)
     curve = np.array([3.0, 1.0, 1.5])[:, None] + test
     steps = np.array([0, 10, 20])
-    return Study(cell, 8, 1000, steps, curve - 1, curve, test, None, 1.0)
+    return CellResult(cell, 8, 1000, steps, curve - 1, curve, test, None, 1.0)
 
 
 LOW = study("lstm", 8.4, 8.41, 8.42)
@@ -254,39 +253,42 @@ ALL, PART, NONE, INCONCLUSIVE = (
     "inconclusive",
 )
 CLAIMS = [  # beats the chain, alike, reaches the goal, as published
-    ([LOW, NEAR], [ALL] * 4, "The seeds do order lstm and gru"),
+    ([LOW, NEAR], [ALL] * 4, "The seeds rank lstm and gru"),
     ([LOW, FAR], [ALL, NONE, PART, ALL], "lstm minus elman -0.40 [-0.4"),
     ([LOW, NEAR, FAR], [ALL, PART, PART, ALL], "lstm 2.08 [2.06, 2.10]"),
-    ([LOW, WILD], [PART, INCONCLUSIVE, PART, PART], "order no pair"),
+    ([LOW, WILD], [PART, INCONCLUSIVE, PART, PART], "rank no pair"),
     ([LOW, BAD], [PART, NONE, PART, PART], "elman -1.90 ["),
     ([study("lstm", 8.4), study("gru", 8.4)], [INCONCLUSIVE] * 4, "minus gru +0.00."),
     ([LOW], [ALL] * 3, "Below the published loss, in nats: lstm +0.04"),
 ]
 
 
-@pytest.mark.parametrize(("studies", "said", "words"), CLAIMS)
-def test_claims_follow_from_numbers_over_seeds(studies, said, words):
-    found = claims.evaluate_claims(studies, 10.49, published=True)
-    assert [claim.outcome for claim in found] == said
-    assert words in " ".join(claim.sentence() for claim in found)
+@pytest.mark.parametrize(("studies", "outcomes", "words"), CLAIMS)
+def test_claims_follow_from_numbers_over_seeds(studies, outcomes, words):
+    results = claims.evaluate_claims(studies, 10.49, published=True)
+    assert [claim.outcome for claim in results] == outcomes
+    assert words in " ".join(claim.sentence() for claim in results)
     others = claims.evaluate_claims(studies, 10.49, published=False)
-    assert others == found[:-2]  # of other data nothing is known
+    assert others == results[:-2]  # of other data nothing is known
 
 
 FLOORS = {"independent": 11.0, "markov": 10.49}
 TITLES = [
     ([LOW, NEAR, FAR], "lstm, gru and elman predict the next chord at 8.41 to 8.81"),
     ([LOW], "lstm predicts the next chord at 8.41 nats, a first-order"),
-    ([LOW, BAD, study("gru", 10.0, 10.5)], "is beaten by elman and gru"),
+    (
+        [LOW, BAD, study("gru", 10.0, 10.5)],
+        "elman and gru do not reliably beat a first-order",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("studies", "words"), TITLES)
 def test_the_title_claims_what_holds_for_every_seed(studies, words):
     assert words in claims.title(studies, FLOORS)
-    silence = Music(np.zeros((6, 88), bool), 3, "lstm", 0)
+    silence = Continuation(np.zeros((6, 88), bool), 3, "lstm", 0)
     figures.draw(studies, FLOORS, silence, "caption", published=True)
-    table = figures.table(studies, FLOORS, published=True)
+    table = claims.table(studies, FLOORS, published=True)
     assert table.rows[2][3:9] == [
         "10",
         "8.41 ± 0.01",
@@ -294,15 +296,15 @@ def test_the_title_claims_what_holds_for_every_seed(studies, words):
         *table.rows[2][6:9],
     ]
     assert table.rows[2][7:9] == ["8.54", "8.45"]
-    unknown = figures.table(studies, FLOORS, published=False)
+    unknown = claims.table(studies, FLOORS, published=False)
     assert unknown.rows[2][7:9] == ["-", "-"]
 
 
 def test_what_training_longer_does_is_said():
     risen = claims.overfit([LOW])
     assert risen == (
-        "Validation pieces cost 1.00 nats more than training pieces; past the best "
-        "step rises lstm by 0.50"
+        "Validation pieces cost 1.00 nats more than training pieces; after the best "
+        "step the loss rises: lstm by 0.50"
     )
     falling = LOW._replace(valid=LOW.valid[::-1].cumsum(axis=0)[::-1])
     assert claims.overfit([falling]).endswith("their loss does not rise again")
@@ -345,7 +347,7 @@ def test_a_mistake_is_one_sentence(flag, sentence, run, tmp_path):
 def test_long_music_is_drawn_in_a_moment():
     _, (axis,) = plotting.figure("long", columns=1)
     roll = np.ones((2_000, 88), bool)
-    figures.draw_roll(axis, Music(roll, given=16, cell="gru", piece=0))
+    figures.draw_roll(axis, Continuation(roll, given=16, cell="gru", piece=0))
     assert len(axis.get_xticks()) < 50 and not axis.patches
     given, sampled = (found.get_paths() for found in axis.collections)
     assert (len(given), len(sampled)) == (16 * 88, (2_000 - 16) * 88)

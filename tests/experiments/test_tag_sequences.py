@@ -15,9 +15,9 @@ from experiments.harness.claims import (
     SUPPORTED,
 )
 from experiments.harness.intervals import interval
+from experiments.tag_sequences import claims, figures, measure
 from experiments.tag_sequences import experiment as tag_sequences
-from experiments.tag_sequences import figures
-from experiments.tag_sequences.figures import EQUAL, WAYS, Tagged
+from experiments.tag_sequences.measure import EQUAL, WAYS, TaggingResult
 from train.data import words
 from train.data.words import Words
 
@@ -37,11 +37,11 @@ def test_it_trains_and_compares_four_ways(run, tmp_path):
     assert {path.name for path in folder.iterdir()} == {
         *("config.json", "metrics.jsonl", "report.html", "tag_sequences.png")
     }
-    found = rows(folder, "scores")
-    assert [(row["way"], row["seed"]) for row in found] == [
+    scores = rows(folder, "scores")
+    assert [(row["way"], row["seed"]) for row in scores] == [
         (way, seed) for way in WAYS for seed in (0, 1)
     ]
-    for row in found:
+    for row in scores:
         assert len(row["bits"]) == 12
         if row["f1"]:
             parts = row["precision"], row["recall"]
@@ -71,9 +71,9 @@ def test_scores_are_what_numpy_counts(monkeypatch):
     starts = np.array([[1, 0, 0, 1], [0, 1, 0, 0]])
     said = np.array([[2.0, -1, 3, 1], [-2, -1, -3, -4]])
     both = jnp.stack([jnp.zeros((2, 4)), jnp.asarray(said)], axis=-1)
-    monkeypatch.setattr(tag_sequences, "logits", lambda *_: both)
+    monkeypatch.setattr(measure, "logits", lambda *_: both)
     data = Words(np.zeros((2, 4), np.int32), starts)
-    found = tag_sequences.scores(None, None, data)  # type: ignore[arg-type]
+    found = measure.scores(None, None, data)  # type: ignore[arg-type]
     assert found.precision == pytest.approx(2 / 3)
     assert found.recall == pytest.approx(2 / 3)
     assert found.accuracy == pytest.approx(6 / 8)
@@ -85,32 +85,34 @@ def test_scores_are_what_numpy_counts(monkeypatch):
 def of(*f1s):
     said = np.zeros((1, 4), np.int32)
     return [
-        Tagged(way, 4, 10, np.array(f1), np.array(f1), np.full((len(f1), 4), 0.5), said)
+        TaggingResult(
+            way, 4, 10, np.array(f1), np.array(f1), np.full((len(f1), 4), 0.5), said
+        )
         for way, f1 in zip(WAYS, f1s, strict=True)
     ]
 
 
 LOW, MIDDLE, HIGH = [0.4, 0.41], [0.6, 0.61], [0.8, 0.81]
 CASES = [
-    (of(LOW, LOW, HIGH, MIDDLE), SUPPORTED, "no more parameters: F1 60 % against 40 %"),
-    (of(MIDDLE, LOW, HIGH, LOW), PARTLY_SUPPORTED, "with more parameters"),
-    (of(HIGH, HIGH, LOW, MIDDLE), REFUTED, "hangs on the seed"),
-    (of([0.4], [0.4], [0.8], [0.8]), INCONCLUSIVE, "F1 80 % against 40 %"),
+    (of(LOW, LOW, HIGH, MIDDLE), SUPPORTED, "no more parameters: F1 60 % versus 40 %"),
+    (of(MIDDLE, LOW, HIGH, LOW), PARTLY_SUPPORTED, "but with more parameters"),
+    (of(HIGH, HIGH, LOW, MIDDLE), REFUTED, "depends on the seed"),
+    (of([0.4], [0.4], [0.8], [0.8]), INCONCLUSIVE, "F1 80 % versus 40 %"),
 ]
 
 
-@pytest.mark.parametrize(("found", "said", "title"), CASES)
-def test_the_claim_is_of_all_comparisons(found, said, title):
-    assert figures.evaluate_claim(found).outcome == said
-    assert title in figures.title(found)
+@pytest.mark.parametrize(("results", "outcome", "title"), CASES)
+def test_the_claim_is_of_all_comparisons(results, outcome, title):
+    assert claims.evaluate_claim(results).outcome == outcome
+    assert title in claims.title(results)
 
 
 def test_intervals_are_those_that_it_is_judged_by():
     both, (low, high) = np.array([0.6, 0.64, 0.62]), (np.full(3, 0.5), np.full(3, 0.7))
-    all_hold = figures.evaluate_claim(of(low, low, both, both))
+    all_hold = claims.evaluate_claim(of(low, low, both, both))
     gain = interval(100 * (both - low))
     assert gain.text("{:+.1f}") in all_hold.evidence
-    some = figures.evaluate_claim(of(low, high, both, both))
+    some = claims.evaluate_claim(of(low, high, both, both))
     assert some.counted_outcome == "partly supported (2 of 4 cases)"
     assert interval(100 * (both - low), 4).text("{:+.1f}") in some.evidence
 

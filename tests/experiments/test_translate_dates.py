@@ -16,7 +16,11 @@ from experiments.harness.intervals import interval
 from experiments.translate_dates import claims as judged
 from experiments.translate_dates import experiment as translate_dates
 from experiments.translate_dates import figures, measure
-from experiments.translate_dates.measure import Looks, Study, Written
+from experiments.translate_dates.measure import (
+    AttentionResult,
+    TranslationResult,
+    Translations,
+)
 from train.data import dates
 from train.data.date_formats import FORMATS
 
@@ -87,7 +91,7 @@ def test_a_model_of_its_own_kind_and_cell(run, tmp_path):
 
 def test_what_characters_say():
     test = dates.load(1, 26, held_out=True)
-    says = measure.reads(test)
+    says = measure.source_parts(test)
     assert (says.sum(axis=-1) == 1).all()
     place = [form.pattern for form in FORMATS].index("{dd}.{mm}.{y}")
     letters = [measure.READS[i][0] for i in says[place].argmax(axis=-1)]
@@ -95,18 +99,20 @@ def test_what_characters_say():
 
 
 def made(name, right, curve, beam=None, steps=100):
-    """A study of ten dates of which so many are right, a number a seed."""
+    """A result on ten dates; `right` of them are exact, one number per seed."""
     targets = dates.load(1, 10, held_out=True).targets
 
     def wrote(counts):
         symbols = np.stack([targets] * len(counts))
         for said, count in zip(symbols, counts, strict=True):
             said[count:, 6] = 10
-        return Written(symbols, np.zeros(symbols.shape[:2]))
+        return Translations(symbols, np.zeros(symbols.shape[:2]))
 
     probes = np.linspace(0, steps, len(curve[0])).astype(int)
     beam = wrote(right if beam is None else beam)
-    return Study(name, 7, probes, np.array(curve), wrote(right), beam, targets, 0.01)
+    return TranslationResult(
+        name, 7, probes, np.array(curve), wrote(right), beam, targets, 0.01
+    )
 
 
 FAST, SLOW = [0.0, 0.96, 1.0], [0.0, 0.5, 0.96]
@@ -140,16 +146,16 @@ CLAIMS = [  # right with attention, without; their curves; beam of the second; s
 
 
 @pytest.mark.parametrize(
-    ("attentive", "plain", "first", "second", "beam", "said"), CLAIMS
+    ("attentive", "plain", "first", "second", "beam", "outcomes"), CLAIMS
 )
-def test_claims_follow_the_numbers(attentive, plain, first, second, beam, said):
+def test_claims_follow_the_numbers(attentive, plain, first, second, beam, outcomes):
     seeds = len(plain)
     studies = [
         made("with attention", attentive, [first] * seeds),
         made("without attention", plain, [second] * seeds, beam),
     ]
     found = judged.evaluate_claims(studies, 4)
-    assert [claim.outcome for claim in found] == said
+    assert [claim.outcome for claim in found] == outcomes
     judged.table(studies, 4).text()
 
 
@@ -165,9 +171,11 @@ def test_who_never_gets_there_is_counted_at_the_last_step():
     assert never.steps_to_goal.tolist() == [100, 100]
     assert soon.steps_to_goal.tolist() == [50, 50]
     why = judged.faster(soon, never).evidence
-    assert "Of 2 seeds each, 0 with attention and 1 without never got there" in why
+    assert (
+        "Of 2 seeds each, 0 with attention and 1 without never reached this goal" in why
+    )
     assert "95% of 10 held-out dates right after 50 steps with attention, 100" in why
-    assert "looked at every 50 steps" in why
+    assert "probed every 50 steps" in why
     late = made("with attention", [5, 5], [[0.0, 0.5, 0.94]] * 2)
     assert "2 with attention and 1 without never" in judged.faster(late, never).evidence
     assert "never" not in judged.faster(soon, soon).evidence
@@ -190,15 +198,15 @@ def test_what_is_no_day_is_marked():
     header, rows = judged.own_dates(["31. Februar 2024", "0"], answers)
     assert header == ["your dates", "with", "without"]
     assert rows == [
-        ["31. Februar 2024", "2024-02-31 (no day)", "0000000000 (no day)"],
-        ["0", "2024-02-29", "2024- (no day)"],
+        ["31. Februar 2024", "2024-02-31 (not a day)", "0000000000 (not a day)"],
+        ["0", "2024-02-29", "2024- (not a day)"],
     ]
 
 
-def test_both_figures_say_that_characters_are_drawn_as_they_sound():
+def test_both_captions_say_that_characters_are_romanized():
     config = translate_dates.Config()
-    for caption in (translate_dates.caption, translate_dates.looks_caption):
-        assert "Characters of East Asia are drawn as they sound." in caption(config)
+    for caption in (translate_dates.caption, translate_dates.attention_caption):
+        assert "East Asian characters are romanized." in caption(config)
 
 
 def test_what_is_wrong_is_counted():
@@ -214,11 +222,14 @@ def test_what_is_wrong_is_counted():
 def test_the_title_of_the_maps_claims_what_holds():
     own = np.eye(3, 5)[None] * 0.6 + 0.08
     maps = ["English"], ["5"], ["2"], [np.ones((1, 1))]
-    said = figures.looks_title(Looks(own, *maps))
-    assert said.startswith("Each part is written with an eye on the same part")
+    said = figures.attention_title(AttentionResult(own, *maps))
+    assert said.startswith("Attention lies on the part of the source that is written")
     assert "68 % on the year" in said
-    other = figures.looks_title(Looks(np.roll(own, 1, axis=2), *maps))
-    assert other.startswith("Of the attention") and "8 % on the year" in other
+    other = figures.attention_title(AttentionResult(np.roll(own, 1, axis=2), *maps))
+    assert (
+        other.startswith("Attention on the part of the source")
+        and "8 % on the year" in other
+    )
 
 
 MISTAKES = [
