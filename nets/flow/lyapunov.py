@@ -9,7 +9,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float
 from nets.compiling import compiled
 from nets.flow.arguments import coordinates, integer
 from nets.flow.layers import in_every_cell
-from nets.flow.linearised import (
+from nets.flow.linearized import (
     batch_shape,
     identity,
     jacobian_product,

@@ -77,7 +77,7 @@ def folds_of(states, targets, folds, ridge) -> Int[Array, " examples"]:
     return jnp.asarray(np.repeat(np.arange(parts), sizes))
 
 
-def standardised(states, train, count):
+def standardized(states, train, count):
     """The states with mean 0 and variance 1 in training; 0 where they are constant."""
     # Scaled by its largest entry, no column can overflow when it is squared.
     count = count.astype(states.dtype)

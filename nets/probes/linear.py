@@ -17,7 +17,7 @@ from nets.probes.folds import (
     folds_of,
     labels_of,
     numbers_of,
-    standardised,
+    standardized,
 )
 from nets.recurrent import unroll
 from nets.types import Cell, Params, State
@@ -247,7 +247,7 @@ def _held_out(states, targets, folds, ridge):
     def read(predictions, k):
         train = (fold != k)[:, None]
         count = train.sum()
-        z = standardised(states, train, count)
+        z = standardized(states, train, count)
         number = count.astype(z.dtype)
         mean = jnp.where(train, targets, 0).sum(axis=0, keepdims=True) / number
         u, sizes, vt = jnp.linalg.svd(jnp.where(train, z, 0), full_matrices=False)

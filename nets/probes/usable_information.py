@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax.scipy.linalg import cho_factor, cho_solve
 from jaxtyping import Array, ArrayLike, Bool, Float, PyTree, Shaped
 
-from nets.probes.folds import ROUNDING, examples_of, folds_of, labels_of, standardised
+from nets.probes.folds import ROUNDING, examples_of, folds_of, labels_of, standardized
 
 _STEPS = 2000  # at most; a tenth will do where the ridge is not tiny
 _TOLERANCE = 3e-3  # of the gradient, in ridges: bits are then good to three places
@@ -78,7 +78,7 @@ def usable_information(
 
     def miss(missed, k):
         train = fold != k
-        z = standardised(features, train[:, None], train.sum())
+        z = standardized(features, train[:, None], train.sum())
         log_p = jax.nn.log_softmax(_fit(z, wanted, train, ridge).logits(z))
         return jnp.where(train, missed, -(wanted * log_p).sum(axis=-1)), None
 

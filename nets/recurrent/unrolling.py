@@ -12,9 +12,9 @@ from jaxtyping import Array, ArrayLike, PyTree, Shaped
 from nets.compiling import compiled
 from nets.linear_recurrence import linear_scan
 from nets.recurrent.batch import batch_shape
-from nets.recurrent.beginning import first_state
 from nets.recurrent.chunks import scan_in_chunks
 from nets.recurrent.half_precision import as_given, with_wide_gradients
+from nets.recurrent.initial_state import initial_state
 from nets.recurrent.padding import (
     array_like,
     check_padding,
@@ -24,8 +24,8 @@ from nets.recurrent.padding import (
     padding_mask,
     select_valid,
 )
-from nets.recurrent.placing import placed, split_as
-from nets.recurrent.restoring import restored_for
+from nets.recurrent.restored_params import restored_for
+from nets.recurrent.sharding import split_as, with_split_state
 from nets.recurrent.untying import untied_params
 from nets.tracing.perturb import perturbed
 from nets.types import Cell, KeyArray, Params, State
@@ -169,7 +169,7 @@ def _unroll(
         params = at_step(
             [None if p is None else p[-1 if reverse else 0] for p in by_step]
         )
-    state = first_state(cell, params, blank, state)
+    state = initial_state(cell, params, blank, state)
     state = split_as(xs, state, cell.spatial_dims)
     real = padding_mask(xs, lengths, mask, cell.spatial_dims)
     if real is not None:
@@ -203,7 +203,7 @@ def _unroll(
         return new, (new, y) if all_states else y
 
     inputs = xs, real, keys, perturbations, by_step
-    run, state = placed(body, state, inputs)
+    run, state = with_split_state(body, state, inputs)
     if remat or truncate:
         end, out = scan_in_chunks(run, state, inputs, reverse, remat, truncate)
     else:

@@ -11,7 +11,7 @@ from nets.tracing.perturb import perturbed
 from nets.types import State
 
 
-def following(
+def replace_state(
     step: Callable[[State], tuple[State, Any]],
     old: State,
     out: tuple[State, Any],
@@ -40,7 +40,7 @@ def following(
 
     Example:
         >>> step = jax.jit(lambda state: (state + 1,) * 2)
-        >>> state, y = following(step, 1.0, step(1.0), 7.0)
+        >>> state, y = replace_state(step, 1.0, step(1.0), 7.0)
         >>> float(y)
         7.0
     """

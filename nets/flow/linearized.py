@@ -10,7 +10,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float
 
 from nets.recurrent import batch as batches
 from nets.recurrent import unroll
-from nets.recurrent.beginning import first_state
+from nets.recurrent.initial_state import initial_state
 from nets.recurrent.padding import on_device, padding_mask, select_valid
 from nets.types import Cell, Params, State
 
@@ -64,7 +64,7 @@ def trajectory(
     real = padding_mask(xs, lengths, mask, cell.spatial_dims)
     xs = select_valid(real, xs, 0.0)
     x = jax.tree.map(lambda x: jnp.zeros(x.shape[1:], x.dtype), xs)
-    state = first_state(cell, params, x, state)
+    state = initial_state(cell, params, x, state)
     options = {"lengths": lengths, "mask": mask, "reverse": reverse}
     states, _ = unroll(cell, params, xs, state, all_states=True, **options)
     if reverse:

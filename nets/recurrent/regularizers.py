@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 
 from nets.factories import factory
+from nets.recurrent.drop_hook import check_takes_drop, step_with
 from nets.recurrent.dropout import check_rate, dropped
-from nets.recurrent.following import following
-from nets.recurrent.reading import check_takes_drop, step_with
+from nets.recurrent.replace_state import replace_state
 from nets.types import Cell
 
 
@@ -168,7 +168,7 @@ def zoneout(inner: Cell, *, hidden: float = 0.0, cell: float = 0.0) -> Cell:
                     f"{rate}); got {type(new).__name__}"
                 )
             kept[name] = keep(name, getattr(old, name), getattr(new, name))
-        return following(step, old, out, new._replace(**kept)) if kept else out
+        return replace_state(step, old, out, new._replace(**kept)) if kept else out
 
     def mean(name, old, new):
         return rates[name] * old + (1 - rates[name]) * new

@@ -9,7 +9,7 @@ from nets.recurrent.half_precision import is_half
 from nets.types import Cell, Params, State
 
 
-def first_state(cell: Cell, params: Params, x: Any, state: State | None) -> State:
+def initial_state(cell: Cell, params: Params, x: Any, state: State | None) -> State:
     """Initial state: the given state, or that of the cell.
 
     Args:
@@ -29,7 +29,7 @@ def first_state(cell: Cell, params: Params, x: Any, state: State | None) -> Stat
         >>> import nets
         >>> cell = nets.gru()
         >>> params = cell.init(jax.random.key(0), 3, 8)
-        >>> first_state(cell, params, jnp.ones((5, 3)), None).hidden.shape
+        >>> initial_state(cell, params, jnp.ones((5, 3)), None).hidden.shape
         (5, 8)
     """
     if cell.initial_state is None:

@@ -11,7 +11,7 @@ from jaxtyping import PyTree
 from nets.types import State
 
 
-def placed(
+def with_split_state(
     body: Callable[[State, Any], tuple[State, Any]], state: State, inputs: PyTree
 ) -> tuple[Callable[[State, Any], tuple[State, Any]], State]:
     """The body of a scan and its first state, which agree on where the state is.
@@ -29,7 +29,8 @@ def placed(
         Both, as they were where no mesh has such axes.
 
     Example:
-        >>> body, state = placed(lambda s, x: (s + x, s), 0.0, jax.numpy.ones(3))
+        >>> body = lambda s, x: (s + x, s)
+        >>> body, state = with_split_state(body, 0.0, jnp.ones(3))
         >>> state
         0.0
     """
