@@ -10,7 +10,9 @@ from jaxtyping import Array, Int
 
 from nets.flow.arguments import integer
 
-ROUNDING = 10  # a column that varies by less than ROUNDING * eps of its size is constant
+ROUNDING = (
+    10  # columns that vary by less than ROUNDING * eps of their size are constant
+)
 
 
 def examples_of(states):

@@ -9,7 +9,13 @@ from jax.ad_checkpoint import checkpoint_name
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 from jaxtyping import Array
 
-from nets.tracing.jaxpr import evaluate, inner_jaxpr, is_variable, programs_of, wrapped
+from nets.tracing.jaxpr import (
+    evaluate,
+    inner_jaxpr,
+    interpret,
+    programs_of,
+    wrapped,
+)
 
 GATE, KEEPER, CANDIDATE = "gate", "keeper", "candidate"
 
@@ -139,35 +145,28 @@ def gate_names(step: Callable[..., Any], *args: Any) -> list[str]:
 
 
 def _run(program: ClosedJaxpr, inputs: list, change, marked: list) -> list:
-    """Evaluate a closed jaxpr, and collect its tagged values."""
-    jaxpr = program.jaxpr
-    values = dict(zip(jaxpr.invars, inputs, strict=True))
-    values |= dict(zip(jaxpr.constvars, program.consts, strict=True))
+    """Interpret a closed jaxpr, and append its tagged values to `marked`."""
 
-    def read(atom):
-        return values[atom] if is_variable(atom) else atom.val
-
-    for equation in jaxpr.eqns:
-        arguments = [read(atom) for atom in equation.invars]
-        if mark := _tag(equation):
-            results = [change(len(marked), arguments[0])]
-            marked.append((mark, arguments[0]))
-        elif equation.params.get("length") == 0 or not any(
+    def rule(equation, inputs):
+        if tag := _tag(equation):
+            value = change(len(marked), inputs[0])
+            marked.append((tag, inputs[0]))
+            return [value]
+        if equation.params.get("length") == 0 or not any(
             map(_has_tags, programs_of(equation))
         ):
-            results = evaluate(jaxpr, equation, arguments)
-        elif inner := inner_jaxpr(equation):
-            results = _run_inside(equation, inner, arguments, change, marked)
-        elif equation.primitive.name == "scan":
-            results = _unroll(equation, arguments, change, marked)
-        else:
-            raise ValueError(
-                "expected gates and candidates to be marked outside of loops of an "
-                "unknown number of steps, of branches and of custom derivatives; got "
-                f"marks inside one {equation.primitive.name}: mark what it returns"
-            )
-        values.update(zip(equation.outvars, results, strict=True))
-    return [read(atom) for atom in jaxpr.outvars]
+            return evaluate(program.jaxpr, equation, inputs)
+        if inner := inner_jaxpr(equation):
+            return _run_inside(equation, inner, inputs, change, marked)
+        if equation.primitive.name == "scan":
+            return _unroll(equation, inputs, change, marked)
+        raise ValueError(
+            "expected gates and candidates to be tagged outside of loops of an unknown "
+            "number of steps, of branches and of custom derivatives; got tags inside "
+            f"one {equation.primitive.name}: tag the values that it returns"
+        )
+
+    return interpret(program.jaxpr, program.consts, inputs, rule)
 
 
 def _has_tags(jaxpr: Jaxpr) -> bool:
