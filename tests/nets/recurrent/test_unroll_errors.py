@@ -25,7 +25,7 @@ INPUT_ERRORS = {
     "nothing": ((), r"expected inputs of shape \[time, .*got shapes \[\]"),
     "two times": (
         (jnp.ones((5, 2)), jnp.ones((4, 2))),
-        r"of one time if there are several; got shapes \[\[5, 2\], \[4, 2\]\]",
+        r"the same time in all arrays; got shapes \[\[5, 2\], \[4, 2\]\]",
     ),
     "too few features": (
         jnp.ones((5, 4, 1)),
