@@ -62,8 +62,8 @@ def _like(state: State, expected: State, params: Params, x: Any) -> State:
         if (given.shape, given.dtype) != (wanted.shape, wanted.dtype):
             raise ValueError(
                 f"expected the initial state{jax.tree_util.keystr(path)} to be "
-                f"{wanted.dtype}{list(wanted.shape)}, to fit parameters and inputs; "
-                f"got {given.dtype}{list(given.shape)}"
+                f"{wanted.dtype}{list(wanted.shape)}, as parameters and inputs "
+                f"require; got {given.dtype}{list(given.shape)}"
             )
         return given
 

@@ -14,7 +14,7 @@ from nets.types import State
 def with_split_state(
     body: Callable[[State, Any], tuple[State, Any]], state: State, inputs: PyTree
 ) -> tuple[Callable[[State, Any], tuple[State, Any]], State]:
-    """Body and initial state of a scan, with the same sharding before and after a step.
+    """Give the state of a scan the same sharding before and after a step.
 
     An initial state of zeros is replicated over the devices of a mesh. If the inputs
     are split, by `jax.shard_map` or on a mesh with explicit axes, the state after a

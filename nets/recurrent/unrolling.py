@@ -158,7 +158,8 @@ def _unroll(
     untied,
 ):
     """`unroll` without the checks that need the values of arrays."""
-    time, (first, last) = _time(xs), (-1, 0) if reverse else (0, -1)
+    time = _time(xs)
+    first, last = (-1, 0) if reverse else (0, -1)
     # Zeros replace x_0: the initial state may not depend on the values of x_0, which
     # may be padding, and does not exist in an empty sequence.
     blank = jax.tree.map(lambda x: jnp.zeros(x.shape[1:], x.dtype), xs)
@@ -169,8 +170,7 @@ def _unroll(
     state = initial_state(cell, params, blank, state)
     state = split_as(xs, state, cell.spatial_dims)
     real = _real_steps(cell, params, xs, blank, state, lengths, mask)
-    # Otherwise a NaN in the padding would reach the gradient by the parameters, as
-    # 0 * NaN.
+    # Otherwise a NaN in the padding would reach the gradients as 0 * NaN.
     xs = select_valid(real, xs, 0.0)
     stochastic_step = None if key is None else cell.stochastic_step
     _check(cell, stochastic_step, parallel, remat, truncate, perturbations, untied)

@@ -90,7 +90,7 @@ STATE_ERRORS = {
     ),
     "another batch": (
         FIRST._replace(cell=jnp.zeros((2, 3))),
-        r"state\.cell to be float32\[4, 3\], as .* ask; got float32\[2, 3\]",
+        r"state\.cell to be float32\[4, 3\], as .* require; got float32\[2, 3\]",
     ),
     "no batch": (
         nets.cells.LSTMState(jnp.zeros(3), jnp.zeros(3)),
