@@ -12,7 +12,7 @@ from nets.blocks import outputs, sequential
 from nets.recurrent import RecurrentLayer, as_layer, bidirectional, stack
 from nets.recurrent.directions import Merge
 from nets.recurrent.layout import apply_batch_first
-from nets.recurrent.restoring import restored
+from nets.recurrent.restored_params import restored
 from nets.types import Cell, ImageLayer, Params, State
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from nets.compiling import compiled
 from nets.flow.layers import in_every_cell
-from nets.flow.linearised import batch_shape, one_step, trajectory
+from nets.flow.linearized import batch_shape, one_step, trajectory
 from nets.recurrent.batch import with_larger_batch
 from nets.recurrent.padding import check_padding, select_valid
 from nets.tracing.tags import CANDIDATE, KEEPER, Tag, with_tags

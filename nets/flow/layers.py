@@ -10,7 +10,7 @@ from jaxtyping import PyTree
 
 from nets.recurrent import RecurrentLayer, as_layer, per_cell
 from nets.recurrent.per_cell import like_states
-from nets.recurrent.placing import split_like
+from nets.recurrent.sharding import split_like
 from nets.types import Cell, Params, State
 
 

@@ -1,4 +1,4 @@
-"""A scan in chunks of steps, which checkpoints or truncates the backward pass."""
+"""Scan in chunks of steps, which checkpoints or truncates the backward pass."""
 
 import math
 from collections.abc import Callable
@@ -47,7 +47,7 @@ def scan_in_chunks(
     count, rest = divmod(time, chunk)
 
     def run(state, part, first):
-        if truncate:  # between the chunks, not in front of the first
+        if truncate:  # between chunks, but not before the first chunk
             state = jax.tree.map(
                 lambda s: jnp.where(first, s, jax.lax.stop_gradient(s)), state
             )
@@ -57,9 +57,9 @@ def scan_in_chunks(
         run = jax.checkpoint(run, prevent_cse=False)
 
     cut = rest if reverse else count * chunk
-    one = jax.tree.map(lambda x: x[:cut], inputs)
-    other = jax.tree.map(lambda x: x[cut:], inputs)
-    last, most = (one, other) if reverse else (other, one)
+    head = jax.tree.map(lambda x: x[:cut], inputs)
+    tail = jax.tree.map(lambda x: x[cut:], inputs)
+    last, most = (head, tail) if reverse else (tail, head)
     most = jax.tree.map(lambda x: x.reshape(count, chunk, *x.shape[1:]), most)
     index = jnp.arange(count)
     firsts = index == (count - 1 if reverse else 0)
@@ -70,8 +70,8 @@ def scan_in_chunks(
     if not rest:
         return state, out
     state, more = run(state, last, jnp.asarray(count == 0))
-    both = (more, out) if reverse else (out, more)
-    return state, jax.tree.map(lambda *ys: jnp.concatenate(ys), *both)
+    parts = (more, out) if reverse else (out, more)
+    return state, jax.tree.map(lambda *ys: jnp.concatenate(ys), *parts)
 
 
 def _root(time: int) -> int:

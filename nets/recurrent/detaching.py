@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 
 from nets.factories import factory
+from nets.recurrent.drop_hook import check_takes_drop, step_with
 from nets.recurrent.dropout import check_rate
-from nets.recurrent.reading import check_takes_drop, step_with
 from nets.types import Cell
 
 

@@ -1,4 +1,4 @@
-"""bfloat16 and float16 over time: sums over many steps are taken in float32."""
+"""Half precision over time: sums over many steps are computed in float32."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ def is_half(a: Any) -> bool:
     """True for an array of real numbers narrower than float32.
 
     Args:
-        a: An array, its shape, or anything else.
+        a: Array, its shape and dtype, or any other value.
 
     Returns:
         True for bfloat16, float16 and below.
@@ -30,7 +30,7 @@ def is_half(a: Any) -> bool:
 
 
 def with_wide_gradients(step: Callable[..., Any], params: Params) -> Callable[..., Any]:
-    """A step whose gradients by the parameters are summed over time in float32.
+    """Make a step whose gradients by the parameters are summed over time in float32.
 
     In bfloat16 a sum of more than 256 equal terms stops growing. Parameters in float32
     and wider are used as they are.
@@ -59,14 +59,15 @@ def with_wide_gradients(step: Callable[..., Any], params: Params) -> Callable[..
 
 
 def as_given(end: State, given: State) -> State:
-    """The last state in the dtypes of the first state, where those are half precision.
+    """Cast the last state to the half-precision dtypes of the first state.
 
     Args:
         end: Last state.
         given: First state.
 
     Returns:
-        The last state, which can be used as the next first state.
+        The last state, which can be used as the first state of the next sequence.
+        Entries that are not in half precision in the first state do not change.
 
     Example:
         >>> as_given(jnp.ones(2), jnp.zeros(2, jnp.bfloat16)).dtype.name

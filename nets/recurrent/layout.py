@@ -1,4 +1,4 @@
-"""Layouts: time first in pure functions, batch first in Flax modules."""
+"""Layouts of arrays: time first in pure functions, batch first in Flax modules."""
 
 from typing import Any
 
@@ -14,14 +14,14 @@ from nets.types import Params, State
 def time_first(
     xs: PyTree[Shaped[Array | np.ndarray, "..."]], space: int = 0
 ) -> PyTree[Shaped[Array | np.ndarray, "..."]]:
-    """[*batch, time, features] to [time, *batch, features], the layout of scan.
+    """Move time first: [*batch, time, features] to [time, *batch, features].
 
     Args:
-        xs: An array, or a tree of them.
-        space: Number of spatial axes between time and the features, as in `Cell`.
+        xs: Array, or a tree of arrays.
+        space: Number of spatial axes between time and features, as in `Cell`.
 
     Returns:
-        The arrays with time in front.
+        The arrays with time first, the layout of `jax.lax.scan`.
 
     Example:
         >>> time_first(jnp.ones((5, 10, 3))).shape
@@ -35,15 +35,15 @@ def time_first(
 def batch_first(
     ys: PyTree[Shaped[Array | np.ndarray, "..."]], batch_axes: int | None = None
 ) -> PyTree[Shaped[Array | np.ndarray, "..."]]:
-    """[time, *batch, features] to [*batch, time, features], the layout of Flax.
+    """Move the batch first: [time, *batch, features] to [*batch, time, features].
 
     Args:
-        ys: An array, or a tree of them.
-        batch_axes: Number of batch axes. Needed if more than one axis follows them, as
-            in a state that is a matrix, or in an image.
+        ys: Array, or a tree of arrays.
+        batch_axes: Number of batch axes. Required if more than one axis follows them,
+            as in an image or a state that is a matrix.
 
     Returns:
-        The arrays with time after the batch.
+        The arrays with time after the batch, the layout of Flax.
 
     Example:
         >>> batch_first(jnp.ones((10, 5, 3))).shape

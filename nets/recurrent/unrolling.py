@@ -1,4 +1,4 @@
-"""Cells over time."""
+"""Run a cell over time."""
 
 import operator
 from functools import partial
@@ -12,9 +12,9 @@ from jaxtyping import Array, ArrayLike, PyTree, Shaped
 from nets.compiling import compiled
 from nets.linear_recurrence import linear_scan
 from nets.recurrent.batch import batch_shape
-from nets.recurrent.beginning import first_state
 from nets.recurrent.chunks import scan_in_chunks
 from nets.recurrent.half_precision import as_given, with_wide_gradients
+from nets.recurrent.initial_state import initial_state
 from nets.recurrent.padding import (
     array_like,
     check_padding,
@@ -24,8 +24,8 @@ from nets.recurrent.padding import (
     padding_mask,
     select_valid,
 )
-from nets.recurrent.placing import placed, split_as
-from nets.recurrent.restoring import restored_for
+from nets.recurrent.restored_params import restored_for
+from nets.recurrent.sharding import split_as, with_split_state
 from nets.recurrent.untying import untied_params
 from nets.tracing.perturb import perturbed
 from nets.types import Cell, KeyArray, Params, State
@@ -90,7 +90,7 @@ def unroll(
             *batch, ...]. The output follows the perturbed state (see
             `nets.flow.state_gradients`).
         untied: Use separate parameters at each step: each entry of `params` that is a
-            float has an axis of time in front. Other entries are shared.
+            float has a leading time axis. Entries of other types are shared.
 
     Returns:
         The state after the last step read (the states after each step, [time, ...],
@@ -159,24 +159,18 @@ def _unroll(
 ):
     """`unroll` without the checks that need the values of arrays."""
     time = _time(xs)
-    first = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), xs)
-    # Zeros replace x_0: the initial state may not depend on its values, as x_0 may be
-    # padding, and does not exist in an empty sequence.
-    blank = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), first)
+    first, last = (-1, 0) if reverse else (0, -1)
+    # Zeros replace x_0: the initial state may not depend on the values of x_0, which
+    # may be padding, and does not exist in an empty sequence.
+    blank = jax.tree.map(lambda x: jnp.zeros(x.shape[1:], x.dtype), xs)
     by_step = at_step = None
     if untied:
         by_step, at_step = untied_params(params, time)
-        params = at_step(
-            [None if p is None else p[-1 if reverse else 0] for p in by_step]
-        )
-    state = first_state(cell, params, blank, state)
+        params = at_step([None if p is None else p[first] for p in by_step])
+    state = initial_state(cell, params, blank, state)
     state = split_as(xs, state, cell.spatial_dims)
-    real = padding_mask(xs, lengths, mask, cell.spatial_dims)
-    if real is not None:
-        batch = batch_shape(cell, params, first, state)
-        check_waiting(real, batch, state, masked=mask is not None)
-    # A NaN in the padding would reach the gradient by the parameters as 0 * NaN, so the
-    # cell must not read it.
+    real = _real_steps(cell, params, xs, blank, state, lengths, mask)
+    # Otherwise a NaN in the padding would reach the gradients as 0 * NaN.
     xs = select_valid(real, xs, 0.0)
     stochastic_step = None if key is None else cell.stochastic_step
     _check(cell, stochastic_step, parallel, remat, truncate, perturbations, untied)
@@ -184,7 +178,7 @@ def _unroll(
     if parallel and time:
         states, ys = _associate(cell, params, xs, state, real, reverse)
         if not all_states:
-            states = jax.tree.map(lambda s: s[0 if reverse else -1], states)
+            states = jax.tree.map(lambda s: s[last], states)
         return states, ys
 
     keys, step = None, with_wide_gradients(cell.step, params)
@@ -195,24 +189,37 @@ def _unroll(
         _check_deltas(perturbations, state, time)
 
     def body(state, inputs):
-        x, real, key, delta, own = inputs
-        run = step if at_step is None else partial(cell.step, at_step(own))
+        x, real, key, delta, leaves = inputs
+        run = step if at_step is None else partial(cell.step, at_step(leaves))
         args = (state, x) if key is None else (state, x, key)
         new, y = run(*args) if delta is None else perturbed(run)(delta, *args)
         new, y = select_valid(real, new, state), select_valid(real, y, 0.0)
         return new, (new, y) if all_states else y
 
     inputs = xs, real, keys, perturbations, by_step
-    run, state = placed(body, state, inputs)
-    if remat or truncate:
-        end, out = scan_in_chunks(run, state, inputs, reverse, remat, truncate)
-    else:
-        end, out = jax.lax.scan(run, state, inputs, reverse=reverse)
+    end, out = _scan(body, state, inputs, reverse, remat, truncate)
     return out if all_states else (end, out)
 
 
+def _real_steps(cell, params, xs, x, state, lengths, mask):
+    """Mask of the real steps; None without padding."""
+    real = padding_mask(xs, lengths, mask, cell.spatial_dims)
+    if real is not None:
+        batch = batch_shape(cell, params, x, state)
+        check_waiting(real, batch, state, masked=mask is not None)
+    return real
+
+
+def _scan(body, state, inputs, reverse, remat, truncate):
+    """Scan over the steps, on the devices of the inputs; in chunks if requested."""
+    body, state = with_split_state(body, state, inputs)
+    if remat or truncate:
+        return scan_in_chunks(body, state, inputs, reverse, remat, truncate)
+    return jax.lax.scan(body, state, inputs, reverse=reverse)
+
+
 def _count(truncate: Any) -> int:
-    """An integer of Python, from an integer of any library."""
+    """A Python integer, from an integer of any library."""
     try:
         count = 0 if isinstance(truncate, bool) else operator.index(truncate)
     except TypeError:
@@ -235,12 +242,12 @@ def _check(cell, stochastic_step, parallel, remat, truncate, perturbations, unti
     if parallel and (stochastic_step or remat or truncate or perturbations is not None):
         raise ValueError(
             "expected parallel=True without remat, truncate and perturbations, and "
-            "without a key where the cell is random; these run step by step"
+            "without a key if the cell is stochastic; these options run step by step"
         )
     if untied and (stochastic_step or parallel):
         raise ValueError(
-            "expected untied=True without parallel=True, and without a key where the "
-            "cell is random"
+            "expected untied=True without parallel=True, and without a key if the "
+            "cell is stochastic"
         )
 
 
@@ -256,7 +263,7 @@ def _check_deltas(perturbations, state, time):
 
 
 def _associate(cell, params, xs, state, real, reverse):
-    """The states after every step, and the outputs, in parallel over time."""
+    """States after every step, and outputs, in parallel over time."""
 
     def flip(tree):
         return jax.tree.map(lambda a: a[::-1], tree) if reverse else tree
@@ -286,7 +293,7 @@ def _time(xs: PyTree) -> Any:
     times = {shape[0] for shape in shapes if shape}
     if len(times) != 1 or () in shapes:
         raise ValueError(
-            "expected inputs of shape [time, *batch, inputs], of one time if there are "
-            f"several; got shapes {[list(shape) for shape in shapes]}"
+            "expected inputs of shape [time, *batch, inputs], with the same time in "
+            f"all arrays; got shapes {[list(shape) for shape in shapes]}"
         )
     return times.pop()

@@ -1,4 +1,4 @@
-"""Tags on the values of a step, by which the instruments find them."""
+"""Tags on the values of a step, which the instruments search for."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -9,7 +9,13 @@ from jax.ad_checkpoint import checkpoint_name
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 from jaxtyping import Array
 
-from nets.tracing.jaxpr import evaluate, inner_jaxpr, is_variable, programs_of, wrapped
+from nets.tracing.jaxpr import (
+    evaluate,
+    inner_jaxpr,
+    interpret,
+    programs_of,
+    wrapped,
+)
 
 GATE, KEEPER, CANDIDATE = "gate", "keeper", "candidate"
 
@@ -83,7 +89,7 @@ def with_tags(
             number `index` in the rest of the step.
 
     Returns:
-        `out, marked = function(*args)`: the result of `step`, and pairs of tags and
+        `out, tagged = function(*args)`: the result of `step`, and pairs of tags and
         values in the order of computation.
 
     Raises:
@@ -94,21 +100,21 @@ def with_tags(
     Example:
         >>> import jax.numpy as jnp
         >>> double = with_tags(lambda x: 2 * tag_gate(x, "forget"))
-        >>> y, ((mark, value),) = double(jnp.array(0.5))
-        >>> y.item(), mark.name, value.item()
+        >>> y, ((tag, value),) = double(jnp.array(0.5))
+        >>> y.item(), tag.name, value.item()
         (1.0, 'forget', 0.5)
     """
 
-    def marking(*args):
-        def run(*args):  # a step need not be hashable, as JAX asks
+    def collecting(*args):
+        def run(*args):  # hashable, as JAX requires, even if the step is not
             return step(*args)
 
         program, out = jax.make_jaxpr(run, return_shape=True)(*args)
-        marked = []
-        values = _run(program, jax.tree.leaves(args), change, marked)
-        return jax.tree.unflatten(jax.tree.structure(out), values), marked
+        tagged = []
+        values = _run(program, jax.tree.leaves(args), change, tagged)
+        return jax.tree.unflatten(jax.tree.structure(out), values), tagged
 
-    return marking
+    return collecting
 
 
 def gate_names(step: Callable[..., Any], *args: Any) -> list[str]:
@@ -131,43 +137,36 @@ def gate_names(step: Callable[..., Any], *args: Any) -> list[str]:
     names = []
 
     def look(*args):
-        _, marked = with_tags(step)(*args)
-        names.extend(mark.name for mark, _ in marked if mark.kind != CANDIDATE)
+        _, tagged = with_tags(step)(*args)
+        names.extend(tag.name for tag, _ in tagged if tag.kind != CANDIDATE)
 
     jax.eval_shape(look, *args)
     return names
 
 
-def _run(program: ClosedJaxpr, inputs: list, change, marked: list) -> list:
-    """Evaluate a closed jaxpr, and collect its tagged values."""
-    jaxpr = program.jaxpr
-    values = dict(zip(jaxpr.invars, inputs, strict=True))
-    values |= dict(zip(jaxpr.constvars, program.consts, strict=True))
+def _run(program: ClosedJaxpr, inputs: list, change, tagged: list) -> list:
+    """Interpret a closed jaxpr, and append its tagged values to `tagged`."""
 
-    def read(atom):
-        return values[atom] if is_variable(atom) else atom.val
-
-    for equation in jaxpr.eqns:
-        arguments = [read(atom) for atom in equation.invars]
-        if mark := _tag(equation):
-            results = [change(len(marked), arguments[0])]
-            marked.append((mark, arguments[0]))
-        elif equation.params.get("length") == 0 or not any(
+    def rule(equation, inputs):
+        if tag := _tag(equation):
+            value = change(len(tagged), inputs[0])
+            tagged.append((tag, inputs[0]))
+            return [value]
+        if equation.params.get("length") == 0 or not any(
             map(_has_tags, programs_of(equation))
         ):
-            results = evaluate(jaxpr, equation, arguments)
-        elif inner := inner_jaxpr(equation):
-            results = _run_inside(equation, inner, arguments, change, marked)
-        elif equation.primitive.name == "scan":
-            results = _unroll(equation, arguments, change, marked)
-        else:
-            raise ValueError(
-                "expected gates and candidates to be marked outside of loops of an "
-                "unknown number of steps, of branches and of custom derivatives; got "
-                f"marks inside one {equation.primitive.name}: mark what it returns"
-            )
-        values.update(zip(equation.outvars, results, strict=True))
-    return [read(atom) for atom in jaxpr.outvars]
+            return evaluate(program.jaxpr, equation, inputs)
+        if inner := inner_jaxpr(equation):
+            return _run_inside(equation, inner, inputs, change, tagged)
+        if equation.primitive.name == "scan":
+            return _unroll(equation, inputs, change, tagged)
+        raise ValueError(
+            "expected gates and candidates to be tagged outside of loops of an unknown "
+            "number of steps, of branches and of custom derivatives; got tags inside "
+            f"one {equation.primitive.name}: tag the values that it returns"
+        )
+
+    return interpret(program.jaxpr, program.consts, inputs, rule)
 
 
 def _has_tags(jaxpr: Jaxpr) -> bool:
@@ -179,31 +178,31 @@ def _has_tags(jaxpr: Jaxpr) -> bool:
 
 
 def _run_inside(
-    equation: JaxprEqn, program: ClosedJaxpr, inputs: list, change, marked: list
+    equation: JaxprEqn, program: ClosedJaxpr, inputs: list, change, tagged: list
 ) -> list:
-    """`_run`, under the checkpoint that the program is in, if it is in one."""
-    marks = []
+    """`_run` of an inner jaxpr, checkpointed if its equation is a checkpoint."""
+    tags = []
 
     def run(inputs):
-        collected = [*marked]  # so that the indices continue
+        collected = [*tagged]  # so that the indices continue
         results = _run(program, inputs, change, collected)
-        marks[:] = [mark for mark, _ in collected[len(marked) :]]
-        return results, [value for _, value in collected[len(marked) :]]
+        tags[:] = [tag for tag, _ in collected[len(tagged) :]]
+        return results, [value for _, value in collected[len(tagged) :]]
 
     results, values = wrapped(equation, run)(inputs)
-    marked.extend(zip(marks, values, strict=True))
+    tagged.extend(zip(tags, values, strict=True))
     return results
 
 
-def _unroll(equation: JaxprEqn, inputs: list, change, marked: list) -> list:
-    """The outputs of a scan, one iteration after the other."""
+def _unroll(equation: JaxprEqn, inputs: list, change, tagged: list) -> list:
+    """Outputs of a scan, which is run iteration by iteration."""
     length, program = equation.params["length"], equation.params["jaxpr"]
     consts, carries = equation.params["num_consts"], equation.params["num_carry"]
     fixed, xs = inputs[:consts], inputs[consts + carries :]
     carry, ys = inputs[consts : consts + carries], {}
     for i in range(length)[:: -1 if equation.params["reverse"] else 1]:
-        one = [x[i] for x in xs]
-        results = _run(program, [*fixed, *carry, *one], change, marked)
+        x = [leaf[i] for leaf in xs]
+        results = _run(program, [*fixed, *carry, *x], change, tagged)
         carry, ys[i] = results[:carries], results[carries:]
     rows = zip(*(ys[i] for i in range(length)), strict=True)
     return [*carry, *(jnp.stack(row) for row in rows)]

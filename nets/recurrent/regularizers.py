@@ -1,6 +1,6 @@
 """Regularization of a cell by noise: functions from a cell to a cell.
 
-The noise is used only if `nets.unroll`, or a layer, is given a key.
+The noise is applied only if `nets.unroll`, or a layer, receives a key.
 """
 
 from collections.abc import Callable
@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 
 from nets.factories import factory
+from nets.recurrent.drop_hook import check_takes_drop, step_with
 from nets.recurrent.dropout import check_rate, dropped
-from nets.recurrent.following import following
-from nets.recurrent.reading import check_takes_drop, step_with
+from nets.recurrent.replace_state import replace_state
 from nets.types import Cell
 
 
@@ -50,7 +50,7 @@ def input_dropout(cell: Cell, rate: float) -> Cell:
     def stochastic_step(key, params, x):
         key, inner = jax.random.split(key)
         scale = dropped(key, jax.tree.map(jnp.ones_like, x), rate)
-        step = _noisy(cell)(inner, params, x)
+        step = _stochastic_step(cell)(inner, params, x)
         return lambda state, x, key: step(
             state, jax.tree.map(jnp.multiply, x, scale), key
         )
@@ -68,8 +68,8 @@ def recurrent_dropout(cell: Cell, rate: float) -> Cell:
     lost: a GRU carries over all of h.
 
     Args:
-        cell: A `Cell` with `takes_drop`, as all our cells with recurrent weights are.
-            Apply other regularizers after this one.
+        cell: A `Cell` with `takes_drop`, such as all cells of `nets` with recurrent
+            weights. Apply other regularizers after this one.
         rate: Probability that a unit is dropped, from 0 to below 1.
 
     Returns:
@@ -107,8 +107,8 @@ def recurrent_dropout(cell: Cell, rate: float) -> Cell:
         step_with(cell, params, cell.initial_state(params, x), x, draw)
 
         def step(state, x, key):
-            own = iter(scales)
-            return step_with(cell, params, state, x, lambda h: h * next(own))
+            remaining = iter(scales)
+            return step_with(cell, params, state, x, lambda h: h * next(remaining))
 
         return step
 
@@ -168,7 +168,7 @@ def zoneout(inner: Cell, *, hidden: float = 0.0, cell: float = 0.0) -> Cell:
                     f"{rate}); got {type(new).__name__}"
                 )
             kept[name] = keep(name, getattr(old, name), getattr(new, name))
-        return following(step, old, out, new._replace(**kept)) if kept else out
+        return replace_state(step, old, out, new._replace(**kept)) if kept else out
 
     def mean(name, old, new):
         return rates[name] * old + (1 - rates[name]) * new
@@ -177,16 +177,15 @@ def zoneout(inner: Cell, *, hidden: float = 0.0, cell: float = 0.0) -> Cell:
         return weighted_sum(lambda state: inner.step(params, state, x), state, mean)
 
     def stochastic_step(key, params, x):
-        inner_step = _noisy(inner)(key, params, x)
+        inner_step = _stochastic_step(inner)(key, params, x)
 
         def step(state, x, key):
             key, inner_key = jax.random.split(key)
 
             def draw(name, old, new):
-                own = jax.random.fold_in(key, list(rates).index(name))
-                return jnp.where(
-                    jax.random.bernoulli(own, rates[name], new.shape), old, new
-                )
+                field_key = jax.random.fold_in(key, list(rates).index(name))
+                kept = jax.random.bernoulli(field_key, rates[name], new.shape)
+                return jnp.where(kept, old, new)
 
             return weighted_sum(
                 lambda state: inner_step(state, x, inner_key), state, draw
@@ -213,7 +212,8 @@ def drop_connect(cell: Cell, rate: float) -> Cell:
         A `Cell` with the parameters and states of the given cell.
 
     Raises:
-        ValueError: The rate is out of range, or, when the cell runs, there is no `w_h`.
+        ValueError: The rate is out of range, or the parameters have no `w_h` (raised
+            when the cell runs).
 
     Example:
         >>> import nets
@@ -238,12 +238,12 @@ def drop_connect(cell: Cell, rate: float) -> Cell:
             )
         key, inner = jax.random.split(key)
         params = params._replace(w_h=dropped(key, params.w_h, rate))
-        return _noisy(cell)(inner, params, x)
+        return _stochastic_step(cell)(inner, params, x)
 
     return cell._replace(stochastic_step=stochastic_step)
 
 
-def _noisy(cell: Cell) -> Callable[..., Any]:
+def _stochastic_step(cell: Cell) -> Callable[..., Any]:
     """Stochastic step of a cell; its step, if it has none."""
     if cell.stochastic_step is not None:
         return cell.stochastic_step

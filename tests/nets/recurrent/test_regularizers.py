@@ -300,7 +300,7 @@ ERRORS = {
     ),
     "noise inside": (
         lambda: nets.recurrent_dropout(nets.input_dropout(nets.lstm(), 0.5), 0.5),
-        "no other noise inside",
+        "and that is not stochastic",
     ),
 }
 
