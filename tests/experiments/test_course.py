@@ -165,7 +165,7 @@ def test_a_lesson_that_was_not_logged_or_is_gone_is_run_again(
         """Leave a report at once, in place of a lesson."""
         folder = pathlib.Path(command[-1].removeprefix("--results="))
         with new_run(folder, {"command": "none", "config": {}}) as lesson:
-            lesson.log(kind="report", title="Q", findings=[], figures={})
+            lesson.log(kind="report", **EMPTY, title="Q")
         (folder / "report.html").touch()
         return 0
 
