@@ -16,7 +16,7 @@ from nets.snapshots import UnknownError, snapshot
 P = ParamSpec("P")
 T = TypeVar("T")
 
-LIMIT = 128  # programs kept per function; the oldest is dropped first
+LIMIT = 128  # largest number of programs per function; the oldest is dropped first
 SCALARS = bool, int, float, complex, str, bytes
 # Errors of programs that depend on the value of an array, e.g. `if params.gain > 1` in
 # a cell's step. Such programs run without jit, where arrays have values.
@@ -125,6 +125,7 @@ def _program(function, tree, leaves, programs, now):
 
 
 def _is_array(leaf: Any) -> bool:
+    """True for arrays and scalars of JAX and NumPy that JAX can compute with."""
     if isinstance(leaf, (np.ndarray, np.generic)):
         return leaf.dtype.kind not in "OSUmM"
     return isinstance(leaf, jax.Array)

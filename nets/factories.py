@@ -17,20 +17,20 @@ T = TypeVar("T")
 def factory(make: Callable[P, T]) -> Callable[P, T]:
     """Make equal calls of `make` return the same object.
 
-    A cell is a record of functions, and functions are equal only to themselves: without
-    this, `nets.lstm()` would look new to jit and to Flax at each call, and compile
-    again. An argument left out equals its default.
+    A cell is a record of functions, which are compared by identity. Without this
+    decorator, each call of `nets.lstm()` would be a new cell to jit and to Flax, which
+    would compile it again. An omitted argument equals its default.
 
-    An object that was made from plain options (numbers, strings, functions of JAX and
-    of this library, and objects made from such) is kept for the next call. Any other is
-    forgotten, with its options, when nothing refers to it any more.
+    Objects made from plain options are kept for later calls. Plain options are numbers,
+    strings, functions of JAX and of this library, and objects made from plain options.
+    All other objects, and their options, are deleted with the last reference to them.
 
     Args:
-        make: A function; lists reach it as tuples. Where an argument has no hash, each
-            call makes an object.
+        make: Function that makes an object. It receives lists as tuples. If an argument
+            has no hash, each call makes a new object.
 
     Returns:
-        `make`, remembering what it made. It may be called from several threads.
+        The function with a cache of its objects. It may be called from several threads.
 
     Example:
         >>> import nets
@@ -46,20 +46,20 @@ def factory(make: Callable[P, T]) -> Callable[P, T]:
         bound.apply_defaults()
         bound.arguments = {k: _hashable(v) for k, v in bound.arguments.items()}
         options = bound.args, tuple(bound.kwargs.items())
-        key = make, _told_apart(options)
+        key = make, _with_types(options)
         try:
-            place = hash(key)
+            number = hash(key)
         except TypeError:
             return make(*bound.args, **bound.kwargs)
         with _LOCK:
             if key in _kept:
-                thing = _kept.pop(key)  # and behind all others
+                thing = _kept.pop(key)  # inserted again below, as the newest
             else:
-                for holder in [reference() for reference in holders.get(place, ())]:
+                for holder in [reference() for reference in holders.get(number, ())]:
                     if holder is not None and key in holder.made:
                         return holder.made[key]
                 thing = make(*bound.args, **bound.kwargs)
-                _hold(thing, options, key, holders, place)
+                _hold(thing, options, key, holders, number)
                 if not _is_plain(options):
                     return thing
             _kept[key] = thing
@@ -71,34 +71,38 @@ def factory(make: Callable[P, T]) -> Callable[P, T]:
 
 
 LIBRARIES = "jax", __name__.split(".")[0]
-PLAIN = Number, str, type(None)  # True is a number
-KEPT = 1000  # objects of all factories together
-_kept: dict[Any, Any] = {}  # made from plain options, the one asked for last at the end
-_LOCK = threading.RLock()  # a factory may call another
+PLAIN = Number, str, type(None)  # True is a Number
+KEPT = 1000  # largest number of kept objects, of all factories
+_kept: dict[Any, Any] = {}  # objects made from plain options, the newest last
+_LOCK = threading.RLock()  # reentrant, because a factory may call a factory
 
 
-def _hold(thing: Any, options: Any, key: Any, holders: dict, place: int) -> None:
-    """Let one of a thing's own functions hold it, and the options that it came from.
+def _hold(thing: Any, options: Any, key: Any, holders: dict, number: int) -> None:
+    """Store an object and its options in one of the functions of the object.
 
-    A tuple cannot be referred to weakly, a function can. Both are in a cycle, with all
-    that they are made of, which is freed as a whole.
+    A function can be referenced weakly, a tuple cannot. Object and function refer to
+    each other, and are deleted together.
     """
     given = {id(leaf) for leaf in _leaves(options)}
-    own = [
-        f for f in _leaves(thing) if isinstance(f, (FunctionType, functools.partial))
+    functions = [
+        leaf
+        for leaf in _leaves(thing)
+        if isinstance(leaf, (FunctionType, functools.partial))
+        and id(leaf) not in given
+        and not _is_named(leaf)
     ]
-    own = [f for f in own if id(f) not in given and not _is_named(f)]
-    if not own:
+    if not functions:
         return
+    holder = functions[0]
 
     def forget(reference):
         with _LOCK:
-            holders[place].remove(reference)
-            if not holders[place]:
-                del holders[place]
+            holders[number].remove(reference)
+            if not holders[number]:
+                del holders[number]
 
-    vars(own[0]).setdefault("made", {})[key] = thing
-    holders.setdefault(place, []).append(weakref.ref(own[0], forget))
+    vars(holder).setdefault("made", {})[key] = thing
+    holders.setdefault(number, []).append(weakref.ref(holder, forget))
 
 
 def _leaves(value: Any) -> Iterator[Any]:
@@ -110,9 +114,9 @@ def _leaves(value: Any) -> Iterator[Any]:
         yield value
 
 
-def _is_plain(value: Any, seen: tuple[Any, ...] = ()) -> bool:
-    """True if it keeps nothing alive that would not live anyway."""
-    if any(value is one for one in seen) or isinstance(value, PLAIN):
+def _is_plain(value: Any, visited: tuple[Any, ...] = ()) -> bool:
+    """True if a value keeps nothing alive that could otherwise be deleted."""
+    if any(value is outer for outer in visited) or isinstance(value, PLAIN):
         return True
     if _is_named(value):
         return value.__module__.split(".")[0] in LIBRARIES
@@ -130,24 +134,24 @@ def _is_plain(value: Any, seen: tuple[Any, ...] = ()) -> bool:
             return False
     else:
         return False
-    return all(_is_plain(part, (*seen, value)) for part in inside)
+    return all(_is_plain(part, (*visited, value)) for part in inside)
 
 
 def _is_named(value: Any) -> bool:
-    """True if its module has it by its name, so that no function made it."""
+    """True if a value is an attribute of its module, not made by a function."""
     module = sys.modules.get(getattr(value, "__module__", None) or "")
     return getattr(module, getattr(value, "__qualname__", ""), None) is value
 
 
 def _hashable(value: Any) -> Any:
-    """Lists as tuples, all the way down."""
-    if type(value) in (list, tuple):  # and no NamedTuple, which is what it is
+    """The value with lists replaced by tuples, at any depth."""
+    if type(value) in (list, tuple):  # but not a NamedTuple
         return tuple(map(_hashable, value))
     return value
 
 
-def _told_apart(value: Any) -> Any:
-    """1 from True and from NumPy's 1, which Python calls equal; 1 and 1.0 stay so."""
+def _with_types(value: Any) -> Any:
+    """The value with its type, so that 1, True and NumPy's 1 differ; 1 equals 1.0."""
     if type(value) is tuple:
-        return tuple(map(_told_apart, value))
+        return tuple(map(_with_types, value))
     return float if type(value) is int else type(value), value

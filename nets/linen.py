@@ -12,7 +12,7 @@ from nets.blocks import example_shape, no_params
 from nets.recurrent import RecurrentLayer, as_layer, bidirectional, stack
 from nets.recurrent.directions import Merge
 from nets.recurrent.layout import apply_batch_first
-from nets.recurrent.restoring import restored
+from nets.recurrent.restored_params import restored
 from nets.types import Cell, ImageLayer, Params, State
 
 
@@ -104,11 +104,11 @@ class Stack(nn.Module):
     Attributes:
         layers: From the bottom to the top, as in `nets.stack`.
         features: Hidden units of each layer and direction.
-        dropout_rate: Of what passes from a layer to the next.
+        dropout_rate: Dropout rate between the layers.
         residual: Add a layer's input to its output, where both have the same features.
 
-    Call as `Recurrent`; the state is a tuple, one entry a layer. The parameters are a
-    tuple likewise, under the name "layers".
+    Call as `Recurrent`; the state is a tuple, one entry per layer. The parameters are
+    a tuple too, under the name "layers".
 
     Example:
         >>> import jax, jax.numpy as jnp, nets
@@ -145,7 +145,7 @@ class Block(nn.Module):
     Attributes:
         layer: Such as `nets.blocks.conv(16, (3, 3))`.
 
-    Call with `xs` [*batch, *space, channels]. Returns what the layer puts out. Its
+    Call with `xs` [*batch, *space, channels]. Returns the output of the layer. Its
     parameters are the layer's own, under the name "layer"; it may have none.
 
     Example:
@@ -174,11 +174,11 @@ class Sequential(nn.Module):
     """Layers of images in sequence: `nets.blocks.sequential` as a Linen module.
 
     Attributes:
-        layers: Of `nets.blocks`, from the input to the output.
+        layers: Image layers, from the input to the output.
 
     Call with `xs` [*batch, *space, channels]. Returns the last layer's output; the
-    method `outputs` returns those of all layers. Each layer is a `Block`, called after
-    what it is and where it stands, as "conv_0".
+    method `outputs` returns those of all layers. Each layer is a `Block`, named by its
+    kind and its index, as "conv_0".
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -200,13 +200,13 @@ class Sequential(nn.Module):
 
     @nn.compact
     def outputs(self, xs: Shaped[Array, "..."]) -> list[Any]:
-        """What every layer puts out, from the first to the last: the feature maps.
+        """Outputs of all layers, from the first to the last: the feature maps.
 
         Args:
-            xs: The input, [*batch, *space, channels].
+            xs: Input, [*batch, *space, channels].
 
         Returns:
-            One output a layer.
+            One output per layer.
         """
         found, ys = [], xs
         for i, layer in enumerate(self.layers):
@@ -218,7 +218,7 @@ class Sequential(nn.Module):
 def _run(
     module: Any, name: str, layer: RecurrentLayer, xs: Any, state: State, **options: Any
 ):
-    """A layer, its parameters being those of a module."""
+    """Apply a layer with the parameters of a module."""
     params = _params(module, name, layer.init, xs.shape[-1], module.features)
     if options.get("key") is None and module.has_rng("dropout"):
         options["key"] = module.make_rng("dropout")
@@ -226,7 +226,7 @@ def _run(
 
 
 def _params(module: Any, name: str, init: Callable[..., Params], *args: Any) -> Params:
-    """A parameter that is a record, also where a checkpoint gives a dict for it."""
+    """A parameter that is a record, or a dict in its place in a checkpoint."""
     given = module.get_variable("params", name)
     if isinstance(given, (Mapping, list)):
         like = jax.eval_shape(lambda: init(jax.random.key(0), *args))

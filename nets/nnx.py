@@ -12,7 +12,7 @@ from nets.blocks import outputs, sequential
 from nets.recurrent import RecurrentLayer, as_layer, bidirectional, stack
 from nets.recurrent.directions import Merge
 from nets.recurrent.layout import apply_batch_first
-from nets.recurrent.restoring import restored
+from nets.recurrent.restored_params import restored
 from nets.types import Cell, ImageLayer, Params, State
 
 
@@ -179,11 +179,11 @@ class Stack(Parametrized):
         layers: From the bottom to the top, as in `nets.stack`.
         inputs: Features of the input.
         features: Hidden units of each layer and direction.
-        dropout_rate: Of what passes from a layer to the next.
+        dropout_rate: Dropout rate between the layers.
         residual: Add a layer's input to its output, where both have the same features.
         rngs: Its stream `params` draws the parameters.
 
-    Call as `Recurrent`; the state is a tuple, one entry a layer.
+    Call as `Recurrent`; the state is a tuple, one entry per layer.
 
     Example:
         >>> import jax.numpy as jnp, nets
@@ -226,10 +226,10 @@ class Block(Parametrized):
 
     Args:
         layer: Such as `nets.blocks.conv(16, (3, 3))`.
-        shape: Of one example, [*space, channels].
+        shape: Shape of one example, [*space, channels].
         rngs: Its stream `params` draws the parameters.
 
-    Call with `xs` [*batch, *space, channels]. Returns what the layer puts out.
+    Call with `xs` [*batch, *space, channels]. Returns the output of the layer.
 
     Example:
         >>> import jax.numpy as jnp
@@ -252,8 +252,8 @@ class Sequential(Parametrized):
     """Layers of images, one after the other: `nets.blocks.sequential` as an NNX module.
 
     Args:
-        layers: Of `nets.blocks`, from the input to the output.
-        shape: Of one example, [*space, channels].
+        layers: Image layers, from the input to the output.
+        shape: Shape of one example, [*space, channels].
         rngs: Its stream `params` draws the parameters.
 
     Call with `xs` [*batch, *space, channels]. Returns the last layer's output; the
@@ -279,12 +279,12 @@ class Sequential(Parametrized):
         return self.outputs(xs)[-1]
 
     def outputs(self, xs: Shaped[Array, "..."]) -> list[Any]:
-        """What every layer puts out, from the first to the last: the feature maps.
+        """Outputs of all layers, from the first to the last: the feature maps.
 
         Args:
-            xs: The input, [*batch, *space, channels].
+            xs: Input, [*batch, *space, channels].
 
         Returns:
-            One output a layer.
+            One output per layer.
         """
         return outputs(self.layers, self.params.get_value(), xs)

@@ -30,7 +30,7 @@ LIBRARIES = (
 
 
 class UnknownError(Exception):
-    """Raised for values whose changes cannot be detected."""
+    """Error for values whose changes cannot be detected."""
 
 
 def snapshot(value: Any) -> Any:
@@ -65,7 +65,7 @@ def snapshot(value: Any) -> Any:
 
 
 class _Same:
-    """An array, which equals only itself."""
+    """An array that is compared by identity."""
 
     def __init__(self, array: Any):
         self.array = array
@@ -81,6 +81,7 @@ class _Plain:
 
 
 def _of(value: Any, visited: dict[int, tuple[int, Any]]) -> Any:
+    """Snapshot of a value; values visited before are replaced by their number."""
     if isinstance(value, SCALARS):  # by repr, because 0.0 == -0.0 and nan != nan
         return type(value), repr(value)
     if id(value) in visited:
@@ -125,7 +126,7 @@ def _parts(value, of):
         return type(value), *((of(k), of(v)) for k, v in value.items())
     library = type(value).__module__.split(".")[0]
     if library in TOOLS or (library == "numpy" and callable(value)):
-        return _itself(value)  # e.g. a jitted function
+        return _reference(value)  # e.g. a jitted function
     if type(value).__basicsize__ == _Plain.__basicsize__:
         attributes = [(k, of(v)) for k, v in vars(value).items()]
         return "object", of(type(value)), *attributes
@@ -146,7 +147,8 @@ def _surroundings(function, of):
         yield from [of(variables[n]) for n in names]
 
 
-def _itself(value):
+def _reference(value):
+    """Weak reference to a value, or the value if it has none."""
     try:
         return weakref.ref(value)
     except TypeError:
@@ -154,9 +156,10 @@ def _itself(value):
 
 
 def _content(cell):
+    """Content of a closure cell; None for an empty cell."""
     try:
         return cell.cell_contents
-    except ValueError:  # an empty closure cell
+    except ValueError:  # the cell is empty
         return None
 
 
@@ -169,6 +172,7 @@ def _globals(code: types.CodeType) -> tuple[str, ...]:
 
 
 def _in_library(kind: type) -> bool:
+    """True for a class of Python or of an installed library."""
     module = sys.modules.get(kind.__module__)
     file = getattr(module, "__file__", None)
     builtin = kind.__module__ in sys.builtin_module_names

@@ -122,4 +122,4 @@ def test_every_instrument_is_in_the_table():
     functions = [name for name in (*flow.__all__, *probes.__all__) if name.islower()]
     short = {"decay_rate", "half_life", "gradient_horizon"}  # parts of decay_profile
     missing = {name for name in functions if f"`{name}`" not in text}
-    assert missing <= {*short, "per_cell", "zero_perturbations"}
+    assert missing <= {*short, "zero_perturbations"}

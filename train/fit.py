@@ -132,9 +132,8 @@ def fit(
     seconds, measured = [], []
     with tqdm(total=steps, desc=desc, unit="step", disable=None) as bar:
         for start in range(0, steps, steps_per_call):
-            indices, flags = (
-                a[start : start + steps_per_call] for a in (order, probed)
-            )
+            part = slice(start, start + steps_per_call)
+            indices, flags = order[part], probed[part]
             run = program(len(indices))
             began = time.perf_counter()
             after, (metrics, values) = jax.block_until_ready(
@@ -156,9 +155,14 @@ def fit(
         typical, probes = float(np.median(seconds)), None
     else:
         typical = _without_probes(seconds, probed, steps_per_call)
-        values = jax.tree.map(lambda *parts: np.concatenate(parts), *measured)
-        probes = Probes(np.flatnonzero(probed), values)
+        probes = _join(measured, probed)
     return FitResult(states.params, states.opt_state, typical, probes)
+
+
+def _join(measured, probed) -> Probes:
+    """The values of all calls as one `Probes`."""
+    values = jax.tree.map(lambda *parts: np.concatenate(parts), *measured)
+    return Probes(np.flatnonzero(probed), values)
 
 
 def _draw(seeds, examples, batch_size, steps):

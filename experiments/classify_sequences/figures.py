@@ -1,4 +1,4 @@
-"""The figures of telling sequences from one vector."""
+"""The figures of classifying sequences from one vector."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,15 +11,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from experiments.classify_sequences.claims import (
-    END,
-    LINEAR,
-    WAYS,
-    Read,
     against_linear,
-    linear,
-    mistakes,
-    of,
+    by_cell,
+    linear_model,
 )
+from experiments.classify_sequences.measure import ModelResult, error_shares
+from experiments.classify_sequences.networks import END, LINEAR, WAYS
 from experiments.harness import plotting
 from experiments.harness.claims import REFUTED, SUPPORTED
 from experiments.harness.intervals import interval
@@ -28,50 +25,57 @@ from experiments.harness.plotting import Plot
 MARKERS: dict[str, str] = dict(zip(WAYS, "osdv", strict=True))
 DATA = {"digits": "Handwritten digits", "mnist1d": "MNIST-1D"}
 SOURCES = {
-    "digits": "PyTorch's cells of 64 units, measured on the same halves",
+    "digits": "PyTorch's cells of 64 units, measured on the same data",
     "mnist1d": "as published by Greydanus and Kobak",
 }
 
 
-def title(reads: Sequence[Read]) -> str:
-    """The finding: which cells tell more than a linear model, as the claim states."""
-    end, base = of(reads, END), linear(reads)
-    means = ", ".join(f"{c} {100 * one.accuracy.mean():.0f}" for c, one in end.items())
+def title(results: Sequence[ModelResult]) -> str:
+    """The finding: cells whose last output is better than a linear model."""
+    end, base = by_cell(results, END), linear_model(results)
+    means = ", ".join(
+        f"{cell} {100 * result.accuracy.mean():.0f}" for cell, result in end.items()
+    )
     numbers = f"{means}; linear {100 * base.accuracy.mean():.0f} %"
-    parts = dict(zip(end, against_linear(reads).outcomes, strict=True))
-    above = [cell for cell, said in parts.items() if said == SUPPORTED]
-    kinds = set(parts.values())
-    if kinds == {REFUTED}:
-        return f"The last output tells less than a linear model of it all: {numbers}"
-    if not above:
+    outcomes = dict(zip(end, against_linear(results).outcomes, strict=True))
+    better = [cell for cell, outcome in outcomes.items() if outcome == SUPPORTED]
+    if set(outcomes.values()) == {REFUTED}:
         return (
-            "The last output of no cell surely tells more than a linear model of it "
-            f"all:\n{numbers}"
+            "The last output classifies worse than a linear model of the whole "
+            f"sequence:\n{numbers}"
         )
-    who = "The last output"
-    if len(above) < len(end):
-        who = f"Only the last output of {' and '.join(above)}"
-    return f"{who} tells more than a linear model of it all: {numbers}"
+    if not better:
+        return (
+            "For no cell does the last output reliably classify better than a linear "
+            f"model of the whole sequence:\n{numbers}"
+        )
+    subject = "The last output"
+    if len(better) < len(end):
+        subject = f"Only the last output of {' and '.join(better)}"
+    return (
+        f"{subject} classifies better than a linear model of the whole "
+        f"sequence:\n{numbers}"
+    )
 
 
-def draw(reads: Sequence[Read], majority: float, caption: str) -> Plot:
-    """Accuracy against the training step; in the end, by what it is told from.
+def draw(results: Sequence[ModelResult], majority: float, caption: str) -> Plot:
+    """Draw accuracy against the training step, and final accuracy by way of reading.
 
     Args:
-        reads: What was found.
-        majority: The accuracy of the most frequent class.
-        caption: What was done, so that the figure can stand alone.
+        results: Results, one per model.
+        majority: Accuracy of the most frequent class.
+        caption: Setting of the run.
 
     Returns:
         A `Plot`.
     """
-    end, base = of(reads, END), linear(reads)
+    end, base = by_cell(results, END), linear_model(results)
     figure = Figure(figsize=(11, 5), dpi=110, layout="constrained")
-    finding = title(reads)
+    finding = title(results)
     figure.suptitle(finding, fontweight="bold", fontsize=12)
     left, right = figure.subplots(1, 2)
-    for cell, one in end.items():
-        _curve(left, one, cell, list(end).index(cell))
+    for cell, result in end.items():
+        _curve(left, result, cell, list(end).index(cell))
     _curve(left, base, "linear, of all inputs", None)
     left.axhline(
         100 * majority, color="0.4", linestyle=":", label="most frequent class"
@@ -79,110 +83,116 @@ def draw(reads: Sequence[Read], majority: float, caption: str) -> Plot:
     left.set(xlabel="training step", ylabel="held-out accuracy, %", ylim=(0, 100))
     left.set_xlim(0, base.steps[-1])
     left.legend(loc="lower right")
-    _ends(right, reads)
+    _ends(right, results)
     for axis in (left, right):
         axis.grid(alpha=0.3)
     return plotting.captioned(figure, finding, caption)
 
 
-def _curve(axis: Axes, one: Read, label: str, place: int | None) -> None:
-    """Mean and range of the seeds; of the linear model, which has no place, grey."""
-    colour, style = ("0.4", "--") if place is None else _look(place)
-    values = 100 * one.curve
-    axis.plot(one.steps, values.mean(axis=0), style, color=colour, label=label)
+def _curve(axis: Axes, result: ModelResult, label: str, index: int | None) -> None:
+    """Draw mean and range over seeds; gray without an index, for the linear model."""
+    color, style = ("0.4", "--") if index is None else _line_style(index)
+    values = 100 * result.curve
+    axis.plot(result.steps, values.mean(axis=0), style, color=color, label=label)
     low, high = values.min(axis=0), values.max(axis=0)
-    axis.fill_between(one.steps, low, high, color=colour, alpha=0.2, linewidth=0)
+    axis.fill_between(result.steps, low, high, color=color, alpha=0.2, linewidth=0)
 
 
-def _look(place: int) -> tuple[str, str]:
+def _line_style(index: int) -> tuple[str, str]:
+    """Color and dash style of a cell."""
     count = len(plotting.COLOURS)
-    return plotting.COLOURS[place % count], plotting.STYLES[place // count % 4]
+    return plotting.COLOURS[index % count], plotting.STYLES[index // count % 4]
 
 
-def _ends(axis: Axes, reads: Sequence[Read]) -> None:
-    """Accuracy in the end, a line a cell, a marker a way of reading."""
-    names = [*of(reads, END), LINEAR]
-    ways = [way for way in WAYS if of(reads, way)]
-    for one in reads:
-        place, plain = names.index(one.cell), one.cell == LINEAR
-        shift = 0.0 if plain else 0.18 * (ways.index(one.way) - (len(ways) - 1) / 2)
-        mean, low, high = interval(100 * one.accuracy)
-        reach = [[mean - low], [high - mean]] if np.isfinite(low) else None
-        colour = "0.4" if plain else _look(place)[0]
-        marker = "P" if plain else MARKERS[one.way]
-        y = [place + shift]
-        axis.errorbar([mean], y, xerr=reach, fmt=marker, color=colour, capsize=3)
-        if one.known is not None:
-            axis.plot([one.known], y, marker, color=colour, mfc="white")
-    axis.axvline(100 * linear(reads).accuracy.mean(), color="0.4", linestyle="--", lw=1)
+def _ends(axis: Axes, results: Sequence[ModelResult]) -> None:
+    """Draw final accuracies, one row per cell, one marker per way of reading."""
+    names = [*by_cell(results, END), LINEAR]
+    ways = [way for way in WAYS if by_cell(results, way)]
+    for result in results:
+        row, is_linear = names.index(result.cell), result.cell == LINEAR
+        offset = 0.0
+        if not is_linear:
+            offset = 0.18 * (ways.index(result.way) - (len(ways) - 1) / 2)
+        mean, low, high = interval(100 * result.accuracy)
+        error = [[mean - low], [high - mean]] if np.isfinite(low) else None
+        color = "0.4" if is_linear else _line_style(row)[0]
+        marker = "P" if is_linear else MARKERS[result.way]
+        y = [row + offset]
+        axis.errorbar([mean], y, xerr=error, fmt=marker, color=color, capsize=3)
+        if result.known is not None:
+            axis.plot([result.known], y, marker, color=color, mfc="white")
+    axis.axvline(
+        100 * linear_model(results).accuracy.mean(), color="0.4", linestyle="--", lw=1
+    )
     axis.set_yticks(range(len(names)), names)
     axis.set_ylim(len(names) - 0.5, -0.5)
     axis.set_xlabel("held-out accuracy after training, %")
     marks = [Line2D([], [], color="0.2", marker=MARKERS[way], ls="") for way in ways]
-    if any(one.known is not None for one in reads):
+    if any(result.known is not None for result in results):
         marks.append(Line2D([], [], color="0.2", marker="o", mfc="white", ls=""))
-    axis.legend(marks, [*ways, "elsewhere"][: len(marks)], title="told from")
+    axis.legend(marks, [*ways, "elsewhere"][: len(marks)], title="classified from")
 
 
-def draw_confusions(reads: Sequence[Read], seen: str) -> Plot:
-    """Which class is taken for which, a panel a cell.
+def draw_confusions(results: Sequence[ModelResult], examples: int) -> Plot:
+    """Draw the classes that are mistaken for each other, one panel per cell.
 
     Args:
-        reads: What was found.
-        seen: What the models were asked, in a few words.
+        results: Results, one per model.
+        examples: Number of held-out sequences.
 
     Returns:
         A `Plot`.
     """
-    end = of(reads, END)
+    end = by_cell(results, END)
     figure = Figure(figsize=(3.7 * len(end) + 1.4, 4.7), dpi=110, layout="constrained")
-    finding = confused(reads)
+    finding = most_frequent_error(results)
     figure.suptitle(finding, fontweight="bold", fontsize=11)
     axes = figure.subplots(1, len(end), sharey=True, squeeze=False)[0]
-    shares = {cell: mistakes(one) for cell, one in end.items()}
-    most = max(max(share.max() for share in shares.values()), 1e-9)
-    scale = ScalarMappable(Normalize(0, most), "Blues")
+    shares = {cell: error_shares(result) for cell, result in end.items()}
+    largest = max(max(share.max() for share in shares.values()), 1e-9)
+    scale = ScalarMappable(Normalize(0, largest), "Blues")
     for axis, (cell, share) in zip(axes, shares.items(), strict=True):
         axis.imshow(share, cmap=scale.cmap, norm=scale.norm)
-        axis.set(title=cell, xlabel="taken for", xticks=range(len(share)))
+        axis.set(title=cell, xlabel="predicted digit", xticks=range(len(share)))
         axis.set_yticks(range(len(share)))
     axes[0].set_ylabel("digit")
     figure.colorbar(scale, ax=list(axes), label="share of the digit, %")
     return plotting.captioned(
         figure,
         finding,
-        f"{seen}, classified from the last output; mean over seeds.",
+        f"{examples} held-out sequences, classified from the last output; mean over "
+        "seeds.",
         "Share of each digit that is mistaken for each other digit.",
     )
 
 
-def confused(reads: Sequence[Read]) -> str:
-    """Which two classes are mistaken most often, over the cells."""
-    shares = np.mean([mistakes(one) for one in of(reads, END).values()], axis=0)
-    digit, taken = np.unravel_index(shares.argmax(), shares.shape)
+def most_frequent_error(results: Sequence[ModelResult]) -> str:
+    """The finding: the most frequent error, over all cells."""
+    shares = np.mean([error_shares(r) for r in by_cell(results, END).values()], axis=0)
+    digit, predicted = np.unravel_index(shares.argmax(), shares.shape)
     return (
-        f"The commonest mistake, over all cells: {shares.max():.0f} % of the {digit}s "
-        f"are taken for {taken}"
+        f"The most frequent error, over all cells: {shares.max():.0f} % of the "
+        f"{digit}s are classified as {predicted}"
     )
 
 
-def caption(reads: list[Read], examples: int, config: Any) -> str:
-    """The training, so that the figure can be read alone."""
-    elsewhere = any(one.known is not None for one in reads)
+def caption(results: list[ModelResult], examples: int, config: Any) -> str:
+    """The setting of the run, for the caption of the figure."""
+    elsewhere = any(result.known is not None for result in results)
     source = f"; hollow: {SOURCES[config.data]}" if elsewhere else ""
     order = f" as {config.order}" if config.data == "digits" else ""
     count = len(config.seeds)
     left, right = (
-        (f"mean over {count} seeds of nets", "mean over them and its 95 % interval")
+        (f"mean over {count} seeds of nets", "mean over seeds and its 95 % interval")
         if count > 1
         else ("nets of one seed", "the same seed")
     )
     bands = "; bands: range of seeds" if count > 1 else ""
     return (
         f"{DATA[config.data]}{order}, {examples} held out; "
-        f"{config.features} units a direction; {config.optimizer}, rate "
-        f"{config.learning_rate:g} (of the linear model {config.linear_rate:g}), "
+        f"{config.features} units per direction; {config.optimizer}, rate "
+        f"{config.learning_rate:g} (linear model {config.linear_rate:g}), "
         f"{config.steps} steps of {config.batch_size}, clip norm "
-        f"{config.clip_norm:g}. Left: {left} that read forward and tell from their "
-        f"last output{bands}. Right: {right}{source}."
+        f"{config.clip_norm:g}. Left: {left} that read forward and classify "
+        f"from the last output{bands}. Right: {right}{source}."
     )

@@ -1,4 +1,4 @@
-"""Random networks of infinitely many units: what they do is known by an integral."""
+"""Mean-field theory of random networks with infinitely many units."""
 
 import math
 
@@ -7,9 +7,9 @@ from scipy import optimize
 
 
 def _normal_mean(function, variance: float) -> float:
-    """E of f(x), x ~ N(0, variance).
+    """Mean of f(x), x ~ N(0, variance).
 
-    By the trapezoidal rule, which converges faster here than that of Gauss and Hermite:
+    The trapezoidal rule converges faster here than Gauss-Hermite quadrature, because
     tanh has poles near the real axis.
     """
     z = np.linspace(-10, 10, 4001)
@@ -18,15 +18,15 @@ def _normal_mean(function, variance: float) -> float:
 
 
 def stationary_variance(gain: float) -> float:
-    """q, the variance of (W h)_i in the mean field.
+    """Variance q of (W h)_i in the mean field.
 
         q = g^2 E tanh(x)^2,   x ~ N(0, q)
 
     Args:
-        gain: g.
+        gain: Gain g.
 
     Returns:
-        The root above 0; 0 up to g = 1, where there is none.
+        The positive root; 0 for g <= 1, where there is none.
 
     Example:
         >>> stationary_variance(0.9), round(stationary_variance(2.0), 4)
@@ -38,24 +38,24 @@ def stationary_variance(gain: float) -> float:
     def excess(q):
         return gain**2 * _normal_mean(lambda x: np.tanh(x) ** 2, q) - q
 
-    # As tanh(x)^2 > x^2 - 2/3 x^4, the root lies above (1 - 1 / g^2) / 2.
+    # Because tanh(x)^2 > x^2 - 2/3 x^4, the root exceeds (1 - 1 / g^2) / 2.
     low = (1 - 1 / gain**2) / 4
     return optimize.root_scalar(excess, bracket=(low, gain**2), xtol=1e-14).root
 
 
 def mean_field(gain: float) -> float:
-    """The largest exponent of infinitely many units.
+    """Largest Lyapunov exponent of infinitely many units.
 
         lambda = 1/2 ln(g^2 E (1 - tanh(x)^2)^2),   x ~ N(0, q)
 
     At each step |J v|^2 / |v|^2 = g^2 E tanh'(x)^2, as W v is normal and independent of
-    x in the limit. Below g = 1 it is ln g.
+    x in the limit. Below g = 1 the exponent is ln g.
 
     Args:
-        gain: g.
+        gain: Gain g.
 
     Returns:
-        Nats a step.
+        Exponent in nats per step.
 
     Example:
         >>> round(mean_field(0.5), 4), round(mean_field(2.0), 4)
@@ -65,8 +65,8 @@ def mean_field(gain: float) -> float:
         Sompolinsky, Crisanti and Sommers 1988, Chaos in random neural networks,
         Physical Review Letters 61.
         Molgedey, Schuchhardt and Schuster 1992, Suppressing chaos in neural networks by
-        noise, Physical Review Letters 69: in discrete time.
+        noise, Physical Review Letters 69 (in discrete time).
     """
     q = stationary_variance(gain)
-    slope = _normal_mean(lambda x: np.cosh(x) ** -4.0, q)  # the mean of its square
+    slope = _normal_mean(lambda x: np.cosh(x) ** -4.0, q)  # mean of tanh'(x)^2
     return math.log(gain) + math.log(slope) / 2

@@ -1,51 +1,51 @@
-"""The table and the claims of an LSTM's clamped forget gate."""
+"""The answer, the table and the claims of an LSTM's clamped forget gate."""
 
 from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
+from experiments.gates.measure import ForgetGateResult
 from experiments.harness import tables
-from experiments.harness.claims import SUPPORTED, Claim, judge, positive, within
+from experiments.harness.claims import (
+    INCONCLUSIVE,
+    PARTLY_SUPPORTED,
+    REFUTED,
+    SUPPORTED,
+    Claim,
+    judge,
+    positive,
+    within,
+)
 from experiments.harness.intervals import Interval, interval
 
-LEARNT = "learnt"
 TIMES = "untrained", "trained"
-ALONG, WHOLE = 0.01, 0.2  # of what is predicted, that a decay may be off
+# Tolerances of a decay rate, as a share of the predicted rate.
+HIGHWAY_TOLERANCE, WHOLE_TOLERANCE = 0.01, 0.2
 MARGIN = 1.0  # percentage points
 
-
-class Clamped(NamedTuple):
-    """What was found of an LSTM.
-
-    Attributes:
-        name: Of its forget gate.
-        bias: b of a gate clamped at sigmoid(b); None for one that is learnt.
-        accuracy: On held-out digits, [seeds].
-        before: Decay of the whole gradient before training, nats a step, [seeds].
-        after: The same after training.
-        highway_before: Along the cell state alone, before training.
-        highway_after: The same after training.
-    """
-
-    name: str
-    bias: float | None
-    accuracy: Float[np.ndarray, " seeds"]
-    before: Float[np.ndarray, " seeds"]
-    after: Float[np.ndarray, " seeds"]
-    highway_before: Float[np.ndarray, " seeds"]
-    highway_after: Float[np.ndarray, " seeds"]
-
-    @property
-    def predicted(self) -> float | None:
-        """-ln sigmoid(b), nats a step."""
-        return None if self.bias is None else float(np.log1p(np.exp(-self.bias)))
+ANSWERS = {  # by the outcome of the claim on the whole gradient
+    SUPPORTED: "The whole gradient decays as the forget gate predicts, as does the "
+    "gradient along the cell state.",
+    PARTLY_SUPPORTED: "The whole gradient decays as the forget gate predicts in some "
+    "cases only.",
+    INCONCLUSIVE: "The seeds do not decide whether the whole gradient decays as the "
+    "forget gate predicts.",
+    REFUTED: "The forget gate does not predict how fast the whole gradient decays.",
+}
 
 
-def table(found: Sequence[Clamped]) -> tables.Table:
-    """What was found, a line an LSTM."""
+def answer(claims: Sequence[Claim]) -> str:
+    """The answer to the question of the experiment, from its claims."""
+    highway, whole, *_ = claims
+    if highway.outcome != SUPPORTED and whole.outcome == SUPPORTED:
+        return "The whole gradient decays as the forget gate predicts."
+    return ANSWERS[whole.outcome]
+
+
+def table(results: Sequence[ForgetGateResult]) -> tables.Table:
+    """Accuracies and decay rates, one row per LSTM."""
     header = [
         "forget gate",
         "test accuracy, %",
@@ -57,116 +57,139 @@ def table(found: Sequence[Clamped]) -> tables.Table:
         "half-life along c, after, steps",
     ]
     rows = []
-    for one in found:
-        known = "-" if one.predicted is None else f"{one.predicted:.4f}"
-        decays = one.highway_before, one.highway_after, one.before, one.after
+    for result in results:
+        predicted = "-" if result.predicted is None else f"{result.predicted:.4f}"
+        decays = (
+            result.highway_before,
+            result.highway_after,
+            result.before,
+            result.after,
+        )
         rows.append(
             [
-                one.name,
-                tables.mean_and_deviation(100 * one.accuracy, "{:.1f}"),
-                known,
+                result.name,
+                tables.mean_and_deviation(100 * result.accuracy, "{:.1f}"),
+                predicted,
                 *(tables.mean_and_deviation(values, "{:+.4f}") for values in decays),
-                f"{np.log(2) / one.highway_after.mean():.3g}",
+                f"{np.log(2) / result.highway_after.mean():.3g}",
             ]
         )
     return tables.Table(header, rows)
 
 
-def evaluate_claims(found: Sequence[Clamped]) -> list[Claim]:
-    """On how far the gradient reaches, and on what is learnt."""
-    return [along(found), whole(found), further(found), *learns(found)]
-
-
-def off(found: Sequence[Clamped], *fields: str) -> list[Float[np.ndarray, " seeds"]]:
-    """By how much of it each decay is off what is predicted, where it is clamped."""
+def evaluate_claims(results: Sequence[ForgetGateResult]) -> list[Claim]:
+    """Evaluate the claims on the decay of gradients and on accuracy."""
     return [
-        getattr(one, field) / one.predicted - 1
-        for one in found
-        if one.predicted is not None
+        highway_claim(results),
+        whole_gradient_claim(results),
+        slower_decay_claim(results),
+        *accuracy_claims(results),
+    ]
+
+
+def relative_errors(
+    results: Sequence[ForgetGateResult], *fields: str
+) -> list[Float[np.ndarray, " seeds"]]:
+    """Relative error of -ln sigmoid(b), for every clamped gate and every field."""
+    return [
+        getattr(result, field) / result.predicted - 1
+        for result in results
+        if result.predicted is not None
         for field in fields
     ]
 
 
-def along(found: Sequence[Clamped]) -> Claim:
-    """Whether the gradient along c decays as the clamped gate says."""
-    cases = off(found, "highway_before", "highway_after")
-    most = max(np.abs(values).max() for values in cases)
-    return judge(cases, partial(within, tolerance=ALONG)).claim(
-        "With the forget gate clamped the gradient along the cell state decays as "
+def highway_claim(results: Sequence[ForgetGateResult]) -> Claim:
+    """Claim that the gradient along the cell state decays as sigmoid(b)^T."""
+    cases = relative_errors(results, "highway_before", "highway_after")
+    largest = max(np.abs(values).max() for values in cases)
+    return judge(cases, partial(within, tolerance=HIGHWAY_TOLERANCE)).claim(
+        "With the forget gate clamped, the gradient along the cell state decays as "
         "sigmoid(b)^T",
-        f"Off by {most:.1e} of it at most, whatever b, before training and after. That "
-        "must be so, as f is all that stands between c and c: it says that the "
-        "instruments are right.",
+        f"The largest relative error of the decay rate is {largest:.1e}, over all b, "
+        "before and after training. This must hold, because f is the only factor "
+        "between successive cell states: it validates the instruments.",
     )
 
 
-def whole(found: Sequence[Clamped]) -> Claim:
-    """Whether the gradient by all ways does so too."""
-    judged = judge(off(found, "before", "after"), partial(within, tolerance=WHOLE))
+def whole_gradient_claim(results: Sequence[ForgetGateResult]) -> Claim:
+    """Claim that the whole gradient decays as sigmoid(b)^T."""
+    judgment = judge(
+        relative_errors(results, "before", "after"),
+        partial(within, tolerance=WHOLE_TOLERANCE),
+    )
     texts = (
-        Interval(*(100 * value for value in one)).text("{:+.0f}")
-        for one in judged.intervals
+        Interval(*(100 * value for value in bounds)).text("{:+.0f}")
+        for bounds in judgment.intervals
     )
     numbers = "; ".join(
-        f"{one.name}: {one.predicted:.4f} predicted, off by {next(texts)} and "
-        f"{next(texts)} %"
-        for one in found
-        if one.predicted is not None
+        f"{result.name}: {result.predicted:.4f} predicted, relative error "
+        f"{next(texts)} and {next(texts)} %"
+        for result in results
+        if result.predicted is not None
     )
-    return judged.claim(
-        "So does the gradient as a whole, which comes through the recurrent weights "
-        f"too, to {WHOLE:.0%}",
-        f"Nats a step, before and after training: {numbers}.",
+    return judgment.claim(
+        "The whole gradient, which also flows through the recurrent weights, decays as "
+        f"sigmoid(b)^T too, to within {WHOLE_TOLERANCE:.0%} of the decay rate",
+        f"Nats per step, before and after training: {numbers}.",
     )
 
 
-def further(found: Sequence[Clamped]) -> Claim:
-    """Whether the way through the weights lets the gradient reach further."""
+def slower_decay_claim(results: Sequence[ForgetGateResult]) -> Claim:
+    """Claim that the whole gradient decays more slowly than sigmoid(b)^T."""
     names = [
-        f"{one.name} {time}"
-        for one in found
-        if one.predicted is not None
+        f"{result.name} {time}"
+        for result in results
+        if result.predicted is not None
         for time in TIMES
     ]
-    judged = judge([-values for values in off(found, "before", "after")])
-    so = [
-        n for n, part in zip(names, judged.outcomes, strict=True) if part == SUPPORTED
+    judgment = judge(
+        [-values for values in relative_errors(results, "before", "after")]
+    )
+    supported = [
+        name
+        for name, outcome in zip(names, judgment.outcomes, strict=True)
+        if outcome == SUPPORTED
     ]
-    return judged.claim(
-        "Through the weights it reaches further than sigmoid(b)^T says",
-        f"So with {', '.join(so)}." if so else "So with no b.",
+    return judgment.claim(
+        "Through the recurrent weights the gradient reaches further back than "
+        "sigmoid(b)^T predicts",
+        f"Supported for {', '.join(supported)}."
+        if supported
+        else "Supported for no b.",
     )
 
 
-def learns(found: Sequence[Clamped]) -> list[Claim]:
-    """Whether an open gate is worth more than a shut one, and a learnt one most."""
-    known = sorted((one for one in found if one.bias is not None), key=bias_of)
-    learnt = next(one for one in found if one.bias is None)
-    shut, opened = known[0], known[-1]
-    best = max(known, key=lambda one: one.accuracy.mean())
-    said = []
-    if len(known) > 1:
-        gain = interval(100 * (opened.accuracy - shut.accuracy))
-        said.append(
+def accuracy_claims(results: Sequence[ForgetGateResult]) -> list[Claim]:
+    """Claims that an open gate is better than a closed one, and a learned gate best."""
+    clamped = sorted((r for r in results if r.bias is not None), key=bias_of)
+    learned = next(result for result in results if result.bias is None)
+    lowest, highest = clamped[0], clamped[-1]
+    best = max(clamped, key=lambda result: result.accuracy.mean())
+    claims = []
+    if len(clamped) > 1:
+        gain = interval(100 * (highest.accuracy - lowest.accuracy))
+        claims.append(
             Claim(
-                "An LSTM learns more with its forget gate open than shut",
+                "An LSTM is more accurate with its forget gate clamped open than "
+                "clamped closed",
                 positive(gain),
-                f"Test accuracy at {opened.name} minus {shut.name}: "
+                f"Test accuracy at {highest.name} minus {lowest.name}: "
                 f"{gain.text('{:+.1f}')} points.",
             )
         )
-    lead = interval(100 * (learnt.accuracy - best.accuracy))
-    said.append(
+    lead = interval(100 * (learned.accuracy - best.accuracy))
+    claims.append(
         Claim(
-            "A forget gate that is learnt is no worse than the best that is clamped, "
-            f"but for {MARGIN:g} point",
+            "A learned forget gate is no worse than the best clamped gate, within "
+            f"{MARGIN:g} percentage point of accuracy",
             positive(lead, -MARGIN),
-            f"Learnt minus {best.name}: {lead.text('{:+.1f}')} points.",
+            f"Learned minus {best.name}: {lead.text('{:+.1f}')} points.",
         )
     )
-    return said
+    return claims
 
 
-def bias_of(one: Clamped) -> float:
-    """b, to sort by; 0 if the gate is learnt."""
-    return 0.0 if one.bias is None else one.bias
+def bias_of(result: ForgetGateResult) -> float:
+    """b, to sort results; 0 for a learned gate."""
+    return 0.0 if result.bias is None else result.bias

@@ -1,14 +1,13 @@
 """The figure of an LSTM's gates."""
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.gates.claims import Clamped, bias_of, evaluate_claims
+from experiments.gates.claims import bias_of, evaluate_claims
+from experiments.gates.measure import ForgetGateResult, Traces
 from experiments.harness import plotting
 from experiments.harness.claims import (
     INCONCLUSIVE,
@@ -20,25 +19,9 @@ from experiments.harness.intervals import interval
 from experiments.harness.plotting import Plot
 
 
-class Traces(NamedTuple):
-    """The learnt LSTM over time.
-
-    Attributes:
-        gates: Mean of each over units and digits, [seeds, time].
-        cell: c of one digit, [time, features].
-        xs: That digit as it is read, [time, inputs].
-        label: Which digit it is.
-    """
-
-    gates: Mapping[str, Float[np.ndarray, "seeds time"]]
-    cell: Float[np.ndarray, "time features"]
-    xs: Float[np.ndarray, "time inputs"]
-    label: int
-
-
-def title(found: Sequence[Clamped]) -> str:
-    """The finding on the reach, and the accuracies of the ends."""
-    along, whole = (claim.outcome for claim in evaluate_claims(found)[:2])
+def title(results: Sequence[ForgetGateResult]) -> str:
+    """The finding: whether the gradient decays as sigmoid(b)^T."""
+    highway, whole = (claim.outcome for claim in evaluate_claims(results)[:2])
     words = {
         SUPPORTED: "decays as sigmoid(b)^T",
         PARTLY_SUPPORTED: "decays as sigmoid(b)^T for some b",
@@ -46,62 +29,64 @@ def title(found: Sequence[Clamped]) -> str:
         REFUTED: "does not decay as sigmoid(b)^T",
     }
     return (
-        f"Along the cell state the gradient {words[along]};\n"
-        f"the whole gradient, through the weights too, {words[whole]}"
+        f"Along the cell state the gradient {words[highway]};\n"
+        f"the whole gradient, also through the weights, {words[whole]}"
     )
 
 
-def draw(found: Sequence[Clamped], traces: Traces, order: str, caption: str) -> Plot:
-    """Gates and cell state over time; decay and accuracy by the clamped gate.
+def draw(
+    results: Sequence[ForgetGateResult], traces: Traces, order: str, caption: str
+) -> Plot:
+    """Draw gates and cell state over time, and decay and accuracy by the clamped gate.
 
     Args:
-        found: What was found.
-        traces: Of the learnt LSTM.
-        order: What a step reads, in a word.
-        caption: What was done, so that the figure can stand alone.
+        results: Results, one per LSTM.
+        traces: Traces of the plain LSTM.
+        order: Name of the input of a step, "pixels" or "rows".
+        caption: Setting of the run.
 
     Returns:
         A `Plot`.
     """
     figure = Figure(figsize=(12, 8.5), dpi=110, layout="constrained")
-    finding = title(found)
+    finding = title(results)
     figure.suptitle(finding, fontweight="bold", fontsize=12)
     grid = figure.add_gridspec(2, 2)
     over_time = figure.add_subplot(grid[0, 0])
     for i, (name, values) in enumerate(traces.gates.items()):
         plotting.band(over_time, values, f"{name} gate", i)
     over_time.set(
-        title="the gates of the LSTM as it is",
+        title="gates of the plain LSTM",
         xlabel=f"step t, reading {order}",
-        ylabel="mean of the gate, from 0 (shut) to 1 (open)",
+        ylabel="mean of the gate, from 0 (closed) to 1 (open)",
         ylim=(0, 1),
     )
     over_time.legend()
     inner = grid[0, 1].subgridspec(2, 1, height_ratios=(8, 1), hspace=0.02)
     _cell_state(figure, [figure.add_subplot(part) for part in inner], traces, order)
-    _decays(figure.add_subplot(grid[1, 0]), found, traces)
-    _accuracies(figure.add_subplot(grid[1, 1]), found)
+    _decays(figure.add_subplot(grid[1, 0]), results, traces)
+    _accuracies(figure.add_subplot(grid[1, 1]), results)
     return plotting.captioned(figure, finding, caption)
 
 
 def _cell_state(
     figure: Figure, axes: Sequence[Axes], traces: Traces, order: str
 ) -> None:
-    """c of one digit, and below it what is read."""
+    """Draw the cell state for one digit, and the inputs below it."""
     above, below = axes
     units = np.argsort(np.abs(traces.cell).argmax(axis=0), kind="stable")
-    most = np.abs(traces.cell).max()
-    shown = above.imshow(
+    largest = np.abs(traces.cell).max()
+    image = above.imshow(
         traces.cell[:, units].T,
         aspect="auto",
         cmap="PuOr_r",
-        vmin=-most,
-        vmax=most,
+        vmin=-largest,
+        vmax=largest,
         interpolation="nearest",
     )
-    figure.colorbar(shown, ax=above, label="cell state c", pad=0.01)
+    figure.colorbar(image, ax=above, label="cell state c", pad=0.01)
     above.set(
-        title=f"the cell state as it reads the digit {traces.label}", ylabel="unit"
+        title=f"cell state of the plain LSTM, reading a {traces.label}", ylabel="unit"
     )
     above.set_xticks([])
     below.imshow(traces.xs.T, aspect="auto", cmap="Greys", interpolation="nearest")
@@ -109,13 +94,13 @@ def _cell_state(
     below.set_yticks([])
 
 
-def _decays(axis: Axes, found: Sequence[Clamped], traces: Traces) -> None:
-    """Decay against b, beside what sigmoid(b) says; of a learnt gate, against its mean.
+def _decays(axis: Axes, results: Sequence[ForgetGateResult], traces: Traces) -> None:
+    """Draw measured decay rates and -ln sigmoid(b) against b.
 
-    A mean f counts as the b of which it is the sigmoid.
+    The learned gate is drawn at b = logit(f), with f its mean.
     """
-    known = sorted((one for one in found if one.bias is not None), key=bias_of)
-    biases = np.array([bias_of(one) for one in known])
+    clamped = sorted((r for r in results if r.bias is not None), key=bias_of)
+    biases = np.array([bias_of(result) for result in clamped])
     line = np.linspace(biases.min() - 0.5, biases.max() + 0.5, 200)
     axis.plot(line, np.log1p(np.exp(-line)), color="0.3", label=r"$-\ln\sigma(b)$")
     kinds = {
@@ -124,7 +109,7 @@ def _decays(axis: Axes, found: Sequence[Clamped], traces: Traces) -> None:
         "after": ("whole gradient, trained", "^", 2),
     }
     for field, (label, marker, i) in kinds.items():
-        values = [interval(getattr(one, field)) for one in known]
+        values = [interval(getattr(result, field)) for result in clamped]
         means = np.array([value.mean for value in values])
         half = [v.high - v.mean if np.isfinite(v.high) else 0.0 for v in values]
         axis.errorbar(
@@ -139,33 +124,33 @@ def _decays(axis: Axes, found: Sequence[Clamped], traces: Traces) -> None:
             markersize=7,
         )
     mean = float(traces.gates["forget"].mean())
-    learnt = next(one for one in found if one.bias is None)
+    learned = next(result for result in results if result.bias is None)
     for field, marker in (("highway_after", "o"), ("after", "^")):
-        value = getattr(learnt, field).mean()
+        value = getattr(learned, field).mean()
         axis.plot(np.log(mean / (1 - mean)), value, marker, color=plotting.COLOURS[3])
     axis.plot(
-        [], [], "o", color=plotting.COLOURS[3], label=f"learnt, mean f = {mean:.2f}"
+        [], [], "o", color=plotting.COLOURS[3], label=f"learned, mean f = {mean:.2f}"
     )
-    # Linear where the curve does not go, which would have a kink.
+    # Linear only below the curve, to draw the curve without a kink.
     axis.set_yscale("symlog", linthresh=float(np.log1p(np.exp(-line[-1]))) / 2)
     axis.axhline(0, color="0.3", linewidth=0.8, linestyle=":")
     axis.set(
-        title="how fast the gradient decays, by the clamped forget gate",
+        title="decay of the gradient, by clamped forget gate",
         xlabel=r"b; the forget gate is $\sigma(b)$",
-        ylabel="decay, nats a step",
+        ylabel="decay, nats per step",
     )
     axis.grid(alpha=0.3)
     axis.legend()
 
 
-def _accuracies(axis: Axes, found: Sequence[Clamped]) -> None:
-    """Test accuracy of every LSTM."""
-    for i, one in enumerate(found):
-        value = interval(100 * one.accuracy)
+def _accuracies(axis: Axes, results: Sequence[ForgetGateResult]) -> None:
+    """Draw the test accuracy of every LSTM."""
+    for i, result in enumerate(results):
+        value = interval(100 * result.accuracy)
         half = value.high - value.mean if np.isfinite(value.high) else 0.0
-        colour = plotting.COLOURS[3 if one.bias is None else 0]
-        axis.errorbar([i], [value.mean], [half], fmt="o", color=colour, capsize=4)
-    axis.set_xticks(range(len(found)), [one.name for one in found])
-    axis.set(title="what is learnt", xlabel="forget gate", ylabel="test accuracy, %")
+        color = plotting.COLOURS[3 if result.bias is None else 0]
+        axis.errorbar([i], [value.mean], [half], fmt="o", color=color, capsize=4)
+    axis.set_xticks(range(len(results)), [result.name for result in results])
+    axis.set(title="accuracy", xlabel="forget gate", ylabel="test accuracy, %")
     axis.margins(x=0.15)
     axis.grid(alpha=0.3)

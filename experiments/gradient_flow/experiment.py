@@ -6,10 +6,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
 
 from experiments.gradient_flow import captions, figures
-from experiments.gradient_flow.measure import Course
+from experiments.gradient_flow.measure import (
+    ProbeResult,
+    accuracy_and_norms,
+    add_last_probe,
+)
 from experiments.harness import (
     cells,
     cli,
@@ -27,7 +30,7 @@ from train import FitResult
 from train.data import digits
 
 CLASSES = 10
-PROBED = 64  # held-out digits that the probes look at
+PROBED = 64  # number of held-out digits for the probes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,27 +43,27 @@ class Config(training.Config):
     )
     init: str = cli.flag(
         OWN,
-        "How cells start that leave it open: orthogonal, linen, nnx, keras, torch, "
-        "haiku, equinox, irnn, chrono, chrono(STEPS); own for each cell's default.",
+        "Initializer: orthogonal, linen, nnx, keras, torch, haiku, equinox, irnn, "
+        "chrono, chrono(STEPS); own for each cell's default.",
     )
     order: str = cli.flag(
-        "pixels", "How a digit is read: 64 pixels or 8 rows.", choices=digits.ORDERS
+        "pixels", "Steps of a digit: 64 pixels or 8 rows.", choices=digits.ORDERS
     )
     bidirectional: bool = cli.flag(False, "Read from both ends.")
     features: int = common_flags.features(64, "Hidden units of each direction.")
-    batch_size: int = common_flags.batch_size(64, "Digits a step.")
+    batch_size: int = common_flags.batch_size(64, "Digits per step.")
     steps: int = common_flags.steps(840, "Training steps (14 are an epoch).")
     probes: list[str] = cli.flag(
         list(probing.PROBES),
-        f"What to look at while it learns: {', '.join(probing.PROBES)}; or none.",
+        f"Measurements during training: {', '.join(probing.PROBES)}; or none.",
     )
     probe_every: int = common_flags.probe_every(
-        40, "Training steps from one look to the next."
+        40, "Training steps between two measurements."
     )
 
 
 def run(config: Config, results: Run) -> None:
-    """Train and measure every cell; log, draw and print what was found."""
+    """Train and measure every cell, and publish the results."""
     halves = training.parts(digits.load(), config)
     training.check(config, len(halves[0].labels), "digits")
     names = probing.chosen(config.probes)
@@ -81,21 +84,21 @@ def run(config: Config, results: Run) -> None:
         )
         few = test[0][:PROBED], test[1][:PROBED]
         probes[name] = probing.make(names, models[name], few, name)
-    studies, courses = [], []
+    studies, probed_cells = [], []
     for name, model in models.items():
         start = cells.initializer_name(name, config.init, time)
         results.log(kind="cell", cell=name, init=start)
         probe = probes[name] if names else None
-        found, fitted = compare(name, model, config, train, test, probe, results)
-        studies += found
+        by_direction, fitted = compare(name, model, config, train, test, probe, results)
+        studies += by_direction
         if probe is not None:
-            courses += follow(name, model, fitted, probe, config, results)
-    show(studies, courses, config, len(test[1]), time, results)
+            probed_cells += probe_results(name, fitted, probe, config, results)
+    show(studies, probed_cells, config, len(test[1]), time, results)
 
 
 def show(
     studies: list[decay.Study],
-    courses: list[Course],
+    probes: list[ProbeResult],
     config: Config,
     examples: int,
     time: int,
@@ -108,18 +111,20 @@ def show(
             studies, config.order, text, config.bidirectional
         )
     }
-    answer = plots["gradient_flow.png"].finding
-    if courses:
-        looked = min(PROBED, examples)
-        plots |= figures.draw(courses, captions.learning(courses, config, looked, time))
-    gateless = [c.label for c in courses if c.gates is not None and not c.gates]
+    if probes:
+        probed = min(PROBED, examples)
+        plots |= figures.draw(probes, captions.learning(probes, config, probed, time))
+    gateless = [p.label for p in probes if p.gates is not None and not p.gates]
+    slowest = decay.slowest(studies, "after", 0, 1 + config.bidirectional)
     publish(
         results,
-        answer=answer,
+        answer=f"After training, {slowest}.",
         figures=plots,
         tables={"Decay of the gradient": decay.table(studies)},
         claims=decay.evaluate_claims(studies, 1 + config.bidirectional),
-        findings=[f"{name} names no gates (see nets.tag_gate)." for name in gateless],
+        findings=[
+            f"{name} has no tagged gates (see nets.tag_gate)." for name in gateless
+        ],
     )
 
 
@@ -132,12 +137,12 @@ def compare(
     probe: Any,
     results: Run,
 ) -> tuple[list[decay.Study], FitResult]:
-    """Train a cell from every seed; measure its gradient before and after."""
+    """Train a cell from every seed, and measure its gradient before and after."""
     params = training.start(model, train[0][:1], config.seeds)
 
     @jax.jit
     def measure_all(params, xs, labels):  # one seed after another, to save memory
-        return jax.lax.map(lambda p: measure(model, p, xs, labels), params)
+        return jax.lax.map(lambda p: accuracy_and_norms(model, p, xs, labels), params)
 
     def log(when, profiles):
         for direction, log_norms in profiles.items():
@@ -179,50 +184,34 @@ def compare(
 
 
 def label(name: str, direction: str, config: Config) -> str:
-    """What a cell is called in one direction."""
+    """Name of a cell, with the direction if there are two."""
     return f"{name} {direction}" if config.bidirectional else name
 
 
-def follow(
+def probe_results(
     name: str,
-    model: SequenceClassifier,
     fitted: FitResult,
     probe: Any,
     config: Config,
     results: Run,
-) -> list[Course]:
-    """What the probes saw of a cell, and see at the end of training."""
-    assert fitted.probes is not None
-    last = jax.jit(lambda params: jax.lax.map(probe, params))(fitted.params)
-    steps = np.append(fitted.probes.steps, config.steps)
-    seen = jax.tree.map(
-        lambda on_the_way, end: np.concatenate([on_the_way, np.asarray(end)[None]]),
-        fitted.probes.values,
-        last,
-    )
-    courses = []
+) -> list[ProbeResult]:
+    """Log the measurements of the probes, and return them by direction."""
+    steps, values = add_last_probe(fitted, probe, config.steps)
+    by_direction = []
     for direction in probing.DIRECTIONS[: 1 + config.bidirectional]:
-        found = {what: values[direction] for what, values in seen.items()}
+        measured = {kind: value[direction] for kind, value in values.items()}
         for i, step in enumerate(steps):
             for j, seed in enumerate(config.seeds):
-                here = jax.tree.map(lambda v, i=i, j=j: v[i, j], found)
+                row = jax.tree.map(lambda v, i=i, j=j: v[i, j], measured)
                 where = {"cell": name, "direction": direction, "seed": seed}
-                results.log(kind="probe", step=int(step), **where, **here)
-        courses.append(
-            Course(
+                results.log(kind="probe", step=int(step), **where, **row)
+        by_direction.append(
+            ProbeResult(
                 label(name, direction, config),
                 steps,
-                found.get("state_gradients"),
-                found.get("gates"),
-                found.get("lyapunov"),
+                measured.get("state_gradients"),
+                measured.get("gates"),
+                measured.get("lyapunov"),
             )
         )
-    return courses
-
-
-def measure(
-    model: SequenceClassifier, params: dict, xs: Array, labels: Array
-) -> tuple[Array, dict[str, Array]]:
-    """Accuracy, and the gradient's log norm at every step by direction, of one seed."""
-    accuracy = training.accuracy(model, params, xs, labels)
-    return accuracy, probing.state_gradients(model, params, (xs, labels))
+    return by_direction

@@ -1,4 +1,4 @@
-"""Pictures of learning: what the instruments see, training step by training step."""
+"""Figures of training: gradients, gates and Lyapunov exponents by training step."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,49 +7,49 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.gradient_flow.measure import Course
+from experiments.gradient_flow.measure import ProbeResult
 from experiments.harness import plotting
 from experiments.harness.plotting import Plot
 
-DECADES = 8  # below its largest value, what is shown of a gradient
-TAILS = 2, 98  # percentiles of what is seen after the first look, for the colors
+DECADES = 8  # largest range of the color scale
+TAILS = 2, 98  # percentiles of the norms after the first probe, for the color scale
 COLUMNS = 3
-SUBTLE = 0.35, 0.75  # from dark to light gray, for the second exponent to the last
+GRAYS = 0.35, 0.75  # from the second exponent to the last
 
 CAPTIONS = {
-    "learning.png": "Norm of the state's gradient while the cells learn: reading step "
-    "across, training step up.",
-    "gates.png": "Mean of every gate that a cell names, while the cell learns. LSTM's "
-    "forget gate and GRU's update gate keep the old state where they are 1.",
-    "lyapunov.png": "The largest Lyapunov exponents along held-out digits.",
+    "learning.png": "Norm of the gradient of the state during training, by reading "
+    "step (x) and training step (y).",
+    "gates.png": "Mean of every tagged gate during training. The LSTM's forget gate "
+    "and the GRU's update gate retain the old state where they are 1.",
+    "lyapunov.png": "Largest Lyapunov exponents on held-out digits, during training.",
 }
 
 
-def draw(courses: Sequence[Course], captions: Mapping[str, str]) -> dict[str, Plot]:
-    """A figure of everything that was probed.
+def draw(probes: Sequence[ProbeResult], captions: Mapping[str, str]) -> dict[str, Plot]:
+    """Draw one figure per probe.
 
     Args:
-        courses: One a cell and direction.
+        probes: Results, one per cell and direction.
         captions: Captions by file name.
 
     Returns:
         Figures by file name.
     """
     figures: dict[str, tuple[Figure, str]] = {}
-    if courses[0].log_norms is not None:
-        figures["learning.png"] = _heat_maps(courses)
-    if any(course.gates for course in courses):
-        figures["gates.png"] = _gates([c for c in courses if c.gates])
-    if courses[0].exponents is not None:
-        figures["lyapunov.png"] = _exponents(courses)
+    if probes[0].log_norms is not None:
+        figures["learning.png"] = _heat_maps(probes)
+    if any(result.gates for result in probes):
+        figures["gates.png"] = _gates([r for r in probes if r.gates])
+    if probes[0].exponents is not None:
+        figures["lyapunov.png"] = _exponents(probes)
     return {
         name: plotting.captioned(*drawn, captions[name], CAPTIONS[name])
         for name, drawn in figures.items()
     }
 
 
-def named(label: str) -> str:
-    """A cell and its direction as people write them, such as "LSTM, forward"."""
+def written_label(label: str) -> str:
+    """Name of a cell and its direction for titles, such as "LSTM, forward"."""
     return ", ".join(plotting.written(word) for word in label.split())
 
 
@@ -72,25 +72,25 @@ def _grid(title: str, count: int, share_y: bool) -> tuple[Figure, list[Axes]]:
     return figure, axes[:count]
 
 
-def _heat_maps(courses: Sequence[Course]) -> tuple[Figure, str]:
-    """The log norm of the state's gradient: time across, training step up."""
-    norms = [np.mean(c.log_norms, axis=1) / np.log(10) for c in courses]  # type: ignore
-    lowest, highest = _limits(norms)
-    title = _carried_title(courses)
-    figure, axes = _grid(title, len(courses), share_y=True)
+def _heat_maps(probes: Sequence[ProbeResult]) -> tuple[Figure, str]:
+    """Draw the log norm of the gradient by reading step (x) and training step (y)."""
+    norms = [np.mean(r.log_norms, axis=1) / np.log(10) for r in probes]  # type: ignore
+    lowest, highest = _color_limits(norms)
+    title = _lost_decades_title(probes)
+    figure, axes = _grid(title, len(probes), share_y=True)
     mesh = None
-    for axis, course, norm in zip(axes, courses, norms, strict=True):
+    for axis, result, norm in zip(axes, probes, norms, strict=True):
         time = np.arange(norm.shape[1] + 1) - 0.5
         mesh = axis.pcolormesh(
             time,
-            _edges(course.steps),
+            _edges(result.steps),
             np.clip(norm, lowest, highest),
             cmap="cividis",
             vmin=lowest,
             vmax=highest,
             rasterized=True,
         )
-        axis.set(title=course.label, xlabel="step t of the sequence (loss at the end)")
+        axis.set(title=result.label, xlabel="step t of the sequence (loss at the end)")
     for axis in axes[::COLUMNS]:
         axis.set_ylabel("training step")
     assert mesh is not None
@@ -99,17 +99,16 @@ def _heat_maps(courses: Sequence[Course]) -> tuple[Figure, str]:
     return figure, title
 
 
-def _limits(norms: Sequence[np.ndarray]) -> tuple[float, float]:
-    """Least and largest log norm that has a color: most of what learning changes.
+def _color_limits(norms: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Limits of the color scale, from the norms after the first probe.
 
-    The first look, at untrained cells, may be decades below all that follows, and would
-    take all colors.
+    Norms of untrained cells may be decades lower, and would take most of the scale.
 
     Args:
-        norms: log10 of norms, [probes, time] of each cell.
+        norms: log10 of norms, [probes, time] for each cell.
 
     Returns:
-        Two numbers that differ.
+        Lower and upper limit, which differ.
     """
     later = np.concatenate([n[min(1, len(n) - 1) :].ravel() for n in norms])
     later = later[np.isfinite(later)]
@@ -121,33 +120,33 @@ def _limits(norms: Sequence[np.ndarray]) -> tuple[float, float]:
 
 
 def _edges(steps):
-    """Where the rows of a heat map begin and end, for rows at `steps`."""
+    """Edges of the rows of a heat map, for rows at `steps`."""
     between = (steps[1:] + steps[:-1]) / 2
     return np.concatenate([steps[:1], between, steps[-1:]])
 
 
-def _carried_title(courses: Sequence[Course]) -> str:
-    """How many powers of ten the gradient loses from the last step to the first."""
-    said = []
-    for course in courses:
-        assert course.log_norms is not None
-        with np.errstate(invalid="ignore"):  # nothing less nothing, of a constant cell
-            lost = course.log_norms[..., -1] - course.log_norms[..., 0]
+def _lost_decades_title(probes: Sequence[ProbeResult]) -> str:
+    """The finding: powers of ten that the gradient loses over the sequence."""
+    phrases = []
+    for result in probes:
+        assert result.log_norms is not None
+        with np.errstate(invalid="ignore"):  # -inf minus -inf, if no gradient
+            lost = result.log_norms[..., -1] - result.log_norms[..., 0]
         first, last = (lost[i].mean() / np.log(10) for i in (0, -1))
         if np.isfinite([first, last]).all():
-            said.append(f"{named(course.label)} {first:.1f} to {last:.1f}")
-    if not said:
-        return "The state's gradient while learning"
+            phrases.append(f"{written_label(result.label)} {first:.1f} to {last:.1f}")
+    if not phrases:
+        return "Gradient of the state during training"
     return _wrapped(
-        "Powers of ten that the gradient loses on its way to the first step, before "
-        "and after learning",
-        said,
-        len(courses),
+        "Powers of ten that the gradient loses back to the first step, before and "
+        "after training",
+        phrases,
+        len(probes),
     )
 
 
 def _wrapped(start: str, parts: Sequence[str], panels: int) -> str:
-    """A title that breaks between its parts."""
+    """A title with line breaks between its parts only."""
     limit, lines = 50 * min(panels, COLUMNS) // 2 + 20, [start + ":"]
     for i, part in enumerate(parts):
         text = part + (", " if i < len(parts) - 1 else "")
@@ -158,21 +157,23 @@ def _wrapped(start: str, parts: Sequence[str], panels: int) -> str:
     return "\n".join(line.strip() for line in lines)
 
 
-def _gates(courses: Sequence[Course]) -> tuple[Figure, str]:
-    """The mean of every gate against the training step."""
-    moved = []
-    for course in courses:
-        gates = course.gates or {}
+def _gates(probes: Sequence[ProbeResult]) -> tuple[Figure, str]:
+    """Draw the mean of every gate against the training step."""
+    changes = []
+    for result in probes:
+        gates = result.gates or {}
         change = {name: g[-1].mean() - g[0].mean() for name, g in gates.items()}
         name = max(change, key=lambda n: abs(change[n]))
         first, last = (gates[name][i].mean() for i in (0, -1))
-        moved.append(f"{named(course.label)}'s {name} {first:.2f} to {last:.2f}")
-    title = _wrapped("The gate that learning moves most", moved, len(courses))
-    figure, axes = _grid(title, len(courses), share_y=True)
-    for axis, course in zip(axes, courses, strict=True):
-        for colour, (name, values) in enumerate((course.gates or {}).items()):
-            _band(axis, course.steps, values.T, name, colour)
-        axis.set(title=course.label, xlabel="training step", ylim=(0, 1))
+        changes.append(
+            f"{written_label(result.label)}'s {name} {first:.2f} to {last:.2f}"
+        )
+    title = _wrapped("The gate that training changes most", changes, len(probes))
+    figure, axes = _grid(title, len(probes), share_y=True)
+    for axis, result in zip(axes, probes, strict=True):
+        for index, (name, values) in enumerate((result.gates or {}).items()):
+            _band(axis, result.steps, values.T, name, index)
+        axis.set(title=result.label, xlabel="training step", ylim=(0, 1))
         axis.grid(alpha=0.3)
         axis.legend(fontsize=8)
     for axis in axes[::COLUMNS]:
@@ -180,26 +181,26 @@ def _gates(courses: Sequence[Course]) -> tuple[Figure, str]:
     return figure, title
 
 
-def _exponents(courses: Sequence[Course]) -> tuple[Figure, str]:
-    """Lyapunov exponents against the training step."""
-    moved = []
-    for course in courses:
-        assert course.exponents is not None
-        first, last = (course.exponents[i, :, 0].mean() for i in (0, -1))
-        moved.append(f"{named(course.label)} {first:+.3f} to {last:+.3f}")
-    title = _wrapped("Largest Lyapunov exponent, nats/step", moved, len(courses))
-    figure, axes = _grid(title, len(courses), share_y=True)
-    for axis, course in zip(axes, courses, strict=True):
-        assert course.exponents is not None
-        count = course.exponents.shape[-1]
+def _exponents(probes: Sequence[ProbeResult]) -> tuple[Figure, str]:
+    """Draw Lyapunov exponents against the training step."""
+    changes = []
+    for result in probes:
+        assert result.exponents is not None
+        first, last = (result.exponents[i, :, 0].mean() for i in (0, -1))
+        changes.append(f"{written_label(result.label)} {first:+.3f} to {last:+.3f}")
+    title = _wrapped("Largest Lyapunov exponent, nats/step", changes, len(probes))
+    figure, axes = _grid(title, len(probes), share_y=True)
+    for axis, result in zip(axes, probes, strict=True):
+        assert result.exponents is not None
+        count = result.exponents.shape[-1]
         for i in reversed(range(1, count)):
-            gray = np.interp(i, [1, max(count - 1, 2)], SUBTLE)
+            gray = np.interp(i, [1, max(count - 1, 2)], GRAYS)
             label = f"next {count - 1}, mean" if i == 1 else None
-            mean = course.exponents[..., i].mean(axis=1)
-            axis.plot(course.steps, mean, color=str(gray), linewidth=1, label=label)
-        _band(axis, course.steps, course.exponents[..., 0].T, "largest, and range", 0)
+            mean = result.exponents[..., i].mean(axis=1)
+            axis.plot(result.steps, mean, color=str(gray), linewidth=1, label=label)
+        _band(axis, result.steps, result.exponents[..., 0].T, "largest, with range", 0)
         axis.axhline(0, color="0.3", linewidth=1, linestyle=":")
-        axis.set(title=course.label, xlabel="training step")
+        axis.set(title=result.label, xlabel="training step")
         axis.grid(alpha=0.3)
         handles, labels = axis.get_legend_handles_labels()
         axis.legend(handles[::-1], labels[::-1], fontsize=8, loc="lower right")
@@ -208,10 +209,10 @@ def _exponents(courses: Sequence[Course]) -> tuple[Figure, str]:
     return figure, title
 
 
-def _band(axis, steps, values, label, colour):
-    """The mean over seeds as a line, their range as a band."""
-    shade = plotting.COLOURS[colour % len(plotting.COLOURS)]
-    style = plotting.STYLES[colour % len(plotting.STYLES)]
+def _band(axis, steps, values, label, index):
+    """Draw the mean over seeds as a line, and their range as a band."""
+    shade = plotting.COLOURS[index % len(plotting.COLOURS)]
+    style = plotting.STYLES[index % len(plotting.STYLES)]
     axis.plot(steps, values.mean(axis=0), style, color=shade, label=label, linewidth=2)
     low, high = values.min(axis=0), values.max(axis=0)
     axis.fill_between(steps, low, high, color=shade, alpha=0.2, linewidth=0)

@@ -1,29 +1,29 @@
 """The experiment: its flags and its steps."""
 
 import dataclasses
-import time
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 import nets
 from experiments.harness import cli, common_flags, training
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
-from experiments.lstm_vs_gru import figures
-from experiments.lstm_vs_gru.figures import EQUAL_PARAMETERS, EQUAL_UNITS, Duel
-from nets import Cell
-from nets.models import SequenceClassifier, SequenceTagger
-from train import init_state, make_optimizer, make_step
-from train.data import digits, mnist1d, words
-
-STEPS_PER_ROUND = 10  # that are timed together
+from experiments.lstm_vs_gru import claims, figures
+from experiments.lstm_vs_gru.measure import (
+    EQUAL_PARAMETERS,
+    EQUAL_UNITS,
+    STEPS_PER_ROUND,
+    TASKS,
+    CellComparison,
+    Task,
+    gru_units,
+    time_steps,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,78 +31,29 @@ class Config(training.Config):
     """The flags."""
 
     tasks: list[str] = cli.flag(
-        ["digits", "mnist1d", "words"], "What to learn: digits, mnist1d, words."
+        ["digits", "mnist1d", "words"], "Tasks to learn: digits, mnist1d, words."
     )
     seeds: list[int] = common_flags.seeds([0, 1, 2, 3, 4])
     features: int = common_flags.features(32, "Hidden units of the LSTM.")
     learning_rate: float = common_flags.learning_rate(
-        1e-2, "The step size at first; it falls like a cosine to 0."
+        1e-2, "Initial step size; it falls to 0 by a cosine schedule."
     )
     batch_size: int = common_flags.batch_size(32)
     steps: int = common_flags.steps(
         400,
-        "Training steps, for words; others take a multiple of them to be learnt to "
-        "near the end: digits 2 times as many, mnist1d 6 times.",
+        "Training steps for words; digits takes 2 times as many and mnist1d 6 times as "
+        "many, so that each converges.",
     )
     timing_rounds: int = cli.flag(
         12,
-        f"Times that {STEPS_PER_ROUND} steps of each are timed.",
+        f"Rounds of timing, each of {STEPS_PER_ROUND} steps per model.",
         lower_bound=1,
         upper_bound=100_000,
     )
 
 
-class Task(NamedTuple):
-    """Something to learn.
-
-    Attributes:
-        name: In a word.
-        train: Inputs and labels, [examples, ...].
-        test: Likewise, held out.
-        make: The model, from a cell and its units.
-        times: As many times `--steps` it takes to learn it to the end.
-    """
-
-    name: str
-    train: tuple[Array, Array]
-    test: tuple[Array, Array]
-    make: Callable[[Cell, int], Any]
-    times: int = 1
-
-
-def tell_digits() -> Task:
-    """Handwritten digits, a row a step."""
-    train, test = (
-        (jnp.asarray(half.images), jnp.asarray(half.labels)) for half in digits.load()
-    )
-    make = partial(SequenceClassifier, classes=10)
-    return Task("digits", train, test, make, times=2)
-
-
-def tell_mnist1d() -> Task:
-    """MNIST-1D, a number a step."""
-    train, test = (
-        (jnp.asarray(half.sequences)[..., None], jnp.asarray(half.labels))
-        for half in mnist1d.load()
-    )
-    make = partial(SequenceClassifier, classes=10)
-    return Task("mnist1d", train, test, make, times=6)
-
-
-def cut_words() -> Task:
-    """Where words begin, a letter a step, read forward."""
-    train, test = (
-        (jnp.asarray(half.letters), jnp.asarray(half.starts)) for half in words.load()
-    )
-    make = partial(SequenceTagger, classes=2, vocabulary=len(words.LETTERS))
-    return Task("words", train, test, make)
-
-
-TASKS = {"digits": tell_digits, "mnist1d": tell_mnist1d, "words": cut_words}
-
-
 def run(config: Config, results: Run) -> None:
-    """Let both learn every task; log, draw and print what was found."""
+    """Train both cells on every task, and publish the results."""
     for name in config.tasks:
         if name not in TASKS:
             raise cli.UsageError(
@@ -115,24 +66,26 @@ def run(config: Config, results: Run) -> None:
         tasks.append(task._replace(train=train, test=test))
     for task in tasks:
         training.check(
-            longer(config, task), len(task.train[1]), f"examples of {task.name}"
+            with_task_steps(config, task),
+            len(task.train[1]),
+            f"examples of {task.name}",
         )
-    duels = [duel for task in tasks for duel in compare(task, config, results)]
-    claims = figures.evaluate_claims(duels)
+    comparisons = [pair for task in tasks for pair in compare(task, config, results)]
+    judged = claims.evaluate_claims(comparisons)
     publish(
         results,
-        answer=figures.answer(claims),
-        figures={"lstm_vs_gru.png": figures.draw(duels, caption(tasks, config))},
-        tables={"GRU compared with LSTM": figures.table(duels)},
-        claims=claims,
+        answer=claims.answer(judged),
+        figures={"lstm_vs_gru.png": figures.draw(comparisons, caption(tasks, config))},
+        tables={"GRU compared with LSTM": claims.table(comparisons)},
+        claims=judged,
     )
 
 
-def compare(task: Task, config: Config, results: Run) -> list[Duel]:
-    """The GRU against the LSTM in one task, at equal units and at equal parameters."""
+def compare(task: Task, config: Config, results: Run) -> list[CellComparison]:
+    """Compare both cells on one task, at equal units and at equal parameters."""
     lstm = task.make(nets.lstm(), config.features)
     example = task.train[0][:1]
-    more = units(task, training.count(lstm, example))
+    more = gru_units(task, training.count(lstm, example))
     models = {
         "lstm": lstm,
         "gru": task.make(nets.gru(), config.features),
@@ -142,7 +95,7 @@ def compare(task: Task, config: Config, results: Run) -> list[Duel]:
         name: learn(model, f"{task.name}, {name}", task, config, results)
         for name, model in models.items()
     }
-    seconds = timed(list(models.values()), task, config)
+    seconds = time_steps(list(models.values()), task, config)
     for i, (name, model) in enumerate(models.items()):
         where = {"task": task.name, "model": name}
         results.log(
@@ -155,7 +108,7 @@ def compare(task: Task, config: Config, results: Run) -> list[Duel]:
         for seed, value in zip(config.seeds, accuracy[name], strict=True):
             results.log(kind="accuracy", **where, seed=seed, test_accuracy=value)
     return [
-        Duel(
+        CellComparison(
             task.name,
             setting,
             (lstm.features, models[name].features),
@@ -173,26 +126,12 @@ def compare(task: Task, config: Config, results: Run) -> list[Duel]:
     ]
 
 
-def units(task: Task, parameters: int) -> int:
-    """With how many units a GRU's model has as many parameters, or nearly."""
-
-    def size(features):
-        return training.count(task.make(nets.gru(), features), task.train[0][:1])
-
-    features = 1
-    while size(features + 1) <= parameters:
-        features += 1
-    nearest = [features, features + 1]
-    sizes = [abs(size(n) - parameters) for n in nearest]
-    return nearest[int(np.argmin(sizes))]
-
-
 def learn(
     model: Any, title: str, task: Task, config: Config, results: Run
 ) -> Float[np.ndarray, " seeds"]:
-    """Train a model from every seed; its accuracy on what is held out."""
+    """Train a model from every seed, and return its held-out accuracies."""
     params = training.start(model, task.train[0][:1], config.seeds)
-    config = longer(config, task)
+    config = with_task_steps(config, task)
     fitted = training.train(
         training.loss_of(model),
         params,
@@ -210,58 +149,27 @@ def learn(
     return np.asarray(jax.jit(lambda p: jax.lax.map(measure, p))(fitted.params))
 
 
-def longer(config: Config, task: Task) -> Config:
-    """The flags, with as many steps as the task takes."""
-    return dataclasses.replace(config, steps=task.times * config.steps)
-
-
-def timed(
-    models: Sequence[Any], task: Task, config: Config
-) -> Float[np.ndarray, "rounds models"]:
-    """Seconds that a training step of one seed takes, the models in turn."""
-    batch = jax.tree.map(lambda leaf: leaf[: config.batch_size], task.train)
-    args = config.optimizer, config.learning_rate, config.clip_norm
-    optimizer = make_optimizer(*args)
-    programs, states = [], []
-    for model in models:
-        params = training.start(model, task.train[0][:1], config.seeds[:1])
-        params = jax.tree.map(lambda leaf: leaf[0], params)
-        state = init_state(optimizer, params, jax.random.key(config.seeds[0]))
-        step = make_step(training.loss_of(model), optimizer)
-
-        def many(state, step=step):
-            return jax.lax.scan(
-                lambda s, _: step(s, batch), state, length=STEPS_PER_ROUND
-            )
-
-        with jax.disable_jit(False):
-            programs.append(jax.jit(many).lower(state).compile())
-        states.append(state)
-    seconds = np.zeros((config.timing_rounds + 1, len(models)))
-    with jax.disable_jit(False):  # compiled programs are timed, whatever is set
-        for one_round in seconds:
-            for i, (program, state) in enumerate(zip(programs, states, strict=True)):
-                began = time.perf_counter()
-                jax.block_until_ready(program(state))
-                one_round[i] = (time.perf_counter() - began) / STEPS_PER_ROUND
-    return seconds[1:]  # the first round warms up
+def with_task_steps(config: Config, task: Task) -> Config:
+    """The flags, with the number of training steps of a task."""
+    return dataclasses.replace(config, steps=task.step_factor * config.steps)
 
 
 def caption(tasks: Sequence[Task], config: Config) -> str:
-    """What was done, so that the figure can stand alone."""
+    """The setting of the run, for the caption of the figure."""
     count = len(config.seeds)
-    steps = ", ".join(f"{task.name} {longer(config, task).steps}" for task in tasks)
+    steps = ", ".join(
+        f"{task.name} {with_task_steps(config, task).steps}" for task in tasks
+    )
     seeds = (
-        f"mean over {count} seeds and the interval that the claim is judged by, seed "
-        "by seed"
+        f"mean over {count} seeds, paired by seed, and the interval by which the claim "
+        "is judged"
         if count > 1
         else "of one seed"
     )
     return (
         f"LSTM: {config.features} units; {config.optimizer}, rate "
-        f"{config.learning_rate:g}, falling like a cosine to 0; steps of "
+        f"{config.learning_rate:g}, falling to 0 by a cosine schedule; steps of "
         f"{config.batch_size}: {steps}; clip norm {config.clip_norm:g}. Left: held-out "
-        f"accuracy, GRU minus LSTM, {seeds}. Right: the median of "
-        f"{config.timing_rounds} rounds of {STEPS_PER_ROUND} steps of one seed, and "
-        "the middle half of them."
+        f"accuracy, GRU minus LSTM, {seeds}. Right: median and interquartile range of "
+        f"{config.timing_rounds} rounds of {STEPS_PER_ROUND} steps of one seed."
     )

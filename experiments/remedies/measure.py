@@ -1,4 +1,4 @@
-"""The adding problem, on which remedies are held against networks without them."""
+"""The adding problem, and measurements of networks that are trained on it."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 import nets
 from experiments.harness import training
@@ -18,33 +18,79 @@ from nets.recurrent import time_first
 from train import FitResult, clip_with_stats, fit, make_optimizer
 from train.data import adding
 
-HELD_OUT = 1000  # sequences, on which is tested
-MEASURED = 100  # of them, on which gradients are measured
+HELD_OUT = 1000  # number of test sequences
+MEASURED = 100  # number of test sequences on which gradients are measured
 
 
 class Model(NamedTuple):
-    """Parameters of a cell, and of the line that reads its last output."""
+    """Parameters of a cell and of the linear map of its last output.
+
+    Attributes:
+        cell: Parameters of the cell.
+        w: Weights of the linear map.
+        b: Bias of the linear map.
+    """
 
     cell: Any
     w: Float[Array, " features"]
     b: Float[Array, ""]
 
 
-class Watch(NamedTuple):
-    """The largest norm of a gradient that came by."""
+class LargestNorm(NamedTuple):
+    """State of `track_largest_norm`.
+
+    Attributes:
+        norm: Largest norm of a gradient so far.
+    """
 
     norm: Float[Array, "*seeds"]
 
 
-class Decay(NamedTuple):
-    """Nats a step, and steps in which a gradient halves."""
+class GradientDecay(NamedTuple):
+    """Decay of the gradient over time.
+
+    Attributes:
+        rate: Decay rate in nats per step.
+        half_life: Number of steps in which the gradient halves.
+    """
 
     rate: Float[Array, "*seeds"]
     half_life: Float[Array, "*seeds"]
 
 
+class RemedyResult(NamedTuple):
+    """Test of the claim of one remedy, over seeds.
+
+    Attributes:
+        remedy: Name of the remedy.
+        claim: Claim of the remedy.
+        quantity: Name of the quantity that was measured.
+        without: Quantity without the remedy, [seeds].
+        with_it: Quantity with the remedy, [seeds].
+        held: Whether the claim is supported, [seeds].
+        error_without: Mean squared error after training without the remedy.
+        error_with: Mean squared error after training with the remedy.
+        note: Further measurement, as text.
+    """
+
+    remedy: str
+    claim: str
+    quantity: str
+    without: Float[np.ndarray, " seeds"]
+    with_it: Float[np.ndarray, " seeds"]
+    held: Bool[np.ndarray, " seeds"]
+    error_without: Float[np.ndarray, " seeds"]
+    error_with: Float[np.ndarray, " seeds"]
+    note: str
+
+    def of_seed(self, seed: int) -> dict[str, Any]:
+        """The row to log for one seed."""
+        row = self._asdict()
+        return {k: v[seed] if isinstance(v, np.ndarray) else v for k, v in row.items()}
+
+
 class Bench:
-    """The task, and what was trained on it without any remedy."""
+    """The task, and the networks trained on it without a remedy."""
 
     def __init__(self, config: Any, results: Run):
         self.config, self.results = config, results
@@ -57,37 +103,37 @@ class Bench:
         self.baselines: dict[Cell, FitResult] = {}
 
     def start(self, cell: Cell) -> Model:
-        """The model of every seed, [seeds, ...]."""
+        """Initial parameters for every seed, [seeds, ...]."""
         features = self.config.features
 
-        def one(key):
+        def init(key):
             key_cell, key_w = jax.random.split(jax.random.fold_in(key, 0))
             w = jax.random.normal(key_w, (features,)) / jnp.sqrt(features)
             return Model(cell.init(key_cell, 2, features), w, jnp.zeros(()))
 
         keys = jnp.stack([jax.random.key(seed) for seed in self.config.seeds])
-        return jax.jit(jax.vmap(one))(keys)
+        return jax.jit(jax.vmap(init))(keys)
 
     def loss(self, model: Model) -> Callable[[Any, Array], Array]:
-        """What gradients are measured of: each sequence's own squared error, summed."""
+        """Loss whose gradients are measured: squared error, summed over sequences."""
         targets = self.targets[:MEASURED]
-        return lambda _, ys: ((read(model, ys) - targets) ** 2).sum()
+        return lambda _, ys: ((predict(model, ys) - targets) ** 2).sum()
 
     def of_every_seed(self, measure: Callable[[Model], Any], models: Model) -> Any:
-        """A measurement of every model, as NumPy arrays [seeds, ...]."""
+        """Measure the model of every seed; NumPy arrays [seeds, ...]."""
         return jax.tree.map(np.asarray, jax.jit(jax.vmap(measure))(models))
 
-    def decay(self, cell: Cell, models: Model) -> Decay:
-        """How the gradient decays, by the median norm over sequences."""
+    def decay(self, cell: Cell, models: Model) -> GradientDecay:
+        """Decay of the gradient, by its median norm over sequences."""
 
-        def one(model):
+        def decay(model):
             _, gradients = flow.state_gradients(
                 cell, model.cell, self.xs, self.loss(model)
             )
             rate = flow.decay_rate(jnp.median(flow.log_norms(gradients), axis=1))
-            return Decay(rate, flow.half_life(rate))
+            return GradientDecay(rate, flow.half_life(rate))
 
-        return self.of_every_seed(one, models)
+        return self.of_every_seed(decay, models)
 
     def train(
         self,
@@ -96,20 +142,22 @@ class Bench:
         penalty: Callable[[Model, Array], Array] = lambda model, xs: jnp.zeros(()),
         clip: float = 0.0,
     ) -> FitResult:
-        """Train a cell from every seed, its loss a squared error and a penalty."""
+        """Train a cell from every seed on the squared error plus a penalty."""
         config = self.config
 
         def loss_fn(model, batch, key):
             xs = time_first(batch.sequences)
             _, ys = nets.unroll(cell, model.cell, xs, key=key)
-            error = ((read(model, ys) - batch.targets) ** 2).mean()
+            error = ((predict(model, ys) - batch.targets) ** 2).mean()
             return error + penalty(model, xs)
 
         optimizer = make_optimizer(config.optimizer, config.learning_rate)
         clipping = clip_with_stats(clip) if clip else optax.identity()
         return fit(
             loss_fn,
-            optax.chain(watch(), clipping, watch(), optimizer),
+            optax.chain(
+                track_largest_norm(), clipping, track_largest_norm(), optimizer
+            ),
             self.start(cell),
             self.train_data,
             config.seeds,
@@ -117,38 +165,38 @@ class Bench:
             batch_size=config.batch_size,
             log_fn=partial(self.results.log, kind="training", network=title),
             desc=title,
-            # Each step is a row, from which the share of clipped steps can be counted.
+            # One row per step, so that clipped steps can be counted from the rows.
             steps_per_call=1 if clip else 20,
         )
 
     def baseline(self, title: str, cell: Cell) -> FitResult:
-        """The cell trained without a remedy; once, if several are held against it."""
+        """Train a cell without a remedy, once for all remedies compared with it."""
         if cell not in self.baselines:
             self.baselines[cell] = self.train(title, cell)
         return self.baselines[cell]
 
     def error(self, cell: Cell, models: Model) -> np.ndarray:
-        """The mean squared error on held-out sequences, [seeds]."""
+        """Mean squared error on held-out sequences, [seeds]."""
 
-        def one(model):
+        def squared_error(model):
             _, ys = nets.unroll(cell, model.cell, self.sequences)
-            return ((read(model, ys) - self.targets) ** 2).mean()
+            return ((predict(model, ys) - self.targets) ** 2).mean()
 
-        return self.of_every_seed(one, models)
+        return self.of_every_seed(squared_error, models)
 
 
-def read(model: Model, ys: Float[Array, "time batch features"]) -> Array:
-    """What is said at the end of each sequence, [batch]."""
+def predict(model: Model, ys: Float[Array, "time batch features"]) -> Array:
+    """Predictions at the end of each sequence, [batch]."""
     return ys[-1] @ model.w + model.b
 
 
-def watch() -> optax.GradientTransformation:
-    """Leaves gradients as they are, and keeps the largest norm of them."""
+def track_largest_norm() -> optax.GradientTransformation:
+    """Track the largest norm of the gradients, which pass unchanged."""
 
     def init(params):
-        return Watch(jnp.zeros(()))
+        return LargestNorm(jnp.zeros(()))
 
     def update(updates, state, params=None):
-        return updates, Watch(jnp.maximum(state.norm, optax.tree.norm(updates)))
+        return updates, LargestNorm(jnp.maximum(state.norm, optax.tree.norm(updates)))
 
     return optax.GradientTransformation(init, update)

@@ -3,21 +3,15 @@
 import dataclasses
 from collections.abc import Sequence
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Float
 from tqdm import tqdm
 
-import nets
 from experiments.harness import cli, common_flags
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
-from experiments.harness.starts import Start, check_seeds, every, starts
-from experiments.spectra import figures
-from experiments.spectra.figures import NEAR, Spectra
-from nets import Cell, flow
-from nets.types import Params
+from experiments.harness.starts import check_seeds, every, starts
+from experiments.spectra import claims, figures
+from experiments.spectra.claims import NEAR
+from experiments.spectra.measure import SpectrumResult, make_measure, measure_start
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,13 +23,13 @@ class Config:
             *("elman", "irnn", "orthogonal_rnn", "antisymmetric_rnn", "lstm"),
             *("gru", "coupled_lstm", "mgu", "min_gru", "lru"),
         ],
-        "Cells to compare: names in nets.CELLS, all for every one that reads vectors, "
+        "Cells to compare: names in nets.CELLS, all for every cell that reads vectors, "
         "or package.module:name of your own.",
     )
     inits: list[str] = cli.flag(
         ["own", "keras", "torch", "haiku", "chrono"],
-        "How cells start that leave it open: orthogonal, linen, nnx, keras, torch, "
-        "haiku, equinox, irnn, chrono, chrono(STEPS); own for each cell's default.",
+        "Initializers: orthogonal, linen, nnx, keras, torch, haiku, equinox, irnn, "
+        "chrono, chrono(STEPS); own for each cell's default.",
     )
     features: int = cli.flag(32, "Hidden units.", lower_bound=1, upper_bound=4096)
     inputs: int = cli.flag(
@@ -46,13 +40,13 @@ class Config:
     )
     warmup: int = cli.flag(
         100,
-        "Steps before the measurement, in which states settle.",
+        "Steps before the measurement, so that states become stationary.",
         lower_bound=0,
         upper_bound=1_000_000,
     )
     batch_size: int = cli.flag(
         2,
-        "Sequences, over which the spectra are averaged.",
+        "Number of sequences over which the spectra are averaged.",
         lower_bound=1,
         upper_bound=65_536,
     )
@@ -62,103 +56,63 @@ class Config:
 
 
 def run(config: Config, results: Run) -> None:
-    """Measure every start; log, draw and print what was found."""
+    """Measure every cell with every initialization, and publish the results."""
     check(config)
     compared, refused = starts(
         every(config.cells), config.inits, config.inputs, config.features, config.steps
     )
-    found, measures = [], {}
+    spectra, measures = [], {}
     with tqdm(compared, unit="start", disable=None) as bar:
         for start in bar:
             bar.set_description(f"{start.cell}, {start.init}")
-            # The schemes of a cell share what it compiles to.
-            compiled = measures.setdefault(start.cell, measure(start.made, config))
-            found.append(spectra(start, compiled, config))
-            log(found[-1], config.seeds, results)
+            # All initializations of a cell share one compiled function.
+            measure = measures.setdefault(start.cell, make_measure(start.made, config))
+            spectra.append(measure_start(start, measure, config))
+            log(spectra[-1], config.seeds, results)
     for sentence in refused:
         results.log(kind="refused", why=sentence)
-    findings = figures.findings(found)
     publish(
         results,
-        answer=findings[0],
-        figures={"spectra.png": figures.draw(found, caption(config))},
-        tables={"Spectra": figures.table(found)},
-        findings=[*findings[1:], *refused],
+        answer=claims.answer(spectra),
+        figures={"spectra.png": figures.draw(spectra, caption(config))},
+        tables={"Spectra": claims.table(spectra)},
+        findings=[*claims.findings(spectra), *refused],
     )
 
 
 def check(config: Config) -> None:
-    """Refuse what flags alone cannot tell."""
+    """Raise a UsageError if flags contradict each other."""
     if config.warmup > config.steps - 1:
         raise cli.UsageError(
-            f"flag --warmup: expected at most {config.steps - 1}, below the steps; got "
+            f"flag --warmup: expected at most {config.steps - 1}, below --steps; got "
             f"{config.warmup}"
         )
     check_seeds(config.seeds)
 
 
-def measure(cell: Cell, config: Config):
-    """A compiled function of the parameters and inputs of all seeds.
-
-    `exponents, errors, log_singular_values = function(params, xs)`, each [seeds, n],
-    nats a step, means over the sequences.
-    """
-    warmup, steps = config.warmup, config.steps - config.warmup
-
-    @jax.jit
-    @jax.vmap
-    def function(params, xs):
-        found = flow.lyapunov_spectrum(cell, params, xs, warmup=warmup)
-        state = nets.unroll(cell, params, xs[:warmup])[0] if warmup else None
-        product = flow.log_singular_values(
-            cell, params, xs[warmup:], state, count=None
-        )[-1]
-        errors = jnp.linalg.norm(found.errors, axis=0) / config.batch_size
-        return found.exponents.mean(axis=0), errors, product.mean(axis=0) / steps
-
-    return function
-
-
-def draw_start(
-    cell: Cell, seed: int, config: Config
-) -> tuple[Params, Float[Array, "time batch inputs"]]:
-    """The parameters and the inputs of one seed."""
-    key = jax.random.key(seed)
-    params = cell.init(jax.random.fold_in(key, 0), config.inputs, config.features)
-    shape = config.steps, config.batch_size, config.inputs
-    return params, jax.random.normal(jax.random.fold_in(key, 1), shape)
-
-
-def spectra(start: Start, compiled, config: Config) -> Spectra:
-    """What is found of one start."""
-    pairs = [draw_start(start.made, seed, config) for seed in config.seeds]
-    params, xs = jax.tree.map(lambda *leaves: jnp.stack(leaves), *pairs)
-    return Spectra(start.cell, start.init, *map(np.asarray, compiled(params, xs)))
-
-
-def log(found: Spectra, seeds: Sequence[int], results: Run) -> None:
-    """A row a seed."""
+def log(result: SpectrumResult, seeds: Sequence[int], results: Run) -> None:
+    """Log one row per seed."""
     for i, seed in enumerate(seeds):
         results.log(
             kind="spectrum",
-            cell=found.cell,
-            init=found.init,
+            cell=result.cell,
+            init=result.init,
             seed=seed,
-            exponents=found.exponents[i],
-            errors=found.errors[i],
-            log_singular_values=found.log_singular_values[i],
+            exponents=result.exponents[i],
+            errors=result.errors[i],
+            log_singular_values=result.log_singular_values[i],
         )
 
 
 def caption(config: Config) -> str:
-    """What was done, so that the figure can stand alone."""
+    """The setting of the run, for the caption of the figure."""
     return (
-        f"{config.features} units, {config.inputs} standard normal inputs, at the "
-        f"start; {config.steps} steps, of which {config.steps - config.warmup} are "
-        f"measured, of {config.batch_size} sequences a seed, in float32. The state is "
-        "one vector of n coordinates; its directions are sorted by their rate, the "
-        "slowest first. Solid: Lyapunov exponents, mean over "
-        f"{len(config.seeds)} seeds, band: their range. Dashed: ln of the singular "
-        "values of the product of the same Jacobians, a step. A line ends where a seed "
-        f"has lost a direction (-inf). Linear within {NEAR} of zero, log beyond."
+        f"Untrained cells; {config.features} units, {config.inputs} standard normal "
+        f"inputs; {config.steps} steps, of which {config.steps - config.warmup} are "
+        f"measured; {config.batch_size} sequences per seed; float32. The state is one "
+        "vector of n coordinates; its directions are sorted by rate, the slowest "
+        f"first. Solid: Lyapunov exponents, mean over {len(config.seeds)} seeds; band: "
+        "range of seeds. Dashed: ln of the singular values of the product of the same "
+        "Jacobians, per step. A line ends where a seed has lost a direction (-inf). "
+        f"The y axis is linear within {NEAR} of zero and logarithmic beyond."
     )

@@ -1,12 +1,10 @@
-"""What is said of gradients that vanish over depth and over time."""
+"""The answer, the claims and the tables of vanishing gradients."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
 
-from experiments.harness import decay
+from experiments.harness import tables
 from experiments.harness.claims import (
     INCONCLUSIVE,
     PARTLY_SUPPORTED,
@@ -17,142 +15,28 @@ from experiments.harness.claims import (
     positive,
 )
 from experiments.harness.intervals import Interval, interval
+from experiments.vanishing.measure import (
+    LEARNED,
+    NetComparison,
+    NetResult,
+    compare_nets,
+    log_deviation_ratio,
+)
 from experiments.vanishing.networks import (
     ELMAN,
     FEED_FORWARD,
     GRU,
     LSTM,
+    MATRIX_PER_STEP,
     ONE_MATRIX,
-    OWN_MATRICES,
 )
 
 TANH = "tanh"
-LEARNT = 0.2  # of held-out digits, twice what chance tells right
-IN_TURN = ((ELMAN[TANH], ONE_MATRIX), (OWN_MATRICES, FEED_FORWARD[TANH]))
-SHARED = ((ONE_MATRIX, FEED_FORWARD[TANH]), (ELMAN[TANH], OWN_MATRICES))
-
-
-class Decay(NamedTuple):
-    """What was found of one net.
-
-    Attributes:
-        net: Its name.
-        scheme: How its matrices are drawn.
-        width: Units of a layer, or of the state.
-        when: "before" training or "after".
-        log_norms: ln of the gradient's norm by layer or step, the one next to the loss
-            last.
-        accuracy: On held-out digits after training, from 0 to 1.
-    """
-
-    net: str
-    scheme: str
-    width: int
-    when: str
-    log_norms: Float[np.ndarray, "seeds depth"]
-    accuracy: Float[np.ndarray, " seeds"] | None = None
-
-    @property
-    def rates(self) -> Float[np.ndarray, " seeds"]:
-        """Nats a layer or step, positive where the gradient vanishes."""
-        return decay.rate(self.log_norms)
-
-    @property
-    def learnt(self) -> bool:
-        """Whether training has taught it anything, from every seed."""
-        return self.accuracy is None or bool(self.accuracy.min() > LEARNT)
-
-
-class Pair(NamedTuple):
-    """Two nets that differ in one thing, and are drawn alike.
-
-    Attributes:
-        case: The first net, its scheme, and whether it is trained.
-        width: Units of both.
-        first: Of which a claim says that its gradient vanishes faster.
-        second: Of which it says that it vanishes more slowly.
-        cases: How many pairs a claim is on; so wide are the intervals.
-    """
-
-    case: str
-    width: int
-    first: Decay
-    second: Decay
-    cases: int = 1
-
-    @property
-    def difference(self) -> Interval:
-        """Of the decay rates, nats a step, seed by seed."""
-        return interval(self.first.rates - self.second.rates, self.cases)
-
-    @property
-    def text(self) -> str:
-        """Both rates, and the interval of their difference."""
-        if not np.isfinite(self.difference.mean):
-            return "no gradient"
-        rates = (f"{one.rates.mean():.3f}" for one in (self.first, self.second))
-        return f"{' against '.join(rates)}, {self.difference.text('{:+.3f}')} apart"
-
-    @property
-    def outcome(self) -> str:
-        """Whether the first vanishes faster; not so if it does not vanish at all."""
-        if interval(self.first.rates, self.cases).high <= 0:
-            return REFUTED
-        return positive(self.difference)
-
-
-def shares(one: Decay) -> Float[np.ndarray, "seeds distance"]:
-    """ln of the norms by their distance from the loss, less that next to the loss."""
-    back = one.log_norms[:, ::-1]
-    with np.errstate(invalid="ignore"):
-        share = back - back[:, :1]
-    return np.where(np.isfinite(share), share, np.nan)
-
-
-def lowest(drawn: Sequence[Decay]) -> float | None:
-    """Lower end of the scale: just below the nets that learned, if some did not.
-
-    Nets that learned nothing would take most of the scale.
-    """
-    kept = [shares(one) for one in drawn if one.learnt]
-    if not kept or len(kept) == len(drawn):
-        return None
-    return float(np.exp(min(np.nanmin(one, initial=0.0) for one in kept))) / 3
-
-
-def pairs(
-    found: Sequence[Decay], when: str, names: Sequence[tuple[str, str]]
-) -> list[Pair]:
-    """All pairs of nets of these names that were drawn alike.
-
-    Args:
-        found: What was found.
-        when: "before" or "after".
-        names: Two nets each, of which the claim is that the first vanishes faster.
-
-    Returns:
-        Pairs, by the names, then as they were found; their intervals are so wide that
-        all of them hold what they say as often as one would. A net that training has
-        taught nothing is in no pair: its gradient is as it was before.
-    """
-    by_place = {
-        (one.net, one.scheme, one.width): one
-        for one in found
-        if one.when == when and one.learnt
-    }
-    alike = [
-        Pair(case(one), width, one, by_place[second, scheme, width])
-        for first, second in names
-        for (net, scheme, width), one in by_place.items()
-        if net == first and (second, scheme, width) in by_place
-    ]
-    return [pair._replace(cases=len(alike)) for pair in alike]
-
-
-def case(one: Decay) -> str:
-    """A net and its scheme, in words."""
-    return f"{one.net} from {one.scheme}" + ", trained" * (one.when == "after")
-
+TIMES = {"before": "untrained", "after": "trained"}
+MATCHED = [(ELMAN[kind], FEED_FORWARD[kind]) for kind in ELMAN]
+SEQUENTIAL = ((ELMAN[TANH], ONE_MATRIX), (MATRIX_PER_STEP, FEED_FORWARD[TANH]))
+SHARED = ((ONE_MATRIX, FEED_FORWARD[TANH]), (ELMAN[TANH], MATRIX_PER_STEP))
+SHARING = (FEED_FORWARD[TANH], ONE_MATRIX, MATRIX_PER_STEP, ELMAN[TANH])
 
 ANSWERS = {  # by the outcome of the first claim
     SUPPORTED: "Yes: before training, gradients vanish faster in a recurrent net than "
@@ -166,133 +50,229 @@ ANSWERS = {  # by the outcome of the first claim
 }
 
 
-def evaluate_claims(found: Sequence[Decay]) -> list[Claim]:
-    """The claims that were tested.
+def evaluate_claims(results: Sequence[NetResult]) -> list[Claim]:
+    """Evaluate the claims that the networks allow to test.
 
     Args:
-        found: What was found.
+        results: Results of all networks.
 
     Returns:
-        One a claim that was tested.
+        One claim per hypothesis that was tested.
     """
-    matched = [(ELMAN[kind], FEED_FORWARD[kind]) for kind in ELMAN]
-    claims = [
+    hypotheses = [
         (
-            f"{time}, vanishing gradients are worse in a recurrent net than in a "
-            f"feed-forward one{learnt}",
-            pairs(found, when, matched),
+            f"{time}, gradients vanish faster in a recurrent net than in a "
+            f"feed-forward one{condition}",
+            compare_nets(results, when, MATCHED),
         )
-        for time, when, learnt in (
+        for time, when, condition in (
             ("Before training", "before", ""),
-            ("After training", "after", ", where both have learnt anything"),
+            ("After training", "after", ", where both have learned"),
         )
     ]
-    claims.append(
+    hypotheses.append(
         (
-            "They are worse because one matrix is multiplied by itself, as a matrix of "
-            "its own in each layer or step would vanish more slowly",
-            pairs(found, "before", SHARED),
+            "Sharing one matrix among all layers or steps makes gradients vanish "
+            "faster than one matrix per layer or step",
+            compare_nets(results, "before", SHARED),
         )
     )
-    claims.append(
+    hypotheses.append(
         (
-            "They are worse because pixels are read in turn, as they vanish faster so "
-            "than where all are read at once, with one matrix as with many",
-            pairs(found, "before", IN_TURN),
+            "Reading the pixels in sequence makes gradients vanish faster than reading "
+            "all at once, with one matrix and with many",
+            compare_nets(results, "before", SEQUENTIAL),
         )
     )
-    claims += [
+    hypotheses += [
         (
-            f"The {gated} mends it: its gradient vanishes more slowly than Elman's",
+            f"The gradient of the {gated} vanishes more slowly than Elman's",
             [
                 pair
                 for when in ("before", "after")
-                for pair in pairs(found, when, [(ELMAN[TANH], gated)])
+                for pair in compare_nets(results, when, [(ELMAN[TANH], gated)])
             ],
         )
         for gated in (LSTM, GRU)
     ]
-    said = []
-    for claim, some in claims:
-        some = [pair._replace(cases=len(some)) for pair in some]
-        if some:
-            said.append(claim_of_cases(claim, [p.outcome for p in some], why(some)))
-    return [*said, spread(pairs(found, "before", SHARED))]
+    claims = []
+    for text, pairs in hypotheses:
+        pairs = [pair._replace(cases=len(pairs)) for pair in pairs]
+        if pairs:
+            outcomes = [pair.outcome for pair in pairs]
+            claims.append(claim_of_cases(text, outcomes, evidence(pairs)))
+    return [*claims, spread_claim(compare_nets(results, "before", SHARED))]
 
 
-def unlearnt(found: Sequence[Decay]) -> list[str]:
-    """Which nets training has taught nothing, if there are such.
+def untrained_findings(results: Sequence[NetResult]) -> list[str]:
+    """Name the networks that did not learn.
 
     Args:
-        found: What was found.
+        results: Results of all networks.
 
     Returns:
-        A sentence, or none.
+        One sentence; nothing if all trained networks learned.
     """
-    these = [one for one in found if not one.learnt]
-    if not these:
+    failed = [result for result in results if not result.learned]
+    if not failed:
         return []
     names = "; ".join(
-        f"{one.net} from {one.scheme} (decay {one.rates.mean():+.3f})" for one in these
+        f"{net.net} from {net.scheme} (decay {net.rates.mean():+.3f})" for net in failed
     )
     return [
-        f"Trained, these tell at most {LEARNT:.0%} of held-out digits right from some "
-        f"seed, and so learn next to nothing: {names}."
+        f"These networks classify at most {LEARNED:.0%} of held-out digits correctly "
+        f"after training from some seed, so they learned next to nothing: {names}."
     ]
 
 
-def why(some: Sequence[Pair]) -> str:
-    """Where a claim holds and where not, and by how much the rates differ most.
+def evidence(pairs: Sequence[NetComparison]) -> str:
+    """The comparisons by outcome, with the largest difference for each outcome.
 
     Args:
-        some: The pairs that it is about.
+        pairs: Comparisons of one claim.
 
     Returns:
-        Sentences.
+        Several sentences.
     """
-    parts = []
-    for said, word in (
-        (SUPPORTED, "so in"),
-        (REFUTED, "not so in"),
-        (INCONCLUSIVE, "open in"),
-    ):
-        these = [pair for pair in some if pair.outcome == said]
-        if not these:
+    sentences = []
+    for outcome in (SUPPORTED, REFUTED, INCONCLUSIVE):
+        matching = [pair for pair in pairs if pair.outcome == outcome]
+        if not matching:
             continue
-        most = max(these, key=lambda pair: abs(np.nan_to_num(pair.difference.mean)))
-        others = [pair.case for pair in these if pair.case != most.case]
-        also = f"; else {', '.join(dict.fromkeys(others))}" if others else ""
-        parts.append(
-            f"{word} {len(these)} of {len(some)} cases, most in {most.case}, "
-            f"{most.width} units: {most.text}{also}"
+        largest = max(
+            matching, key=lambda pair: abs(np.nan_to_num(pair.difference.mean))
         )
-    text = ". ".join(part[0].upper() + part[1:] for part in parts)
-    return f"{text}. Decay rates in nats a layer or step."
+        rest = dict.fromkeys(p.case for p in matching if p.case != largest.case)
+        also = f"; also {', '.join(rest)}" if rest else ""
+        sentences.append(
+            f"{outcome.capitalize()} in {len(matching)} of {len(pairs)} cases, with "
+            f"the largest difference in {largest.case}, {largest.width} units: "
+            f"{largest.text}{also}"
+        )
+    return f"{'. '.join(sentences)}. Decay rates in nats per layer or step."
 
 
-def spread(some: Sequence[Pair]) -> Claim:
-    """Whether seeds lie further apart where one matrix serves in all steps.
+def spread_claim(pairs: Sequence[NetComparison]) -> Claim:
+    """Claim that decay rates vary more over seeds if all steps share one matrix.
 
         ln (s_first / s_second),   s the standard deviation of the rates over seeds
 
-    with each case, of draws of its own, as one sample.
+    Each case has independent parameters and is one sample.
 
     Args:
-        some: Pairs of one matrix and many.
+        pairs: Comparisons of one shared matrix with many matrices.
 
     Returns:
-        A claim.
+        A `Claim`.
     """
-    claim = "One matrix for all steps sets seeds further apart than a matrix a step"
-    if len(some[0].first.rates) < 2:
-        return Claim(claim, INCONCLUSIVE, "One seed says nothing of others.")
-    found = interval([log_ratio(pair) for pair in some])
-    ratio = Interval(*np.exp(found)).text("{:.1f}")
-    text = f"Standard deviations of the decay rates stand as {ratio} to 1 over "
-    return Claim(claim, positive(found), f"{text}{len(some)} cases.")
+    text = (
+        "The decay rate varies more over seeds with one matrix for all steps than with "
+        "one matrix per step"
+    )
+    if len(pairs[0].first.rates) < 2:
+        return Claim(text, INCONCLUSIVE, "One seed has no standard deviation.")
+    bounds = interval([log_deviation_ratio(pair) for pair in pairs])
+    ratio = Interval(*np.exp(bounds)).text("{:.1f}")
+    return Claim(
+        text,
+        positive(bounds),
+        f"Ratio of the standard deviations of the decay rates: {ratio}, over "
+        f"{len(pairs)} cases.",
+    )
 
 
-def log_ratio(pair: Pair) -> float:
-    """ln of the ratio of the standard deviations of a pair's rates over seeds."""
-    first, second = (np.std(one.rates, ddof=1) for one in (pair.first, pair.second))
-    return float(np.log(first / second))
+def all_tables(results: Sequence[NetResult]) -> dict[str, tables.Table]:
+    """All tables of the report.
+
+    Args:
+        results: Results of all networks.
+
+    Returns:
+        Tables by title.
+    """
+    made = {
+        "Recurrent and feed-forward nets with the same initializer": matched_table(
+            results
+        ),
+        "One shared matrix, or one matrix per step": rates_table(
+            results, SHARING, ["before"]
+        ),
+        "Gates": rates_table(results, (ELMAN[TANH], LSTM, GRU), list(TIMES)),
+    }
+    accuracies = accuracy_table(results)
+    return made | ({"Trained nets": accuracies} if accuracies.rows else {})
+
+
+def matched_table(results: Sequence[NetResult]) -> tables.Table:
+    """Comparisons, one row per initializer, activation and width."""
+    header = [
+        "Elman's net and layers",
+        "units",
+        "recurrent, nats/step",
+        "feed-forward, nats/layer",
+        "difference [95 % jointly]",
+        "recurrent vanishes faster",
+    ]
+    rows = []
+    for when, word in TIMES.items():
+        for pair in compare_nets(results, when, MATCHED):
+            activation = pair.first.net.split()[-1]
+            rows.append(
+                [
+                    f"{word}, {activation}, {pair.first.scheme}",
+                    str(pair.width),
+                    rate_text(pair.first),
+                    rate_text(pair.second),
+                    interval_text(pair.difference),
+                    pair.outcome,
+                ]
+            )
+    return tables.Table(header, rows)
+
+
+def rates_table(
+    results: Sequence[NetResult], names: Sequence[str], times: Sequence[str]
+) -> tables.Table:
+    """Decay rates, one row per initializer and width, one column per network."""
+    rows = []
+    for when in times:
+        by_setting = {}
+        for result in results:
+            if result.when == when:
+                setting = result.scheme, result.width
+                by_setting.setdefault(setting, {})[result.net] = result
+        rows += [
+            [
+                f"{TIMES[when]}, {scheme}",
+                str(width),
+                *(rate_text(nets.get(name)) for name in names),
+            ]
+            for (scheme, width), nets in by_setting.items()
+        ]
+    return tables.Table(["nats per layer or step", "units", *names], rows)
+
+
+def accuracy_table(results: Sequence[NetResult]) -> tables.Table:
+    """Accuracies, one row per trained network."""
+    rows = [
+        [
+            f"{result.net}, {result.scheme}",
+            str(result.width),
+            tables.mean_and_deviation(100 * result.accuracy, "{:.1f}"),
+            rate_text(result),
+        ]
+        for result in results
+        if result.accuracy is not None
+    ]
+    header = ["trained net", "units", "test accuracy, %", "decay after, nats/step"]
+    return tables.Table(header, rows)
+
+
+def rate_text(result: NetResult | None) -> str:
+    """The mean decay rate and its interval; "-" if there is no such network."""
+    return "-" if result is None else interval_text(interval(result.rates))
+
+
+def interval_text(bounds: Interval) -> str:
+    """An interval as text; "none" if some seed has no gradient."""
+    return "none" if np.isnan(bounds.mean) else bounds.text("{:+.3f}")

@@ -15,13 +15,13 @@ from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.harness.training import losses
 from experiments.vanishing import claims, figures
-from experiments.vanishing.claims import Decay
+from experiments.vanishing.measure import NetResult
 from experiments.vanishing.networks import (
     FEED_FORWARD,
     INITIALIZERS,
     PIXELS,
     Net,
-    all_of,
+    all_nets,
 )
 from train.data import digits
 
@@ -34,7 +34,9 @@ class Config(training.Config):
     """The flags."""
 
     depth: int = cli.flag(
-        64, "Layers, or steps; each step reads 64 / depth pixels.", lower_bound=2
+        64,
+        "Number of layers or steps; each step reads 64 / depth pixels.",
+        lower_bound=2,
     )
     widths: list[int] = cli.flag(
         [32, 128],
@@ -46,51 +48,53 @@ class Config(training.Config):
         list(INITIALIZERS), f"Initializers of the matrices: {', '.join(INITIALIZERS)}."
     )
     trained_width: int = cli.flag(
-        32, "Which of the widths is trained too.", lower_bound=1
+        32, "Width of the nets that are trained, one of --widths.", lower_bound=1
     )
     trained_inits: list[str] = cli.flag(
-        ["orthogonal", "he", "torch"], "Initializers to train too, of --inits; or none."
+        ["orthogonal", "he", "torch"],
+        "Initializers of the nets that are trained, among --inits; or none.",
     )
     seeds: list[int] = common_flags.seeds([0, 1, 2, 3, 4])
     learning_rate: float = common_flags.learning_rate(
-        3e-3, "The step size of recurrent nets."
+        3e-3, "Step size for recurrent nets."
     )
     feed_forward_rate: float = common_flags.learning_rate(
-        3e-4, "That of feed-forward ones, which so deep learn at less."
+        3e-4, "Step size for feed-forward nets; deep ones need a smaller step size."
     )
     steps: int = common_flags.steps(280, "Training steps (14 are an epoch).")
 
 
 def run(config: Config, results: Run) -> None:
-    """Measure all nets, train some; log, draw and print what was found."""
+    """Measure all networks, train some of them, and publish the results."""
     halves = training.parts(digits.load(), config)
     trained = check(config, len(halves[0].labels))
     train, test = (
         (jnp.asarray(half.images.reshape(-1, PIXELS)), jnp.asarray(half.labels))
         for half in halves
     )
-    found = []
-    for net in all_of(config.depth):
-        measure = measured(net, test)
+    net_results = []
+    for net in all_nets(config.depth):
+        measure = log_norms_of_seeds(net, test)
         for scheme in config.inits:
             for width in config.widths:
                 params = start(net, scheme, width, config.seeds)
-                what = net.name, scheme, width
-                found.append(Decay(*what, "before", np.asarray(measure(params))))
+                setting = net.name, scheme, width
+                norms = np.asarray(measure(params))
+                net_results.append(NetResult(*setting, "before", norms))
                 chosen = scheme in trained and width == config.trained_width
                 if net.logits is None or not chosen:
                     continue
                 params, accuracy = fit(
                     net, params, scheme, config, train, test, results
                 )
-                lines = np.asarray(measure(params))
-                found.append(Decay(*what, "after", lines, accuracy))
-    log(found, config.seeds, results)
-    show(found, len(test[1]), config, results)
+                norms = np.asarray(measure(params))
+                net_results.append(NetResult(*setting, "after", norms, accuracy))
+    log(net_results, config.seeds, results)
+    show(net_results, len(test[1]), config, results)
 
 
 def check(config: Config, examples: int) -> list[str]:
-    """Refuse what flags alone cannot tell; the schemes that are trained."""
+    """Check that flags agree, and return the initializers of the trained nets."""
     training.check(config, examples, "digits")
     if PIXELS % config.depth:
         raise cli.UsageError(
@@ -110,8 +114,8 @@ def check(config: Config, examples: int) -> list[str]:
             )
     if not trained and config.trained_width != Config().trained_width:
         raise cli.UsageError(
-            "flag --trained_width: leave it out, as --trained_inits=none trains "
-            f"nothing; got {config.trained_width}"
+            "flag --trained_width: expected no value, because "
+            f"--trained_inits=none trains nothing; got {config.trained_width}"
         )
     if trained and config.trained_width not in config.widths:
         raise cli.UsageError(
@@ -122,23 +126,27 @@ def check(config: Config, examples: int) -> list[str]:
 
 
 def start(net: Net, scheme: str, width: int, seeds: Sequence[int]) -> Any:
-    """The parameters of one net a seed, stacked: [seeds, ...]."""
+    """Initial parameters of one network for every seed, stacked, [seeds, ...]."""
     keys = [jax.random.fold_in(jax.random.key(seed), 0) for seed in seeds]
-    # Threads that decompose so small a matrix only wait for each other, where others
-    # work too: one takes a tenth of a second, two have taken ten.
+    # Matrices are so small that BLAS threads only wait for each other on a busy
+    # machine: one thread takes a tenth of a second, two have taken ten.
     with threadpool_limits(1, "blas"):
         drawn = [net.init(key, INITIALIZERS[scheme], width) for key in keys]
         stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *drawn)
         return jax.block_until_ready(stacked)
 
 
-def measured(net: Net, test: tuple[Array, Array]):
-    """A function of the parameters of all seeds: their log norms, [seeds, depth].
+def log_norms_of_seeds(net: Net, test: tuple[Array, Array]):
+    """A function that maps the parameters of all seeds to log norms, [seeds, depth].
 
-    It compiles once a width: schemes differ in numbers only.
+    It compiles once per width, because initializers share all shapes.
     """
     xs, labels = (part[:PROBED] for part in test)
-    return jax.jit(lambda p: jax.lax.map(lambda one: net.log_norms(one, xs, labels), p))
+
+    def log_norms(params):
+        return net.log_norms(params, xs, labels)
+
+    return jax.jit(lambda params: jax.lax.map(log_norms, params))
 
 
 def fit(
@@ -172,51 +180,53 @@ def fit(
         title=f"{net.name}, {scheme}",
         labels={"net": net.name, "scheme": scheme},
     )
-    reached = jax.jit(lambda p: jax.lax.map(accuracy, p))(fitted.params)
-    return fitted.params, np.asarray(reached)
+    accuracies = jax.jit(lambda p: jax.lax.map(accuracy, p))(fitted.params)
+    return fitted.params, np.asarray(accuracies)
 
 
-def log(found: Sequence[Decay], seeds: Sequence[int], results: Run) -> None:
-    """A row a seed of everything that was measured."""
-    for one in found:
+def log(net_results: Sequence[NetResult], seeds: Sequence[int], results: Run) -> None:
+    """Log one row per measurement and seed."""
+    for result in net_results:
         where = {
-            "net": one.net,
-            "scheme": one.scheme,
-            "width": one.width,
-            "when": one.when,
+            "net": result.net,
+            "scheme": result.scheme,
+            "width": result.width,
+            "when": result.when,
         }
         for i, seed in enumerate(seeds):
-            rate, line = one.rates[i], one.log_norms[i]
-            results.log(kind="gradient", **where, seed=seed, decay=rate, log_norm=line)
-            if one.accuracy is not None:
-                reached = one.accuracy[i]
-                results.log(kind="accuracy", **where, seed=seed, test_accuracy=reached)
+            rate, norms = result.rates[i], result.log_norms[i]
+            results.log(kind="gradient", **where, seed=seed, decay=rate, log_norm=norms)
+            if result.accuracy is not None:
+                accuracy = result.accuracy[i]
+                results.log(kind="accuracy", **where, seed=seed, test_accuracy=accuracy)
 
 
-def show(found: Sequence[Decay], examples: int, config: Config, results: Run) -> None:
+def show(
+    net_results: Sequence[NetResult], examples: int, config: Config, results: Run
+) -> None:
     """Publish the results."""
-    text, judged = caption(config, examples), claims.evaluate_claims(found)
+    text, judged = caption(config, examples), claims.evaluate_claims(net_results)
     publish(
         results,
         answer=claims.ANSWERS[judged[0].outcome],
         figures={
-            "vanishing.png": figures.draw(found, config.trained_width, text),
-            "rates.png": figures.draw_rates(found, text),
+            "vanishing.png": figures.draw(net_results, config.trained_width, text),
+            "rates.png": figures.draw_rates(net_results, text),
         },
-        tables=figures.tables_of(found),
+        tables=claims.all_tables(net_results),
         claims=judged,
-        findings=claims.unlearnt(found),
+        findings=claims.untrained_findings(net_results),
     )
 
 
 def caption(config: Config, examples: int) -> str:
-    """What was done, so that the figure can stand alone."""
+    """The setting of the run, for the caption of the figures."""
     count = len(config.seeds)
     seeds = f"{count} seeds" if count > 1 else "one seed"
     training = (
         f" Training: {config.optimizer}, rates {config.learning_rate:g} and "
-        f"{config.feed_forward_rate:g}, {config.steps} steps of {config.batch_size}, "
-        f"clip norm {config.clip_norm:g}."
+        f"{config.feed_forward_rate:g} (feed-forward), {config.steps} steps of "
+        f"{config.batch_size}, clip norm {config.clip_norm:g}."
     )
     return (
         f"Handwritten digits of {PIXELS} pixels: recurrent nets read "

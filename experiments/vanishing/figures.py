@@ -1,4 +1,4 @@
-"""The figures and tables of gradients that vanish over depth and over time."""
+"""The figures of gradients that vanish over depth and over time."""
 
 from collections.abc import Sequence
 
@@ -8,27 +8,29 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from experiments.harness import claims, plotting, tables
+from experiments.harness import plotting
 from experiments.harness.claims import INCONCLUSIVE, REFUTED, SUPPORTED
-from experiments.harness.intervals import Interval
 from experiments.harness.plotting import Plot
-from experiments.vanishing.claims import TANH, Decay, lowest, pairs, shares
+from experiments.vanishing.claims import MATCHED, SHARING, TANH, TIMES
+from experiments.vanishing.measure import (
+    NetResult,
+    compare_nets,
+    relative_log_norms,
+    smallest_norm,
+)
 from experiments.vanishing.networks import (
     ELMAN,
     FEED_FORWARD,
     GRU,
     LSTM,
+    MATRIX_PER_STEP,
     ONE_MATRIX,
-    OWN_MATRICES,
 )
 
-TIMES = {"before": "untrained", "after": "trained"}
-MATCHED = [(ELMAN[kind], FEED_FORWARD[kind]) for kind in ELMAN]
 COMPARED = (*FEED_FORWARD.values(), *ELMAN.values(), LSTM, GRU)
-SHARING = (FEED_FORWARD[TANH], ONE_MATRIX, OWN_MATRICES, ELMAN[TANH])
 
-# Blue and orange for tanh and ReLU, dashed where layers have matrices of their own.
-LOOKS = {
+# Blue and orange for tanh and ReLU; dashed if each layer has a separate matrix.
+LINES = {
     FEED_FORWARD["tanh"]: (plotting.COLOURS[0], "--", "s"),
     FEED_FORWARD["ReLU"]: (plotting.COLOURS[1], "--", "s"),
     ELMAN["tanh"]: (plotting.COLOURS[0], "-", "o"),
@@ -36,41 +38,43 @@ LOOKS = {
     LSTM: (plotting.COLOURS[2], "-", "o"),
     GRU: (plotting.COLOURS[3], "-", "o"),
     ONE_MATRIX: (plotting.COLOURS[6], "-", "s"),
-    OWN_MATRICES: (plotting.COLOURS[4], "--", "o"),
+    MATRIX_PER_STEP: (plotting.COLOURS[4], "--", "o"),
 }
 
 
-def draw(found: Sequence[Decay], width: int, caption: str) -> Plot:
-    """The gradient against its distance from the loss, before and after training.
+def draw(results: Sequence[NetResult], width: int, caption: str) -> Plot:
+    """Draw the gradient against its distance from the loss, before and after training.
 
     Args:
-        found: What was found.
-        width: Of the nets to draw.
-        caption: What was done, so that the figure can stand alone.
+        results: Results of all networks.
+        width: Width of the networks to draw.
+        caption: Setting of the run.
 
     Returns:
-        A `Plot`: a column a scheme that was trained, or a scheme if none was.
+        A `Plot` with one column per initializer that was trained; one column per
+        initializer if nothing was trained.
     """
-    trained = [one for one in found if one.when == "after"]
-    shown = trained or [one for one in found if one.width == width] or list(found)
+    trained = [result for result in results if result.when == "after"]
+    shown = trained or [r for r in results if r.width == width] or list(results)
     width, times = shown[0].width, list(TIMES)[: 2 if trained else 1]
-    schemes = list(dict.fromkeys(one.scheme for one in shown))
-    finding = title(found, width, schemes)
+    schemes = list(dict.fromkeys(result.scheme for result in shown))
+    finding = title(results, width, schemes)
     figure, axes = grid(len(times), len(schemes), finding)
     for row, when in zip(axes, times, strict=True):
         for axis, scheme in zip(row, schemes, strict=True):
-            for one in found:
-                if (one.scheme, one.width, one.when) == (scheme, width, when):
-                    line(axis, one)
+            for result in results:
+                setting = result.scheme, result.width, result.when
+                if setting == (scheme, width, when):
+                    draw_norms(axis, result)
             axis.set(title=f"{scheme}, {TIMES[when]}", yscale="log")
             axis.set_xlabel("layers or steps away from the loss")
-        row[0].set_ylabel("norm of the gradient,\nover that next to the loss")
-        drawn = [one for one in found if (one.width, one.when) == (width, when)]
-        drawn = [one for one in drawn if one.net in COMPARED and one.scheme in schemes]
-        if (floor := lowest(drawn)) is not None:
-            row[0].set_ylim(bottom=floor)
+        row[0].set_ylabel("norm of the gradient,\nrelative to the last layer")
+        drawn = [r for r in results if (r.width, r.when) == (width, when)]
+        drawn = [r for r in drawn if r.net in COMPARED and r.scheme in schemes]
+        if (lowest := smallest_norm(drawn)) is not None:
+            row[0].set_ylim(bottom=lowest)
     handles, labels = axes[0][0].get_legend_handles_labels()
-    if any(not one.learnt for one in shown):
+    if any(not result.learned for result in shown):
         handles.append(Line2D([], [], color="0.3", linestyle=":"))
         labels.append("(dotted) learned nothing")
     figure.legend(
@@ -80,16 +84,16 @@ def draw(found: Sequence[Decay], width: int, caption: str) -> Plot:
     return plotting.captioned(
         figure,
         finding,
-        f"{units}. Lines: geometric mean over seeds, dotted of nets that learned "
-        "nothing, which may leave the panel; bands: their range. The scale of a row is "
-        f"that of the nets that learned. {caption}",
-        "Norm of the gradient of a layer or a state, relative to the last one, against "
-        "its distance from the loss.",
+        f"{units}. Lines: geometric mean over seeds, dotted if the net learned "
+        "nothing. Bands: range of seeds. The y axis of each row fits the nets that "
+        f"learned; dotted lines may leave the panel. {caption}",
+        "Norm of the gradient of a layer or state, relative to the last layer or step, "
+        "against the distance from the loss.",
     )
 
 
 def grid(rows: int, columns: int, title: str) -> tuple[Figure, np.ndarray]:
-    """Panels on one y axis a row."""
+    """A grid of panels that share one y axis per row."""
     with rc_context({"font.size": 10}):
         size = max(4.0 * columns + 2.4, 8.5), 3.1 * rows + 1.6
         figure = Figure(figsize=size, dpi=110, layout="constrained")
@@ -100,70 +104,75 @@ def grid(rows: int, columns: int, title: str) -> tuple[Figure, np.ndarray]:
     return figure, axes
 
 
-def line(axis: Axes, one: Decay) -> None:
-    """The norms of one net, as a share of that next to the loss."""
-    if one.net not in COMPARED:
+def draw_norms(axis: Axes, result: NetResult) -> None:
+    """Draw the norms of one network, relative to the last layer or step."""
+    if result.net not in COMPARED:
         return
-    share = shares(one)
-    colour, style, _ = LOOKS[one.net]
-    style = style if one.learnt else ":"
-    x = np.arange(share.shape[1])
-    axis.plot(x, np.exp(share.mean(axis=0)), style, color=colour, label=one.net)
-    low, high = np.exp(share.min(axis=0)), np.exp(share.max(axis=0))
-    axis.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+    norms = relative_log_norms(result)
+    color, style, _ = LINES[result.net]
+    style = style if result.learned else ":"
+    x = np.arange(norms.shape[1])
+    axis.plot(x, np.exp(norms.mean(axis=0)), style, color=color, label=result.net)
+    low, high = np.exp(norms.min(axis=0)), np.exp(norms.max(axis=0))
+    axis.fill_between(x, low, high, color=color, alpha=0.15, linewidth=0)
 
 
-def title(found: Sequence[Decay], width: int, schemes: Sequence[str]) -> str:
-    """Whether Elman's gradient vanishes faster than that of as many tanh layers."""
-    words = {SUPPORTED: "yes from", REFUTED: "no from", INCONCLUSIVE: "open from"}
+def title(results: Sequence[NetResult], width: int, schemes: Sequence[str]) -> str:
+    """The finding: for which initializers Elman's gradient vanishes faster."""
+    words = {SUPPORTED: "yes from", REFUTED: "no from", INCONCLUSIVE: "undecided from"}
     lines = ["Does Elman's gradient vanish faster than that of as many tanh layers?"]
     for when, time in TIMES.items():
-        parts = {word: [] for word in words.values()}
-        for pair in pairs(found, when, MATCHED):  # as the table judges them
+        schemes_by_word = {word: [] for word in words.values()}
+        for pair in compare_nets(results, when, MATCHED):  # as in the table
             shown = pair.width == width and pair.first.scheme in schemes
             if shown and pair.first.net == ELMAN[TANH]:
-                parts[words[pair.outcome]].append(pair.first.scheme)
-        said = [
-            f"{word} {' and '.join(names)}" for word, names in parts.items() if names
+                schemes_by_word[words[pair.outcome]].append(pair.first.scheme)
+        phrases = [
+            f"{word} {' and '.join(names)}"
+            for word, names in schemes_by_word.items()
+            if names
         ]
-        dead = [
-            one.scheme
-            for one in found
-            if one.when == when and one.net == FEED_FORWARD[TANH] and not one.learnt
+        failed = [
+            result.scheme
+            for result in results
+            if result.when == when
+            and result.net == FEED_FORWARD[TANH]
+            and not result.learned
         ]
-        if dead:
-            said.append(f"from {' and '.join(dead)} the layers learn nothing")
-        if said:
-            lines.append(f"{time.capitalize()}: {'; '.join(said)}")
+        if failed:
+            phrases.append(f"from {' and '.join(failed)} the layers learn nothing")
+        if phrases:
+            lines.append(f"{time.capitalize()}: {'; '.join(phrases)}")
     return "\n".join(lines)
 
 
-def draw_rates(found: Sequence[Decay], caption: str) -> Plot:
-    """The decay rates at initialisation, by scheme and width.
+def draw_rates(results: Sequence[NetResult], caption: str) -> Plot:
+    """Draw the decay rates at initialization, by initializer and width.
 
     Args:
-        found: What was found.
-        caption: What was done.
+        results: Results of all networks.
+        caption: Setting of the run.
 
     Returns:
-        A `Plot`: above all nets, below what one matrix for all steps changes.
+        A `Plot`: all networks in the upper row; in the lower row, one shared matrix
+        compared with one matrix per step.
     """
-    before = [one for one in found if one.when == "before"]
-    schemes = list(dict.fromkeys(one.scheme for one in before))
-    widths = list(dict.fromkeys(one.width for one in before))
-    finding = rates_title(found)
+    before = [result for result in results if result.when == "before"]
+    schemes = list(dict.fromkeys(result.scheme for result in before))
+    widths = list(dict.fromkeys(result.width for result in before))
+    finding = rates_title(results)
     figure, axes = grid(2, len(schemes), finding)
     for row, nets in zip(axes, (COMPARED, SHARING), strict=True):
         for axis, scheme in zip(row, schemes, strict=True):
-            for one in before:
-                if one.scheme == scheme and one.net in nets:
-                    place = widths.index(one.width)
-                    dots(axis, one, place + beside(one.net, nets))
+            for result in before:
+                if result.scheme == scheme and result.net in nets:
+                    tick = widths.index(result.width)
+                    draw_dots(axis, result, tick + offset(result.net, nets))
             axis.axhline(0, color="0.3", linewidth=0.8, zorder=0)
             axis.set(title=scheme, xlabel="units", xticks=range(len(widths)))
             axis.set_xticklabels(map(str, widths))
             axis.set_xlim(-0.5, len(widths) - 0.5)
-        row[0].set_ylabel("decay rate, nats a layer or step")
+        row[0].set_ylabel("decay rate, nats per layer or step")
         handles, names = row[0].get_legend_handles_labels()
         unique = dict(zip(names, handles, strict=True))
         row[-1].legend(
@@ -176,120 +185,31 @@ def draw_rates(found: Sequence[Decay], caption: str) -> Plot:
     return plotting.captioned(
         figure,
         finding,
-        f"Untrained; small dots: one per seed; large dots: means. {caption}",
+        f"Untrained; small dots: single seeds; large dots: means. {caption}",
         "Decay rate at initialization, by initializer and width.",
     )
 
 
-def beside(net: str, nets: Sequence[str]) -> float:
-    """Where a net stands among those drawn around one tick."""
+def offset(net: str, nets: Sequence[str]) -> float:
+    """Horizontal offset of a network from the tick of its width."""
     return 0.13 * (nets.index(net) - (len(nets) - 1) / 2)
 
 
-def dots(axis: Axes, one: Decay, x: float) -> None:
-    """The rates of one net, and their mean."""
-    colour, style, marker = LOOKS[one.net]
-    rates = one.rates
-    axis.plot(np.full(len(rates), x), rates, ".", color=colour, alpha=0.5, ms=4)
-    inside = "white" if style == "--" else colour
-    axis.plot(x, rates.mean(), marker, color=colour, mfc=inside, ms=6, label=one.net)
+def draw_dots(axis: Axes, result: NetResult, x: float) -> None:
+    """Draw the decay rates of one network, and their mean."""
+    color, style, marker = LINES[result.net]
+    rates = result.rates
+    axis.plot(np.full(len(rates), x), rates, ".", color=color, alpha=0.5, ms=4)
+    inside = "white" if style == "--" else color
+    axis.plot(x, rates.mean(), marker, color=color, mfc=inside, ms=6, label=result.net)
 
 
-def rates_title(found: Sequence[Decay]) -> str:
-    """In how many cases Elman's gradient vanishes faster."""
-    said = [pair.outcome for pair in pairs(found, "before", MATCHED)]
+def rates_title(results: Sequence[NetResult]) -> str:
+    """The finding: number of cases in which Elman's gradient vanishes faster."""
+    outcomes = [pair.outcome for pair in compare_nets(results, "before", MATCHED)]
     return (
-        "At initialisation the recurrent net's gradient vanishes faster than the "
-        f"feed-forward one's\nin {said.count(SUPPORTED)} of {len(said)} cases, not so "
-        f"in {said.count(REFUTED)}, open in {said.count(INCONCLUSIVE)}"
+        "At initialization the gradient of the recurrent net vanishes faster than that "
+        f"of the feed-forward net\nin {outcomes.count(SUPPORTED)} of {len(outcomes)} "
+        f"cases, does not in {outcomes.count(REFUTED)}, undecided in "
+        f"{outcomes.count(INCONCLUSIVE)}"
     )
-
-
-def tables_of(found: Sequence[Decay]) -> dict[str, tables.Table]:
-    """What was found.
-
-    Args:
-        found: What was found.
-
-    Returns:
-        Tables by their titles.
-    """
-    made = {"Recurrent and feed-forward, drawn alike": matched(found)}
-    made["One matrix, or a matrix a step"] = rates(found, SHARING, ["before"])
-    made["Gates"] = rates(found, (ELMAN[TANH], LSTM, GRU), list(TIMES))
-    reached = accuracies(found)
-    return made | ({"Trained": reached} if reached.rows else {})
-
-
-def matched(found: Sequence[Decay]) -> tables.Table:
-    """Pairs of nets, a line a scheme, activation and width."""
-    header = [
-        "Elman's net and layers",
-        "units",
-        "recurrent, nats/step",
-        "feed-forward, nats/layer",
-        "difference [95 % jointly]",
-        "recurrent is worse",
-    ]
-    rows = []
-    for when, word in TIMES.items():
-        for pair in pairs(found, when, MATCHED):
-            kind = pair.first.net.split()[-1]
-            rows.append(
-                [
-                    f"{word}, {kind}, {pair.first.scheme}",
-                    str(pair.width),
-                    rate(pair.first),
-                    rate(pair.second),
-                    text(pair.difference),
-                    pair.outcome,
-                ]
-            )
-    return tables.Table(header, rows)
-
-
-def rates(
-    found: Sequence[Decay], names: Sequence[str], times: Sequence[str]
-) -> tables.Table:
-    """Decay rates, a line a scheme and width, a column a net."""
-    rows = []
-    for when in times:
-        by_place = {}
-        for one in found:
-            if one.when == when:
-                by_place.setdefault((one.scheme, one.width), {})[one.net] = one
-        rows += [
-            [
-                f"{TIMES[when]}, {scheme}",
-                str(width),
-                *(rate(nets.get(n)) for n in names),
-            ]
-            for (scheme, width), nets in by_place.items()
-        ]
-    return tables.Table(["nats a layer or step", "units", *names], rows)
-
-
-def accuracies(found: Sequence[Decay]) -> tables.Table:
-    """Of the nets that were trained."""
-    rows = [
-        [
-            f"{one.net}, {one.scheme}",
-            str(one.width),
-            tables.mean_and_deviation(100 * one.accuracy, "{:.1f}"),
-            rate(one),
-        ]
-        for one in found
-        if one.accuracy is not None
-    ]
-    header = ["trained net", "units", "test accuracy, %", "decay after, nats/step"]
-    return tables.Table(header, rows)
-
-
-def rate(one: Decay | None) -> str:
-    """The mean decay rate and its interval, of a net that was measured."""
-    return "-" if one is None else text(claims.interval(one.rates))
-
-
-def text(found: Interval) -> str:
-    """An interval in words; of a net that is dead, some seed's gradient is none."""
-    return "none" if np.isnan(found.mean) else found.text("{:+.3f}")

@@ -1,4 +1,4 @@
-"""Nets as deep as a digit has pixels, and the gradient at each of their layers."""
+"""Deep and recurrent classifiers of digits, and the gradient at each layer or step."""
 
 from collections.abc import Callable
 from functools import partial
@@ -20,24 +20,24 @@ from nets.recurrent import time_first
 
 CLASSES, PIXELS = 10, 64
 
-# What figures, tables and claims call them.
+# Names in figures, tables and claims.
 FEED_FORWARD = {"tanh": "feed-forward tanh", "ReLU": "feed-forward ReLU"}
 ELMAN = {"tanh": "Elman tanh", "ReLU": "Elman ReLU"}
 LSTM, GRU = "LSTM", "GRU"
 ONE_MATRIX = "feed-forward tanh, one matrix"
-OWN_MATRICES = "Elman tanh, a matrix a step"
+MATRIX_PER_STEP = "Elman tanh, one matrix per step"
 
 
 class Net(NamedTuple):
-    """A net of digits, and its gradient by layer or by step.
+    """A classifier of digits, and its gradient by layer or by step.
 
     Attributes:
-        name: What it is called.
-        init: `params = init(key, scheme, width)`.
-        log_norms: `log_norms(params, xs, labels)`, of xs [examples, 64]: ln of the
-            norm of the gradient of each layer or state, the median over examples,
-            [depth]; next to the loss stands the last.
-        logits: `logits(params, xs)`; None of a net that is not to be trained.
+        name: Name of the network.
+        init: Function `params = init(key, scheme, width)`.
+        log_norms: Function `log_norms(params, xs, labels)`, with xs [examples, 64]: ln
+            of the norm of the gradient of each layer or state, median over examples,
+            [depth]; the layer next to the loss is last.
+        logits: Function `logits(params, xs)`; None for a network that is not trained.
     """
 
     name: str
@@ -46,17 +46,17 @@ class Net(NamedTuple):
     logits: Callable[[Any, Array], Array] | None = None
 
 
-def drawn(kernel: kernels.KernelInitializer) -> Initializer:
-    """A scheme of cells that draws their matrices as those of dense layers.
+def from_kernel(kernel: kernels.KernelInitializer) -> Initializer:
+    """Initialize the matrices of cells by an initializer of dense layers.
 
     Args:
-        kernel: Such as `nets.initializers.kernels.he`.
+        kernel: Initializer of dense layers, such as `nets.initializers.kernels.he`.
 
     Returns:
-        A scheme; forget gates start with a bias of 1, as in `orthogonal`.
+        An initializer of cells; forget gates have a bias of 1, as in `orthogonal`.
 
     Example:
-        >>> weights = drawn(kernels.he)(jax.random.key(0), 3, 8, "ifgo")
+        >>> weights = from_kernel(kernels.he)(jax.random.key(0), 3, 8, "ifgo")
         >>> weights.w_i.shape, weights.w_h.shape
         ((3, 32), (8, 32))
     """
@@ -64,9 +64,10 @@ def drawn(kernel: kernels.KernelInitializer) -> Initializer:
     def scheme(key, inputs, features, gates, hidden=None):
         def draw(number, rows):
             keys = jax.random.split(jax.random.fold_in(key, number), len(gates))
-            found = [kernel(k, (rows, features)) for k in keys]
+            gate_weights = [kernel(k, (rows, features)) for k in keys]
             return [
-                jnp.concatenate(parts, axis=-1) for parts in zip(*found, strict=True)
+                jnp.concatenate(parts, axis=-1)
+                for parts in zip(*gate_weights, strict=True)
             ]
 
         w_i, b_i = draw(0, inputs)
@@ -78,14 +79,20 @@ def drawn(kernel: kernels.KernelInitializer) -> Initializer:
 
 INITIALIZERS: dict[str, Initializer] = {
     "orthogonal": initializers.orthogonal,
-    "lecun": drawn(kernels.linen),
-    "he": drawn(kernels.he),
+    "lecun": from_kernel(kernels.linen),
+    "he": from_kernel(kernels.he),
     "torch": initializers.torch,
 }
 
 
 class Stacked(NamedTuple):
-    """Parameters of a feed-forward net: hidden are those of all its square layers."""
+    """Parameters of a feed-forward net.
+
+    Attributes:
+        first: Parameters of the layer that reads the pixels.
+        hidden: Parameters of all square layers, stacked.
+        head: Parameters of the dense layer that returns logits.
+    """
 
     first: DenseParams
     hidden: DenseParams
@@ -93,13 +100,13 @@ class Stacked(NamedTuple):
 
 
 def feed_forward(activation: Callable[[Array], Array], depth: int, name: str) -> Net:
-    """A layer that reads the pixels, `depth` square ones, a head without activation."""
-    layer = blocks.dense(1, activation=activation).apply  # 1: the width of no params
+    """A layer that reads the pixels, `depth` square layers, and a linear head."""
+    layer = blocks.dense(1, activation=activation).apply  # the width is not used
 
     def init(key, scheme, width):
         first, hidden, head = (jax.random.fold_in(key, i) for i in range(3))
 
-        def dense(key, inputs, features):  # as a cell's matrix from state to state
+        def dense(key, inputs, features):  # like the recurrent matrix of a cell
             drawn = scheme(key, inputs, features, "n", inputs)
             return DenseParams(drawn.w_h, drawn.b_i + drawn.b_h)
 
@@ -110,60 +117,58 @@ def feed_forward(activation: Callable[[Array], Array], depth: int, name: str) ->
             DenseParams(*kernels.linen(head, (width, CLASSES))),
         )
 
-    def step(ys, own):
-        return layer(own, ys)
+    def step(ys, weights):
+        return layer(weights, ys)
 
     def logits(params, xs):
         ys = layer(params.first, xs)
-        ys, _ = jax.lax.scan(lambda ys, own: (step(ys, own), None), ys, params.hidden)
+        ys, _ = jax.lax.scan(lambda ys, w: (step(ys, w), None), ys, params.hidden)
         return convolutional.dense(params.head, ys)
 
     def log_norms(params, xs, labels):
-        return by_step(
-            step, params.hidden, layer(params.first, xs), params.head, labels
-        )
+        start = layer(params.first, xs)
+        return log_norms_by_step(step, params.hidden, start, params.head, labels)
 
     return Net(name, init, log_norms, logits)
 
 
-def by_step(
+def log_norms_by_step(
     step: Callable[[Any, Any], Array],
     inputs: Any,
     start: Array,
     head: DenseParams,
     labels: Array,
 ) -> Array:
-    """The log norms of a net whose layers differ, as of a cell that reads weights.
+    """Log norms of a deep net, unrolled like a cell that reads its weights.
 
-    `flow.depth_gradients` finds the same, but sees a program of so many layers, which
-    takes seconds to compile where that of one step takes a tenth.
+    `flow.depth_gradients` returns the same numbers, but compiles a program of all
+    layers, which takes seconds; the program of one step takes about a tenth.
 
     Args:
-        step: `ys = step(ys, input)`.
-        inputs: A tree of arrays [depth, ...]: the weights of each layer, and what else
-            it reads.
-        start: What the first of them begins with, [examples, width].
-        head: What makes logits of what the last puts out.
-        labels: [examples].
+        step: Function `ys = step(ys, input)`.
+        inputs: Weights and inputs of each layer, a tree of arrays [depth, ...].
+        start: Input of the first layer, [examples, width].
+        head: Dense layer that maps the last outputs to logits.
+        labels: Labels, [examples].
 
     Returns:
-        As in `Net`.
+        Log norms, [depth], as in `Net`.
     """
 
     def loss(ys, _):
         return losses(convolutional.dense(head, ys), labels).sum()
 
-    def one(_, ys, x):
+    def cell_step(_, ys, x):
         ys = step(ys, x)
         return ys, ys
 
-    cell = Cell(lambda *_: (), lambda *_: start, one)
+    cell = Cell(lambda *_: (), lambda *_: start, cell_step)
     _, gradients = flow.state_gradients(cell, (), inputs, loss)
     return jnp.median(flow.log_norms(gradients), axis=1)
 
 
 def recurrent(make: Callable[..., Cell], depth: int, name: str) -> Net:
-    """A cell that reads the pixels in turn, and a dense layer on its last output."""
+    """A cell that reads the pixels in sequence, and a dense layer at the end."""
 
     def model(width):
         return SequenceClassifier(make(), width, CLASSES)
@@ -176,19 +181,19 @@ def recurrent(make: Callable[..., Cell], depth: int, name: str) -> Net:
 
     def logits(params, xs):
         width = params["dense"]["kernel"].shape[0]
-        found = model(width).apply({"params": params}, in_turn(xs, depth))
-        return cast(Array, found)
+        logits = model(width).apply({"params": params}, as_sequence(xs, depth))
+        return cast(Array, logits)
 
     def log_norms(params, xs, labels):
         width = params["dense"]["kernel"].shape[0]
-        data = in_turn(xs, depth), labels
+        data = as_sequence(xs, depth), labels
         return probing.state_gradients(model(width), params, data)["forward"]
 
     return Net(name, init, log_norms, logits)
 
 
 def one_matrix(net: Net) -> Net:
-    """A feed-forward net whose square layers all start with the same weights."""
+    """A feed-forward net whose square layers share the same initial weights."""
 
     def init(key, scheme, width):
         params = net.init(key, scheme, width)
@@ -198,8 +203,8 @@ def one_matrix(net: Net) -> Net:
     return net._replace(name=ONE_MATRIX, init=init, logits=None)
 
 
-def own_matrices(depth: int) -> Net:
-    """Elman's net with weights of its own in every step, to be measured untrained."""
+def matrix_per_step(depth: int) -> Net:
+    """Elman's net with separate weights in every step, which is not trained."""
 
     def init(key, scheme, width):
         first, head = (jax.random.fold_in(key, i) for i in range(2))
@@ -209,37 +214,37 @@ def own_matrices(depth: int) -> Net:
         return steps, DenseParams(*kernels.linen(head, (width, CLASSES)))
 
     def step(ys, inputs):
-        own, x = inputs
-        return nets.elman().step(own, ElmanState(ys), x)[1]
+        weights, x = inputs
+        return nets.elman().step(weights, ElmanState(ys), x)[1]
 
     def log_norms(params, xs, labels):
         steps, head = params
-        inputs = steps, time_first(in_turn(xs, depth))
+        inputs = steps, time_first(as_sequence(xs, depth))
         start = jnp.zeros((len(xs), head.w.shape[0]))
-        return by_step(step, inputs, start, head, labels)
+        return log_norms_by_step(step, inputs, start, head, labels)
 
-    return Net(OWN_MATRICES, init, log_norms)
+    return Net(MATRIX_PER_STEP, init, log_norms)
 
 
-def in_turn(xs: Array, steps: int) -> Array:
-    """Images as sequences of so many steps.
+def as_sequence(xs: Array, steps: int) -> Array:
+    """Reshape images to sequences.
 
     Args:
-        xs: [examples, pixels].
-        steps: How many; they divide the pixels.
+        xs: Images, [examples, pixels].
+        steps: Number of steps, a divisor of the number of pixels.
 
     Returns:
-        [examples, steps, pixels / steps].
+        Sequences, [examples, steps, pixels / steps].
 
     Example:
-        >>> in_turn(jnp.arange(4.0)[None], 2).tolist()
+        >>> as_sequence(jnp.arange(4.0)[None], 2).tolist()
         [[[0.0, 1.0], [2.0, 3.0]]]
     """
     return xs.reshape(len(xs), steps, -1)
 
 
-def all_of(depth: int) -> list[Net]:
-    """The nets that are compared, those that are trained too first."""
+def all_nets(depth: int) -> list[Net]:
+    """All networks; the ones that are trained come first."""
     plain = feed_forward(jnp.tanh, depth, FEED_FORWARD["tanh"])
     relu = partial(nets.elman, activation=jax.nn.relu)
     return [
@@ -250,5 +255,5 @@ def all_of(depth: int) -> list[Net]:
         recurrent(nets.lstm, depth, LSTM),
         recurrent(nets.gru, depth, GRU),
         one_matrix(plain),
-        own_matrices(depth),
+        matrix_per_step(depth),
     ]

@@ -1,4 +1,4 @@
-"""Checks of arguments: counts of any integer type, and numbers in enough bits."""
+"""Checks of arguments: integers of any library, and floats in float32 or wider."""
 
 import operator
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ def integer(value: Any) -> int | None:
     """The value as an int, if it is an integer of Python, NumPy or JAX.
 
     Args:
-        value: Anything; booleans are no integers.
+        value: Any value. Booleans do not count as integers.
 
     Returns:
         The int, or None.
@@ -31,7 +31,7 @@ def integer(value: Any) -> int | None:
 
 
 def coordinates(count: Any, size: int) -> int:
-    """A number of coordinates of the state, by default all of them.
+    """A number of coordinates of the state, by default all coordinates.
 
     Args:
         count: An integer from 1 to `size`, or None.
@@ -41,23 +41,23 @@ def coordinates(count: Any, size: int) -> int:
         The int.
 
     Raises:
-        ValueError: It is no such integer.
+        ValueError: The count is not such an integer.
 
     Example:
         >>> coordinates(None, 8), coordinates(np.int32(2), 8)
         (8, 2)
     """
-    found = size if count is None else integer(count)
-    if found is None or not 1 <= found <= size:
+    number = size if count is None else integer(count)
+    if number is None or not 1 <= number <= size:
         raise ValueError(
             f"expected an integer count from 1 to {size}, the coordinates of the "
             f"state; got {count!r}"
         )
-    return found
+    return number
 
 
 def floats(values: ArrayLike | Sequence[Any]) -> Float[Array, "..."]:
-    """Numbers in float32 or wider, in which a sum over many steps is accurate.
+    """Numbers as float32 or wider, so that sums over many steps are accurate.
 
     Args:
         values: Real numbers of any type, lists included.

@@ -1,4 +1,4 @@
-"""The gradient at every layer of a net: depth in the place of time."""
+"""The gradient at every layer of a network: depth in place of time."""
 
 import math
 import operator
@@ -23,33 +23,33 @@ def depth_gradients(
     loss: Callable[[Any], Float[Array, ""]],
     **options: Any,
 ) -> tuple[Float[Array, ""], tuple[PyTree[Shaped[Array, "..."]], ...]]:
-    """The loss, and dL/da_l for what every layer puts out, in one backward pass.
+    """The loss, and dL/da_l for the output of every layer, in one backward pass.
 
         a_0 = xs,   a_l = layer_l(a_{l-1}),   g_l = dL/da_l,   l = 0 ... depth
 
-    taken with respect to zeros added to each a_l. A net of depth T whose layers share
-    their weights is a recurrence of T steps, and its g_{t+1} is the dL/ds_t of
-    `state_gradients`: so depth stands on the axis of time, and `decay_rate` and
-    `half_life` say of both how a gradient shrinks, a layer or a step, on its way back.
+    with respect to zeros added to each a_l. A network of depth T whose layers share
+    their weights is a recurrence of T steps, and its g_{t+1} is dL/ds_t of
+    `state_gradients`. Depth takes the place of time, and `decay_rate` and `half_life`
+    measure how fast a gradient shrinks per layer as they do per step.
 
     Args:
         layers: From the input to the output: layers of `nets.blocks`, or cells and
             recurrent layers, in any order that fits.
-        params: Of each of them, as `init` of `nets.stack` and of `blocks.sequential`
-            returns them.
-        xs: The input: [*batch, *space, channels] of nets.blocks, [time, *batch, inputs]
-            of recurrent layers.
-        loss: From the outputs of the last layer to one number. If it sums over the
-            batch, the gradients of each example are its own loss's.
+        params: Parameters, one entry per layer, as `init` of `nets.stack` and of
+            `blocks.sequential` returns them.
+        xs: Input: [*batch, *space, channels] for image layers, [time, *batch, inputs]
+            for recurrent layers.
+        loss: Function from the outputs of the last layer to a scalar. If it is a sum
+            over the batch, each example has the gradients of its own loss.
         **options: Options of `nets.unroll` for the recurrent layers, such as `lengths`.
 
     Returns:
-        The loss, and its gradients: one entry more than layers, that of xs first, each
-        of the shape of what the layer puts out. See `depth_log_norms`.
+        The loss, and its gradients: that of xs, then one per layer, of the shape of the
+        layer's output. See `depth_log_norms`.
 
     Raises:
-        ValueError: There are more or fewer parameters than layers, or the loss is not
-            one number.
+        ValueError: The numbers of parameters and layers differ, or the loss is not a
+            scalar.
 
     Example:
         >>> from nets import blocks
@@ -77,16 +77,16 @@ def depth_gradients(
     xs = jax.tree.map(jnp.asarray, xs)
 
     def outputs(perturbations):
-        found = [xs if perturbations is None else plus(xs, perturbations[0])]
+        activations = [xs if perturbations is None else plus(xs, perturbations[0])]
         for i, (layer, own) in enumerate(zip(layers, params, strict=True)):
             if isinstance(layer, ImageLayer):
-                ys = layer.apply(own, found[-1])
+                ys = layer.apply(own, activations[-1])
             else:
-                _, ys = as_layer(layer).apply(own, found[-1], **options)
-            found.append(
+                _, ys = as_layer(layer).apply(own, activations[-1], **options)
+            activations.append(
                 ys if perturbations is None else plus(ys, perturbations[i + 1])
             )
-        return tuple(found)
+        return tuple(activations)
 
     def value(perturbations):
         return check_scalar_loss(loss(outputs(perturbations)[-1]))
@@ -98,27 +98,27 @@ def depth_log_norms(
     gradients: Sequence[PyTree[Shaped[Array, "..."]]],
     batch_axis: SupportsIndex | Sequence[SupportsIndex] = 0,
 ) -> Float[Array, "depth batch"]:
-    """ln of the Euclidean norm of each layer's gradient, example by example.
+    """ln of the Euclidean norm of each layer's gradient, for each example.
 
-        ln |g_l|,   over all places, steps and features of a_l
+        ln |g_l|,   over all positions, steps and features of a_l
 
-    This is `log_norms` with depth in the place of time, so that `decay_rate` and
-    `half_life` of it count layers where they else count steps; leave out the first row
-    if the inputs are of another width than the layers.
+    This is `log_norms` with depth in place of time, so that its `decay_rate` and
+    `half_life` count layers instead of steps. Leave out the first row if the width of
+    the inputs differs from that of the layers.
 
     Args:
-        gradients: What `depth_gradients` returns.
-        batch_axis: Where the batch stands: 0 in nets of vectors and images, 1 where
-            time is in front of it, as in recurrent layers. One number for all layers,
-            or one for each, the input included.
+        gradients: Gradients from `depth_gradients`.
+        batch_axis: Index of the batch axis: 0 in networks of vectors and images, 1
+            after an axis of time, as in recurrent layers. One number for all layers, or
+            one per gradient, that of the input first.
 
     Returns:
-        Nats, [depth, batch], the input's first; -inf where the gradient is zero, inf
+        Nats, [depth, batch], the input first; -inf where the gradient is zero, inf
         where it has overflowed.
 
     Raises:
-        ValueError: An array has no such axis, as without a batch; or there are more or
-            fewer axes given than gradients.
+        ValueError: An array does not have the axis, or the numbers of axes and
+            gradients differ.
 
     Example:
         >>> gradients = jnp.ones((5, 4)), jnp.full((5, 2, 8), 0.5)

@@ -1,4 +1,4 @@
-"""What the gates of a cell do: how far open, how saturated, how long they remember."""
+"""Statistics of the gates of a cell: opening, saturation, and memory time."""
 
 import math
 from collections import Counter, OrderedDict
@@ -11,7 +11,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from nets.compiling import compiled
 from nets.flow.layers import in_every_cell
-from nets.flow.linearised import batch_shape, one_step, trajectory
+from nets.flow.linearized import batch_shape, one_step, trajectory
 from nets.recurrent.batch import with_larger_batch
 from nets.recurrent.padding import check_padding, select_valid
 from nets.tracing.tags import CANDIDATE, KEEPER, Tag, with_tags
@@ -19,17 +19,17 @@ from nets.types import Cell, Params, State
 
 
 class GateStatistics(NamedTuple):
-    """What a gate's values are, over all its units and all sequences of a batch.
+    """Statistics of the values of a gate, over its units and the sequences of a batch.
 
-    A step that is padding in every sequence has nan.
+    A step that is padding in every sequence is nan.
 
     Attributes:
-        mean: [time].
-        quantiles: [time, quantiles].
-        closed: The share of values near 0, where the gate is saturated, [time].
-        opened: The share near 1, likewise, [time].
-        memory: How many steps each unit remembers, [*units]: where the gate multiplies
-            the old state; None of other gates.
+        mean: Mean value, [time].
+        quantiles: Quantiles of the values, [time, quantiles].
+        closed: Share of values near 0, where the gate is saturated, [time].
+        opened: Share of values near 1, where the gate is saturated, [time].
+        memory: Memory time of each unit in steps, [*units], if the gate multiplies the
+            old state; None for other gates.
     """
 
     mean: Float[Array, " time"]
@@ -53,35 +53,35 @@ def gates(
     closed: float = 0.1,
     opened: float = 0.9,
 ) -> dict[str, GateStatistics]:
-    """How far open the gates of a cell are at every step, and how long it remembers.
+    """Opening of the gates of a cell at every step, and memory time of its units.
 
         tau = -1 / mean(ln f),   f the gate that multiplies the old state
 
-    A unit that is kept by f at every step is worth exp(-t / tau) after t steps: tau is
-    its effective memory, infinite where f is always 1, which is also what f is rounded
-    to above 1 - 3e-8 in float32.
+    A unit that is multiplied by f at every step keeps a share exp(-t / tau) after t
+    steps: tau is its effective memory time. It is infinite if f is always 1; float32
+    rounds values above 1 - 3e-8 to 1.
 
     Args:
-        cell: Any `Cell` whose step marks its gates by `nets.tag_gate`, as our gated
+        cell: Any `Cell` whose step tags its gates by `nets.tag_gate`, as our gated
             cells do, or a recurrent layer of such cells.
-        params: Its parameters.
-        xs: The inputs, [time, *batch, inputs].
-        state: The state before the first step.
+        params: Parameters of the cell.
+        xs: Inputs, [time, *batch, inputs].
+        state: State before the first step.
         lengths: As in `nets.unroll`; padding is not counted.
-        mask: As in `nets.unroll`, likewise.
-        reverse: As in `nets.unroll`; what is found stands at the t of its input.
-        quantiles: Which quantiles of the values to take, from 0 to 1.
-        closed: Below which value a gate is said to be closed.
-        opened: Above which value it is said to be open.
+        mask: As in `nets.unroll`.
+        reverse: As in `nets.unroll`; a result has the index t of its input.
+        quantiles: Quantiles of the values to return, from 0 to 1.
+        closed: Value below which a gate counts as closed.
+        opened: Value above which a gate counts as open.
 
     Returns:
-        `GateStatistics` by the gate's name. Gates of one name, such as those of several
-        iterations of a loop, are counted in the order in which the step computes them:
-        "carry 1", "carry 2". A layer's are nested as its states are.
+        `GateStatistics` by the name of the gate. Gates with the same name, such as
+        those of several iterations of a loop, are numbered in the order of computation:
+        "carry 1", "carry 2". For a layer, a tree with the structure of its states.
 
     Raises:
-        ValueError: The cell marks no gate, or one inside a `while_loop`, a `cond` or a
-            custom derivative; a quantile is out of range; there is no step; or as in
+        ValueError: The cell tags no gate, or a gate inside a `while_loop`, a `cond` or
+            a custom derivative; a quantile is out of range; there is no step; or as in
             `nets.unroll`.
 
     Example:
@@ -207,7 +207,7 @@ def _names(marks: list[Tag]) -> list[str]:
 
 
 def _statistics(value, real, keeps, quantiles, closed, opened):
-    """Of a gate's values [time, *batch, *units]."""
+    """Statistics of the values of a gate, [time, *batch, *units]."""
     value = value.astype(jnp.promote_types(value.dtype, jnp.float32))
     units = value.shape[real.ndim :]
     sequences = math.prod(value.shape[1 : real.ndim])

@@ -1,4 +1,4 @@
-"""The Jacobian of every step."""
+"""Jacobians of all steps."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from nets.compiling import compiled
 from nets.flow.layers import in_every_cell
-from nets.flow.linearised import (
+from nets.flow.linearized import (
     batch_shape,
     identity,
     jacobian_product,
@@ -30,22 +30,24 @@ def step_jacobians(
 ) -> Float[Array, "time *batch n n"]:
     """J_t = ds_t/ds_{t-1} of the whole state, for every step.
 
-    The state is one vector: an LSTM's n is twice its units, h first, then c. Complex
-    entries count as two coordinates each, real and imaginary; integers as none.
+    The state is one vector: n of an LSTM is twice its number of units, h first, then c.
+    A complex entry counts as two coordinates, real and imaginary part. Integers are
+    left out.
 
     Args:
-        cell: Any `Cell`, or a recurrent layer, each of whose cells is then measured
-            with the inputs that it sees there.
-        params: Its parameters.
-        xs: The inputs, [time, *batch, inputs].
-        state: The state before the first step.
-        lengths: As in `nets.unroll`; in padding the state waits, and J_t = I.
-        mask: As in `nets.unroll`, likewise.
-        reverse: As in `nets.unroll`; then J_t = ds_t/ds_{t+1}, still at the t of its
+        cell: Any `Cell`, or a recurrent layer. In a layer, each cell is measured with
+            the inputs that it receives there.
+        params: Parameters of the cell or layer.
+        xs: Inputs, [time, *batch, inputs].
+        state: State before the first step.
+        lengths: As in `nets.unroll`. In padding the state does not change, and J_t = I.
+        mask: As in `nets.unroll`.
+        reverse: As in `nets.unroll`. Then J_t = ds_t/ds_{t+1}, at the index t of its
             input.
 
     Returns:
-        [time, *batch, n, n]; a layer's stand where its states do.
+        Jacobians [time, *batch, n, n]; for a layer, one such array in place of the
+        state of each cell.
 
     Raises:
         ValueError: As in `nets.unroll`.

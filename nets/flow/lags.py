@@ -1,4 +1,4 @@
-"""The gradient of each step's loss by each state before it."""
+"""The gradient of the loss of each step by each earlier state."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -29,27 +29,29 @@ def lag_matrix(
 ) -> Float[Array, "time lag *batch"] | dict[str, Float[Array, "time lag *batch"]]:
     """ln |dL_t / ds_{t-k}| for every step t and every lag k.
 
-    The loss of one step by the state of another: what a sum over steps hides, as there
-    the short lags drown the long ones. One backward pass for each t.
+    A sum of the losses over the steps would hide long lags behind short ones. Takes one
+    backward pass for each t.
 
     Args:
         cell: Any `Cell`, or a recurrent layer.
-        params: Its parameters.
-        xs: The inputs, [time, *batch, inputs].
-        losses: From all outputs to the loss of each step and sequence, [time, *batch].
-        state: The state before the first step.
-        reverse: As in `nets.unroll`; of a layer each cell has its own direction.
+        params: Parameters of the cell.
+        xs: Inputs, [time, *batch, inputs].
+        losses: Function from all outputs to the loss of each step and sequence, [time,
+            *batch].
+        state: State before the first step.
+        reverse: As in `nets.unroll`, for a single cell; the cells of a layer have
+            directions.
         **options: Other arguments of `nets.unroll`, except `parallel`; padded steps
             have no gradient.
 
     Returns:
-        Nats, [time, lag, *batch], lags from 0 to time - 1 counted in the order in which
-        the cell reads: of a cell in reverse, k stands for s_{t+k}. -inf where there is
-        no such step, or no gradient. Of a layer a dict of these, one a cell, named as
-        by `nets.flow.by_cell`; its backward cells' lags are those of a cell in reverse.
+        Nats, [time, lag, *batch], for lags from 0 to time - 1 in the order in which the
+        cell reads: lag k of a cell in reverse is s_{t+k}. -inf where there is no such
+        step, or no gradient. For a layer a dict with one array per cell, named as by
+        `nets.flow.by_cell`.
 
     Raises:
-        ValueError: `losses` has not an entry a step, or as in `nets.unroll`.
+        ValueError: `losses` does not return one entry per step, or as in `nets.unroll`.
 
     Example:
         >>> import nets

@@ -10,7 +10,7 @@ from jaxtyping import PyTree
 
 from nets.recurrent import RecurrentLayer, as_layer, per_cell
 from nets.recurrent.per_cell import like_states
-from nets.recurrent.placing import split_like
+from nets.recurrent.sharding import split_like
 from nets.types import Cell, Params, State
 
 
@@ -64,18 +64,18 @@ def zero_perturbations(
     state: State | None = None,
     **options: Any,
 ) -> State:
-    """Zeros like the states of all steps, to differentiate a loss by.
+    """Zeros like the states of all steps, to differentiate a loss with respect to.
 
-    As `perturbations` of `nets.unroll`, of a layer's `apply`, or of a Flax module they
-    move nothing, and the gradient by them is dL/ds_t of every step: beside the gradient
-    by the parameters it costs next to nothing.
+    They are `perturbations` for `nets.unroll`, the `apply` of a layer, or a Flax
+    module. The gradient by them is dL/ds_t of every step; in addition to the gradient
+    by the parameters it costs almost nothing.
 
     Args:
         layer: A `Cell`, or a recurrent layer.
-        params: Its parameters.
-        xs: Its inputs, [time, *batch, inputs].
-        state: The state before the first step.
-        **options: Other arguments that it runs with, as in `nets.unroll`.
+        params: Parameters of the layer.
+        xs: Inputs, [time, *batch, inputs].
+        state: State before the first step.
+        **options: Other options of `nets.unroll` that the layer runs with.
 
     Returns:
         A tree of zeros, [time, *batch, ...]; float32 where the state has integers.
@@ -97,8 +97,8 @@ def zero_perturbations(
         lambda: layer.apply(params, xs, state, **{**options, "all_states": True})
     )
     return jax.tree.map(
-        # Split over devices as the states are: the gradient by zeros that are the same
-        # on all devices would be summed over them.
+        # Split over devices as the states are. The gradient by zeros that are
+        # replicated on all devices would be summed over the devices.
         lambda s: split_like(
             jnp.zeros(
                 s.shape,

@@ -1,4 +1,4 @@
-"""How far a small difference of the first state is carried, and along what."""
+"""Singular values of the products of Jacobians over many steps."""
 
 from typing import Any, SupportsIndex
 
@@ -9,7 +9,7 @@ from jaxtyping import Array, ArrayLike, Float
 from nets.compiling import compiled
 from nets.flow.arguments import coordinates, integer
 from nets.flow.layers import in_every_cell
-from nets.flow.linearised import (
+from nets.flow.linearized import (
     batch_shape,
     identity,
     jacobian_product,
@@ -20,8 +20,8 @@ from nets.flow.udt import UDT, log_norm, log_sigmas, times
 from nets.recurrent.padding import check_padding, select_valid
 from nets.types import Cell, Params, State
 
-TOGETHER = 16  # steps, whose factors are kept until their singular values are found
-FEW = 16  # steps in doubt at which a direction is not yet lost
+BLOCK = 16  # number of steps whose singular values are computed at once
+FEW = 16  # number of steps in doubt up to which a direction is never lost
 
 
 @in_every_cell
@@ -36,36 +36,38 @@ def log_singular_values(
     mask: ArrayLike | None = None,
     reverse: bool = False,
 ) -> Float[Array, "time *batch count"]:
-    """ln of the leading singular values of ds_t/ds_{-1}, for every step t.
+    """Logarithms of the leading singular values of ds_t/ds_{-1}, for every step t.
 
         P_t = J_t ... J_1 J_0,   sigma_1 >= sigma_2 >= ...,   sigma_1 = |P_t|
 
-    The product is never multiplied out: it is brought to a graded form anew in every
-    step, and its singular values are found in that form, all of them to an accuracy
-    that is relative to themselves. So there is no under- or overflow over any number of
-    steps. Against 200 digits, over 40 steps, ln sigma is right to 1e-10 in float64, and
-    in float32 to 5e-4, but for Jacobians with singular values far apart: the smallest
-    of a product is as uncertain as those of its Jacobians are, which a condition of 1e5
-    makes up to 0.1. The norm, sigma_1, is right to 1e-5 even then. Over
-    10,000 steps float32 is within 1e-4 of float64 for the norm, and within 1e-6 to 3e-5
-    of its size for the smallest.
+    The product is kept in graded form and never multiplied out. Every singular value is
+    computed in that form to a high relative accuracy. So no number of steps causes
+    under- or overflow.
+
+    The accuracy was measured by arithmetic with 200 digits. Over 40 steps, the error of
+    ln sigma is at most 1e-10 in float64, and 5e-4 in float32 unless a Jacobian has
+    singular values far apart. In that case, the smallest singular value of the product
+    is as uncertain as the smallest singular values of the Jacobians: the error is up to
+    0.1 at a condition number of 1e5. Even then the error of the norm, sigma_1, is at
+    most 1e-5. Over 10,000 steps, float32 agrees with float64 within 1e-4 for the norm,
+    and within 1e-6 to 3e-5 of its size for the smallest singular value.
 
     Args:
-        cell: Any `Cell`, or a recurrent layer, each of whose cells is then measured.
-        params: Its parameters.
-        xs: The inputs, [time, *batch, inputs].
-        state: The state before the first step.
-        count: How many of the largest singular values; None for all.
-        lengths: As in `nets.unroll`; in padding the product waits.
-        mask: As in `nets.unroll`, likewise.
-        reverse: As in `nets.unroll`; the product begins at the last step.
+        cell: Any `Cell`, or a recurrent layer, of which each cell is measured.
+        params: Parameters of the cell or layer.
+        xs: Inputs, [time, *batch, inputs].
+        state: State before the first step.
+        count: Number of singular values, the largest first; None for all.
+        lengths: As in `nets.unroll`. In padding the product does not change.
+        mask: As in `nets.unroll`.
+        reverse: As in `nets.unroll`. The product then begins at the last step.
 
     Returns:
-        Nats, [time, *batch, count], descending; [..., 0] is the log of the spectral
-        norm. -inf where rank is lost, for good: where at any step no more is left of a
-        direction than the rounding of that step, which float32 reaches sooner than
-        float64. Rank that several steps lose together is recognized later than it is
-        lost, or missed.
+        Values in nats, [time, *batch, count], descending; [..., 0] is the logarithm of
+        the spectral norm. A value is -inf after its rank is lost. Rank is lost at a
+        step in which only rounding errors remain of a direction; float32 reaches this
+        point sooner than float64. Rank that is lost gradually, over several steps, is
+        detected late or missed.
 
     Raises:
         ValueError: `count` is out of range, or as in `nets.unroll`.
@@ -86,32 +88,33 @@ def log_singular_values(
     """
     check_padding(xs, lengths, mask, cell.spatial_dims)
     options = {"lengths": lengths, "mask": mask, "reverse": reverse}
-    asked = count if count is None else integer(count)
-    asked = count if asked is None else asked  # which is refused in its own words
-    return _transport(cell, params, xs, state, count=asked, **options)
+    number = integer(count)
+    # None and values that are not integers are passed on to `coordinates`.
+    number = count if number is None else number
+    return _log_singular_values(cell, params, xs, state, count=number, **options)
 
 
 @compiled
-def _transport(cell, params, xs, state, *, count, reverse, **options):
+def _log_singular_values(cell, params, xs, state, *, count, reverse, **options):
     walk = trajectory(cell, params, xs, state, reverse=reverse, **options)
     product = jacobian_product(cell, params)
     eye = identity(walk, batch_shape(cell, params, walk))
     time, size = len(jax.tree.leaves(walk.before)[0]), eye.shape[-1]
     count = coordinates(count, size)
 
-    def carry(so_far, inputs):
+    def multiply(so_far, inputs):
         step, number = inputs
         jacobian = product(step, eye)
-        # Some steps in doubt at the beginning are a large share of all.
+        # At the beginning, a few steps in doubt are a large share of all steps.
         moved = _moved(
             jacobian, so_far, jnp.maximum(number * SHARE[0] // SHARE[1], FEW)
         )
         so_far = select_valid(step.real, moved, so_far)
         return so_far, (so_far.k, so_far.w)
 
-    def together(so_far, steps):
-        """A few steps, whose singular values are found at once."""
-        so_far, factors = jax.lax.scan(carry, so_far, steps)
+    def block(so_far, steps):
+        """Run a few steps, and compute their singular values at once."""
+        so_far, factors = jax.lax.scan(multiply, so_far, steps)
         products = UDT(jnp.broadcast_to(eye, factors[1].shape), *factors)
         if count == 1:
             return so_far, log_norm(products)
@@ -119,16 +122,16 @@ def _transport(cell, params, xs, state, *, count, reverse, **options):
 
     if not time:
         return jnp.zeros((0, *eye.shape[:-2], count), eye.dtype)
-    few = min(time, TOGETHER)
+    few = min(time, BLOCK)
     blocks = -(-time // few)
-    # The last block is filled up with the last step.
-    places = jnp.minimum(jnp.arange(blocks * few), time - 1).reshape(blocks, few)
+    # The last block is padded with copies of the last step.
+    numbers = jnp.minimum(jnp.arange(blocks * few), time - 1).reshape(blocks, few)
     none = jnp.zeros(eye.shape[:-1], eye.dtype)
     start = UDT(eye, none, eye, none.astype(int))
     _, sigmas = jax.lax.scan(
-        lambda so_far, at: together(so_far, (jax.tree.map(lambda a: a[at], walk), at)),
+        lambda so_far, at: block(so_far, (jax.tree.map(lambda a: a[at], walk), at)),
         start,
-        places,
+        numbers,
     )
     sigmas = sigmas.reshape(blocks * few, *sigmas.shape[2:])[:time]
     return sigmas[::-1] if reverse else sigmas
@@ -139,7 +142,7 @@ def _moved(jacobian, product, most):
     moved = jnp.matmul(jacobian, product.q, precision=HIGHEST)
     largest = jnp.abs(jacobian).max(axis=(-2, -1), keepdims=True, initial=0.0)
     squares = (jacobian / jnp.where(largest > 0, largest, 1)) ** 2
-    # A column of J Q sums columns of J, each times an entry of q.
+    # A column of J Q is a sum of columns of J, weighted by entries of Q.
     sizes = jnp.einsum(
         "...j,...jk->...k", squares.sum(axis=-2), product.q**2, precision=HIGHEST
     )

@@ -1,4 +1,4 @@
-"""Lyapunov exponents: at which rates small differences of the state grow or shrink."""
+"""Lyapunov exponents: the rates at which small differences of the state grow."""
 
 from typing import Any, NamedTuple, SupportsIndex
 
@@ -9,7 +9,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float
 from nets.compiling import compiled
 from nets.flow.arguments import coordinates, integer
 from nets.flow.layers import in_every_cell
-from nets.flow.linearised import (
+from nets.flow.linearized import (
     batch_shape,
     identity,
     jacobian_product,
@@ -19,17 +19,17 @@ from nets.flow.ranks import LOST, SHARE, row_sizes, triangle
 from nets.recurrent.padding import check_padding, select_valid
 from nets.types import Cell, Params, State
 
-BLOCKS = 10  # of time, over which the exponents' error is estimated
-PROBES = 4  # directions by which the Jacobian's size is estimated, if not all are asked
+BLOCKS = 10  # number of blocks of time from which standard errors are estimated
+PROBES = 4  # extra directions that estimate the size of the Jacobian, if count < n
 
 
 class LyapunovSpectrum(NamedTuple):
-    """Exponents, and how far they have converged.
+    """Lyapunov exponents and their standard errors.
 
     Attributes:
-        exponents: Nats a step, descending, [*batch, count].
-        errors: The standard error of each, from the means over ten blocks of time,
-            [*batch, count]; nan where fewer than twenty steps count, inf where the
+        exponents: Exponents in nats per step, descending, [*batch, count].
+        errors: Standard errors of the exponents, from the means over ten blocks of
+            time, [*batch, count]; nan if fewer than twenty steps count, inf if the
             exponent is -inf.
     """
 
@@ -50,36 +50,37 @@ def lyapunov_spectrum(
     mask: ArrayLike | None = None,
     reverse: bool = False,
 ) -> LyapunovSpectrum:
-    """The Lyapunov exponents of the whole state along a run.
+    """Lyapunov exponents of the whole state along a trajectory.
 
         Q_t R_t = J_t Q_{t-1},   lambda_i = mean over t of ln |R_ii|
 
-    from random orthonormal columns Q, made orthonormal anew in every step, so that
-    nothing over- or underflows. The sum of all exponents is the mean of ln |det J_t|,
-    whatever the steps. The exponents can be differentiated by the parameters.
+    The columns of Q are random and orthonormal at the beginning, and are made
+    orthonormal again in every step, so that nothing over- or underflows. The sum of all
+    exponents is the mean of ln |det J_t|, whatever the number of steps. The exponents
+    can be differentiated by the parameters.
 
     Args:
-        cell: Any `Cell`, or a recurrent layer, each of whose cells is then measured.
-        params: Its parameters.
-        xs: The inputs, [time, *batch, inputs]: zeros for an autonomous system.
-        state: The state before the first step.
-        count: How many of the largest exponents, by default all: as many as the state
-            has coordinates.
-        warmup: How many steps, padding not counted, pass before the mean begins, in
-            which the state settles and the columns turn to their directions.
+        cell: Any `Cell`, or a recurrent layer, of which each cell is measured.
+        params: Parameters of the cell or layer.
+        xs: Inputs, [time, *batch, inputs]: zeros for an autonomous system.
+        state: State before the first step.
+        count: Number of exponents, the largest first; by default all, one per
+            coordinate of the state.
+        warmup: Number of steps before the mean begins, without padding. During the
+            warmup the state settles and the columns align with their directions.
         lengths: As in `nets.unroll`; padding does not count.
-        mask: As in `nets.unroll`, likewise.
+        mask: As in `nets.unroll`.
         reverse: As in `nets.unroll`.
 
     Returns:
-        A `LyapunovSpectrum`; nan for a sequence that is all padding and warmup. -inf
-        where a direction is lost altogether: where at any step that counts no more is
-        left of it than the rounding of that step, which float32 reaches sooner than
-        float64. What is lost in the warmup is replaced by another direction. Rank that
-        several steps lose together may be missed: one exponent too many is then
-        finite, far below the others. A direction that shrinks below rounding in
-        some steps but comes back, as in an sLSTM, has too high an exponent: in float32
-        by up to 0.9.
+        A `LyapunovSpectrum`. Exponents of a sequence that is all padding and warmup are
+        nan. The exponent of a lost direction is -inf. A direction is lost at a step
+        that counts in which only rounding errors remain of it; float32 reaches this
+        point sooner than float64. A direction that is lost in the warmup is replaced by
+        a new direction. Rank that is lost gradually, over several steps, may be missed:
+        then one exponent too many is finite, far below the remaining exponents. A
+        direction that shrinks below rounding in some steps and grows again, as in an
+        sLSTM, has too high an exponent: in float32 by up to 0.9.
 
     Raises:
         ValueError: `count` or `warmup` is out of range, or as in `nets.unroll`.
@@ -100,28 +101,20 @@ def lyapunov_spectrum(
         Vogt et al. 2022, On Lyapunov exponents for RNNs,
         https://arxiv.org/abs/2006.14123
     """
-    found = growths(
-        cell,
-        params,
-        xs,
-        state,
-        count=count,
-        warmup=warmup,
-        lengths=lengths,
-        mask=mask,
-        reverse=reverse,
+    options = {"lengths": lengths, "mask": mask, "reverse": reverse}
+    return _averaged(
+        growths(cell, params, xs, state, count=count, warmup=warmup, **options)
     )
-    return _averaged(found)
 
 
 @compiled
-def _averaged(found):
-    """The exponents in descending order, and their errors."""
-    exponents = found.exponents()
-    errors = found.errors(exponents)
-    some = found.counts.any(axis=0)
-    some = some.reshape(*some.shape, *(1,) * (exponents.ndim - some.ndim))
-    exponents = jnp.where(some, exponents, jnp.nan)
+def _averaged(growth):
+    """Exponents in descending order, and their errors."""
+    exponents = growth.exponents()
+    errors = growth.errors(exponents)
+    known = growth.counts.any(axis=0)
+    known = known.reshape(*known.shape, *(1,) * (exponents.ndim - known.ndim))
+    exponents = jnp.where(known, exponents, jnp.nan)
     order = jnp.argsort(-exponents, axis=-1)
     return LyapunovSpectrum(
         jnp.take_along_axis(exponents, order, axis=-1),
@@ -133,45 +126,45 @@ class Growths(NamedTuple):
     """Growth of each direction in each step.
 
     Attributes:
-        logs: ln |R_ii|, [time, *batch, count]; -inf from where it is lost.
-        counts: True for steps that count, [time, *leading batch axes].
+        logs: ln |R_ii|, [time, *batch, count]; -inf if the direction is lost.
+        counts: True at steps that count, [time, *leading batch axes].
     """
 
     logs: Float[Array, "time *batch count"]
     counts: Bool[Array, "time *batch"]
 
     def _inside(self):
-        """`counts`, with an axis for each of `logs`."""
+        """`counts`, with as many axes as `logs`."""
         extra = self.logs.ndim - self.counts.ndim
         return self.counts.reshape(*self.counts.shape, *(1,) * extra)
 
     def exponents(self) -> Float[Array, "*batch count"]:
-        """The mean over the steps that count; 0 where there is none."""
+        """Mean over the steps that count; 0 if no step counts."""
         inside = self._inside()
         total = jnp.where(inside, self.logs, 0.0).sum(axis=0)
         return total / _count(jnp.maximum(inside.sum(axis=0), 1), total)
 
     def errors(self, exponents) -> Float[Array, "*batch count"]:
-        """The standard errors, by the means over blocks of steps."""
+        """Standard errors of the exponents, from the means over blocks of steps."""
         inside = self._inside()
         steps = inside.sum(axis=0)
         block = (jnp.cumsum(inside, axis=0) - 1) * BLOCKS
         block //= jnp.maximum(steps, 1)[None]
         lost = jnp.isneginf(exponents)
-        centre = jnp.where(lost, 0, exponents)
+        center = jnp.where(lost, 0, exponents)
         spread = jnp.zeros_like(exponents)
         for i in range(BLOCKS):
             here = inside & (block == i)
             total = jnp.where(here & ~lost[None], self.logs, 0.0).sum(axis=0)
             mean = total / _count(jnp.maximum(here.sum(axis=0), 1), total)
-            spread += (mean - centre) ** 2
+            spread += (mean - center) ** 2
         errors = jnp.sqrt(spread / (BLOCKS * (BLOCKS - 1)))
         errors = jnp.where(lost, jnp.inf, errors)
         return jnp.where(steps < 2 * BLOCKS, jnp.nan, errors)
 
 
 def _count(steps, like):
-    """A number of steps, in the dtype that is divided by it."""
+    """Number of steps, in the dtype of the array that is divided by it."""
     return steps.astype(like.dtype)
 
 
@@ -185,15 +178,16 @@ def growths(
     warmup: SupportsIndex = 0,
     **options: Any,
 ) -> Growths:
-    """The growths whose means are `lyapunov_spectrum`, with the same arguments.
+    """Growth of each direction in each step, whose mean is `lyapunov_spectrum`.
 
     Args:
         cell: Any `Cell`.
-        params: Its parameters.
-        xs: The inputs.
-        state: The state before the first step.
+        params: Parameters of the cell.
+        xs: Inputs, [time, *batch, inputs].
+        state: State before the first step.
         count: Number of directions; None for all.
-        warmup: Number of steps before. A direction lost in them is replaced.
+        warmup: Number of steps before the first step that counts. A direction lost in
+            the warmup is replaced.
         **options: `lengths`, `mask` and `reverse`.
 
     Returns:
@@ -232,7 +226,7 @@ def _growths(cell, params, xs, state, *, count, warmup, reverse=False, **options
             f"expected a warmup from 0 to {time - 1}, below the number of steps; got "
             f"{warmup}"
         )
-    # The same columns in float32 and in float64, so that their results compare.
+    # The columns are the same in float32 and float64, so that results are comparable.
     start = jax.random.normal(jax.random.key(0), eye.shape, jnp.float32)
     start, _ = jnp.linalg.qr(start.astype(eye.dtype))
     probes = start[..., count : count + PROBES]
@@ -243,13 +237,13 @@ def _growths(cell, params, xs, state, *, count, warmup, reverse=False, **options
         rows = row_sizes(jax.lax.stop_gradient(moved), count)
         order = jnp.argsort(doubts == LOST, axis=-1, stable=True)
         before = jnp.take_along_axis(doubts, order, axis=-1)
-        found = triangle(moved[..., :count], rows, None, order, before)
-        place = jnp.argsort(found.order, axis=-1)
-        columns = jnp.take_along_axis(found.q, place[..., None, :], axis=-1)
-        after = jnp.take_along_axis(found.doubts, place, axis=-1)
+        result = triangle(moved[..., :count], rows, None, order, before)
+        place = jnp.argsort(result.order, axis=-1)
+        columns = jnp.take_along_axis(result.q, place[..., None, :], axis=-1)
+        after = jnp.take_along_axis(result.doubts, place, axis=-1)
         after = select_valid(settled, after, 0.0)
         after = select_valid(step.real, after, doubts)
-        return (columns, after), jnp.take_along_axis(found.growth, place, axis=-1)
+        return (columns, after), jnp.take_along_axis(result.growth, place, axis=-1)
 
     real = jnp.ones(time, bool) if walk.real is None else walk.real
     settled = jnp.cumsum(real, axis=0) > steps

@@ -1,4 +1,4 @@
-"""Each step's share in the gradient of the parameters."""
+"""Share of each step in the gradient by the parameters."""
 
 import math
 from collections.abc import Callable
@@ -26,31 +26,33 @@ def parameter_gradients_by_time(
     reverse: bool = False,
     **options: Any,
 ) -> tuple[Float[Array, ""], Params]:
-    """The loss, and each step's share G_t of its gradient by the parameters.
+    """The loss, and the share G_t of each step in its gradient by the parameters.
 
         G_t = (d+ s_t / d theta)^T dL/ds_t,    sum over t of G_t = dL/dtheta
 
-    where d+ is by the parameters of step t alone: every step is given its copy of the
-    parameters, and the gradient is taken by those copies. The share of an initial state
-    (see `nets.learned_state`) counts at the step that is read first.
+    where d+ is the derivative by the parameters of step t alone. The parameters are
+    untied (see `nets.unroll`): each step has a copy of them, and the gradient is taken
+    by the copies. The share of a learned initial state (see `nets.learned_state`) is
+    counted at the step that is read first.
 
     Args:
         cell: Any `Cell`, or a recurrent layer.
-        params: Its parameters.
-        xs: The inputs, [time, *batch, inputs].
-        loss: From the final state and all outputs to one number.
-        state: The state before the first step.
-        reverse: As in `nets.unroll`; of a layer each cell has its own direction.
+        params: Parameters of the cell.
+        xs: Inputs, [time, *batch, inputs].
+        loss: Function from the final state and all outputs to a scalar.
+        state: State before the first step.
+        reverse: As in `nets.unroll`, for a single cell; the cells of a layer have
+            directions.
         **options: `lengths`, `mask`, `all_states`, `remat` and `truncate`, as in
-            `nets.unroll`; padded steps have no share.
+            `nets.unroll`. The share of a padded step is zero.
 
     Returns:
-        The loss, and a tree like the parameters, time in front: zero for integers,
-        booleans and keys, None for what is no array, such as a function.
+        The loss, and a tree like the parameters with time in front: zero for integers,
+        booleans and keys, None for entries that are not arrays, such as a function.
 
     Raises:
-        ValueError: The loss is not one number, a key, perturbations or `parallel` are
-            given, or as in `nets.unroll`.
+        ValueError: The loss is not a scalar; a key, perturbations or `parallel` are
+            given; or as in `nets.unroll`.
 
     Example:
         >>> import nets
@@ -117,11 +119,11 @@ def _no_share(p: Any, time: int) -> Array | None:
 
 
 class Cancellation(NamedTuple):
-    """How the shares of the steps add up.
+    """Norms of the shares of the steps, and how far they cancel.
 
     Attributes:
         log_norms: ln |G_t| over all parameters, nats, [time].
-        index: From 0, where they cancel each other, to 1, where all point one way.
+        index: 0 if the shares cancel each other, 1 if all have one direction.
     """
 
     log_norms: Float[Array, " time"]
@@ -129,15 +131,15 @@ class Cancellation(NamedTuple):
 
 
 def cancellation(shares: Params) -> Cancellation:
-    """Whether the steps' shares in a gradient help or cancel each other.
+    """How far the shares of the steps in a gradient cancel each other.
 
         index = |sum G_t| / sum |G_t|
 
     Args:
-        shares: Of `parameter_gradients_by_time`: a tree of arrays, time in front.
+        shares: Shares from `parameter_gradients_by_time`, arrays with time in front.
 
     Returns:
-        A `Cancellation`; the index of shares that are all zero is nan.
+        A `Cancellation`. The index is nan if all shares are zero.
 
     Example:
         >>> cancellation(jnp.array([[3.0], [-1.0]])).index.item()

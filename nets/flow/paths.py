@@ -1,4 +1,4 @@
-"""Which way the gradient came: along the highway, or through the gates."""
+"""The gradient by path: along the highway, or through the gates."""
 
 from collections.abc import Callable
 from functools import partial
@@ -15,14 +15,13 @@ from nets.types import Cell, Params, State
 
 
 class Paths(NamedTuple):
-    """dL/ds_t of every step, and the two parts that it is the sum of.
+    """dL/ds_t of every step, as the sum of two parts.
 
     Attributes:
-        total: All of it, as `state_gradients` has it.
-        highway: What came along the highway alone: the state as it is kept.
-        through_gates: total - highway: all that, at least once on its way, went through
-            a gate or a candidate, and so through the weights that these read the state
-            by.
+        total: The whole gradient, as in `state_gradients`.
+        highway: Gradient along the highway alone: the state that the gates carry over.
+        through_gates: total - highway: gradient along all paths that pass at least once
+            through a gate or a candidate, and so through their recurrent weights.
     """
 
     total: State
@@ -32,24 +31,25 @@ class Paths(NamedTuple):
 
 @factory
 def highway(cell: Cell) -> Cell:
-    """The same cell, whose gradient by the state flows along the highway alone.
+    """The same cell, whose gradient by the state is that along the highway alone.
 
         s_t = s(s_{t-1}, x_t; v_t),   ds_t/ds_{t-1} = the partial one, with v_t held
 
-    v_t is what the step marks by `nets.tag_gate` and `nets.tag_candidate`: numbers are
-    as they were, v_t depends on inputs and parameters as it did, but no more on the
-    state. So of an LSTM ds_t/ds_{t-1} is diag(f) from c to c and diag(o (1 - tanh(c)^2)
-    f) from c to h, of a GRU diag(z): no recurrent weights are in it.
+    v_t are the values that the step tags by `nets.tag_gate` and `nets.tag_candidate`.
+    The forward pass does not change; v_t depends on inputs and parameters as before,
+    but no longer on the state. So ds_t/ds_{t-1} contains no recurrent weights: in an
+    LSTM it is diag(f) from c to c and diag(o (1 - tanh(c)^2) f) from c to h, in a GRU
+    diag(z).
 
     Args:
-        cell: Any `Cell` whose step marks gates or candidates.
+        cell: Any `Cell` whose step tags gates or candidates.
 
     Returns:
-        A `Cell` of its parameters and states. It steps through time, even if the given
-        one can run in parallel.
+        A `Cell` with the same parameters and states. It does not run in parallel over
+        time.
 
     Raises:
-        ValueError: In its step, if the cell marks nothing, or something inside a
+        ValueError: In its step, if the cell tags nothing, or a value inside a
             `while_loop`, a `cond` or a custom derivative.
 
     Example:
@@ -79,7 +79,7 @@ def highway(cell: Cell) -> Cell:
 
 
 def _held(step: Callable[..., Any]) -> Callable[..., Any]:
-    """`step(state, ...)`, whose marked values do not vary with the state."""
+    """`step(state, ...)`, whose tagged values do not depend on the state."""
 
     def held(state, *args):
         _, marked = with_tags(step)(jax.lax.stop_gradient(state), *args)
@@ -103,41 +103,43 @@ def split_by_path(
     state: State | None = None,
     **options: Any,
 ) -> tuple[Float[Array, ""], Paths]:
-    """dL/ds_t, parted by the way it came: along the highway, or by the rest.
+    """Split dL/ds_t by path: along the highway, or through gates and candidates.
 
         dL/ds_t = g_t + r_t,   g_t = dL/ds_t with gates and candidates held
 
-    g_t is what an LSTM's cell or a GRU's update gate were made for: it passes factors
-    between 0 and 1 only. r_t is the sum over all paths that go at least once through a
-    gate or a candidate, as all go that pass recurrent weights.
+    g_t passes only the factors between 0 and 1 that the cell of an LSTM or the update
+    gate of a GRU multiply the state by. r_t is the sum over all paths that pass at
+    least once through a gate or a candidate, as do all paths through recurrent weights.
 
-    In a layer only time is so restricted, each cell's to its own highway: down through
-    the layers the gradient is whole.
+    In a layer each cell is restricted to its highway in time; the gradient from layer
+    to layer is not restricted.
 
     Args:
-        cell: Any `Cell` whose step marks its gates and candidates, as our gated cells
+        cell: Any `Cell` whose step tags its gates and candidates, as our gated cells
             do, or a recurrent layer of such cells.
-        params: Its parameters.
-        xs: The inputs, [time, *batch, inputs].
+        params: Parameters of the cell.
+        xs: Inputs, [time, *batch, inputs].
         loss: As in `state_gradients`.
-        state: The state before the first step.
+        state: State before the first step.
         **options: As in `state_gradients`.
 
     Returns:
         The loss, and `Paths` of states with time in front: [time, *batch, ...].
 
     Raises:
-        ValueError: A cell marks nothing, or something inside a `while_loop`, a `cond`
-            or a custom derivative, or as in `state_gradients`.
+        ValueError: A cell tags nothing, or a value inside a `while_loop`, a `cond` or a
+            custom derivative, or as in `state_gradients`.
 
     Example:
         >>> import jax.numpy as jnp, nets
         >>> cell = nets.lstm(forget_bias=3.0)
         >>> params = cell.init(jax.random.key(0), 3, 8)
         >>> xs = jax.random.normal(jax.random.key(1), (50, 5, 3))
-        >>> loss, found = split_by_path(cell, params, xs, lambda state, ys:
-        ys[-1].sum()) >>> found.highway.cell.shape,
-        bool(jnp.all(found.highway.hidden[:-1] == 0)) ((50, 5, 8), True)
+        >>> loss, paths = split_by_path(
+        ...     cell, params, xs, lambda state, ys: ys[-1].sum()
+        ... )
+        >>> paths.highway.cell.shape, bool(jnp.all(paths.highway.hidden[:-1] == 0))
+        ((50, 5, 8), True)
 
     References:
         Hochreiter and Schmidhuber 1997, Long short-term memory, Neural Computation,

@@ -1,4 +1,4 @@
-"""Terms to add to a loss, that keep gradients from vanishing or exploding."""
+"""Terms of a loss that keep gradients from vanishing or exploding."""
 
 import math
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets.flow.layers import in_every_cell
-from nets.flow.linearised import as_state, as_vector, batch_shape, trajectory
+from nets.flow.linearized import as_state, as_vector, batch_shape, trajectory
 from nets.flow.lyapunov import growths
 from nets.flow.state_gradients import is_real, state_gradients
 from nets.recurrent import RecurrentLayer, as_layer, by_cell, per_cell
@@ -25,26 +25,26 @@ def pascanu_penalty(
     state: State | None = None,
     **options: Any,
 ) -> Float[Array, ""]:
-    """Pascanu's Omega: how far a step is from keeping the norm of the gradient.
+    """Pascanu's Omega: squared deviation of each step from preserving gradient norm.
 
         Omega = sum over t of (|g_t J_t| / |g_t| - 1)^2,   g_t = dL/ds_t
 
-    averaged over the sequences that are not all padding, summed over the cells of a
-    layer. Its gradient by the parameters is the "immediate" one of the paper: by those
-    in J_t, with g_t and the states as constants. The ratio is of norms, as in the paper
-    (the authors' code has squared norms). Steps without a gradient, and padding, do not
-    count; where a gradient has overflowed or is nan, so is Omega nan.
+    averaged over the sequences that have a real step, summed over the cells of a layer.
+    Its gradient by the parameters is the "immediate" gradient of the paper: by the
+    parameters in J_t, with g_t and the states constant. It uses the ratio of norms, as
+    in the paper (the authors' code uses squared norms). Padding and steps without a
+    gradient do not count; Omega is nan if a gradient has overflowed or is nan.
 
     Args:
         cell: Any `Cell`, or a recurrent layer.
-        params: Its parameters.
-        xs: The inputs, [time, *batch, inputs].
-        loss: The loss of whose gradient it speaks, as in `state_gradients`.
-        state: The state before the first step.
+        params: Parameters of the cell.
+        xs: Inputs, [time, *batch, inputs].
+        loss: Loss whose gradient is measured, as in `state_gradients`.
+        state: State before the first step.
         **options: As in `state_gradients`, but without a key.
 
     Returns:
-        One number, at least 0.
+        A scalar, at least 0.
 
     Raises:
         ValueError: A key is given, or as in `state_gradients`.
@@ -84,7 +84,7 @@ def pascanu_penalty(
 
 
 def _constant(tree):
-    """The tree without gradients; what is no array in it has none."""
+    """The tree, with the gradient by its arrays stopped."""
     return jax.tree.map(
         lambda leaf: jax.lax.stop_gradient(leaf) if is_real(leaf) else leaf, tree
     )
@@ -142,26 +142,25 @@ def flossing_penalty(
 
         penalty = mean over i = 1 ... count of (lambda_i - target)^2
 
-    over the batch and the cells of a layer too; sequences without a step that counts
-    are left out, and no others: where an exponent is nan, so is the penalty. Where an
-    exponent is zero, there is a direction along which gradients neither vanish nor
-    explode.
+    and over the batch and the cells of a layer. Sequences without a step that counts
+    are left out; an exponent that is nan makes the penalty nan. An exponent of zero
+    means a direction along which gradients neither vanish nor explode.
 
-    A direction that is lost altogether, whose exponent is -inf, counts as one that
-    shrinks to a rounding error in every step, ln eps = -16 in float32. That is far from
-    any target, but a constant: it has no gradient by the parameters.
+    A lost direction, whose exponent is -inf, counts as a direction that shrinks to a
+    rounding error in every step, ln eps = -16 in float32: far from any target, but
+    constant, without a gradient by the parameters.
 
     Args:
         cell: Any `Cell`, or a recurrent layer.
-        params: Its parameters.
-        xs: The inputs, [time, *batch, inputs].
-        state: The state before the first step.
-        count: How many of the largest exponents.
-        target: Nats a step.
+        params: Parameters of the cell.
+        xs: Inputs, [time, *batch, inputs].
+        state: State before the first step.
+        count: Number of the largest exponents to use.
+        target: Target of the exponents, nats per step.
         **options: As in `lyapunov_spectrum`.
 
     Returns:
-        One number, which is differentiated by the parameters.
+        A scalar, differentiable by the parameters.
 
     Raises:
         ValueError: As in `lyapunov_spectrum`.

@@ -1,4 +1,4 @@
-"""Which inputs a loss depends on: gradients by the inputs, and their integrals."""
+"""Attribution of a loss to its inputs: gradients by the inputs, and their integrals."""
 
 from collections.abc import Callable
 from typing import Any, SupportsIndex
@@ -28,27 +28,27 @@ def input_saliency(
 
         g_t = dL/dx_t,   t = 0 ... T - 1
 
-    How much the loss would move with each input: where `state_gradients` tells how far
-    back a gradient reaches in the states, this tells what of it arrives at the inputs,
-    through all layers and directions.
+    The gradient measures how strongly the loss depends on each input, through all
+    layers and directions. `state_gradients` measures the same for each state.
 
     Args:
         layer: Any `Cell`, or a recurrent layer.
-        params: Its parameters.
-        xs: The inputs, [time, *batch, inputs], or a tree of such.
-        loss: From what `unroll` returns, the final state and all outputs, to one
-            number. If it sums over the batch, g_t of each sequence is its own loss's.
-        state: The state before the first step.
-        **options: What else `nets.unroll` takes. With `lengths` or a `mask` the
+        params: Parameters of the layer.
+        xs: Inputs, [time, *batch, inputs], or a tree of inputs.
+        loss: Function of the final state and all outputs, as `unroll` returns them, to
+            a scalar. If the loss sums over the batch, g_t of each sequence is the
+            gradient of its term.
+        state: State before the first step.
+        **options: Other options of `nets.unroll`. With `lengths` or a `mask`, the
             gradient at a padded step is zero.
 
     Returns:
-        The loss, and its gradients, [time, *batch, inputs]. An entry of a tree of
-        inputs that is an integer has the gradient zero.
+        The loss, and its gradients, [time, *batch, inputs]. In a tree of inputs, the
+        gradient of an entry of integers is zero.
 
     Raises:
-        ValueError: No input is a float, as of tokens; the loss is not one number; or as
-            in `nets.unroll`.
+        ValueError: No input is a float (e.g. all are tokens); the loss is not a scalar;
+            or as in `nets.unroll`.
 
     Example:
         >>> import nets
@@ -93,33 +93,35 @@ def integrated_gradients(
     points: SupportsIndex = 32,
     **options: Any,
 ) -> PyTree[Shaped[Array, "..."]]:
-    """What each input adds to the loss, on the straight way from a baseline.
+    """Contribution of each input to the loss, along a straight path from a baseline.
 
         A_t = (x_t - b_t) * integral_0^1 dL/dx_t (b + a (x - b)) da,
         sum_t A_t = L(x) - L(b)
 
-    by Gauss-Legendre quadrature, one point after the other, so that memory does not
-    grow with their number. The sum is exact where the gradient along the way is a
-    polynomial of a degree below 2 `points`, and nearly so where it is smooth; with
-    relu, whose gradient jumps, it comes closer only as 1 / `points`.
+    The integral is computed by Gauss-Legendre quadrature, point by point, so that
+    memory does not grow with the number of points. The sum is exact if the gradient
+    along the path is a polynomial of a degree below 2 `points`, and nearly exact if the
+    gradient is smooth. With relu, whose gradient jumps, the error falls only as
+    1 / `points`.
 
     Args:
         layer: Any `Cell`, or a recurrent layer.
-        params: Its parameters.
-        xs: The inputs, [time, *batch, inputs], or a tree of such.
-        loss: From what `unroll` returns, the final state and all outputs, to one
-            number. If it sums over the batch, each sequence's attributions add up to
-            the difference of its own loss.
-        state: The state before the first step, the same all along the way.
-        baseline: Inputs that stand for nothing, like xs or of a shape that broadcasts
-            to it, in a tree of the same structure; zeros by default.
-        points: At how many places between baseline and inputs a gradient is taken.
-        **options: What else `nets.unroll` takes. With `lengths` or a `mask` a padded
-            step has the attribution zero.
+        params: Parameters of the layer.
+        xs: Inputs, [time, *batch, inputs], or a tree of inputs.
+        loss: Function of the final state and all outputs, as `unroll` returns them, to
+            a scalar. If the loss sums over the batch, the attributions of each sequence
+            add up to the difference of its term.
+        state: State before the first step, the same at all points of the path.
+        baseline: Inputs without information, of a shape that broadcasts to xs, in a
+            tree of the same structure; zeros by default.
+        points: Number of points between baseline and inputs at which the gradient is
+            evaluated.
+        **options: Other options of `nets.unroll`. With `lengths` or a `mask`, the
+            attribution of a padded step is zero.
 
     Returns:
-        The attributions, like xs; zero for an entry of a tree of inputs that is an
-        integer, which stays where it is.
+        Attributions, like xs. In a tree of inputs, an entry of integers is constant
+        along the path, and its attribution is zero.
 
     Raises:
         ValueError: `points` is below 1, the baseline does not fit the inputs, or as in
@@ -132,11 +134,10 @@ def integrated_gradients(
         >>> xs = jax.random.normal(jax.random.key(1), (50, 5, 3))
         >>> def loss(state, ys):
         ...     return (ys[-1] ** 2).sum()
-        >>> parts = integrated_gradients(cell, params, xs, loss)
-        >>> both = loss(*nets.unroll(cell, params, xs)), loss(
-        ...     *nets.unroll(cell, params, jnp.zeros_like(xs))
-        ... )
-        >>> bool(jnp.allclose(parts.sum(), both[0] - both[1], atol=1e-5))
+        >>> attributions = integrated_gradients(cell, params, xs, loss)
+        >>> end = loss(*nets.unroll(cell, params, xs))
+        >>> start = loss(*nets.unroll(cell, params, jnp.zeros_like(xs)))
+        >>> bool(jnp.allclose(attributions.sum(), end - start, atol=1e-5))
         True
 
     References:
@@ -152,35 +153,35 @@ def integrated_gradients(
     real = padding_mask(
         xs, options.get("lengths"), options.get("mask"), layer.spatial_dims
     )
-    xs = select_valid(real, xs, 0.0)  # or a NaN of the padding would reach the product
+    xs = select_valid(real, xs, 0.0)  # A NaN in the padding would reach the product.
     start = select_valid(real, _baseline(baseline, xs), 0.0)
-    way = jax.tree.map(
+    path = jax.tree.map(
         lambda x, s, zero: x - s if is_real(x) else zero, xs, start, zeros_to_add(xs)
     )
 
-    places, weights = np.polynomial.legendre.leggauss(count)  # on [-1, 1]
-    steps = jnp.asarray((places + 1) / 2), jnp.asarray(weights / 2)
-    return _integral(layer, params, start, way, steps, loss, state, **options)
+    nodes, weights = np.polynomial.legendre.leggauss(count)  # on [-1, 1]
+    steps = jnp.asarray((nodes + 1) / 2), jnp.asarray(weights / 2)
+    return _integral(layer, params, start, path, steps, loss, state, **options)
 
 
 @compiled
-def _integral(layer, params, start, way, steps, loss, state, **options):
-    """The way times the mean gradient at the points of it."""
+def _integral(layer, params, start, path, steps, loss, state, **options):
+    """The path times the mean gradient at its points."""
 
     def add(total, point):
-        place, weight = point
-        here = plus(start, jax.tree.map(lambda w: place.astype(w.dtype) * w, way))
+        node, weight = point
+        here = plus(start, jax.tree.map(lambda w: node.astype(w.dtype) * w, path))
         _, gradients = input_saliency(layer, params, here, loss, state, **options)
         return jax.tree.map(
             lambda t, g: t + weight.astype(g.dtype) * g, total, gradients
         ), None
 
-    mean, _ = jax.lax.scan(add, zeros_to_add(way), steps)
-    return jax.tree.map(lambda w, g: (w * g).real, way, mean)
+    mean, _ = jax.lax.scan(add, zeros_to_add(path), steps)
+    return jax.tree.map(lambda w, g: (w * g).real, path, mean)
 
 
 def zeros_to_add(tree: PyTree) -> PyTree:
-    """Zeros like arrays, to differentiate by what is added to those.
+    """Zeros like the given arrays, to differentiate with respect to what is added.
 
     Args:
         tree: Arrays, or their shapes and dtypes.
@@ -198,11 +199,11 @@ def zeros_to_add(tree: PyTree) -> PyTree:
 
 
 def plus(tree: PyTree, perturbations: PyTree) -> PyTree:
-    """The sum of two trees, in which integers stay what they are.
+    """The sum of two trees; integers do not change.
 
     Args:
         tree: Arrays.
-        perturbations: What is added to them, likewise.
+        perturbations: Arrays that are added to them.
 
     Returns:
         The sum.
@@ -215,32 +216,32 @@ def plus(tree: PyTree, perturbations: PyTree) -> PyTree:
 
 
 def _inputs(xs: PyTree) -> PyTree:
-    """The inputs as arrays, if there is one to differentiate by."""
+    """The inputs as arrays; an error if there is no float among them."""
     xs = jax.tree.map(jnp.asarray, xs)
     if not any(is_real(x) for x in jax.tree.leaves(xs)):
         raise ValueError(
-            "expected inputs of floats, by which a loss has a gradient; got "
-            f"{[str(x.dtype) for x in jax.tree.leaves(xs)]}: embed tokens first, and "
-            "give their embeddings"
+            "expected inputs of floats, with respect to which a loss has a gradient; "
+            f"got {[str(x.dtype) for x in jax.tree.leaves(xs)]}: embed tokens first, "
+            "and give their embeddings"
         )
     return xs
 
 
 def _baseline(baseline: PyTree | None, xs: PyTree) -> PyTree:
-    """What the way begins at: as the inputs, but where they are integers the same."""
+    """The start of the path, in the shape of the inputs; integers equal the inputs."""
     if baseline is None:
         return jax.tree.map(lambda x: jnp.zeros_like(x) if is_real(x) else x, xs)
     if jax.tree.structure(baseline) != jax.tree.structure(xs):
         raise ValueError(
-            f"expected a baseline of the inputs' structure, {jax.tree.structure(xs)}; "
-            f"got {jax.tree.structure(baseline)}"
+            "expected a baseline of the structure of the inputs, "
+            f"{jax.tree.structure(xs)}; got {jax.tree.structure(baseline)}"
         )
 
     def fit(given, x):
         shape = jnp.shape(given)
         fits = len(shape) <= x.ndim and all(
-            one in (1, other)
-            for one, other in zip(shape[::-1], x.shape[::-1], strict=False)
+            size in (1, wanted)
+            for size, wanted in zip(shape[::-1], x.shape[::-1], strict=False)
         )
         if not fits:
             raise ValueError(

@@ -25,40 +25,43 @@ def state_gradients(
 
         g_t = dL/ds_t,   s_t = the whole state that leaves step t (h and c together)
 
-    g_t is the total derivative: by the output of step t and by all that comes later. It
-    is taken with respect to a perturbation of zero added to each s_t, so the cell needs
-    no hooks, and any cell will do.
+    g_t is the total derivative, through the output of step t and through all later
+    steps. It is the gradient by a zero perturbation added to each s_t, so it needs no
+    hooks in the cell and works for any cell.
 
-    The state's entries are coordinates of one vector, each moved with the others held:
-    dL/dc_t of an LSTM leaves out c_t -> h_t inside step t, which PyTorch's
-    `retain_grad` on the c of an LSTMCell counts in (and on a clone of it does not).
+    The entries of the state are coordinates of one vector, each of which is varied
+    while all other entries are fixed. So dL/dc_t of an LSTM excludes c_t -> h_t inside
+    step t. PyTorch's `retain_grad` on the c of an LSTMCell includes it (on a clone of c
+    it does not).
 
-    The output of step t counts by what the step computes *from the arrays that it
-    returns as state*: return `(h, c), h`, not one `tanh(...)` written twice, nor the h
-    that was later cast or packed with others into one array. (The step is traced, and
-    its program followed as it stands, through `jax.jit` and `jax.checkpoint`. Other
-    operations with a program of their own, such as a `custom_vjp`, are taken whole.)
+    Compute the output from the arrays you return as state; only then is its share of
+    dL/ds_t seen. Return `(h, c), h`, and not a second `tanh(...)`, nor an h that is
+    later cast or packed into another array. (The step is traced, and its program is
+    followed through `jax.jit` and `jax.checkpoint`. Other operations that contain a
+    program, such as a `custom_vjp`, are treated as one operation.)
 
     Args:
-        cell: Any `Cell`, or a recurrent layer: then the gradient by each cell's
-            states counts what reaches the loss through the layers above.
-        params: Its parameters.
-        xs: The inputs, [time, *batch, inputs].
-        loss: From what `unroll` returns, the final state and all outputs, to one
-            number. If it sums over the batch, g_t of each sequence is its own loss's.
-        state: The state before the first step.
-        **options: Other arguments of `nets.unroll`, except `parallel`. With `lengths`
-            or a `mask` the gradient at a padded step is zero; in `reverse`, g_t is
-            still at the t of its input; with `all_states` the loss takes all states in
-            place of the final one; `perturbations` move the point where it is taken.
+        cell: Any `Cell`, or a recurrent layer. In a layer the gradient by the states of
+            a cell includes all paths through the layers above.
+        params: Parameters of the cell.
+        xs: Inputs, [time, *batch, inputs].
+        loss: Function from the final state and all outputs, as `unroll` returns them,
+            to a scalar. If it is a sum over the batch, g_t of each sequence is the
+            gradient of its own loss.
+        state: State before the first step.
+        **options: Other options of `nets.unroll`, except `parallel`. With `lengths` or
+            a `mask` the gradient at a padded step is zero. With `reverse`, g_t has the
+            index t of its input. With `all_states` the loss takes all states instead of
+            the final one. `perturbations` shift the states at which the gradient is
+            taken.
 
     Returns:
         The loss, and its gradients, a state with time in front: [time, *batch, ...].
-        An entry of the state that is an integer has the gradient zero. A layer's are a
-        tree of states, as its `apply` returns them (see `by_cell`).
+        The gradient by an integer entry of the state is zero. For a layer they have the
+        structure of its states (see `by_cell`).
 
     Raises:
-        ValueError: The loss is not one number, or as in `nets.unroll`.
+        ValueError: The loss is not a scalar, or as in `nets.unroll`.
 
     Example:
         >>> import nets
@@ -77,8 +80,8 @@ def state_gradients(
     """
     layer = as_layer(cell)
     check_padding(xs, options.get("lengths"), options.get("mask"), layer.spatial_dims)
-    # What is compiled here is `nets.unroll`, so that a loss may be written in place:
-    # it is another function in each call.
+    # Only `nets.unroll` is compiled here, as a loss written in place is a new function
+    # in each call.
     perturbations = options.pop("perturbations", None)
     if perturbations is None:
         perturbations = zero_perturbations(layer, params, xs, state, **options)
@@ -112,16 +115,16 @@ def is_real(leaf: Any) -> bool:
 
 
 def check_scalar_loss(loss: Any) -> Float[Array, ""]:
-    """The loss, if it is one number.
+    """Check that a loss is a scalar.
 
     Args:
-        loss: What a loss function returned.
+        loss: Result of a loss function.
 
     Returns:
-        The same.
+        The loss.
 
     Raises:
-        ValueError: It is an array of several.
+        ValueError: The loss is an array of several numbers.
 
     Example:
         >>> check_scalar_loss(jnp.array(3.0)).item()

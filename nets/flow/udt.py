@@ -1,12 +1,13 @@
-"""Products of many matrices, kept as factors whose sizes are powers of two.
+"""Products of many matrices in graded form, Q diag(2^k) W.
 
-A product of a hundred Jacobians has singular values from 1e-1 to 1e-60: too far apart
-for one array of float32, or of float64. So it is kept as
+A product of a hundred Jacobians has singular values from 1e-1 to 1e-60. They are too
+far apart for one array of float32, or of float64. So the product is kept as
 
-    P = Q diag(2^k) W,   Q orthonormal,   W of rows near to 1 in size
+    P = Q diag(2^k) W,   Q orthonormal,   rows of W of a size close to 1
 
-(the "UDT" of quantum Monte Carlo), and its singular values are found in this form. The
-k are whole numbers, so that over thousands of steps no rounding of theirs adds up.
+(the "UDT" of quantum Monte Carlo), and its singular values are computed in this form.
+The k are whole numbers, so that their rounding errors do not add up over thousands of
+steps.
 """
 
 import math
@@ -18,7 +19,7 @@ from jaxtyping import Array, Float, Int
 
 from nets.flow.ranks import HIGHEST, LOST, triangle
 
-SWEEPS = 30  # at most; a handful is what it takes
+SWEEPS = 30  # largest number of Jacobi sweeps; a handful suffices
 
 
 class UDT(NamedTuple):
@@ -27,8 +28,8 @@ class UDT(NamedTuple):
     Attributes:
         q: Orthonormal columns, [*batch, n, n].
         k: Whole numbers, [*batch, n]; -inf where rank was lost.
-        w: [*batch, n, n].
-        doubts: As in `ranks.triangle`, [*batch, n]; None for none.
+        w: Rows of a size close to 1, [*batch, n, n].
+        doubts: Doubts of `ranks.triangle`, [*batch, n]; None if there are none.
     """
 
     q: Float[Array, "*batch n n"]
@@ -44,27 +45,27 @@ def times(
     sizes: Float[Array, "*batch n"] | None = None,
     most: Int[Array, ""] | None = None,
 ) -> UDT:
-    """J P, given J Q.
+    """J P in graded form, from J Q.
 
-    The columns of J Q diag(2^k) are put in descending order of size, so that the
-    triangle of their QR decomposition is graded as they are, row by row: 2^-k' R 2^k
-    has no entry above 1. Rows of it that are no more than rounding are lost, for good.
+    The columns of J Q diag(2^k) are sorted in descending order of size, so that R of
+    their QR decomposition is graded row by row: 2^-k' R 2^k has no entry above 1. Rows
+    that consist of rounding errors are permanently lost.
 
     Args:
         moved: J q, [*batch, n, n].
         product: P.
-        rows: |J_i|, to which the errors of a row of J q are relative, by default the
-            size of that row.
-        sizes: The same of each column, if more is known of them.
+        rows: |J_i|, to which the errors of each row of J q are relative; by default the
+            size of the row of J q.
+        sizes: Sizes to which the errors of each column are relative, if known.
         most: Number of steps that a row may be in doubt before it is lost.
 
     Returns:
-        The same form of J P.
+        J P as a `UDT`.
 
     Example:
         >>> eye, eighth = jnp.eye(2), 0.125 * jnp.eye(2)
-        >>> found = times(eighth, UDT(eye, jnp.zeros(2), eye))
-        >>> found.k.tolist(), jnp.abs(found.w).tolist()
+        >>> product = times(eighth, UDT(eye, jnp.zeros(2), eye))
+        >>> product.k.tolist(), jnp.abs(product.w).tolist()
         ([-2.0, -2.0], [[0.5, 0.0], [0.0, 0.5]])
     """
     order = jnp.argsort(-(product.k + _log2(_norm(moved, -2))), axis=-1)
@@ -78,7 +79,7 @@ def times(
     lost = doubts == LOST
     before = jnp.take_along_axis(product.k, order, axis=-1)
     w = jnp.take_along_axis(product.w, order[..., :, None], axis=-2)
-    # Rows are measured whole, not by R_ii: others in the row may be larger.
+    # A row is measured by its largest entry, which may be larger than R_ii.
     digits, powers = jnp.frexp(upper)
     nothing = (digits == 0) | lost[..., None]
     powers = powers.astype(before.dtype) + before[..., None, :]
@@ -95,35 +96,36 @@ def times(
 
 
 def _norm(a, axis):
-    """Euclidean norms, of any numbers that the dtype holds."""
+    """Euclidean norms, without under- or overflow of the squares."""
     largest = jnp.abs(a).max(axis=axis, keepdims=True)
     scaled = a / jnp.where(largest == 0, 1, largest)
     return jnp.squeeze(largest, axis) * jnp.sqrt((scaled**2).sum(axis=axis))
 
 
 def _log2(size):
+    """Base-2 logarithm; -inf at 0."""
     return jnp.where(size == 0, -jnp.inf, jnp.log2(jnp.where(size == 0, 1, size)))
 
 
 def _shifted(values, powers):
-    """values 2^powers, exactly, but for 0 where that is next to nothing."""
+    """values * 2^powers, exactly; 0 for powers of -200 and below."""
     powers = jnp.clip(powers, -200, 200)
     return jnp.where(powers == -200, 0, jnp.ldexp(values, powers.astype(jnp.int32)))
 
 
 def log_sigmas(product: UDT) -> Float[Array, "*batch n"]:
-    """ln of the singular values of q diag(2^k) w, descending.
+    """Logarithms of the singular values of q diag(2^k) w, descending.
 
-    By one-sided Jacobi rotations of the rows of diag(2^k) w. A row is a unit vector
-    and the logarithm of its length, so a rotation of two rows of lengths 1 and 1e-30
-    neither loses nor underflows the shorter one: small singular values are as accurate,
-    relative to themselves, as large ones.
+    The rows of diag(2^k) w are made orthogonal by one-sided Jacobi rotations. Each row
+    is stored as a unit vector and the logarithm of its length, so that a rotation of
+    two rows of lengths 1 and 1e-30 keeps the shorter row and does not underflow. Small
+    singular values have the same relative accuracy as large singular values.
 
     Args:
         product: A `UDT`.
 
     Returns:
-        [*batch, n]; -inf where rank was lost.
+        Values in nats, [*batch, n]; -inf where rank was lost.
 
     Example:
         >>> eye = jnp.eye(3)
@@ -139,19 +141,20 @@ def log_sigmas(product: UDT) -> Float[Array, "*batch n"]:
     """
     size = product.w.shape[-1]
     eye = jnp.broadcast_to(jnp.eye(size, dtype=product.w.dtype), product.w.shape)
-    # Those of D W are those of W^T D, which in graded form has rows that are closer to
-    # orthogonal: half the rotations are saved.
+    # D W and W^T D have the same singular values. In graded form the rows of W^T D are
+    # closer to orthogonal, which halves the number of rotations.
     turned = UDT(eye, product.k, eye)
     product = times(jnp.swapaxes(product.w, -1, -2), turned)
-    # Small numbers are rounded less: the largest is added last.
+    # Small numbers have smaller rounding errors, so the largest power is added last.
     largest = _largest(product.k)
     rows, logs = _unit(product.w, (product.k - largest) * math.log(2))
-    if size % 2:  # a row of nothing, so that all have a partner
+    if size % 2:  # add a row of zeros, so that each row has a partner
         rows = jnp.concatenate([rows, jnp.zeros_like(rows[..., :1, :])], axis=-2)
         nothing = jnp.full_like(logs[..., :1], -jnp.inf)
         logs = jnp.concatenate([logs, nothing], axis=-1)
     half = rows.shape[-2] // 2
-    # The first stays, the others go round: so each meets each once in a sweep.
+    # Round-robin order: the first row stays and all later rows rotate, so that each
+    # pair of rows meets once in a sweep.
     ring = jnp.concatenate([jnp.array([0, half]), jnp.arange(1, half - 1)])
     ring = jnp.concatenate(
         [ring, jnp.arange(half + 1, 2 * half), jnp.array([half - 1])]
@@ -170,7 +173,7 @@ def log_sigmas(product: UDT) -> Float[Array, "*batch n"]:
         active = unfinished(before[-1])
         start = *before[:2], jnp.zeros_like(before[-1])
         after, _ = jax.lax.scan(meet, start, length=2 * half - 1)
-        # What is finished stays as it is, whatever else is in the batch.
+        # Finished matrices do not change while the rest of the batch is unfinished.
         rows, logs, worst = (
             jnp.where(
                 active.reshape(*active.shape, *(1,) * (a.ndim - active.ndim)), a, b
@@ -182,22 +185,22 @@ def log_sigmas(product: UDT) -> Float[Array, "*batch n"]:
     def unfinished(worst):
         return worst > enough  # not where it is nan
 
-    def goes_on(carry):
+    def proceed(carry):
         return unfinished(carry[2]).any() & (carry[3] < SWEEPS)
 
     start = rows, logs, jnp.ones(logs.shape[:-1], rows.dtype), 0
-    _, logs, _, _ = jax.lax.while_loop(goes_on, sweep, start)
+    _, logs, _, _ = jax.lax.while_loop(proceed, sweep, start)
     return largest * math.log(2) - jnp.sort(-logs, axis=-1)[..., :size]
 
 
 def log_norm(product: UDT) -> Float[Array, "*batch 1"]:
-    """ln of the largest of the singular values alone, which costs a fraction of all.
+    """Logarithm of the largest singular value, at a fraction of the cost of all.
 
     Args:
         product: A `UDT`.
 
     Returns:
-        [*batch, 1]; -inf where nothing is left.
+        Value in nats, [*batch, 1]; -inf if all rank was lost.
 
     Example:
         >>> eye = jnp.eye(2)
@@ -214,13 +217,13 @@ def log_norm(product: UDT) -> Float[Array, "*batch 1"]:
 
 
 def _largest(k):
-    """The largest power, 0 where all is lost."""
+    """Largest power; 0 if all rank is lost."""
     largest = k.max(axis=-1, keepdims=True)
     return jnp.where(jnp.isneginf(largest), 0, largest)
 
 
 def _unit(rows, logs):
-    """Rows of length 1, and the logarithms of what they were."""
+    """Rows scaled to length 1, and the logarithms of their lengths."""
     length = jnp.linalg.norm(rows, axis=-1)
     nothing = length == 0
     length = jnp.where(nothing, 1, length)
@@ -229,7 +232,7 @@ def _unit(rows, logs):
 
 
 def _rotate(rows, logs, half):
-    """Make row i and row i + half orthogonal, for all i; the largest cosine before.
+    """Make rows i and i + half orthogonal for all i; return their largest cosine too.
 
     With lengths a >= b of unit rows u, v at cosine c, r = b/a, the angle has
 
@@ -250,7 +253,7 @@ def _rotate(rows, logs, half):
     second = cosine[..., None] * (v - slope[..., None] * u)
     first, longer_now = _unit(first, longer)
     second, shorter_now = _unit(second, shorter)
-    # Each goes back to its place, or some pairs would never meet.
+    # Both rows return to their positions; otherwise some pairs would never meet.
     upper, lower = jnp.where(swap, second, first), jnp.where(swap, first, second)
     a, b = (
         jnp.where(b > a, shorter_now, longer_now),

@@ -1,4 +1,4 @@
-"""Probes: what can be read from the states of a network."""
+"""Probes: quantities that a linear reader can predict from states of a network."""
 
 from nets.probes.linear import linear_probe_accuracy, linear_probe_r2, memory_capacity
 from nets.probes.usable_information import usable_information

@@ -1,4 +1,4 @@
-"""Examples as vectors, cut into folds: what every linear reader of states asks for."""
+"""Examples as vectors and in folds, for all linear readers of states."""
 
 import math
 
@@ -10,11 +10,13 @@ from jaxtyping import Array, Int
 
 from nets.flow.arguments import integer
 
-ROUNDING = 10  # so many eps of its size: what varies by less is constant
+ROUNDING = (
+    10  # columns that vary by less than ROUNDING * eps of their size are constant
+)
 
 
 def examples_of(states):
-    """A tree of states as vectors, [examples, n]."""
+    """Tree of states as vectors, [examples, n]."""
     shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(states)]
     if not shapes or () in shapes or len({shape[0] for shape in shapes}) != 1:
         raise ValueError(
@@ -25,9 +27,9 @@ def examples_of(states):
 
 
 def numbers_of(tree, *axes):
-    """All numbers of a tree as vectors, [*axes, n], in float32 or above.
+    """All numbers of a tree as vectors, [*axes, n], in float32 or wider.
 
-    Of complex numbers both parts.
+    A complex number counts as two numbers, real and imaginary part.
     """
     leaves = [jnp.asarray(a) for a in jax.tree.leaves(tree)]
     parts = [
@@ -40,7 +42,7 @@ def numbers_of(tree, *axes):
 
 
 def labels_of(labels, classes) -> Int[Array, " examples"]:
-    """The labels as an array, if they are labels of so many classes."""
+    """The labels as an array; an error if they are not labels of `classes` classes."""
     if (integer(classes) or 0) < 1:
         raise ValueError(f"expected classes of at least 1; got {classes!r}")
     labels = jnp.asarray(labels)
@@ -60,7 +62,7 @@ def labels_of(labels, classes) -> Int[Array, " examples"]:
 
 
 def folds_of(states, targets, folds, ridge) -> Int[Array, " examples"]:
-    """The fold of each example: contiguous, the first ones larger if need be."""
+    """Fold of each example. Folds are contiguous; the first ones may be larger."""
     count = len(targets)
     if len(states) != count:
         raise ValueError(
@@ -77,15 +79,15 @@ def folds_of(states, targets, folds, ridge) -> Int[Array, " examples"]:
     return jnp.asarray(np.repeat(np.arange(parts), sizes))
 
 
-def standardised(states, train, count):
-    """The states with mean 0 and variance 1 in training; 0 where they are constant."""
-    # Scaled by its largest entry, no column can overflow when it is squared.
+def standardized(states, train, count):
+    """States with mean 0 and variance 1 in training; constant columns become 0."""
+    # Each column is scaled by its largest entry, so that its square cannot overflow.
     count = count.astype(states.dtype)
     largest = jnp.where(train, jnp.abs(states), 0).max(axis=0, keepdims=True)
     scaled = states / jnp.where(largest == 0, 1, largest)
     mean = jnp.where(train, scaled, 0).sum(axis=0, keepdims=True) / count
-    centred = scaled - mean
-    squares = jnp.where(train, centred**2, 0).sum(axis=0, keepdims=True)
+    centered = scaled - mean
+    squares = jnp.where(train, centered**2, 0).sum(axis=0, keepdims=True)
     deviation = jnp.sqrt(squares / count)
-    varies = ~(deviation <= ROUNDING * jnp.finfo(states.dtype).eps)  # or it is nan
-    return jnp.where(varies, centred / jnp.where(varies, deviation, 1), 0)
+    varies = ~(deviation <= ROUNDING * jnp.finfo(states.dtype).eps)  # true for nan
+    return jnp.where(varies, centered / jnp.where(varies, deviation, 1), 0)

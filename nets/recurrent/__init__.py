@@ -11,7 +11,7 @@ from nets.recurrent.directions import (
 from nets.recurrent.layout import batch_first, time_first
 from nets.recurrent.learning_state import LearnedStateParams, learned_state
 from nets.recurrent.per_cell import CellRun, by_cell, per_cell
-from nets.recurrent.regularisers import (
+from nets.recurrent.regularizers import (
     drop_connect,
     input_dropout,
     recurrent_dropout,

@@ -1,4 +1,4 @@
-"""The batch axes of a cell's inputs and state."""
+"""Batch axes of the inputs and the state of a cell."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,22 +12,23 @@ from nets.types import Cell, Params, State
 def batch_shape(cell: Cell, params: Params, x: Any, state: State) -> tuple[Any, ...]:
     """Sizes of the batch axes: the leading axes that inputs and state have in common.
 
-    An axis is batch if the cell runs with another size of it: the initial state, or
-    where it does not say, the step, is evaluated abstractly with larger inputs. The
-    names and dtypes of the inputs do not matter, nor do entries of the state without a
-    batch, such as a counter or a key. Where nothing tells features from batch, as in
-    `0.9 * state + x`, the last axis of `x` is features, as in [*batch, inputs]; only
-    integers [batch], and numbers [batch] of a state [batch, ...], are one per sequence.
+    An axis is batch if the cell also runs with a larger size of it: the initial state
+    (or the step, if the initial state does not depend on it) is evaluated abstractly
+    with larger inputs. Names and dtypes of the inputs do not matter, nor do entries of
+    the state without a batch, such as a counter or a key. If features and batch cannot
+    be distinguished, as in `0.9 * state + x`, the last axis of `x` is features, as in
+    [*batch, inputs]; only integers [batch], and numbers [batch] of a state [batch,
+    ...], are one per sequence.
 
     Args:
-        cell: Any `Cell`; it may be without an `initial_state`.
-        params: Its parameters.
+        cell: Any `Cell`. Its `initial_state` may be None.
+        params: Parameters of the cell.
         x: Inputs of one step, [*batch, *space, inputs], or a tree of inputs; or their
             shapes and dtypes.
-        state: The state before the step, or its shapes and dtypes.
+        state: State before the step, or its shapes and dtypes.
 
     Returns:
-        The sizes; () for one sequence.
+        Sizes of the batch axes; () for one sequence.
 
     Example:
         >>> import nets
@@ -70,18 +71,18 @@ def batch_shape(cell: Cell, params: Params, x: Any, state: State) -> tuple[Any, 
 def with_larger_batch(
     cell: Cell, params: Params, x: Any, state: State, axis: int = 0
 ) -> tuple[Any, State] | None:
-    """Shapes of inputs and state whose batch axis is larger, at which the step runs.
+    """Shapes of inputs and state with a larger batch axis, with which the step runs.
 
     Args:
         cell: Any `Cell`.
-        params: Its parameters.
+        params: Parameters of the cell.
         x: Inputs of one step, or their shapes and dtypes.
-        state: The state before the step, likewise.
+        state: State before the step, or its shapes and dtypes.
         axis: Index of the axis that is made larger.
 
     Returns:
-        Trees of `jax.ShapeDtypeStruct`; entries without the axis are as they were. None
-        if the cell does not run with a larger axis.
+        Trees of `jax.ShapeDtypeStruct`; entries without the axis do not change. None if
+        the cell does not run with a larger axis.
 
     Example:
         >>> import nets
@@ -115,7 +116,7 @@ def any_image(inputs: int, space: int) -> tuple[int, ...]:
         space: Number of spatial axes.
 
     Returns:
-        [*space, inputs], about 30 thousand positions in all.
+        Shape [*space, inputs], about 30 thousand positions in all.
 
     Example:
         >>> any_image(3, space=0), any_image(3, space=2)
@@ -125,9 +126,9 @@ def any_image(inputs: int, space: int) -> tuple[int, ...]:
 
 
 def _is_batch(cell, params, x, state, axis, known):
-    """True if the step runs at another size of an axis, which it needs to agree in.
+    """True if an axis can have a different size, but only the same in x and state.
 
-    `known`: that the axis is none of features, so that the first state is enough.
+    `known`: the axis is not an axis of features. Then the initial state suffices.
     """
     if axis >= min((len(s.shape) for s in _moving(state) if s.shape), default=0):
         return False
@@ -146,7 +147,7 @@ def _is_batch(cell, params, x, state, axis, known):
 
 
 def _is_shared(cell, params, x, state, axis):
-    """True if an axis has one size in inputs and state, and no other is possible."""
+    """True if an axis has one size in x and state, and no other size is possible."""
     prefix = _widest(x).shape[: axis + 1]
     alike = [s.shape[: axis + 1] == prefix for s in _moving(state)]
     if not alike or not all(alike):
@@ -157,14 +158,14 @@ def _is_shared(cell, params, x, state, axis):
 
 
 def _entries(cell, params, x, larger, state, prefix, size):
-    """Entries of the state that may have the batch axes `prefix`: the ways to try."""
+    """Candidates for the entries of the state that have the batch axes `prefix`."""
     first = _first(cell, params, x, larger, len(prefix) - 1, size)
     if first is not None and any(first):
         return [first]
     alike = _has(state, prefix)
     moving = [
-        one and jnp.issubdtype(s.dtype, jnp.inexact)
-        for one, s in zip(alike, jax.tree.leaves(state), strict=True)
+        same and jnp.issubdtype(s.dtype, jnp.inexact)
+        for same, s in zip(alike, jax.tree.leaves(state), strict=True)
     ]
     return [alike, moving]
 
@@ -185,10 +186,9 @@ def _first(cell, params, x, larger, axis, size) -> list[bool] | None:
 
 
 def _evaluate(function: Callable[..., Any], *args: Any) -> Any:
-    """The shapes that a function returns; None if it does not take those it is given.
+    """Shapes that a function returns; None if the function raises an error.
 
-    The step is the user's: what it raises for a shape that does not fit may be
-    anything.
+    A user's step may raise any error for a shape that does not fit.
     """
     try:
         return jax.eval_shape(function, *args)
@@ -197,6 +197,8 @@ def _evaluate(function: Callable[..., Any], *args: Any) -> Any:
 
 
 def _shapes(tree: Any) -> Any:
+    """Shapes and dtypes of a tree of arrays, numbers or shapes."""
+
     def shape(leaf):
         dtype = leaf.dtype if hasattr(leaf, "dtype") else jnp.result_type(leaf)
         return jax.ShapeDtypeStruct(jnp.shape(leaf), dtype)
@@ -205,20 +207,20 @@ def _shapes(tree: Any) -> Any:
 
 
 def _widest(x: Any) -> jax.ShapeDtypeStruct:
-    """The input with the most axes, a float if there is one."""
+    """Input with the most axes; among equals, an input of floats."""
     none = jax.ShapeDtypeStruct((), jnp.float32)
     order = lambda a: (len(a.shape), jnp.issubdtype(a.dtype, jnp.inexact))  # noqa: E731
     return max(jax.tree.leaves(x), key=order, default=none)
 
 
 def _moving(state: Any) -> list[Any]:
-    """Entries of a state that are numbers with a derivative, or all if none are."""
+    """Entries of a state that are real or complex; all entries if there are none."""
     leaves = jax.tree.leaves(state)
     return [s for s in leaves if jnp.issubdtype(s.dtype, jnp.inexact)] or leaves
 
 
 def _has(tree: Any, prefix: Sequence[Any], axes: int = 0) -> list[bool]:
-    """True for leaves that begin with the axes `prefix`, of those with enough axes."""
+    """True for each leaf whose shape begins with `prefix` and has at least `axes`."""
     return [
         leaf.shape[: len(prefix)] == prefix and len(leaf.shape) >= axes
         for leaf in jax.tree.leaves(tree)
@@ -226,17 +228,18 @@ def _has(tree: Any, prefix: Sequence[Any], axes: int = 0) -> list[bool]:
 
 
 def _resized(tree: Any, which: list[bool], axis: int, size: int) -> Any:
+    """Shapes in which an axis of the selected leaves has a new size."""
     leaves = [
         jax.ShapeDtypeStruct((*s.shape[:axis], size, *s.shape[axis + 1 :]), s.dtype)
-        if one
+        if selected
         else s
-        for s, one in zip(jax.tree.leaves(tree), which, strict=True)
+        for s, selected in zip(jax.tree.leaves(tree), which, strict=True)
     ]
     return jax.tree.unflatten(jax.tree.structure(tree), leaves)
 
 
 def _unused(*trees: Any) -> int:
-    """A size that is none of those in use, nor broadcasts with them."""
+    """A size that is not in use and does not broadcast with the sizes in use."""
     leaves = jax.tree.leaves(trees)
     sizes = [n for leaf in leaves for n in getattr(leaf, "shape", ())]
-    return 2 * max([1, *(n for n in sizes if isinstance(n, int))]) + 1  # or symbolic
+    return 2 * max([1, *(n for n in sizes if isinstance(n, int))]) + 1  # not symbolic

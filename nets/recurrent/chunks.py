@@ -1,4 +1,4 @@
-"""A scan in chunks of steps, which checkpoints or truncates the backward pass."""
+"""Scan in chunks of steps, which checkpoints or truncates the backward pass."""
 
 import math
 from collections.abc import Callable
@@ -19,19 +19,19 @@ def scan_in_chunks(
     remat: bool,
     truncate: int | None,
 ) -> tuple[State, Any]:
-    """`jax.lax.scan` over chunks of steps; the one that is read last may be shorter.
+    """`jax.lax.scan` over chunks of steps; the chunk that is read last may be shorter.
 
-    With `remat` the backward pass keeps the state between chunks and, while it is in a
-    chunk, the values inside that chunk: the least memory where both are sqrt(time).
+    With `remat` the backward pass keeps the states between chunks and the values inside
+    one chunk. Memory is minimal if both numbers are sqrt(time).
 
     Args:
-        body: `state, out = body(state, x)`, as of `jax.lax.scan`.
-        state: The first state.
-        inputs: Arrays [time, ...], of one step or more.
+        body: `state, out = body(state, x)`, the body of a `jax.lax.scan`.
+        state: Initial state.
+        inputs: Arrays [time, ...] of at least one step.
         reverse: Read from the last step to the first.
-        remat: Compute the values inside a chunk again in the backward pass.
-        truncate: Stop the gradient of the state after every so many steps, which are
-            one chunk; None does not, and chunks are about sqrt(time) long.
+        remat: Recompute the values inside a chunk in the backward pass.
+        truncate: Number of steps in a chunk, after each of which the gradient by the
+            state is stopped. None stops no gradient, in chunks of about sqrt(time).
 
     Returns:
         The last state, and the outputs [time, ...].
@@ -47,7 +47,7 @@ def scan_in_chunks(
     count, rest = divmod(time, chunk)
 
     def run(state, part, first):
-        if truncate:  # between the chunks, not in front of the first
+        if truncate:  # between chunks, but not before the first chunk
             state = jax.tree.map(
                 lambda s: jnp.where(first, s, jax.lax.stop_gradient(s)), state
             )
@@ -57,9 +57,9 @@ def scan_in_chunks(
         run = jax.checkpoint(run, prevent_cse=False)
 
     cut = rest if reverse else count * chunk
-    one = jax.tree.map(lambda x: x[:cut], inputs)
-    other = jax.tree.map(lambda x: x[cut:], inputs)
-    last, most = (one, other) if reverse else (other, one)
+    head = jax.tree.map(lambda x: x[:cut], inputs)
+    tail = jax.tree.map(lambda x: x[cut:], inputs)
+    last, most = (head, tail) if reverse else (tail, head)
     most = jax.tree.map(lambda x: x.reshape(count, chunk, *x.shape[1:]), most)
     index = jnp.arange(count)
     firsts = index == (count - 1 if reverse else 0)
@@ -70,14 +70,14 @@ def scan_in_chunks(
     if not rest:
         return state, out
     state, more = run(state, last, jnp.asarray(count == 0))
-    both = (more, out) if reverse else (out, more)
-    return state, jax.tree.map(lambda *ys: jnp.concatenate(ys), *both)
+    parts = (more, out) if reverse else (out, more)
+    return state, jax.tree.map(lambda *ys: jnp.concatenate(ys), *parts)
 
 
 def _root(time: int) -> int:
-    """About sqrt(time), and a divisor of it if one is near.
+    """About sqrt(time): a divisor of time if there is one nearby.
 
-    If it is no divisor, the rest is a second scan, whose inputs and outputs are copied.
+    Otherwise the remainder is a second scan, whose inputs and outputs are copied.
     """
     root = max(1, math.isqrt(time))
     near = [n for n in range(root // 2 + 1, root + 1) if time % n == 0]

@@ -1,35 +1,34 @@
-"""Stopping some of the gradient that goes through the recurrent weights."""
+"""h-detach: stop part of the gradient through the recurrent weights."""
 
 import jax
 import jax.numpy as jnp
 
 from nets.factories import factory
-from nets.recurrent.reading import check_takes_drop, step_with
-from nets.recurrent.regularisers import check_rate
+from nets.recurrent.drop_hook import check_takes_drop, step_with
+from nets.recurrent.dropout import check_rate
 from nets.types import Cell
 
 
 @factory
 def h_detach(cell: Cell, rate: float = 0.5) -> Cell:
-    """h-detach: at some steps no gradient passes what the recurrent weights read.
+    """h-detach: at random steps, stop the gradient through the recurrent weights.
 
         W_h h  <-  W_h stop_gradient(h)   with probability `rate`, drawn at each step
 
-    The numbers stay as they are. What a gate carries over, as c in an LSTM, keeps its
-    gradient: the highway, which the gradient through the weights can drown.
+    The forward pass does not change. The part of the state that a gate carries over,
+    such as c of an LSTM, keeps its gradient, which the gradient through the weights can
+    dominate.
 
     Args:
-        cell: A `Cell` whose `step` has an argument `drop`, a function that it calls on
-            the h that its recurrent weights read, as our cells do that have such
-            weights.
-        rate: How likely a step is detached, from 0 to below 1. Only with a key: without
-            one no gradient is stopped.
+        cell: A `Cell` with `takes_drop`, as all our cells with recurrent weights are.
+        rate: Probability that a step is detached, from 0 to below 1. Without a key no
+            gradient is stopped.
 
     Returns:
-        A `Cell` with the parameters and states of the given one.
+        A `Cell` with the parameters and states of the given cell.
 
     Raises:
-        ValueError: The rate is out of range, or the cell's step takes no `drop`.
+        ValueError: The rate is out of range, or the cell does not take `drop`.
 
     Example:
         >>> import nets

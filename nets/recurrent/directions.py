@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from nets.recurrent.restoring import restored
+from nets.recurrent.restored_params import restored
 from nets.recurrent.unrolling import unroll
 from nets.types import Cell, KeyArray, Params, State
 

@@ -1,4 +1,4 @@
-"""bfloat16 and float16 over time: what is summed over many steps is wider."""
+"""Half precision over time: sums over many steps are computed in float32."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ def is_half(a: Any) -> bool:
     """True for an array of real numbers narrower than float32.
 
     Args:
-        a: An array, its shape, or anything else.
+        a: Array, its shape and dtype, or any other value.
 
     Returns:
         True for bfloat16, float16 and below.
@@ -30,14 +30,14 @@ def is_half(a: Any) -> bool:
 
 
 def with_wide_gradients(step: Callable[..., Any], params: Params) -> Callable[..., Any]:
-    """The step of these parameters, whose gradients are summed in float32 over time.
+    """Make a step whose gradients by the parameters are summed over time in float32.
 
-    In bfloat16 the sum over more than 256 equal steps would stop there. Parameters of
-    float32 and above are handed over as they are.
+    In bfloat16 a sum of more than 256 equal terms stops growing. Parameters in float32
+    and wider are used as they are.
 
     Args:
-        step: A cell's.
-        params: Its parameters.
+        step: Step of a cell.
+        params: Parameters of the cell.
 
     Returns:
         `state, y = function(state, x)`.
@@ -59,14 +59,15 @@ def with_wide_gradients(step: Callable[..., Any], params: Params) -> Callable[..
 
 
 def as_given(end: State, given: State) -> State:
-    """The last state in the types of the first one, where that is half precision.
+    """Cast the last state to the half-precision dtypes of the first state.
 
     Args:
-        end: The last state.
-        given: The first one.
+        end: Last state.
+        given: First state.
 
     Returns:
-        The last state, which can be carried over in the place of the first.
+        The last state, which can be used as the first state of the next sequence.
+        Entries that are not in half precision in the first state do not change.
 
     Example:
         >>> as_given(jnp.ones(2), jnp.zeros(2, jnp.bfloat16)).dtype.name

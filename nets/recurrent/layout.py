@@ -1,4 +1,4 @@
-"""Where time stands: first in the pure functions, after the batch in Flax's modules."""
+"""Layouts of arrays: time first in pure functions, batch first in Flax modules."""
 
 from typing import Any
 
@@ -14,14 +14,14 @@ from nets.types import Params, State
 def time_first(
     xs: PyTree[Shaped[Array | np.ndarray, "..."]], space: int = 0
 ) -> PyTree[Shaped[Array | np.ndarray, "..."]]:
-    """[*batch, time, features] to [time, *batch, features], what scan wants.
+    """Move time first: [*batch, time, features] to [time, *batch, features].
 
     Args:
-        xs: An array, or a tree of them.
-        space: How many spatial axes stand between time and the features, as in `Cell`.
+        xs: Array, or a tree of arrays.
+        space: Number of spatial axes between time and features, as in `Cell`.
 
     Returns:
-        The same, time in front.
+        The arrays with time first, the layout of `jax.lax.scan`.
 
     Example:
         >>> time_first(jnp.ones((5, 10, 3))).shape
@@ -35,15 +35,15 @@ def time_first(
 def batch_first(
     ys: PyTree[Shaped[Array | np.ndarray, "..."]], batch_axes: int | None = None
 ) -> PyTree[Shaped[Array | np.ndarray, "..."]]:
-    """[time, *batch, features] to [*batch, time, features], what Flax's users expect.
+    """Move the batch first: [time, *batch, features] to [*batch, time, features].
 
     Args:
-        ys: An array, or a tree of them.
-        batch_axes: How many there are, where one axis of features is not all that
-            follows them, as in a state that is a matrix, or in an image.
+        ys: Array, or a tree of arrays.
+        batch_axes: Number of batch axes. Required if more than one axis follows them,
+            as in an image or a state that is a matrix.
 
     Returns:
-        The same, time after the batch.
+        The arrays with time after the batch, the layout of Flax.
 
     Example:
         >>> batch_first(jnp.ones((10, 5, 3))).shape
@@ -64,23 +64,24 @@ def apply_batch_first(
     mask: ArrayLike | None = None,
     **options: Any,
 ) -> tuple[State, Any]:
-    """Run a recurrent layer on arrays that have the batch first, as Flax's users do.
+    """Run a recurrent layer on arrays with the batch first, the layout of Flax.
 
     Args:
         layer: A `RecurrentLayer`.
-        params: Its parameters.
-        xs: The inputs, [*batch, time, *space, inputs], with the layer's axes of space.
-        state: The first state.
-        mask: Booleans, [*batch, time], true where a step is real.
-        **options: What else `nets.unroll` takes; what has an axis of time there, as
-            `perturbations` do, has it after the batch here.
+        params: Parameters of the layer.
+        xs: Inputs, [*batch, time, *space, inputs], with the spatial axes of the layer.
+        state: Initial state.
+        mask: Booleans, [*batch, time], true at real steps.
+        **options: Other options of `nets.unroll`. `perturbations` have time after the
+            batch.
 
     Returns:
         The state, and the outputs, [*batch, time, *space, features]. States of all
-        steps have time after the batch too.
+        steps have time after the batch.
 
     Raises:
-        ValueError: The inputs or the mask have not these axes, or as in `nets.unroll`.
+        ValueError: The inputs or the mask do not have these axes, or as in
+            `nets.unroll`.
 
     Example:
         >>> import nets

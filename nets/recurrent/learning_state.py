@@ -1,4 +1,4 @@
-"""A first state that is learned."""
+"""Learned initial states."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from nets.types import Cell, LinearRecurrence, Params, State
 
 
 class LearnedStateParams(NamedTuple):
-    """A cell's parameters, and the state that every sequence begins with, unbatched."""
+    """Parameters of a cell, and the initial state without batch axes."""
 
     cell: Params
     state: State
@@ -19,18 +19,19 @@ class LearnedStateParams(NamedTuple):
 
 @factory
 def learned_state(cell: Cell) -> Cell:
-    """The same cell, whose first state is a parameter.
+    """Make the initial state of a cell a parameter.
 
         s_{-1} = a parameter, the same for every sequence
 
-    and for every place, in a cell of images, whose state is [*space, features].
+    In a cell of images, whose state is [*space, features], it is the same at every
+    position.
 
     Args:
         cell: Any `Cell`.
 
     Returns:
-        A `Cell` with `LearnedStateParams`, whose `state` starts where the given cell's
-        initial state is.
+        A `Cell` with `LearnedStateParams`, whose `state` is initialized to the initial
+        state of the given cell.
 
     Example:
         >>> import nets

@@ -1,4 +1,4 @@
-"""Which steps of a padded sequence are real, and what happens in the others."""
+"""Padding: masks of real steps, and selection of real and padded values."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,19 +13,19 @@ from jaxtyping import Array, ArrayLike, Bool, PyTree
 def padding_mask(
     xs: PyTree, lengths: ArrayLike | None, mask: ArrayLike | None, space: int = 0
 ) -> Bool[Array, "time *batch"] | None:
-    """Which steps are real, of sequences given by their lengths or by a mask.
+    """Mask of the real steps of sequences, from their lengths or a mask.
 
     Args:
-        xs: The inputs, [time, *batch, inputs], or a tree of such.
+        xs: Inputs, [time, *batch, inputs], or a tree of inputs.
         lengths: Integers from 0 to time, [*batch] or its leading axes, or None.
         mask: Booleans, [time, *batch] or its leading axes, or None.
-        space: How many spatial axes stand between batch and inputs, as in `Cell`.
+        space: Number of spatial axes between batch and inputs, as in `Cell`.
 
     Returns:
         Booleans, [time, *leading batch axes]; None where there is no padding.
 
     Raises:
-        ValueError: Both are given, or one does not fit the inputs.
+        ValueError: Both are given, or do not fit the inputs.
 
     Example:
         >>> padding_mask(jnp.ones((3, 2, 1)), jnp.array([3, 1]), None).T.tolist()
@@ -44,11 +44,11 @@ def padding_mask(
 def check_padding(
     xs: PyTree, lengths: ArrayLike | None, mask: ArrayLike | None, space: int = 0
 ) -> None:
-    """Refuse lengths and masks that do not fit the inputs.
+    """Check that lengths and masks fit the inputs.
 
     Args:
         xs: As in `padding_mask`.
-        lengths: As in `padding_mask`. Their values are checked if they are known.
+        lengths: As in `padding_mask`. Concrete values are checked.
         mask: As in `padding_mask`.
         space: As in `padding_mask`.
 
@@ -90,13 +90,13 @@ from 3 to 4
 
 
 def array_like(given: Any) -> Any:
-    """The argument if it is an array; NumPy's array of a list or a number.
+    """The argument if it is an array, or a NumPy array of a list or a number.
 
     Args:
         given: Anything that `np.asarray` takes.
 
     Returns:
-        Something that has a shape and a dtype; still concrete if it was so.
+        An object with a shape and a dtype; concrete if the argument was.
 
     Example:
         >>> array_like([3, 1]).shape
@@ -106,13 +106,13 @@ def array_like(given: Any) -> Any:
 
 
 def on_device(tree: PyTree) -> PyTree:
-    """NumPy's arrays in a tree as JAX's, of JAX's dtypes.
+    """Convert the NumPy arrays of a tree to JAX arrays.
 
     Args:
         tree: Any tree.
 
     Returns:
-        The same; float64 is float32 in it, but under `jax_enable_x64`.
+        The tree; float64 becomes float32, except under `jax_enable_x64`.
 
     Example:
         >>> on_device(np.ones(2)).dtype.name
@@ -122,10 +122,10 @@ def on_device(tree: PyTree) -> PyTree:
 
 
 def _fit(xs, space, shape, wanted, got, given=None):
-    """Refuse a shape that is not that of the leading axes of every input.
+    """Check that a shape is that of the leading axes of every input.
 
-    Which of these are batch, and not features, `nets.unroll` finds by the state. Images
-    always have their features last, behind the spatial axes.
+    `nets.unroll` separates batch axes from features by the state. Images always have
+    their features last, after the spatial axes.
     """
     for x in jax.tree.leaves(xs):
         most = x.ndim - space - 1 if space else x.ndim
@@ -144,7 +144,7 @@ def check_waiting(
     *,
     masked: bool = False,
 ) -> None:
-    """Refuse padding of axes that are not batch, and states that cannot wait in it.
+    """Check that padding is along batch axes, and that the state can be kept in it.
 
     Args:
         real: Result of `padding_mask`.
@@ -153,8 +153,8 @@ def check_waiting(
         masked: True if a mask was given, for the message.
 
     Raises:
-        ValueError: Some axis of `real` is none of the batch, or some entry of the state
-            is shared by sequences of which one may be in padding.
+        ValueError: An axis of `real` is not a batch axis, or an entry of the state is
+            shared by several sequences, some of which may be in padding.
 
     Example:
         >>> check_waiting(jnp.ones((10, 5), bool), (5,), jnp.zeros((5, 8)))
@@ -179,9 +179,9 @@ def select_valid(real: Array | None, new: Any, old: Any) -> Any:
     """`new` where a step is real, `old` where it is padding, leaf by leaf.
 
     Args:
-        real: Booleans of the leading axes of every leaf; None if all are real.
+        real: Booleans of the leading axes of every leaf; None if all steps are real.
         new: A tree of arrays.
-        old: Another of its structure, or one number for all.
+        old: A tree of the same structure, or one number for all leaves.
 
     Returns:
         A tree like `new`.
@@ -201,24 +201,24 @@ def select_valid(real: Array | None, new: Any, old: Any) -> Any:
     return jax.tree.map(choose, new, old)
 
 
-def together(xs: PyTree, real: Bool[Array, "time *batch"]) -> tuple[PyTree, Callable]:
-    """Each sequence's real steps moved to its front, in their order, and the way back.
+def pack_left(xs: PyTree, real: Bool[Array, "time *batch"]) -> tuple[PyTree, Callable]:
+    """Move the real steps of each sequence to its front, in their order.
 
-    A recurrence that runs in parallel cannot wait: where padding stands before or
-    between the steps it is moved behind them.
+    A parallel recurrence cannot skip steps, so padding before and between the real
+    steps is moved to the end.
 
     Args:
-        xs: The inputs, [time, *batch, ...].
-        real: Which steps are real, [time, *leading batch axes].
+        xs: Inputs, [time, *batch, ...].
+        real: Mask of the real steps, [time, *leading batch axes].
 
     Returns:
-        The inputs so moved, and a function (before, after) that takes what stands
-        after each of the moved steps back to where the steps were. In front of the
-        first and in the padding stands what was there before: `before` at first.
+        The packed inputs, and a function `unpack(before, after)`. It takes the values
+        after each packed step back to the original positions. A padded step has the
+        value of the step before it, and `before` if there is none.
 
     Example:
         >>> xs, real = jnp.array([9, 1, 9, 2]), jnp.array([False, True, False, True])
-        >>> moved, back = together(xs, real)
+        >>> moved, back = pack_left(xs, real)
         >>> moved[:2].tolist(), back(jnp.array(0), moved).tolist()
         ([1, 2], [0, 1, 1, 2])
     """

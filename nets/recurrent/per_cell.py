@@ -7,7 +7,7 @@ import jax
 from jaxtyping import PyTree
 
 from nets.recurrent.directions import Bidirectional, Unidirectional, refuse_reverse
-from nets.recurrent.restoring import restored_for
+from nets.recurrent.restored_params import restored_for
 from nets.recurrent.stacking import RecurrentLayer, as_layer
 from nets.types import Cell, Params, State
 

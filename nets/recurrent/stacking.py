@@ -8,9 +8,9 @@ import jax.numpy as jnp
 
 from nets.recurrent.batch import any_image
 from nets.recurrent.directions import Bidirectional, Unidirectional, refuse_reverse
+from nets.recurrent.dropout import check_rate, dropped
 from nets.recurrent.padding import on_device, padding_mask, select_valid
-from nets.recurrent.regularisers import check_rate, dropped
-from nets.recurrent.restoring import restored
+from nets.recurrent.restored_params import restored
 from nets.types import Cell, KeyArray, Params, State
 
 

@@ -1,4 +1,4 @@
-"""Cells over time."""
+"""Run a cell over time."""
 
 import operator
 from functools import partial
@@ -12,20 +12,20 @@ from jaxtyping import Array, ArrayLike, PyTree, Shaped
 from nets.compiling import compiled
 from nets.linear_recurrence import linear_scan
 from nets.recurrent.batch import batch_shape
-from nets.recurrent.beginning import first_state
 from nets.recurrent.chunks import scan_in_chunks
 from nets.recurrent.half_precision import as_given, with_wide_gradients
+from nets.recurrent.initial_state import initial_state
 from nets.recurrent.padding import (
     array_like,
     check_padding,
     check_waiting,
     on_device,
+    pack_left,
     padding_mask,
     select_valid,
-    together,
 )
-from nets.recurrent.placing import placed, split_as
-from nets.recurrent.restoring import restored_for
+from nets.recurrent.restored_params import restored_for
+from nets.recurrent.sharding import split_as, with_split_state
 from nets.recurrent.untying import untied_params
 from nets.tracing.perturb import perturbed
 from nets.types import Cell, KeyArray, Params, State
@@ -52,54 +52,55 @@ def unroll(
 
         s_t, y_t = step(params, s_{t-1}, x_t)    for t = 0 ... T - 1
 
-    Where a step is padding, by `lengths` or by `mask`, the state waits, the output is
-    zero, and what stands in xs is not seen, NaN included, neither in outputs, nor in
-    states, nor in gradients. A sequence without real steps returns the initial state.
+    At a step that is padding, by `lengths` or by `mask`, the state does not change and
+    the output is zero. Values of xs in the padding, NaN included, affect neither the
+    outputs nor the states nor the gradients. A sequence without real steps returns the
+    initial state.
 
-    Outside of `jax.jit` equal calls compile once (see `nets.compiling`).
+    Outside `jax.jit`, equal calls are compiled once (see `nets.compiling`).
 
     Args:
         cell: Any `Cell`.
-        params: Its parameters.
-        xs: The inputs, [time, *batch, inputs], with spatial axes in front of the inputs
-            if the cell reads images, or any tree of arrays [time, ...] if the cell
-            takes a tree.
-        state: What s_{-1} is, by default `cell.initial_state(params, xs[0])`. What it
-            keeps in float32 of a cell in half precision may be given in half precision,
-            and then the last state is returned so too.
-        lengths: Integers from 0 to time, of shape [*batch], or of its leading axes:
-            from there on a sequence is padding.
-        mask: Booleans, [time, *batch] or its leading axes, true where a step is real:
-            padding may stand at the left, or between steps.
-        reverse: Read from the last step to the first. Outputs stay where their inputs
-            are, so ys[0] comes last; padding is at the end all the same.
-        all_states: Return the states after every step, in place of the final one.
-        key: Of `jax.random.key`, for a cell that is random in training (see
+        params: Parameters of the cell.
+        xs: Inputs, [time, *batch, inputs]; [time, *batch, *space, inputs] if the cell
+            reads images; any tree of arrays [time, ...] if the cell takes a tree.
+        state: Initial state s_{-1}, by default `cell.initial_state(params, xs[0])`. An
+            entry that a cell in half precision keeps in float32 may be given in half
+            precision; then the last state is returned in half precision too.
+        lengths: Length of each sequence, integers from 0 to time, [*batch] or its
+            leading axes. Later steps are padding.
+        mask: Booleans, [time, *batch] or its leading axes, true at real steps. Padding
+            may be at the beginning of a sequence or between its steps.
+        reverse: Read from the last step to the first. Outputs keep the positions of
+            their inputs, so ys[0] is computed last; padding by `lengths` is still at
+            the end.
+        all_states: Return the states after every step instead of the final state.
+        key: Key of `jax.random.key` for a cell that is stochastic in training (see
             `input_dropout`, `recurrent_dropout`, `zoneout`, `drop_connect`). Without a
-            key nothing is random.
-        parallel: Run over time in O(log time) parallel steps, which a cell that is
-            linear in its state can: the same numbers, but for rounding.
-        remat: Keep only every sqrt(time)-th state for the backward pass, and compute
-            the others again: memory grows as sqrt(time), for one more forward pass.
-        truncate: Back-propagate through at most so many steps: after every `truncate`
-            steps, padding counted, the gradient by the state is stopped. Forward
-            numbers are the same.
-        perturbations: What is added to the state that leaves each step, such as zeros
-            to differentiate by: a tree like the states of all steps, [time, *batch,
-            ...]. The output follows the state so moved (see
+            key the cell is deterministic.
+        parallel: Run over time in O(log time) parallel steps, for a cell that is linear
+            in its state. Results are equal up to rounding.
+        remat: Keep only every sqrt(time)-th state for the backward pass, and recompute
+            the other states: memory grows as sqrt(time), at the cost of one more
+            forward pass.
+        truncate: Number of steps (padding included) after which the gradient by the
+            state is stopped, again and again. The forward pass does not change.
+        perturbations: Perturbations added to the state after each step (zeros, to
+            differentiate with respect to): a tree like the states of all steps, [time,
+            *batch, ...]. The output follows the perturbed state (see
             `nets.flow.state_gradients`).
         untied: Use separate parameters at each step: each entry of `params` that is a
-            float has an axis of time in front. Other entries are shared.
+            float has a leading time axis. Entries of other types are shared.
 
     Returns:
-        The state after the last step read (or those after each, [time, ...]), and the
-        outputs, [time, *batch, features].
+        The state after the last step read (the states after each step, [time, ...],
+        with `all_states`), and the outputs, [time, *batch, features].
 
     Raises:
-        ValueError: The shapes of xs, state, lengths and mask do not fit each other, a
-            length is out of range (which only concrete lengths can tell),
-            `parallel` is asked of a cell that cannot, or `perturbations` of a step in
-            which the output cannot be told from the state.
+        ValueError: The shapes of xs, state, lengths and mask do not fit each other; a
+            length is out of range (only concrete lengths are checked); `parallel` is
+            given for a cell that is not linear in its state; or `perturbations` are
+            given for a step whose output cannot be separated from its state.
 
     Example:
         >>> import nets
@@ -156,26 +157,20 @@ def _unroll(
     perturbations,
     untied,
 ):
-    """`unroll`, but for what looks at the values of arrays."""
+    """`unroll` without the checks that need the values of arrays."""
     time = _time(xs)
-    first = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), xs)
-    # Zeros stand for x_0, whose values no initial state may depend on: it may be
-    # padding, and there may be no x_0 at all.
-    blank = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), first)
+    first, last = (-1, 0) if reverse else (0, -1)
+    # Zeros replace x_0: the initial state may not depend on the values of x_0, which
+    # may be padding, and does not exist in an empty sequence.
+    blank = jax.tree.map(lambda x: jnp.zeros(x.shape[1:], x.dtype), xs)
     by_step = at_step = None
     if untied:
         by_step, at_step = untied_params(params, time)
-        params = at_step(
-            [None if p is None else p[-1 if reverse else 0] for p in by_step]
-        )
-    state = first_state(cell, params, blank, state)
+        params = at_step([None if p is None else p[first] for p in by_step])
+    state = initial_state(cell, params, blank, state)
     state = split_as(xs, state, cell.spatial_dims)
-    real = padding_mask(xs, lengths, mask, cell.spatial_dims)
-    if real is not None:
-        batch = batch_shape(cell, params, first, state)
-        check_waiting(real, batch, state, masked=mask is not None)
-    # A NaN in the padding would reach the gradient of the parameters as 0 * NaN: it
-    # must not come to the cell at all.
+    real = _real_steps(cell, params, xs, blank, state, lengths, mask)
+    # Otherwise a NaN in the padding would reach the gradients as 0 * NaN.
     xs = select_valid(real, xs, 0.0)
     stochastic_step = None if key is None else cell.stochastic_step
     _check(cell, stochastic_step, parallel, remat, truncate, perturbations, untied)
@@ -183,7 +178,7 @@ def _unroll(
     if parallel and time:
         states, ys = _associate(cell, params, xs, state, real, reverse)
         if not all_states:
-            states = jax.tree.map(lambda s: s[0 if reverse else -1], states)
+            states = jax.tree.map(lambda s: s[last], states)
         return states, ys
 
     keys, step = None, with_wide_gradients(cell.step, params)
@@ -194,24 +189,37 @@ def _unroll(
         _check_deltas(perturbations, state, time)
 
     def body(state, inputs):
-        x, real, key, delta, own = inputs
-        run = step if at_step is None else partial(cell.step, at_step(own))
+        x, real, key, delta, leaves = inputs
+        run = step if at_step is None else partial(cell.step, at_step(leaves))
         args = (state, x) if key is None else (state, x, key)
         new, y = run(*args) if delta is None else perturbed(run)(delta, *args)
         new, y = select_valid(real, new, state), select_valid(real, y, 0.0)
         return new, (new, y) if all_states else y
 
     inputs = xs, real, keys, perturbations, by_step
-    run, state = placed(body, state, inputs)
-    if remat or truncate:
-        end, out = scan_in_chunks(run, state, inputs, reverse, remat, truncate)
-    else:
-        end, out = jax.lax.scan(run, state, inputs, reverse=reverse)
+    end, out = _scan(body, state, inputs, reverse, remat, truncate)
     return out if all_states else (end, out)
 
 
+def _real_steps(cell, params, xs, x, state, lengths, mask):
+    """Mask of the real steps; None without padding."""
+    real = padding_mask(xs, lengths, mask, cell.spatial_dims)
+    if real is not None:
+        batch = batch_shape(cell, params, x, state)
+        check_waiting(real, batch, state, masked=mask is not None)
+    return real
+
+
+def _scan(body, state, inputs, reverse, remat, truncate):
+    """Scan over the steps, on the devices of the inputs; in chunks if requested."""
+    body, state = with_split_state(body, state, inputs)
+    if remat or truncate:
+        return scan_in_chunks(body, state, inputs, reverse, remat, truncate)
+    return jax.lax.scan(body, state, inputs, reverse=reverse)
+
+
 def _count(truncate: Any) -> int:
-    """Python's integer, of any that is one, as NumPy's are."""
+    """A Python integer, from an integer of any library."""
     try:
         count = 0 if isinstance(truncate, bool) else operator.index(truncate)
     except TypeError:
@@ -224,7 +232,7 @@ def _count(truncate: Any) -> int:
 
 
 def _check(cell, stochastic_step, parallel, remat, truncate, perturbations, untied):
-    """Refuse options that do not go together."""
+    """Check that the options can be combined."""
     if parallel and cell.linear is None:
         raise ValueError(
             "expected a cell that is linear in its state, as `nets.lru()` is, to run "
@@ -234,17 +242,17 @@ def _check(cell, stochastic_step, parallel, remat, truncate, perturbations, unti
     if parallel and (stochastic_step or remat or truncate or perturbations is not None):
         raise ValueError(
             "expected parallel=True without remat, truncate and perturbations, and "
-            "without a key where the cell is random; these run step by step"
+            "without a key if the cell is stochastic; these options run step by step"
         )
     if untied and (stochastic_step or parallel):
         raise ValueError(
-            "expected untied=True without parallel=True, and without a key where the "
-            "cell is random"
+            "expected untied=True without parallel=True, and without a key if the "
+            "cell is stochastic"
         )
 
 
 def _check_deltas(perturbations, state, time):
-    """Refuse what is not like the states of all steps."""
+    """Check that the perturbations are like the states of all steps."""
     expected = jax.tree.map(lambda s: (time, *s.shape), state)
     got = jax.tree.map(jnp.shape, perturbations)
     if expected != got:
@@ -255,17 +263,17 @@ def _check_deltas(perturbations, state, time):
 
 
 def _associate(cell, params, xs, state, real, reverse):
-    """The states after every step, and the outputs, in parallel over time."""
+    """States after every step, and outputs, in parallel over time."""
 
     def flip(tree):
         return jax.tree.map(lambda a: a[::-1], tree) if reverse else tree
 
     xs, real = flip(xs), flip(real)
     if real is not None:
-        xs, back = together(xs, real)
+        xs, back = pack_left(xs, real)
         number = jnp.arange(len(real)).reshape(-1, *[1] * (real.ndim - 1))
         first = number < real.sum(axis=0)[None]
-        # Behind the real steps the state waits, or it could grow beyond all numbers.
+        # After the real steps the state is kept, or it could overflow.
         a, b = cell.linear.coefficients(params, state, xs)
         a = jax.tree.map(lambda a, b: jnp.broadcast_to(a, b.shape), a, b)
         a, b = select_valid(first, a, 1.0), select_valid(first, b, 0.0)
@@ -280,12 +288,12 @@ def _associate(cell, params, xs, state, real, reverse):
 
 
 def _time(xs: PyTree) -> Any:
-    """The number of steps in xs."""
+    """Number of steps in xs."""
     shapes = [jnp.shape(x) for x in jax.tree.leaves(xs)]
     times = {shape[0] for shape in shapes if shape}
     if len(times) != 1 or () in shapes:
         raise ValueError(
-            "expected inputs of shape [time, *batch, inputs], of one time if there are "
-            f"several; got shapes {[list(shape) for shape in shapes]}"
+            "expected inputs of shape [time, *batch, inputs], with the same time in "
+            f"all arrays; got shapes {[list(shape) for shape in shapes]}"
         )
     return times.pop()

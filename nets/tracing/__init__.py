@@ -1,1 +1,1 @@
-"""Programs of a cell: values tagged in them, and states perturbed."""
+"""Traced programs of a cell: tags on values, and perturbations of the state."""

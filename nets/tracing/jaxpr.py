@@ -1,4 +1,4 @@
-"""A traced program, followed equation by equation."""
+"""Interpretation of a jaxpr, equation by equation."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -10,13 +10,13 @@ TRANSPARENT = {"jit", "remat2"}  # the primitives of jax.jit and jax.checkpoint
 
 
 def inner_jaxpr(equation: JaxprEqn) -> ClosedJaxpr | None:
-    """The program of a `jax.jit` or a `jax.checkpoint`, which can be looked into.
+    """The inner jaxpr of a `jax.jit` or a `jax.checkpoint`.
 
     Args:
-        equation: Equation of a traced program.
+        equation: Equation of a jaxpr.
 
     Returns:
-        The program; None for any other operation.
+        The inner jaxpr; None for any other operation.
 
     Example:
         >>> import jax
@@ -31,17 +31,18 @@ def inner_jaxpr(equation: JaxprEqn) -> ClosedJaxpr | None:
 
 
 def wrapped(equation: JaxprEqn, function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function under the `jax.checkpoint` of an equation, if the equation is one.
+    """Wrap a function in the `jax.checkpoint` of an equation.
 
-    A program that is followed inside a checkpoint has to be checkpointed again, with
-    the same policy: otherwise the backward pass keeps what the user wanted recomputed.
+    The interpretation of a checkpointed jaxpr has to be checkpointed again, with the
+    same policy. Otherwise the backward pass would keep values that should be
+    recomputed.
 
     Args:
-        equation: One whose program `inner_jaxpr` returns.
-        function: The function that evaluates this program.
+        equation: Equation with an inner jaxpr.
+        function: Function that interprets the inner jaxpr.
 
     Returns:
-        `jax.checkpoint(function)`, or the function itself for a `jax.jit`.
+        `jax.checkpoint(function)`, or `function` if the equation is a `jax.jit`.
 
     Example:
         >>> program = jax.make_jaxpr(jax.jit(lambda x: x + 1))(1.0)
@@ -55,13 +56,13 @@ def wrapped(equation: JaxprEqn, function: Callable[..., Any]) -> Callable[..., A
 
 
 def programs_of(equation: JaxprEqn) -> Iterator[Jaxpr]:
-    """All programs that an equation carries, such as the branches of a `cond`.
+    """All inner jaxprs of an equation, such as the branches of a `cond`.
 
     Args:
-        equation: Equation of a traced program.
+        equation: Equation of a jaxpr.
 
     Yields:
-        Each program, without its constants.
+        Each jaxpr, without its constants.
 
     Example:
         >>> program = jax.make_jaxpr(jax.nn.relu)(1.0)
@@ -75,33 +76,68 @@ def programs_of(equation: JaxprEqn) -> Iterator[Jaxpr]:
 
 
 def is_variable(atom: Any) -> bool:
-    """Whether it is a variable, and not a number written into the program.
+    """Check for a variable, in contrast to a literal.
 
     Args:
-        atom: What goes into an equation.
+        atom: Input of an equation.
 
     Returns:
         True for a variable.
 
     Example:
         >>> import jax
-        >>> one, two = jax.make_jaxpr(lambda x: x + 1.0)(2.0).jaxpr.eqns[0].invars
-        >>> is_variable(one), is_variable(two)
+        >>> x, number = jax.make_jaxpr(lambda x: x + 1.0)(2.0).jaxpr.eqns[0].invars
+        >>> is_variable(x), is_variable(number)
         (True, False)
     """
     return not isinstance(atom, Literal)
 
 
-def evaluate(program: Jaxpr, equation: JaxprEqn, inputs: Sequence[Any]) -> list[Any]:
-    """The outputs of one equation, by a program that is it alone.
+def interpret(
+    program: Jaxpr,
+    consts: Sequence[Any],
+    inputs: Sequence[Any],
+    rule: Callable[[JaxprEqn, list[Any]], Sequence[Any]],
+) -> list[Any]:
+    """Run a jaxpr with a function that evaluates its equations.
 
     Args:
-        program: Which it stands in.
-        equation: One of its.
-        inputs: What goes into it, one entry each.
+        program: Jaxpr without its constants.
+        consts: Values of the constants.
+        inputs: Values of the inputs. They may be of any type that `rule` accepts.
+        rule: `outputs = rule(equation, inputs)`. A literal input is given as its value.
 
     Returns:
-        What comes out of it.
+        Values of the outputs.
+
+    Example:
+        >>> from functools import partial
+        >>> program = jax.make_jaxpr(lambda x: 2.0 * x + 1.0)(2.0).jaxpr
+        >>> interpret(program, [], [3.0], partial(evaluate, program))[0].item()
+        7.0
+    """
+    values = dict(zip(program.invars, inputs, strict=True))
+    values |= dict(zip(program.constvars, consts, strict=True))
+
+    def read(atom):
+        return values[atom] if is_variable(atom) else atom.val
+
+    for equation in program.eqns:
+        outputs = rule(equation, [read(atom) for atom in equation.invars])
+        values.update(zip(equation.outvars, outputs, strict=True))
+    return [read(atom) for atom in program.outvars]
+
+
+def evaluate(program: Jaxpr, equation: JaxprEqn, inputs: Sequence[Any]) -> list[Any]:
+    """Outputs of one equation, evaluated as a jaxpr of this equation alone.
+
+    Args:
+        program: Jaxpr that contains the equation.
+        equation: Equation of the jaxpr.
+        inputs: Values of the inputs.
+
+    Returns:
+        Values of the outputs.
 
     Example:
         >>> import jax

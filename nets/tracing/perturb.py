@@ -1,44 +1,46 @@
-"""A hold on the state that leaves a step, without touching the cell."""
+"""Perturb the state produced by each step, without modifying the cell."""
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from nets.tracing.jaxpr import evaluate, inner_jaxpr, is_variable, wrapped
+from nets.tracing.jaxpr import evaluate, inner_jaxpr, interpret, is_variable, wrapped
 from nets.types import State
 
 
 def perturbed(step: Callable[..., tuple[State, Any]]) -> Callable[..., Any]:
-    """The same step, with a hold on the state that leaves it.
+    """The same step, with a perturbation of the state it produces.
 
         s_t = s(s_{t-1}, x_t) + delta_t,   y_t = y(s_t, s_{t-1}, x_t)
 
-    The state is one vector, whose entries (an LSTM's h and c) are moved separately. The
-    output follows the state wherever the step computes it from the new state, as y_t =
-    h_t does: so dL/ddelta_t at 0 is all of dL/ds_t, that of step t's own output
-    included.
+    The state is one vector, whose entries (h and c of an LSTM) are perturbed
+    independently. The output follows the state wherever the step computes it from the
+    new state, as in y_t = h_t. So dL/ddelta_t at 0 is the total dL/ds_t, including the
+    path through the output of step t.
 
-    To find where, the step is traced, and its program followed through `jax.jit` and
+    The step is traced, and its jaxpr is followed through `jax.jit` and
     `jax.checkpoint`, whose contents are still recomputed in the backward pass. Other
-    operations with a program inside (a `custom_vjp`, a `cond`) are taken whole, with
-    the derivative that they have: an output of theirs that is the new state follows it.
-    A new state that is an argument of the step, such as an entry of the old state that
-    is passed on, is one variable with it, and the output follows it too. Of two state
-    entries that are one variable, an output follows the first. Entries that are not
-    real numbers, such as a counter, are not moved.
+    operations that contain a jaxpr (a `custom_vjp`, a `cond`) are evaluated as one
+    operation with their own derivative; an output of such an operation that is the new
+    state follows the state. A new state that is an argument of the step, such as an
+    entry of the old state that is returned unchanged, is the same variable, and the
+    output follows it too. If two entries of the state are the same variable, an output
+    follows the first. Entries that are not real numbers, such as a counter, are not
+    perturbed.
 
     Args:
-        step: `state, y = step(*args)`, as a cell's.
+        step: `state, y = step(*args)`, such as the step of a cell.
 
     Returns:
         `state, y = moved(delta, *args)`, where `delta` has the structure and shapes of
         the state.
 
     Raises:
-        ValueError: When it takes a step that computes the state and more inside one
-            operation, such as a `scan`, so that the rest cannot follow the state.
+        ValueError: In the returned function, if the step computes state and output
+            inside one operation, such as a `scan`, so that the output cannot follow.
 
     Example:
         >>> step = perturbed(lambda state, x: (0.5 * state + x,) * 2)
@@ -56,107 +58,104 @@ def perturbed(step: Callable[..., tuple[State, Any]]) -> Callable[..., Any]:
             )
         ]
         perturbations += [None] * (len(program.jaxpr.outvars) - len(perturbations))
-        pairs = [(leaf, leaf) for leaf in jax.tree.leaves(args)]
-        values = [value for _, value in _run(program, pairs, perturbations)]
-        return jax.tree.unflatten(jax.tree.structure(outputs), values)
+        values = _run(program, jax.tree.leaves(args), perturbations)
+        return jax.tree.unflatten(
+            jax.tree.structure(outputs), [_perturbed(value) for value in values]
+        )
 
     return moved
 
 
-def _run(program, pairs, perturbations):
-    """Evaluate a closed jaxpr, adding perturbations[i] to the variable of output i.
+class _Pair(NamedTuple):
+    """Value of a variable that follows the state, without and with the perturbation."""
 
-    Every variable has a pair of values: as the program alone computes it, and as it is
-    once the state has moved. A variable of the state is moved by its own delta only;
-    all others follow those they are computed from, and what does not follow is computed
-    once.
+    plain: Any
+    perturbed: Any
+
+
+def _plain(value):
+    """Value without the perturbation."""
+    return value.plain if isinstance(value, _Pair) else value
+
+
+def _perturbed(value):
+    """Value with the perturbation."""
+    return value.perturbed if isinstance(value, _Pair) else value
+
+
+def _plus(value, delta):
+    """Pair of a value and its sum with `delta`; the value if there is no delta."""
+    plain = _plain(value)
+    return value if delta is None else _Pair(plain, plain + delta)
+
+
+def _run(program, inputs, perturbations):
+    """Interpret a closed jaxpr, adding perturbations[i] to the variable of output i.
+
+    A variable of the state is perturbed by its delta only. All other variables are
+    computed from perturbed variables: a value that follows the state is a `_Pair`, and
+    a value that does not follow the state is computed once.
     """
     jaxpr = program.jaxpr
     pending = {}
     for variable, delta in zip(jaxpr.outvars, perturbations, strict=True):
         if delta is not None and is_variable(variable):
             pending.setdefault(variable, delta)
-    values = dict(zip(jaxpr.invars, pairs, strict=True))
-    for variable, value in zip(jaxpr.constvars, program.consts, strict=True):
-        values[variable] = value, value
-    for variable in [v for v in pending if v in values]:  # no equation computes these
-        plain, _ = values[variable]
-        values[variable] = plain, plain + pending[variable]
-
     used = {v for equation in jaxpr.eqns for v in equation.invars if is_variable(v)}
     used |= {v for v in jaxpr.outvars if is_variable(v)}
 
-    def read(variable):
-        return (
-            values[variable] if is_variable(variable) else (variable.val, variable.val)
-        )
+    def rule(equation, inputs):
+        deltas = [pending.get(variable) for variable in equation.outvars]
+        if any(delta is not None for delta in deltas):
+            inner = inner_jaxpr(equation)
+            if inner is not None:
+                return wrapped(equation, partial(_run, inner))(inputs, deltas)
+            deltas = _shared(equation, deltas, used)
+        plain = moved = evaluate(jaxpr, equation, [_plain(value) for value in inputs])
+        if any(isinstance(value, _Pair) for value in inputs):
+            moved = evaluate(jaxpr, equation, [_perturbed(value) for value in inputs])
+        return [
+            _plus(p if m is p else _Pair(p, m), delta)
+            for p, m, delta in zip(plain, moved, deltas, strict=True)
+        ]
 
-    for equation in jaxpr.eqns:
-        inputs = [read(variable) for variable in equation.invars]
-        holds = [pending.get(variable) for variable in equation.outvars]
-        held = any(hold is not None for hold in holds)
-        inner = inner_jaxpr(equation)
-        if held and inner is not None:
-            results = _run_inside(equation, inner, inputs, holds)
-        else:
-            holds = _shared(equation, holds, used) if held else holds
-            plain = evaluate(jaxpr, equation, [plain for plain, _ in inputs])
-            follows = any(moved is not plain for plain, moved in inputs)
-            moved = (
-                evaluate(jaxpr, equation, [moved for _, moved in inputs])
-                if follows
-                else plain
-            )
-            results = [
-                (before, after if hold is None else before + hold)
-                for before, after, hold in zip(plain, moved, holds, strict=True)
-            ]
-        values.update(zip(equation.outvars, results, strict=True))
+    def perturb(variables, values):  # those that no equation computes
+        return [
+            _plus(value, pending.get(variable))
+            for variable, value in zip(variables, values, strict=True)
+        ]
 
-    def leave(variable, delta):
-        plain, moved = read(variable)
-        return plain, moved if delta is None else plain + delta
-
-    return [leave(*pair) for pair in zip(jaxpr.outvars, perturbations, strict=True)]
+    inputs = perturb(jaxpr.invars, inputs)
+    consts = perturb(jaxpr.constvars, program.consts)
+    outputs = interpret(jaxpr, consts, inputs, rule)
+    return [
+        _plus(output, delta)
+        for output, delta in zip(outputs, perturbations, strict=True)
+    ]
 
 
-def _run_inside(equation, program, pairs, perturbations):
-    """`_run`, under the checkpoint that the program is in, if it is in one."""
+def _shared(equation, deltas, used):
+    """Perturbations of one operation: outputs that are one variable share theirs.
 
-    def run(plain, moved, perturbations):
-        pairs = [(p, p if m is None else m) for p, m in zip(plain, moved, strict=True)]
-        return apart(_run(program, pairs, perturbations))
-
-    def apart(pairs):  # None where a value does not follow the state
-        plain = [plain for plain, _ in pairs]
-        return plain, [None if moved is plain else moved for plain, moved in pairs]
-
-    plain, moved = wrapped(equation, run)(*apart(pairs), perturbations)
-    return [(p, p if m is None else m) for p, m in zip(plain, moved, strict=True)]
-
-
-def _shared(equation, holds, used):
-    """The holds of an operation taken whole: outputs that are one variable share one.
-
-    An operation may return its new state twice, as state and as output. If it returns
-    something else beside the state, how that depends on the state is unknown.
+    An operation may return its new state twice, as state and as output. If it also
+    returns a different value, the dependence of that value on the state is unknown.
     """
     inner = equation.params.get("branches") or [equation.params.get("call_jaxpr")]
     twins = [None if program is None else program.jaxpr.outvars for program in inner]
-    shared = list(holds)
+    shared = list(deltas)
     for i, variable in enumerate(equation.outvars):
-        if holds[i] is not None or variable not in used:
+        if deltas[i] is not None or variable not in used:
             continue
         alike = [
-            hold
-            for j, hold in enumerate(holds)
-            if hold is not None and all(t is not None and t[i] is t[j] for t in twins)
+            delta
+            for j, delta in enumerate(deltas)
+            if delta is not None and all(t is not None and t[i] is t[j] for t in twins)
         ]
         if not alike:
             raise ValueError(
                 "expected a step whose output is computed from its new state in the "
-                f"open; it comes with the state out of one {equation.primitive.name}, "
-                "so dL/ds_t cannot be told; return the output from outside of it"
+                f"open; one {equation.primitive.name} returns both output and state, "
+                "so dL/ds_t is unknown: compute the output outside of it"
             )
         shared[i] = alike[0]
     return shared

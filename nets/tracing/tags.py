@@ -1,4 +1,4 @@
-"""Names on the values of a step, by which the instruments find them."""
+"""Tags on the values of a step, which the instruments search for."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -9,18 +9,23 @@ from jax.ad_checkpoint import checkpoint_name
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 from jaxtyping import Array
 
-from nets.tracing.jaxpr import evaluate, inner_jaxpr, is_variable, programs_of, wrapped
+from nets.tracing.jaxpr import (
+    evaluate,
+    inner_jaxpr,
+    interpret,
+    programs_of,
+    wrapped,
+)
 
 GATE, KEEPER, CANDIDATE = "gate", "keeper", "candidate"
 
 
 class Tag(NamedTuple):
-    """A name that a step has given to one of its values.
+    """Tag of a value of a step.
 
     Attributes:
-        kind: "gate", "keeper" for a gate that the old state is multiplied by, or
-            "candidate".
-        name: What the gate is called.
+        kind: "gate", "keeper" for a gate that multiplies the old state, or "candidate".
+        name: Name of the gate.
     """
 
     kind: str
@@ -28,20 +33,19 @@ class Tag(NamedTuple):
 
 
 def tag_gate(value: Array, name: str, *, retains: bool = False) -> Array:
-    """The value as it is, known to the instruments as a gate.
+    """Tag a value as a gate, for the instruments.
 
     Args:
         value: Numbers from 0 to 1.
-        name: What it is called, such as "forget".
-        retains: Whether the old state is multiplied by it, so that it sets how long the
+        name: Name of the gate, such as "forget".
+        retains: True if the gate multiplies the old state, so that it sets how long the
             state is remembered.
 
     Returns:
-        The same numbers.
+        The value, unchanged.
 
     Example:
-        A cell of one's own that lets `nets.flow.gates` and `nets.flow.split_by_path`
-        look in:
+        A cell for `nets.flow.gates` and `nets.flow.split_by_path`:
 
         >>> import jax.numpy as jnp, nets
         >>> def step(w, state, x):
@@ -53,14 +57,14 @@ def tag_gate(value: Array, name: str, *, retains: bool = False) -> Array:
 
 
 def tag_candidate(value: Array, name: str = "candidate") -> Array:
-    """The value as it is, known as what may be written into the state.
+    """Tag a value as a candidate, which a gate may write into the state.
 
     Args:
-        value: What the step computes to be let in.
-        name: What it is called.
+        value: Candidate for the new state.
+        name: Name of the candidate.
 
     Returns:
-        The same numbers.
+        The value, unchanged.
 
     Example:
         >>> tag_candidate(jax.numpy.ones(2)).tolist()
@@ -73,55 +77,55 @@ def with_tags(
     step: Callable[..., Any],
     change: Callable[[int, Array], Array] = lambda index, value: value,
 ) -> Callable[..., tuple[Any, list[tuple[Tag, Array]]]]:
-    """The same step, returning its marked values too.
+    """The same step, which also returns its tagged values.
 
-    Marks are found wherever they are in the step's program: in the open, inside
-    `jax.jit` and `jax.checkpoint`, and inside a `scan` (or a `fori_loop` of a fixed
-    number of steps), which is unrolled, so that each iteration has separate marks.
-    Where the same is not possible, they are refused and not passed over.
+    Tags are found at the top level of the step, inside `jax.jit` and `jax.checkpoint`,
+    and inside a `scan` (or a `fori_loop` of a fixed number of steps). A `scan` is
+    unrolled, so that each iteration has separate tags. Tags anywhere else are an error.
 
     Args:
         step: Any function of arrays.
-        change: `change(index, value)`: what the marked value of that number becomes on
-            its way on.
+        change: `change(index, value)` returns the value that replaces the tagged value
+            number `index` in the rest of the step.
 
     Returns:
-        `out, marked = function(*args)`, with what `step` returns, and pairs of marks
-        and values in the order in which they are computed.
+        `out, tagged = function(*args)`: the result of `step`, and pairs of tags and
+        values in the order of computation.
 
     Raises:
-        ValueError: When called: a value is marked inside another operation, such as a
-            `while_loop`, a `cond`, a `custom_jvp` or a `custom_vjp`.
+        ValueError: In the returned function, if a value is tagged inside another
+            operation, such as a `while_loop`, a `cond`, a `custom_jvp` or a
+            `custom_vjp`.
 
     Example:
         >>> import jax.numpy as jnp
         >>> double = with_tags(lambda x: 2 * tag_gate(x, "forget"))
-        >>> y, ((mark, value),) = double(jnp.array(0.5))
-        >>> y.item(), mark.name, value.item()
+        >>> y, ((tag, value),) = double(jnp.array(0.5))
+        >>> y.item(), tag.name, value.item()
         (1.0, 'forget', 0.5)
     """
 
-    def marking(*args):
-        def run(*args):  # a step need not be hashable, as JAX asks
+    def collecting(*args):
+        def run(*args):  # hashable, as JAX requires, even if the step is not
             return step(*args)
 
         program, out = jax.make_jaxpr(run, return_shape=True)(*args)
-        marked = []
-        values = _run(program, jax.tree.leaves(args), change, marked)
-        return jax.tree.unflatten(jax.tree.structure(out), values), marked
+        tagged = []
+        values = _run(program, jax.tree.leaves(args), change, tagged)
+        return jax.tree.unflatten(jax.tree.structure(out), values), tagged
 
-    return marking
+    return collecting
 
 
 def gate_names(step: Callable[..., Any], *args: Any) -> list[str]:
-    """What a step's gates are called.
+    """Names of the gates of a step.
 
     Args:
         step: Any function of arrays.
-        *args: What it takes, or the shapes of that.
+        *args: Arguments of the step, or their shapes.
 
     Returns:
-        Names, in the order in which the gates are computed; none if it marks none.
+        Names in the order of computation; an empty list if the step tags no gates.
 
     Raises:
         ValueError: As in `with_tags`.
@@ -133,47 +137,40 @@ def gate_names(step: Callable[..., Any], *args: Any) -> list[str]:
     names = []
 
     def look(*args):
-        _, marked = with_tags(step)(*args)
-        names.extend(mark.name for mark, _ in marked if mark.kind != CANDIDATE)
+        _, tagged = with_tags(step)(*args)
+        names.extend(tag.name for tag, _ in tagged if tag.kind != CANDIDATE)
 
     jax.eval_shape(look, *args)
     return names
 
 
-def _run(program: ClosedJaxpr, inputs: list, change, marked: list) -> list:
-    """Evaluate a closed jaxpr, collecting what is marked."""
-    jaxpr = program.jaxpr
-    values = dict(zip(jaxpr.invars, inputs, strict=True))
-    values |= dict(zip(jaxpr.constvars, program.consts, strict=True))
+def _run(program: ClosedJaxpr, inputs: list, change, tagged: list) -> list:
+    """Interpret a closed jaxpr, and append its tagged values to `tagged`."""
 
-    def read(atom):
-        return values[atom] if is_variable(atom) else atom.val
-
-    for equation in jaxpr.eqns:
-        arguments = [read(atom) for atom in equation.invars]
-        if mark := _tag(equation):
-            results = [change(len(marked), arguments[0])]
-            marked.append((mark, arguments[0]))
-        elif equation.params.get("length") == 0 or not any(
+    def rule(equation, inputs):
+        if tag := _tag(equation):
+            value = change(len(tagged), inputs[0])
+            tagged.append((tag, inputs[0]))
+            return [value]
+        if equation.params.get("length") == 0 or not any(
             map(_has_tags, programs_of(equation))
         ):
-            results = evaluate(jaxpr, equation, arguments)
-        elif inner := inner_jaxpr(equation):
-            results = _run_inside(equation, inner, arguments, change, marked)
-        elif equation.primitive.name == "scan":
-            results = _unroll(equation, arguments, change, marked)
-        else:
-            raise ValueError(
-                "expected gates and candidates to be marked outside of loops of an "
-                "unknown number of steps, of branches and of custom derivatives; got "
-                f"marks inside one {equation.primitive.name}: mark what it returns"
-            )
-        values.update(zip(equation.outvars, results, strict=True))
-    return [read(atom) for atom in jaxpr.outvars]
+            return evaluate(program.jaxpr, equation, inputs)
+        if inner := inner_jaxpr(equation):
+            return _run_inside(equation, inner, inputs, change, tagged)
+        if equation.primitive.name == "scan":
+            return _unroll(equation, inputs, change, tagged)
+        raise ValueError(
+            "expected gates and candidates to be tagged outside of loops of an unknown "
+            "number of steps, of branches and of custom derivatives; got tags inside "
+            f"one {equation.primitive.name}: tag the values that it returns"
+        )
+
+    return interpret(program.jaxpr, program.consts, inputs, rule)
 
 
 def _has_tags(jaxpr: Jaxpr) -> bool:
-    """True if anything is marked in a program, at any depth."""
+    """True if a jaxpr has tags, at any depth."""
     return any(
         _tag(equation) is not None or any(map(_has_tags, programs_of(equation)))
         for equation in jaxpr.eqns
@@ -181,38 +178,38 @@ def _has_tags(jaxpr: Jaxpr) -> bool:
 
 
 def _run_inside(
-    equation: JaxprEqn, program: ClosedJaxpr, inputs: list, change, marked: list
+    equation: JaxprEqn, program: ClosedJaxpr, inputs: list, change, tagged: list
 ) -> list:
-    """`_run`, under the checkpoint that the program is in, if it is in one."""
-    marks = []
+    """`_run` of an inner jaxpr, checkpointed if its equation is a checkpoint."""
+    tags = []
 
     def run(inputs):
-        found = [*marked]  # so that indices are counted on
-        results = _run(program, inputs, change, found)
-        marks[:] = [mark for mark, _ in found[len(marked) :]]
-        return results, [value for _, value in found[len(marked) :]]
+        collected = [*tagged]  # so that the indices continue
+        results = _run(program, inputs, change, collected)
+        tags[:] = [tag for tag, _ in collected[len(tagged) :]]
+        return results, [value for _, value in collected[len(tagged) :]]
 
     results, values = wrapped(equation, run)(inputs)
-    marked.extend(zip(marks, values, strict=True))
+    tagged.extend(zip(tags, values, strict=True))
     return results
 
 
-def _unroll(equation: JaxprEqn, inputs: list, change, marked: list) -> list:
-    """The outputs of a scan, one iteration after the other."""
+def _unroll(equation: JaxprEqn, inputs: list, change, tagged: list) -> list:
+    """Outputs of a scan, which is run iteration by iteration."""
     length, program = equation.params["length"], equation.params["jaxpr"]
     consts, carries = equation.params["num_consts"], equation.params["num_carry"]
     fixed, xs = inputs[:consts], inputs[consts + carries :]
     carry, ys = inputs[consts : consts + carries], {}
     for i in range(length)[:: -1 if equation.params["reverse"] else 1]:
-        one = [x[i] for x in xs]
-        results = _run(program, [*fixed, *carry, *one], change, marked)
+        x = [leaf[i] for leaf in xs]
+        results = _run(program, [*fixed, *carry, *x], change, tagged)
         carry, ys[i] = results[:carries], results[carries:]
     rows = zip(*(ys[i] for i in range(length)), strict=True)
     return [*carry, *(jnp.stack(row) for row in rows)]
 
 
 def _tag(equation) -> Tag | None:
-    """What an equation marks, if it does."""
+    """Tag of an equation, or None."""
     kind, colon, name = str(equation.params.get("name", "")).partition(":")
     if colon and kind in (GATE, KEEPER, CANDIDATE):
         return Tag(kind, name)

@@ -9,23 +9,19 @@ import pytest
 from commands import LEAKY, rows
 
 import nets
-from experiments.classify_sequences import (
-    claims,
-    figures,
-)
-from experiments.classify_sequences import (
-    experiment as classify_sequences,
-)
-from experiments.classify_sequences.claims import (
+from experiments.classify_sequences import claims, figures
+from experiments.classify_sequences import experiment as classify_sequences
+from experiments.classify_sequences.measure import ModelResult, known_accuracy
+from experiments.classify_sequences.networks import (
     ALL,
     BOTH,
     END,
     INPUTS,
     LINEAR,
     SMALL,
-    Read,
+    AllOutputs,
+    largest_bidirectional,
 )
-from experiments.classify_sequences.experiment import AllOutputs, logits
 from experiments.harness import training
 from experiments.harness.claims import (
     INCONCLUSIVE,
@@ -33,6 +29,7 @@ from experiments.harness.claims import (
     REFUTED,
     SUPPORTED,
 )
+from experiments.harness.training import logits
 from nets.models import SequenceClassifier
 from train.data import digits
 
@@ -97,7 +94,7 @@ def test_digits_are_read_from_both_ends(run, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_cell_of_ones_own_reads_mnist1d(run, tmp_path):
+def test_a_user_cell_reads_mnist1d(run, tmp_path):
     flags = ["--data=mnist1d", "--cells=mycells:leaky", "--seeds=0", "--results=out"]
     code, _, err = run(*TINY, *flags)
     assert (code, err) == (0, "")
@@ -109,14 +106,14 @@ def test_a_cell_of_ones_own_reads_mnist1d(run, tmp_path):
     assert models[own, ALL]["parameters"] == 4 + (40 * 4 + 1) * 10
     assert rows(tmp_path / "out", "majority")[0]["test_accuracy"] < 0.2
     said = [row["outcome"] for row in rows(tmp_path / "out", "claim")]
-    assert said == [INCONCLUSIVE] * 3  # one seed tells nothing of others
+    assert said == [INCONCLUSIVE] * 3  # one seed has no interval
     page = (tmp_path / "out" / "report.html").read_text()
     assert "hollow: as published by Greydanus and Kobak" in page
     assert "nets of one seed" in page and "1 seeds" not in page
 
 
 @pytest.mark.slow
-def test_the_linear_model_has_a_rate_of_its_own(run, tmp_path):
+def test_the_linear_model_has_a_separate_rate(run, tmp_path):
     losses = {}
     for rate in ("0", "1"):
         flags = ["--cells=elman", "--seeds=0", f"--linear_rate={rate}", *TINY]
@@ -125,7 +122,7 @@ def test_the_linear_model_has_a_rate_of_its_own(run, tmp_path):
         losses[rate] = {row["way"]: np.round(row["curve"], 6).tolist() for row in found}
     assert losses["0"][END] == losses["1"][END]
     assert len(set(losses["0"][INPUTS])) == 1 < len(set(losses["1"][INPUTS]))
-    assert "of the linear model 1)" in (tmp_path / "1" / "report.html").read_text()
+    assert "(linear model 1)" in (tmp_path / "1" / "report.html").read_text()
     assert run("--help")[1].count("--linear_rate=0.01") == 1
 
 
@@ -137,7 +134,7 @@ CAPTIONS = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("flag", "words"), CAPTIONS)
-def test_the_caption_names_the_source_of_what_is_known(flag, words, run, tmp_path):
+def test_the_caption_names_the_source_of_known_accuracies(flag, words, run, tmp_path):
     flags = [*TINY, "--cells=elman", "--seeds=0,1", "--steps=1", flag]
     assert run(*flags, "--results=out")[0] == 0
     page = (tmp_path / "out" / "report.html").read_text()
@@ -165,7 +162,7 @@ def test_the_small_net_has_as_many_units_as_it_may(name):
     cell, example = nets.CELLS[name](), jnp.zeros((1, 8, 8))
     count = partial(training.count, example=example)
     end = SequenceClassifier(cell, 9, 10)
-    small = classify_sequences.no_larger(cell, end, example)
+    small = largest_bidirectional(cell, end, example)
     one_more = SequenceClassifier(cell, small.features + 1, 10, bidirectional=True)
     assert small.bidirectional and count(small) <= count(end) < count(one_more)
 
@@ -183,8 +180,8 @@ KNOWN = [
 
 
 @pytest.mark.parametrize(("setting", "number"), KNOWN)
-def test_what_is_known_stands_beside_the_same_setting_only(setting, number):
-    assert claims.known(*setting) == number
+def test_known_accuracies_are_for_the_same_setting_only(setting, number):
+    assert known_accuracy(*setting) == number
 
 
 def read(cell, way, *accuracy, mistakes=0):
@@ -194,7 +191,7 @@ def read(cell, way, *accuracy, mistakes=0):
     curve = np.stack([np.full(len(final), 0.1), final], axis=1)
     steps = np.array([0, 5])
     both = way in (BOTH, SMALL)
-    return Read(cell, way, 4, both, 9, final, steps, curve, confusion, 1.0, None)
+    return ModelResult(cell, way, 4, both, 9, final, steps, curve, confusion, 1.0, None)
 
 
 BASE = read(LINEAR, INPUTS, 0.80, 0.81, 0.80)
@@ -231,8 +228,8 @@ def test_each_claim_is_judged_by_its_interval(reads, said):
     found = claims.evaluate_claims(reads, majority=0.1)
     assert [claim.outcome for claim in found] == said
     assert "larger: gru 9 against 9)" in found[2].evidence
-    if claims.of(reads, SMALL):
-        assert "(parameters of the small ones: gru 9 against 9)" in found[-1].evidence
+    if claims.by_cell(reads, SMALL):
+        assert "(parameters of the small models: gru 9 against 9)" in found[-1].evidence
 
 
 def test_cells_may_differ():
@@ -250,41 +247,57 @@ def test_cells_may_differ():
 
 
 TITLES = [
-    ([BASE, GOOD, SAME], "more than a linear model of it all: gru 90; linear 80 %"),
-    ([BASE, POOR], "less than a linear model of it all: elman 70; linear 80 %"),
-    ([BASE, SPLIT], "The last output of no cell surely tells more than a linear"),
-    ([BASE, SPLIT, POOR._replace(cell="lstm")], "The last output of no cell surely"),
-    ([BASE, read("gru", END, 0.81, 0.83, 0.811)], "of no cell surely tells more"),
-    ([BASE, GOOD, SPLIT], "Only the last output of gru tells more than a linear mod"),
+    (
+        [BASE, GOOD, SAME],
+        "better than a linear model of the whole sequence:\ngru 90; linear 80 %",
+    ),
+    (
+        [BASE, POOR],
+        "worse than a linear model of the whole sequence:\nelman 70; linear 80 %",
+    ),
+    ([BASE, SPLIT], "For no cell does the last output reliably classify better than"),
+    (
+        [BASE, SPLIT, POOR._replace(cell="lstm")],
+        "For no cell does the last output reliably",
+    ),
+    (
+        [BASE, read("gru", END, 0.81, 0.83, 0.811)],
+        "For no cell does the last output reliably",
+    ),
+    (
+        [BASE, GOOD, SPLIT],
+        "Only the last output of gru classifies better than a linear",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("reads", "words"), TITLES)
-def test_the_title_claims_what_the_claim_does(reads, words):
+def test_the_title_agrees_with_the_claim(reads, words):
     title = figures.title(reads)
     assert words in title
     said = claims.evaluate_claims([*reads, SAME._replace(cell=reads[1].cell)], 0.1)
     sure = {
-        SUPPORTED: "The last output tells more",
+        SUPPORTED: "The last output classifies better",
         PARTLY_SUPPORTED: "Only the last output",
     }
-    assert title.startswith(sure.get(said[1].outcome, "The last output"))
+    unsure = "The last output classifies worse", "For no cell does the last output"
+    assert title.startswith(sure.get(said[1].outcome, unsure))
     assert (said[1].outcome in sure) == (
-        "tells more" in title and "no cell" not in title
+        "classifies better" in title and "no cell" not in title
     )
     figures.draw(reads, 0.1, "caption")
     claims.table(reads, 0.1).text()
 
 
-def test_the_commonest_mistake_is_that_of_the_last_output():
+def test_the_most_frequent_error_is_that_of_the_last_output():
     reads = [
         read("gru", END, 0.9, 0.9, mistakes=3),
         read("elman", END, 0.9, 0.9, mistakes=1),
         read("gru", ALL, 0.9, 0.9, mistakes=9),
     ]
-    words = figures.confused(reads)
-    assert words.endswith("20 % of the 2s are taken for 1")
-    figures.draw_confusions(reads, "seen")
+    words = figures.most_frequent_error(reads)
+    assert words.endswith("20 % of the 2s are classified as 1")
+    figures.draw_confusions(reads, 30)
 
 
 MISTAKES = [

@@ -8,8 +8,8 @@ from commands import rows
 from scipy import integrate
 
 from experiments.edge_of_chaos import experiment as edge_of_chaos
-from experiments.edge_of_chaos.figures import CHAOS
 from experiments.edge_of_chaos.mean_field import mean_field, stationary_variance
+from experiments.edge_of_chaos.measure import CHAOS, chaos_onset, draw_weights
 
 TINY = ["--features=20", "--gains=0.5,0.6,3", "--spectra=0.5,3", "--seeds=0,3"]
 
@@ -35,7 +35,7 @@ def test_it_measures_networks_against_theory(run, tmp_path):
     measured = rows(out, "exponent")
     assert len(measured) == 3 * 2  # gains, seeds
     for row in measured:
-        w = row["gain"] * np.asarray(edge_of_chaos.draw_weights(row["seed"], 20))
+        w = row["gain"] * np.asarray(draw_weights(row["seed"], 20))
         rho = max(abs(np.linalg.eigvals(w)))
         assert row["log_rho"] == pytest.approx(np.log(rho), abs=1e-5)
         if rho < 1:
@@ -75,7 +75,7 @@ def test_below_1_the_mean_field_is_that_of_a_linear_network(gain):
 def test_above_1_the_mean_field_solves_its_equations(gain):
     q = stationary_variance(gain)
 
-    def mean(function):  # by another rule, that finds the narrow peak by itself
+    def mean(function):  # an adaptive rule, which finds the narrow peak
         def density(z):
             return function(q**0.5 * z) * np.exp(-z * z / 2) / (2 * np.pi) ** 0.5
 
@@ -92,22 +92,22 @@ def test_above_1_the_mean_field_solves_its_equations(gain):
 
 
 def test_chaos_begins_where_it_stays():
-    def begins(*exponents):
-        return edge_of_chaos.begins([1.0, 2.0, 3.0, 4.0], np.array(exponents))
+    def onset(*exponents):
+        return chaos_onset([1.0, 2.0, 3.0, 4.0], np.array(exponents))
 
     low, high = CHAOS - 0.1, CHAOS + 0.1
-    assert begins(low, high, low, high) == pytest.approx(3.5)
-    assert begins(low, low, low, high + 0.2) == pytest.approx(3.25)
-    assert np.isnan(begins(high, high, high, high))
-    assert np.isnan(begins(low, high, high, low))
+    assert onset(low, high, low, high) == pytest.approx(3.5)
+    assert onset(low, low, low, high + 0.2) == pytest.approx(3.25)
+    assert np.isnan(onset(high, high, high, high))
+    assert np.isnan(onset(low, high, high, low))
 
 
 @pytest.mark.slow
-def test_no_chaos_is_said_so(run, tmp_path):
+def test_the_report_names_networks_without_chaos(run, tmp_path):
     done = run(*TINY, "--gains=0.5,0.6", "--steps=40", "--warmup=10", "--results=out")
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "out" / "report.html").read_text()
-    assert "no gain drawn in 2 of 2 networks of 20 units" in page
+    assert "no measured gain in 2 of 2 networks of 20 units" in page
 
 
 MISTAKES = [

@@ -1,4 +1,4 @@
-"""The gates of an LSTM, through the command line and against what is exact."""
+"""The gates of an LSTM, through the command line and compared with exact facts."""
 
 from functools import partial
 
@@ -11,8 +11,9 @@ from commands import rows
 import nets
 from experiments.gates import claims
 from experiments.gates import experiment as gates
-from experiments.gates.claims import Clamped, evaluate_claims
+from experiments.gates.claims import answer, evaluate_claims
 from experiments.gates.figures import title
+from experiments.gates.measure import LEARNED, ForgetGateResult, clamped
 from experiments.harness.claims import (
     INCONCLUSIVE,
     PARTLY_SUPPORTED,
@@ -59,8 +60,8 @@ def test_it_clamps_and_measures(run, tmp_path):
     assert all(row["evidence"] in out for row in said)
 
 
-def test_a_clamped_gate_is_what_it_is_said_to_be():
-    cell = gates.clamped(nets.lstm(), 2.0)
+def test_a_clamped_gate_is_sigmoid_of_its_bias():
+    cell = clamped(nets.lstm(), 2.0)
     params = cell.init(jax.random.key(0), 3, 4)
     xs = jax.random.normal(jax.random.key(1), (5, 2, 3))
     found = flow.gates(cell, params, xs)
@@ -83,9 +84,9 @@ def of(bias, accuracy, off=0.0, whole=0.0):
     exact = np.log1p(np.exp(-(bias or 0)))
     spread = np.array([-1e-5, 0, 1e-5])
     along, all_of_it = exact + off + spread, exact + whole + spread
-    name = "learnt" if bias is None else f"b = {bias}"
+    name = LEARNED if bias is None else f"b = {bias}"
     ours = all_of_it, all_of_it, along, along
-    return Clamped(name, bias, np.array(accuracy) + 10 * spread, *ours)
+    return ForgetGateResult(name, bias, np.array(accuracy) + 10 * spread, *ours)
 
 
 CASES = [
@@ -113,7 +114,9 @@ def test_the_claims(found, said):
         PARTLY_SUPPORTED: "for some b",
         REFUTED: "does not decay",
     }
-    assert all(words[one] in title(found) for one in said[:2])
+    assert all(words[outcome] in title(found) for outcome in said[:2])
+    predicts = "does not predict" if said[1] == REFUTED else "predicts"
+    assert predicts in answer(evaluate_claims(found))
     assert "-5" in claims.table(found).text()
 
 
@@ -121,18 +124,18 @@ def test_where_the_gradient_reaches_further_is_named():
     found = [of(None, 0.7), of(-5, 0.9, 0, -4), of(5, 0.8)]
     assert (
         evaluate_claims(found)[2].evidence
-        == "So with b = -5 untrained, b = -5 trained."
+        == "Supported for b = -5 untrained, b = -5 trained."
     )
     assert (
         evaluate_claims([of(None, 0.7), of(5, 0.8, 0, 1)])[2].evidence
-        == "So with no b."
+        == "Supported for no b."
     )
 
 
 MISTAKES = [
     ("--biases=big", "flag --biases: expected numbers separated by commas; got 'big'"),
     ("--biases=20", "flag --biases: expected numbers from -15 to 15"),
-    ("--biases=5,5.0000001", "flag --biases: expected numbers that differ"),
+    ("--biases=5,5.0000001", "flag --biases: expected distinct numbers"),
     ("--digit=899", "flag --digit: expected a number from 0 to 898; got 899"),
     ("--order=columns", "--order=columns"),
     ("--batch_size=899", "flag --batch_size: expected at most 898"),

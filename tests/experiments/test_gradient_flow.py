@@ -12,6 +12,7 @@ import pytest
 
 from experiments.gradient_flow import captions, figures
 from experiments.gradient_flow import experiment as gradient_flow
+from experiments.gradient_flow.measure import ProbeResult
 from experiments.harness import cli, decay
 from experiments.harness.claims import (
     INCONCLUSIVE,
@@ -82,7 +83,7 @@ number = 3
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """The folder of this test: it is worked in, and has nothing but mycells.py."""
+    """The working folder of this test, which has only mycells.py."""
     (tmp_path / "mycells.py").write_text(CELLS)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
@@ -92,7 +93,7 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def command(folder):
-    """`done = command("--flag=value", ...)`, as a user types it, in its own process."""
+    """`done = command("--flag=value", ...)`, as typed, in a separate process."""
 
     def command(*flags):
         return subprocess.run(
@@ -107,7 +108,7 @@ def command(folder):
 
 
 class Done(NamedTuple):
-    """What a command leaves, its files apart."""
+    """Exit code and output of a command."""
 
     returncode: int
     stdout: str
@@ -116,7 +117,7 @@ class Done(NamedTuple):
 
 @pytest.fixture
 def run(folder, monkeypatch, capsys):
-    """`done = run("--flag=value", ...)` in this process: its own would take seconds."""
+    """`done = run("--flag=value", ...)` in this process, which is faster."""
 
     def run(*flags):
         monkeypatch.setattr(sys, "argv", ["gradient_flow", *flags])
@@ -208,7 +209,7 @@ def test_some_pairs_may_differ():
     assert before.cases == "2 of 3 cases" and "lstm - twin" in before.evidence
 
 
-def test_each_direction_is_held_against_its_own():
+def test_each_direction_is_compared_separately():
     found = decay.evaluate_claims([ELMAN, LSTM, LSTM, TWIN], directions=2)
     assert "elman - lstm" in found[0].evidence and "lstm - twin" in found[0].evidence
     assert found[0].evidence.count(" - ") == 2
@@ -247,12 +248,12 @@ TITLES = [
 
 
 @pytest.mark.parametrize(("studies", "words", "said"), TITLES)
-def test_the_title_says_what_the_claim_says(studies, words, said):
+def test_the_title_agrees_with_the_claim(studies, words, said):
     assert decay.evaluate_claims(studies)[0].outcome == said
     before, after = decay.title(studies).split("\n")
     assert before.startswith("Before training, ") and words in before
-    claims = any(w in after for w in ("slowest: ", "fastest: ", "slowly than"))
-    assert not claims or decay.evaluate_claims(studies)[1].outcome in (
+    claimed = any(w in after for w in ("slowest: ", "fastest: ", "slowly than"))
+    assert not claimed or decay.evaluate_claims(studies)[1].outcome in (
         SUPPORTED,
         PARTLY_SUPPORTED,
     )
@@ -270,7 +271,7 @@ HALVES += [(-0.01, "over 10 (grows)"), (0.0, "over 10"), (np.nan, "none")]
 
 
 @pytest.mark.parametrize(("rate", "words"), HALVES)
-def test_a_half_life_longer_than_the_sequence_is_not_told(rate, words):
+def test_a_half_life_longer_than_the_sequence_is_not_reported(rate, words):
     one = study("lstm", [rate] * 2, [rate] * 2)
     assert decay.halving(one.before) == words
     assert words in decay.table([one]).rows[0]
@@ -283,7 +284,7 @@ def test_captions_give_what_was_measured():
     config = gradient_flow.Config(cells=["elman", "lstm"], seeds=[0])
     gates = {"forget": np.ones((2, 1))}
     courses = [
-        figures.Course(cell, np.array([0, 1]), None, marks, None)
+        ProbeResult(cell, np.array([0, 1]), None, marks, None)
         for cell, marks in {"elman": {}, "lstm": gates}.items()
     ]
     said = captions.learning(courses, config, 64, 64)
@@ -298,35 +299,35 @@ def test_captions_give_what_was_measured():
     assert "mean and range of 2 seeds" in said["gates.png"]
 
 
-def test_colors_are_for_what_is_seen_after_the_first_look():
+def test_the_color_scale_fits_norms_after_the_first_probe():
     first, later = np.full((1, 5), -9.0), np.linspace(-2.5, -0.5, 100).reshape(20, 5)
-    low, high = figures._limits([np.concatenate([first, later])])
+    low, high = figures._color_limits([np.concatenate([first, later])])
     assert -2.5 <= low < -2.4 and -0.6 < high <= -0.5
     for flat in (first, np.full((3, 5), -np.inf), np.full((3, 5), np.nan)):
-        low, high = figures._limits([flat])
+        low, high = figures._color_limits([flat])
         assert np.isfinite([low, high]).all() and low < high
 
 
 def test_a_constant_cell_is_drawn_without_a_warning():
     nothing = np.full((2, 1, 4), -np.inf)
     exponents = np.full((2, 1, 3), -np.inf)
-    course = figures.Course("mine:c", np.array([0, 1]), nothing, {}, exponents)
+    course = ProbeResult("mine:c", np.array([0, 1]), nothing, {}, exponents)
     said = {name: "caption" for name in ("learning.png", "lyapunov.png")}
     for plot in figures.draw([course], said).values():
         plot.figure.canvas.draw()
 
 
 @pytest.mark.slow
-def test_probes_look_while_the_cells_learn(run, folder):
+def test_probes_measure_during_training(run, folder):
     flags = *SMALL, "--cells=gru,mycells:make", "--probe_every=2"
     done = run(*flags, "--results=out")
     assert done.returncode == 0, done.stderr
     out = folder / "out"
     pictures = {"gradient_flow", "learning", "gates", "lyapunov"}
     assert {path.stem for path in out.glob("*.png")} == pictures
-    assert "mycells:make names no gates (see nets.tag_gate)." in done.stdout
+    assert "mycells:make has no tagged gates (see nets.tag_gate)." in done.stdout
     page = (out / "report.html").read_text()
-    assert "mycells:make names no gates" in page
+    assert "mycells:make has no tagged gates" in page
     assert page.count("<img") == len(pictures)
     probes = rows(out, "probe")
     assert [row["step"] for row in probes if row["cell"] == "gru"] == [0, 0, 2, 2, 3, 3]
@@ -338,7 +339,7 @@ def test_probes_look_while_the_cells_learn(run, folder):
         # One multiplies the old state by 0.9, whatever it learns.
         if row["cell"] == "mycells:make":
             np.testing.assert_allclose(row["lyapunov"], np.log(0.9), rtol=1e-5)
-    # The first and the last look are at what is measured before and after, if on fewer.
+    # The first and last probe repeat "before" and "after" on fewer digits.
     before, after = (
         [r["decay"] for r in rows(out, "gradient") if r["when"] == when]
         for when in ("before", "after")
@@ -368,7 +369,7 @@ def test_a_probe_in_both_directions(run, folder):
 
 
 @pytest.mark.slow
-def test_both_directions_are_measured_each_against_its_own_order(run, folder):
+def test_each_direction_is_measured_in_its_own_order(run, folder):
     done = run(*TINY, "--cells=gru", "--bidirectional", "--results=out")
     assert done.returncode == 0, done.stderr
     lines = [line.split()[:2] for line in done.stdout.splitlines()]
@@ -405,7 +406,7 @@ def test_the_same_flags_give_the_same_numbers(run, command, folder):
 
 
 @pytest.mark.slow
-def test_flags_can_stand_in_a_file_and_results_go_to_a_new_folder(run, folder):
+def test_flags_can_be_in_a_file_and_results_go_to_a_new_folder(run, folder):
     (folder / "flags.txt").write_text("\n".join([*TINY, "--cells=elman"]))
     done = run("--flagfile=flags.txt")
     assert done.returncode == 0, done.stderr
@@ -413,7 +414,7 @@ def test_flags_can_stand_in_a_file_and_results_go_to_a_new_folder(run, folder):
     assert done.stdout.splitlines()[-1] == f"Results: {made.relative_to(folder)}"
 
 
-def test_help_tells_the_question_and_the_flags(run):
+def test_help_shows_the_question_and_the_flags(run):
     done = run("--help")
     assert done.returncode == 0
     assert done.stdout.startswith("How far back does the gradient of each cell reach")
@@ -491,7 +492,7 @@ def test_a_mistake_shows_no_traceback_and_exits_with_2(command):
 
 
 @pytest.mark.slow
-def test_a_run_that_fails_says_where_and_keeps_what_was_logged(run, folder):
+def test_a_run_that_fails_reports_where_and_keeps_what_was_logged(run, folder):
     done = run(*TINY, "--cells=elman,mycells:explodes", "--results=out")
     assert done.returncode == 1
     assert "the run failed: step 2, seed 0: the loss is not finite" in done.stderr

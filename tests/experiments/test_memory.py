@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 from commands import rows
 
 

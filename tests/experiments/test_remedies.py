@@ -1,4 +1,4 @@
-"""The remedies, run through their command line and against what is exact."""
+"""The remedies, through their command line and compared with exact facts."""
 
 from functools import partial
 from typing import Any
@@ -10,7 +10,9 @@ from commands import rows
 
 import nets
 from experiments.remedies import experiment as remedies
-from experiments.remedies.figures import Outcome, counted, title
+from experiments.remedies.claims import counted_outcome, title
+from experiments.remedies.measure import Bench, RemedyResult
+from experiments.remedies.trials import REMEDIES
 
 TINY = [
     "--features=4",
@@ -30,7 +32,7 @@ def run(launched):
 
 
 @pytest.mark.slow
-def test_every_remedy_is_held_against_its_claim(run, tmp_path):
+def test_every_remedy_is_compared_with_its_claim(run, tmp_path):
     done = run(*TINY, "--results=out")
     assert done.returncode == 0, done.stderr
     out = tmp_path / "out"
@@ -41,8 +43,8 @@ def test_every_remedy_is_held_against_its_claim(run, tmp_path):
     assert "<h1>Does each remedy for vanishing and exploding gradients" in page
     assert "remedies change what they claim to" in page
     claims = rows(out, "remedy")
-    assert [row["remedy"] for row in claims[::2]] == list(remedies.REMEDIES)
-    for name in remedies.REMEDIES:
+    assert [row["remedy"] for row in claims[::2]] == list(REMEDIES)
+    for name in REMEDIES:
         assert f"{name} claims that " in page and f"\n{name} " in done.stdout
     less = [row for row in claims if row["remedy"] not in ("clip", "h_detach")]
     assert all(row["held"] == (row["with_it"] < 0.95 * row["without"]) for row in less)
@@ -80,7 +82,7 @@ def test_what_does_nothing_does_not_hold(run, tmp_path):
 
 def test_a_known_decay_is_found():
     config = remedies.Config(features=3, length=12, examples=8, seeds=[0, 5])
-    bench: Any = remedies.Bench(config, results=None)  # type: ignore[arg-type]
+    bench: Any = Bench(config, results=None)  # type: ignore[arg-type]
     cell = nets.elman(activation=lambda x: x)
     models = bench.start(cell)
     halving = jnp.broadcast_to(jnp.eye(3) / 2, (2, 3, 3))
@@ -90,23 +92,23 @@ def test_a_known_decay_is_found():
     np.testing.assert_allclose(decay.half_life, 1, rtol=1e-5)
 
 
-def test_the_error_is_that_of_what_is_said():
+def test_the_error_is_that_of_the_predictions():
     config = remedies.Config(features=3, length=12, examples=8, seeds=[0, 5])
-    bench: Any = remedies.Bench(config, results=None)  # type: ignore[arg-type]
+    bench: Any = Bench(config, results=None)  # type: ignore[arg-type]
     cell = nets.elman()
     models = bench.start(cell)
-    says_1 = models._replace(w=jnp.zeros((2, 3)), b=jnp.ones(2))
+    predicts_1 = models._replace(w=jnp.zeros((2, 3)), b=jnp.ones(2))
     expected = ((bench.targets - 1) ** 2).mean()
-    np.testing.assert_allclose(bench.error(cell, says_1), [expected] * 2, rtol=1e-5)
+    np.testing.assert_allclose(bench.error(cell, predicts_1), [expected] * 2, rtol=1e-5)
 
 
 def test_a_claim_that_holds_in_part_is_not_counted():
     ones = np.ones(2)
     held, half = np.array([True, True]), np.array([True, False])
-    outcome = Outcome("a", "b", "c", ones, ones, held, ones, ones / 2, "d")
+    outcome = RemedyResult("a", "b", "c", ones, ones, held, ones, ones / 2, "d")
     partly = outcome._replace(remedy="z", held=half, error_with=ones * [0.5, 1])
-    assert counted(outcome) == "supported, 2 of 2 seeds"
-    assert counted(partly) == "partly supported, 1 of 2 seeds"
+    assert counted_outcome(outcome) == "supported, 2 of 2 seeds"
+    assert counted_outcome(partly) == "partly supported, 1 of 2 seeds"
     said = title([outcome, partly])
     assert said.startswith("1 of 2 remedies") and said.endswith("in all seeds, with a")
 

@@ -13,7 +13,7 @@ from experiments.harness.claims import INCONCLUSIVE
 from experiments.harness.training import losses
 from experiments.vanishing import claims, figures, networks
 from experiments.vanishing import experiment as vanishing
-from experiments.vanishing.claims import Decay, Pair
+from experiments.vanishing.measure import NetComparison, NetResult, compare_nets
 from experiments.vanishing.networks import INITIALIZERS
 from nets import blocks, flow
 from nets.initializers import Weights
@@ -21,7 +21,7 @@ from nets.initializers import Weights
 TINY = ["--depth=4", "--widths=5", "--trained_width=5", "--steps=2", "--seeds=0,1"]
 XS = jax.random.uniform(jax.random.key(0), (7, 64))
 LABELS = jnp.arange(7)
-BY_NAME = {net.name: net for net in networks.all_of(4)}
+BY_NAME = {net.name: net for net in networks.all_nets(4)}
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def run(launched):
 
 
 FEW = ["feed-forward tanh", "Elman tanh"]  # to be trained: each takes seconds
-CONTROLS = [networks.ONE_MATRIX, networks.OWN_MATRICES]
+CONTROLS = [networks.ONE_MATRIX, networks.MATRIX_PER_STEP]
 
 
 @pytest.mark.slow
@@ -45,7 +45,7 @@ def test_nets_are_measured_and_those_that_can_be_are_trained(
         net if net.name in FEW else net._replace(logits=None)
         for net in BY_NAME.values()
     ]
-    monkeypatch.setattr(vanishing, "all_of", lambda depth: tried)
+    monkeypatch.setattr(vanishing, "all_nets", lambda depth: tried)
     flags = ["--inits=torch,he", "--trained_inits=he", "--feed_forward_rate=0"]
     flags.append("--results=out")
     code, out, err = run(*TINY, *flags)
@@ -81,7 +81,7 @@ def test_nets_are_measured_and_those_that_can_be_are_trained(
         )
         assert moved == ("feed-forward" not in name)
 
-    # One case, drawn and measured anew.
+    # One case, measured again.
     net, seed = BY_NAME["Elman tanh"], 1
     params = net.init(
         jax.random.fold_in(jax.random.key(seed), 0), INITIALIZERS["torch"], 5
@@ -92,7 +92,9 @@ def test_nets_are_measured_and_those_that_can_be_are_trained(
     where = net.name, "torch", 5, "before", seed
     np.testing.assert_allclose(found[where], line, atol=1e-4)
     said = [row["text"] for row in rows(folder, "claim")]
-    assert len(said) >= 5 and said[0].startswith("Before training, vanishing gradients")
+    assert len(said) >= 5 and said[0].startswith(
+        "Before training, gradients vanish faster in"
+    )
     assert all(f"{claim}: " in out for claim in said)
 
 
@@ -117,7 +119,7 @@ def test_the_gradient_by_layer_is_that_of_depth_gradients():
 
 
 def test_one_matrix_in_every_step_is_elmans_net():
-    elman, own = BY_NAME["Elman tanh"], BY_NAME["Elman tanh, a matrix a step"]
+    elman, own = BY_NAME["Elman tanh"], BY_NAME["Elman tanh, one matrix per step"]
     params = elman.init(jax.random.key(1), INITIALIZERS["orthogonal"], 8)
     steps, head = own.init(jax.random.key(2), INITIALIZERS["orthogonal"], 8)
     assert not np.allclose(steps.w_h[0], steps.w_h[1])
@@ -170,7 +172,7 @@ def test_a_layer_that_halves_has_a_decay_of_ln_2(name):
 
 def of(net, *rates, when="before", scheme="he"):
     lines = np.array(rates)[:, None] * np.arange(5.0)
-    return Decay(net, scheme, 8, when, lines)
+    return NetResult(net, scheme, 8, when, lines)
 
 
 SAID = [
@@ -184,7 +186,7 @@ SAID = [
 
 @pytest.mark.parametrize(("first", "second", "said"), SAID)
 def test_a_pair_is_judged_over_its_seeds(first, second, said):
-    pair = Pair("case", 8, of("Elman tanh", *first), of("feed-forward tanh", *second))
+    pair = NetComparison(of("Elman tanh", *first), of("feed-forward tanh", *second))
     assert pair.outcome == said
 
 
@@ -196,58 +198,63 @@ def test_claims_say_where_a_claim_holds():
         of("Elman tanh", *slow, scheme="torch"),
         of("feed-forward tanh", *fast, scheme="torch"),
         of("feed-forward tanh, one matrix", 0.1, 0.2, 0.0),
-        of("Elman tanh, a matrix a step", 0.50, 0.51, 0.52),
+        of("Elman tanh, one matrix per step", 0.50, 0.51, 0.52),
         of("LSTM", *slow),
     ]
     said = {claim.text.split(",")[0]: claim for claim in claims.evaluate_claims(found)}
     worse = said["Before training"]
     assert worse.outcome == "partly supported"
     assert worse.cases == "1 of 2 cases"
-    so, not_so, _ = worse.evidence.split(". ")
-    rates = "0.510 against 0.100, +0.410 ["
-    assert f"So in 1 of 2 cases, most in Elman tanh from he, 8 units: {rates}" in so
-    rates = "0.100 against 0.510, -0.410 ["
-    assert f"most in Elman tanh from torch, 8 units: {rates}" in not_so
+    supported, refuted, _ = worse.evidence.split(". ")
+    rates = "0.510 against 0.100, difference +0.410 ["
+    where = "largest difference in Elman tanh from he, 8 units"
+    assert f"Supported in 1 of 2 cases, with the {where}: {rates}" in supported
+    rates = "0.100 against 0.510, difference -0.410 ["
+    where = "largest difference in Elman tanh from torch, 8 units"
+    assert f"Refuted in 1 of 2 cases, with the {where}: {rates}" in refuted
     assert "After training" not in said
-    lstm = said["The LSTM mends it: its gradient vanishes more slowly than Elman's"]
+    lstm = said["The gradient of the LSTM vanishes more slowly than Elman's"]
     assert lstm.outcome == "supported"
     # Deviations of 0.1 and of 0.01 once, and once the same.
     spread = said[
-        "One matrix for all steps sets seeds further apart than a matrix a step"
+        "The decay rate varies more over seeds with one matrix for all steps than with "
+        "one matrix per step"
     ]
-    assert spread.outcome == INCONCLUSIVE and "stand as 3.2 [" in spread.evidence
+    assert spread.outcome == INCONCLUSIVE and "decay rates: 3.2 [" in spread.evidence
 
 
-def test_a_dead_net_is_said_to_have_no_gradient():
-    dead = Decay("Elman ReLU", "he", 8, "after", np.full((2, 5), -np.inf))
+def test_a_dead_net_is_reported_without_a_gradient():
+    dead = NetResult("Elman ReLU", "he", 8, "after", np.full((2, 5), -np.inf))
     live = of("feed-forward ReLU", 0.1, 0.2, when="after")
     claim = claims.evaluate_claims([dead, live, *SHARED])[0]
     assert claim.outcome == "inconclusive" and "no gradient" in claim.evidence
-    assert [figures.matched([dead, live]).rows[0][i] for i in (2, 4)] == ["none"] * 2
+    assert [claims.matched_table([dead, live]).rows[0][i] for i in (2, 4)] == [
+        "none"
+    ] * 2
 
 
-def test_what_learnt_nothing_is_named():
+def test_nets_that_learned_nothing_are_named():
     fast, slow = (0.5, 0.51, 0.52), (0.1, 0.11, 0.09)
     elman = of("Elman tanh", *fast, when="after")._replace(accuracy=np.full(3, 0.7))
     layers = of("feed-forward tanh", *slow, when="after")
     good, bad = (layers._replace(accuracy=np.array([0.9, 0.9, a])) for a in (0.9, 0.1))
     names = [("Elman tanh", "feed-forward tanh")]
-    (pair,) = claims.pairs([elman, good], "after", names)
+    (pair,) = compare_nets([elman, good], "after", names)
     assert pair.outcome == "supported"
-    assert claims.pairs([elman, bad], "after", names) == []
-    assert claims.unlearnt([elman, good]) == []
-    (sentence,) = claims.unlearnt([elman, bad])
+    assert compare_nets([elman, bad], "after", names) == []
+    assert claims.untrained_findings([elman, good]) == []
+    (sentence,) = claims.untrained_findings([elman, bad])
     assert sentence.endswith("nothing: feed-forward tanh from he (decay +0.100).")
     title = figures.title([elman, bad], 8, ["he"])
     assert title.endswith("Trained: from he the layers learn nothing")
     assert figures.title([elman, good], 8, ["he"]).endswith("yes from he")
 
 
-def test_what_makes_the_difference_is_judged_by_itself():
+def test_causes_are_judged_separately():
     fast, slow = (0.5, 0.51, 0.52), (0.1, 0.11, 0.09)
     nets_of = {
         "Elman tanh": fast,
-        "Elman tanh, a matrix a step": fast,
+        "Elman tanh, one matrix per step": fast,
         "feed-forward tanh": slow,
         "feed-forward tanh, one matrix": slow,
     }
@@ -263,7 +270,7 @@ def test_of_many_pairs_each_interval_is_wider():
         for scheme in ("he", "torch")
         for net, rates in (("Elman tanh", (1, 2, 3)), ("feed-forward tanh", (0, 0, 0)))
     ]
-    (pair, _) = claims.pairs(found, "before", [("Elman tanh", "feed-forward tanh")])
+    (pair, _) = compare_nets(found, "before", [("Elman tanh", "feed-forward tanh")])
     # Student's t of 2 degrees of freedom at 0.9875, by a table: 6.205.
     np.testing.assert_allclose(pair.difference.low, 2 - 6.205 / 3**0.5, atol=1e-3)
     assert pair.outcome == "inconclusive"

@@ -421,7 +421,7 @@ ERRORS = {
             PLANE, PARAMS, XS, PLANE.initial_state(PARAMS, XS[0, :, :2])
         ),
         "expected the initial state.hidden to be float32[2, 3, 2, 3], as parameters "
-        "and inputs ask; got float32[2, 2, 2, 3]",
+        "and inputs require; got float32[2, 2, 2, 3]",
     ),
     "lengths of rows": (
         lambda: nets.unroll(PLANE, PARAMS, XS, lengths=jnp.ones((BATCH, 3), int)),

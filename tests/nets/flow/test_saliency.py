@@ -228,7 +228,7 @@ def test_bfloat16_stays():
     [
         ({"points": 0}, "points to be an integer, at least 1; got 0"),
         ({"baseline": jnp.ones(3)}, r"broadcasts to .* \[5, 2, 2\]; got \[3\]"),
-        ({"baseline": {"x": jnp.ones(2)}}, "of the inputs' structure"),
+        ({"baseline": {"x": jnp.ones(2)}}, "of the structure of the inputs"),
         ({"loss": lambda state, ys: ys}, "expected a loss of one number"),
     ],
 )

@@ -354,7 +354,7 @@ def test_other_biases_start_at_0(cell):
 
 
 @pytest.mark.parametrize("init", BY_NAME.values(), ids=BY_NAME)
-@pytest.mark.parametrize("gates", ["rzn", "ifgo", "fgo", "fn"])
+@pytest.mark.parametrize("gates", ["rzn", "ifgo", "fn"])
 def test_a_key_decides_and_gates_start_differently(init, gates):
     draw = jax.jit(lambda key: init(key, 4, 8, gates))
     weights = draw(jax.random.key(0))

@@ -266,7 +266,7 @@ def test_what_does_not_fit_a_probe_of_labels(labels, message):
         (jnp.ones((3, 9, 2)), {"lengths": jnp.full(9, 3)}, "sequences of one length"),
         (jnp.ones((3, 9, 2)), {"lags": 4}, "lags from 1 to 3.* got 4"),
         (jnp.ones((3,)), {}, "a probe needs many sequences"),
-        (jnp.ones((3, 9), int), {}, "inputs of floats to read out"),
+        (jnp.ones((3, 9), int), {}, "inputs of floats to predict"),
     ],
 )
 def test_what_does_not_fit_a_curve(xs, options, message):

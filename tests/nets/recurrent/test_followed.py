@@ -294,7 +294,7 @@ def test_marks_that_cannot_be_followed_are_refused_and_named(name, wrap):
     nets.unroll(cell, jnp.array(W), xs)
     along = partial(nets.unroll, flow.highway(cell))
     for measure in (partial(flow.gates, cell), along):
-        with pytest.raises(ValueError, match=f"marks inside one {name}: mark what"):
+        with pytest.raises(ValueError, match=f"tags inside one {name}: tag the"):
             measure(jnp.array(W), xs)
 
 

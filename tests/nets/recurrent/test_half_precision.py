@@ -1,6 +1,7 @@
 """bfloat16 and float16: long memories, and dtypes at the door."""
 
 from functools import partial
+from typing import Any
 
 import cases
 import jax
@@ -168,7 +169,8 @@ def test_operands_of_one_dtype_need_no_promotion(cell, dtype, x64):
 
         def loss(params, xs):
             lengths = jnp.array([3, 1], jnp.int32)
-            ways = [{"lengths": lengths}] + [{"parallel": True}] * bool(cell.linear)
+            ways: list[Any] = [{"lengths": lengths}]
+            ways += [{"parallel": True}] * (cell.linear is not None)
             outputs = [nets.unroll(cell, params, xs, **way)[1] for way in ways]
             assert {ys.dtype for ys in outputs} == {jnp.dtype(dtype)}
             return sum(ys.astype(jnp.float32).sum() for ys in outputs)

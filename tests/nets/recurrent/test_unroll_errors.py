@@ -25,7 +25,7 @@ INPUT_ERRORS = {
     "nothing": ((), r"expected inputs of shape \[time, .*got shapes \[\]"),
     "two times": (
         (jnp.ones((5, 2)), jnp.ones((4, 2))),
-        r"of one time if there are several; got shapes \[\[5, 2\], \[4, 2\]\]",
+        r"the same time in all arrays; got shapes \[\[5, 2\], \[4, 2\]\]",
     ),
     "too few features": (
         jnp.ones((5, 4, 1)),
@@ -90,7 +90,7 @@ STATE_ERRORS = {
     ),
     "another batch": (
         FIRST._replace(cell=jnp.zeros((2, 3))),
-        r"state\.cell to be float32\[4, 3\], as .* ask; got float32\[2, 3\]",
+        r"state\.cell to be float32\[4, 3\], as .* require; got float32\[2, 3\]",
     ),
     "no batch": (
         nets.cells.LSTMState(jnp.zeros(3), jnp.zeros(3)),

@@ -215,7 +215,7 @@ PARALLEL_ERRORS = {
     "noise": (
         nets.input_dropout(AVERAGE, 0.5),
         {"key": 0},
-        "without a key where the cell is random",
+        "without a key if the cell is stochastic",
     ),
 }
 

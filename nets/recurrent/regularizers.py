@@ -1,6 +1,6 @@
-"""Noise that keeps a cell from overfitting: each makes a cell of a cell.
+"""Regularization of a cell by noise: functions from a cell to a cell.
 
-Nothing is random unless `nets.unroll`, or a layer, is given a key.
+The noise is applied only if `nets.unroll`, or a layer, receives a key.
 """
 
 from collections.abc import Callable
@@ -8,26 +8,26 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
 from nets.factories import factory
-from nets.recurrent.following import following
-from nets.recurrent.reading import check_takes_drop, step_with
-from nets.types import Cell, KeyArray
+from nets.recurrent.drop_hook import check_takes_drop, step_with
+from nets.recurrent.dropout import check_rate, dropped
+from nets.recurrent.replace_state import replace_state
+from nets.types import Cell
 
 
 @factory
 def input_dropout(cell: Cell, rate: float) -> Cell:
     """Variational dropout of the inputs: one mask for all steps of a sequence.
 
-        x_t <- m x_t / (1 - rate),    m ~ Bernoulli(1 - rate), drawn once a sequence
+        x_t <- m x_t / (1 - rate),    m ~ Bernoulli(1 - rate), once per sequence
 
     Args:
         cell: Any `Cell`.
-        rate: How likely an input is dropped, from 0 to below 1.
+        rate: Probability that an input is dropped, from 0 to below 1.
 
     Returns:
-        A `Cell` with the parameters and states of the given one.
+        A `Cell` with the parameters and states of the given cell.
 
     Raises:
         ValueError: The rate is out of range.
@@ -50,7 +50,7 @@ def input_dropout(cell: Cell, rate: float) -> Cell:
     def stochastic_step(key, params, x):
         key, inner = jax.random.split(key)
         scale = dropped(key, jax.tree.map(jnp.ones_like, x), rate)
-        step = _noisy(cell)(inner, params, x)
+        step = _stochastic_step(cell)(inner, params, x)
         return lambda state, x, key: step(
             state, jax.tree.map(jnp.multiply, x, scale), key
         )
@@ -60,24 +60,23 @@ def input_dropout(cell: Cell, rate: float) -> Cell:
 
 @factory
 def recurrent_dropout(cell: Cell, rate: float) -> Cell:
-    """Variational dropout of what the recurrent weights read: one mask a sequence.
+    """Variational dropout of h where the recurrent weights read it.
 
-        W_h h  <-  W_h (m h / (1 - rate)),    m ~ Bernoulli(1 - rate), once a sequence
+        W_h h  <-  W_h (m h / (1 - rate)),    m ~ Bernoulli(1 - rate), once per sequence
 
-    What a gate carries over is not touched, so that no memory is lost: the h that a
-    GRU keeps by z is the whole one.
+    The part of the state that a gate carries over is not dropped, so that no memory is
+    lost: a GRU carries over all of h.
 
     Args:
-        cell: A `Cell` whose `step` has an argument `drop`, a function that it calls on
-            the h that its recurrent weights read, as our cells do that have such
-            weights. Other combinators stand around this one, not inside.
-        rate: How likely a unit is dropped, from 0 to below 1.
+        cell: A `Cell` with `takes_drop`, such as all cells of `nets` with recurrent
+            weights. Apply other regularizers after this one.
+        rate: Probability that a unit is dropped, from 0 to below 1.
 
     Returns:
-        A `Cell` with the parameters and states of the given one.
+        A `Cell` with the parameters and states of the given cell.
 
     Raises:
-        ValueError: The rate is out of range, or the cell's step takes no `drop`.
+        ValueError: The rate is out of range, or the cell does not take `drop`.
 
     Example:
         >>> import nets
@@ -104,12 +103,12 @@ def recurrent_dropout(cell: Cell, rate: float) -> Cell:
             )
             return h
 
-        # A step may read several: one mask each, drawn before time begins.
+        # A step may read several h: one mask for each, drawn before the first step.
         step_with(cell, params, cell.initial_state(params, x), x, draw)
 
         def step(state, x, key):
-            own = iter(scales)
-            return step_with(cell, params, state, x, lambda h: h * next(own))
+            remaining = iter(scales)
+            return step_with(cell, params, state, x, lambda h: h * next(remaining))
 
         return step
 
@@ -118,27 +117,28 @@ def recurrent_dropout(cell: Cell, rate: float) -> Cell:
 
 @factory
 def zoneout(inner: Cell, *, hidden: float = 0.0, cell: float = 0.0) -> Cell:
-    """Zoneout: some units keep their old value for a step, drawn anew at every step.
+    """Zoneout: random units keep their old value for a step.
 
         h' = m h + (1 - m) step(h),    m ~ Bernoulli(hidden)
         c' = m c + (1 - m) step(c),    m ~ Bernoulli(cell)
 
-    Without a key, m is its mean: the rate. The output follows the state: what the step
-    computes it from is h' and c' as they are here. Gradients pass the kept units whole.
+    The units are drawn independently at every step. Without a key, m is its mean, the
+    rate. The output follows the state: it is computed from h' and c'. Gradients pass
+    through kept units unchanged.
 
     Args:
-        inner: A `Cell` whose state has a field `hidden`, and `cell` if that is to be
-            kept too.
-        hidden: How likely a unit of `state.hidden` is kept, from 0 to below 1.
-        cell: How likely a unit of `state.cell` is kept.
+        inner: A `Cell` whose state has a field `hidden`, and a field `cell` if its
+            rate is given.
+        hidden: Probability that a unit of `state.hidden` is kept, from 0 to below 1.
+        cell: Probability that a unit of `state.cell` is kept, from 0 to below 1.
 
     Returns:
-        A `Cell` with the parameters and states of the given one.
+        A `Cell` with the parameters and states of the given cell.
 
     Raises:
-        ValueError: A rate is out of range, or is for a field that the state has not; or
-            the step computes state and output inside one operation, such as a `scan`,
-            so that the output cannot follow.
+        ValueError: A rate is out of range; the state does not have the field; or the
+            step computes state and output inside one operation, such as a `scan`, so
+            that the output cannot follow.
 
     Example:
         >>> import nets
@@ -158,7 +158,7 @@ def zoneout(inner: Cell, *, hidden: float = 0.0, cell: float = 0.0) -> Cell:
     rates = {name: rate for name, rate in rates.items() if rate}
 
     def weighted_sum(step, old, keep):
-        """A step of the inner cell, with some of its new state kept from the old."""
+        """A step of the inner cell, in which part of the old state is kept."""
         new, _ = out = step(old)
         kept = {}
         for name, rate in rates.items():
@@ -168,7 +168,7 @@ def zoneout(inner: Cell, *, hidden: float = 0.0, cell: float = 0.0) -> Cell:
                     f"{rate}); got {type(new).__name__}"
                 )
             kept[name] = keep(name, getattr(old, name), getattr(new, name))
-        return following(step, old, out, new._replace(**kept)) if kept else out
+        return replace_state(step, old, out, new._replace(**kept)) if kept else out
 
     def mean(name, old, new):
         return rates[name] * old + (1 - rates[name]) * new
@@ -177,16 +177,15 @@ def zoneout(inner: Cell, *, hidden: float = 0.0, cell: float = 0.0) -> Cell:
         return weighted_sum(lambda state: inner.step(params, state, x), state, mean)
 
     def stochastic_step(key, params, x):
-        inner_step = _noisy(inner)(key, params, x)
+        inner_step = _stochastic_step(inner)(key, params, x)
 
         def step(state, x, key):
             key, inner_key = jax.random.split(key)
 
             def draw(name, old, new):
-                own = jax.random.fold_in(key, list(rates).index(name))
-                return jnp.where(
-                    jax.random.bernoulli(own, rates[name], new.shape), old, new
-                )
+                field_key = jax.random.fold_in(key, list(rates).index(name))
+                kept = jax.random.bernoulli(field_key, rates[name], new.shape)
+                return jnp.where(kept, old, new)
 
             return weighted_sum(
                 lambda state: inner_step(state, x, inner_key), state, draw
@@ -203,17 +202,18 @@ def zoneout(inner: Cell, *, hidden: float = 0.0, cell: float = 0.0) -> Cell:
 def drop_connect(cell: Cell, rate: float) -> Cell:
     """DropConnect on the recurrent weights: one mask for all steps and sequences.
 
-        W_h <- M W_h / (1 - rate),    M ~ Bernoulli(1 - rate), once a call
+        W_h <- M W_h / (1 - rate),    M ~ Bernoulli(1 - rate), once per call
 
     Args:
         cell: A `Cell` whose parameters have a field `w_h`.
-        rate: How likely a weight is dropped, from 0 to below 1.
+        rate: Probability that a weight is dropped, from 0 to below 1.
 
     Returns:
-        A `Cell` with the parameters and states of the given one.
+        A `Cell` with the parameters and states of the given cell.
 
     Raises:
-        ValueError: The rate is out of range, or (when it runs) there is no `w_h`.
+        ValueError: The rate is out of range, or the parameters have no `w_h` (raised
+            when the cell runs).
 
     Example:
         >>> import nets
@@ -238,66 +238,13 @@ def drop_connect(cell: Cell, rate: float) -> Cell:
             )
         key, inner = jax.random.split(key)
         params = params._replace(w_h=dropped(key, params.w_h, rate))
-        return _noisy(cell)(inner, params, x)
+        return _stochastic_step(cell)(inner, params, x)
 
     return cell._replace(stochastic_step=stochastic_step)
 
 
-def dropped(key: KeyArray, x: Any, rate: float) -> Any:
-    """x with some of its numbers set to zero, and the others enlarged to keep the mean.
-
-    Args:
-        key: A key of `jax.random.key`.
-        x: An array, or a tree of them.
-        rate: How likely a number is dropped, from 0 to below 1.
-
-    Returns:
-        A tree like x.
-
-    Example:
-        >>> x = dropped(jax.random.key(0), jnp.ones(1000), 0.5)
-        >>> sorted(set(x.tolist()))
-        [0.0, 2.0]
-    """
-    if not rate:
-        return x
-    leaves, tree = jax.tree.flatten(x)
-    keys = jax.random.split(key, len(leaves))
-    return jax.tree.unflatten(tree, map(_dropped(rate), keys, leaves))
-
-
-def _dropped(rate: float) -> Callable[[KeyArray, Array], Array]:
-    def one(key: KeyArray, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-        kept = jax.random.bernoulli(key, 1 - rate, x.shape)
-        return jnp.where(kept, x / (1 - rate), 0)
-
-    return one
-
-
-def check_rate(name: str, rate: float) -> float:
-    """Refuse a rate that is no probability below 1.
-
-    Args:
-        name: What it is called.
-        rate: A number.
-
-    Returns:
-        It as Python's float, which changes no array's dtype, as NumPy's numbers do.
-
-    Raises:
-        ValueError: It is out of range.
-
-    Example:
-        >>> check_rate("rate", 0.5)
-        0.5
-    """
-    if not 0 <= rate < 1:
-        raise ValueError(f"expected {name} from 0 to below 1; got {rate}")
-    return float(rate)
-
-
-def _noisy(cell: Cell) -> Callable[..., Any]:
-    """How a cell behaves in training: as ever, if it is not random."""
+def _stochastic_step(cell: Cell) -> Callable[..., Any]:
+    """Stochastic step of a cell; its step, if it has none."""
     if cell.stochastic_step is not None:
         return cell.stochastic_step
     return lambda key, params, x: lambda state, x, key: cell.step(params, state, x)

@@ -1,4 +1,4 @@
-"""Parameters that were stored and come back as dicts and lists."""
+"""Parameters restored from a checkpoint as dicts and lists."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,21 +9,22 @@ from nets.types import Cell, Params
 
 
 def restored(given: Any, like: Any, place: str = "the parameters") -> Any:
-    """The records in whose place a checkpoint has dicts.
+    """Convert the dicts and lists of a restored checkpoint into records.
 
-    Restored without a target, Flax gives a dict for each NamedTuple and for each tuple
-    (with the keys "0", "1", ...), Orbax a dict and a list.
+    Without a target, Flax restores each NamedTuple and each tuple as a dict (a tuple
+    has the keys "0", "1", ...). Orbax restores a NamedTuple as a dict, and a tuple as a
+    list.
 
     Args:
-        given: Parameters, or dicts and lists in their place.
-        like: A tree of the structure to come, of arrays or of their shapes.
-        place: Where they are, for messages.
+        given: Parameters, or dicts and lists in place of their records.
+        like: Tree of arrays, or of their shapes, with the wanted structure.
+        place: Position of the parameters, for messages.
 
     Returns:
         The arrays of `given` in the records of `like`.
 
     Raises:
-        ValueError: The names or the number of the entries are others.
+        ValueError: The names or the number of the entries differ.
 
     Example:
         >>> import nets
@@ -40,35 +41,35 @@ def restored(given: Any, like: Any, place: str = "the parameters") -> Any:
         names = range(len(like))
     else:
         return given
-    found = given if isinstance(given, Mapping) else dict(enumerate(given))
-    old = like if isinstance(like, dict) else dict(zip(names, like, strict=True))
-    missing = [n for n in names if n not in found and old[n] is not None]
-    unknown = [n for n in found if n not in names]
+    entries = given if isinstance(given, Mapping) else dict(enumerate(given))
+    wanted = like if isinstance(like, dict) else dict(zip(names, like, strict=True))
+    missing = [n for n in names if n not in entries and wanted[n] is not None]
+    unknown = [n for n in entries if n not in names]
     if missing or unknown:
         fields = f" ({', '.join(map(str, names))})"
         raise ValueError(
             f"expected {place} to be {type(like).__name__}{fields}; got a "
-            f"{type(given).__name__} with {', '.join(map(str, found)) or 'no entry'}"
+            f"{type(given).__name__} with {', '.join(map(str, entries)) or 'no entry'}"
         )
-    parts = [restored(found.get(n), old[n], f"{place}[{n!r}]") for n in names]
+    parts = [restored(entries.get(n), wanted[n], f"{place}[{n!r}]") for n in names]
     if isinstance(like, dict):
         return dict(zip(names, parts, strict=True))
     return type(like)(*parts) if hasattr(like, "_fields") else type(like)(parts)
 
 
 def restored_for(cell: Cell, params: Params) -> Params:
-    """A cell's record of parameters, from a dict or a list in its place.
+    """Convert parameters that are a dict or a list into the record of a cell.
 
     Args:
-        cell: Any `Cell`. One whose own parameters are a dict, or that cannot be asked
-            for some, takes what is given.
-        params: Parameters it is run with.
+        cell: Any `Cell`. If its `init` returns a dict or a list, or fails, the given
+            parameters are returned.
+        params: Parameters of the cell.
 
     Returns:
-        The parameters, as `restored` gives them.
+        The parameters, as `restored` returns them.
 
     Raises:
-        ValueError: The names are others than those of the cell's own parameters.
+        ValueError: The names differ from the parameters of the cell.
 
     Example:
         >>> import nets
@@ -80,7 +81,7 @@ def restored_for(cell: Cell, params: Params) -> Params:
         return params
     try:
         like = jax.eval_shape(lambda: cell.init(jax.random.key(0), 8, 8))
-    except Exception:  # an unusual cell, which reports itself what it takes
+    except Exception:  # an unusual cell, whose step checks its parameters
         return params
     if isinstance(like, (Mapping, list)):
         return params

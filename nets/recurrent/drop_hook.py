@@ -1,4 +1,4 @@
-"""A step whose recurrent weights read a function of h."""
+"""The argument `drop` of a step, a function of the h that recurrent weights read."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,13 +10,13 @@ from nets.types import Cell
 
 
 def check_takes_drop(cell: Cell) -> None:
-    """Check that a cell lets `drop` change what its recurrent weights read.
+    """Check that the step of a cell takes `drop`.
 
     Args:
         cell: A `Cell`.
 
     Raises:
-        ValueError: The cell does not take `drop`, or it is stochastic already.
+        ValueError: The cell does not take `drop`, or is already stochastic.
 
     Example:
         >>> import nets
@@ -25,15 +25,15 @@ def check_takes_drop(cell: Cell) -> None:
     if not cell.takes_drop or cell.stochastic_step:
         raise ValueError(
             "expected a cell whose step(params, state, x, drop) calls drop on the h "
-            "that its recurrent weights read (takes_drop=True), with no other noise "
-            "inside; got a cell without it"
+            "that its recurrent weights read (takes_drop=True), and that is not "
+            "stochastic; got a different cell"
         )
 
 
 def step_with(
     cell: Cell, params: Any, state: Any, x: Any, drop: Callable[[Array], Array]
 ) -> tuple[Any, Any]:
-    """A step of a cell whose recurrent weights read drop(h).
+    """Step of a cell whose recurrent weights read drop(h).
 
     Args:
         cell: A `Cell` with `takes_drop`. If its step is under `jax.jit`, which takes no
@@ -41,7 +41,7 @@ def step_with(
         params: Parameters of the cell.
         state: State before the step.
         x: Input of the step.
-        drop: A function of h.
+        drop: Function of h.
 
     Returns:
         The new state and the output.
@@ -68,7 +68,7 @@ def step_with(
         if "'function'" not in str(error) and "'drop'" not in str(error):
             raise
         raise ValueError(
-            "expected a step to which a function can be given as `drop`; got a step "
-            "that was replaced, or is under jax.checkpoint: use nets.unroll(..., "
-            "remat=True) to save memory"
+            "expected a step that accepts a function as `drop`; got a step that was "
+            "replaced, or is under jax.checkpoint: use nets.unroll(..., remat=True) to "
+            "save memory"
         ) from error

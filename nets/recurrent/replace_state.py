@@ -1,4 +1,4 @@
-"""A step's output, where its new state is replaced after the step."""
+"""Replace the new state of a step, and recompute the output."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,7 @@ from nets.tracing.perturb import perturbed
 from nets.types import State
 
 
-def following(
+def replace_state(
     step: Callable[[State], tuple[State, Any]],
     old: State,
     out: tuple[State, Any],
@@ -21,26 +21,26 @@ def following(
 
         s' = replaced,    y' = y(s', s, x) where the step returned y(s_new, s, x)
 
-    An array of the output that is one of the new state is the replaced one, to the last
-    digit, through `jax.jit`, `jax.checkpoint` and custom derivatives too; others are
-    computed from it.
+    If an array of the output is an entry of the new state, it becomes exactly the
+    replaced entry, also through `jax.jit`, `jax.checkpoint` and custom derivatives. All
+    other arrays of the output are computed from the replaced state.
 
     Args:
         step: `state, y = step(old)`.
-        old: The state before the step.
-        out: Output that the step returned for it.
+        old: State before the step.
+        out: Result of `step(old)`.
         replaced: Tree that replaces the new state.
 
     Returns:
         `replaced`, and the output.
 
     Raises:
-        ValueError: The step computes the state and more inside one operation, such as a
+        ValueError: The step computes state and output inside one operation, such as a
             `scan`, so that the output cannot follow the state.
 
     Example:
         >>> step = jax.jit(lambda state: (state + 1,) * 2)
-        >>> state, y = following(step, 1.0, step(1.0), 7.0)
+        >>> state, y = replace_state(step, 1.0, step(1.0), 7.0)
         >>> float(y)
         7.0
     """
@@ -63,8 +63,8 @@ def following(
         except ValueError as error:
             raise ValueError(
                 "expected a step whose output is computed from its new state in the "
-                "open; it comes with the state out of one operation, so that it cannot "
-                "follow a state that is kept; return the output from outside of it"
+                "open; one operation returns both output and state, so that the output "
+                "cannot follow a state that is kept: compute the output outside of it"
             ) from error
     leaves = [
         moved.get(name, leaf) for name, leaf in zip(names[count:], leaves, strict=True)
@@ -73,11 +73,12 @@ def following(
 
 
 def _difference(after, before):
+    """The difference; exactly 0 if both are the same array."""
     return jnp.zeros_like(before) if after is before else after - before
 
 
 def _names(program, inputs):
-    """A name for each output of a program: one for what is one variable inside."""
+    """Name of each output of a program; equal variables have equal names."""
     named = dict(zip(program.invars, inputs, strict=True))
 
     def name_of(atom):
@@ -88,8 +89,8 @@ def _names(program, inputs):
         inner = inner_jaxpr(equation) or equation.params.get("call_jaxpr")
         if inner is not None:
             outer = [name_of(atom) for atom in equation.invars]
-            # The inner variables are told apart by the equation they are in: one
-            # function that is called twice has one program.
+            # Names of inner variables contain their equation, because a function that
+            # is called twice has only one program.
             names = [
                 name if any(name is given for given in outer) else (id(equation), name)
                 for name in _names(inner.jaxpr, outer)

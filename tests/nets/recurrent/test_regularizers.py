@@ -203,8 +203,11 @@ def test_a_jitted_step_is_given_its_mask_and_a_checkpoint_is_refused(make):
     jitted = make(plain._replace(step=jax.jit(plain.step)), 0.5)
     chex.assert_trees_all_equal(run(jitted), run(make(plain, 0.5)))
     other = make(plain._replace(step=jax.checkpoint(plain.step)), 0.5)
-    with pytest.raises(ValueError, match="or alike: leave it out"):
+    with pytest.raises(ValueError, match=r"is under jax\.checkpoint: use nets\.unroll"):
         run(other)
+    replaced = make(plain._replace(step=lambda p, s, x: plain.step(p, s, x)), 0.5)
+    with pytest.raises(ValueError, match="a step that was replaced"):
+        run(replaced)
 
 
 def test_zoneout_keeps_units_drawn_anew_at_every_step():
@@ -297,7 +300,7 @@ ERRORS = {
     ),
     "noise inside": (
         lambda: nets.recurrent_dropout(nets.input_dropout(nets.lstm(), 0.5), 0.5),
-        "no other noise inside",
+        "and that is not stochastic",
     ),
 }
 

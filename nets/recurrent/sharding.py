@@ -1,4 +1,4 @@
-"""The first state on the devices where the step leaves the later ones."""
+"""Sharding of the state in the same way as the inputs."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,36 +11,37 @@ from jaxtyping import PyTree
 from nets.types import State
 
 
-def placed(
+def with_split_state(
     body: Callable[[State, Any], tuple[State, Any]], state: State, inputs: PyTree
 ) -> tuple[Callable[[State, Any], tuple[State, Any]], State]:
-    """The body of a scan and its first state, which agree on where the state is.
+    """Give the state of a scan the same sharding before and after a step.
 
-    A first state of zeros is the same on all devices of a mesh. Where the inputs are
-    split over them, by `jax.shard_map` or on a mesh of explicit axes, so is the state
-    that a step computes from them, and `jax.lax.scan` asks for one type of both.
+    An initial state of zeros is replicated over the devices of a mesh. If the inputs
+    are split, by `jax.shard_map` or on a mesh with explicit axes, the state after a
+    step is split too. `jax.lax.scan` requires the same type of both.
 
     Args:
         body: Body of a scan.
-        state: The first state.
-        inputs: Arrays [time, ...], as the scan takes them.
+        state: Initial state.
+        inputs: Inputs of the scan, arrays [time, ...].
 
     Returns:
-        Both, as they were where no mesh has such axes.
+        The body and the initial state; unchanged if no mesh has such axes.
 
     Example:
-        >>> body, state = placed(lambda s, x: (s + x, s), 0.0, jax.numpy.ones(3))
+        >>> body = lambda s, x: (s + x, s)
+        >>> body, state = with_split_state(body, 0.0, jnp.ones(3))
         >>> state
         0.0
     """
     if not _is_split((state, inputs)) or 0 in jax.tree.leaves(inputs)[0].shape[:1]:
         return body, state
     now = _types(state)
-    while True:  # what is split stays so: at the latest when all is
-        found = jax.eval_shape(
+    while True:  # Each pass splits more axes, so the loop ends.
+        after = jax.eval_shape(
             lambda s, i: body(s, jax.tree.map(lambda a: a[0], i))[0], state, inputs
         )
-        state = jax.tree.map(split_like, state, found)
+        state = jax.tree.map(split_like, state, after)
         before, now = now, _types(state)
         if now == before:
             break
@@ -53,15 +54,15 @@ def placed(
 
 
 def split_as(xs: PyTree, state: State, space: int = 0) -> State:
-    """A first state split over a mesh of explicit axes as the batch of the inputs is.
+    """Split the initial state over a mesh with explicit axes, like the batch of inputs.
 
     Args:
-        xs: The inputs, [time, *batch, *space, inputs].
-        state: Arrays [*batch, ...]; those of other shapes stay where they are.
+        xs: Inputs, [time, *batch, *space, inputs].
+        state: Arrays [*batch, ...]; arrays of other shapes are not split.
         space: Number of spatial axes, as in `Cell`.
 
     Returns:
-        The state.
+        The state, split over the devices.
 
     Example:
         >>> split_as(jax.numpy.ones((5, 2, 3)), jax.numpy.zeros((2, 4))).shape
@@ -84,35 +85,39 @@ def split_as(xs: PyTree, state: State, space: int = 0) -> State:
 
 
 def _is_split(tree: PyTree) -> bool:
+    """True if an array is on a mesh with manual or explicit axes."""
     meshes = [jax.typeof(leaf).sharding.mesh for leaf in jax.tree.leaves(tree)]
     kinds = {kind for mesh in meshes for kind in mesh.axis_types}
     return bool(kinds & {AxisType.Manual, AxisType.Explicit})
 
 
 def _types(tree: PyTree) -> list[Any]:
+    """Types of the arrays, including their sharding."""
     return [str(jax.typeof(leaf)) for leaf in jax.tree.leaves(tree)]
 
 
 def split_like(array: Any, like: Any) -> Any:
-    """An array split over the devices as another is.
+    """Split an array over the devices like a second array.
 
     Args:
-        array: Of any shape that the other's splitting allows.
-        like: An array, or the shape of one, as `jax.eval_shape` returns it.
+        array: Array with axes that can be split like those of the second array.
+        like: Second array, or its shape from `jax.eval_shape`.
 
     Returns:
-        The same numbers.
+        The array, split over the devices.
 
     Example:
         >>> split_like(jnp.zeros(3), jnp.ones(3)).tolist()
         [0.0, 0.0, 0.0]
     """
     like = like if isinstance(like, jax.ShapeDtypeStruct) else jax.typeof(like)
-    own, sharding = jax.typeof(array), like.sharding
+    current, sharding = jax.typeof(array), like.sharding
     varying = like.manual_axis_type.varying if like.manual_axis_type else frozenset()
-    missing = varying - own.manual_axis_type.varying
+    missing = varying - current.manual_axis_type.varying
     if missing:
         array = jax.lax.pcast(array, tuple(sorted(missing)), to="varying")
     if sharding is None or AxisType.Explicit not in sharding.mesh.axis_types:
         return array
-    return array if own.sharding == sharding else jax.sharding.reshard(array, sharding)
+    if current.sharding == sharding:
+        return array
+    return jax.sharding.reshard(array, sharding)

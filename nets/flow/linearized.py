@@ -1,4 +1,4 @@
-"""A cell along a trajectory, as a map of one vector to the next, and its Jacobian."""
+"""A cell along a trajectory, as a map from vector to vector, and its Jacobian."""
 
 import math
 from collections.abc import Callable
@@ -10,18 +10,19 @@ from jaxtyping import Array, ArrayLike, Bool, Float
 
 from nets.recurrent import batch as batches
 from nets.recurrent import unroll
-from nets.recurrent.beginning import first_state
+from nets.recurrent.initial_state import initial_state
 from nets.recurrent.padding import on_device, padding_mask, select_valid
 from nets.types import Cell, Params, State
 
 
 class Trajectory(NamedTuple):
-    """What a cell meets at each step, in the order in which it reads.
+    """State and input of each step of a cell, in the order of reading.
 
     Attributes:
-        before: s_{t-1}, the state that comes to each step, [time, *batch, ...].
+        before: s_{t-1}, the state before each step, [time, *batch, ...].
         xs: x_t, [time, *batch, inputs].
-        real: Which steps are real, [time, *leading batch axes]; None if all are.
+        real: True at real steps, [time, *leading batch axes]; None if there is no
+            padding.
     """
 
     before: State
@@ -39,13 +40,13 @@ def trajectory(
     mask: ArrayLike | None = None,
     reverse: bool = False,
 ) -> Trajectory:
-    """Run a cell, and keep what comes to each step.
+    """Run a cell, and keep the state and the input of each step.
 
     Args:
         cell: Any `Cell`.
-        params: Its parameters.
-        xs: The inputs, [time, *batch, inputs].
-        state: The state before the first step, as in `nets.unroll`.
+        params: Parameters of the cell.
+        xs: Inputs, [time, *batch, inputs].
+        state: State before the first step, as in `nets.unroll`.
         lengths: As in `nets.unroll`.
         mask: As in `nets.unroll`.
         reverse: As in `nets.unroll`.
@@ -64,7 +65,7 @@ def trajectory(
     real = padding_mask(xs, lengths, mask, cell.spatial_dims)
     xs = select_valid(real, xs, 0.0)
     x = jax.tree.map(lambda x: jnp.zeros(x.shape[1:], x.dtype), xs)
-    state = first_state(cell, params, x, state)
+    state = initial_state(cell, params, x, state)
     options = {"lengths": lengths, "mask": mask, "reverse": reverse}
     states, _ = unroll(cell, params, xs, state, all_states=True, **options)
     if reverse:
@@ -78,15 +79,15 @@ def trajectory(
 
 
 def batch_shape(cell: Cell, params: Params, walk: Trajectory) -> tuple[int, ...]:
-    """The axes of a trajectory that are batch.
+    """Sizes of the batch axes of a trajectory.
 
     Args:
         cell: Any `Cell`.
-        params: Its parameters.
-        walk: Its `Trajectory`.
+        params: Parameters of the cell.
+        walk: A `Trajectory` of the cell.
 
     Returns:
-        Their sizes: the leading axes that state and inputs have in common, as by
+        Sizes of the leading axes that state and inputs have in common, as returned by
         `nets.recurrent.batch.batch_shape`.
 
     Example:
@@ -104,7 +105,7 @@ def one_step(tree: Any) -> Any:
     """Shapes and dtypes of one step of arrays [time, ...].
 
     Args:
-        tree: Arrays, time in front.
+        tree: Arrays [time, ...].
 
     Returns:
         A tree of `jax.ShapeDtypeStruct`.
@@ -119,17 +120,18 @@ def one_step(tree: Any) -> Any:
 def as_vector(state: State, batch_axes: int) -> Float[Array, "*batch n"]:
     """The whole state as one real vector.
 
-    Complex entries are two coordinates each, real and imaginary; integers are none.
+    A complex entry counts as two coordinates, real and imaginary part. Integers are
+    left out.
 
     Args:
         state: Arrays [*batch, ...].
-        batch_axes: How many axes are batch.
+        batch_axes: Number of batch axes.
 
     Returns:
-        [*batch, n], in the widest dtype of the state, float32 at the least.
+        Vectors [*batch, n], in the widest dtype of the state, float32 or wider.
 
     Raises:
-        ValueError: The state has no real numbers, or some without the batch axes.
+        ValueError: The state has no real numbers, or an entry lacks the batch axes.
 
     Example:
         >>> state = {"h": jnp.ones((5, 8)), "count": jnp.ones(5, int)}
@@ -154,14 +156,14 @@ def as_vector(state: State, batch_axes: int) -> Float[Array, "*batch n"]:
 
 
 def as_state(vector: Float[Array, "*batch n"], like: State) -> State:
-    """The state that a vector of `as_vector` stands for.
+    """The state of a vector: the inverse of `as_vector`.
 
     Args:
-        vector: [*batch, n].
-        like: A state of its shapes and dtypes, from which the integers are taken.
+        vector: Vectors [*batch, n].
+        like: State with the wanted shapes and dtypes. Its integers are copied.
 
     Returns:
-        A state.
+        A state like `like`.
 
     Example:
         >>> as_state(jnp.arange(2.0), like=(jnp.zeros(1), jnp.zeros(1)))
@@ -188,7 +190,7 @@ def as_state(vector: Float[Array, "*batch n"], like: State) -> State:
 
 
 def _moving(state: State) -> list[Array]:
-    """The leaves that are numbers with a derivative."""
+    """Leaves of a state that are real or complex numbers."""
     leaves = jax.tree.leaves(state)
     return [leaf for leaf in leaves if jnp.issubdtype(leaf.dtype, jnp.inexact)]
 
@@ -198,13 +200,14 @@ def jacobian_product(
 ) -> Callable[[Trajectory, Float[Array, "*batch n k"]], Float[Array, "*batch n k"]]:
     """J_t V, for one step of a trajectory and any number of columns V.
 
-        J_t = ds_t/ds_{t-1} of the whole state, differentiated forward where it can be
+        J_t = ds_t/ds_{t-1} of the whole state
 
-    In padding the state waits, and J_t = I.
+    Forward-mode differentiation is used if the step supports it, reverse mode
+    otherwise. In padding the state does not change, and J_t = I.
 
     Args:
         cell: Any `Cell`.
-        params: Its parameters.
+        params: Parameters of the cell.
 
     Returns:
         `product(step, columns)`, where `step` is one step of a `Trajectory`.
@@ -228,7 +231,7 @@ def jacobian_product(
             return as_vector(state, batch_axes)
 
         vector = as_vector(step.before, batch_axes)
-        # On GPUs a product of float32 has the precision of 10 bits if none is asked.
+        # By default, GPUs compute products of float32 with 10 bits of precision.
         with jax.default_matmul_precision("highest"):
             try:
                 _, push = jax.linearize(vector_step, vector)
@@ -242,7 +245,7 @@ def jacobian_product(
 
 
 def _by_reverse_mode(vector_step, vector):
-    """The whole Jacobian, [*batch, n, n], a row at a time."""
+    """The whole Jacobian, [*batch, n, n], row by row."""
     after, pull = jax.vjp(vector_step, vector)
     rows = jnp.eye(after.shape[-1], dtype=after.dtype)
 
@@ -253,14 +256,14 @@ def _by_reverse_mode(vector_step, vector):
 
 
 def identity(walk: Trajectory, batch: tuple[int, ...]) -> Float[Array, "*batch n n"]:
-    """The identity matrix of a trajectory's state, for every sequence.
+    """Identity matrix of the size of the state, for every sequence.
 
     Args:
         walk: A `Trajectory`.
-        batch: Of `batch_shape`.
+        batch: Sizes of the batch axes, from `batch_shape`.
 
     Returns:
-        [*batch, n, n].
+        Identity matrices [*batch, n, n].
 
     Example:
         >>> walk = Trajectory(jnp.zeros((10, 5, 2)), jnp.zeros((10, 5, 3)), None)

@@ -1,4 +1,4 @@
-"""The state before the first step."""
+"""Initial states of cells."""
 
 from typing import Any
 
@@ -9,26 +9,27 @@ from nets.recurrent.half_precision import is_half
 from nets.types import Cell, Params, State
 
 
-def first_state(cell: Cell, params: Params, x: Any, state: State | None) -> State:
-    """The state before the first step: the given one, or that of the cell.
+def initial_state(cell: Cell, params: Params, x: Any, state: State | None) -> State:
+    """The given initial state, or the initial state of the cell.
 
     Args:
-        cell: Any `Cell`; without an `initial_state` it needs a state.
-        params: Its parameters.
+        cell: Any `Cell`. If its `initial_state` is None, a state is required.
+        params: Parameters of the cell.
         x: Inputs of one step, whose values do not matter.
-        state: A state, or None.
+        state: A state, or None for the initial state of the cell.
 
     Returns:
         The state, as arrays.
 
     Raises:
-        ValueError: There is none, or it is not like the cell's own.
+        ValueError: There is no state, or the state differs in structure, shape or dtype
+            from the initial state of the cell.
 
     Example:
         >>> import nets
         >>> cell = nets.gru()
         >>> params = cell.init(jax.random.key(0), 3, 8)
-        >>> first_state(cell, params, jnp.ones((5, 3)), None).hidden.shape
+        >>> initial_state(cell, params, jnp.ones((5, 3)), None).hidden.shape
         (5, 8)
     """
     if cell.initial_state is None:
@@ -44,14 +45,14 @@ def first_state(cell: Cell, params: Params, x: Any, state: State | None) -> Stat
 
 
 def _like(state: State, expected: State, params: Params, x: Any) -> State:
-    """The given state as arrays, if it is what the cell's own would be."""
+    """The given state as arrays, if it is like the initial state of the cell."""
     if jax.tree.structure(state) != jax.tree.structure(expected):
         raise ValueError(
             f"expected an initial state of structure {jax.tree.structure(expected)}; "
             f"got {jax.tree.structure(state)}"
         )
 
-    # Of a cell that runs in half precision and adds to its state in float32.
+    # A cell in half precision may keep its state in float32.
     half = any(map(is_half, jax.tree.leaves((params, x))))
 
     def check(path, given, wanted):
@@ -61,8 +62,8 @@ def _like(state: State, expected: State, params: Params, x: Any) -> State:
         if (given.shape, given.dtype) != (wanted.shape, wanted.dtype):
             raise ValueError(
                 f"expected the initial state{jax.tree_util.keystr(path)} to be "
-                f"{wanted.dtype}{list(wanted.shape)}, as parameters and inputs ask; "
-                f"got {given.dtype}{list(given.shape)}"
+                f"{wanted.dtype}{list(wanted.shape)}, as parameters and inputs "
+                f"require; got {given.dtype}{list(given.shape)}"
             )
         return given
 
