@@ -3,6 +3,9 @@
 import pathlib
 from typing import Any
 
+import numpy as np
+from jaxtyping import Int
+
 from experiments.harness import tables
 from experiments.harness.claims import Claim, positive
 from experiments.harness.intervals import interval
@@ -24,6 +27,32 @@ def evaluate_claim(result: ClassifierResult, config: Any) -> Claim:
         f"Test accuracy {accuracy.text('{:.1f}')} %, reference "
         f"{REFERENCES[config.data].accuracy} %.",
     )
+
+
+def accuracy_title(counts: Int[np.ndarray, "classes classes"]) -> str:
+    """The finding: the accuracy, and the most frequent mistake.
+
+    Args:
+        counts: Counts by true class (row) and predicted class (column).
+
+    Returns:
+        One sentence without its full stop, in up to two lines.
+
+    Example:
+        >>> accuracy_title(np.eye(3, dtype=int))
+        '100.0 % of the test set is classified correctly'
+    """
+    totals = np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    wrong = 100 * counts / totals * (1 - np.eye(len(counts)))
+    label, predicted = np.unravel_index(wrong.argmax(), wrong.shape)
+    accuracy = 100 * np.trace(counts) / counts.sum()
+    title = f"{accuracy:.1f} % of the test set is classified correctly"
+    if wrong.max() > 0:
+        title += (
+            f";\nmost frequent mistake: {label} read as {predicted}, in "
+            f"{wrong.max():.1f} % of all {label}s"
+        )
+    return title
 
 
 def table(

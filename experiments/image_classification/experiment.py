@@ -13,7 +13,12 @@ from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.harness.training import loss_of
 from experiments.image_classification import figures
-from experiments.image_classification.claims import caption, evaluate_claim, table
+from experiments.image_classification.claims import (
+    accuracy_title,
+    caption,
+    evaluate_claim,
+    table,
+)
 from experiments.image_classification.measure import (
     ClassifierResult,
     Images,
@@ -160,7 +165,7 @@ def run(config: Config, results: Run) -> None:
     parameters = sum(row.parameters for row in rows)
     publish(
         results,
-        answer=plots["confusion.png"].finding,
+        answer=accuracy_title(result.confusion),
         figures=plots,
         tables={"Accuracy": table(result, parameters, fitted, config)},
         claims=[evaluate_claim(result, config)],

@@ -14,6 +14,7 @@ from matplotlib.patches import Rectangle
 
 from experiments.harness import plotting, tables
 from experiments.harness.plotting import Plot
+from experiments.image_classification.claims import accuracy_title
 from experiments.image_classification.measure import ClassifierResult
 from nets.blocks import Row
 from nets.convolutional.geometry import format_shape
@@ -62,15 +63,7 @@ def confusion(counts: Int[np.ndarray, "classes classes"]) -> tuple[Figure, str]:
     """Draw the confusion matrix: colors are shares of each row, numbers are counts."""
     totals = np.maximum(counts.sum(axis=1, keepdims=True), 1)
     shares = 100 * counts / totals
-    wrong = shares * (1 - np.eye(len(counts)))
-    label, predicted = np.unravel_index(wrong.argmax(), wrong.shape)
-    accuracy = 100 * np.trace(counts) / counts.sum()
-    title = f"{accuracy:.1f} % of the test set is classified correctly"
-    if wrong.max() > 0:
-        title += (
-            f";\nmost frequent mistake: {label} read as {predicted}, in "
-            f"{wrong.max():.1f} % of all {label}s"
-        )
+    title = accuracy_title(counts)
     figure = _figure(title, (7.0, 6.6))
     axis = figure.subplots()
     # The square root makes mistakes of 1 % visible next to the diagonal.

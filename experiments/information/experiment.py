@@ -103,7 +103,7 @@ def probe_times(time: int) -> np.ndarray:
     """Steps after which the states are probed, with the first and the last.
 
     Example:
-        >>> read_out_after(8).tolist(), len(read_out_after(64))
+        >>> probe_times(8).tolist(), len(probe_times(64))
         ([0, 1, 2, 3, 4, 5, 6, 7], 16)
     """
     return np.unique(np.linspace(0, time - 1, POINTS).round().astype(int))

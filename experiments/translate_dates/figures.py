@@ -45,7 +45,7 @@ def romanized(text: str, language: str) -> list[str]:
         One text per character.
 
     Example:
-        >>> "".join(sounded("2024년 3월 5일", "Korean"))
+        >>> "".join(romanized("2024년 3월 5일", "Korean"))
         '2024nyeon 3wol 5il'
     """
     latin = {word[0]: word[1:] for word in ROMANIZATION.get(language, "").split()}
