@@ -35,7 +35,7 @@ def _here() -> str | None:
 
 
 def _look_here_last() -> None:
-    """Look for modules in the working folder last, and not for ours beside a script.
+    """Search the working folder last, and not the folder of a script of ours.
 
     `python -m` looks there first: a `train.py` of the user's would be taken for ours, a
     `json.py` for Python's. One's own cells are still found there.

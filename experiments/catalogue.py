@@ -31,16 +31,16 @@ class Config:
 
 
 class Entry(NamedTuple):
-    """What a cell says of itself.
+    """Entry of one cell.
 
     Attributes:
-        name: As in `nets.CELLS`.
-        file: Where it is written.
-        equations: Its step, a line each.
-        parameters: How many numbers, for given sizes.
+        name: Name in `nets.CELLS`.
+        file: File that defines it.
+        equations: Lines of the equations of its step.
+        parameters: Number of parameters, for given sizes.
         parallel: Whether it runs in parallel over time.
         reference: Authors and year.
-        link: Of the paper, or "".
+        link: Link to the paper, or "".
     """
 
     name: str
@@ -66,7 +66,7 @@ def run(config: Config, results: Run) -> None:
 
 
 def entry(name: str, make: Callable[..., Cell], inputs: int, features: int) -> Entry:
-    """What a factory's docstring and its cell tell."""
+    """The entry of a cell, from its factory's docstring and its `init`."""
     cell = make()
     doc = inspect.getdoc(make) or ""
     shapes = jax.eval_shape(
@@ -129,7 +129,7 @@ def first_reference(doc: str) -> tuple[str, str]:
 
 
 def table(entries: Sequence[Entry], config: Config) -> str:
-    """For the terminal: without the equations."""
+    """The table for the terminal, without the equations."""
     header = ["cell", parameters_of(config), "parallel over time", "reference"]
     rows = [
         [e.name, f"{e.parameters:,}", "yes" if e.parallel else "", e.reference]
@@ -139,22 +139,22 @@ def table(entries: Sequence[Entry], config: Config) -> str:
 
 
 def markdown(entries: Sequence[Entry], config: Config) -> str:
-    """With the equations and links."""
+    """The table in Markdown, with equations and links."""
     header = f"| cell | equations | {parameters_of(config)} | parallel | reference |"
     lines = [header, "|---|---|---:|---|---|"]
     for e in entries:
-        said = "<br>".join(f"`{line}`" for line in e.equations)
+        equations = "<br>".join(f"`{line}`" for line in e.equations)
         paper = f"[{e.reference}]({e.link})" if e.link else e.reference
         parallel = "yes" if e.parallel else ""
         lines.append(
-            f"| [`nets.{e.name}`]({e.file.rpartition('/')[2]}) | {said} | "
+            f"| [`nets.{e.name}`]({e.file.rpartition('/')[2]}) | {equations} | "
             f"{e.parameters:,} | {parallel} | {paper} |"
         )
     return "\n".join(lines)
 
 
 def parameters_of(config: Config) -> str:
-    """What the numbers of parameters are of."""
+    """Heading of the column of parameters."""
     return f"parameters ({config.inputs} inputs, {config.features} units)"
 
 

@@ -58,13 +58,14 @@ class Config:
     )
 
 
-class Pair(NamedTuple):
-    """Seconds of two programs, run in turn.
+class StepTimes(NamedTuple):
+    """Durations of two programs that run in turn.
 
     Attributes:
-        name: What was trained.
-        plain: Of the training step, [repeats].
-        recorded: Of the same with the states' gradients, [repeats].
+        name: Name of the cell.
+        plain: Seconds of the training step, [repeats].
+        recorded: Seconds of the step that also records the gradients of the states,
+            [repeats].
     """
 
     name: str
@@ -73,7 +74,7 @@ class Pair(NamedTuple):
 
     @property
     def ratio(self) -> float:
-        """Of the least times, which are those least disturbed."""
+        """Ratio of the shortest times, which are the least disturbed."""
         return float(self.recorded.min() / self.plain.min())
 
 
@@ -82,15 +83,15 @@ def run(config: Config, results: Run) -> None:
     named = {
         name: cells.named(name, config.inputs, config.features) for name in config.cells
     }
-    pairs = []
+    timings = []
     for name, cell in named.items():
-        pairs.append(Pair(name, *time_step(name, cell, config)))
+        timings.append(StepTimes(name, *time_step(name, cell, config)))
         results.log(
             kind="training step",
             cell=name,
-            plain=pairs[-1].plain,
-            recorded=pairs[-1].recorded,
-            ratio=pairs[-1].ratio,
+            plain=timings[-1].plain,
+            recorded=timings[-1].recorded,
+            ratio=timings[-1].ratio,
         )
     seconds = time_spectrum(config)
     results.log(kind="spectrum", seconds=seconds)
@@ -103,10 +104,10 @@ def run(config: Config, results: Run) -> None:
         ],
         [
             [p.name, milliseconds(p.plain), milliseconds(p.recorded), f"{p.ratio:.2f}"]
-            for p in pairs
+            for p in timings
         ],
     )
-    ratios = ", ".join(f"{p.ratio:.2f} ({p.name})" for p in pairs)
+    ratios = ", ".join(f"{p.ratio:.2f} ({p.name})" for p in timings)
     findings = [
         f"A training step that records every state's gradient costs {ratios} times a "
         "plain one.",

@@ -53,9 +53,9 @@ class Curve(NamedTuple):
     """Bytes against steps.
 
     Attributes:
-        label: Which cell, and whether with remat.
-        times: Steps.
-        bytes: What XLA sets aside for temporary arrays.
+        label: Name of the cell, with or without remat.
+        times: Numbers of steps.
+        bytes: Bytes that XLA allocates for temporary arrays.
     """
 
     label: str
@@ -64,14 +64,14 @@ class Curve(NamedTuple):
 
     @property
     def power(self) -> float:
-        """The p of bytes ~ steps^p; nan where nothing is set aside."""
+        """The p of bytes ~ steps^p; nan if no bytes are allocated."""
         if not all(self.bytes):
             return np.nan
         return float(np.polyfit(np.log(self.times), np.log(self.bytes), 1)[0])
 
 
 def run(config: Config, results: Run) -> None:
-    """Compile for every length; log, draw and print what XLA says."""
+    """Compile for every length; log, draw and print the memory that XLA reports."""
     times = [LEAST]
     while times[-1] * 2 <= config.max_steps:
         times.append(times[-1] * 2)
@@ -106,19 +106,19 @@ def temporaries(cell: Cell, config: Config, time: int, remat: bool) -> int:
         lambda key: cell.init(key, config.inputs, config.features), jax.random.key(0)
     )
     xs = jax.ShapeDtypeStruct((time, config.batch_size, config.inputs), jnp.float32)
-    with jax.disable_jit(False):  # nothing is run, and all is compiled
+    with jax.disable_jit(False):  # compile without running
         compiled = jax.jit(jax.grad(loss)).lower(params, xs).compile()
     analysis = compiled.memory_analysis()
     if analysis is None:
         raise cli.UsageError(
-            f"expected a device for which XLA analyses memory; {jax.default_backend()} "
+            f"expected a device for which XLA analyzes memory; {jax.default_backend()} "
             "does not"
         )
     return analysis.temp_size_in_bytes
 
 
 def table(curves: Sequence[Curve]) -> tables.Table:
-    """MB by steps, a line a curve, and the power of the growth."""
+    """Megabytes by steps, one row per curve, with the power of the growth."""
     times = curves[0].times
     header = ["MB for the backward pass", *(f"T = {time:,}" for time in times), "power"]
     rows = [
@@ -149,7 +149,7 @@ def draw(curves: Sequence[Curve], config: Config) -> Plot:
     figure, (axis,) = plotting.figure(finding, columns=1)
     for i, curve in enumerate(curves):
         remat = i % 2 == 1
-        shade = plotting.COLOURS[i // 2 % len(plotting.COLOURS)]
+        shade = plotting.COLORS[i // 2 % len(plotting.COLORS)]
         megabytes = np.array(curve.bytes) / 1e6
         axis.plot(
             curve.times,

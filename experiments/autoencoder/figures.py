@@ -159,7 +159,7 @@ def errors(
                 spread,
                 marker="o",
                 capsize=4,
-                color=plotting.COLOURS[i % len(plotting.COLOURS)],
+                color=plotting.COLORS[i % len(plotting.COLORS)],
                 label=f"autoencoder, {label}",
             )
         axis.set(yscale="log", xlabel="size of z, components of PCA")

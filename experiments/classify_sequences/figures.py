@@ -100,8 +100,8 @@ def _curve(axis: Axes, result: ModelResult, label: str, index: int | None) -> No
 
 def _line_style(index: int) -> tuple[str, str]:
     """Color and dash style of a cell."""
-    count = len(plotting.COLOURS)
-    return plotting.COLOURS[index % count], plotting.STYLES[index // count % 4]
+    count = len(plotting.COLORS)
+    return plotting.COLORS[index % count], plotting.STYLES[index // count % 4]
 
 
 def _ends(axis: Axes, results: Sequence[ModelResult]) -> None:

@@ -43,7 +43,7 @@ LESSONS = {
     "Sequences": (
         Lesson("vanishing", "Gradients vanish, in a recurrent net and in a deep one"),
         Lesson("gradient_flow", "Cells differ in how far back their gradient reaches"),
-        Lesson("gates", "An LSTM's gates hold on to what it has read"),
+        Lesson("gates", "The gates of an LSTM keep what it has read"),
         Lesson("lstm_vs_gru", "The GRU is simpler, faster, and no worse"),
         Lesson("classify_sequences", "Many to one: a class for a sequence"),
         Lesson("language_model", "Many to many, aligned: the next character"),
@@ -54,9 +54,9 @@ LESSONS = {
         Lesson("music", "Polyphonic music: many keys at a time", data=True),
     ),
     "Images": (
-        Lesson("edges", "A convolution sees edges, and finds them by itself"),
+        Lesson("edges", "A convolution sees edges, and learns to find them"),
         Lesson("image_classification", "Convolution, pooling, flatten, dense"),
-        Lesson("autoencoder", "Upsampling, and what a few numbers keep"),
+        Lesson("autoencoder", "Upsampling, and a digit in a few numbers"),
         Lesson("hyperparameters", "A grid search over learning rates and filters"),
     ),
 }
@@ -210,9 +210,9 @@ def run_lesson(name: str, flags: Sequence[str], results: Run) -> float:
     )
     seconds = time.perf_counter() - began
     if code == 2:
-        raise cli.UsageError(f"the lesson {name} was refused, as it says above")
+        raise cli.UsageError(f"the lesson {name} was refused; see its message above")
     if code:
-        raise ChildProcessError(f"the lesson {name} failed, as it says above")
+        raise ChildProcessError(f"the lesson {name} failed; see its message above")
     if not is_complete(folder):
         raise ChildProcessError(f"the lesson {name} left no report in {folder}")
     results.log(kind="lesson", lesson=name, seconds=seconds)

@@ -15,7 +15,7 @@ from experiments.harness.claims import (
 )
 from experiments.harness.pages import Picture
 
-TITLE = "What is true of what the course teaches?"
+TITLE = "Which claims of the course are true?"
 INTERVALS = (
     "Numbers in square brackets are 95 % confidence intervals over seeds. If a claim "
     "has several cases and not all are supported, the intervals are simultaneous "
@@ -25,7 +25,7 @@ OUTCOMES = (SUPPORTED, PARTLY_SUPPORTED, INCONCLUSIVE, REFUTED)
 
 
 class LessonResult(NamedTuple):
-    """What a lesson left in its folder.
+    """Results of a lesson, read from its folder.
 
     Attributes:
         experiment: Name of the experiment and of its folder.

@@ -41,7 +41,7 @@ def draw(
             np.arange(1, units + 1) / units,
             spectrum,
             plotting.STYLES[i % len(plotting.STYLES)],
-            color=plotting.COLOURS[i % len(plotting.COLOURS)],
+            color=plotting.COLORS[i % len(plotting.COLORS)],
             linewidth=2,
             label=f"g = {gain:g}: {above} above 0",
         )
@@ -70,7 +70,7 @@ def draw_curves(
     axis.plot(fine, mean, "k--", linewidth=1.5, label="mean field, N infinite")
     for i, curve in enumerate(curves):
         exact = "ln rho(W), exact" if i == len(curves) - 1 else None
-        shade = plotting.COLOURS[i % len(plotting.COLOURS)]
+        shade = plotting.COLORS[i % len(plotting.COLORS)]
         mark = MARKS[i % len(MARKS)]
         label = f"{curve.units} units"
         axis.plot(gains, curve.exponents.mean(axis=1), color=shade, label=label)

@@ -97,7 +97,7 @@ def draw_chain(
         *(width, height),
         fill=False,
         linestyle="--",
-        edgecolor=plotting.COLOURS[5],
+        edgecolor=plotting.COLORS[5],
     )
     if pad:
         row[0].add_patch(frame)

@@ -117,7 +117,7 @@ def _decays(axis: Axes, results: Sequence[ForgetGateResult], traces: Traces) -> 
             means,
             half,
             fmt=marker,
-            color=plotting.COLOURS[i],
+            color=plotting.COLORS[i],
             label=label,
             capsize=3,
             mfc="white",
@@ -127,9 +127,9 @@ def _decays(axis: Axes, results: Sequence[ForgetGateResult], traces: Traces) -> 
     learned = next(result for result in results if result.bias is None)
     for field, marker in (("highway_after", "o"), ("after", "^")):
         value = getattr(learned, field).mean()
-        axis.plot(np.log(mean / (1 - mean)), value, marker, color=plotting.COLOURS[3])
+        axis.plot(np.log(mean / (1 - mean)), value, marker, color=plotting.COLORS[3])
     axis.plot(
-        [], [], "o", color=plotting.COLOURS[3], label=f"learned, mean f = {mean:.2f}"
+        [], [], "o", color=plotting.COLORS[3], label=f"learned, mean f = {mean:.2f}"
     )
     # Linear only below the curve, to draw the curve without a kink.
     axis.set_yscale("symlog", linthresh=float(np.log1p(np.exp(-line[-1]))) / 2)
@@ -148,7 +148,7 @@ def _accuracies(axis: Axes, results: Sequence[ForgetGateResult]) -> None:
     for i, result in enumerate(results):
         value = interval(100 * result.accuracy)
         half = value.high - value.mean if np.isfinite(value.high) else 0.0
-        color = plotting.COLOURS[3 if result.bias is None else 0]
+        color = plotting.COLORS[3 if result.bias is None else 0]
         axis.errorbar([i], [value.mean], [half], fmt="o", color=color, capsize=4)
     axis.set_xticks(range(len(results)), [result.name for result in results])
     axis.set(title="accuracy", xlabel="forget gate", ylabel="test accuracy, %")

@@ -97,7 +97,7 @@ def run(config: Config, results: Run) -> None:
 
 
 def show(
-    studies: list[decay.Study],
+    studies: list[decay.DecayResult],
     probes: list[ProbeResult],
     config: Config,
     examples: int,
@@ -136,7 +136,7 @@ def compare(
     test: probing.Sequences,
     probe: Any,
     results: Run,
-) -> tuple[list[decay.Study], FitResult]:
+) -> tuple[list[decay.DecayResult], FitResult]:
     """Train a cell from every seed, and measure its gradient before and after."""
     params = training.start(model, train[0][:1], config.seeds)
 
@@ -171,7 +171,7 @@ def compare(
     for seed, value in zip(config.seeds, accuracy, strict=True):
         results.log(kind="accuracy", cell=name, seed=seed, test_accuracy=value)
     return [
-        decay.Study(
+        decay.DecayResult(
             label(name, direction, config),
             sum(leaf[0].size for leaf in jax.tree.leaves(params)),
             np.asarray(accuracy),

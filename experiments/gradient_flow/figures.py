@@ -211,7 +211,7 @@ def _exponents(probes: Sequence[ProbeResult]) -> tuple[Figure, str]:
 
 def _band(axis, steps, values, label, index):
     """Draw the mean over seeds as a line, and their range as a band."""
-    shade = plotting.COLOURS[index % len(plotting.COLOURS)]
+    shade = plotting.COLORS[index % len(plotting.COLORS)]
     style = plotting.STYLES[index % len(plotting.STYLES)]
     axis.plot(steps, values.mean(axis=0), style, color=shade, label=label, linewidth=2)
     low, high = values.min(axis=0), values.max(axis=0)

@@ -14,7 +14,7 @@ import nets
 from experiments.harness import cli
 from nets import flow, initializers
 
-OWN = "own"  # what `--init` says by default
+OWN = "own"  # default of `--init`
 BATCHES = 2, 3, 5  # sizes that an own cell is tried with
 STEPS = 2  # of an own cell, which are computed
 LONGEST = 400  # characters of the sentence about the failure of a user's cell
@@ -115,12 +115,12 @@ def named(
             raise cli.UsageError(f"cell {name!r}: {error}") from error
         _expect_vectors(name, cell)
         return cell
-    found = _imported(name)
-    _expect_vectors(name, found)
+    cell = _imported(name)
+    _expect_vectors(name, cell)
     for batch in BATCHES:
-        _try(name, found, inputs, features, batch)
-    _compute(name, found, inputs, features)
-    return found
+        _try(name, cell, inputs, features, batch)
+    _compute(name, cell, inputs, features)
+    return cell
 
 
 def _imported(name: str) -> nets.Cell:
@@ -132,17 +132,17 @@ def _imported(name: str) -> nets.Cell:
             "of your own as package.module:name"
         )
     with _told(f"cell {name!r} cannot be imported"):
-        found = importlib.import_module(path)
+        value = importlib.import_module(path)
         for part in attribute.split("."):
-            found = getattr(found, part)
-        if callable(found) and not isinstance(found, nets.Cell):
-            found = found()
-    if not isinstance(found, nets.Cell):
+            value = getattr(value, part)
+        if callable(value) and not isinstance(value, nets.Cell):
+            value = value()
+    if not isinstance(value, nets.Cell):
         raise cli.UsageError(
             f"{name!r} is no Cell, nor a function that returns one; got "
-            f"{type(found).__name__}"
+            f"{type(value).__name__}"
         )
-    return found
+    return value
 
 
 @contextlib.contextmanager

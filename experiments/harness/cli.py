@@ -209,7 +209,7 @@ def _run(config_class: type, run: Any, module: Any, name: str, resumable: bool) 
 
 
 def _settings(config: Any, name: str) -> dict[str, Any]:
-    """What config.json keeps of a command."""
+    """The settings of a command that config.json stores."""
     return {
         "experiment": name.rpartition(".")[2],
         "command": shlex.join(["python", "-m", name, *_repeatable(sys.argv[1:])]),
@@ -224,7 +224,7 @@ def _extending(config_class: type) -> list[str]:
 
 
 def _repeatable(arguments: Sequence[str]) -> list[str]:
-    """The arguments without the folder, which is there when they are given again."""
+    """The arguments without the results folder, so that they can be given again."""
     kept, place = [], False
     for argument in arguments:
         if not place and not re.fullmatch("--?results(=.*)?|--resume", argument, re.S):
@@ -244,13 +244,13 @@ def _fresh_folder(name: str) -> pathlib.Path:
 
 
 def _shown(path: pathlib.Path) -> str:
-    """A path as short as it can be said."""
+    """A path, relative to the working folder if it is inside."""
     here = pathlib.Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def _left(results: runs.Run | None) -> str:
-    """Where the rows of a run that did not end are."""
+    """The folder of an incomplete run, as a parenthesis for a sentence."""
     if results is None or not results.path.exists():
         return ""
     return f" (what was logged is in {_shown(results.path)})"

@@ -24,16 +24,16 @@ from nets import flow
 SAME = np.log(2)  # nats, over a whole sequence, by which decays may differ and be alike
 
 
-class Study(NamedTuple):
-    """What was found of one cell in one direction, over seeds.
+class DecayResult(NamedTuple):
+    """Results of one cell in one direction, over seeds.
 
     Attributes:
-        label: The cell, and the direction if there are two.
-        parameters: Of the whole model.
+        label: Name of the cell, with the direction if there are two.
+        parameters: Number of parameters of the whole model.
         accuracy: Test accuracy after training, from 0 to 1, [seeds].
-        before: ln |dL/ds_t| by reading step, at initialisation, [seeds, time].
-        after: The same after training.
-        seconds_per_step: Of a training step of all seeds together.
+        before: ln |dL/ds_t| at each reading step at initialization, [seeds, time].
+        after: ln |dL/ds_t| after training, [seeds, time].
+        seconds_per_step: Duration of a training step of all seeds.
     """
 
     label: str
@@ -45,12 +45,12 @@ class Study(NamedTuple):
 
 
 def rate(log_norms: Array | np.ndarray) -> np.ndarray:
-    """Nats a step, of every seed, from [seeds, time]."""
+    """Decay rate of each seed in nats per step, from norms [seeds, time]."""
     return np.asarray(flow.decay_rate(jnp.asarray(log_norms).T))
 
 
-def table(studies: list[Study]) -> tables.Table:
-    """What was found, a line a study."""
+def table(results: list[DecayResult]) -> tables.Table:
+    """The table of decay rates, one row per result."""
     header = [
         "cell",
         "parameters",
@@ -76,26 +76,26 @@ def table(studies: list[Study]) -> tables.Table:
             reach(study.after),
             f"{1e3 * study.seconds_per_step:.1f}",
         ]
-        for study in studies
+        for study in results
     ]
     return tables.Table(header, rows)
 
 
 def reach(log_norms: np.ndarray) -> str:
-    """Steps until the gradient has fallen to 1e-3, the median over seeds, as words."""
+    """Median over seeds of the steps until the gradient has fallen to 1e-3, as text."""
     steps = np.median(flow.gradient_horizon(jnp.asarray(log_norms).T))
     return f"{steps:.0f}" if np.isfinite(steps) else f"over {log_norms.shape[-1] - 1}"
 
 
 def halving(log_norms: np.ndarray) -> str:
-    """The half-life at the mean decay rate, as words.
+    """The half-life at the mean decay rate, as text.
 
     Args:
         log_norms: ln |dL/ds_t|, [seeds, time].
 
     Returns:
-        Steps; "over 63" if that is more than the sequence of 64 can show, and "(grows)"
-        behind the steps in which a norm doubles.
+        Number of steps; "over 63" if a sequence of 64 steps is too short to show it. If
+        the norm grows, the steps in which it doubles, followed by "(grows)".
 
     Example:
         >>> halving(0.1 * np.arange(20)[None]), halving(0.01 * np.arange(20)[None])
@@ -110,13 +110,13 @@ def halving(log_norms: np.ndarray) -> str:
 
 
 class Differences(NamedTuple):
-    """Every two cells, and whether their gradients decay differently.
+    """Comparison of every two cells: whether their gradients decay differently.
 
     Attributes:
-        pairs: Places of the two among the studies.
-        judged: `SUPPORTED`, per pair, if the rates differ by more than
-            the tolerance.
-        tolerance: Nats a step.
+        pairs: Indices of the two results.
+        judged: Outcome per pair: `SUPPORTED` if the rates differ by more than the
+            tolerance.
+        tolerance: Tolerance in nats per step.
     """
 
     pairs: list[tuple[int, int]]
@@ -124,11 +124,13 @@ class Differences(NamedTuple):
     tolerance: float
 
 
-def differences(studies: list[Study], when: str, directions: int = 1) -> Differences:
+def differences(
+    results: list[DecayResult], when: str, directions: int = 1
+) -> Differences:
     """Compare every two cells in one direction: the claim and the title follow.
 
     Args:
-        studies: Results, the directions of a cell in turn.
+        results: Results, the directions of a cell in turn.
         when: "before" or "after" training.
         directions: Number of directions of a cell.
 
@@ -138,10 +140,10 @@ def differences(studies: list[Study], when: str, directions: int = 1) -> Differe
     pairs = [
         pair
         for i in range(directions)
-        for pair in itertools.combinations(range(i, len(studies), directions), 2)
+        for pair in itertools.combinations(range(i, len(results), directions), 2)
     ]
-    tolerance = float(SAME / max(studies[0].before.shape[-1] - 1, 1))
-    rates = [rate(getattr(study, when)) for study in studies]
+    tolerance = float(SAME / max(results[0].before.shape[-1] - 1, 1))
+    rates = [rate(getattr(study, when)) for study in results]
     with np.errstate(invalid="ignore"):  # a gradient that is nothing has no rate
         cases = [rates[i] - rates[j] for i, j in pairs]
     return Differences(
@@ -149,35 +151,35 @@ def differences(studies: list[Study], when: str, directions: int = 1) -> Differe
     )
 
 
-def evaluate_claims(studies: list[Study], directions: int = 1) -> list[Claim]:
+def evaluate_claims(results: list[DecayResult], directions: int = 1) -> list[Claim]:
     """Claim that every two cells differ in how fast their gradients decay.
 
     Args:
-        studies: Results, the directions of a cell in turn.
+        results: Results, the directions of a cell in turn.
         directions: Number of directions of a cell; each is compared separately.
 
     Returns:
         Two claims on all pairs, before and after training; none if there is no pair.
     """
-    if len(studies) <= directions:
+    if len(results) <= directions:
         return []
-    return [differ(studies, when, directions) for when in ("before", "after")]
+    return [differ(results, when, directions) for when in ("before", "after")]
 
 
-def differ(studies: list[Study], when: str, directions: int) -> Claim:
-    """Whether the cells of each pair differ, before or after training."""
-    found = differences(studies, when, directions)
-    names = (f"{studies[i].label} - {studies[j].label}" for i, j in found.pairs)
-    return found.judged.claim(
+def differ(results: list[DecayResult], when: str, directions: int) -> Claim:
+    """The claim that the cells of each pair differ, before or after training."""
+    comparison = differences(results, when, directions)
+    names = (f"{results[i].label} - {results[j].label}" for i, j in comparison.pairs)
+    return comparison.judged.claim(
         f"{when.capitalize()} training, every two cells differ in how far back their "
         "gradient reaches, by more than a factor of two over the sequence",
-        f"Differences of their decay rates, in nats a step (a factor of two is "
-        f"{found.tolerance:.3f}): {found.judged.text(names, '{:+.3f}')}.",
+        f"Differences of their decay rates, in nats per step (a factor of two is "
+        f"{comparison.tolerance:.3f}): {comparison.judged.text(names, '{:+.3f}')}.",
     )
 
 
 def unlike(difference: Interval, tolerance: float) -> str:
-    """Whether a difference of either sign is more than a tolerance.
+    """Outcome of the claim that a difference, of either sign, exceeds a tolerance.
 
     Example:
         >>> unlike(Interval(-1, -1.1, -0.9), 0.2), unlike(Interval(0, -0.1, 0.1), 0.2)
@@ -188,43 +190,33 @@ def unlike(difference: Interval, tolerance: float) -> str:
 
 
 def draw(
-    studies: list[Study], order: str, caption: str, bidirectional: bool = False
+    results: list[DecayResult], order: str, caption: str, bidirectional: bool = False
 ) -> Plot:
     """|dL/ds_t| against the reading step, before and after training.
 
     Args:
-        studies: What was found; of a bidirectional layer two in turn, forward first.
-        order: What a step reads, in a word.
-        caption: What was done, so that the figure can stand alone.
-        bidirectional: Whether there are two a cell.
+        results: Results; for a bidirectional layer, forward and backward in turn.
+        order: Unit that each step reads, such as "pixels".
+        caption: Description of the experiment, printed below the figure.
+        bidirectional: Whether each cell has two results.
 
     Returns:
         A `Plot`.
     """
     panels = {"before": "before training", "after": "after training"}
     directions = 2 if bidirectional else 1
-    finding = title(studies, directions)
+    finding = title(results, directions)
     figure, axes = plotting.figure(finding, columns=len(panels))
     for axis, (when, name) in zip(axes, panels.items(), strict=True):
-        for i, study in enumerate(studies):
+        for i, study in enumerate(results):
             log_norms = getattr(study, when)
             label = f"{study.label}: half-life {halving(log_norms)}"
             cell, direction = divmod(i, 2) if bidirectional else (i, 0)
             plotting.band(axis, np.exp(log_norms), label, cell, dashed=direction == 1)
-        positive = any((getattr(s, when) > -np.inf).any() for s in studies)
+        positive = any((getattr(s, when) > -np.inf).any() for s in results)
         axis.set(title=name, yscale="log" if positive else "linear")
         axis.set_xlabel(f"step t, reading {order} (the loss is at the right end)")
-        if len(studies) <= len(plotting.COLOURS):
-            axis.legend()
-        else:  # it would cover the lines: put it below them
-            axis.legend(
-                loc="upper center",
-                bbox_to_anchor=(0.5, -0.12),
-                ncols=2,
-                fontsize=8,
-                handlelength=3,
-            )
-            figure.set_figheight(5 + 0.1 * len(studies))
+        plotting.legend(figure, axis, len(results))
     axes[0].set_ylabel(r"norm of the state's gradient, $\|\partial L/\partial s_t\|$")
     return plotting.captioned(
         figure,
@@ -234,11 +226,11 @@ def draw(
     )
 
 
-def title(studies: list[Study], directions: int = 1) -> str:
+def title(results: list[DecayResult], directions: int = 1) -> str:
     """The finding: whose gradient decays slowest, if the claim is supported."""
     lines = []
     for when in ("before", "after"):
-        parts = [slowest(studies, when, i, directions) for i in range(directions)]
+        parts = [slowest(results, when, i, directions) for i in range(directions)]
         if directions > 1:
             names = probing.DIRECTIONS[:directions]
             parts = [f"{n}: {part}" for n, part in zip(names, parts, strict=True)]
@@ -246,28 +238,35 @@ def title(studies: list[Study], directions: int = 1) -> str:
     return ";\n".join([lines[0], lines[1][0].lower() + lines[1][1:]])
 
 
-def slowest(studies: list[Study], when: str, first: int = 0, step: int = 1) -> str:
-    """Whose gradient decays slowest, or grows fastest, in one direction.
+def slowest(
+    results: list[DecayResult], when: str, first: int = 0, step: int = 1
+) -> str:
+    """Name the cell whose gradient decays slowest, or grows fastest, in one direction.
 
     Args:
-        studies: Results.
+        results: Results.
         when: "before" or "after" training.
-        first: Place of the direction.
+        first: Index of the direction.
         step: Number of directions of a cell.
 
     Returns:
         A sentence that claims no more than `differences` does.
     """
-    group = range(first, len(studies), step)
-    means = {i: rate(getattr(studies[i], when)).mean() for i in group}
-    names = {i: f"{plotting.written(studies[i].label.split()[0])}'s" for i in group}
-    life = {i: speed(getattr(studies[i], when)) for i in group}
+    group = range(first, len(results), step)
+    means = {i: rate(getattr(results[i], when)).mean() for i in group}
+    names = {i: f"{plotting.written(results[i].label.split()[0])}'s" for i in group}
+    life = {i: speed(getattr(results[i], when)) for i in group}
     if len(group) == 1:
         return f"{names[first]} gradient {life[first]}"
-    found = differences(studies, when, step)
-    said = dict(zip(found.pairs, found.judged.outcomes, strict=True))
-    said = {pair: part for pair, part in said.items() if pair[0] in means}
-    apart = [pair for pair, part in said.items() if part == SUPPORTED]
+    comparison = differences(results, when, step)
+    outcomes = {
+        pair: outcome
+        for pair, outcome in zip(
+            comparison.pairs, comparison.judged.outcomes, strict=True
+        )
+        if pair[0] in means
+    }
+    apart = [pair for pair, outcome in outcomes.items() if outcome == SUPPORTED]
     order = sorted(group, key=lambda i: np.nan_to_num(means[i], nan=np.inf))
     grows = {i: bool(means[i] < 0) for i in group}
     for i, words in (
@@ -284,11 +283,11 @@ def slowest(studies: list[Study], when: str, first: int = 0, step: int = 1) -> s
             return f"{names[i]} gradient grows, {names[j]} decays"
         words = "grows faster" if grows[i] else "decays more slowly"
         return f"{names[i]} gradient {words} than {names[j]}"
-    if set(said.values()) == {REFUTED}:
-        return "all gradients decay alike, to a factor of two over the sequence"
-    seeds = len(getattr(studies[first], when))
+    if set(outcomes.values()) == {REFUTED}:
+        return "all gradients decay alike, up to a factor of two over the sequence"
+    seeds = len(getattr(results[first], when))
     count = "one seed does" if seeds == 1 else f"{seeds} seeds do"
-    return f"{count} not tell whose gradient decays slowest"
+    return f"{count} not show whose gradient decays slowest"
 
 
 def speed(log_norms: np.ndarray) -> str:

@@ -90,8 +90,8 @@ def _less(config: Any) -> str:
 
 def _around() -> str:
     """Variables of the environment that may be the reason."""
-    found = process.variables()
-    return f" (with {found})" if found else ""
+    text = process.variables()
+    return f" (with {text})" if text else ""
 
 
 def _own_code(error: BaseException) -> str | None:
@@ -100,11 +100,11 @@ def _own_code(error: BaseException) -> str | None:
     paths = sysconfig.get_paths()
     others = [pathlib.Path(paths[name]) for name in ("stdlib", "purelib", "platlib")]
     others.append(pathlib.Path(jax.__file__).parent.parent)
-    found = None
+    place = None
     for frame, line in traceback.walk_tb(error.__traceback__):
         file = pathlib.Path(frame.f_code.co_filename)
         if any(file.is_relative_to(root) for root in roots):
-            found = None
+            place = None
         elif file.exists() and not any(file.is_relative_to(root) for root in others):
-            found = f"{file}:{line}"
-    return found
+            place = f"{file}:{line}"
+    return place

@@ -47,10 +47,10 @@ def _check_flags_of_xla() -> None:
     )
     if done.returncode and b"XLA_FLAGS" in done.stderr:
         lines = done.stderr.decode("utf-8", "replace").splitlines()
-        said = next(line for line in lines if "XLA_FLAGS" in line)
+        message = next(line for line in lines if "XLA_FLAGS" in line)
         raise process.UsageError(
             f"XLA refuses XLA_FLAGS={os.environ['XLA_FLAGS']}: "
-            f"{said.partition('] ')[2] or said}"
+            f"{message.partition('] ')[2] or message}"
         )
 
 
@@ -78,18 +78,18 @@ def memory() -> int:
     if device.platform != "cpu":
         with contextlib.suppress(Exception):
             return int((device.memory_stats() or {})["bytes_limit"])
-    found = [2**63 - 1]
+    limits = [2**63 - 1]
     with contextlib.suppress(ValueError, OSError, AttributeError):
-        found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+        limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 
         limit, _ = resource.getrlimit(resource.RLIMIT_AS)
         if limit > 0:  # not RLIM_INFINITY
-            found.append(limit)
+            limits.append(limit)
     with contextlib.suppress(OSError, ValueError):  # "max" is no number
-        found.append(int(pathlib.Path("/sys/fs/cgroup/memory.max").read_text()))
-    return min(found)
+        limits.append(int(pathlib.Path("/sys/fs/cgroup/memory.max").read_text()))
+    return min(limits)
 
 
 def need(bytes: float, what: str, flags: str) -> None:
@@ -125,7 +125,7 @@ def keep_compiled() -> None:
 
 
 def environment() -> dict[str, Any]:
-    """What a run depends on, apart from its flags.
+    """The environment of a run: what it depends on apart from its flags.
 
     Returns:
         The time, the git commit, the versions of packages, the device and the machine.

@@ -1,7 +1,7 @@
 """Parsers of flags: those of absl, with the bounds of a field and plain messages.
 
 A `ValueError` becomes absl's "flag --NAME=VALUE: ..."; where VALUE may be long, as in a
-list, the message is a `UsageError` of its own.
+list, the parser raises a separate `UsageError`.
 """
 
 import dataclasses

@@ -10,8 +10,8 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, which the colour-blind tell apart; dark ones first.
-COLOURS = (
+# The palette of Okabe and Ito, safe for color-blind readers; dark colors first.
+COLORS = (
     "#0072B2",
     "#D55E00",
     "#009E73",
@@ -20,7 +20,7 @@ COLOURS = (
     "#E69F00",
     "#56B4E9",
 )
-STYLES = ("-", "--", ":", "-.")  # in turn, where the colours are used up
+STYLES = ("-", "--", ":", "-.")  # used in turn when all colors are taken
 DIVERGING = "PuOr_r"  # orange above zero, purple below, white at zero
 
 # Names of cells as papers write them, where that is more than a capital letter.
@@ -65,7 +65,7 @@ class Plot(NamedTuple):
 
     Attributes:
         figure: The figure, its finding as its title.
-        finding: What the figure shows, in one line.
+        finding: Finding that the figure shows, in one line.
         caption: Text below the figure on the page.
     """
 
@@ -79,14 +79,14 @@ def figure(title: str, columns: int) -> tuple[Figure, Sequence[Axes]]:
 
     Args:
         title: The finding.
-        columns: How many panels.
+        columns: Number of panels.
 
     Returns:
         The figure and its axes.
     """
     with matplotlib.rc_context({"font.size": 10}):
         figure = Figure(figsize=(5.5 * columns, 5), dpi=110, layout="constrained")
-        # A flag's value in it may have dollars, which are no formula.
+        # The value of a flag in the title may have dollar signs, which are not math.
         figure.suptitle(plain(title), fontweight="bold", fontsize=12, parse_math=False)
         axes = figure.subplots(1, columns, sharey=True, squeeze=False)[0]
     for axis in axes:
@@ -98,32 +98,48 @@ def band(
     axis: Axes,
     values: Float[np.ndarray, "seeds x"],
     label: str,
-    colour: int,
+    color: int,
     *,
     dashed: bool = False,
 ) -> None:
     """The geometric mean over seeds as a line, their range as a band.
 
     Args:
-        axis: Where to draw.
-        values: Positive numbers, a row a seed; zeros leave gaps.
-        label: For the legend.
-        colour: Its number in `COLOURS`, counted round, with another of `STYLES` in
-            each round.
+        axis: Axes to draw on.
+        values: Positive numbers, one row per seed. Zeros leave gaps.
+        label: Label in the legend.
+        color: Index into `COLORS`, modulo their number. Each further round uses the
+            next of `STYLES`.
         dashed: Draw a dashed line.
     """
     values = np.where(values > 0, values, np.nan)
     x = np.arange(values.shape[1])
-    shade = COLOURS[colour % len(COLOURS)]
+    shade = COLORS[color % len(COLORS)]
     mean = np.exp(np.log(values).mean(axis=0))
-    style = STYLES[1] if dashed else STYLES[colour // len(COLOURS) % len(STYLES)]
+    style = STYLES[1] if dashed else STYLES[color // len(COLORS) % len(STYLES)]
     axis.plot(x, mean, style, color=shade, label=label, linewidth=2)
     low, high = values.min(axis=0), values.max(axis=0)
     axis.fill_between(x, low, high, color=shade, alpha=0.2, linewidth=0)
 
 
+def legend(figure: Figure, axis: Axes, lines: int) -> None:
+    """Add a legend inside the axes, or below them if it would cover the lines.
+
+    Args:
+        figure: Figure of the axes, which grows if the legend is below.
+        axis: Axes with labeled lines.
+        lines: Number of lines.
+    """
+    if lines <= len(COLORS):
+        axis.legend()
+        return
+    below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.12)}
+    axis.legend(**below, ncols=2, fontsize=8, handlelength=3)
+    figure.set_figheight(5 + 0.1 * lines)
+
+
 def plain(text: str) -> str:
-    """Text that any font draws: bytes of a file's name that are no text are escaped."""
+    """Text that any font can draw: undecodable bytes of a file name are escaped."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
@@ -134,7 +150,7 @@ def captioned(
 
     Args:
         figure: Any figure.
-        finding: What the figure shows: its title.
+        finding: Finding that the figure shows: its title.
         text: Some sentences, written below the figure.
         caption: Caption on the page; by default the text.
 
@@ -155,12 +171,12 @@ def panels(
 
     Args:
         title: The finding.
-        rows: How many from top to bottom.
-        columns: How many from left to right.
-        side: Of each, in inches.
+        rows: Number of rows.
+        columns: Number of columns.
+        side: Side of each picture, in inches.
 
     Returns:
-        The figure, and its axes, [rows, columns], which show nothing yet.
+        The figure, and its axes, [rows, columns], all empty.
     """
     with matplotlib.rc_context({"font.size": 9}):
         size = max(side * columns, 5.0), side * rows + 0.9
@@ -180,15 +196,15 @@ def show(
     signed: bool = False,
     limits: tuple[float, float] | None = None,
 ) -> None:
-    """One picture: grey from black to white, or coloured by sign.
+    """Show one picture, in gray or colored by sign.
 
     Args:
-        axis: Where.
-        image: [height, width].
-        title: Above it.
-        signed: Whether zero is in the middle, as for weights: orange above, purple
-            below.
-        limits: What is black and what is white; by default the image's own extremes.
+        axis: Axes to draw on.
+        image: Values, [height, width].
+        title: Title above the picture.
+        signed: Whether to center the colors at zero, as for weights: orange above zero,
+            purple below.
+        limits: Values of black and of white; by default the extremes of the image.
     """
     image = np.asarray(image, np.float32)
     low, high = (np.nanmin(image), np.nanmax(image)) if limits is None else limits
@@ -207,11 +223,11 @@ def show(
 
 
 def row_label(axis: Axes, text: str) -> None:
-    """Words at the left of a row of pictures.
+    """Write a label to the left of a row of pictures.
 
     Args:
-        axis: The row's first.
-        text: A line or two.
+        axis: First axes of the row.
+        text: Label of one or two lines.
     """
     axis.text(
         -0.12,
@@ -227,14 +243,14 @@ def row_label(axis: Axes, text: str) -> None:
 def montage(
     images: Sequence[Float[np.ndarray, "height width"]], columns: int
 ) -> Float[np.ndarray, "rows width"]:
-    """Many small images as one, side by side, with a line between them.
+    """Arrange small images of one size in a grid, with lines between them.
 
     Args:
-        images: Of one size, [height, width] each.
-        columns: How many in a row.
+        images: Images, [height, width] each.
+        columns: Number of images per row.
 
     Returns:
-        One image; what is not filled is nan, which is drawn as nothing.
+        One image. Empty places are nan, which is not drawn.
 
     Example:
         >>> montage([np.zeros((2, 2))] * 3, columns=2).shape

@@ -1,4 +1,4 @@
-"""What is looked at while a sequence classifier learns."""
+"""Measurements of a sequence classifier during training."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, cast
@@ -17,19 +17,19 @@ from nets.tracing.tags import gate_names
 
 DIRECTIONS = ("forward", "backward")
 EXPONENTS = 8  # the largest
-FEW = 4  # sequences along which they are measured
+FEW = 4  # sequences along which exponents are measured
 
 Sequences = tuple[Array, Array]  # xs [examples, time, inputs], labels [examples]
 
 
 def layer(model: SequenceClassifier) -> RecurrentLayer:
-    """The recurrent layer of a model, as the instruments take it.
+    """The recurrent layer of a model, in the form that the instruments take.
 
     Args:
         model: A `SequenceClassifier`.
 
     Returns:
-        A `RecurrentLayer`; of both directions the outputs are a pair.
+        A `RecurrentLayer`. The outputs of a bidirectional layer are a pair.
 
     Example:
         >>> import nets
@@ -46,10 +46,10 @@ def layer_params(model: SequenceClassifier, params: Any) -> Any:
 
     Args:
         model: A `SequenceClassifier`.
-        params: All of the model's.
+        params: Parameters of the model.
 
     Returns:
-        Those of its cell, or of both directions' cells.
+        Parameters of its cell, or of the cells of both directions.
 
     Example:
         >>> import nets
@@ -60,24 +60,24 @@ def layer_params(model: SequenceClassifier, params: Any) -> Any:
     return params["recurrent"]["cells" if model.bidirectional else "cell"]
 
 
-def by_direction(model: SequenceClassifier, found: Any) -> dict[str, Any]:
-    """What an instrument found in `layer`, by direction.
+def by_direction(model: SequenceClassifier, result: Any) -> dict[str, Any]:
+    """The result of an instrument in `layer`, by direction.
 
     Args:
         model: A `SequenceClassifier`.
-        found: Something for its cell, or a pair for the two.
+        result: Result for its cell, or a pair for the cells of both directions.
 
     Returns:
-        "forward", and "backward" if there is one.
+        Results by the name of the direction.
 
     Example:
         >>> import nets
-        >>> by_direction(SequenceClassifier(nets.gru(), 8, 10), "found")
-        {'forward': 'found'}
+        >>> by_direction(SequenceClassifier(nets.gru(), 8, 10), 0.5)
+        {'forward': 0.5}
     """
     if not model.bidirectional:
-        return {"forward": found}
-    return {"forward": found.forward, "backward": found.backward}
+        return {"forward": result}
+    return {"forward": result.forward, "backward": result.backward}
 
 
 def loss_of_outputs(
@@ -103,16 +103,16 @@ def state_gradients(
 ) -> dict[str, Array]:
     """ln of the norm of dL/ds_t at every step, by direction.
 
-    Each sequence has the gradient of its own loss; of their norms the median counts. A
-    backward cell's steps are numbered in the order in which it reads.
+    The norm is the median over sequences, each with the gradient of its own loss. The
+    steps of a backward cell are in the order in which it reads.
 
     Args:
         model: A `SequenceClassifier`.
-        params: Of one seed.
+        params: Parameters of one seed.
         data: Sequences and their labels.
 
     Returns:
-        Nats, [time] a direction.
+        Nats, one array [time] per direction.
     """
     xs, labels = data
 
@@ -122,11 +122,11 @@ def state_gradients(
     _, gradients = flow.state_gradients(
         layer(model), layer_params(model, params), time_first(xs), loss
     )
-    found = {}
+    log_norms = {}
     for direction, part in by_direction(model, gradients).items():
         norms = jnp.median(norms_of(part), axis=1)
-        found[direction] = norms[::-1] if direction == "backward" else norms
-    return found
+        log_norms[direction] = norms[::-1] if direction == "backward" else norms
+    return log_norms
 
 
 def gates(
@@ -136,34 +136,34 @@ def gates(
 
     Args:
         model: A `SequenceClassifier`.
-        params: Of one seed.
+        params: Parameters of one seed.
         data: Sequences and their labels.
 
     Returns:
-        A number a gate, from 0 to 1; nothing of a cell that names no gates.
+        One number per gate, from 0 to 1. Empty for a cell that names no gates.
     """
-    own = layer_params(model, params)
-    if not names_gates(model, own, data[0]):
-        return {direction: {} for direction in by_direction(model, own)}
-    found = flow.gates(layer(model), own, time_first(data[0]))
+    weights = layer_params(model, params)
+    if not names_gates(model, weights, data[0]):
+        return {direction: {} for direction in by_direction(model, weights)}
+    statistics = flow.gates(layer(model), weights, time_first(data[0]))
     return {
         direction: {name: gate.mean.mean() for name, gate in part.items()}
-        for direction, part in by_direction(model, found).items()
+        for direction, part in by_direction(model, statistics).items()
     }
 
 
-def names_gates(model: SequenceClassifier, own: Any, xs: Array) -> bool:
-    """Whether the step of the model's cell marks gates by `nets.tag_gate`.
+def names_gates(model: SequenceClassifier, weights: Any, xs: Array) -> bool:
+    """Whether the step of the model's cell tags gates with `nets.tag_gate`.
 
     Args:
         model: A `SequenceClassifier`.
-        own: Of `layer_params`.
+        weights: Parameters, as `layer_params` returns them.
         xs: Sequences.
 
     Returns:
         True if it does.
     """
-    cell, params = model.cell, by_direction(model, own)["forward"]
+    cell, params = model.cell, by_direction(model, weights)["forward"]
     x = xs[:, 0]
     return bool(gate_names(cell.step, params, cell.initial_state(params, x), x))
 
@@ -175,20 +175,20 @@ def lyapunov(
 
     Args:
         model: A `SequenceClassifier`.
-        params: Of one seed.
+        params: Parameters of one seed.
         data: Sequences and their labels.
 
     Returns:
-        Nats a step, [exponents] a direction, the mean over sequences.
+        Nats per step, the mean over sequences, one array [exponents] per direction.
     """
-    one, own = layer(model), layer_params(model, params)
+    cells, weights = layer(model), layer_params(model, params)
     xs = time_first(data[0][:FEW])
-    spectra = jax.eval_shape(lambda: flow.lyapunov_spectrum(one, own, xs))
+    spectra = jax.eval_shape(lambda: flow.lyapunov_spectrum(cells, weights, xs))
     sizes = [s.exponents.shape[-1] for s in by_direction(model, spectra).values()]
-    found = flow.lyapunov_spectrum(one, own, xs, count=min(EXPONENTS, *sizes))
+    largest = flow.lyapunov_spectrum(cells, weights, xs, count=min(EXPONENTS, *sizes))
     return {
         direction: spectrum.exponents.mean(axis=0)
-        for direction, spectrum in by_direction(model, found).items()
+        for direction, spectrum in by_direction(model, largest).items()
     }
 
 
@@ -197,7 +197,7 @@ PROBES = {"state_gradients": state_gradients, "gates": gates, "lyapunov": lyapun
 
 
 def chosen(names: Sequence[str]) -> list[str]:
-    """What the flag `--probes` says.
+    """The probes that the flag `--probes` names.
 
     Args:
         names: Keys of `PROBES`, or "none" alone.
@@ -206,7 +206,7 @@ def chosen(names: Sequence[str]) -> list[str]:
         The keys.
 
     Raises:
-        cli.UsageError: There is none of that name.
+        cli.UsageError: A name is unknown.
 
     Example:
         >>> chosen(["none"]), chosen(["gates"])
@@ -226,16 +226,16 @@ def chosen(names: Sequence[str]) -> list[str]:
 def make(
     names: Sequence[str], model: SequenceClassifier, data: Sequences, cell: str
 ) -> Callable[[Any], dict[str, Any]]:
-    """A probe for `train.fit` that measures all that is named.
+    """A probe for `train.fit` that runs several instruments.
 
     Args:
         names: Keys of `PROBES`.
         model: A `SequenceClassifier`.
         data: Held-out sequences and their labels.
-        cell: Its name, for what is said of it.
+        cell: Name of the cell, for error messages.
 
     Returns:
-        From the parameters of one seed to what was found, by name and direction.
+        A function from the parameters of one seed to results by name and direction.
 
     Raises:
         cli.UsageError: An instrument cannot measure the cell.

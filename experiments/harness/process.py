@@ -80,13 +80,13 @@ def experiments() -> dict[str, str]:
         >>> "gates" in experiments(), "harness" in experiments()
         (True, False)
     """
-    found = {}
+    questions = {}
     for path in sorted([*HERE.glob("*.py"), *HERE.glob("*/__init__.py")]):
         name = path.parent.name if path.name == "__init__.py" else path.stem
         if _is_experiment(name):
             question = re.match(r'r?"""(.+)', path.read_text(encoding="utf-8"))
-            found[name] = question[1].strip() if question else ""
-    return found
+            questions[name] = question[1].strip() if question else ""
+    return questions
 
 
 def _is_experiment(name: str) -> bool:
@@ -143,13 +143,13 @@ def sentence(error: BaseException, most: int = 300) -> str:
 
 def variables() -> str:
     """The variables of the environment that JAX and XLA read, as a shell has them."""
-    found = [
+    parts = [
         f"{name}={value}"
         for name, value in sorted(os.environ.items())
         if re.match("JAX_|XLA_|CUDA_VISIBLE", name)
         and name not in ("JAX_COMPILATION_CACHE_DIR",)
     ]
-    return " ".join(found)
+    return " ".join(parts)
 
 
 def _unhandled(
@@ -173,12 +173,12 @@ def _why_not_imported(
     last = ""
     for frame, _ in traceback.walk_tb(trace):
         last = frame.f_code.co_filename
-    told = keep_traceback(error)
+    log = keep_traceback(error)
     if re.search(r"[/\\]jax[/\\]_src[/\\]config\.py$", last) and variables():
         return f"JAX does not accept its environment, {variables()}: {error}", 2
     if isinstance(error, ModuleNotFoundError):
-        return f"{error}: the installation is not complete ({told})", 1
-    return f"cannot start: {sentence(error)} ({told})", FAULT
+        return f"{error}: the installation is not complete ({log})", 1
+    return f"cannot start: {sentence(error)} ({log})", FAULT
 
 
 def _order_path() -> None:
@@ -229,12 +229,12 @@ def _expect_once(arguments: Sequence[str]) -> None:
     for argument in arguments:
         if argument == "--":
             return
-        found = re.match(r"--?([A-Za-z]\w*)(?:=|$)", argument, re.S)
-        if found and found[1] not in ("flagfile", "undefok"):
-            if found[1] in given:
-                sentence = f"flag --{found[1]} is given twice; give it once"
+        match = re.match(r"--?([A-Za-z]\w*)(?:=|$)", argument, re.S)
+        if match and match[1] not in ("flagfile", "undefok"):
+            if match[1] in given:
+                sentence = f"flag --{match[1]} is given twice; give it once"
                 leave(signals.command, sentence, 2)
-            given.append(found[1])
+            given.append(match[1])
 
 
 def _expect_known(arguments: Sequence[str], name: str) -> None:
@@ -244,37 +244,37 @@ def _expect_known(arguments: Sequence[str], name: str) -> None:
         return
     is_value = False
     for argument in arguments:
-        found = re.match(r"--?([A-Za-z]\w*)(=|$)", argument, re.S)
+        match = re.match(r"--?([A-Za-z]\w*)(=|$)", argument, re.S)
         if argument == "--":
             return
         if (
-            found
+            match
             and not is_value
-            and not {found[1], found[1].removeprefix("no")} & known
+            and not {match[1], match[1].removeprefix("no")} & known
         ):
-            close = difflib.get_close_matches(found[1], known, 1)
+            close = difflib.get_close_matches(match[1], known, 1)
             leave(
                 name,
-                f"Unknown command line flag {found[1]!r}; "
+                f"Unknown command line flag {match[1]!r}; "
                 + (f"did you mean --{close[0]}, or " if close else "")
                 + "see them all by --help",
                 2,
             )
-        is_value = bool(found) and not found[2] and not is_value
+        is_value = bool(match) and not match[2] and not is_value
 
 
 def _flags_of(name: str) -> set[str]:
     """The flags of an experiment, read off its text; none if they cannot be."""
     places = f"{name}/experiment.py", f"{name}.py", f"harness/{name}.py"
     tree = ast.parse(next(filter(None, map(_text, places)), ""))
-    found = {"results", "resume", "help", "h", "helpfull", "flagfile", "undefok"}
+    names = {"results", "resume", "help", "h", "helpfull", "flagfile", "undefok"}
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and node.name == "Config":
             for base in map(ast.unparse, node.bases):
                 if not base.endswith(".Config"):
                     return set()
-                found |= _flags_of(base.removesuffix(".Config"))
-            return found | {
+                names |= _flags_of(base.removesuffix(".Config"))
+            return names | {
                 line.target.id
                 for line in node.body
                 if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name)

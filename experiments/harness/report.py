@@ -38,7 +38,7 @@ def publish(
     claims: Sequence[Claim] = (),
     findings: Sequence[str] = (),
 ) -> None:
-    """Save the figures, write report.html, log what it says, and print it.
+    """Save the figures, write report.html, log its content, and print it.
 
     The page begins with the question of the run and the answer. One row of the kind
     "claim" is logged per claim, and one row of the kind "report".

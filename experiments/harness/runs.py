@@ -167,7 +167,7 @@ def new_run(
 
 
 def _sizes(folder: pathlib.Path) -> dict[str, int]:
-    """What is in a folder beside config.json: each name, and how many bytes."""
+    """Size in bytes of each file of a folder, except config.json."""
     files = {file.name: file.stat().st_size for file in folder.glob("*")}
     for name in ("config.json", "config.json.draft"):
         files.pop(name, None)
@@ -177,7 +177,7 @@ def _sizes(folder: pathlib.Path) -> dict[str, int]:
 def _claim(
     run: Run, resume: bool, extend: bool, resumable: bool
 ) -> tuple[bool, int | None]:
-    """Make the unfinished folder, or say why there can be none.
+    """Make the unfinished folder, or raise an error that explains why not.
 
     Returns:
         True if it was made of the complete one, and the lock on it.
@@ -222,7 +222,7 @@ def _claim(
 def _resume(
     run: Run, config: Mapping[str, Any], extends: Collection[str], called: pathlib.Path
 ) -> None:
-    """Take over what a run of the same config, save what `extends` it, has logged."""
+    """Take over the log of a run of the same config, apart from the `extends` flags."""
     file = run.path / "config.json"
     try:
         before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
@@ -231,13 +231,13 @@ def _resume(
             raise ValueError("config.json is no object")
     except (ValueError, OSError, RecursionError) as error:
         raise ResultsError(
-            f"results folder {called} cannot be gone on with, as a file in it is "
-            f"damaged: {error}; remove it, or name another"
+            f"results folder {called} cannot be resumed, because a file in it is "
+            f"damaged: {error}; remove the folder, or name another"
         ) from None
     if before is not None and _fixed(before, extends) != _fixed(config, extends):
         raise ResultsError(
-            f"results folder {called} is of a run with other flags; give the same, "
-            "or name another folder"
+            f"results folder {called} belongs to a run with other flags; give the same "
+            "flags, or name another folder"
         )
     if rows:
         text = "".join(json.dumps(row) + "\n" for row in rows)
@@ -246,7 +246,7 @@ def _resume(
 
 
 def _fixed(config: Mapping[str, Any], extends: Collection[str]) -> Any:
-    """The settings that stay as they are when a run is gone on with."""
+    """The settings that may not change when a run is resumed."""
     settings = _plain(config).get("config")
     if not isinstance(settings, dict):
         return settings
@@ -254,7 +254,7 @@ def _fixed(config: Mapping[str, Any], extends: Collection[str]) -> Any:
 
 
 def _write(file: pathlib.Path, text: str) -> None:
-    """Write a file that is whole or as it was."""
+    """Write a file atomically."""
     draft = file.with_name(file.name + ".draft")
     draft.write_text(text, encoding="utf-8")
     draft.replace(file)

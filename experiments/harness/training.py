@@ -121,17 +121,17 @@ def start(model: nn.Module, example: Any, seeds: list[int]) -> Any:
         "--features, --seeds, or another that makes them large",
     )
 
-    # One after another: QR decompositions of several seeds at once, in several cells,
-    # may wait for each other for ever on a CPU of two cores.
+    # One after another: QR decompositions of several seeds at once may deadlock on a
+    # CPU with two cores.
     return jax.jit(lambda keys: jax.lax.map(start_one, keys))(keys)
 
 
 def count(model: nn.Module, example: Array) -> int:
-    """How many parameters a model has.
+    """Number of parameters of a model.
 
     Args:
         model: A Linen module.
-        example: An input that it takes.
+        example: An input of the model.
 
     Returns:
         Their number, for which nothing is computed.

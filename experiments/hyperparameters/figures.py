@@ -49,7 +49,7 @@ def _line(axis: Axes, name: str, choices: Sequence[str], result: GridResult) -> 
         mean - [values.min() for values in scores],
         [values.max() for values in scores] - mean,
     ]
-    axis.errorbar(x, mean, spread, fmt="o-", color=plotting.COLOURS[0], capsize=4)
+    axis.errorbar(x, mean, spread, fmt="o-", color=plotting.COLORS[0], capsize=4)
     axis.set_xticks(x, [*map(plotting.plain, choices)], parse_math=False)
     axis.set(xlabel=name, ylabel=f"{result.metric} (bars: range over seeds)")
     for place in x[~np.isfinite(mean)]:

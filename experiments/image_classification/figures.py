@@ -32,7 +32,7 @@ MEANINGS = {
     "output of the layer. Each layer is scaled separately: black is zero; or orange is "
     "positive and purple negative.",
 }
-BLUE, ORANGE, GREY = plotting.COLOURS[0], plotting.COLOURS[1], "0.6"
+BLUE, ORANGE, GREY = plotting.COLORS[0], plotting.COLORS[1], "0.6"
 
 
 def draw(

@@ -89,7 +89,7 @@ def lines(
     """Draw one line per way of reading, dashed if untrained; bands: range of seeds."""
     dashed = when == UNTRAINED
     for i, way in enumerate(WAYS):
-        values, color = of_way(curves, way), plotting.COLOURS[i]
+        values, color = of_way(curves, way), plotting.COLORS[i]
         low, high = values.min(axis=0), values.max(axis=0)
         axis.plot(
             times,

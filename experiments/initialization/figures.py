@@ -46,8 +46,8 @@ def draw_panel(
         results, key=lambda result: -np.nan_to_num(result.mean, nan=-np.inf)
     ):
         index = inits.index(result.init)
-        color = plotting.COLOURS[index % len(plotting.COLOURS)]
-        style = plotting.STYLES[index // len(plotting.COLOURS) % len(plotting.STYLES)]
+        color = plotting.COLORS[index % len(plotting.COLORS)]
+        style = plotting.STYLES[index // len(plotting.COLORS) % len(plotting.STYLES)]
         values = np.where(np.isfinite(result.log10_norms), result.log10_norms, np.nan)
         label = f"{result.init}: {mean_text(result.last)}"
         axis.plot(result.times, values.mean(axis=0), style, color=color, label=label)

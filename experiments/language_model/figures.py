@@ -37,7 +37,7 @@ def draw(
     finding = title(ngram_results, networks)
     figure, (left, right) = plotting.figure(finding, columns=2)
     for i, net in enumerate(networks):
-        shade = plotting.COLOURS[i % len(plotting.COLOURS)]
+        shade = plotting.COLORS[i % len(plotting.COLORS)]
         draw_line(left, net.steps, net.curve, shade, net.cell)
         places = bins(net.by_context.shape[1])
         losses = [net.by_context[:, a:b].mean(axis=1) for a, b in places]

@@ -33,7 +33,7 @@ def draw(comparisons: Sequence[CellComparison], caption: str) -> Plot:
     left, middle, right = axes
     gains = judge_accuracy(comparisons).intervals
     for i, (pair, gain) in enumerate(zip(comparisons, gains, strict=True)):
-        color = plotting.COLOURS[SETTINGS.index(pair.setting)]
+        color = plotting.COLORS[SETTINGS.index(pair.setting)]
         _point(left, i, *gain, color)
         _bar(middle, i, pair.parameters, color)
         low, median, high = np.quantile(pair.ratios, [0.25, 0.5, 0.75])
@@ -61,7 +61,7 @@ def draw(comparisons: Sequence[CellComparison], caption: str) -> Plot:
     )
     marks = [
         Line2D([], [], color=color, marker="o", label=setting)
-        for setting, color in zip(SETTINGS, plotting.COLOURS, strict=False)
+        for setting, color in zip(SETTINGS, plotting.COLORS, strict=False)
     ]
     figure.legend(handles=marks, loc="upper right", fontsize=9, frameon=False)
     return plotting.captioned(figure, finding, caption)

@@ -60,7 +60,7 @@ def draw_roll(axis: Axes, music: Continuation) -> None:
         f"sampled: {music.cell}": (music.given, len(music.roll)),
     }
     for color, (label, (start, end)) in zip(
-        plotting.COLOURS, parts.items(), strict=False
+        plotting.COLORS, parts.items(), strict=False
     ):
         steps, keys = np.nonzero(music.roll[start:end])
         # One collection, as separate bars take minutes for long music.
@@ -98,7 +98,7 @@ def draw_losses(
     """Draw one point and interval per cell, and one line per baseline."""
     for row, study in enumerate(studies):
         mean, low, high = interval(study.test)
-        color = plotting.COLOURS[row % len(plotting.COLOURS)]
+        color = plotting.COLORS[row % len(plotting.COLORS)]
         if np.isfinite(low):
             axis.plot([low, high], [row, row], color=color, linewidth=6, alpha=0.4)
         axis.plot(mean, row, "o", color=color)
@@ -134,7 +134,7 @@ def draw_learning(
     figure.set_size_inches(max(8.0, 4.2 * len(studies)), 5)
     for axis, study in zip(axes, studies, strict=True):
         curves = {"training": study.train, "validation": study.valid}
-        for color, (name, costs) in zip(plotting.COLOURS, curves.items(), strict=False):
+        for color, (name, costs) in zip(plotting.COLORS, curves.items(), strict=False):
             axis.plot(study.steps, costs.mean(axis=1), color=color, label=name)
             low, high = costs.min(axis=1), costs.max(axis=1)
             axis.fill_between(

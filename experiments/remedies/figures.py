@@ -14,7 +14,7 @@ from experiments.remedies.claims import counted_outcome, title
 from experiments.remedies.measure import RemedyResult
 from train.data.adding import BASELINE
 
-BLUE, RED = plotting.COLOURS[:2]
+BLUE, RED = plotting.COLORS[:2]
 COLUMNS = 4
 
 

@@ -79,8 +79,8 @@ def draw_panel(
 
 def color_and_marker(index: int) -> tuple[str, str]:
     """Color and marker of an initialization."""
-    count = len(plotting.COLOURS)
-    return plotting.COLOURS[index % count], MARKERS[index // count % len(MARKERS)]
+    count = len(plotting.COLORS)
+    return plotting.COLORS[index % count], MARKERS[index // count % len(MARKERS)]
 
 
 def draw_legend(figure: Figure, inits: Sequence[str]) -> None:

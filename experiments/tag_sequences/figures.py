@@ -28,7 +28,7 @@ def draw(results: Sequence[TaggingResult], caption: str) -> Plot:
     figure.suptitle(finding, fontweight="bold", fontsize=12)
     left, right = figure.subplots(1, 2)
     for i, result in enumerate(results):
-        color = plotting.COLOURS[i]
+        color = plotting.COLORS[i]
         mean, low, high = interval(100 * result.f1)
         error = [[mean - low], [high - mean]] if np.isfinite(low) else None
         left.errorbar([mean], [i], xerr=error, fmt="o", color=color, capsize=4)

@@ -79,7 +79,7 @@ def draw(studies: Sequence[TranslationResult], test: Dates, caption: str) -> Plo
     finding = title(studies)
     figure.suptitle(finding.replace(": ", ":\n"), fontweight="bold", fontsize=12)
     for i, result in enumerate(studies):
-        color = plotting.COLOURS[i]
+        color = plotting.COLORS[i]
         values = 100 * result.curve
         left.plot(
             result.steps, values.mean(axis=0), color=color, label=result.name, lw=2
@@ -112,7 +112,7 @@ def by_format(axis: Axes, studies: Sequence[TranslationResult], test: Dates) -> 
         heights = places + 0.3 * (i - (len(studies) - 1) / 2)
         mean = values.mean(axis=1)
         bars = mean - values.min(axis=1), values.max(axis=1) - mean
-        color = plotting.COLOURS[i]
+        color = plotting.COLORS[i]
         axis.errorbar(
             mean,
             heights,

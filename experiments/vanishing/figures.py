@@ -31,14 +31,14 @@ COMPARED = (*FEED_FORWARD.values(), *ELMAN.values(), LSTM, GRU)
 
 # Blue and orange for tanh and ReLU; dashed if each layer has a separate matrix.
 LINES = {
-    FEED_FORWARD["tanh"]: (plotting.COLOURS[0], "--", "s"),
-    FEED_FORWARD["ReLU"]: (plotting.COLOURS[1], "--", "s"),
-    ELMAN["tanh"]: (plotting.COLOURS[0], "-", "o"),
-    ELMAN["ReLU"]: (plotting.COLOURS[1], "-", "o"),
-    LSTM: (plotting.COLOURS[2], "-", "o"),
-    GRU: (plotting.COLOURS[3], "-", "o"),
-    ONE_MATRIX: (plotting.COLOURS[6], "-", "s"),
-    MATRIX_PER_STEP: (plotting.COLOURS[4], "--", "o"),
+    FEED_FORWARD["tanh"]: (plotting.COLORS[0], "--", "s"),
+    FEED_FORWARD["ReLU"]: (plotting.COLORS[1], "--", "s"),
+    ELMAN["tanh"]: (plotting.COLORS[0], "-", "o"),
+    ELMAN["ReLU"]: (plotting.COLORS[1], "-", "o"),
+    LSTM: (plotting.COLORS[2], "-", "o"),
+    GRU: (plotting.COLORS[3], "-", "o"),
+    ONE_MATRIX: (plotting.COLORS[6], "-", "s"),
+    MATRIX_PER_STEP: (plotting.COLORS[4], "--", "o"),
 }
 
 

@@ -142,7 +142,7 @@ def test_a_complete_course_is_as_it_was_if_nothing_is_added(run, learn, tmp_path
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
     for mistake, sentence in (
         ("--data_dir=nowhere", "JSB_Chorales.mat: expected a readable file"),
-        ("--flags=--steps=3", "out is of a run with other flags"),
+        ("--flags=--steps=3", "out belongs to a run with other flags"),
     ):
         code, _, err = run(*flags, mistake)
         assert code == 2 and sentence in err and err.count("\n") == 1

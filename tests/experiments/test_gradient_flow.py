@@ -181,7 +181,7 @@ def study(label, before, after):
     """A study whose gradients decay at these rates, in nats a step, seed by seed."""
     time = np.arange(11)
     before, after = (np.array(rates)[:, None] * time for rates in (before, after))
-    return decay.Study(label, 1, np.ones(len(before)), before, after, 1.0)
+    return decay.DecayResult(label, 1, np.ones(len(before)), before, after, 1.0)
 
 
 ELMAN = study("elman", [0.3, 0.31, 0.3], [0.0, 0.3, -0.3])
@@ -226,7 +226,7 @@ TITLES = [
         "Elman's gradient decays fastest: it halves in 2.3",
         PARTLY_SUPPORTED,
     ),
-    ([LSTM, TWIN], "all gradients decay alike, to a factor of two", REFUTED),
+    ([LSTM, TWIN], "all gradients decay alike, up to a factor of two", REFUTED),
     (
         [ELMAN, study("gru", [0.3, 0.1, 0.5], [0.1] * 3)],
         "3 seeds do not tell",

@@ -153,7 +153,7 @@ def test_other_flags_cannot_be_resumed(command, tmp_path):
     command(*flags, "--grid=steps=1,13")
     before = trials(tmp_path / "out.unfinished")
     code, _, err = command(*flags, "--grid=steps=1,2", "--resume")
-    assert code == 2 and "is of a run with other flags" in err
+    assert code == 2 and "belongs to a run with other flags" in err
     assert trials(tmp_path / "out.unfinished") == before
 
 

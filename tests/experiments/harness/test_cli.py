@@ -86,7 +86,7 @@ def test_a_complete_run_is_extended(launched, tmp_path):
     assert json.loads(config.read_text())["config"]["names"] == ["b", "c"]
     before = config.read_bytes()
     for flag, sentence in (
-        ("--widths=9", "is of a run with other flags"),
+        ("--widths=9", "belongs to a run with other flags"),
         ("--names=bad", "a bad name"),
     ):
         code, _, err = call(flag)
