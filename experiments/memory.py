@@ -139,8 +139,11 @@ def title(curves: Sequence[Curve]) -> str:
         )
     )
     if plain == "nothing":
-        return "Back-propagation sets no memory aside"
-    return f"Memory of back-propagation grows\nas {plain}, with remat as {remat}"
+        return "Back-propagation allocates no temporary memory."
+    return (
+        f"Without remat, the memory of back-propagation grows as {plain};\n"
+        f"with remat, it grows as {remat}."
+    )
 
 
 def draw(curves: Sequence[Curve], config: Config) -> Plot:

@@ -71,6 +71,7 @@ from nets.convolutional import (
 )
 from nets.linear_recurrence import linear_cell, linear_scan
 from nets.recurrent import (
+    RecurrentLayer,
     as_layer,
     batch_first,
     bidirectional,
@@ -91,6 +92,7 @@ __all__ = [
     "CELLS",
     "Cell",
     "LinearRecurrence",
+    "RecurrentLayer",
     "adaptive_max_pool",
     "adaptive_mean_pool",
     "antisymmetric_rnn",

@@ -77,7 +77,6 @@ def check(config: Config) -> None:
     """Raise a UsageError if flags contradict each other."""
     ascending = len(config.gains) > 1 and config.gains == sorted(config.gains)
     bounded = all(0 < gain <= MAX_GAIN for gain in config.gains + config.spectra)
-    seeded = all(0 <= seed < 2**32 for seed in config.seeds)
     both = f"gains and --spectra: expected gains above 0, up to {MAX_GAIN}"
     for good, wanted, got in (
         (bounded, both, config.gains + config.spectra),
@@ -88,10 +87,10 @@ def check(config: Config) -> None:
             f"warmup: expected fewer than the {config.steps} steps",
             config.warmup,
         ),
-        (seeded, "seeds: expected integers from 0 to 2^32 - 1", config.seeds),
     ):
         if not good:
             raise cli.UsageError(f"flag --{wanted}; got {got}")
+    common_flags.check_seeds(config.seeds)
 
 
 def measure(units: int, config: Config, results: Run) -> ExponentCurve:

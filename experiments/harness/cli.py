@@ -172,7 +172,7 @@ def _run(config_class: type, run: Any, module: Any, name: str, resumable: bool) 
             print(_help(module, short, config_class, resumable))
             return 0
         if resume and folder is None:
-            raise UsageError("flag --resume: name by --results the run to go on with")
+            raise UsageError("flag --resume: name the run to resume with --results")
         machine.check_backend()
         if hasattr(config, "learning_rate"):  # it trains
             machine.check_promotion()
@@ -279,6 +279,6 @@ def _help(module: Any, name: str, config_class: type, resumable: bool) -> str:
         "  --results=FOLDER",
         f"      Where results go; by default a new folder under results/{name}.",
         "  --flagfile=FILE",
-        "      Read flags from a file, one a line.",
+        "      Read flags from a file, one per line.",
     ]
     return "\n".join(lines)

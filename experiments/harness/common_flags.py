@@ -3,6 +3,7 @@
 Each function returns a field of a `Config`, as `cli.flag` does.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from experiments.harness import cli
@@ -16,12 +17,20 @@ def seeds(default: list[int], help: str = SEEDS) -> Any:
     return cli.flag(default, help, upper_bound=2**32 - 1)
 
 
+def check_seeds(seeds: Sequence[int]) -> None:
+    """Raise a UsageError if a seed is out of range."""
+    if not all(0 <= seed < 2**32 for seed in seeds):
+        raise cli.UsageError(
+            f"flag --seeds: expected integers from 0 to 2^32 - 1; got {seeds}"
+        )
+
+
 def features(default: int, help: str = "Hidden units.", least: int = 1) -> Any:
     """Number of hidden units."""
     return cli.flag(default, help, lower_bound=least, upper_bound=16_384)
 
 
-def learning_rate(default: float, help: str = "Its step size.") -> Any:
+def learning_rate(default: float, help: str = "Step size of the optimizer.") -> Any:
     """Step size of the optimizer."""
     return cli.flag(default, help, lower_bound=0.0, upper_bound=1e30)
 
@@ -36,7 +45,7 @@ def clip_norm(default: float) -> Any:
     )
 
 
-def batch_size(default: int, help: str = "Examples a step.") -> Any:
+def batch_size(default: int, help: str = "Examples per step.") -> Any:
     """Number of examples in each training step."""
     return cli.flag(default, help, lower_bound=1, upper_bound=1_000_000)
 

@@ -208,11 +208,11 @@ def _working_folder() -> str:
 
 
 def _expect_experiment(name: str) -> None:
-    """Refuse a part of an experiment, and what is none."""
+    """Refuse a name that is not an experiment."""
     if _is_experiment(name):
         return
     is_part = _text(f"{name}.py") or _text(f"{name}/__init__.py")
-    what = "a part of experiments, and none itself" if is_part else "no experiment"
+    what = "a part of experiments, not an experiment" if is_part else "no experiment"
     leave(name, f"this is {what}; expected one of {', '.join(experiments())}", 2)
 
 
@@ -238,7 +238,7 @@ def _expect_once(arguments: Sequence[str]) -> None:
 
 
 def _expect_known(arguments: Sequence[str], name: str) -> None:
-    """Refuse a flag that there is not, in a moment: to import takes seconds."""
+    """Refuse an unknown flag at once, before the imports, which take seconds."""
     known = _flags_of(name)
     if not known:
         return

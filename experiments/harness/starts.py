@@ -24,14 +24,6 @@ class Start(NamedTuple):
     made: Cell
 
 
-def check_seeds(seeds: Sequence[int]) -> None:
-    """Raise a UsageError if a seed is out of range."""
-    if not all(0 <= seed < 2**32 for seed in seeds):
-        raise cli.UsageError(
-            f"flag --seeds: expected integers from 0 to 2^32 - 1; got {seeds}"
-        )
-
-
 def every(names: Sequence[str]) -> list[str]:
     """Names of cells, with "all" replaced by every cell that reads vectors."""
     vectors = [name for name, make in nets.CELLS.items() if not make().spatial_dims]

@@ -1,4 +1,4 @@
-"""One model a seed, trained together: what most experiments do first."""
+"""Training of one model per seed, all seeds in one program."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
@@ -69,7 +69,7 @@ def parts(halves: Iterable[Data], config: Config) -> tuple[Data, Data]:
 
 
 def check(config: Config, examples: int, of: str) -> None:
-    """Refuse what flags alone cannot tell.
+    """Refuse sizes that no single flag determines.
 
     Args:
         config: The flags.
@@ -77,7 +77,7 @@ def check(config: Config, examples: int, of: str) -> None:
         of: Noun for the examples.
 
     Raises:
-        cli.UsageError: The batch or the steps are too many, or a seed is none.
+        cli.UsageError: The batch or the number of steps is too large, or a seed is invalid.
     """
     if config.batch_size > examples:
         raise cli.UsageError(
@@ -89,10 +89,7 @@ def check(config: Config, examples: int, of: str) -> None:
             f"flag --steps: expected at most {common_flags.MOST_STEPS:,}; got "
             f"{config.steps}"
         )
-    if not all(0 <= seed < 2**32 for seed in config.seeds):
-        raise cli.UsageError(
-            f"flag --seeds: expected integers from 0 to 2^32 - 1; got {config.seeds}"
-        )
+    common_flags.check_seeds(config.seeds)
 
 
 def start(model: nn.Module, example: Any, seeds: list[int]) -> Any:
@@ -118,7 +115,7 @@ def start(model: nn.Module, example: Any, seeds: list[int]) -> Any:
     machine.need(
         machine.COPIES * count * len(seeds),
         f"{len(seeds)} networks in training",
-        "--features, --seeds, or another that makes them large",
+        "--features, --seeds, or another flag that makes them large",
     )
 
     # One after another: QR decompositions of several seeds at once may deadlock on a

@@ -9,7 +9,7 @@ from tqdm import tqdm
 from experiments.harness import cli, common_flags
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
-from experiments.harness.starts import check_seeds, starts
+from experiments.harness.starts import starts
 from experiments.initialization import claims, figures
 from experiments.initialization.measure import (
     JacobianResult,
@@ -48,7 +48,7 @@ class Config:
 
 def run(config: Config, results: Run) -> None:
     """Measure every cell with every initializer, and publish the results."""
-    check_seeds(config.seeds)
+    common_flags.check_seeds(config.seeds)
     sizes = config.inputs, config.features, config.steps
     compared, refused = starts(config.cells, config.inits, *sizes)
     times = np.unique(np.linspace(1, config.steps, POINTS).round().astype(int))

@@ -8,7 +8,7 @@ from tqdm import tqdm
 from experiments.harness import cli, common_flags
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
-from experiments.harness.starts import check_seeds, every, starts
+from experiments.harness.starts import every, starts
 from experiments.spectra import claims, figures
 from experiments.spectra.claims import NEAR
 from experiments.spectra.measure import SpectrumResult, make_measure, measure_start
@@ -87,7 +87,7 @@ def check(config: Config) -> None:
             f"flag --warmup: expected at most {config.steps - 1}, below --steps; got "
             f"{config.warmup}"
         )
-    check_seeds(config.seeds)
+    common_flags.check_seeds(config.seeds)
 
 
 def log(result: SpectrumResult, seeds: Sequence[int], results: Run) -> None:

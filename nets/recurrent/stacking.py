@@ -198,7 +198,7 @@ def _width(layer, ys):
     """Number of features of a layer's output, which the next layer reads."""
     if not isinstance(ys, jax.ShapeDtypeStruct):
         raise ValueError(
-            "expected a layer that puts out one array for the next to read; got "
+            "expected a layer that returns one array for the next to read; got "
             f"{type(ys).__name__} from {layer}: merge its directions"
         )
     return ys.shape[-1]

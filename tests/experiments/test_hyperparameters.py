@@ -399,7 +399,7 @@ def test_of_the_default_settings_those_count_that_the_experiment_has(command, tm
 
 def test_resume_needs_a_folder(command):
     code, _, err = command("--experiment=mine.toy", "--grid=rate=1", "--resume")
-    assert code == 2 and "name by --results the run to go on with" in err
+    assert code == 2 and "name the run to resume with --results" in err
 
 
 def test_a_run_reads_what_it_logged(tmp_path):

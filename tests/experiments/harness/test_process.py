@@ -105,7 +105,7 @@ def test_a_signal_ends_what_a_command_has_started(tmp_path):
     ("module", "code", "sentence"),
     [
         ("experiments", 0, ""),
-        ("experiments.harness", 2, "harness: this is a part of experiments, and none"),
+        ("experiments.harness", 2, "harness: this is a part of experiments, not an"),
         ("experiments.zzz", 2, "zzz: this is no experiment; expected one of"),
     ],
 )
