@@ -77,7 +77,8 @@ def check(config: Config, examples: int, of: str) -> None:
         of: Noun for the examples.
 
     Raises:
-        cli.UsageError: The batch or the number of steps is too large, or a seed is invalid.
+        cli.UsageError: The batch or the number of steps is too large, or a seed is
+            invalid.
     """
     if config.batch_size > examples:
         raise cli.UsageError(
