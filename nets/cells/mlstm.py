@@ -103,10 +103,8 @@ def mlstm(heads: int = 1) -> Cell:
     def coefficients(params, state, xs):
         p, xs, m = wide(params, xs, state.stabilizer)
         k, v = _project(p, xs, heads, "kv")
-        k, v = (
-            tag_candidate(k / math.sqrt(k.shape[-1]), "key"),
-            tag_candidate(v, "value"),
-        )
+        k = tag_candidate(k / math.sqrt(k.shape[-1]), "key")
+        v = tag_candidate(v, "value")
         i, f = jnp.split(add_bias(xs @ p.w_g, p.b_g), 2, axis=-1)
         f = jax.nn.log_sigmoid(f)
         # Rounded as in the state, so that C exp(m) remains correct.

@@ -64,7 +64,9 @@ def run(launched, tmp_path, monkeypatch):
     savemat(tmp_path / "music" / FILE, pieces)
     # Each experiment's test looks at its figures; here, drawing them only takes time.
     monkeypatch.setattr(
-        Figure, "savefig", lambda _, file: Image.new("L", (9, 9)).save(file)
+        Figure,
+        "savefig",
+        lambda _, file, **how: Image.new("L", (9, 9)).save(file, **how),
     )
     for name in ("mine.toy", "mine"):
         sys.modules.pop(name, None)

@@ -83,7 +83,7 @@ def test_a_signal_ends_a_run_and_says_what_is_left(tmp_path):
 @pytest.mark.slow
 def test_a_signal_ends_what_a_command_has_started(tmp_path):
     code = (
-        "import sys, time; from experiments import signals; signals.watch('toy')\n"
+        "import sys; from experiments.harness import signals; signals.watch('toy')\n"
         "print('x', flush=True)\n"
         "signals.run([sys.executable, '-c', 'import time; time.sleep(60)'])"
     )
