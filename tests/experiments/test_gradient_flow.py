@@ -229,7 +229,7 @@ TITLES = [
     ([LSTM, TWIN], "all gradients decay alike, up to a factor of two", REFUTED),
     (
         [ELMAN, study("gru", [0.3, 0.1, 0.5], [0.1] * 3)],
-        "3 seeds do not tell",
+        "3 seeds do not show",
         INCONCLUSIVE,
     ),
     (

@@ -82,7 +82,7 @@ def test_every_experiment_has_tiny_flags():
 def test_every_experiment_can_be_searched(name, run, tmp_path, monkeypatch):
     module = importlib.import_module(f"experiments.{name}")
     if name == "course":
-        monkeypatch.setattr(course, "learn", lesson)
+        monkeypatch.setattr(course, "run_lesson", lesson)
     grid, flags = GRIDS.get(name, "learning_rate=1e-3"), [TINY[name]]
     if hasattr(module.Config(), "seeds") and "seeds" not in grid:
         flags.append("seeds=0,1")
@@ -96,7 +96,7 @@ def test_every_experiment_can_be_searched(name, run, tmp_path, monkeypatch):
     assert all(len(row["scores"]) == seeds for row in trials), trials
     assert len(rows(tmp_path / "out", "chosen")) == seeds
     page = (tmp_path / "out" / "report.html").read_text()
-    said = "on data held out of the training set" if name in TWICE else "is flattered"
+    said = "on data held out of the training set" if name in TWICE else "is biased"
     assert said in page and said in out and said in "".join(rows_of(tmp_path / "out"))
     runs = {path.name: path for path in (tmp_path / "out" / "runs").glob("*")}
     if name == "image_classification":

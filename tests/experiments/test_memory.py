@@ -28,7 +28,7 @@ def test_it_compares_with_and_without_remat(tmp_path):
     assert (folder / "memory.png").read_bytes().startswith(b"\x89PNG")
     page = (folder / "report.html").read_text()
     assert "<h1>How much memory does back-propagation through time need" in page
-    assert "Memory of back-propagation grows as T^" in page
+    assert "the memory of back-propagation grows as T^" in page
     assert page.count("<img ") == 1
     assert "gru with remat" in page and "--max_steps=1024" in page
     found = rows(folder, "memory")
