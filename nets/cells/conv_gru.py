@@ -140,10 +140,8 @@ def conv_gru(
 def _check_form(params, reset_after):
     """Refuse parameters that the other form of the cell has."""
     if (params.b_hn is not None) != reset_after:
-        raise ValueError(
-            f"expected parameters of conv_gru(reset_after={reset_after}); got those of "
-            "the other form: only reset_after=True has b_hn"
-        )
+        form = f"conv_gru(reset_after={reset_after}); got those of the other form"
+        raise ValueError(f"expected parameters of {form}: only reset_after=True has b_hn")
 
 
 def _blend(z, n, hidden, dtype):
