@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
+from nets.cells.gru import check_form
 from nets.convolutional.convolution import ConvParams, conv
 from nets.convolutional.geometry import Sizes, per_axis, window
 from nets.convolutional.padding import Padding
@@ -108,7 +109,7 @@ def conv_gru(
         return ConvGRUParams(w_i, w_h, b_i + jnp.pad(b_hrz, (0, features)), b_hn)
 
     def initial_state(params, x):
-        _check_form(params, reset_after)
+        check_form("conv_gru", params, reset_after)
         return ConvGRUState(wide(zero_images(x, params.w_i, params.w_h, **options)))
 
     def step_reset_after(params, state, x, drop=whole):
@@ -135,13 +136,6 @@ def conv_gru(
 
     step = step_reset_after if reset_after else step_reset_before
     return Cell(init, initial_state, step, space=axes)
-
-
-def _check_form(params, reset_after):
-    """Refuse parameters that the other form of the cell has."""
-    if (params.b_hn is not None) != reset_after:
-        form = f"conv_gru(reset_after={reset_after}); got those of the other form"
-        raise ValueError(f"expected parameters of {form}: only reset_after=True has b_hn")
 
 
 def _blend(z, n, hidden, dtype):

@@ -1,6 +1,6 @@
 """The gated recurrent unit."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -76,11 +76,7 @@ def gru(
         return GRUParams(w_i, w_h, b, b_hn)
 
     def initial_state(params, x):
-        if (params.b_hn is not None) != reset_after:
-            raise ValueError(
-                f"expected parameters of gru(reset_after={reset_after}); got those of "
-                "the other form: only reset_after=True has b_hn"
-            )
+        check_form("gru", params, reset_after)
         return GRUState(wide(initializers.zero_state(x, params.w_i, params.w_h)))
 
     def step_reset_after(params, state, x, drop=whole):
@@ -110,3 +106,12 @@ def gru(
 
     step = step_reset_after if reset_after else step_reset_before
     return Cell(init, initial_state, step)
+
+
+def check_form(name: str, params: Any, reset_after: bool) -> None:
+    """Refuse parameters of the other form of a cell, a `gru` or a `conv_gru`."""
+    if (params.b_hn is not None) != reset_after:
+        raise ValueError(
+            f"expected parameters of {name}(reset_after={reset_after}); got those of "
+            "the other form: only reset_after=True has b_hn"
+        )
