@@ -74,7 +74,25 @@ class Parametrized(nnx.Module):
         return Held(self)
 
 
-class Recurrent(Parametrized):
+class _BatchFirst(Parametrized):
+    """A recurrent layer over a batch of sequences."""
+
+    layer: RecurrentLayer
+
+    def __call__(
+        self,
+        xs: Shaped[Array | np.ndarray, "*batch time inputs"],
+        state: State | None = None,
+        lengths: ArrayLike | None = None,
+        **options: Any,
+    ) -> tuple[State, Any]:
+        params = self.params.get_value()
+        return apply_batch_first(
+            self.layer, params, xs, state, lengths=lengths, **options
+        )
+
+
+class Recurrent(_BatchFirst):
     """A cell over a batch of sequences: `nets.unroll` as an NNX module.
 
     Args:
@@ -111,20 +129,8 @@ class Recurrent(Parametrized):
         self.layer = as_layer(cell, reverse)
         super().__init__(self.layer.init(rngs.params(), inputs, features))
 
-    def __call__(
-        self,
-        xs: Shaped[Array | np.ndarray, "*batch time inputs"],
-        state: State | None = None,
-        lengths: ArrayLike | None = None,
-        **options: Any,
-    ) -> tuple[State, Any]:
-        params = self.params.get_value()
-        return apply_batch_first(
-            self.layer, params, xs, state, lengths=lengths, **options
-        )
 
-
-class Bidirectional(Parametrized):
+class Bidirectional(_BatchFirst):
     """Two cells over a batch of sequences: `nets.bidirectional` as an NNX module.
 
     Args:
@@ -159,20 +165,8 @@ class Bidirectional(Parametrized):
         self.layer = bidirectional(forward, backward, merge=merge)
         super().__init__(self.layer.init(rngs.params(), inputs, features))
 
-    def __call__(
-        self,
-        xs: Shaped[Array | np.ndarray, "*batch time inputs"],
-        state: State | None = None,
-        lengths: ArrayLike | None = None,
-        **options: Any,
-    ) -> tuple[State, Any]:
-        params = self.params.get_value()
-        return apply_batch_first(
-            self.layer, params, xs, state, lengths=lengths, **options
-        )
 
-
-class Stack(Parametrized):
+class Stack(_BatchFirst):
     """Layers on top of each other: `nets.stack` as an NNX module.
 
     Args:
@@ -207,18 +201,6 @@ class Stack(Parametrized):
     ):
         self.layer = stack(*layers, dropout_rate=dropout_rate, residual=residual)
         super().__init__(self.layer.init(rngs.params(), inputs, features))
-
-    def __call__(
-        self,
-        xs: Shaped[Array | np.ndarray, "*batch time inputs"],
-        state: State | None = None,
-        lengths: ArrayLike | None = None,
-        **options: Any,
-    ) -> tuple[State, Any]:
-        params = self.params.get_value()
-        return apply_batch_first(
-            self.layer, params, xs, state, lengths=lengths, **options
-        )
 
 
 class Block(Parametrized):

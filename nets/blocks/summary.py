@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import ClosedJaxpr, Jaxpr
+from jax.extend.core import Jaxpr
 
 from nets.blocks.composition import naming, output_shape, receptive_field
+from nets.tracing.jaxpr import programs_of
 from nets.types import ImageLayer
 
 # Elementwise primitives, which count as one operation per output number.
@@ -131,18 +132,5 @@ def _count(program: Jaxpr) -> int:
         elif name in REDUCTIONS:
             total += operands[0].size
         else:
-            total += sum(_count(inner) for inner in _programs(params.values()))
+            total += sum(_count(inner) for inner in programs_of(equation))
     return total
-
-
-def _programs(values: Any) -> list[Jaxpr]:
-    """Return the jaxprs among the parameters of an equation."""
-    jaxprs = []
-    for value in values:
-        if isinstance(value, ClosedJaxpr):
-            jaxprs.append(value.jaxpr)
-        elif isinstance(value, Jaxpr):
-            jaxprs.append(value)
-        elif isinstance(value, tuple | list):
-            jaxprs += _programs(value)
-    return jaxprs

@@ -1,4 +1,4 @@
-"""Intervals against what Student's t is for, and what is said of a claim."""
+"""Intervals compared with Student's t, and the outcomes of claims."""
 
 import numpy as np
 import pytest
