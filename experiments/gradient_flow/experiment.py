@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.gradient_flow import captions, figures
+from experiments.gradient_flow import captions, claims, figures
 from experiments.gradient_flow.measure import (
+    DecayResult,
     ProbeResult,
     accuracy_and_norms,
     add_last_probe,
@@ -17,7 +18,6 @@ from experiments.harness import (
     cells,
     cli,
     common_flags,
-    decay,
     probing,
     training,
 )
@@ -84,20 +84,20 @@ def run(config: Config, results: Run) -> None:
         )
         few = test[0][:PROBED], test[1][:PROBED]
         probes[name] = probing.make(names, models[name], few, name)
-    studies, probed_cells = [], []
+    decays, probed_cells = [], []
     for name, model in models.items():
         start = cells.initializer_name(name, config.init, time)
         results.log(kind="cell", cell=name, init=start)
         probe = probes[name] if names else None
         by_direction, fitted = compare(name, model, config, train, test, probe, results)
-        studies += by_direction
+        decays += by_direction
         if probe is not None:
             probed_cells += probe_results(name, fitted, probe, config, results)
-    show(studies, probed_cells, config, len(test[1]), time, results)
+    show(decays, probed_cells, config, len(test[1]), time, results)
 
 
 def show(
-    studies: list[decay.DecayResult],
+    decays: list[DecayResult],
     probes: list[ProbeResult],
     config: Config,
     examples: int,
@@ -107,21 +107,23 @@ def show(
     """Publish the results."""
     text = captions.decays(config, examples, time)
     plots = {
-        "gradient_flow.png": decay.draw(
-            studies, config.order, text, config.bidirectional
+        "gradient_flow.png": figures.draw_decay(
+            decays, config.order, text, config.bidirectional
         )
     }
     if probes:
         probed = min(PROBED, examples)
-        plots |= figures.draw(probes, captions.learning(probes, config, probed, time))
+        plots |= figures.draw_probes(
+            probes, captions.learning(probes, config, probed, time)
+        )
     gateless = [p.label for p in probes if p.gates is not None and not p.gates]
-    slowest = decay.slowest(studies, "after", 0, 1 + config.bidirectional)
+    slowest = claims.slowest(decays, "after", 0, 1 + config.bidirectional)
     publish(
         results,
         answer=f"After training, {slowest}.",
         figures=plots,
-        tables={"Decay of the gradient": decay.table(studies)},
-        claims=decay.evaluate_claims(studies, 1 + config.bidirectional),
+        tables={"Decay of the gradient": claims.table(decays)},
+        claims=claims.evaluate_claims(decays, 1 + config.bidirectional),
         findings=[
             f"{name} has no tagged gates (see nets.tag_gate)." for name in gateless
         ],
@@ -136,7 +138,7 @@ def compare(
     test: probing.Sequences,
     probe: Any,
     results: Run,
-) -> tuple[list[decay.DecayResult], FitResult]:
+) -> tuple[list[DecayResult], FitResult]:
     """Train a cell from every seed, and measure its gradient before and after."""
     params = training.start(model, train[0][:1], config.seeds)
 
@@ -147,7 +149,7 @@ def compare(
     def log(when, profiles):
         for direction, log_norms in profiles.items():
             where = {"cell": name, "direction": direction, "when": when}
-            rates = decay.rate(log_norms)
+            rates = probing.decay_rates(log_norms)
             for seed, rate, row in zip(config.seeds, rates, log_norms, strict=True):
                 results.log(
                     kind="gradient", **where, seed=seed, decay=rate, log_norm=row
@@ -171,7 +173,7 @@ def compare(
     for seed, value in zip(config.seeds, accuracy, strict=True):
         results.log(kind="accuracy", cell=name, seed=seed, test_accuracy=value)
     return [
-        decay.DecayResult(
+        DecayResult(
             label(name, direction, config),
             sum(leaf[0].size for leaf in jax.tree.leaves(params)),
             np.asarray(accuracy),

@@ -1,4 +1,4 @@
-"""Figures of training: gradients, gates and Lyapunov exponents by training step."""
+"""Figures of decay over time; gradients, gates and exponents by training step."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.gradient_flow.measure import ProbeResult
+from experiments.gradient_flow import claims
+from experiments.gradient_flow.measure import DecayResult, ProbeResult
 from experiments.harness import plotting
 from experiments.harness.plotting import Plot
 
@@ -25,7 +26,46 @@ CAPTIONS = {
 }
 
 
-def draw(probes: Sequence[ProbeResult], captions: Mapping[str, str]) -> dict[str, Plot]:
+def draw_decay(
+    results: list[DecayResult], order: str, caption: str, bidirectional: bool = False
+) -> Plot:
+    """|dL/ds_t| against the reading step, before and after training.
+
+    Args:
+        results: Results; for a bidirectional layer, forward and backward in turn.
+        order: Unit that each step reads, such as "pixels".
+        caption: Description of the experiment, printed below the figure.
+        bidirectional: Whether each cell has two results.
+
+    Returns:
+        A `Plot`.
+    """
+    panels = {"before": "before training", "after": "after training"}
+    directions = 2 if bidirectional else 1
+    finding = claims.title(results, directions)
+    figure, axes = plotting.figure(finding, columns=len(panels))
+    for axis, (when, name) in zip(axes, panels.items(), strict=True):
+        for i, result in enumerate(results):
+            log_norms = getattr(result, when)
+            label = f"{result.label}: half-life {claims.halving(log_norms)}"
+            cell, direction = divmod(i, 2) if bidirectional else (i, 0)
+            plotting.band(axis, np.exp(log_norms), label, cell, dashed=direction == 1)
+        positive = any((getattr(r, when) > -np.inf).any() for r in results)
+        axis.set(title=name, yscale="log" if positive else "linear")
+        axis.set_xlabel(f"step t, reading {order} (the loss is at the right end)")
+        plotting.legend(figure, axis, len(results))
+    axes[0].set_ylabel(r"norm of the state's gradient, $\|\partial L/\partial s_t\|$")
+    return plotting.captioned(
+        figure,
+        finding,
+        caption,
+        "Norm of the state's gradient against the reading step.",
+    )
+
+
+def draw_probes(
+    probes: Sequence[ProbeResult], captions: Mapping[str, str]
+) -> dict[str, Plot]:
     """Draw one figure per probe.
 
     Args:

@@ -12,6 +12,26 @@ from nets.models import SequenceClassifier
 from train import FitResult
 
 
+class DecayResult(NamedTuple):
+    """Results of one cell in one direction, over seeds.
+
+    Attributes:
+        label: Name of the cell, with the direction if there are two.
+        parameters: Number of parameters of the whole model.
+        accuracy: Test accuracy after training, from 0 to 1, [seeds].
+        before: ln |dL/ds_t| at each reading step at initialization, [seeds, time].
+        after: ln |dL/ds_t| after training, [seeds, time].
+        seconds_per_step: Duration of a training step of all seeds.
+    """
+
+    label: str
+    parameters: int
+    accuracy: Float[np.ndarray, " seeds"]
+    before: Float[np.ndarray, "seeds time"]
+    after: Float[np.ndarray, "seeds time"]
+    seconds_per_step: float
+
+
 class ProbeResult(NamedTuple):
     """Measurements of one cell in one direction during training.
 

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 from experiments.harness import cli
@@ -127,6 +128,22 @@ def state_gradients(
         norms = jnp.median(norms_of(part), axis=1)
         log_norms[direction] = norms[::-1] if direction == "backward" else norms
     return log_norms
+
+
+def decay_rates(log_norms: Array | np.ndarray) -> np.ndarray:
+    """Decay rate of each seed in nats per step, from norms.
+
+    Args:
+        log_norms: ln |dL/ds_t|, [seeds, time].
+
+    Returns:
+        Rates, [seeds], positive if the gradient decays back in time.
+
+    Example:
+        >>> decay_rates(np.array([[-2.0, -1.0, 0.0]])).tolist()
+        [1.0]
+    """
+    return np.asarray(flow.decay_rate(jnp.asarray(log_norms).T))
 
 
 def gates(

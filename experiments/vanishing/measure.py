@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from experiments.harness import decay
 from experiments.harness.claims import REFUTED, positive
 from experiments.harness.intervals import Interval, interval
+from experiments.harness.probing import decay_rates
 
 LEARNED = 0.2  # smallest accuracy of a network that learned: twice chance
 
@@ -37,7 +37,7 @@ class NetResult(NamedTuple):
     @property
     def rates(self) -> Float[np.ndarray, " seeds"]:
         """Decay rates in nats per layer or step, positive if the gradient vanishes."""
-        return decay.rate(self.log_norms)
+        return decay_rates(self.log_norms)
 
     @property
     def learned(self) -> bool:

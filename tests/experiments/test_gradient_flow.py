@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from experiments.gradient_flow import captions, figures
+from experiments.gradient_flow import captions, claims, figures
 from experiments.gradient_flow import experiment as gradient_flow
-from experiments.gradient_flow.measure import ProbeResult
-from experiments.harness import cli, decay
+from experiments.gradient_flow.measure import DecayResult, ProbeResult
+from experiments.harness import cli
 from experiments.harness.claims import (
     INCONCLUSIVE,
     PARTLY_SUPPORTED,
@@ -181,7 +181,7 @@ def study(label, before, after):
     """A study whose gradients decay at these rates, in nats a step, seed by seed."""
     time = np.arange(11)
     before, after = (np.array(rates)[:, None] * time for rates in (before, after))
-    return decay.DecayResult(label, 1, np.ones(len(before)), before, after, 1.0)
+    return DecayResult(label, 1, np.ones(len(before)), before, after, 1.0)
 
 
 ELMAN = study("elman", [0.3, 0.31, 0.3], [0.0, 0.3, -0.3])
@@ -201,16 +201,16 @@ DIFFER = [
 
 @pytest.mark.parametrize(("studies", "said"), DIFFER)
 def test_cells_differ_by_more_than_a_factor_of_two(studies, said):
-    assert [claim.outcome for claim in decay.evaluate_claims(studies)] == said
+    assert [claim.outcome for claim in claims.evaluate_claims(studies)] == said
 
 
 def test_some_pairs_may_differ():
-    before, _ = decay.evaluate_claims([ELMAN, LSTM, TWIN])
+    before, _ = claims.evaluate_claims([ELMAN, LSTM, TWIN])
     assert before.cases == "2 of 3 cases" and "lstm - twin" in before.evidence
 
 
 def test_each_direction_is_compared_separately():
-    found = decay.evaluate_claims([ELMAN, LSTM, LSTM, TWIN], directions=2)
+    found = claims.evaluate_claims([ELMAN, LSTM, LSTM, TWIN], directions=2)
     assert "elman - lstm" in found[0].evidence and "lstm - twin" in found[0].evidence
     assert found[0].evidence.count(" - ") == 2
 
@@ -249,19 +249,19 @@ TITLES = [
 
 @pytest.mark.parametrize(("studies", "words", "said"), TITLES)
 def test_the_title_agrees_with_the_claim(studies, words, said):
-    assert decay.evaluate_claims(studies)[0].outcome == said
-    before, after = decay.title(studies).split("\n")
+    assert claims.evaluate_claims(studies)[0].outcome == said
+    before, after = claims.title(studies).split("\n")
     assert before.startswith("Before training, ") and words in before
     claimed = any(w in after for w in ("slowest: ", "fastest: ", "slowly than"))
-    assert not claimed or decay.evaluate_claims(studies)[1].outcome in (
+    assert not claimed or claims.evaluate_claims(studies)[1].outcome in (
         SUPPORTED,
         PARTLY_SUPPORTED,
     )
 
 
 def test_a_title_of_one_cell_and_of_both_directions():
-    assert decay.title([LSTM]).startswith("Before training, LSTM's gradient halves in")
-    both = decay.title([ELMAN, LSTM, LSTM, TWIN], directions=2)
+    assert claims.title([LSTM]).startswith("Before training, LSTM's gradient halves in")
+    both = claims.title([ELMAN, LSTM, LSTM, TWIN], directions=2)
     assert "forward: LSTM's gradient decays slowest" in both
     assert "backward: all gradients decay alike" in both
 
@@ -273,9 +273,9 @@ HALVES += [(-0.01, "over 10 (grows)"), (0.0, "over 10"), (np.nan, "none")]
 @pytest.mark.parametrize(("rate", "words"), HALVES)
 def test_a_half_life_longer_than_the_sequence_is_not_reported(rate, words):
     one = study("lstm", [rate] * 2, [rate] * 2)
-    assert decay.halving(one.before) == words
-    assert words in decay.table([one]).rows[0]
-    figure = decay.draw([one], "pixels", "caption").figure
+    assert claims.halving(one.before) == words
+    assert words in claims.table([one]).rows[0]
+    figure = figures.draw_decay([one], "pixels", "caption").figure
     _, (text,) = figure.axes[0].get_legend_handles_labels()
     assert text == f"lstm: half-life {words}"
 
@@ -313,7 +313,7 @@ def test_a_constant_cell_is_drawn_without_a_warning():
     exponents = np.full((2, 1, 3), -np.inf)
     course = ProbeResult("mine:c", np.array([0, 1]), nothing, {}, exponents)
     said = {name: "caption" for name in ("learning.png", "lyapunov.png")}
-    for plot in figures.draw([course], said).values():
+    for plot in figures.draw_probes([course], said).values():
         plot.figure.canvas.draw()
 
 

@@ -1,13 +1,13 @@
-"""The table and the figure of how gradients decay over time."""
+"""The answer, the claims and the table of how gradients decay over time."""
 
 import itertools
 from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
-from experiments.harness import plotting, probing, tables
+from experiments.gradient_flow.measure import DecayResult
+from experiments.harness import plotting, tables
 from experiments.harness.claims import (
     INCONCLUSIVE,
     REFUTED,
@@ -18,35 +18,10 @@ from experiments.harness.claims import (
     within,
 )
 from experiments.harness.intervals import Interval
-from experiments.harness.plotting import Plot
+from experiments.harness.probing import DIRECTIONS, decay_rates
 from nets import flow
 
 SAME = np.log(2)  # nats, over a whole sequence, by which decays may differ and be alike
-
-
-class DecayResult(NamedTuple):
-    """Results of one cell in one direction, over seeds.
-
-    Attributes:
-        label: Name of the cell, with the direction if there are two.
-        parameters: Number of parameters of the whole model.
-        accuracy: Test accuracy after training, from 0 to 1, [seeds].
-        before: ln |dL/ds_t| at each reading step at initialization, [seeds, time].
-        after: ln |dL/ds_t| after training, [seeds, time].
-        seconds_per_step: Duration of a training step of all seeds.
-    """
-
-    label: str
-    parameters: int
-    accuracy: Float[np.ndarray, " seeds"]
-    before: Float[np.ndarray, "seeds time"]
-    after: Float[np.ndarray, "seeds time"]
-    seconds_per_step: float
-
-
-def rate(log_norms: Array | np.ndarray) -> np.ndarray:
-    """Decay rate of each seed in nats per step, from norms [seeds, time]."""
-    return np.asarray(flow.decay_rate(jnp.asarray(log_norms).T))
 
 
 def table(results: list[DecayResult]) -> tables.Table:
@@ -59,29 +34,29 @@ def table(results: list[DecayResult]) -> tables.Table:
         "decay after, nats/step",
         "half-life before, steps",
         "half-life after, steps",
-        "reach before, steps",
-        "reach after, steps",
+        "horizon before, steps",
+        "horizon after, steps",
         "ms/step, all seeds",
     ]
     rows = [
         [
-            study.label,
-            f"{study.parameters:,}",
-            tables.mean_and_deviation(100 * study.accuracy, "{:.1f}"),
-            tables.mean_and_deviation(rate(study.before), "{:+.3f}"),
-            tables.mean_and_deviation(rate(study.after), "{:+.3f}"),
-            halving(study.before),
-            halving(study.after),
-            reach(study.before),
-            reach(study.after),
-            f"{1e3 * study.seconds_per_step:.1f}",
+            result.label,
+            f"{result.parameters:,}",
+            tables.mean_and_deviation(100 * result.accuracy, "{:.1f}"),
+            tables.mean_and_deviation(decay_rates(result.before), "{:+.3f}"),
+            tables.mean_and_deviation(decay_rates(result.after), "{:+.3f}"),
+            halving(result.before),
+            halving(result.after),
+            horizon(result.before),
+            horizon(result.after),
+            f"{1e3 * result.seconds_per_step:.1f}",
         ]
-        for study in results
+        for result in results
     ]
     return tables.Table(header, rows)
 
 
-def reach(log_norms: np.ndarray) -> str:
+def horizon(log_norms: np.ndarray) -> str:
     """Median over seeds of the steps until the gradient has fallen to 1e-3, as text."""
     steps = np.median(flow.gradient_horizon(jnp.asarray(log_norms).T))
     return f"{steps:.0f}" if np.isfinite(steps) else f"over {log_norms.shape[-1] - 1}"
@@ -101,7 +76,7 @@ def halving(log_norms: np.ndarray) -> str:
         >>> halving(0.1 * np.arange(20)[None]), halving(0.01 * np.arange(20)[None])
         ('6.9', 'over 19')
     """
-    mean, most = rate(log_norms).mean(), log_norms.shape[-1] - 1
+    mean, most = decay_rates(log_norms).mean(), log_norms.shape[-1] - 1
     if not np.isfinite(mean):
         return "none"
     steps = float(flow.half_life(jnp.asarray(mean)))
@@ -143,7 +118,7 @@ def differences(
         for pair in itertools.combinations(range(i, len(results), directions), 2)
     ]
     tolerance = float(SAME / max(results[0].before.shape[-1] - 1, 1))
-    rates = [rate(getattr(study, when)) for study in results]
+    rates = [decay_rates(getattr(result, when)) for result in results]
     with np.errstate(invalid="ignore"):  # a gradient that is nothing has no rate
         cases = [rates[i] - rates[j] for i, j in pairs]
     return Differences(
@@ -189,50 +164,13 @@ def unlike(difference: Interval, tolerance: float) -> str:
     return {SUPPORTED: REFUTED, REFUTED: SUPPORTED}.get(alike, INCONCLUSIVE)
 
 
-def draw(
-    results: list[DecayResult], order: str, caption: str, bidirectional: bool = False
-) -> Plot:
-    """|dL/ds_t| against the reading step, before and after training.
-
-    Args:
-        results: Results; for a bidirectional layer, forward and backward in turn.
-        order: Unit that each step reads, such as "pixels".
-        caption: Description of the experiment, printed below the figure.
-        bidirectional: Whether each cell has two results.
-
-    Returns:
-        A `Plot`.
-    """
-    panels = {"before": "before training", "after": "after training"}
-    directions = 2 if bidirectional else 1
-    finding = title(results, directions)
-    figure, axes = plotting.figure(finding, columns=len(panels))
-    for axis, (when, name) in zip(axes, panels.items(), strict=True):
-        for i, study in enumerate(results):
-            log_norms = getattr(study, when)
-            label = f"{study.label}: half-life {halving(log_norms)}"
-            cell, direction = divmod(i, 2) if bidirectional else (i, 0)
-            plotting.band(axis, np.exp(log_norms), label, cell, dashed=direction == 1)
-        positive = any((getattr(s, when) > -np.inf).any() for s in results)
-        axis.set(title=name, yscale="log" if positive else "linear")
-        axis.set_xlabel(f"step t, reading {order} (the loss is at the right end)")
-        plotting.legend(figure, axis, len(results))
-    axes[0].set_ylabel(r"norm of the state's gradient, $\|\partial L/\partial s_t\|$")
-    return plotting.captioned(
-        figure,
-        finding,
-        caption,
-        "Norm of the state's gradient against the reading step.",
-    )
-
-
 def title(results: list[DecayResult], directions: int = 1) -> str:
     """The finding: whose gradient decays slowest, if the claim is supported."""
     lines = []
     for when in ("before", "after"):
         parts = [slowest(results, when, i, directions) for i in range(directions)]
         if directions > 1:
-            names = probing.DIRECTIONS[:directions]
+            names = DIRECTIONS[:directions]
             parts = [f"{n}: {part}" for n, part in zip(names, parts, strict=True)]
         lines.append(f"{when.capitalize()} training, {'; '.join(parts)}")
     return ";\n".join([lines[0], lines[1][0].lower() + lines[1][1:]])
@@ -253,7 +191,7 @@ def slowest(
         A sentence that claims no more than `differences` does.
     """
     group = range(first, len(results), step)
-    means = {i: rate(getattr(results[i], when)).mean() for i in group}
+    means = {i: decay_rates(getattr(results[i], when)).mean() for i in group}
     names = {i: f"{plotting.written(results[i].label.split()[0])}'s" for i in group}
     life = {i: speed(getattr(results[i], when)) for i in group}
     if len(group) == 1:
