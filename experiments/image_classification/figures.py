@@ -216,13 +216,12 @@ def _draw_field(
     """Draw the image, with a frame around the receptive field of one output."""
     _example(axis, image)
     space = image.shape[:-1]
-    extent = [min(e, n) for e, n in zip(field or space, space, strict=True)]
-    low = [(n - e) // 2 - 0.5 for e, n in zip(extent, space, strict=True)]
+    size = [min(e, n) for e, n in zip(field or space, space, strict=True)]
+    low = [(n - e) // 2 - 0.5 for e, n in zip(size, space, strict=True)]
     if len(space) == 1:
-        axis.axvspan(low[0], low[0] + extent[0], color=ORANGE, alpha=0.3)
+        axis.axvspan(low[0], low[0] + size[0], color=ORANGE, alpha=0.3)
         return
-    corner, size = (low[1], low[0]), (extent[1], extent[0])
-    frame = Rectangle(corner, *size, fill=False, color=ORANGE, linewidth=2)
+    frame = Rectangle(low[::-1], *size[::-1], fill=False, color=ORANGE, linewidth=2)
     axis.add_patch(frame)
     frame.set_clip_on(False)
 

@@ -95,7 +95,7 @@ def log(result: JacobianResult, seeds: Sequence[int], results: Run) -> None:
     mean, largest = result.singular or (None, None)
     bias = result.retention_bias
     weights = {"singular_mean": mean, "singular_max": largest, "bias": bias}
-    results.log(kind="scheme", **where, **weights, known=result.known)
+    results.log(kind="init", **where, **weights, known=result.known)
     for seed, norms in zip(seeds, result.log10_norms, strict=True):
         results.log(
             kind="norm", **where, seed=seed, times=result.times, log10_norms=norms

@@ -117,7 +117,7 @@ def untrained_findings(results: Sequence[NetResult]) -> list[str]:
     if not failed:
         return []
     names = "; ".join(
-        f"{net.net} from {net.scheme} (decay {net.rates.mean():+.3f})" for net in failed
+        f"{net.net} from {net.init} (decay {net.rates.mean():+.3f})" for net in failed
     )
     return [
         f"These networks classify at most {LEARNED:.0%} of held-out digits correctly "
@@ -219,7 +219,7 @@ def matched_table(results: Sequence[NetResult]) -> tables.Table:
             activation = pair.first.net.split()[-1]
             rows.append(
                 [
-                    f"{word}, {activation}, {pair.first.scheme}",
+                    f"{word}, {activation}, {pair.first.init}",
                     str(pair.width),
                     rate_text(pair.first),
                     rate_text(pair.second),
@@ -239,15 +239,15 @@ def rates_table(
         by_setting = {}
         for result in results:
             if result.when == when:
-                setting = result.scheme, result.width
+                setting = result.init, result.width
                 by_setting.setdefault(setting, {})[result.net] = result
         rows += [
             [
-                f"{TIMES[when]}, {scheme}",
+                f"{TIMES[when]}, {init}",
                 str(width),
                 *(rate_text(nets.get(name)) for name in names),
             ]
-            for (scheme, width), nets in by_setting.items()
+            for (init, width), nets in by_setting.items()
         ]
     return tables.Table(["nats per layer or step", "units", *names], rows)
 
@@ -256,7 +256,7 @@ def accuracy_table(results: Sequence[NetResult]) -> tables.Table:
     """Accuracies, one row per trained network."""
     rows = [
         [
-            f"{result.net}, {result.scheme}",
+            f"{result.net}, {result.init}",
             str(result.width),
             tables.mean_and_deviation(100 * result.accuracy, "{:.1f}"),
             rate_text(result),

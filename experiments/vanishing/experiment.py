@@ -75,18 +75,16 @@ def run(config: Config, results: Run) -> None:
     net_results = []
     for net in all_nets(config.depth):
         measure = log_norms_of_seeds(net, test)
-        for scheme in config.inits:
+        for init in config.inits:
             for width in config.widths:
-                params = start(net, scheme, width, config.seeds)
-                setting = net.name, scheme, width
+                params = start(net, init, width, config.seeds)
+                setting = net.name, init, width
                 norms = np.asarray(measure(params))
                 net_results.append(NetResult(*setting, "before", norms))
-                chosen = scheme in trained and width == config.trained_width
+                chosen = init in trained and width == config.trained_width
                 if net.logits is None or not chosen:
                     continue
-                params, accuracy = fit(
-                    net, params, scheme, config, train, test, results
-                )
+                params, accuracy = fit(net, params, init, config, train, test, results)
                 norms = np.asarray(measure(params))
                 net_results.append(NetResult(*setting, "after", norms, accuracy))
     log(net_results, config.seeds, results)
@@ -125,13 +123,13 @@ def check(config: Config, examples: int) -> list[str]:
     return trained
 
 
-def start(net: Net, scheme: str, width: int, seeds: Sequence[int]) -> Any:
+def start(net: Net, init: str, width: int, seeds: Sequence[int]) -> Any:
     """Initial parameters of one network for every seed, stacked, [seeds, ...]."""
     keys = [jax.random.fold_in(jax.random.key(seed), 0) for seed in seeds]
     # Matrices are so small that BLAS threads only wait for each other on a busy
     # machine: one thread takes a tenth of a second, two have taken ten.
     with threadpool_limits(1, "blas"):
-        drawn = [net.init(key, INITIALIZERS[scheme], width) for key in keys]
+        drawn = [net.init(key, INITIALIZERS[init], width) for key in keys]
         stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *drawn)
         return jax.block_until_ready(stacked)
 
@@ -152,7 +150,7 @@ def log_norms_of_seeds(net: Net, test: tuple[Array, Array]):
 def fit(
     net: Net,
     params: Any,
-    scheme: str,
+    init: str,
     config: Config,
     train: tuple[Array, Array],
     test: tuple[Array, Array],
@@ -177,8 +175,8 @@ def fit(
         train,
         config,
         results,
-        title=f"{net.name}, {scheme}",
-        labels={"net": net.name, "scheme": scheme},
+        title=f"{net.name}, {init}",
+        labels={"net": net.name, "init": init},
     )
     accuracies = jax.jit(lambda p: jax.lax.map(accuracy, p))(fitted.params)
     return fitted.params, np.asarray(accuracies)
@@ -189,7 +187,7 @@ def log(net_results: Sequence[NetResult], seeds: Sequence[int], results: Run) ->
     for result in net_results:
         where = {
             "net": result.net,
-            "scheme": result.scheme,
+            "init": result.init,
             "width": result.width,
             "when": result.when,
         }

@@ -57,20 +57,20 @@ def draw(results: Sequence[NetResult], width: int, caption: str) -> Plot:
     trained = [result for result in results if result.when == "after"]
     shown = trained or [r for r in results if r.width == width] or list(results)
     width, times = shown[0].width, list(TIMES)[: 2 if trained else 1]
-    schemes = list(dict.fromkeys(result.scheme for result in shown))
-    finding = title(results, width, schemes)
-    figure, axes = grid(len(times), len(schemes), finding)
+    inits = list(dict.fromkeys(result.init for result in shown))
+    finding = title(results, width, inits)
+    figure, axes = grid(len(times), len(inits), finding)
     for row, when in zip(axes, times, strict=True):
-        for axis, scheme in zip(row, schemes, strict=True):
+        for axis, init in zip(row, inits, strict=True):
             for result in results:
-                setting = result.scheme, result.width, result.when
-                if setting == (scheme, width, when):
+                setting = result.init, result.width, result.when
+                if setting == (init, width, when):
                     draw_norms(axis, result)
-            axis.set(title=f"{scheme}, {TIMES[when]}", yscale="log")
+            axis.set(title=f"{init}, {TIMES[when]}", yscale="log")
             axis.set_xlabel("layers or steps away from the loss")
         row[0].set_ylabel("norm of the gradient,\nrelative to the last layer")
         drawn = [r for r in results if (r.width, r.when) == (width, when)]
-        drawn = [r for r in drawn if r.net in COMPARED and r.scheme in schemes]
+        drawn = [r for r in drawn if r.net in COMPARED and r.init in inits]
         if (lowest := smallest_norm(drawn)) is not None:
             row[0].set_ylim(bottom=lowest)
     handles, labels = axes[0][0].get_legend_handles_labels()
@@ -117,23 +117,23 @@ def draw_norms(axis: Axes, result: NetResult) -> None:
     axis.fill_between(x, low, high, color=color, alpha=0.15, linewidth=0)
 
 
-def title(results: Sequence[NetResult], width: int, schemes: Sequence[str]) -> str:
+def title(results: Sequence[NetResult], width: int, inits: Sequence[str]) -> str:
     """The finding: for which initializers Elman's gradient vanishes faster."""
     words = {SUPPORTED: "yes from", REFUTED: "no from", INCONCLUSIVE: "undecided from"}
     lines = ["Does Elman's gradient vanish faster than that of as many tanh layers?"]
     for when, time in TIMES.items():
-        schemes_by_word = {word: [] for word in words.values()}
+        inits_by_word = {word: [] for word in words.values()}
         for pair in compare_nets(results, when, MATCHED):  # as in the table
-            shown = pair.width == width and pair.first.scheme in schemes
+            shown = pair.width == width and pair.first.init in inits
             if shown and pair.first.net == ELMAN[TANH]:
-                schemes_by_word[words[pair.outcome]].append(pair.first.scheme)
+                inits_by_word[words[pair.outcome]].append(pair.first.init)
         phrases = [
             f"{word} {' and '.join(names)}"
-            for word, names in schemes_by_word.items()
+            for word, names in inits_by_word.items()
             if names
         ]
         failed = [
-            result.scheme
+            result.init
             for result in results
             if result.when == when
             and result.net == FEED_FORWARD[TANH]
@@ -158,18 +158,18 @@ def draw_rates(results: Sequence[NetResult], caption: str) -> Plot:
         compared with one matrix per step.
     """
     before = [result for result in results if result.when == "before"]
-    schemes = list(dict.fromkeys(result.scheme for result in before))
+    inits = list(dict.fromkeys(result.init for result in before))
     widths = list(dict.fromkeys(result.width for result in before))
     finding = rates_title(results)
-    figure, axes = grid(2, len(schemes), finding)
+    figure, axes = grid(2, len(inits), finding)
     for row, nets in zip(axes, (COMPARED, SHARING), strict=True):
-        for axis, scheme in zip(row, schemes, strict=True):
+        for axis, init in zip(row, inits, strict=True):
             for result in before:
-                if result.scheme == scheme and result.net in nets:
+                if result.init == init and result.net in nets:
                     tick = widths.index(result.width)
                     draw_dots(axis, result, tick + offset(result.net, nets))
             axis.axhline(0, color="0.3", linewidth=0.8, zorder=0)
-            axis.set(title=scheme, xlabel="units", xticks=range(len(widths)))
+            axis.set(title=init, xlabel="units", xticks=range(len(widths)))
             axis.set_xticklabels(map(str, widths))
             axis.set_xlim(-0.5, len(widths) - 0.5)
         row[0].set_ylabel("decay rate, nats per layer or step")

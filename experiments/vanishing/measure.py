@@ -18,7 +18,7 @@ class NetResult(NamedTuple):
 
     Attributes:
         net: Name of the network.
-        scheme: Name of the initializer of its matrices.
+        init: Name of the initializer of its matrices.
         width: Units of a layer, or of the state.
         when: "before" or "after" training.
         log_norms: ln of the norm of the gradient of each layer or state; the layer next
@@ -28,7 +28,7 @@ class NetResult(NamedTuple):
     """
 
     net: str
-    scheme: str
+    init: str
     width: int
     when: str
     log_norms: Float[np.ndarray, "seeds depth"]
@@ -47,7 +47,7 @@ class NetResult(NamedTuple):
     @property
     def case(self) -> str:
         """Text such as "LSTM from he, trained"."""
-        return f"{self.net} from {self.scheme}" + ", trained" * (self.when == "after")
+        return f"{self.net} from {self.init}" + ", trained" * (self.when == "after")
 
 
 class NetComparison(NamedTuple):
@@ -112,15 +112,15 @@ def compare_nets(
         that did not learn are left out, because training did not change their gradient.
     """
     by_setting = {
-        (result.net, result.scheme, result.width): result
+        (result.net, result.init, result.width): result
         for result in results
         if result.when == when and result.learned
     }
     comparisons = [
-        NetComparison(result, by_setting[second, scheme, width])
+        NetComparison(result, by_setting[second, init, width])
         for first, second in names
-        for (net, scheme, width), result in by_setting.items()
-        if net == first and (second, scheme, width) in by_setting
+        for (net, init, width), result in by_setting.items()
+        if net == first and (second, init, width) in by_setting
     ]
     return [pair._replace(cases=len(comparisons)) for pair in comparisons]
 

@@ -33,7 +33,7 @@ class Net(NamedTuple):
 
     Attributes:
         name: Name of the network.
-        init: Function `params = init(key, scheme, width)`.
+        init: Function `params = init(key, initializer, width)`.
         log_norms: Function `log_norms(params, xs, labels)`, with xs [examples, 64]: ln
             of the norm of the gradient of each layer or state, median over examples,
             [depth]; the layer next to the loss is last.
@@ -61,7 +61,7 @@ def from_kernel(kernel: kernels.KernelInitializer) -> Initializer:
         ((3, 32), (8, 32))
     """
 
-    def scheme(key, inputs, features, gates, hidden=None):
+    def initializer(key, inputs, features, gates, hidden=None):
         def draw(number, rows):
             keys = jax.random.split(jax.random.fold_in(key, number), len(gates))
             gate_weights = [kernel(k, (rows, features)) for k in keys]
@@ -74,7 +74,7 @@ def from_kernel(kernel: kernels.KernelInitializer) -> Initializer:
         w_h, b_h = draw(1, hidden or features)
         return Weights(w_i, w_h, initializers.set_gate(b_i, gates, "f", 1.0), b_h)
 
-    return scheme
+    return initializer
 
 
 INITIALIZERS: dict[str, Initializer] = {
@@ -103,11 +103,11 @@ def feed_forward(activation: Callable[[Array], Array], depth: int, name: str) ->
     """A layer that reads the pixels, `depth` square layers, and a linear head."""
     layer = blocks.dense(1, activation=activation).apply  # the width is not used
 
-    def init(key, scheme, width):
+    def init(key, initializer, width):
         first, hidden, head = (jax.random.fold_in(key, i) for i in range(3))
 
         def dense(key, inputs, features):  # like the recurrent matrix of a cell
-            drawn = scheme(key, inputs, features, "n", inputs)
+            drawn = initializer(key, inputs, features, "n", inputs)
             return DenseParams(drawn.w_h, drawn.b_i + drawn.b_h)
 
         keys = jax.random.split(hidden, depth)
@@ -173,9 +173,9 @@ def recurrent(make: Callable[..., Cell], depth: int, name: str) -> Net:
     def model(width):
         return SequenceClassifier(make(), width, CLASSES)
 
-    def init(key, scheme, width):
+    def init(key, initializer, width):
         first, head = (jax.random.fold_in(key, i) for i in range(2))
-        cell = make(init=scheme).init(first, PIXELS // depth, width)
+        cell = make(init=initializer).init(first, PIXELS // depth, width)
         kernel, bias = kernels.linen(head, (width, CLASSES))
         return {"recurrent": {"cell": cell}, "dense": {"kernel": kernel, "bias": bias}}
 
@@ -195,8 +195,8 @@ def recurrent(make: Callable[..., Cell], depth: int, name: str) -> Net:
 def one_matrix(net: Net) -> Net:
     """A feed-forward net whose square layers share the same initial weights."""
 
-    def init(key, scheme, width):
-        params = net.init(key, scheme, width)
+    def init(key, initializer, width):
+        params = net.init(key, initializer, width)
         same = jax.tree.map(lambda p: jnp.broadcast_to(p[:1], p.shape), params.hidden)
         return params._replace(hidden=same)
 
@@ -206,9 +206,9 @@ def one_matrix(net: Net) -> Net:
 def matrix_per_step(depth: int) -> Net:
     """Elman's net with separate weights in every step, which is not trained."""
 
-    def init(key, scheme, width):
+    def init(key, initializer, width):
         first, head = (jax.random.fold_in(key, i) for i in range(2))
-        cell = nets.elman(init=scheme)
+        cell = nets.elman(init=initializer)
         keys = jax.random.split(first, depth)
         steps = jax.vmap(lambda key: cell.init(key, PIXELS // depth, width))(keys)
         return steps, DenseParams(*kernels.linen(head, (width, CLASSES)))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from jaxtyping import Array
 
 from nets.convolutional import ConvParams
-from nets.convolutional.geometry import Sizes, format_shape, per_axis
+from nets.convolutional.geometry import Sizes, dilated_size, format_shape, per_axis
 from nets.types import ImageLayer, ReceptiveField
 
 Activation = Callable[[Array], Array]
@@ -37,12 +37,12 @@ def window_layer(init, apply, name, options, *, transposed=False) -> ImageLayer:
         )
     if options.groups > 1:
         name += f", {options.groups} groups"
-    extents = [(k - 1) * d + 1 for k, d in zip(options.size, dilation, strict=True)]
+    dilated = dilated_size(options.size, dilation)
     if transposed:
         steps = tuple(Fraction(1, s) for s in stride)
-        sizes = tuple(1 + (e - 1) * s for e, s in zip(extents, steps, strict=True))
+        sizes = tuple(1 + (e - 1) * s for e, s in zip(dilated, steps, strict=True))
     else:
-        steps, sizes = tuple(map(Fraction, stride)), tuple(map(Fraction, extents))
+        steps, sizes = tuple(map(Fraction, stride)), tuple(map(Fraction, dilated))
     field = ReceptiveField(sizes, steps)
     return ImageLayer(init, apply, axes, name, lambda shape: field)
 

@@ -132,8 +132,8 @@ def _adaptive(name: str, sizes: Any) -> _Description:
     def window(shape):
         stride = [Fraction(n, o or n) for n, o in zip(shape[:-1], sizes, strict=True)]
         # A window may begin and end within an input, which then belongs to it.
-        extent = [s + 2 * (1 - Fraction(1, s.denominator)) for s in stride]
-        return ReceptiveField(tuple(extent), tuple(stride))
+        size = [s + 2 * (1 - Fraction(1, s.denominator)) for s in stride]
+        return ReceptiveField(tuple(size), tuple(stride))
 
     label = "x".join("all" if size is None else str(size) for size in sizes)
     return _Description({"sizes": sizes}, len(sizes), f"{name} to {label}", window)

@@ -55,8 +55,8 @@ def draw_kernels(
     Example:
         >>> from nets import initializers
         >>> size = (3, 3)
-        >>> scheme, key = initializers.orthogonal, jax.random.key(0)
-        >>> weights = draw_kernels(scheme, key, 2, 8, "ifgo", size, size)
+        >>> init, key = initializers.orthogonal, jax.random.key(0)
+        >>> weights = draw_kernels(init, key, 2, 8, "ifgo", size, size)
         >>> weights.w_i.shape, weights.w_h.shape, weights.b_i.shape
         ((3, 3, 2, 32), (3, 3, 8, 32), (32,))
     """

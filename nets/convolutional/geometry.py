@@ -79,6 +79,23 @@ def window_size(name: str, size: Any) -> tuple[int, ...]:
     return tuple(int(v) for v in size)
 
 
+def dilated_size(size: Sequence[int], dilation: Sequence[int]) -> tuple[int, ...]:
+    """Compute the size of a dilated window, e = (k - 1) d + 1 along each axis.
+
+    Args:
+        size: k of each axis.
+        dilation: d of each axis.
+
+    Returns:
+        One number per axis.
+
+    Example:
+        >>> dilated_size((3, 5), (2, 1))
+        (5, 5)
+    """
+    return tuple((k - 1) * d + 1 for k, d in zip(size, dilation, strict=True))
+
+
 def output_sizes(
     space: Sequence[int],
     size: Sequence[int],
@@ -109,16 +126,16 @@ def output_sizes(
         >>> output_sizes((28, 28), (5, 5), (1, 1), (1, 1), ((2, 2), (2, 2)))
         (28, 28)
     """
-    extents = [(k - 1) * d + 1 for k, d in zip(size, dilation, strict=True)]
+    dilated = dilated_size(size, dilation)
     padded = [n + sum(pair) for n, pair in zip(space, pairs, strict=True)]
-    if any(n < e for n, e in zip(padded, extents, strict=True)):
+    if any(n < e for n, e in zip(padded, dilated, strict=True)):
         raise ValueError(
             f"expected an input at least as large as the {what}: the padded input is "
             f"{format_shape(padded)}, the {what} spans "
-            f"{format_shape(extents)}; pad more, or make the {what} smaller"
+            f"{format_shape(dilated)}; pad more, or make the {what} smaller"
         )
     return tuple(
-        (n - e) // s + 1 for n, e, s in zip(padded, extents, strides, strict=True)
+        (n - e) // s + 1 for n, e, s in zip(padded, dilated, strides, strict=True)
     )
 
 

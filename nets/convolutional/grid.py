@@ -9,6 +9,7 @@ import numpy as np
 
 from nets.convolutional.geometry import (
     Pairs,
+    dilated_size,
     flatten_batch,
     format_shape,
     output_sizes,
@@ -64,11 +65,11 @@ def pool_windows(xs, window, strides, padding, dilation, ceil_mode):
 def _ceil_padding(n, k, s, d, pair):
     """Extend the padding of one axis for a last, partial window, by PyTorch's rule."""
     before, after = pair
-    extent = (k - 1) * d + 1
-    windows = -(-(n + before + after - extent) // s) + 1
+    (size,) = dilated_size((k,), (d,))
+    windows = -(-(n + before + after - size) // s) + 1
     if (windows - 1) * s >= n + before:
         windows -= 1
-    return before, max(after, (windows - 1) * s + extent - n - before)
+    return before, max(after, (windows - 1) * s + size - n - before)
 
 
 def counts_per_axis(grid, count_padding=False):

@@ -8,7 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Shaped
 
-from nets.convolutional.geometry import IntLike, Pairs, is_integer
+from nets.convolutional.geometry import IntLike, Pairs, dilated_size, is_integer
 
 Padding = str | IntLike | Sequence[tuple[IntLike, IntLike]]
 
@@ -27,7 +27,7 @@ def padding_pairs(
     """Compute the amounts of padding before and after each spatial axis.
 
     With n the length, k the size, s the stride, d the dilation, and e = (k - 1) d + 1
-    the extent of the window:
+    the size of the dilated window:
 
         valid       (0, 0)
         same        (floor(p / 2), ceil(p / 2)),
@@ -58,7 +58,7 @@ def padding_pairs(
         >>> padding_pairs("same", space=(8,), size=(3,), strides=(2,), dilation=(1,))
         ((0, 1),)
     """
-    extents = [(k - 1) * d + 1 for k, d in zip(size, dilation, strict=True)]
+    dilated = dilated_size(size, dilation)
     if isinstance(padding, str):
         if padding not in PADDINGS:
             raise ValueError(
@@ -67,7 +67,7 @@ def padding_pairs(
             )
         pairs = tuple(
             _pair(padding, n, e, s)
-            for n, e, s in zip(space, extents, strides, strict=True)
+            for n, e, s in zip(space, dilated, strides, strict=True)
         )
         for (low, high), n in zip(pairs, space, strict=True):
             most = {"reflect": n - 1, "circular": n}.get(padding, math.inf)
@@ -123,12 +123,12 @@ def pad(
     return jnp.pad(xs, widths, constant_values=jnp.asarray(fill, xs.dtype))
 
 
-def _pair(padding: str, n: int, extent: int, stride: int) -> tuple[int, int]:
+def _pair(padding: str, n: int, size: int, stride: int) -> tuple[int, int]:
     """Return the amounts of padding before and after one axis."""
     if padding == "same":
-        total = max((-(-n // stride) - 1) * stride + extent - n, 0)
+        total = max((-(-n // stride) - 1) * stride + size - n, 0)
         return total // 2, total - total // 2
-    total = extent - 1
+    total = size - 1
     return {
         "valid": (0, 0),
         "causal": (total, 0),

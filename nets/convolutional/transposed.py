@@ -23,6 +23,7 @@ from nets.convolutional.geometry import (
     IntLike,
     Pairs,
     Sizes,
+    dilated_size,
     flatten_batch,
     format_shape,
     per_axis,
@@ -49,8 +50,8 @@ def conv_transpose(
     <x, conv_transpose y>, if the last two axes of the kernel are exchanged. It undoes
     the change of size by a convolution with the same stride.
 
-    With n inputs, stride s and kernel extent e = (k - 1) d + 1, the number of outputs
-    is
+    With n inputs, stride s and a dilated kernel of size e = (k - 1) d + 1, the number
+    of outputs is
 
         (n - 1) s + e - before - after + output_padding    for given amounts (PyTorch)
         n s + max(e - s, 0)                                for "valid" (Keras, Flax)
@@ -103,11 +104,11 @@ def conv_transpose(
         if output_padding is None
         else per_axis("output_padding", output_padding, axes, least=0)
     )
-    extents = [(k - 1) * d + 1 for k, d in zip(size, dilation, strict=True)]
-    cuts = _cuts(padding, xs.shape[1:-1], extents, strides, extra)
+    dilated = dilated_size(size, dilation)
+    cuts = _cuts(padding, xs.shape[1:-1], dilated, strides, extra)
     sizes = [
         (n - 1) * s + e - sum(cut)
-        for n, s, e, cut in zip(xs.shape[1:-1], strides, extents, cuts, strict=True)
+        for n, s, e, cut in zip(xs.shape[1:-1], strides, dilated, cuts, strict=True)
     ]
     if min(sizes) < 1:
         raise ValueError(
@@ -153,14 +154,14 @@ def _transposed_by_products(xs, kernel, *, strides, cuts, dilation, groups):
 
 def _transposed_by_xla(xs, kernel, *, strides, cuts, dilation, groups):
     axes = kernel.ndim - 2
-    extents = [(k - 1) * d + 1 for k, d in zip(kernel.shape, dilation, strict=False)]
+    dilated = dilated_size(kernel.shape[:-2], dilation)
     ys = jax.lax.conv_general_dilated(
         xs,
         jnp.flip(kernel, range(axes)),
         (1,) * axes,
         [
             (e - 1 - low, e - 1 - high)
-            for e, (low, high) in zip(extents, cuts, strict=True)
+            for e, (low, high) in zip(dilated, cuts, strict=True)
         ],
         lhs_dilation=strides,
         rhs_dilation=dilation,
@@ -173,7 +174,7 @@ def _transposed_by_xla(xs, kernel, *, strides, cuts, dilation, groups):
 def _cuts(
     padding: Padding,
     space: Sequence[int],
-    extents: Sequence[int],
+    size: Sequence[int],
     strides: Sequence[int],
     extra: Sequence[int | None],
 ) -> Pairs:
@@ -187,20 +188,20 @@ def _cuts(
             )
         return tuple(
             _named_cut(padding, n, e, s, more)
-            for n, e, s, more in zip(space, extents, strides, extra, strict=True)
+            for n, e, s, more in zip(space, size, strides, extra, strict=True)
         )
-    pairs = padding_pairs(padding, space, extents, strides, (1,) * len(extents))
+    pairs = padding_pairs(padding, space, size, strides, (1,) * len(size))
     return tuple(
         (low, high - (more or 0))
         for (low, high), more in zip(pairs, extra, strict=True)
     )
 
 
-def _named_cut(padding, n, extent, stride, more) -> tuple[int, int]:
+def _named_cut(padding, n, size, stride, more) -> tuple[int, int]:
     """Amounts to remove for the output size of Keras."""
-    full = (n - 1) * stride + extent
+    full = (n - 1) * stride + size
     if padding == "valid":
-        return 0, -(max(stride - extent, 0) if more is None else more)
-    wanted = n * stride if more is None else (n - 1) * stride + extent % 2 + more
+        return 0, -(max(stride - size, 0) if more is None else more)
+    wanted = n * stride if more is None else (n - 1) * stride + size % 2 + more
     low = max(full - wanted, 0) // 2
     return low, full - wanted - low

@@ -88,12 +88,12 @@ def gates(
         >>> import nets
         >>> cell = nets.lstm(forget_bias=3.0)
         >>> params = cell.init(jax.random.key(0), 3, 8)
-        >>> found = gates(cell, params, jnp.zeros((10, 5, 3)))
-        >>> list(found)
+        >>> measured = gates(cell, params, jnp.zeros((10, 5, 3)))
+        >>> list(measured)
         ['input', 'forget', 'output']
-        >>> found["forget"].mean.shape, found["forget"].quantiles.shape
+        >>> measured["forget"].mean.shape, measured["forget"].quantiles.shape
         ((10,), (10, 5))
-        >>> found["forget"].memory.round(1)[:3].tolist()  # -1 / ln sigmoid(3)
+        >>> measured["forget"].memory.round(1)[:3].tolist()  # -1 / ln sigmoid(3)
         [20.600000381469727, 20.600000381469727, 20.600000381469727]
 
     References:
@@ -118,37 +118,37 @@ def _gates(cell, params, xs, state, bounds, *, reverse, **options):
     if not len(jax.tree.leaves(walk.xs)[0]):
         raise ValueError("expected at least one step; got a sequence of none")
     batch = batch_shape(cell, params, walk)
-    marks: list[Tag] = []
+    tags: list[Tag] = []
 
     def values(state, x):
         """The gates of one step."""
-        _, marked = with_tags(cell.step)(params, state, x)
-        marked = [(mark, value) for mark, value in marked if mark.kind != CANDIDATE]
-        marks[:] = [mark for mark, _ in marked]
-        return [value for _, value in marked]
+        _, tagged = with_tags(cell.step)(params, state, x)
+        tagged = [(tag, value) for tag, value in tagged if tag.kind != CANDIDATE]
+        tags[:] = [tag for tag, _ in tagged]
+        return [value for _, value in tagged]
 
     firsts = _batch_axes(cell, params, walk, values, batch)
 
     def of_step(step):
         """Those of every sequence, [*batch, *units] each."""
         return [
-            _units(cell, mark, _by_sequence(value, first, batch), len(batch))
-            for mark, value, first in zip(marks, values(*step), firsts, strict=True)
+            _units(cell, tag, _by_sequence(value, first, batch), len(batch))
+            for tag, value, first in zip(tags, values(*step), firsts, strict=True)
         ]
 
-    found = jax.lax.map(of_step, (walk.before, walk.xs))
-    if not found:
+    measured = jax.lax.map(of_step, (walk.before, walk.xs))
+    if not measured:
         raise ValueError(
-            "expected a cell whose step marks its gates; got one without any: mark "
+            "expected a cell whose step tags its gates; got one without any: tag "
             "them by nets.tag_gate(value, name)"
         )
-    shape = (len(found[0]), *batch)
+    shape = (len(measured[0]), *batch)
     real = select_valid(walk.real, jnp.ones(shape, bool), jnp.zeros(shape, bool))
     if reverse:
-        found, real = jax.tree.map(lambda leaf: leaf[::-1], (found, real))
+        measured, real = jax.tree.map(lambda leaf: leaf[::-1], (measured, real))
     return OrderedDict(
-        (name, _statistics(value, real, mark.kind == KEEPER, *bounds))
-        for name, mark, value in zip(_names(marks), marks, found, strict=True)
+        (name, _statistics(value, real, tag.kind == KEEPER, *bounds))
+        for name, tag, value in zip(_names(tags), tags, measured, strict=True)
     )
 
 
@@ -184,25 +184,25 @@ def _by_sequence(value: Array, first: int | None, batch: tuple[int, ...]) -> Arr
     return jnp.moveaxis(value, [first + axis for axis in axes], list(axes))
 
 
-def _units(cell: Cell, mark: Tag, value: Array, batch_axes: int) -> Array:
+def _units(cell: Cell, tag: Tag, value: Array, batch_axes: int) -> Array:
     """The value of a gate in one step, [*batch, *units], without an axis of time.
 
     The coefficients of a linear cell are those of all steps, here of one: what is
-    marked there has an axis of time in front. Only there the old state is multiplied.
+    tagged there has an axis of time in front. Only there the old state is multiplied.
     """
-    if cell.linear is None or mark.kind != KEEPER:
+    if cell.linear is None or tag.kind != KEEPER:
         return value
     units = value.shape[batch_axes:]
     return value.squeeze(batch_axes) if len(units) > 1 and units[0] == 1 else value
 
 
-def _names(marks: list[Tag]) -> list[str]:
+def _names(tags: list[Tag]) -> list[str]:
     """A name for each gate, counted where there are several of one name."""
-    total, seen, names = Counter(mark.name for mark in marks), Counter(), []
-    for mark in marks:
-        seen[mark.name] += 1
-        several = total[mark.name] > 1
-        names.append(f"{mark.name} {seen[mark.name]}" if several else mark.name)
+    total, counts, names = Counter(tag.name for tag in tags), Counter(), []
+    for tag in tags:
+        counts[tag.name] += 1
+        several = total[tag.name] > 1
+        names.append(f"{tag.name} {counts[tag.name]}" if several else tag.name)
     return names
 
 

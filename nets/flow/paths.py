@@ -82,14 +82,14 @@ def _held(step: Callable[..., Any]) -> Callable[..., Any]:
     """`step(state, ...)`, whose tagged values do not depend on the state."""
 
     def held(state, *args):
-        _, marked = with_tags(step)(jax.lax.stop_gradient(state), *args)
-        if not marked:
+        _, tagged = with_tags(step)(jax.lax.stop_gradient(state), *args)
+        if not tagged:
             raise ValueError(
-                "expected a cell whose step marks its gates and candidates; got one "
-                "without any: mark them by nets.tag_gate(value, name) and "
+                "expected a cell whose step tags its gates and candidates; got one "
+                "without any: tag them by nets.tag_gate(value, name) and "
                 "nets.tag_candidate(value)"
             )
-        hold = with_tags(step, lambda index, value: marked[index][1])
+        hold = with_tags(step, lambda index, value: tagged[index][1])
         return hold(state, *args)[0]
 
     return held

@@ -186,13 +186,13 @@ def _unroll(
         once, each = jax.random.split(key)
         step, keys = stochastic_step(once, params, blank), jax.random.split(each, time)
     if perturbations is not None:
-        _check_deltas(perturbations, state, time)
+        _check_perturbations(perturbations, state, time)
 
     def body(state, inputs):
-        x, real, key, delta, leaves = inputs
+        x, real, key, added, leaves = inputs
         run = step if at_step is None else partial(cell.step, at_step(leaves))
         args = (state, x) if key is None else (state, x, key)
-        new, y = run(*args) if delta is None else perturbed(run)(delta, *args)
+        new, y = run(*args) if added is None else perturbed(run)(added, *args)
         new, y = select_valid(real, new, state), select_valid(real, y, 0.0)
         return new, (new, y) if all_states else y
 
@@ -251,7 +251,7 @@ def _check(cell, stochastic_step, parallel, remat, truncate, perturbations, unti
         )
 
 
-def _check_deltas(perturbations, state, time):
+def _check_perturbations(perturbations, state, time):
     """Check that the perturbations are like the states of all steps."""
     expected = jax.tree.map(lambda s: (time, *s.shape), state)
     got = jax.tree.map(jnp.shape, perturbations)

@@ -383,7 +383,7 @@ def test_each_direction_is_measured_in_its_own_order(run, folder):
 
 
 @pytest.mark.slow
-def test_the_scheme_is_chosen_and_always_recorded(run, folder):
+def test_the_initializer_is_chosen_and_always_recorded(run, folder):
     flags = *TINY, "--steps=1", "--seeds=0"
     norms = {}
     for init, name in {"own": "orthogonal", "chrono": "chrono(8)"}.items():

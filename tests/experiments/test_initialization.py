@@ -35,7 +35,7 @@ def test_it_measures_the_norms_of_all_initializers(run, tmp_path):
     assert "Left out: chrono(30) of cell 'elman': " in out
     assert page.count("Left out: ") == 1 and page.count("<img ") == 1
 
-    drawn = {(r["cell"], r["init"]): r for r in rows(folder, "scheme")}
+    drawn = {(r["cell"], r["init"]): r for r in rows(folder, "init")}
     starts = ["lstm linen", "lstm keras", "lstm chrono(30)", "elman linen"]
     starts += ["elman keras", "mycells:leaky own"]
     assert list(drawn) == [tuple(start.split()) for start in starts]
@@ -88,7 +88,7 @@ def test_earlier_measurements_are_reported(run, tmp_path, monkeypatch):
     flags = ["--cells=lstm,gru", "--inits=haiku,nnx", "--steps=5", "--results=out"]
     code, out, _ = run(*TINY, *flags)
     assert code == 0
-    known = [row["known"] for row in rows(tmp_path / "out", "scheme")]
+    known = [row["known"] for row in rows(tmp_path / "out", "init")]
     assert known == [-4.9, -23.2, None, None]  # of the lstm only
     assert "Mean over seeds minus the earlier seed, in log10: haiku +" in out
 

@@ -55,7 +55,7 @@ def test_nets_are_measured_and_those_that_can_be_are_trained(
     names |= {"vanishing.png", "rates.png"}
     assert {path.name for path in folder.iterdir()} == names
     gradients = rows(folder, "gradient")
-    places = {(r["net"], r["scheme"], r["width"], r["when"]) for r in gradients}
+    places = {(r["net"], r["init"], r["width"], r["when"]) for r in gradients}
     trained = {place[:3] for place in places if place[3] == "after"}
     assert trained == {(name, "he", 5) for name in FEW}
     assert len(places) == 8 * 2 + 2 and len(gradients) == 2 * len(places)
@@ -71,7 +71,7 @@ def test_nets_are_measured_and_those_that_can_be_are_trained(
     }
 
     found = {
-        (r["net"], r["scheme"], r["width"], r["when"], r["seed"]): r["log_norm"]
+        (r["net"], r["init"], r["width"], r["when"], r["seed"]): r["log_norm"]
         for r in gradients
     }
     for name in FEW:  # one at a rate of 0, the other not
@@ -170,9 +170,9 @@ def test_a_layer_that_halves_has_a_decay_of_ln_2(name):
     np.testing.assert_allclose(np.diff(line), np.log(2), atol=1e-5)
 
 
-def of(net, *rates, when="before", scheme="he"):
+def of(net, *rates, when="before", init="he"):
     lines = np.array(rates)[:, None] * np.arange(5.0)
-    return NetResult(net, scheme, 8, when, lines)
+    return NetResult(net, init, 8, when, lines)
 
 
 SAID = [
@@ -195,8 +195,8 @@ def test_claims_say_where_a_claim_holds():
     found = [
         of("Elman tanh", *fast),
         of("feed-forward tanh", *slow),
-        of("Elman tanh", *slow, scheme="torch"),
-        of("feed-forward tanh", *fast, scheme="torch"),
+        of("Elman tanh", *slow, init="torch"),
+        of("feed-forward tanh", *fast, init="torch"),
         of("feed-forward tanh, one matrix", 0.1, 0.2, 0.0),
         of("Elman tanh, one matrix per step", 0.50, 0.51, 0.52),
         of("LSTM", *slow),
@@ -266,8 +266,8 @@ def test_causes_are_judged_separately():
 
 def test_of_many_pairs_each_interval_is_wider():
     found = [
-        of(net, *rates, scheme=scheme)
-        for scheme in ("he", "torch")
+        of(net, *rates, init=init)
+        for init in ("he", "torch")
         for net, rates in (("Elman tanh", (1, 2, 3)), ("feed-forward tanh", (0, 0, 0)))
     ]
     (pair, _) = compare_nets(found, "before", [("Elman tanh", "feed-forward tanh")])

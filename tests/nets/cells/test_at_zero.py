@@ -150,7 +150,7 @@ def test_those_of_layers_can_be_donated(layer):
 
 
 @pytest.mark.parametrize("name", initializers.INITIALIZERS)
-def test_weights_of_a_scheme_can_be_donated(name):
+def test_weights_of_an_initializer_can_be_donated(name):
     weights = initializers.INITIALIZERS[name](jax.random.key(0), 2, 3, "ifgo")
     assert len({leaf.unsafe_buffer_pointer() for leaf in weights}) == 4
 

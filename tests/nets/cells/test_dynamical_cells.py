@@ -307,7 +307,7 @@ def test_equal_calls_make_the_same_cell(make):
 
 
 @pytest.mark.parametrize("make", [ind_rnn, rhn, slstm])
-def test_schemes_are_heard(make):
+def test_init_is_used(make):
     def halves(key, inputs, features, gates, hidden=None):
         outputs = len(gates) * features
         half = partial(jnp.full, fill_value=0.5)

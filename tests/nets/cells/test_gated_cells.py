@@ -299,7 +299,7 @@ def test_a_gate_that_keeps_all_carries_h_that_was_dropped(cell, gate):
         star,
     ],
 )
-def test_equal_calls_make_the_same_cell_and_schemes_are_heard(make):
+def test_equal_calls_make_the_same_cell_and_init_is_used(make):
     assert make() is make()
     cell = make(init=initializers.linen)
     assert cell is not make()

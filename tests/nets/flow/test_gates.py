@@ -316,7 +316,7 @@ def test_layers_have_the_gates_of_every_cell(x64):
 def test_a_cell_without_gates_is_refused(name):
     cell = cases.CASES[name].cell
     params, xs, first = example(cell, 2, time=2)
-    with pytest.raises(ValueError, match="expected a cell whose step marks its gates"):
+    with pytest.raises(ValueError, match="expected a cell whose step tags its gates"):
         jax.eval_shape(partial(flow.gates, cell), params, xs, first)
 
 

@@ -287,5 +287,5 @@ def test_equal_calls_make_one_cell():
 def test_a_cell_without_marks_is_refused(name):
     cell = cases.CASES[name].cell
     params, xs, first = example(cell, 2, time=2)
-    with pytest.raises(ValueError, match="expected a cell whose step marks its gates"):
+    with pytest.raises(ValueError, match="expected a cell whose step tags its gates"):
         jax.eval_shape(lambda: flow.split_by_path(cell, params, xs, cases.total, first))

@@ -1,4 +1,4 @@
-"""Schemes of initialisation: the distributions of their sources, and exact facts."""
+"""Initializers: the distributions of their sources, and exact facts."""
 
 import inspect
 from functools import partial
@@ -164,7 +164,7 @@ def _draws(draw, first):
 
 @pytest.fixture(scope="module", params=PAIRS, ids="-".join)
 def drawn(request):
-    """The scheme's name, and what we and the source draw."""
+    """The name of the initializer, and what we and the source draw."""
     init, name = request.param
     theirs = partial(SOURCES[init], name)
     with jax.numpy_rank_promotion("allow"):
@@ -234,7 +234,7 @@ def test_biases_are_distributed_as_the_sources(drawn):
         assert _p_value(my.ravel(), their.ravel()) > 1e-3
 
 
-# The table of how the schemes compare: H = 128, I = 32.
+# The table of how initializers compare: H = 128, I = 32.
 TABLE = {
     "linen": (1.000, 1.000, -18.6),
     "nnx": (0.436, 0.855, -23.2),
@@ -281,7 +281,7 @@ def _log10_norm(params, xs):
     return jnp.log10(jnp.linalg.norm(rows, 2))
 
 
-def test_the_scheme_decides_how_far_an_lstms_gradient_reaches(x64):
+def test_the_initializer_decides_how_far_an_lstms_gradient_reaches(x64):
     """float64 reaches down to 1e-308; the table's norms, of one seed, to 1e-23."""
     norms = {}
     for name in TABLE:
@@ -300,7 +300,7 @@ def test_the_scheme_decides_how_far_an_lstms_gradient_reaches(x64):
     assert set(order[3:5]) == {"torch", "equinox"} and order[5] == "nnx"
 
 
-# Facts of each scheme.
+# Facts of each initializer.
 
 BY_NAME = INITIALIZERS | {"chrono(50)": chrono(50)}
 OURS = {"elman": (nets.elman(), 1), "lstm": (nets.lstm(), 4), "gru": (nets.gru(), 3)}
@@ -379,19 +379,19 @@ def test_shapes_and_dtypes(init, hidden, x64):
     assert {w.dtype for w in weights} == {np.dtype("float64")}
 
 
-WITH_SCHEME = {
+WITH_INIT = {
     name: make
     for name, make in nets.CELLS.items()
     if "init" in inspect.signature(make).parameters
 }
-each_with_scheme = pytest.mark.parametrize(
-    "make", WITH_SCHEME.values(), ids=list(WITH_SCHEME)
+each_with_init = pytest.mark.parametrize(
+    "make", WITH_INIT.values(), ids=list(WITH_INIT)
 )
 
 
-@each_with_scheme
+@each_with_init
 @pytest.mark.parametrize("init", BY_NAME.values(), ids=BY_NAME)
-def test_every_cell_starts_by_every_scheme(make, init):
+def test_every_cell_starts_by_every_initializer(make, init):
     asked = []
 
     def record(key, inputs, features, gates, hidden=None):
@@ -496,7 +496,7 @@ def test_equal_calls_are_one_object():
     assert nets.gru(init=chrono(50)) is nets.gru(init=chrono(50))
 
 
-def test_schemes_have_names():
+def test_initializers_have_names():
     for name, init in INITIALIZERS.items():
         assert init is getattr(initializers, name) is initializers.from_name(name)
         assert getattr(init, "__name__", None) == name

@@ -422,7 +422,7 @@ def test_a_train_step_compiles_for_every_platform(name):
 
 
 @pytest.mark.parametrize("init", initializers.kernels.KERNELS)
-def test_every_scheme_starts_every_layer(init):
+def test_every_initializer_starts_every_layer(init):
     start = initializers.kernels.KERNELS[init]
     model = models.cnn(3, (2,), (3, 2), hidden=(5,), init=start)
     variables = jax.jit(model.init)(KEY, jnp.ones((4, 4, 1)))

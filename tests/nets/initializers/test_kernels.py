@@ -66,7 +66,7 @@ def test_he_is_wider_by_the_root_of_two():
 
 
 @pytest.mark.parametrize("name", KERNELS)
-def test_a_layer_begins_by_its_scheme(name):
+def test_a_layer_starts_from_its_initializer(name):
     layer = blocks.conv(64, (5, 5), init=KERNELS[name])
     params = layer.init(jax.random.key(0), (8, 8, 16))
     kernel, bias = drawn(name)
