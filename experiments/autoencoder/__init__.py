@@ -12,6 +12,13 @@ through the space of z: from one digit to another, and along each axis.
 prints their layers and trains nothing.
 """
 
-from experiments.autoencoder.experiment import Config, run
+from experiments.autoencoder.config import Config
 
 __all__ = ["Config", "run"]
+
+
+def run(config, results):
+    """Run the experiment; JAX is imported only here, as help does not need it."""
+    from experiments.autoencoder import experiment
+
+    experiment.run(config, results)

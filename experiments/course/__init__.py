@@ -10,6 +10,13 @@ lesson on music needs the chorales, which must be downloaded first: `--data_dir`
 their folder.
 """
 
-from experiments.course.experiment import Config, run
+from experiments.course.config import Config
 
 __all__ = ["Config", "run"]
+
+
+def run(config, results):
+    """Run the experiment; JAX is imported only here, as help does not need it."""
+    from experiments.course import experiment
+
+    experiment.run(config, results)

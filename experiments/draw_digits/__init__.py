@@ -10,6 +10,13 @@ digits that no network was trained on, digits whose rows do not belong together,
 drawings of a network that does not see the rows before, and drawings that should fail.
 """
 
-from experiments.draw_digits.experiment import Config, run
+from experiments.draw_digits.config import Config
 
 __all__ = ["Config", "run"]
+
+
+def run(config, results):
+    """Run the experiment; JAX is imported only here, as help does not need it."""
+    from experiments.draw_digits import experiment
+
+    experiment.run(config, results)

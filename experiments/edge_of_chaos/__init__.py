@@ -10,6 +10,13 @@ transition it shows ln rho(W) of each W, which is the exact exponent there. Smal
 networks end in cycles at gains at which the mean field is already chaotic.
 """
 
-from experiments.edge_of_chaos.experiment import Config, run
+from experiments.edge_of_chaos.config import Config
 
 __all__ = ["Config", "run"]
+
+
+def run(config, results):
+    """Run the experiment; JAX is imported only here, as help does not need it."""
+    from experiments.edge_of_chaos import experiment
+
+    experiment.run(config, results)

@@ -8,6 +8,13 @@ convolution learn to distinguish horizontal from vertical strokes from pixels an
 alone. Their kernels are compared with the Sobel kernels, and with random kernels.
 """
 
-from experiments.edges.experiment import Config, run
+from experiments.edges.config import Config
 
 __all__ = ["Config", "run"]
+
+
+def run(config, results):
+    """Run the experiment; JAX is imported only here, as help does not need it."""
+    from experiments.edges import experiment
+
+    experiment.run(config, results)

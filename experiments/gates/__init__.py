@@ -9,6 +9,13 @@ sigmoid(b)^T remains after T steps. The experiment measures this along the cell 
 alone, and for the whole gradient, which also flows through the recurrent weights.
 """
 
-from experiments.gates.experiment import Config, run
+from experiments.gates.config import Config
 
 __all__ = ["Config", "run"]
+
+
+def run(config, results):
+    """Run the experiment; JAX is imported only here, as help does not need it."""
+    from experiments.gates import experiment
+
+    experiment.run(config, results)

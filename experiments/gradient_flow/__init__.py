@@ -9,6 +9,13 @@ training, probes measure how this norm changes, the gates, and the largest Lyapu
 exponents.
 """
 
-from experiments.gradient_flow.experiment import Config, run
+from experiments.gradient_flow.config import Config
 
 __all__ = ["Config", "run"]
+
+
+def run(config, results):
+    """Run the experiment; JAX is imported only here, as help does not need it."""
+    from experiments.gradient_flow import experiment
+
+    experiment.run(config, results)

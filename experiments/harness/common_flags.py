@@ -3,6 +3,7 @@
 Each function returns a field of a `Config`, as `cli.flag` does.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,11 +11,18 @@ from experiments.harness import cli
 
 SEEDS = "Seeds, each a separate model and order of the data."
 MOST_STEPS = 10_000_000  # all are laid out beforehand
+TEST, VALIDATION = "test", "validation"
+
+# Names that flags take, written here because help is printed without importing JAX:
+# keys of `train.OPTIMIZERS` and `probing.PROBES`, and `train.data.digits.ORDERS`.
+OPTIMIZERS = "adam", "adamw", "lion", "rmsprop", "sgd"
+PROBES = "state_gradients", "gates", "lyapunov"
+ORDERS = "pixels", "rows"
 
 
 def seeds(default: list[int], help: str = SEEDS) -> Any:
     """Seeds that `jax.random.key` distinguishes."""
-    return cli.flag(default, help, upper_bound=2**32 - 1)
+    return cli.flag(default, help, upper_bound=2**32 - 1, group="model")
 
 
 def check_seeds(seeds: Sequence[int]) -> None:
@@ -27,12 +35,12 @@ def check_seeds(seeds: Sequence[int]) -> None:
 
 def features(default: int, help: str = "Hidden units.", least: int = 1) -> Any:
     """Number of hidden units."""
-    return cli.flag(default, help, lower_bound=least, upper_bound=16_384)
+    return cli.flag(default, help, lower_bound=least, upper_bound=16_384, group="model")
 
 
 def learning_rate(default: float, help: str = "Step size of the optimizer.") -> Any:
     """Step size of the optimizer."""
-    return cli.flag(default, help, lower_bound=0.0, upper_bound=1e30)
+    return cli.flag(default, help, lower_bound=0.0, upper_bound=1e30, group="training")
 
 
 def clip_norm(default: float) -> Any:
@@ -42,19 +50,46 @@ def clip_norm(default: float) -> Any:
         "Largest norm of the gradient, 0 to clip nothing.",
         lower_bound=0.0,
         upper_bound=1e30,
+        group="training",
     )
 
 
 def batch_size(default: int, help: str = "Examples per step.") -> Any:
     """Number of examples in each training step."""
-    return cli.flag(default, help, lower_bound=1, upper_bound=1_000_000)
+    return cli.flag(
+        default, help, lower_bound=1, upper_bound=1_000_000, group="training"
+    )
 
 
 def steps(default: int, help: str = "Training steps.") -> Any:
     """Number of training steps."""
-    return cli.flag(default, help, lower_bound=1, upper_bound=MOST_STEPS)
+    return cli.flag(
+        default, help, lower_bound=1, upper_bound=MOST_STEPS, group="training"
+    )
 
 
 def probe_every(default: int, help: str) -> Any:
     """Number of training steps between two measurements."""
-    return cli.flag(default, help, lower_bound=1, upper_bound=MOST_STEPS)
+    return cli.flag(
+        default, help, lower_bound=1, upper_bound=MOST_STEPS, group="measuring"
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig:
+    """Flags of every experiment that trains, a base class of its `Config`."""
+
+    seeds: list[int] = seeds([0, 1, 2])
+    optimizer: str = cli.flag(
+        "adam", "From optax.", choices=OPTIMIZERS, group="training"
+    )
+    learning_rate: float = learning_rate(3e-3)
+    clip_norm: float = clip_norm(1.0)
+    batch_size: int = batch_size(64)
+    steps: int = steps(840)
+    evaluate_on: str = cli.flag(
+        TEST,
+        "Set that held-out numbers are measured on: the test set, or a validation set "
+        "cut off the training set, to choose flags by.",
+        choices=(TEST, VALIDATION),
+    )

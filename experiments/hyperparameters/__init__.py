@@ -11,6 +11,13 @@ is then trained on the whole training set and measured on the test set. An inter
 search is resumed if its command is given again with --results=FOLDER and --resume.
 """
 
-from experiments.hyperparameters.experiment import Config, run
+from experiments.hyperparameters.config import Config
 
 __all__ = ["Config", "run"]
+
+
+def run(config, results):
+    """Run the experiment; JAX is imported only here, as help does not need it."""
+    from experiments.hyperparameters import experiment
+
+    experiment.run(config, results)

@@ -10,6 +10,13 @@ input. An untrained network is measured too, since a random state also carries
 information.
 """
 
-from experiments.information.experiment import Config, run
+from experiments.information.config import Config
 
 __all__ = ["Config", "run"]
+
+
+def run(config, results):
+    """Run the experiment; JAX is imported only here, as help does not need it."""
+    from experiments.information import experiment
+
+    experiment.run(config, results)

@@ -8,6 +8,13 @@ with respect to the first state: the largest share of a gradient that can travel
 over t steps.
 """
 
-from experiments.initialization.experiment import Config, run
+from experiments.initialization.config import Config
 
 __all__ = ["Config", "run"]
+
+
+def run(config, results):
+    """Run the experiment; JAX is imported only here, as help does not need it."""
+    from experiments.initialization import experiment
+
+    experiment.run(config, results)

@@ -9,6 +9,13 @@ and at an equal number of parameters. The steps of both cells are timed in turn,
 the same load.
 """
 
-from experiments.lstm_vs_gru.experiment import Config, run
+from experiments.lstm_vs_gru.config import Config
 
 __all__ = ["Config", "run"]
+
+
+def run(config, results):
+    """Run the experiment; JAX is imported only here, as help does not need it."""
+    from experiments.lstm_vs_gru import experiment
+
+    experiment.run(config, results)

@@ -8,6 +8,13 @@ The experiment measures the quantity that the remedy is meant to change. It also
 the error on the task after training, because the one need not imply the other.
 """
 
-from experiments.remedies.experiment import Config, run
+from experiments.remedies.config import Config
 
 __all__ = ["Config", "run"]
+
+
+def run(config, results):
+    """Run the experiment; JAX is imported only here, as help does not need it."""
+    from experiments.remedies import experiment
+
+    experiment.run(config, results)

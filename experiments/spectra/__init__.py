@@ -8,6 +8,13 @@ gradient neither vanishes nor explodes. The singular values of the product of th
 Jacobians show how much it is stretched within these steps. Both have the same sum.
 """
 
-from experiments.spectra.experiment import Config, run
+from experiments.spectra.config import Config
 
 __all__ = ["Config", "run"]
+
+
+def run(config, results):
+    """Run the experiment; JAX is imported only here, as help does not need it."""
+    from experiments.spectra import experiment
+
+    experiment.run(config, results)

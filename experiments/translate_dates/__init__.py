@@ -9,6 +9,13 @@ one whose decoder sees the encoder's last state only, and beam search with greed
 search.
 """
 
-from experiments.translate_dates.experiment import Config, run
+from experiments.translate_dates.config import Config
 
 __all__ = ["Config", "run"]
+
+
+def run(config, results):
+    """Run the experiment; JAX is imported only here, as help does not need it."""
+    from experiments.translate_dates import experiment
+
+    experiment.run(config, results)

@@ -12,6 +12,13 @@ the difference: a feed-forward one with the same matrix in all layers, and a rec
 one with a separate matrix in each step.
 """
 
-from experiments.vanishing.experiment import Config, run
+from experiments.vanishing.config import Config
 
 __all__ = ["Config", "run"]
+
+
+def run(config, results):
+    """Run the experiment; JAX is imported only here, as help does not need it."""
+    from experiments.vanishing import experiment
+
+    experiment.run(config, results)

@@ -7,6 +7,7 @@ import typing
 import fuzz
 import pytest
 
+import train
 from experiments.harness import cli
 
 NUMBERS = {int: int, float: float, list[int]: int, list[float]: float}
@@ -62,17 +63,49 @@ def test_bounds_are_said_in_the_help(launched):
     for name, config in configs():
         module = importlib.import_module(f"experiments.{name}")
         _, out, _ = launched(module, "--help")
-        said = [
-            line
-            for line in out.splitlines()
-            if line.startswith("      ") and " At most " in line
-        ]
+        flags_help = " ".join(out[out.index("\n  --") :].split())
         bounded = [
             field
             for field in dataclasses.fields(config)
             if field.metadata["upper_bound"] is not None
         ]
-        assert len(said) == len(bounded), name
+        assert flags_help.count(" At most ") == len(bounded), name
+
+
+def test_choices_are_the_names_in_the_code():
+    """Help is printed without importing JAX, so configs repeat these names."""
+    from experiments.classify_sequences import figures
+    from experiments.edges.experiment import POOLS
+    from experiments.harness import common_flags, probing
+    from experiments.hyperparameters.experiment import OBJECTIVES
+    from experiments.vanishing.networks import INITIALIZERS
+    from nets.initializers import kernels
+    from nets.models import autoencoder, images
+    from train.data import chorales, digits, photographs
+
+    assert tuple(train.OPTIMIZERS) == common_flags.OPTIMIZERS
+    assert tuple(probing.PROBES) == common_flags.PROBES
+    assert digits.ORDERS == common_flags.ORDERS
+    choices = {
+        (name, field.name): field.metadata["choices"]
+        for name, config in configs()
+        for field in dataclasses.fields(config)
+    }
+    shown = {
+        (name, field.name): field.metadata["help"]
+        for name, config in configs()
+        for field in dataclasses.fields(config)
+    }
+    assert choices["classify_sequences", "data"] == tuple(figures.DATA)
+    assert choices["edges", "pool"] == tuple(POOLS)
+    assert choices["edges", "photograph"] == photographs.PHOTOGRAPHS
+    assert choices["hyperparameters", "objective"] == tuple(OBJECTIVES)
+    image = "image_classification"
+    assert choices[image, "init"] == ("auto", *kernels.KERNELS)
+    assert choices[image, "pool"] == ("auto", *images.POOLS, "none")
+    assert ", ".join(INITIALIZERS) in shown["vanishing", "inits"]
+    assert ", ".join(autoencoder.UPSAMPLING) in shown["autoencoder", "upsample"]
+    assert chorales.FILE in shown["music", "data_dir"]
 
 
 def test_no_default_is_near_its_bound():
