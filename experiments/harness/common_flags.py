@@ -58,3 +58,13 @@ def steps(default: int, help: str = "Training steps.") -> Any:
 def probe_every(default: int, help: str) -> Any:
     """Number of training steps between two measurements."""
     return cli.flag(default, help, lower_bound=1, upper_bound=MOST_STEPS)
+
+
+def save_every() -> Any:
+    """Number of training steps between two saves."""
+    return cli.flag(
+        0,
+        "Training steps between two saves of the parameters; 0 saves only the last.",
+        lower_bound=0,
+        upper_bound=MOST_STEPS,
+    )

@@ -10,7 +10,7 @@ import optax
 from flax import linen as nn
 from jaxtyping import Array
 
-from experiments.harness import cli, common_flags, machine
+from experiments.harness import checkpoints, cli, common_flags, machine
 from experiments.harness.runs import Run
 from train import OPTIMIZERS, FitResult, fit, make_optimizer
 
@@ -31,6 +31,7 @@ class Config:
     clip_norm: float = common_flags.clip_norm(1.0)
     batch_size: int = common_flags.batch_size(64)
     steps: int = common_flags.steps(840)
+    save_every: int = common_flags.save_every()
     evaluate_on: str = cli.flag(
         TEST,
         "Set that held-out numbers are measured on: the test set, or a validation set "
@@ -105,7 +106,6 @@ def start(model: nn.Module, example: Any, seeds: list[int]) -> Any:
         A tree of arrays [seeds, ...].
     """
     keys = jnp.stack([jax.random.fold_in(jax.random.key(s), 0) for s in seeds])
-
     inputs = example if isinstance(example, tuple) else (example,)
 
     def start_one(key):
@@ -198,7 +198,7 @@ def train(
     probe: Callable[[Any], Any] | None = None,
     probe_every: int = 1,
 ) -> FitResult:
-    """Train the models by the flags, and log how it goes.
+    """Train the models by the flags; log how it goes, and keep the parameters.
 
     Args:
         loss_fn: As in `train.fit`.
@@ -206,7 +206,7 @@ def train(
         data: A tree of arrays [examples, ...].
         config: The flags.
         results: Run that gets rows of the kind "training".
-        title: Text before the progress bar.
+        title: Text before the progress bar, and name of the network in the folder.
         labels: Other entries of the rows.
         schedule: Factor of the learning rate by step; by default 1.
         probe: As in `train.fit`.
@@ -215,7 +215,7 @@ def train(
     Returns:
         A `FitResult`.
     """
-    return fit(
+    fitted = fit(
         loss_fn,
         _optimizer(config, config.learning_rate, schedule),
         params,
@@ -227,7 +227,10 @@ def train(
         probe_every=probe_every,
         log_fn=lambda **row: results.log(kind="training", **(labels or {}), **row),
         desc=title,
+        **checkpoints.saving(title, config, results),
     )
+    results.keep(title, config.steps, config.seeds, fitted.params)
+    return fitted
 
 
 def train_at_rates(
