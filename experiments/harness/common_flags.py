@@ -75,6 +75,17 @@ def probe_every(default: int, help: str) -> Any:
     )
 
 
+def save_every() -> Any:
+    """Number of training steps between two saves."""
+    return cli.flag(
+        0,
+        "Training steps between two saves of the parameters; 0 saves only the last.",
+        lower_bound=0,
+        upper_bound=MOST_STEPS,
+        group="output",
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig:
     """Flags of every experiment that trains, a base class of its `Config`."""
@@ -87,6 +98,7 @@ class TrainingConfig:
     clip_norm: float = clip_norm(1.0)
     batch_size: int = batch_size(64)
     steps: int = steps(840)
+    save_every: int = save_every()
     evaluate_on: str = cli.flag(
         TEST,
         "Set that held-out numbers are measured on: the test set, or a validation set "

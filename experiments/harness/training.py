@@ -9,7 +9,7 @@ import optax
 from flax import linen as nn
 from jaxtyping import Array
 
-from experiments.harness import cli, common_flags, machine
+from experiments.harness import checkpoints, cli, common_flags, machine
 from experiments.harness.common_flags import TEST, TrainingConfig
 from experiments.harness.runs import Run
 from train import FitResult, fit, make_optimizer
@@ -86,7 +86,6 @@ def start(model: nn.Module, example: Any, seeds: list[int]) -> Any:
         A tree of arrays [seeds, ...].
     """
     keys = jnp.stack([jax.random.fold_in(jax.random.key(s), 0) for s in seeds])
-
     inputs = example if isinstance(example, tuple) else (example,)
 
     def start_one(key):
@@ -179,7 +178,7 @@ def train(
     probe: Callable[[Any], Any] | None = None,
     probe_every: int = 1,
 ) -> FitResult:
-    """Train the models by the flags, and log how it goes.
+    """Train the models by the flags; log how it goes, and keep the parameters.
 
     Args:
         loss_fn: As in `train.fit`.
@@ -187,7 +186,7 @@ def train(
         data: A tree of arrays [examples, ...].
         config: The flags.
         results: Run that gets rows of the kind "training".
-        title: Text before the progress bar.
+        title: Text before the progress bar, and name of the network in the folder.
         labels: Other entries of the rows.
         schedule: Factor of the learning rate by step; by default 1.
         probe: As in `train.fit`.
@@ -196,7 +195,7 @@ def train(
     Returns:
         A `FitResult`.
     """
-    return fit(
+    fitted = fit(
         loss_fn,
         _optimizer(config, config.learning_rate, schedule),
         params,
@@ -208,7 +207,10 @@ def train(
         probe_every=probe_every,
         log_fn=lambda **row: results.log(kind="training", **(labels or {}), **row),
         desc=title,
+        **checkpoints.saving(title, config, results),
     )
+    results.keep(title, config.steps, config.seeds, fitted.params)
+    return fitted
 
 
 def train_at_rates(
