@@ -41,6 +41,7 @@ def flag(
     path: bool = False,
     repeats: bool = False,
     extends: bool = False,
+    positional: bool = False,
 ) -> Any:
     """A field of a `Config` that is a flag of the same name.
 
@@ -54,6 +55,7 @@ def flag(
         repeats: True if a list may hold a value twice, as sizes of layers do.
         extends: True if the value may change when a run is resumed, even a complete
             one, to which that adds.
+        positional: True for a list of words that are given without the name of a flag.
 
     Returns:
         A dataclass field.
@@ -75,6 +77,7 @@ def flag(
             "choices": choices,
             "repeats": repeats,
             "extends": extends,
+            "positional": positional,
         },
     )
 
@@ -93,7 +96,7 @@ def parse(config_class: type, arguments: Sequence[str]) -> tuple[Any, str | None
         UsageError: A flag or value is not allowed.
     """
     values = flags.FlagValues()
-    fields = dataclasses.fields(config_class)
+    fields = [f for f in dataclasses.fields(config_class) if not _is_word(f)]
     kinds, defaults = typing.get_type_hints(config_class), config_class()
     for field in fields:
         default = getattr(defaults, field.name)
@@ -113,10 +116,17 @@ def parse(config_class: type, arguments: Sequence[str]) -> tuple[Any, str | None
         raise UsageError(" ".join(str(error).split())) from None
     if values["help"].value or values["helpfull"].value:
         return None, None
-    if rest:
+    words = [f.name for f in dataclasses.fields(config_class) if _is_word(f)]
+    if rest and not words:
         raise UsageError(f"expected flags only, --name=value; got {rest[0]!r}")
     given = {field.name: values[field.name].value for field in fields}
+    given |= dict.fromkeys(words, rest)
     return config_class(**given), values["results"].value
+
+
+def _is_word(field: dataclasses.Field) -> bool:
+    """Whether a field is given without the name of a flag."""
+    return field.metadata["positional"]
 
 
 def main(
@@ -264,7 +274,8 @@ def _help(module: Any, name: str, config_class: type, resumable: bool) -> str:
         default = getattr(defaults, field.name)
         if isinstance(default, list):
             default = ",".join(str(item) for item in default)
-        lines += [f"  --{field.name}={default}", f"      {field.metadata['help']}"]
+        name = f"{field.name} ..." if _is_word(field) else f"--{field.name}={default}"
+        lines += [f"  {name}", f"      {field.metadata['help']}"]
         if field.metadata["choices"]:
             lines[-1] += f" One of {', '.join(field.metadata['choices'])}."
         for bound, what in (("lower_bound", "least"), ("upper_bound", "most")):
