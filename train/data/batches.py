@@ -6,7 +6,7 @@ from jaxtyping import Array, Int, Key
 
 
 def epochs(
-    key: Key[Array, ""], examples: int, batch_size: int, steps: int
+    key: Key[Array, ""], examples: int, batch_size: int, steps: int, start: int = 0
 ) -> Int[Array, "steps batch_size"]:
     """Indices of the examples of each step, shuffled again in every epoch.
 
@@ -18,6 +18,7 @@ def epochs(
         examples: Number of examples.
         batch_size: Examples per step, from 1 to `examples`.
         steps: Number of steps, at least 1.
+        start: Number of earlier steps, whose indices are left out.
 
     Returns:
         Indices below `examples`, [steps, batch_size].
@@ -29,6 +30,9 @@ def epochs(
         >>> order = epochs(jax.random.key(0), examples=6, batch_size=2, steps=3)
         >>> sorted(order.ravel().tolist())
         [0, 1, 2, 3, 4, 5]
+        >>> later = epochs(jax.random.key(0), 6, batch_size=2, steps=1, start=2)
+        >>> bool((later == order[2:]).all())
+        True
     """
     if not 1 <= batch_size <= examples:
         raise ValueError(
@@ -36,9 +40,10 @@ def epochs(
             f"{batch_size}"
         )
     batches = examples // batch_size
-    count = -(-steps // batches)
+    first, count = start // batches, -(-(start + steps) // batches)
+    # The key of an epoch does not depend on the number of epochs.
     shuffled = jax.vmap(lambda k: jax.random.permutation(k, examples))(
-        jax.random.split(key, count)
+        jax.random.split(key, count)[first:]
     )
-    whole = shuffled[:, : batches * batch_size].reshape(count * batches, batch_size)
-    return jnp.asarray(whole[:steps])
+    whole = shuffled[:, : batches * batch_size].reshape(-1, batch_size)
+    return jnp.asarray(whole[start - first * batches :][:steps])
