@@ -8,7 +8,10 @@ from typing import Any
 
 from experiments.harness import cli
 
-SEEDS = "Seeds, each a separate model and order of the data."
+SEEDS = (
+    "Seeds, each a separate model and order of the data. The progress bar of training "
+    "shows means over the seeds."
+)
 MOST_STEPS = 10_000_000  # all are laid out beforehand
 
 
@@ -58,3 +61,13 @@ def steps(default: int, help: str = "Training steps.") -> Any:
 def probe_every(default: int, help: str) -> Any:
     """Number of training steps between two measurements."""
     return cli.flag(default, help, lower_bound=1, upper_bound=MOST_STEPS)
+
+
+def tensorboard() -> Any:
+    """Whether event files are written."""
+    return cli.flag(
+        False,
+        "Write event files for TensorBoard, into the folder tensorboard of the results:"
+        " per model the loss, the norm of the gradient, the learning rate, all "
+        "measurements, and the gradient's norm over time as an image at each probe.",
+    )

@@ -37,6 +37,7 @@ class Config:
         "cut off the training set, to choose flags by.",
         choices=(TEST, VALIDATION),
     )
+    tensorboard: bool = common_flags.tensorboard()
 
 
 def parts(halves: Iterable[Data], config: Config) -> tuple[Data, Data]:
@@ -195,8 +196,7 @@ def train(
     title: str = "",
     labels: dict[str, Any] | None = None,
     schedule: optax.Schedule | None = None,
-    probe: Callable[[Any], Any] | None = None,
-    probe_every: int = 1,
+    **options: Any,
 ) -> FitResult:
     """Train the models by the flags, and log how it goes.
 
@@ -209,12 +209,12 @@ def train(
         title: Text before the progress bar.
         labels: Other entries of the rows.
         schedule: Factor of the learning rate by step; by default 1.
-        probe: As in `train.fit`.
-        probe_every: As in `train.fit`.
+        **options: Other arguments of `train.fit`, such as `probe`.
 
     Returns:
         A `FitResult`.
     """
+    rate = config.learning_rate
     return fit(
         loss_fn,
         _optimizer(config, config.learning_rate, schedule),
@@ -223,10 +223,10 @@ def train(
         config.seeds,
         steps=config.steps,
         batch_size=config.batch_size,
-        probe=probe,
-        probe_every=probe_every,
         log_fn=lambda **row: results.log(kind="training", **(labels or {}), **row),
+        learning_rate=rate if schedule is None else lambda step: rate * schedule(step),
         desc=title,
+        **options,
     )
 
 
