@@ -41,7 +41,6 @@ def flag(
     path: bool = False,
     repeats: bool = False,
     extends: bool = False,
-    positional: bool = False,
 ) -> Any:
     """A field of a `Config` that is a flag of the same name.
 
@@ -55,7 +54,6 @@ def flag(
         repeats: True if a list may hold a value twice, as sizes of layers do.
         extends: True if the value may change when a run is resumed, even a complete
             one, to which that adds.
-        positional: True for a list of words that are given without the name of a flag.
 
     Returns:
         A dataclass field.
@@ -77,9 +75,31 @@ def flag(
             "choices": choices,
             "repeats": repeats,
             "extends": extends,
-            "positional": positional,
         },
     )
+
+
+def argument(help: str, *, many: bool = False) -> Any:
+    """A field of a `Config` that is a positional argument.
+
+    Args:
+        help: One sentence.
+        many: True for a list, which takes all arguments that are left.
+
+    Returns:
+        A dataclass field.
+
+    Example:
+        >>> @dataclasses.dataclass(frozen=True)
+        ... class Config:
+        ...     runs: list[str] = argument("Folders of runs.", many=True)
+        ...     seed: int = flag(0, "Seed of the model.")
+        >>> parse(Config, ["results/a", "results/b", "--seed=1"])
+        (Config(runs=['results/a', 'results/b'], seed=1), None)
+    """
+    field = flag([] if many else "", help)
+    field.metadata = {**field.metadata, "argument": True, "many": many}
+    return field
 
 
 def parse(config_class: type, arguments: Sequence[str]) -> tuple[Any, str | None]:
@@ -96,7 +116,7 @@ def parse(config_class: type, arguments: Sequence[str]) -> tuple[Any, str | None
         UsageError: A flag or value is not allowed.
     """
     values = flags.FlagValues()
-    fields = [f for f in dataclasses.fields(config_class) if not _is_word(f)]
+    fields = [f for f in dataclasses.fields(config_class) if not _is_argument(f)]
     kinds, defaults = typing.get_type_hints(config_class), config_class()
     for field in fields:
         default = getattr(defaults, field.name)
@@ -116,17 +136,26 @@ def parse(config_class: type, arguments: Sequence[str]) -> tuple[Any, str | None
         raise UsageError(" ".join(str(error).split())) from None
     if values["help"].value or values["helpfull"].value:
         return None, None
-    words = [f.name for f in dataclasses.fields(config_class) if _is_word(f)]
-    if rest and not words:
-        raise UsageError(f"expected flags only, --name=value; got {rest[0]!r}")
     given = {field.name: values[field.name].value for field in fields}
-    given |= dict.fromkeys(words, rest)
+    given |= _positional(config_class, rest)
     return config_class(**given), values["results"].value
 
 
-def _is_word(field: dataclasses.Field) -> bool:
-    """Whether a field is given without the name of a flag."""
-    return field.metadata["positional"]
+def _is_argument(field: dataclasses.Field) -> bool:
+    """Whether a field is positional."""
+    return field.metadata.get("argument", False)
+
+
+def _positional(config_class: type, words: Sequence[str]) -> dict[str, Any]:
+    """The positional arguments by name."""
+    given, rest = {}, list(words)
+    for field in filter(_is_argument, dataclasses.fields(config_class)):
+        many = field.metadata["many"]
+        given[field.name] = rest if many else rest.pop(0) if rest else ""
+        rest = [] if many else rest
+    if rest:
+        raise UsageError(f"expected flags only, --name=value; got {rest[0]!r}")
+    return given
 
 
 def main(
@@ -274,7 +303,7 @@ def _help(module: Any, name: str, config_class: type, resumable: bool) -> str:
         default = getattr(defaults, field.name)
         if isinstance(default, list):
             default = ",".join(str(item) for item in default)
-        name = f"{field.name} ..." if _is_word(field) else f"--{field.name}={default}"
+        name = f"{field.name} ..." if _is_argument(field) else f"--{field.name}={default}"
         lines += [f"  {name}", f"      {field.metadata['help']}"]
         if field.metadata["choices"]:
             lines[-1] += f" One of {', '.join(field.metadata['choices'])}."
