@@ -12,6 +12,6 @@ through the space of z: from one digit to another, and along each axis.
 prints their layers and trains nothing.
 """
 
-from experiments.autoencoder.experiment import Config, run
+from experiments.autoencoder.experiment import Config, reopen, run
 
-__all__ = ["Config", "run"]
+__all__ = ["Config", "reopen", "run"]

@@ -11,6 +11,6 @@ at once, and with networks whose last layer sees the outputs of all steps. With
 many units per direction, and once with no more parameters.
 """
 
-from experiments.classify_sequences.experiment import Config, run
+from experiments.classify_sequences.experiment import Config, reopen, run
 
-__all__ = ["Config", "run"]
+__all__ = ["Config", "reopen", "run"]

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from experiments.classify_sequences import claims, figures
 from experiments.classify_sequences.measure import (
@@ -23,6 +24,7 @@ from experiments.classify_sequences.networks import (
     classifiers,
 )
 from experiments.harness import cells, cli, common_flags, training
+from experiments.harness.networks import Network, classifier
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.harness.training import loss_of
@@ -65,11 +67,7 @@ def run(config: Config, results: Run) -> None:
     """Train every cell with every way of reading, and publish the results."""
     train, test = load(config)
     training.check(config, len(train[1]), "sequences")
-    models: dict[tuple[str, str], Any] = {(LINEAR, INPUTS): Linear(CLASSES)}
-    for name in config.cells:
-        cell = cells.named(name, train[0].shape[-1], config.features)
-        by_way = classifiers(cell, train[0][:1], config.features, config.bidirectional)
-        models |= {(name, way): model for way, model in by_way.items()}
+    models = build(config, train[0][:1])
     model_results = [
         learn(model, cell, way, train, test, config, results)
         for (cell, way), model in models.items()
@@ -77,6 +75,27 @@ def run(config: Config, results: Run) -> None:
     majority = majority_accuracy(np.asarray(train[1]), np.asarray(test[1]))
     results.log(kind="majority", test_accuracy=majority)
     show(model_results, majority, len(test[1]), config, results)
+
+
+def build(config: Config, example: Array) -> dict[tuple[str, str], Any]:
+    """The models by cell and way of reading, for sequences such as the example."""
+    models: dict[tuple[str, str], Any] = {(LINEAR, INPUTS): Linear(CLASSES)}
+    for name in config.cells:
+        cell = cells.named(name, example.shape[-1], config.features)
+        by_way = classifiers(cell, example, config.features, config.bidirectional)
+        models |= {(name, way): model for way, model in by_way.items()}
+    return models
+
+
+def reopen(config: Config) -> dict[str, Network]:
+    """The networks that a run keeps, by name."""
+    _, test = load(config)
+    return {
+        f"{cell}, {way}": classifier(
+            model, *test, layer=None if cell == LINEAR else "recurrent"
+        )
+        for (cell, way), model in build(config, test[0][:1]).items()
+    }
 
 
 def load(config: Config) -> tuple[Sequences, Sequences]:

@@ -10,6 +10,6 @@ digits that no network was trained on, digits whose rows do not belong together,
 drawings of a network that does not see the rows before, and drawings that should fail.
 """
 
-from experiments.draw_digits.experiment import Config, run
+from experiments.draw_digits.experiment import Config, reopen, run
 
-__all__ = ["Config", "run"]
+__all__ = ["Config", "reopen", "run"]

@@ -8,6 +8,6 @@ convolution learn to distinguish horizontal from vertical strokes from pixels an
 alone. Their kernels are compared with the Sobel kernels, and with random kernels.
 """
 
-from experiments.edges.experiment import Config, run
+from experiments.edges.experiment import Config, reopen, run
 
-__all__ = ["Config", "run"]
+__all__ = ["Config", "reopen", "run"]

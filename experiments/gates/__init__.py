@@ -9,6 +9,6 @@ sigmoid(b)^T remains after T steps. The experiment measures this along the cell 
 alone, and for the whole gradient, which also flows through the recurrent weights.
 """
 
-from experiments.gates.experiment import Config, run
+from experiments.gates.experiment import Config, reopen, run
 
-__all__ = ["Config", "run"]
+__all__ = ["Config", "reopen", "run"]

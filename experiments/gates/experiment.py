@@ -23,6 +23,7 @@ from experiments.gates.measure import (
     trace,
 )
 from experiments.harness import cli, common_flags, training
+from experiments.harness.networks import Network, classifier
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.harness.training import loss_of
@@ -55,11 +56,11 @@ class Config(training.Config):
 
 def run(config: Config, results: Run) -> None:
     """Train and measure every LSTM, and publish the results."""
-    train, test = training.parts(digits.load(), config)
-    training.check(config, len(train.labels), "digits")
-    if config.digit >= len(test.labels):
+    halves = load(config)
+    training.check(config, len(halves[0][1]), "digits")
+    if config.digit >= len(halves[1][1]):
         raise cli.UsageError(
-            f"flag --digit: expected a number from 0 to {len(test.labels) - 1}; got "
+            f"flag --digit: expected a number from 0 to {len(halves[1][1]) - 1}; got "
             f"{config.digit}"
         )
     if not all(-MAX_BIAS <= b <= MAX_BIAS for b in config.biases):
@@ -67,31 +68,57 @@ def run(config: Config, results: Run) -> None:
             f"flag --biases: expected numbers from {-MAX_BIAS} to {MAX_BIAS}, beyond "
             f"which the gate is 0 or 1 to within 1e-6; got {config.biases}"
         )
-    names = [f"b = {b:g}" for b in config.biases]
-    if len(set(names)) < len(names):
+    if len({name_of(b) for b in config.biases}) < len(config.biases):
         raise cli.UsageError(
             f"flag --biases: expected distinct numbers; got {config.biases}"
         )
-    halves = tuple(
-        (
-            jnp.asarray(digits.as_sequences(half.images, config.order)),
-            jnp.asarray(half.labels),
-        )
-        for half in (train, test)
-    )
-    model = SequenceClassifier(nets.lstm(), config.features, CLASSES)
+    models = build(config)
+    model = models.pop(LEARNED)
     learned, params = compare(LEARNED, None, model, halves, config, results)
     traces = trace(model, params, halves[1], config.digit)
     gate_results = [learned]
-    for name, b in zip(names, config.biases, strict=True):
-        clamped_model = model.clone(cell=clamped(nets.lstm(), b))
-        result, _ = compare(name, b, clamped_model, halves, config, results)
+    for b, (name, model) in zip(config.biases, models.items(), strict=True):
+        result, _ = compare(name, b, model, halves, config, results)
         gate_results.append(result)
     log(gate_results, traces, config, results)
     errors = {b: exact_error(b) for b in config.biases}
     for b, error in errors.items():
         results.log(kind="exact", bias=b, steps=EXACT_STEPS, relative_error=error)
     show(gate_results, traces, errors, config, results)
+
+
+def load(config: Config) -> tuple[Any, Any]:
+    """Sequences and labels of the training set and of the held-out set."""
+    train, test = (
+        (
+            jnp.asarray(digits.as_sequences(half.images, config.order)),
+            jnp.asarray(half.labels),
+        )
+        for half in training.parts(digits.load(), config)
+    )
+    return train, test
+
+
+def name_of(bias: float) -> str:
+    """Name of the LSTM whose forget gate is clamped at sigmoid(bias)."""
+    return f"b = {bias:g}"
+
+
+def build(config: Config) -> dict[str, SequenceClassifier]:
+    """The LSTM that learns its forget gate, and those with a clamped one, by name."""
+    model = SequenceClassifier(nets.lstm(), config.features, CLASSES)
+    return {
+        LEARNED: model,
+        **{
+            name_of(b): model.clone(cell=clamped(nets.lstm(), b)) for b in config.biases
+        },
+    }
+
+
+def reopen(config: Config) -> dict[str, Network]:
+    """The networks that a run keeps, by name."""
+    _, test = load(config)
+    return {name: classifier(model, *test) for name, model in build(config).items()}
 
 
 def compare(

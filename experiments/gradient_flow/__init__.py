@@ -9,6 +9,6 @@ training, probes measure how this norm changes, the gates, and the largest Lyapu
 exponents.
 """
 
-from experiments.gradient_flow.experiment import Config, run
+from experiments.gradient_flow.experiment import Config, reopen, run
 
-__all__ = ["Config", "run"]
+__all__ = ["Config", "reopen", "run"]

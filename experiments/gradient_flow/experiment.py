@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from experiments.gradient_flow import captions, figures
 from experiments.gradient_flow.measure import (
@@ -22,6 +23,7 @@ from experiments.harness import (
     training,
 )
 from experiments.harness.cells import OWN
+from experiments.harness.networks import Network, classifier
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.harness.training import loss_of
@@ -64,26 +66,14 @@ class Config(training.Config):
 
 def run(config: Config, results: Run) -> None:
     """Train and measure every cell, and publish the results."""
-    halves = training.parts(digits.load(), config)
-    training.check(config, len(halves[0].labels), "digits")
+    train, test = load(config)
+    training.check(config, len(train[1]), "digits")
     names = probing.chosen(config.probes)
-    train, test = (
-        (
-            jnp.asarray(digits.as_sequences(half.images, config.order)),
-            jnp.asarray(half.labels),
-        )
-        for half in halves
-    )
-    time, inputs = train[0].shape[-2:]
-    init = cells.initializer(config.init, time)
-    models, probes = {}, {}
-    for name in config.cells:
-        cell = cells.named(name, inputs, config.features, init)
-        models[name] = SequenceClassifier(
-            cell, config.features, CLASSES, config.bidirectional
-        )
-        few = test[0][:PROBED], test[1][:PROBED]
-        probes[name] = probing.make(names, models[name], few, name)
+    time, models = train[0].shape[1], build(config, train[0])
+    few = test[0][:PROBED], test[1][:PROBED]
+    probes = {
+        name: probing.make(names, model, few, name) for name, model in models.items()
+    }
     studies, probed_cells = [], []
     for name, model in models.items():
         start = cells.initializer_name(name, config.init, time)
@@ -94,6 +84,40 @@ def run(config: Config, results: Run) -> None:
         if probe is not None:
             probed_cells += probe_results(name, fitted, probe, config, results)
     show(studies, probed_cells, config, len(test[1]), time, results)
+
+
+def load(config: Config) -> tuple[probing.Sequences, probing.Sequences]:
+    """The training set and the held-out set."""
+    train, test = (
+        (
+            jnp.asarray(digits.as_sequences(half.images, config.order)),
+            jnp.asarray(half.labels),
+        )
+        for half in training.parts(digits.load(), config)
+    )
+    return train, test
+
+
+def build(config: Config, xs: Array) -> dict[str, SequenceClassifier]:
+    """One classifier per cell, for sequences such as `xs`."""
+    time, inputs = xs.shape[-2:]
+    init = cells.initializer(config.init, time)
+    return {
+        name: SequenceClassifier(
+            cells.named(name, inputs, config.features, init),
+            config.features,
+            CLASSES,
+            config.bidirectional,
+        )
+        for name in config.cells
+    }
+
+
+def reopen(config: Config) -> dict[str, Network]:
+    """The networks that a run keeps, by name."""
+    _, test = load(config)
+    models = build(config, test[0])
+    return {name: classifier(model, *test) for name, model in models.items()}
 
 
 def show(

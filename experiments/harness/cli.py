@@ -303,8 +303,10 @@ def _help(module: Any, name: str, config_class: type, resumable: bool) -> str:
         default = getattr(defaults, field.name)
         if isinstance(default, list):
             default = ",".join(str(item) for item in default)
-        name = f"{field.name} ..." if _is_argument(field) else f"--{field.name}={default}"
-        lines += [f"  {name}", f"      {field.metadata['help']}"]
+        shown = f"--{field.name}={default}"
+        if _is_argument(field):
+            shown = field.name.upper()
+        lines += [f"  {shown}", f"      {field.metadata['help']}"]
         if field.metadata["choices"]:
             lines[-1] += f" One of {', '.join(field.metadata['choices'])}."
         for bound, what in (("lower_bound", "least"), ("upper_bound", "most")):

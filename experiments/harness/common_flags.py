@@ -71,3 +71,13 @@ def tensorboard() -> Any:
         " per model the loss, the norm of the gradient, the learning rate, all "
         "measurements, and the gradient's norm over time as an image at each probe.",
     )
+
+
+def save_every() -> Any:
+    """Number of training steps between two saves."""
+    return cli.flag(
+        0,
+        "Training steps between two saves of the parameters; 0 saves only the last.",
+        lower_bound=0,
+        upper_bound=MOST_STEPS,
+    )

@@ -143,3 +143,15 @@ def set_aside(path: pathlib.Path) -> None:
     while (aside := path.with_name(f"{path.name}.{count}")).exists():
         count += 1
     path.replace(aside)
+
+
+def write(file: pathlib.Path, text: str) -> None:
+    """Write a file atomically.
+
+    Args:
+        file: File to write or to replace.
+        text: Its content.
+    """
+    draft = file.with_name(file.name + ".draft")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(file)

@@ -5,11 +5,13 @@ import json
 import math
 import pathlib
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from experiments.harness import events, folders, machine
+from experiments.harness import checkpoints, events, folders, machine
 from experiments.harness.folders import ResultsError
+
+FORMAT = 1  # of a run's folder
 
 
 class Run:
@@ -53,6 +55,17 @@ class Run:
         self.rows += 1
         for listen in self.listeners:
             listen(row)
+
+    def keep(self, name: str, step: int, seeds: Sequence[int], params: Any) -> None:
+        """Save parameters, to be opened by `experiments.harness.saved.open_run`.
+
+        Args:
+            name: Name of the network.
+            step: Number of training steps.
+            seeds: Seeds of the parameters.
+            params: Parameters, a tree of arrays [seeds, ...].
+        """
+        checkpoints.save(self.path, name, step, seeds, params)
 
     def abandon(self) -> None:
         """Undo what `new_run` did, if nothing has been written since.
@@ -118,8 +131,8 @@ def new_run(
 
     Args:
         folder: Folder of the results; it may exist if it is empty.
-        config: Written to config.json, with the git commit, the versions of the
-            packages, the device and the time.
+        config: Written to config.json, with the format of the folder, the git commit,
+            the versions of the packages, the device and the time.
         question: Question that the run answers, for its report.
         resume: True to resume "FOLDER.unfinished" if it exists, from a run of the same
             `config["config"]`; its rows are in `Run.logged`.
@@ -144,7 +157,7 @@ def new_run(
         >>> sorted(file.name for file in folder.iterdir())
         ['config.json', 'metrics.jsonl']
     """
-    metadata = _plain({**config, **machine.environment()})
+    metadata = _plain({**config, "format": FORMAT, **machine.environment()})
     text = json.dumps(metadata, indent=2)
     run = Run(folders.place(folder), metadata, question)
     handle = None
@@ -156,7 +169,7 @@ def new_run(
                 run._made = (run.path / "config.json").read_bytes()
             if resume:
                 _resume(run, config, extends, run.folder if again else run.path)
-            _write(run.path / "config.json", text + "\n")
+            folders.write(run.path / "config.json", text + "\n")
             folders.expect_long_names(run.path)
         except OSError as error:
             raise folders.unusable(run.folder, error) from None
@@ -247,7 +260,7 @@ def _resume(
         )
     if rows:
         text = "".join(json.dumps(row) + "\n" for row in rows)
-        _write(run.path / "metrics.jsonl", text)
+        folders.write(run.path / "metrics.jsonl", text)
     run.rows = len(rows)
 
 
@@ -257,13 +270,6 @@ def _fixed(config: Mapping[str, Any], extends: Collection[str]) -> Any:
     if not isinstance(settings, dict):
         return settings
     return {name: value for name, value in settings.items() if name not in extends}
-
-
-def _write(file: pathlib.Path, text: str) -> None:
-    """Write a file atomically."""
-    draft = file.with_name(file.name + ".draft")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(file)
 
 
 def _plain(value: Any) -> Any:

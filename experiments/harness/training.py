@@ -10,7 +10,7 @@ import optax
 from flax import linen as nn
 from jaxtyping import Array
 
-from experiments.harness import cli, common_flags, machine
+from experiments.harness import checkpoints, cli, common_flags, machine
 from experiments.harness.runs import Run
 from train import OPTIMIZERS, FitResult, fit, make_optimizer
 
@@ -31,6 +31,7 @@ class Config:
     clip_norm: float = common_flags.clip_norm(1.0)
     batch_size: int = common_flags.batch_size(64)
     steps: int = common_flags.steps(840)
+    save_every: int = common_flags.save_every()
     evaluate_on: str = cli.flag(
         TEST,
         "Set that held-out numbers are measured on: the test set, or a validation set "
@@ -106,7 +107,6 @@ def start(model: nn.Module, example: Any, seeds: list[int]) -> Any:
         A tree of arrays [seeds, ...].
     """
     keys = jnp.stack([jax.random.fold_in(jax.random.key(s), 0) for s in seeds])
-
     inputs = example if isinstance(example, tuple) else (example,)
 
     def start_one(key):
@@ -198,7 +198,7 @@ def train(
     schedule: optax.Schedule | None = None,
     **options: Any,
 ) -> FitResult:
-    """Train the models by the flags, and log how it goes.
+    """Train the models by the flags; log how it goes, and keep the parameters.
 
     Args:
         loss_fn: As in `train.fit`.
@@ -206,7 +206,7 @@ def train(
         data: A tree of arrays [examples, ...].
         config: The flags.
         results: Run that gets rows of the kind "training".
-        title: Text before the progress bar.
+        title: Text before the progress bar, and name of the network in the folder.
         labels: Other entries of the rows.
         schedule: Factor of the learning rate by step; by default 1.
         **options: Other arguments of `train.fit`, such as `probe`.
@@ -215,7 +215,7 @@ def train(
         A `FitResult`.
     """
     rate = config.learning_rate
-    return fit(
+    fitted = fit(
         loss_fn,
         _optimizer(config, config.learning_rate, schedule),
         params,
@@ -226,8 +226,11 @@ def train(
         log_fn=lambda **row: results.log(kind="training", **(labels or {}), **row),
         learning_rate=rate if schedule is None else lambda step: rate * schedule(step),
         desc=title,
+        **checkpoints.saving(title, config, results),
         **options,
     )
+    results.keep(title, config.steps, config.seeds, fitted.params)
+    return fitted
 
 
 def train_at_rates(

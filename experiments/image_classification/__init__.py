@@ -10,6 +10,12 @@ the misread images, the filters, and the feature maps of one image from the firs
 to the last.
 """
 
-from experiments.image_classification.experiment import TOGETHER, Config, run, scores
+from experiments.image_classification.experiment import (
+    TOGETHER,
+    Config,
+    reopen,
+    run,
+    scores,
+)
 
-__all__ = ["TOGETHER", "Config", "run", "scores"]
+__all__ = ["TOGETHER", "Config", "reopen", "run", "scores"]

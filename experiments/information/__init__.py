@@ -10,6 +10,6 @@ input. An untrained network is measured too, since a random state also carries
 information.
 """
 
-from experiments.information.experiment import Config, run
+from experiments.information.experiment import Config, reopen, run
 
-__all__ = ["Config", "run"]
+__all__ = ["Config", "reopen", "run"]

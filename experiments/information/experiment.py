@@ -9,6 +9,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from experiments.harness import cells, cli, common_flags, training
+from experiments.harness.networks import Network, classifier
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.information import claims, figures
@@ -49,18 +50,9 @@ class Config(training.Config):
 
 def run(config: Config, results: Run) -> None:
     """Train one network per seed and probe its states; publish the results."""
-    splits = training.parts(digits.load(), config)
-    training.check(config, len(splits[0].labels), "digits")
-    train, test = (
-        Data(
-            jnp.asarray(digits.as_sequences(split.images, config.order)),
-            jnp.asarray(split.images),
-            jnp.asarray(split.labels),
-        )
-        for split in splits
-    )
-    cell = cells.named(config.cell, train.xs.shape[-1], config.features)
-    model = SequenceClassifier(cell, config.features, CLASSES, bidirectional=True)
+    train, test = load(config)
+    training.check(config, len(train.labels), "digits")
+    model = build(config, train)
     start = training.start(model, train.xs[:1], config.seeds)
 
     fitted = training.train(
@@ -97,6 +89,31 @@ def run(config: Config, results: Run) -> None:
             measured[when] = jax.tree.map(lambda *parts: np.stack(parts), *seed_results)
     results.log(kind="image", bits=float(image))
     show(measured, times, float(image), len(test.labels), config, results)
+
+
+def load(config: Config) -> tuple[Data, Data]:
+    """The training set and the held-out set."""
+    train, test = (
+        Data(
+            jnp.asarray(digits.as_sequences(split.images, config.order)),
+            jnp.asarray(split.images),
+            jnp.asarray(split.labels),
+        )
+        for split in training.parts(digits.load(), config)
+    )
+    return train, test
+
+
+def build(config: Config, data: Data) -> SequenceClassifier:
+    """The network, for sequences such as those of the data."""
+    cell = cells.named(config.cell, data.xs.shape[-1], config.features)
+    return SequenceClassifier(cell, config.features, CLASSES, bidirectional=True)
+
+
+def reopen(config: Config) -> dict[str, Network]:
+    """The network that a run keeps, by name."""
+    _, test = load(config)
+    return {config.cell: classifier(build(config, test), test.xs, test.labels)}
 
 
 def probe_times(time: int) -> np.ndarray:

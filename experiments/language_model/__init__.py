@@ -16,6 +16,6 @@ configuration for a CPU does: 2,000 steps of 12 windows of 64. It takes three to
 minutes of processor time.
 """
 
-from experiments.language_model.experiment import Config, run
+from experiments.language_model.experiment import Config, reopen, run
 
-__all__ = ["Config", "run"]
+__all__ = ["Config", "reopen", "run"]

@@ -12,6 +12,7 @@ import numpy as np
 import optax
 
 from experiments.harness import cells, cli, common_flags, training
+from experiments.harness.networks import Network, classifier
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.language_model import claims, figures, ngrams
@@ -21,8 +22,10 @@ from experiments.language_model.characters import (
     NEAR,
     NetworkResult,
     Sample,
+    carried_losses,
     continue_prompt,
     measures,
+    spread,
     start,
     window_losses,
     windows,
@@ -74,20 +77,11 @@ class Config(training.Config):
 
 def run(config: Config, results: Run) -> None:
     """Count n-grams, train networks, sample from them; publish the results."""
-    corpus = text.load(config.text_file or None)
-    train, test = training.parts(text.split(corpus.tokens), config)
+    corpus, train, test = load(config)
     check(config, train, test)
     prompt = prompt_of(config, test, corpus.vocabulary)
     symbols = len(corpus.vocabulary)
-    models = {
-        name: SequenceTagger(
-            cells.named(name, config.features, config.features),
-            config.features,
-            symbols,
-            vocabulary=symbols,
-        )
-        for name in config.cells
-    }
+    models = build(config, symbols)
     losses = ngrams.losses(train, test, symbols, ORDERS)
     ngram_results = [
         NgramResult(n, float(nats.mean())) for n, nats in enumerate(losses, 1)
@@ -104,6 +98,41 @@ def run(config: Config, results: Run) -> None:
     for sample in samples:
         results.log(kind="sample", seed=config.seeds[0], **sample._asdict())
     show(ngram_results, networks, samples, corpus, config, results)
+
+
+def load(config: Config) -> tuple[Text, np.ndarray, np.ndarray]:
+    """The text, and the tokens of its training part and of its held-out part."""
+    corpus = text.load(config.text_file or None)
+    return corpus, *training.parts(text.split(corpus.tokens), config)
+
+
+def build(config: Config, symbols: int) -> dict[str, SequenceTagger]:
+    """One model per cell, by the name of the cell."""
+    return {
+        name: SequenceTagger(
+            cells.named(name, config.features, config.features),
+            config.features,
+            symbols,
+            vocabulary=symbols,
+        )
+        for name in config.cells
+    }
+
+
+def reopen(config: Config) -> dict[str, Network]:
+    """The networks that a run keeps, by name; they read windows of held-out text."""
+    corpus, _, test = load(config)
+    characters = jnp.asarray(test)
+    read = windows(characters, spread(len(test) - config.length, FEW), config.length)
+
+    def network(model):
+        def nats(params):
+            return carried_losses(model, params, characters).mean()
+
+        return classifier(model, read[:, :-1], read[:, 1:], score=nats)
+
+    models = build(config, len(corpus.vocabulary))
+    return {name: network(model) for name, model in models.items()}
 
 
 def check(config: Config, train: np.ndarray, test: np.ndarray) -> None:

@@ -9,6 +9,6 @@ and at an equal number of parameters. The steps of both cells are timed in turn,
 the same load.
 """
 
-from experiments.lstm_vs_gru.experiment import Config, run
+from experiments.lstm_vs_gru.experiment import Config, reopen, run
 
-__all__ = ["Config", "run"]
+__all__ = ["Config", "reopen", "run"]

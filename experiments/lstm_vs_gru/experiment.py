@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 import nets
 from experiments.harness import cli, common_flags, training
+from experiments.harness.networks import Network, classifier
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.lstm_vs_gru import claims, figures
@@ -59,11 +60,7 @@ def run(config: Config, results: Run) -> None:
             raise cli.UsageError(
                 f"flag --tasks: expected some of {', '.join(TASKS)}; got {name!r}"
             )
-    tasks = []
-    for name in config.tasks:
-        task = TASKS[name]()
-        train, test = training.parts((task.train, task.test), config)
-        tasks.append(task._replace(train=train, test=test))
+    tasks = load(config)
     for task in tasks:
         training.check(
             with_task_steps(config, task),
@@ -81,16 +78,40 @@ def run(config: Config, results: Run) -> None:
     )
 
 
-def compare(task: Task, config: Config, results: Run) -> list[CellComparison]:
-    """Compare both cells on one task, at equal units and at equal parameters."""
+def load(config: Config) -> list[Task]:
+    """The tasks, each with the training set and the held-out set of the flags."""
+    tasks = []
+    for name in config.tasks:
+        task = TASKS[name]()
+        train, test = training.parts((task.train, task.test), config)
+        tasks.append(task._replace(train=train, test=test))
+    return tasks
+
+
+def build(task: Task, config: Config) -> dict[str, Any]:
+    """The models of a task, by name."""
     lstm = task.make(nets.lstm(), config.features)
-    example = task.train[0][:1]
-    more = gru_units(task, training.count(lstm, example))
-    models = {
+    more = gru_units(task, training.count(lstm, task.train[0][:1]))
+    return {
         "lstm": lstm,
         "gru": task.make(nets.gru(), config.features),
         "gru, more units": task.make(nets.gru(), more),
     }
+
+
+def reopen(config: Config) -> dict[str, Network]:
+    """The networks that a run keeps, by name."""
+    return {
+        f"{task.name}, {name}": classifier(model, *task.test)
+        for task in load(config)
+        for name, model in build(task, config).items()
+    }
+
+
+def compare(task: Task, config: Config, results: Run) -> list[CellComparison]:
+    """Compare both cells on one task, at equal units and at equal parameters."""
+    models, example = build(task, config), task.train[0][:1]
+    lstm = models["lstm"]
     accuracy = {
         name: learn(model, f"{task.name}, {name}", task, config, results)
         for name, model in models.items()

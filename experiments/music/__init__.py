@@ -9,6 +9,6 @@ up to rounding, and their output biases start at the frequency of each key. Afte
 training, the best network continues a chorale.
 """
 
-from experiments.music.experiment import Config, load, run
+from experiments.music.experiment import Config, load, reopen, run
 
-__all__ = ["Config", "load", "run"]
+__all__ = ["Config", "load", "reopen", "run"]

@@ -8,6 +8,6 @@ The experiment measures the quantity that the remedy is meant to change. It also
 the error on the task after training, because the one need not imply the other.
 """
 
-from experiments.remedies.experiment import Config, run
+from experiments.remedies.experiment import Config, reopen, run
 
-__all__ = ["Config", "run"]
+__all__ = ["Config", "reopen", "run"]

@@ -11,7 +11,7 @@ import optax
 from jaxtyping import Array, Bool, Float
 
 import nets
-from experiments.harness import training
+from experiments.harness import checkpoints, training
 from experiments.harness.runs import Run
 from nets import Cell, flow
 from nets.recurrent import time_first
@@ -153,7 +153,7 @@ class Bench:
 
         optimizer = make_optimizer(config.optimizer, config.learning_rate)
         clipping = clip_with_stats(clip) if clip else optax.identity()
-        return fit(
+        fitted = fit(
             loss_fn,
             optax.chain(
                 track_largest_norm(), clipping, track_largest_norm(), optimizer
@@ -168,7 +168,10 @@ class Bench:
             desc=title,
             # One row per step, so that clipped steps can be counted from the rows.
             steps_per_call=1 if clip else 20,
+            **checkpoints.saving(title, config, self.results),
         )
+        self.results.keep(title, config.steps, config.seeds, fitted.params)
+        return fitted
 
     def baseline(self, title: str, cell: Cell) -> FitResult:
         """Train a cell without a remedy, once for all remedies compared with it."""

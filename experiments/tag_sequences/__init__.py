@@ -9,6 +9,6 @@ reads backward, and a bidirectional layer learn from the same letters. A fourth 
 reads in both directions with no more parameters than a network that reads in one.
 """
 
-from experiments.tag_sequences.experiment import Config, run
+from experiments.tag_sequences.experiment import Config, reopen, run
 
-__all__ = ["Config", "run"]
+__all__ = ["Config", "reopen", "run"]

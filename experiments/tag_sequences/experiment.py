@@ -9,12 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.harness import cells, cli, common_flags, training
+from experiments.harness.networks import Network, classifier
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.harness.training import logits
 from experiments.tag_sequences import claims, figures
 from experiments.tag_sequences.measure import WAYS, Scores, TaggingResult, scores
-from nets import Cell
 from nets.models import SequenceTagger
 from train.data import words
 from train.data.words import LETTERS, Words
@@ -40,23 +40,37 @@ class Config(training.Config):
 
 def run(config: Config, results: Run) -> None:
     """Train a tagger for every way of reading; publish the results."""
-    try:
-        train, test = training.parts(words.load(config.length), config)
-    except ValueError as error:
-        raise cli.UsageError(f"flag --length: {error}") from None
+    train, test = load(config)
     training.check(config, len(train.letters), "windows")
-    cell = cells.named(config.cell, config.features, config.features)
     tagged = [
         tag(model, name, train, test, config, results)
-        for name, model in models(cell, train, config).items()
+        for name, model in models(train, config).items()
     ]
     majority = float(1 - test.starts.mean())
     results.log(kind="majority", accuracy=majority)
     show(tagged, majority, test, config, results)
 
 
-def models(cell: Cell, train: Words, config: Config) -> dict[str, SequenceTagger]:
+def load(config: Config) -> tuple[Words, Words]:
+    """The training windows and the held-out windows."""
+    try:
+        return training.parts(words.load(config.length), config)
+    except ValueError as error:
+        raise cli.UsageError(f"flag --length: {error}") from None
+
+
+def reopen(config: Config) -> dict[str, Network]:
+    """The networks that a run keeps, by name."""
+    _, test = load(config)
+    return {
+        name: classifier(model, test.letters, test.starts)
+        for name, model in models(test, config).items()
+    }
+
+
+def models(train: Words, config: Config) -> dict[str, SequenceTagger]:
     """One model per way of reading, by the names in `WAYS`."""
+    cell = cells.named(config.cell, config.features, config.features)
     make = partial(SequenceTagger, cell, classes=2, vocabulary=len(LETTERS))
     forward = make(config.features)
     example = jnp.asarray(train.letters[:1])

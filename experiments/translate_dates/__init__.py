@@ -9,6 +9,6 @@ one whose decoder sees the encoder's last state only, and beam search with greed
 search.
 """
 
-from experiments.translate_dates.experiment import Config, run
+from experiments.translate_dates.experiment import Config, reopen, run
 
-__all__ = ["Config", "run"]
+__all__ = ["Config", "reopen", "run"]

@@ -12,6 +12,6 @@ the difference: a feed-forward one with the same matrix in all layers, and a rec
 one with a separate matrix in each step.
 """
 
-from experiments.vanishing.experiment import Config, run
+from experiments.vanishing.experiment import Config, reopen, run
 
-__all__ = ["Config", "run"]
+__all__ = ["Config", "reopen", "run"]

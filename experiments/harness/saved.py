@@ -1,0 +1,241 @@
+"""Complete runs, opened from their folders.
+
+run = open_run("results/gradient_flow/2026-11-27_10-00-00")
+network, params = run.model("gru", seed=0)
+layer = network.recurrent(params)
+spectrum = flow.lyapunov_spectrum(layer.layer, layer.params, layer.xs[:, :4])
+"""
+
+import functools
+import importlib
+import json
+import pathlib
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from experiments.harness import checkpoints
+from experiments.harness.folders import ResultsError
+from experiments.harness.networks import Network
+from experiments.harness.runs import FORMAT, read_rows
+
+
+def open_run(folder: str | pathlib.Path) -> "SavedRun":
+    """Open the folder of a complete run.
+
+    Args:
+        folder: Folder of the run.
+
+    Returns:
+        A `SavedRun`.
+
+    Raises:
+        ResultsError: There is no such folder, the run is not complete, a file is
+            missing or damaged, or the folder is that of another version.
+
+    Example:
+        >>> import tempfile
+        >>> from experiments.harness.runs import new_run
+        >>> folder = pathlib.Path(tempfile.mkdtemp()) / "results"
+        >>> with new_run(folder, {"config": {"seeds": [5]}}) as results:
+        ...     results.log(kind="accuracy", test_accuracy=0.5)
+        ...     results.keep("gru", 100, [5], {"w": jnp.ones((1, 3))})
+        >>> run = open_run(folder)
+        >>> run.config["seeds"], run.metrics[0]["test_accuracy"], run.names
+        ([5], 0.5, ['gru'])
+        >>> run.params("gru", seed=5)["w"].shape
+        (3,)
+    """
+    path = pathlib.Path(folder)
+    if path.name.endswith(".unfinished") or (
+        not path.exists() and path.with_name(path.name + ".unfinished").is_dir()
+    ):
+        raise ResultsError(
+            f"run {path} is not complete: it is still running, or was stopped before "
+            "its end"
+        )
+    if not path.is_dir():
+        raise ResultsError(f"expected the folder of a run; there is no folder {path}")
+    metadata = _read_metadata(path)
+    try:
+        rows = read_rows(path)
+    except (ValueError, OSError, RecursionError) as error:
+        raise ResultsError(
+            f"run {path} is damaged: metrics.jsonl cannot be read ({error})"
+        ) from None
+    if not (path / "metrics.jsonl").is_file():
+        raise ResultsError(f"run {path} is damaged: metrics.jsonl is missing")
+    return SavedRun(path, metadata, rows, checkpoints.read_index(path))
+
+
+def _read_metadata(path: pathlib.Path) -> dict[str, Any]:
+    """The content of config.json, of this format."""
+    file = path / "config.json"
+    if not file.is_file():
+        raise ResultsError(
+            f"{path} is no run, or a damaged one: config.json is missing"
+        )
+    try:
+        metadata = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(metadata, dict):
+            raise ValueError("it is no object")
+    except (ValueError, OSError, RecursionError) as error:
+        raise ResultsError(
+            f"run {path} is damaged: config.json cannot be read ({error})"
+        ) from None
+    if metadata.get("format") != FORMAT:
+        versions = metadata.get("versions")
+        version = versions.get("backflow") if isinstance(versions, dict) else None
+        raise ResultsError(
+            f"run {path} has format {metadata.get('format', 'none')}, written by "
+            f"backflow {version or 'of an unknown version'}; this version opens format "
+            f"{FORMAT}: run the experiment again, or open it with that version"
+        )
+    if not isinstance(metadata.get("config"), dict):
+        raise ResultsError(f"run {path} is damaged: config.json has no flags")
+    return metadata
+
+
+class SavedRun:
+    """A complete run, made by `open_run`.
+
+    Attributes:
+        folder: Folder of the run.
+        metadata: Content of config.json.
+        metrics: Rows of metrics.jsonl.
+    """
+
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        metadata: dict[str, Any],
+        metrics: list[dict[str, Any]],
+        index: dict[str, checkpoints.Kept],
+    ):
+        self.folder, self.metadata, self.metrics = folder, metadata, metrics
+        self._index = index
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Values of the flags, by name."""
+        return self.metadata["config"]
+
+    @property
+    def experiment(self) -> str:
+        """Name of the experiment."""
+        return str(self.metadata.get("experiment", ""))
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the networks whose parameters were kept, in order of training."""
+        return list(self._index)
+
+    def seeds(self, name: str) -> list[int]:
+        """Seeds from which a network was trained."""
+        return self._kept(name).seeds
+
+    def steps(self, name: str) -> list[int]:
+        """Training steps at which a network's parameters were kept."""
+        return sorted(self._kept(name).steps)
+
+    def params(
+        self, name: str, seed: int | None = None, step: int | None = None
+    ) -> Any:
+        """The parameters of a network.
+
+        Args:
+            name: One of `names`.
+            seed: One of `seeds(name)`; by default all, in this order.
+            step: One of `steps(name)`; by default the last.
+
+        Returns:
+            A tree of arrays, [seeds, ...] for all seeds. In a run of an experiment of
+            one's own, whose networks cannot be rebuilt, NamedTuples are dicts and
+            tuples are lists.
+
+        Raises:
+            ResultsError: There is no such network, seed or step; or a file of the
+                checkpoint is missing or damaged.
+        """
+        network = self.networks.get(name) if self._rebuilds else None
+        return self._params(name, seed, step, network and network.shapes)
+
+    def model(
+        self, name: str, seed: int, step: int | None = None
+    ) -> tuple[Network, Any]:
+        """A network and its parameters.
+
+        Args:
+            name: As in `params`.
+            seed: As in `params`.
+            step: As in `params`.
+
+        Returns:
+            The network, with the held-out data of the run, and the parameters.
+
+        Raises:
+            ResultsError: As in `params`; or the experiment cannot rebuild its networks.
+        """
+        self._kept(name)
+        if name not in self.networks:
+            raise ResultsError(
+                f"experiment {self.experiment!r} cannot rebuild the network {name!r}; "
+                "run.params has its parameters"
+            )
+        network = self.networks[name]
+        return network, self._params(name, seed, step, network.shapes)
+
+    @functools.cached_property
+    def networks(self) -> dict[str, Network]:
+        """The networks of the run, rebuilt from its flags, by name."""
+        if not self._rebuilds:
+            return {}
+        module = importlib.import_module(f"experiments.{self.experiment}")
+        try:
+            config = module.Config(**self.config)
+        except TypeError as error:
+            raise ResultsError(
+                f"run {self.folder} has other flags than {self.experiment} in this "
+                f"version: {error}"
+            ) from None
+        return module.reopen(config)
+
+    @property
+    def _rebuilds(self) -> bool:
+        """Whether the experiment can rebuild its networks."""
+        name = f"experiments.{self.experiment}"
+        try:
+            return hasattr(importlib.import_module(name), "reopen")
+        except ModuleNotFoundError as error:
+            if not name.startswith(str(error.name)):
+                raise
+            return False
+
+    def _params(self, name: str, seed: int | None, step: int | None, like: Any) -> Any:
+        """Parameters of one seed or of all, in the structure of `like`."""
+        known = self._kept(name)
+        step = max(known.steps) if step is None else step
+        for what, value, there in (
+            ("step", step, sorted(known.steps)),
+            ("seed", seed, known.seeds),
+        ):
+            if value is not None and value not in there:
+                raise ResultsError(
+                    f"run {self.folder} has no parameters of {name!r} at {what} "
+                    f"{value}; expected one of {', '.join(map(str, there))}"
+                )
+        stacked = checkpoints.load(self.folder, name, step, like)
+        index = slice(None) if seed is None else known.seeds.index(seed)
+        return jax.tree.map(lambda leaf: jnp.asarray(leaf[index]), stacked)
+
+    def _kept(self, name: str) -> checkpoints.Kept:
+        """The checkpoints of a network."""
+        if name in self._index:
+            return self._index[name]
+        what = (
+            f"expected one of {', '.join(map(repr, self.names))}"
+            if self.names
+            else "it has kept none, as it trained no network"
+        )
+        raise ResultsError(f"run {self.folder} has no network {name!r}; {what}")
