@@ -10,9 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import ArrayLike, Int, PyTree
-from tqdm import tqdm
 
-from train import loop
+from train import loop, progress
 from train.finite import check_parameters, locate_nonfinite
 from train.step import LossFn, Metrics, Params, TrainState
 
@@ -68,10 +67,12 @@ def fit(
     hyperparameters: Mapping[str, ArrayLike] | None = None,
     probe: Callable[[Params], Any] | None = None,
     probe_every: int = 1,
+    log_probe_fn: Callable[[int, Any], Any] = lambda step, values: None,
     save_fn: Callable[[TrainState], Any] | None = None,
     save_every: int = 1,
     stop_if_not_finite: bool = True,
     log_fn: Callable[..., Any] = lambda **row: None,
+    learning_rate: optax.ScalarOrSchedule | None = None,
     desc: str = "",
     steps_per_call: int = 20,
 ) -> FitResult:
@@ -79,7 +80,9 @@ def fit(
 
     Each seed has its own order of the examples, with each example once per epoch. The
     result of a seed does not depend on the other seeds, up to rounding. If standard
-    error is a terminal, a progress bar shows the loss and the steps per second.
+    error is a terminal, a progress bar shows the time left, the loss, the norm of the
+    gradient, the learning rate and the steps per second. The loss and the norm are
+    means over all seeds.
 
     Args:
         loss_fn: `loss_fn(params, batch, key)`, a scalar.
@@ -97,13 +100,19 @@ def fit(
         probe: Function of one model's parameters that returns a tree of arrays. It runs
             during training, within the compiled loop, on one model after the other.
         probe_every: Steps between two probes; the first probe is before step 0.
+        log_probe_fn: Called with a step and the values of the probe before that step,
+            a tree of arrays [seeds, ...], after the call of the compiled program in
+            which the probe ran.
         save_fn: Called with the state of all models after every `save_every` steps.
         save_every: Steps between two calls of `save_fn`.
         stop_if_not_finite: Whether one loss that is not finite stops all models. If
             False, a model that diverged is not finite in the result.
         log_fn: Called with `seed`, `step`, `loss` and `gradient_norm` for every seed
             after every call of the compiled program. The loss and the norm are means
-            over the steps of that call.
+            over the steps of that call. If `learning_rate` is given, it is also called
+            with the rate of the last of these steps, as `learning_rate`.
+        learning_rate: Learning rate of the optimizer, or its schedule. It is only shown
+            and logged.
         desc: Text before the progress bar.
         steps_per_call: Steps per call of the compiled program. A call also ends where
             `save_fn` is due.
@@ -144,6 +153,7 @@ def fit(
     probed = np.arange(first, last) % probe_every == 0
     many_steps = loop.many_steps(step, probe)
     parts = loop.calls(first, last, steps_per_call, save_every if save_fn else 0)
+    rates = progress.rates(learning_rate, first, last)
 
     @functools.cache  # calls differ in length
     def program(length):
@@ -153,7 +163,7 @@ def fit(
         return many_steps.lower(states, order[:length], probed[:length], data).compile()
 
     seconds, measured = [], []
-    with tqdm(total=last, initial=first, desc=desc, unit="step", disable=None) as bar:
+    with progress.bar(first, last, desc) as bar:
         for part in parts:
             indices, flags = order[part], probed[part]
             run = program(len(indices))
@@ -162,17 +172,20 @@ def fit(
                 run(states, indices, flags, data)
             )
             seconds.append((time.perf_counter() - began) / len(indices))
+            metrics = Metrics(*map(np.asarray, metrics))
             measured.append(jax.tree.map(lambda v, at=flags: np.asarray(v)[at], values))
-            good = _log(log_fn, seeds, first + part.start, metrics, stop_if_not_finite)
+            start = first + part.start
+            good = _log(log_fn, seeds, start, metrics, rates[part], stop_if_not_finite)
             if good < len(indices):
                 raise locate_nonfinite(
                     step, loss_fn, states, indices, data, good, seeds
                 )
             states = after
+            if probe is not None:
+                _log_probes(log_probe_fn, start + np.flatnonzero(flags), measured[-1])
             if save_fn is not None and (first + part.stop) % save_every == 0:
                 save_fn(states)
-            bar.set_postfix(loss=f"{metrics.loss[-1].mean():.3f}", refresh=False)
-            bar.update(len(indices))
+            progress.advance(bar, metrics, rates[part])
     if stop_if_not_finite:
         check_parameters(states.params, last, seeds)
     if probe is None:
@@ -202,16 +215,25 @@ def _without_probes(seconds, probing) -> float:
     return float(np.median(plain or seconds))
 
 
-def _log(log_fn, seeds, start: int, metrics: Metrics, stop: bool) -> int:
+def _log_probes(log_probe_fn, steps, values) -> None:
+    """Log the values of every probe of a call."""
+    for i, step in enumerate(steps.tolist()):
+        log_probe_fn(step, jax.tree.map(lambda v, i=i: v[i], values))
+
+
+def _log(log_fn, seeds, start: int, metrics: Metrics, rates, stop: bool) -> int:
     """Log the steps before the first that is not finite; return their number."""
-    loss, norm = np.asarray(metrics.loss), np.asarray(metrics.gradient_norm)
+    loss, norm = metrics
     finite = (np.isfinite(loss) & np.isfinite(norm)).all(axis=1) | (not stop)
     good = len(loss) if finite.all() else int(np.argmin(finite))
+    rate = float(rates[max(good, 1) - 1])
+    known = {} if np.isnan(rate) else {"learning_rate": rate}
     for i, seed in enumerate(seeds if good else ()):
         log_fn(
             seed=seed,
             step=start + good,
             loss=float(loss[:good, i].mean()),
             gradient_norm=float(norm[:good, i].mean()),
+            **known,
         )
     return good

@@ -159,6 +159,7 @@ def compare(
         labels={"cell": name},
         probe=probe,
         probe_every=config.probe_every,
+        log_probe_fn=lambda step, v: log_probe(name, step, v, config, results),
     )
     accuracy, after = measure_all(fitted.params, *test)
     log("after", after)
@@ -182,6 +183,16 @@ def label(name: str, direction: str, config: Config) -> str:
     return f"{name} {direction}" if config.bidirectional else name
 
 
+def log_probe(name: str, step: int, values: Any, config: Config, results: Run) -> None:
+    """Log what the probes have measured before a step, in every direction and seed."""
+    for direction in probing.DIRECTIONS[: 1 + config.bidirectional]:
+        measured = {kind: value[direction] for kind, value in values.items()}
+        for i, seed in enumerate(config.seeds):
+            row = jax.tree.map(lambda v, i=i: v[i], measured)
+            where = {"cell": name, "direction": direction, "seed": seed}
+            results.log(kind="probe", step=step, **where, **row)
+
+
 def probe_results(
     name: str,
     fitted: FitResult,
@@ -189,16 +200,13 @@ def probe_results(
     config: Config,
     results: Run,
 ) -> list[ProbeResult]:
-    """Log the measurements of the probes, and return them by direction."""
+    """Measure once more, log it, and return all measurements by direction."""
     steps, values = add_last_probe(fitted, probe, config.steps)
+    last = jax.tree.map(lambda value: value[-1], values)
+    log_probe(name, config.steps, last, config, results)
     by_direction = []
     for direction in probing.DIRECTIONS[: 1 + config.bidirectional]:
         measured = {kind: value[direction] for kind, value in values.items()}
-        for i, step in enumerate(steps):
-            for j, seed in enumerate(config.seeds):
-                row = jax.tree.map(lambda v, i=i, j=j: v[i, j], measured)
-                where = {"cell": name, "direction": direction, "seed": seed}
-                results.log(kind="probe", step=int(step), **where, **row)
         by_direction.append(
             ProbeResult(
                 label(name, direction, config),

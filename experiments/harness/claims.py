@@ -1,10 +1,7 @@
 """Claims, and their outcomes: what measurements over seeds show."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
-
-import numpy as np
-from jaxtyping import Float
+from typing import Any, NamedTuple
 
 from experiments.harness.intervals import Interval, interval
 
@@ -62,6 +59,23 @@ def positive(difference: Interval, threshold: float = 0.0) -> str:
     if difference.low > threshold:
         return SUPPORTED
     return REFUTED if difference.high < threshold else INCONCLUSIVE
+
+
+def nonzero(difference: Interval) -> str:
+    """Outcome of the claim that a difference is not zero.
+
+    Args:
+        difference: Interval of the difference.
+
+    Returns:
+        `SUPPORTED` if the interval excludes zero, `INCONCLUSIVE` otherwise.
+
+    Example:
+        >>> nonzero(interval([-1.0, -1.1, -1.2])), nonzero(interval([-0.1, 0.1]))
+        ('supported', 'inconclusive')
+    """
+    excluded = difference.low > 0 or difference.high < 0
+    return SUPPORTED if excluded else INCONCLUSIVE
 
 
 def within(difference: Interval, tolerance: float) -> str:
@@ -149,8 +163,9 @@ class Judgment(NamedTuple):
 
 
 def judge(
-    cases: Sequence[Float[np.ndarray, " seeds"]],
+    cases: Sequence[Any],
     criterion: Callable[[Interval], str] = positive,
+    estimate: Callable[[Any, int], Interval] = interval,
 ) -> Judgment:
     """Judge every case of a claim by the confidence interval of its mean.
 
@@ -159,14 +174,16 @@ def judge(
     may be chance, and the intervals are widened until all hold simultaneously.
 
     Args:
-        cases: One number per seed, for every case.
+        cases: One number per seed, for every case; or what `estimate` takes.
         criterion: Outcome of a case, as a function of its interval.
+        estimate: Interval of a case, as a function of the case and of the number of
+            simultaneous intervals.
 
     Returns:
         A `Judgment`.
 
     Example:
-        >>> judge([np.array([1.0, 1.1, 1.2]), np.array([0.1, 0.2, 0.3])]).outcomes
+        >>> judge([[1.0, 1.1, 1.2], [0.1, 0.2, 0.3]]).outcomes
         ['supported', 'inconclusive']
 
     References:
@@ -174,7 +191,7 @@ def judge(
         https://doi.org/10.1080/00401706.1982.10487790
     """
     for count in (1, len(cases)):
-        intervals = [interval(values, count) for values in cases]
+        intervals = [estimate(values, count) for values in cases]
         outcomes = [criterion(bounds) for bounds in intervals]
         if set(outcomes) == {SUPPORTED}:
             break

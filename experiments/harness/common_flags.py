@@ -9,7 +9,10 @@ from typing import Any
 
 from experiments.harness import cli
 
-SEEDS = "Seeds, each a separate model and order of the data."
+SEEDS = (
+    "Seeds, each a separate model and order of the data. The progress bar of training "
+    "shows means over the seeds."
+)
 MOST_STEPS = 10_000_000  # all are laid out beforehand
 TEST, VALIDATION = "test", "validation"
 
@@ -75,6 +78,17 @@ def probe_every(default: int, help: str) -> Any:
     )
 
 
+def tensorboard() -> Any:
+    """Whether event files are written."""
+    return cli.flag(
+        False,
+        "Write event files for TensorBoard, into the folder tensorboard of the results:"
+        " per model the loss, the norm of the gradient, the learning rate, all "
+        "measurements, and the gradient's norm over time as an image at each probe.",
+        group="output",
+    )
+
+
 def save_every() -> Any:
     """Number of training steps between two saves."""
     return cli.flag(
@@ -105,3 +119,4 @@ class TrainingConfig:
         "cut off the training set, to choose flags by.",
         choices=(TEST, VALIDATION),
     )
+    tensorboard: bool = tensorboard()

@@ -5,10 +5,10 @@ import json
 import math
 import pathlib
 import shutil
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from experiments.harness import checkpoints, folders, machine
+from experiments.harness import checkpoints, events, folders, machine
 from experiments.harness.folders import ResultsError
 
 FORMAT = 1  # of a run's folder
@@ -23,6 +23,7 @@ class Run:
         rows: Number of rows in metrics.jsonl.
         metadata: Content of config.json.
         question: Question that the run answers: title and text of its report.
+        listeners: Functions that are called with every row that is logged.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Run:
         self.question = question
         self.path = folder.with_name(folder.name + ".unfinished")
         self.rows = 0
+        self.listeners: list[Callable[[Mapping[str, Any]], None]] = []
         self._new = True  # nothing was there before
         self._before: dict[str, int] | None = None  # what a complete run held
         self._made = b""  # and its config.json
@@ -47,9 +49,12 @@ class Run:
             **row: Names and values: numbers, strings, lists and arrays of them. Numbers
                 that are not finite are written as null, as JSON cannot express them.
         """
+        row = _plain(row)
         with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(_plain(row), allow_nan=False) + "\n")
+            file.write(json.dumps(row, allow_nan=False) + "\n")
         self.rows += 1
+        for listen in self.listeners:
+            listen(row)
 
     def keep(self, name: str, step: int, seeds: Sequence[int], params: Any) -> None:
         """Save parameters, to be opened by `experiments.harness.saved.open_run`.
@@ -168,7 +173,8 @@ def new_run(
             folders.expect_long_names(run.path)
         except OSError as error:
             raise folders.unusable(run.folder, error) from None
-        yield run
+        with events.following(run):
+            yield run
         run.path.replace(run.folder)
     except BaseException:
         if handle is not None:

@@ -13,6 +13,7 @@ from nets.convolutional.geometry import format_shape
 
 tabulate.MIN_PADDING = 0  # of headers, which would widen every column
 WIDE, WIDEST = 100, 120  # characters of a line in a terminal
+MOST_DIGITS = 5
 
 
 class Table(NamedTuple):
@@ -151,3 +152,34 @@ def mean_and_deviation(values: Float[np.ndarray, " seeds"], form: str) -> str:
     if len(values) < 2:
         return mean
     return f"{mean} ± {form.replace('+', '').format(values.std(ddof=1))}"
+
+
+def finite(values: np.ndarray) -> bool:
+    """Whether all numbers are finite, as after training that converged."""
+    return bool(np.isfinite(values).all())
+
+
+def decimals(samples: Sequence[np.ndarray]) -> int:
+    """Number of decimals that shows two digits of the smallest deviation.
+
+    Args:
+        samples: Numbers of several samples, [seeds] each; samples with numbers that
+            are not finite are ignored.
+
+    Returns:
+        Number of decimals for all samples.
+
+    Example:
+        >>> decimals([np.array([0.93, 0.95]), np.array([0.2, 0.9])])
+        3
+    """
+    sizes = []
+    for values in filter(finite, samples):
+        spread = values.std(ddof=1) if len(values) > 1 else 0.0
+        sizes.append(spread or abs(values.mean()) / 100)
+    size = min(filter(None, sizes), default=1.0)
+    largest = max(
+        (abs(values.mean()) for values in filter(finite, samples)), default=1.0
+    )
+    least = largest / 10**MOST_DIGITS
+    return int(np.clip(1 - np.floor(np.log10(max(size, least))), 0, 9))

@@ -175,8 +175,7 @@ def train(
     title: str = "",
     labels: dict[str, Any] | None = None,
     schedule: optax.Schedule | None = None,
-    probe: Callable[[Any], Any] | None = None,
-    probe_every: int = 1,
+    **options: Any,
 ) -> FitResult:
     """Train the models by the flags; log how it goes, and keep the parameters.
 
@@ -189,12 +188,12 @@ def train(
         title: Text before the progress bar, and name of the network in the folder.
         labels: Other entries of the rows.
         schedule: Factor of the learning rate by step; by default 1.
-        probe: As in `train.fit`.
-        probe_every: As in `train.fit`.
+        **options: Other arguments of `train.fit`, such as `probe`.
 
     Returns:
         A `FitResult`.
     """
+    rate = config.learning_rate
     fitted = fit(
         loss_fn,
         _optimizer(config, config.learning_rate, schedule),
@@ -203,11 +202,11 @@ def train(
         config.seeds,
         steps=config.steps,
         batch_size=config.batch_size,
-        probe=probe,
-        probe_every=probe_every,
         log_fn=lambda **row: results.log(kind="training", **(labels or {}), **row),
+        learning_rate=rate if schedule is None else lambda step: rate * schedule(step),
         desc=title,
         **checkpoints.saving(title, config, results),
+        **options,
     )
     results.keep(title, config.steps, config.seeds, fitted.params)
     return fitted

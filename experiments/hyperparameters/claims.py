@@ -1,16 +1,14 @@
 """The claim, the answer and the table of a grid search."""
 
 import textwrap
-from collections.abc import Sequence
 
 import numpy as np
 
 from experiments.harness import tables
 from experiments.harness.claims import SUPPORTED, Claim, Judgment, judge
 from experiments.harness.intervals import Interval
+from experiments.harness.tables import decimals, finite
 from experiments.hyperparameters.grid import GridResult
-
-MOST_DIGITS = 5
 
 
 def selection(result: GridResult, means: str = "") -> str:
@@ -141,11 +139,6 @@ def compare_with_best(result: GridResult) -> Judgment | None:
     return Judgment([outcome for outcome, _ in pairs], [gain for _, gain in pairs])
 
 
-def finite(scores: np.ndarray) -> bool:
-    """Whether training converged for every seed."""
-    return bool(np.isfinite(scores).all())
-
-
 def evaluate_claims(result: GridResult) -> list[Claim]:
     """The claim that the choice matters.
 
@@ -177,31 +170,6 @@ def evaluate_claims(result: GridResult) -> list[Claim]:
 def gain_text(gain: Interval, digits: int) -> str:
     """The gain of the best combination, as text."""
     return gain.text(f"{{:+.{digits}f}}") if np.isfinite(gain.mean) else "diverged"
-
-
-def decimals(scores: Sequence[np.ndarray]) -> int:
-    """Number of decimals that shows two digits of the smallest deviation.
-
-    Args:
-        scores: Scores of each combination, [seeds].
-
-    Returns:
-        Number of decimals for all combinations.
-
-    Example:
-        >>> decimals([np.array([0.93, 0.95]), np.array([0.2, 0.9])])
-        3
-    """
-    sizes = []
-    for values in filter(finite, scores):
-        spread = values.std(ddof=1) if len(values) > 1 else 0.0
-        sizes.append(spread or abs(values.mean()) / 100)
-    size = min(filter(None, sizes), default=1.0)
-    largest = max(
-        (abs(values.mean()) for values in filter(finite, scores)), default=1.0
-    )
-    least = largest / 10**MOST_DIGITS
-    return int(np.clip(1 - np.floor(np.log10(max(size, least))), 0, 9))
 
 
 def mean_text(scores: np.ndarray, digits: int | None = None) -> str:

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from experiments.harness import plotting
 from experiments.harness.plotting import Plot
-from experiments.hyperparameters.claims import decimals, finite, headline, mean_text
+from experiments.harness.tables import decimals, finite
+from experiments.hyperparameters.claims import headline, mean_text
 from experiments.hyperparameters.grid import GridResult
 
 MOST_PANELS = 4

@@ -164,6 +164,7 @@ class Bench:
             steps=config.steps,
             batch_size=config.batch_size,
             log_fn=partial(self.results.log, kind="training", network=title),
+            learning_rate=config.learning_rate,
             desc=title,
             # One row per step, so that clipped steps can be counted from the rows.
             steps_per_call=1 if clip else 20,

@@ -1,0 +1,347 @@
+"""The differences between runs, their outcomes, and the table."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from experiments.compare.measure import Metric
+from experiments.compare.records import RunRecord
+from experiments.harness.claims import SUPPORTED, Claim, claim_of_cases, judge, nonzero
+from experiments.harness.intervals import Interval, interval, interval_of_difference
+from experiments.harness.tables import Table, decimals, finite
+
+EQUAL = "equal"  # for every seed, as numbers from before the training often are
+LISTED = 3  # supported differences in the answer
+# Flags that change what a metric is measured on.
+DATA = (
+    *("data", "data_dir", "text_file", "evaluate_on", "task", "tasks", "standardize"),
+    *("order", "length", "examples", "held_out"),
+)
+
+
+class Difference(NamedTuple):
+    """The difference of a metric between a run and the first run.
+
+    Attributes:
+        metric: The metric.
+        run: Index of the run.
+        interval: Interval of the difference; the first run is subtracted.
+        outcome: Whether it is supported that the difference is not zero; or `EQUAL`.
+    """
+
+    metric: Metric
+    run: int
+    interval: Interval
+    outcome: str
+
+
+def differences(metrics: Sequence[Metric], runs: int) -> list[Difference]:
+    """Judge every difference to the first run.
+
+    The cases of a metric, such as its cells, and all runs are one claim: the metric
+    differs. As in any claim, the intervals are simultaneous unless all support it.
+
+    Args:
+        metrics: The metrics.
+        runs: Number of runs.
+
+    Returns:
+        One `Difference` per metric and later run, where both have measured it, and no
+        number is nan.
+    """
+    made = []
+    for name in dict.fromkeys(metric.name for metric in metrics):
+        pairs = [
+            (metric, run)
+            for metric in metrics
+            for run in range(1, runs)
+            if metric.name == name and _is_comparable(metric, run)
+        ]
+        cases = [_case(*pair) for pair in pairs]
+        judgment = judge([c for c in cases if not _is_zero(c)], nonzero, _estimate)
+        judged = iter(zip(judgment.intervals, judgment.outcomes, strict=True))
+        equal = Interval(0.0, 0.0, 0.0), EQUAL
+        made += [
+            Difference(*pair, *(equal if _is_zero(case) else next(judged)))
+            for pair, case in zip(pairs, cases, strict=True)
+        ]
+    return made
+
+
+def _is_comparable(metric: Metric, run: int) -> bool:
+    """Whether a run and the first run have finite numbers."""
+    both = metric.values(0), metric.values(run)
+    return all(len(values) and finite(values) for values in both)
+
+
+def common_seeds(metric: Metric, run: int) -> list[int]:
+    """The seeds that the first run and another have in common.
+
+    Args:
+        metric: The metric.
+        run: Index of the other run.
+
+    Returns:
+        Seeds by which the runs are paired; none if there are fewer than two, unless
+        neither run has another seed.
+    """
+    first, other = metric.by_run[0], metric.by_run[run]
+    common = [seed for seed in first if seed in other]
+    alone = len(first) == len(other) == 1
+    return common if len(common) > 1 or alone else []
+
+
+def _case(metric: Metric, run: int) -> Any:
+    """Differences by seed, or the numbers of both runs if they share no seeds."""
+    first, other = metric.by_run[0], metric.by_run[run]
+    if seeds := common_seeds(metric, run):
+        return np.array([other[seed] - first[seed] for seed in seeds])
+    return metric.values(0), metric.values(run)
+
+
+def _is_zero(case: Any) -> bool:
+    """Whether runs that are paired measured the same numbers."""
+    return isinstance(case, np.ndarray) and not case.any()
+
+
+def _estimate(case: Any, cases: int) -> Interval:
+    """The interval of a difference, paired or not."""
+    if isinstance(case, tuple):
+        return interval_of_difference(*case, cases=cases)
+    return interval(case, cases)
+
+
+def table(
+    runs: Sequence[RunRecord],
+    metrics: Sequence[Metric],
+    found: Sequence[Difference],
+) -> Table:
+    """The flags that differ, the metrics, and their differences.
+
+    Args:
+        runs: The runs.
+        metrics: The metrics.
+        found: Of `differences`.
+
+    Returns:
+        One row per flag and metric. Each run has a column, and each later run two more:
+        its difference to the first run, and whether that is supported.
+    """
+    header = ["flag or metric", *(run.name for run in runs)]
+    for run in runs[1:]:
+        header += [f"{run.name} - {runs[0].name}", "supported?"]
+    blank = [""] * 2 * (len(runs) - 1)
+    rows = [["folder", *(run.folder for run in runs), *blank]]
+    rows += [
+        [f"--{flag}", *texts, *blank] for flag, texts in changed_flags(runs).items()
+    ]
+    by_key = {(id(d.metric), d.run): d for d in found}
+    for metric in metrics:
+        samples = [metric.values(i) for i in range(len(runs)) if metric.by_run[i]]
+        form = format_of(samples)
+        row = [metric.label]
+        row += [_interval(metric.values(i), form) for i in range(len(runs))]
+        for i in range(1, len(runs)):
+            one = by_key.get((id(metric), i))
+            row += [_gain(one, form), one.outcome] if one else ["-", "-"]
+        rows.append(row)
+    return Table(header, rows)
+
+
+def _interval(values: np.ndarray, form: str) -> str:
+    """The mean of a run, with its interval over seeds."""
+    if not len(values):
+        return "-"
+    return interval(values).text(form) if finite(values) else "none"
+
+
+def _gain(one: Difference, form: str) -> str:
+    """A difference, with its sign."""
+    if one.outcome == EQUAL:
+        return "0"
+    return one.interval.text(form.replace(":", ":+"))
+
+
+def format_of(samples: Sequence[np.ndarray]) -> str:
+    """The format of the numbers of one metric.
+
+    Args:
+        samples: Numbers of each run, [seeds].
+
+    Returns:
+        A format that shows two digits of the largest deviation.
+
+    Example:
+        >>> format_of([np.array([0.93, 0.95])]), format_of([np.array([3e-7, 5e-7])])
+        ('{:.3f}', '{:.2e}')
+    """
+    sizes = np.abs(np.concatenate(samples))
+    largest = sizes[np.isfinite(sizes)].max(initial=0.0)
+    if 0 < largest < 1e-3 or largest >= 1e6:
+        return "{:.2e}"
+    return f"{{:.{min(decimals([values]) for values in samples)}f}}"
+
+
+def changed_flags(runs: Sequence[RunRecord]) -> dict[str, list[str]]:
+    """The flags in which runs differ.
+
+    Args:
+        runs: The runs.
+
+    Returns:
+        Values of all runs as text, by flag; "-" where a run has no such flag.
+    """
+    configs = [run.metadata["config"] for run in runs]
+    names = dict.fromkeys(name for config in configs for name in config)
+    values = {name: [_typed(c.get(name)) for c in configs] for name in names}
+    return {name: texts for name, texts in values.items() if len(set(texts)) > 1}
+
+
+def _typed(value: Any) -> str:
+    """The value of a flag, as it is typed."""
+    if isinstance(value, list):
+        return ",".join(map(_typed, value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "-" if value is None else str(value)
+
+
+def evaluate_claims(
+    found: Sequence[Difference], runs: Sequence[RunRecord]
+) -> list[Claim]:
+    """For every metric, the claim that it differs from the first run.
+
+    Args:
+        found: Of `differences`.
+        runs: The runs.
+
+    Returns:
+        One claim per metric that is not equal in all runs.
+    """
+    claims = []
+    others = runs[1].name if len(runs) == 2 else "the other runs"
+    for name in dict.fromkeys(d.metric.name for d in found if d.outcome != EQUAL):
+        some = [d for d in found if d.metric.name == name and d.outcome != EQUAL]
+        claim = claim_of_cases(
+            f"{others} and {runs[0].name} differ in {name}",
+            [d.outcome for d in some],
+            f"{'; '.join(sentence(d, runs) for d in some)}.",
+        )
+        claims.append(claim)
+    return claims
+
+
+def sentence(one: Difference, runs: Sequence[RunRecord]) -> str:
+    """A difference in words.
+
+    Args:
+        one: The difference.
+        runs: The runs.
+
+    Returns:
+        Text such as "lstm +0.02 [+0.01, +0.03]"; of more than two runs, it begins with
+        their names.
+    """
+    samples = [one.metric.values(0), one.metric.values(one.run)]
+    names = [f"{runs[one.run].name} - {runs[0].name}"] if len(runs) > 2 else []
+    words = [*names, *filter(None, [one.metric.case])]
+    return " ".join([", ".join(words), _gain(one, format_of(samples))]).strip()
+
+
+def answer(found: Sequence[Difference], runs: Sequence[RunRecord]) -> str:
+    """The number of supported differences, and the first of them.
+
+    Args:
+        found: Of `differences`.
+        runs: The runs.
+
+    Returns:
+        One sentence.
+    """
+    judged = [d for d in found if d.outcome != EQUAL]
+    supported = [d for d in judged if d.outcome == SUPPORTED]
+    if not judged:
+        return "The runs have measured the same numbers."
+    if not supported:
+        return f"None of {len(judged)} differences is supported."
+    verb = "is" if len(supported) == 1 else "are"
+    listed = "; ".join(
+        f"{d.metric.name}, {sentence(d, runs)}" for d in supported[:LISTED]
+    )
+    rest = "" if len(supported) <= LISTED else "; the table has all"
+    count = f"{len(supported)} of {len(judged)} differences {verb} supported"
+    return f"{count}: {listed}{rest}."
+
+
+def remarks(runs: Sequence[RunRecord], metrics: Sequence[Metric]) -> list[str]:
+    """What limits the comparison: code, data, devices, seeds, and missing metrics.
+
+    Args:
+        runs: The runs.
+        metrics: The metrics.
+
+    Returns:
+        Sentences.
+    """
+    return [
+        *_code(runs),
+        *(
+            f"The runs differ in what they measure: --{flag} is {_each(runs, texts)}."
+            for flag, texts in changed_flags(runs).items()
+            if flag in DATA
+        ),
+        *_pairing(runs, metrics),
+        *_missing(runs, metrics),
+    ]
+
+
+def _each(runs: Sequence[RunRecord], texts: Sequence[str]) -> str:
+    """One text per run, after its name."""
+    named = zip(runs, texts, strict=True)
+    return ", ".join(f"{text or 'empty'} in {run.name}" for run, text in named)
+
+
+def _code(runs: Sequence[RunRecord]) -> list[str]:
+    """Sentences on different code and devices."""
+    sentences = []
+    for name in ("commit", "device"):
+        texts = [str(run.metadata.get(name) or "unknown") for run in runs]
+        if len(set(texts)) > 1:
+            sentences.append(f"The {name} differs: {_each(runs, texts)}.")
+        elif name == "commit" and texts[0].endswith("-dirty"):
+            sentences.append("The code had changes that were not committed.")
+    versions = [run.metadata.get("versions", {}) for run in runs]
+    for package in dict.fromkeys(name for some in versions for name in some):
+        texts = [str(some.get(package, "absent")) for some in versions]
+        if len(set(texts)) > 1:
+            sentences.append(f"The version of {package} differs: {_each(runs, texts)}.")
+    return sentences
+
+
+def _pairing(runs: Sequence[RunRecord], metrics: Sequence[Metric]) -> list[str]:
+    """One sentence per later run on the seeds by which it is compared."""
+    sentences = []
+    for i in range(1, len(runs)):
+        shared = [m for m in metrics if m.by_run[0] and m.by_run[i]]
+        names = f"{runs[i].name} and {runs[0].name}"
+        seeds = common_seeds(shared[0], i)
+        if seeds:
+            listed = ", ".join(map(str, seeds))
+            alone = "; one seed has no interval" if len(seeds) == 1 else ""
+            sentences.append(f"{names} are compared seed by seed: {listed}{alone}.")
+        else:
+            sentences.append(
+                f"{names} share fewer than two seeds: their means are compared by "
+                "Welch's interval."
+            )
+    return sentences
+
+
+def _missing(runs: Sequence[RunRecord], metrics: Sequence[Metric]) -> list[str]:
+    """A sentence on metrics that not all runs have."""
+    missing = [m.label for m in metrics if not all(m.by_run)]
+    if not missing:
+        return []
+    more = f" and {len(missing) - LISTED} more" if len(missing) > LISTED else ""
+    return [f"Not measured in every run: {', '.join(missing[:LISTED])}{more}."]

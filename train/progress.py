@@ -1,0 +1,99 @@
+"""The progress bar of `train.fit`, on standard error if that is a terminal."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Float
+from tqdm import tqdm
+
+from train.step import Metrics
+
+# What a narrow terminal cuts off, the steps per second, is last.
+FORMAT = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{remaining} left{postfix}, {rate_fmt}]"
+
+
+def bar(first: int, last: int, desc: str) -> tqdm:
+    """A bar that shows the steps that are done, and the time that is left.
+
+    Args:
+        first: Number of steps taken before.
+        last: Number of steps after the last.
+        desc: Text before the bar.
+
+    Returns:
+        A bar, which is disabled if standard error is not a terminal.
+    """
+    return tqdm(
+        total=last,
+        initial=first,
+        desc=desc,
+        unit="step",
+        bar_format=FORMAT,
+        disable=None,
+    )
+
+
+def rates(
+    learning_rate: optax.ScalarOrSchedule | None, first: int, last: int
+) -> Float[np.ndarray, " steps"]:
+    """The learning rate of each step.
+
+    Args:
+        learning_rate: A number, or a schedule; None if it is not known.
+        first: Number of steps taken before.
+        last: Number of steps after the last.
+
+    Returns:
+        One rate per step, [last - first]; nan if it is not known.
+
+    Example:
+        >>> rates(0.1, 0, 2).tolist(), rates(lambda step: 2.0 * step, 3, 5).tolist()
+        ([0.1, 0.1], [6.0, 8.0])
+    """
+    if callable(learning_rate):
+        return np.asarray(jax.vmap(learning_rate)(jnp.arange(first, last)), float)
+    rate = np.nan if learning_rate is None else learning_rate
+    return np.full(last - first, rate, float)
+
+
+def advance(bar: tqdm, metrics: Metrics, rates: Float[np.ndarray, " steps"]) -> None:
+    """Show that steps were taken.
+
+    Args:
+        bar: The bar.
+        metrics: Metrics of the steps, arrays [steps, seeds].
+        rates: Learning rate of each step.
+    """
+    if not bar.disable:
+        bar.set_postfix_str(text(metrics, float(rates[-1])), refresh=False)
+    bar.update(len(rates))
+
+
+def text(metrics: Metrics, rate: float) -> str:
+    """The numbers after the bar.
+
+    Args:
+        metrics: Metrics of the steps, arrays [steps, seeds].
+        rate: Learning rate of the last of them; nan if it is not known.
+
+    Returns:
+        The means of the loss and of the gradient's norm over the steps and over the
+        seeds that did not diverge, and the rate if it is known.
+
+    Example:
+        >>> metrics = Metrics(np.array([[1.0, 2.0]]), np.array([[0.5, np.nan]]))
+        >>> text(metrics, 0.003)
+        'loss=1.5, gradient norm=0.5, rate=0.003'
+    """
+    words = [f"loss={_mean(metrics.loss):.3g}"]
+    words.append(f"gradient norm={_mean(metrics.gradient_norm):.3g}")
+    return ", ".join(words if np.isnan(rate) else [*words, f"rate={rate:.2g}"])
+
+
+def _mean(values: Any) -> float:
+    """The mean of the finite values; nan if there is none."""
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if finite.size else float("nan")
