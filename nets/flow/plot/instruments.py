@@ -12,7 +12,7 @@ from nets.flow.decay import decay_profile, log_norms
 from nets.flow.gates import GateStatistics
 from nets.flow.lyapunov import LyapunovSpectrum
 from nets.flow.paths import Paths
-from nets.flow.plot.curves import Curve, draw, named, summary
+from nets.flow.plot.curves import Curve, axes, draw, named, summary
 
 
 def gradient_norms(
@@ -147,11 +147,11 @@ def spectrum(
         >>> ax.get_title()
         'largest exponent +0.2 nats per step; 1 of 3 directions lost'
     """
-    every = named(spectra)
+    every, ax = named(spectra), axes(ax)
     drawn = {name: _exponents(value) for name, value in every.items()}
     for name, curve in drawn.items():
         count = np.arange(1, len(curve.mean) + 1)
-        ax = draw({name: curve}, count if x is None else x, ax, line)
+        draw({name: curve}, count if x is None else x, ax, line)
     ax.axhline(0, color="0.3", linewidth=0.8, zorder=0)
     if title is None:
         title = _largest(drawn[""].mean) if list(every) == [""] else ""

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import ArrayLike, Float, Shaped
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from nets.flow.plot.curves import axes, mean
 
@@ -162,7 +163,7 @@ def saliency(
     image = ax.imshow(values, aspect="auto", cmap=cmap, interpolation="nearest")
     _color(image, values, limits, label if colorbar else None)
     ax.set(xlabel="step t", ylabel="input", title=title)
-    ax.yaxis.get_major_locator().set_params(integer=True)
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     return ax
 
 
@@ -189,10 +190,10 @@ def _color(mapped: Any, values: np.ndarray, limits: Any, label: str | None) -> N
     mapped.set_clim(low, high)
     if label is None:
         return
-    below, above = (known < low).any(), (known > high).any()
-    extend = {(0, 0): "neither", (1, 0): "min", (0, 1): "max", (1, 1): "both"}
+    outside = bool((known < low).any()), bool((known > high).any())
+    ends = {(True, False): "min", (False, True): "max", (True, True): "both"}
     mapped.axes.figure.colorbar(
-        mapped, ax=mapped.axes, label=label, extend=extend[below, above]
+        mapped, ax=mapped.axes, label=label, extend=ends.get(outside, "neither")
     )
 
 
