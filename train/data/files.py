@@ -1,10 +1,12 @@
-"""Open the user's files: no waiting for pipes, and OSError for every failure."""
+"""Open and read the user's files: no waiting for pipes, one error per failure."""
 
 import errno
 import os
 import pathlib
 import stat
 from typing import BinaryIO
+
+from train.data.errors import DataError
 
 MOST = 2**32  # largest file in bytes, as files are read as a whole
 
@@ -58,3 +60,64 @@ def opened(path: pathlib.Path) -> BinaryIO:
         return path.open("rb")
     except ValueError:
         raise OSError(errno.EINVAL, "a name with a NUL in it") from None
+
+
+def read(path: str | bytes | os.PathLike, hint: str) -> bytes:
+    """Read a file as a whole.
+
+    Args:
+        path: Path of the file; ~ is the home folder.
+        hint: Remedy for the message, such as "name a text file in UTF-8".
+
+    Returns:
+        The bytes.
+
+    Raises:
+        DataError: The file is missing, unreadable, not a regular file, or larger than
+            4 GiB.
+
+    Example:
+        >>> len(read(__file__, "name a file")) == os.path.getsize(__file__)
+        True
+    """
+    path = expanded(path)
+    try:
+        with opened(path) as file:
+            return file.read()
+    except FileNotFoundError:
+        raise DataError(f"{path}: the file does not exist; {hint}") from None
+    except IsADirectoryError:
+        raise DataError(f"{path}: expected a file; got a folder; {hint}") from None
+    except OSError as error:
+        raise DataError(
+            f"{path}: expected a readable file; got {error.strerror or error}; {hint}"
+        ) from None
+
+
+def read_text(path: str | bytes | os.PathLike, hint: str) -> str:
+    """Read a file in UTF-8.
+
+    Args:
+        path: Path of the file; ~ is the home folder.
+        hint: As in `read`.
+
+    Returns:
+        The text, with line feeds as line ends, without a byte order mark.
+
+    Raises:
+        DataError: As in `read`, or the file is not in UTF-8.
+
+    Example:
+        >>> "def read_text" in read_text(__file__, "name a file")
+        True
+    """
+    path = expanded(path)
+    try:
+        # Some editors write a byte order mark, which is not part of the text.
+        text = read(path, hint).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path}: expected text in UTF-8; got the byte {error.object[error.start]} "
+            f"at position {error.start}; save the file as UTF-8"
+        ) from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Int
 
 from train.data.errors import DataError
-from train.data.files import expanded, opened
+from train.data.files import read_text
 
 HELD_OUT = 0.1  # share of the text, at its end
 REPEATED = 40  # length in characters of a repeated passage
@@ -54,7 +54,7 @@ def load(path: str | bytes | os.PathLike | None = None) -> Text:
         >>> len(load().tokens) > 100_000
         True
     """
-    written = documentation() if path is None else _read(path)
+    written = documentation() if path is None else read_text(path, HINT)
     vocabulary = "".join(sorted(set(written)))
     if len(vocabulary) < 2:
         raise DataError(
@@ -160,28 +160,3 @@ def split(
 def _codes(written: str) -> np.ndarray:
     """Unicode code point of every character."""
     return np.frombuffer(written.encode("utf-32-le", "surrogatepass"), np.uint32)
-
-
-def _read(path: str | bytes | os.PathLike) -> str:
-    """Read a file in UTF-8, with line feeds as line ends."""
-    path = expanded(path)
-    try:
-        with opened(path) as file:
-            written = file.read()
-    except FileNotFoundError:
-        raise DataError(f"{path}: the file does not exist; {HINT}") from None
-    except IsADirectoryError:
-        raise DataError(f"{path}: expected a file; got a folder; {HINT}") from None
-    except OSError as error:
-        raise DataError(
-            f"{path}: expected a readable file; got {error.strerror}; {HINT}"
-        ) from None
-    try:
-        # Some editors write a byte order mark, which is not part of the text.
-        text = written.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}: expected text in UTF-8; got the byte {error.object[error.start]} "
-            f"at position {error.start}; save the file as UTF-8"
-        ) from None
-    return text.replace("\r\n", "\n").replace("\r", "\n")
