@@ -23,7 +23,7 @@ SHAPES = {
 }
 
 
-def from_equinox(arrays: Mapping[str, Any], kind: type) -> Params:
+def params_from_equinox(arrays: Mapping[str, Any], kind: type) -> Params:
     """Convert weights of eqx.nn.LSTMCell or eqx.nn.GRUCell.
 
         w_i = weight_ih^T,    w_h = weight_hh^T,    b = bias,    b_hn = bias_n
@@ -42,7 +42,7 @@ def from_equinox(arrays: Mapping[str, Any], kind: type) -> Params:
     Example:
         >>> import nets
         >>> arrays = {"weight_ih": jnp.ones((32, 3)), "weight_hh": jnp.ones((32, 8))}
-        >>> from_equinox(arrays, nets.cells.LSTMParams).b.shape
+        >>> params_from_equinox(arrays, nets.cells.LSTMParams).b.shape
         (32,)
     """
     check_kind(kind, SHAPES, "Equinox")

@@ -104,11 +104,11 @@ def load_safetensors(path: str | bytes | os.PathLike, like: Any = None) -> Any:
         A checkpoint of PyTorch:
 
         >>> import nets
-        >>> from nets.interop import from_torch, to_torch
+        >>> from nets.interop import params_from_torch, to_torch
         >>> params = nets.lstm().init(jax.random.key(0), 3, 8)
         >>> path = pathlib.Path(tempfile.mkdtemp()) / "torch.safetensors"
         >>> save_safetensors(path, to_torch(params))
-        >>> (back,) = from_torch(load_safetensors(path), nets.cells.LSTMParams)
+        >>> (back,) = params_from_torch(load_safetensors(path), nets.cells.LSTMParams)
         >>> bool((back.w_i == params.w_i).all())
         True
     """

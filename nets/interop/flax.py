@@ -18,7 +18,7 @@ LINEN_KINDS = ElmanParams, LSTMParams, GRUParams, MGUParams
 NNX_KINDS = ElmanParams, LSTMParams, GRUParams
 
 
-def from_linen(tree: Mapping[str, Any], kind: type) -> Params:
+def params_from_linen(tree: Mapping[str, Any], kind: type) -> Params:
     """Convert weights of a SimpleCell, LSTMCell, GRUCell or MGUCell of Linen.
 
         w_i = [i{gate}.kernel ...],    w_h = [h{gate}.kernel ...]
@@ -44,7 +44,7 @@ def from_linen(tree: Mapping[str, Any], kind: type) -> Params:
         >>> import nets
         >>> inner = {"kernel": jnp.ones((8, 8))}
         >>> outer = {"kernel": jnp.ones((3, 8)), "bias": jnp.ones(8)}
-        >>> from_linen({"i": outer, "h": inner}, nets.cells.ElmanParams).b.shape
+        >>> params_from_linen({"i": outer, "h": inner}, nets.cells.ElmanParams).b.shape
         (8,)
     """
     check_kind(kind, LINEN_KINDS, "Flax's Linen")
@@ -59,7 +59,7 @@ def to_linen(params: Params) -> dict[str, dict[str, jax.Array]]:
             `MGUParams`.
 
     Returns:
-        Parameters of the cell, in the form that `from_linen` accepts. They are the same
+        Parameters of the cell, in the form that `params_from_linen` accepts. They are the same
         for LSTMCell and OptimizedLSTMCell.
 
     Raises:
@@ -91,7 +91,7 @@ def to_linen(params: Params) -> dict[str, dict[str, jax.Array]]:
     return nested(flat)
 
 
-def from_nnx(tree: Mapping[str, Any], kind: type) -> Params:
+def params_from_nnx(tree: Mapping[str, Any], kind: type) -> Params:
     """Convert weights of a SimpleCell, LSTMCell, OptimizedLSTMCell or GRUCell of NNX.
 
         w_i = dense_i.kernel,    w_h = dense_h.kernel,    b = the one bias
@@ -115,7 +115,7 @@ def from_nnx(tree: Mapping[str, Any], kind: type) -> Params:
         >>> inner = {"kernel": jnp.ones((8, 32)), "bias": jnp.ones(32)}
         >>> outer = {"kernel": jnp.ones((3, 32))}
         >>> tree = {"dense_i": outer, "dense_h": inner}
-        >>> from_nnx(tree, nets.cells.LSTMParams).w_h.shape
+        >>> params_from_nnx(tree, nets.cells.LSTMParams).w_h.shape
         (8, 32)
     """
     check_kind(kind, NNX_KINDS, "Flax's NNX")

@@ -21,7 +21,7 @@ SHAPES = {
 }
 
 
-def from_haiku(
+def params_from_haiku(
     tree: Mapping[str, Any], kind: type, module: str | None = None
 ) -> Params:
     """Convert weights of hk.VanillaRNN, hk.LSTM or hk.GRU.
@@ -49,7 +49,7 @@ def from_haiku(
     Example:
         >>> import nets
         >>> tree = {"lstm/linear": {"w": jnp.ones((11, 32)), "b": jnp.zeros(32)}}
-        >>> params = from_haiku(tree, nets.cells.LSTMParams)
+        >>> params = params_from_haiku(tree, nets.cells.LSTMParams)
         >>> params.w_i.shape, params.b[jnp.array([0, 8])].tolist()
         ((3, 32), [0.0, 1.0])
     """
@@ -82,7 +82,7 @@ def from_haiku(
 def to_haiku(
     params: Params, module: str | None = None
 ) -> dict[str, dict[str, jax.Array]]:
-    """Convert weights to those of hk.VanillaRNN, hk.LSTM or hk.GRU (see `from_haiku`).
+    """Convert weights to those of hk.VanillaRNN, hk.LSTM or hk.GRU (see `params_from_haiku`).
 
     The second bias of a VanillaRNN is zero. For an LSTM, 1 is subtracted from the bias
     of f, which rounds this bias to the precision of numbers near 1. All other arrays

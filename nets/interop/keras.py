@@ -19,7 +19,7 @@ from nets.types import Params
 KINDS = ElmanParams, LSTMParams, GRUParams, ConvLSTMParams
 
 
-def from_keras(weights: Sequence[Any], kind: type) -> Params:
+def params_from_keras(weights: Sequence[Any], kind: type) -> Params:
     """Convert weights of a SimpleRNN, LSTM, GRU, ConvLSTM or Bidirectional of Keras.
 
         w_i = kernel,    w_h = recurrent_kernel,    b = bias
@@ -48,7 +48,7 @@ def from_keras(weights: Sequence[Any], kind: type) -> Params:
     Example:
         >>> import nets
         >>> weights = [np.ones((3, 32)), np.ones((8, 32)), np.ones(32)]
-        >>> params = from_keras(weights, nets.cells.LSTMParams)
+        >>> params = params_from_keras(weights, nets.cells.LSTMParams)
         >>> params.w_h.shape
         (8, 32)
     """

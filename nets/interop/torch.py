@@ -19,7 +19,7 @@ from nets.types import Params
 KINDS = ElmanParams, LSTMParams, GRUParams, ProjectedLSTMParams
 
 
-def from_torch(
+def params_from_torch(
     state_dict: Mapping[str, Any], kind: type, prefix: str = ""
 ) -> tuple[Params, ...]:
     """Convert weights of torch.nn.RNN, LSTM or GRU, or of one of their cells.
@@ -50,7 +50,7 @@ def from_torch(
         >>> names = "weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"
         >>> arrays = np.ones((32, 3)), np.ones((32, 8)), np.ones(32), np.ones(32)
         >>> state_dict = dict(zip(names, arrays))
-        >>> (params,) = from_torch(state_dict, nets.cells.LSTMParams)
+        >>> (params,) = params_from_torch(state_dict, nets.cells.LSTMParams)
         >>> state, ys = nets.unroll(nets.lstm(), params, jnp.ones((10, 5, 3)))
         >>> ys.shape
         (10, 5, 8)

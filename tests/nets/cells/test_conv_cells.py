@@ -74,7 +74,7 @@ def test_equal_to_keras(size, space, options):
     weights = interop.to_keras(cases.draw_params(cell))
 
     def ours(weights, xs):
-        params = interop.from_keras(weights, ConvLSTMParams)
+        params = interop.params_from_keras(weights, ConvLSTMParams)
         return nets.unroll(cell, params, xs)
 
     def theirs(weights, xs):
@@ -449,7 +449,7 @@ ERRORS = {
         "got (3, 3, 3, 12)",
     ),
     "dense weights, from keras": (
-        lambda: interop.from_keras(
+        lambda: interop.params_from_keras(
             [np.ones((2, 12)), np.ones((3, 12))], ConvLSTMParams
         ),
         '"kernel": expected shape (X, I, 4H); got (2, 12)',

@@ -58,7 +58,7 @@ def linen(cell, kind, theirs):
 
     return Theirs(
         nets.as_layer(cell),
-        lambda tree: interop.from_linen(tree, kind),
+        lambda tree: interop.params_from_linen(tree, kind),
         weights,
         lambda tree, xs: layer.apply({"params": {"cell": tree}}, xs),
     )
@@ -77,7 +77,7 @@ def nnx_cell(cell, kind, theirs):
 
     return Theirs(
         nets.as_layer(cell),
-        lambda tree: interop.from_nnx(tree, kind),
+        lambda tree: interop.params_from_nnx(tree, kind),
         lambda: nnx.to_pure_dict(split()[1]),
         run,
     )
@@ -107,7 +107,7 @@ def keras_layer(cell, kind, theirs, both=False, **options):
 
     return Theirs(
         nets.bidirectional(cell) if both else nets.as_layer(cell),
-        lambda weights: interop.from_keras(weights, kind),
+        lambda weights: interop.params_from_keras(weights, kind),
         lambda: get_weights(build()),
         run,
     )
@@ -126,7 +126,7 @@ def haiku(cell, kind, make, module=None):
 
     return Theirs(
         nets.as_layer(cell),
-        lambda tree: interop.from_haiku(tree, kind, module),
+        lambda tree: interop.params_from_haiku(tree, kind, module),
         weights,
         theirs.apply,
     )
@@ -152,7 +152,7 @@ def equinox(cell, kind, theirs, **options):
 
     return Theirs(
         nets.as_layer(cell),
-        lambda arrays: interop.from_equinox(arrays, kind),
+        lambda arrays: interop.params_from_equinox(arrays, kind),
         lambda: {name: getattr(made, name) for name in names},
         run,
     )
@@ -288,25 +288,29 @@ def without_b_hn(params):
 
 
 ROUND_TRIPS = {
-    "linen elman": (interop.to_linen, interop.from_linen, params_of(ELMAN)),
-    "linen lstm": (interop.to_linen, interop.from_linen, params_of(LSTM)),
-    "linen gru": (interop.to_linen, interop.from_linen, params_of(AFTER)),
-    "linen mgu": (interop.to_linen, interop.from_linen, params_of(mgu())),
+    "linen elman": (interop.to_linen, interop.params_from_linen, params_of(ELMAN)),
+    "linen lstm": (interop.to_linen, interop.params_from_linen, params_of(LSTM)),
+    "linen gru": (interop.to_linen, interop.params_from_linen, params_of(AFTER)),
+    "linen mgu": (interop.to_linen, interop.params_from_linen, params_of(mgu())),
     "linen mgu without reset": (
         interop.to_linen,
-        interop.from_linen,
+        interop.params_from_linen,
         params_of(mgu(reset_gate=False)),
     ),
-    "nnx elman": (interop.to_nnx, interop.from_nnx, params_of(ELMAN)),
-    "nnx lstm": (interop.to_nnx, interop.from_nnx, params_of(LSTM)),
-    "nnx gru": (interop.to_nnx, interop.from_nnx, without_b_hn(params_of(AFTER))),
-    "haiku elman": (interop.to_haiku, interop.from_haiku, params_of(RELU)),
-    "haiku gru": (interop.to_haiku, interop.from_haiku, params_of(BEFORE)),
-    "equinox lstm": (interop.to_equinox, interop.from_equinox, params_of(LSTM)),
-    "equinox gru": (interop.to_equinox, interop.from_equinox, params_of(AFTER)),
+    "nnx elman": (interop.to_nnx, interop.params_from_nnx, params_of(ELMAN)),
+    "nnx lstm": (interop.to_nnx, interop.params_from_nnx, params_of(LSTM)),
+    "nnx gru": (
+        interop.to_nnx,
+        interop.params_from_nnx,
+        without_b_hn(params_of(AFTER)),
+    ),
+    "haiku elman": (interop.to_haiku, interop.params_from_haiku, params_of(RELU)),
+    "haiku gru": (interop.to_haiku, interop.params_from_haiku, params_of(BEFORE)),
+    "equinox lstm": (interop.to_equinox, interop.params_from_equinox, params_of(LSTM)),
+    "equinox gru": (interop.to_equinox, interop.params_from_equinox, params_of(AFTER)),
 }
 for name, (cell, *_) in KERAS.items():
-    both_ways = interop.to_keras, interop.from_keras
+    both_ways = interop.to_keras, interop.params_from_keras
     ROUND_TRIPS[f"keras {name}"] = (*both_ways, params_of(cell))
     ROUND_TRIPS[f"keras {name}, both"] = (*both_ways, params_of(cell, both=True))
 
@@ -320,7 +324,7 @@ def test_ours_come_back(write, read, params):
 def test_haikus_forget_bias_comes_back_rounded():
     """1 is taken off it: a float32 near 1 has steps of 6e-8, one near 0 has not."""
     params = params_of(LSTM)
-    back = interop.from_haiku(interop.to_haiku(params), LSTMParams)
+    back = interop.params_from_haiku(interop.to_haiku(params), LSTMParams)
     forget = slice(FEATURES, 2 * FEATURES)
     np.testing.assert_allclose(back.b[forget], params.b[forget], rtol=0, atol=1.2e-7)
     exact(
@@ -332,7 +336,7 @@ def test_haikus_forget_bias_comes_back_rounded():
 def test_haiku_takes_one_module_of_many():
     params, other = params_of(LSTM), params_of(LSTM, seed=5)
     tree = interop.to_haiku(params, "core") | interop.to_haiku(other, "core_1")
-    close(interop.from_haiku(tree, LSTMParams, "core"), params)
+    close(interop.params_from_haiku(tree, LSTMParams, "core"), params)
 
 
 @pytest.mark.peers
@@ -400,7 +404,7 @@ def test_equal_to_torch(torch, case, form):
     deep = nets.stack(*[direction] * layers)
 
     def loss(state_dict, xs):
-        params = interop.from_torch(state_dict, kind)
+        params = interop.params_from_torch(state_dict, kind)
         assert len(params) == layers
         ys = deep.apply(params, xs)[1]
         return jnp.sin(ys).sum(), ys
@@ -416,9 +420,9 @@ def test_equal_to_torch(torch, case, form):
     close(grads, (theirs, jnp.array(inputs.grad.numpy())))
 
     # Back: into a module with biases, which then does the same.
-    params = interop.from_torch(module.state_dict(), kind)
+    params = interop.params_from_torch(module.state_dict(), kind)
     written = interop.to_torch(params)
-    exact(interop.from_torch(written, kind), params)
+    exact(interop.params_from_torch(written, kind), params)
     for n, a in module.state_dict().items():
         if "weight" in n:
             exact(np.asarray(written[n]), a.numpy())
@@ -440,7 +444,7 @@ def test_equal_to_torchs_cells(torch, name):
     for x in xs:
         state = module(x, state)
         outputs.append(state[0] if isinstance(state, tuple) else state)
-    (params,) = interop.from_torch(module.state_dict(), kind)
+    (params,) = interop.params_from_torch(module.state_dict(), kind)
     _, ys = nets.unroll(cell, params, jnp.array(xs.numpy()))
     close(ys, torch.stack(outputs).detach().numpy())
     written = {n.removesuffix("_l0"): a for n, a in interop.to_torch(params).items()}
@@ -454,7 +458,7 @@ def test_torch_by_prefix(torch):
         {"rnn": torch.nn.GRU(INPUTS, FEATURES), "head": torch.nn.Linear(FEATURES, 1)}
     )
     prefix = "rnn."
-    (params,) = interop.from_torch(network.state_dict(), GRUParams, prefix)
+    (params,) = interop.params_from_torch(network.state_dict(), GRUParams, prefix)
     before = jax.tree.map(np.array, params)
     with torch.no_grad():
         for parameter in network.parameters():
@@ -462,20 +466,20 @@ def test_torch_by_prefix(torch):
     exact(jax.tree.map(np.asarray, params), before)
     written = interop.to_torch(params, prefix)
     assert set(written) == {n for n in network.state_dict() if n.startswith(prefix)}
-    exact(interop.from_torch(written, GRUParams, prefix), (params,))
+    exact(interop.params_from_torch(written, GRUParams, prefix), (params,))
 
 
 def test_one_entry_or_a_tuple_for_torch():
     params = params_of(LSTM)
     exact(interop.to_torch(params), interop.to_torch((params,)))
     both = params_of(LSTM, both=True)
-    exact(interop.from_torch(interop.to_torch(both), LSTMParams), (both,))
+    exact(interop.params_from_torch(interop.to_torch(both), LSTMParams), (both,))
 
 
 @pytest.mark.parametrize("x64_dtype", ["float32", "float64"])
 def test_dtype_stays(x64, x64_dtype):
     params = jax.tree.map(lambda a: a.astype(x64_dtype), params_of(LSTM))
-    (back,) = interop.from_torch(
+    (back,) = interop.params_from_torch(
         {n: np.asarray(a) for n, a in interop.to_torch(params).items()}, LSTMParams
     )
     exact(back, params)
@@ -491,61 +495,63 @@ LINEN_TREE = {
 }
 ERRORS = {
     "missing": (
-        lambda: interop.from_torch(drop(tensors(), "weight_hh_l0"), LSTMParams),
+        lambda: interop.params_from_torch(drop(tensors(), "weight_hh_l0"), LSTMParams),
         'expected arrays of LSTMParams named "weight_ih_l0", "weight_hh_l0", '
         '"bias_ih_l0", "bias_hh_l0"; missing: "weight_hh_l0", unexpected: none',
     ),
     "one bias missing": (
-        lambda: interop.from_torch(drop(tensors(), "bias_hh_l0"), LSTMParams),
+        lambda: interop.params_from_torch(drop(tensors(), "bias_hh_l0"), LSTMParams),
         'missing: "bias_hh_l0", unexpected: none',
     ),
     "a layer missing": (
-        lambda: interop.from_torch(
+        lambda: interop.params_from_torch(
             drop(tensors(), "x") | {"weight_ih_l1": np.ones((12, 3))}, LSTMParams
         ),
         'missing: "weight_hh_l1", "bias_ih_l1", "bias_hh_l1", unexpected: none',
     ),
     "unexpected": (
-        lambda: interop.from_torch(tensors(weight_hr_l0=(2, 3)), LSTMParams),
+        lambda: interop.params_from_torch(tensors(weight_hr_l0=(2, 3)), LSTMParams),
         'missing: none, unexpected: "weight_hr_l0"',
     ),
     "with a prefix": (
-        lambda: interop.from_torch({"a.weight_ih": np.ones(1)}, LSTMParams, "a."),
+        lambda: interop.params_from_torch(
+            {"a.weight_ih": np.ones(1)}, LSTMParams, "a."
+        ),
         'expected arrays of LSTMParams named "a.weight_ih", "a.weight_hh"; missing: '
         '"a.weight_hh", unexpected: none',
     ),
     "no such prefix": (
-        lambda: interop.from_torch({"weight_ih": np.ones(1)}, LSTMParams, "a."),
+        lambda: interop.params_from_torch({"weight_ih": np.ones(1)}, LSTMParams, "a."),
         'expected names that begin with "a."; got "weight_ih"',
     ),
     "shape": (
-        lambda: interop.from_torch(tensors(weight_hh_l0=(12, 4)), LSTMParams),
+        lambda: interop.params_from_torch(tensors(weight_hh_l0=(12, 4)), LSTMParams),
         '"weight_hh_l0": expected shape (4H, H), where H = 3; got (12, 4)',
     ),
     "first shape": (
-        lambda: interop.from_torch(tensors(weight_ih_l0=(13, 2)), LSTMParams),
+        lambda: interop.params_from_torch(tensors(weight_ih_l0=(13, 2)), LSTMParams),
         '"weight_ih_l0": expected shape (4H, I); got (13, 2)',
     ),
     "rank": (
-        lambda: interop.from_torch(tensors(bias_ih_l0=(1, 12)), LSTMParams),
+        lambda: interop.params_from_torch(tensors(bias_ih_l0=(1, 12)), LSTMParams),
         '"bias_ih_l0": expected shape (4H), where H = 3; got (1, 12)',
     ),
     "another kind's": (
-        lambda: interop.from_torch(tensors("gru"), LSTMParams),
+        lambda: interop.params_from_torch(tensors("gru"), LSTMParams),
         '"weight_ih_l0": expected shape (4H, I); got (9, 2)',
     ),
     "no array": (
-        lambda: interop.from_torch({"weight_ih": [[1], []]}, ElmanParams),
+        lambda: interop.params_from_torch({"weight_ih": [[1], []]}, ElmanParams),
         'missing: "weight_hh"',
     ),
     "ragged": (
-        lambda: interop.from_torch(
+        lambda: interop.params_from_torch(
             tensors("elman") | {"bias_ih_l0": [[1.0], []]}, ElmanParams
         ),
         '"bias_ih_l0": expected an array for np.asarray; got a list',
     ),
     "kind for torch": (
-        lambda: interop.from_torch(tensors(), MGUParams),
+        lambda: interop.params_from_torch(tensors(), MGUParams),
         "expected parameters that PyTorch has, ElmanParams or LSTMParams or GRUParams "
         "or ProjectedLSTMParams; got MGUParams",
     ),
@@ -574,28 +580,30 @@ ERRORS = {
         '"weight_ih_l1": expected shape (4H, H), where H = 3; got (12, 2)',
     ),
     "keras's count": (
-        lambda: interop.from_keras([np.ones(1)] * 5, LSTMParams),
+        lambda: interop.params_from_keras([np.ones(1)] * 5, LSTMParams),
         "expected 2 or 3 arrays of a layer, kernel, recurrent_kernel and optional "
         "bias, or twice as many of a Bidirectional one; got 5",
     ),
     "keras's shape": (
-        lambda: interop.from_keras([np.ones((2, 12)), np.ones((4, 12))], LSTMParams),
+        lambda: interop.params_from_keras(
+            [np.ones((2, 12)), np.ones((4, 12))], LSTMParams
+        ),
         '"recurrent_kernel": expected shape (H, 4H), where H = 3; got (4, 12)',
     ),
     "keras's bias": (
-        lambda: interop.from_keras(
+        lambda: interop.params_from_keras(
             [np.ones((2, 9)), np.ones((3, 9)), np.ones((1, 9))], GRUParams
         ),
         '"bias": expected shape (2, 3H), where H = 3; got (1, 9)',
     ),
     "keras's second direction": (
-        lambda: interop.from_keras(
+        lambda: interop.params_from_keras(
             [np.ones((2, 3)), np.ones((3, 3)), np.ones((2, 3)), np.ones(3)], ElmanParams
         ),
         '"backward recurrent_kernel": expected shape (H, H), where H = 3; got (3,)',
     ),
     "kind for keras": (
-        lambda: interop.from_keras([], dict),
+        lambda: interop.params_from_keras([], dict),
         "expected parameters that Keras has, ElmanParams or LSTMParams or GRUParams or "
         "ConvLSTMParams; got dict",
     ),
@@ -604,18 +612,18 @@ ERRORS = {
         "got ProjectedLSTMParams",
     ),
     "linen missing": (
-        lambda: interop.from_linen(drop(LINEN_TREE, "h"), ElmanParams),
+        lambda: interop.params_from_linen(drop(LINEN_TREE, "h"), ElmanParams),
         'expected arrays of ElmanParams named "i/kernel", "h/kernel", "i/bias"; '
         'missing: "h/kernel", unexpected: none',
     ),
     "linen unexpected": (
-        lambda: interop.from_linen(
+        lambda: interop.params_from_linen(
             LINEN_TREE | {"h": LINEN_TREE["h"] | {"bias": np.ones(3)}}, ElmanParams
         ),
         'missing: none, unexpected: "h/bias"',
     ),
     "linen shape": (
-        lambda: interop.from_linen(
+        lambda: interop.params_from_linen(
             LINEN_TREE | {"h": {"kernel": np.ones((3, 4))}}, ElmanParams
         ),
         '"h/kernel": expected shape (H, H), where H = 3; got (3, 4)',
@@ -625,16 +633,20 @@ ERRORS = {
         "expected a b_hn, because Linen's GRUCell resets after the product; got None",
     ),
     "kind for linen": (
-        lambda: interop.from_linen({}, ProjectedLSTMParams),
+        lambda: interop.params_from_linen({}, ProjectedLSTMParams),
         "expected parameters that Flax's Linen has",
     ),
     "kind to linen": (lambda: interop.to_linen({}), "got dict"),
     "nnx not fused, missing": (
-        lambda: interop.from_nnx(drop(THEIRS["nnx lstm"].weights(), "if_"), LSTMParams),
+        lambda: interop.params_from_nnx(
+            drop(THEIRS["nnx lstm"].weights(), "if_"), LSTMParams
+        ),
         'missing: "if_/kernel", unexpected: none',
     ),
     "nnx missing": (
-        lambda: interop.from_nnx({"dense_i": {"kernel": np.ones((2, 12))}}, LSTMParams),
+        lambda: interop.params_from_nnx(
+            {"dense_i": {"kernel": np.ones((2, 12))}}, LSTMParams
+        ),
         'missing: "dense_h/kernel", "dense_h/bias", unexpected: none',
     ),
     "nnx has no b_hn": (
@@ -646,27 +658,29 @@ ERRORS = {
         lambda: interop.to_nnx(params_of(BEFORE)),
         "expected a b_hn, because nnx.GRUCell resets after the product; got None",
     ),
-    "kind for nnx": (lambda: interop.from_nnx({}, MGUParams), "Flax's NNX has"),
+    "kind for nnx": (lambda: interop.params_from_nnx({}, MGUParams), "Flax's NNX has"),
     "kind to nnx": (lambda: interop.to_nnx(params_of(mgu())), "got MGUParams"),
     "haiku's module": (
-        lambda: interop.from_haiku({"lstm/linear": {"w": 1}}, LSTMParams, "core"),
+        lambda: interop.params_from_haiku(
+            {"lstm/linear": {"w": 1}}, LSTMParams, "core"
+        ),
         'expected a module named "core"; got "lstm/linear"',
     ),
     "haiku's unexpected": (
-        lambda: interop.from_haiku(
+        lambda: interop.params_from_haiku(
             {"gru": dict.fromkeys(["w_i", "w_h", "b", "c"], 1.0)}, GRUParams
         ),
         'expected arrays of GRUParams named "gru/w_i", "gru/w_h", "gru/b"; missing: '
         'none, unexpected: "gru/c"',
     ),
     "haiku's shape": (
-        lambda: interop.from_haiku(
+        lambda: interop.params_from_haiku(
             {"lstm/linear": {"w": np.ones((5, 13)), "b": np.ones(12)}}, LSTMParams
         ),
         '"lstm/linear/w": expected shape (J, 4H), where H = 3; got (5, 13)',
     ),
     "haiku's rows": (
-        lambda: interop.from_haiku(
+        lambda: interop.params_from_haiku(
             {"lstm/linear": {"w": np.ones((3, 12)), "b": np.ones(12)}}, LSTMParams
         ),
         '"lstm/linear/w": expected more than 3 rows, those of the input and of the 3 '
@@ -677,15 +691,17 @@ ERRORS = {
         "expected no b_hn, because hk.GRU resets before the product; got one, "
         "as of gru(reset_after=True)",
     ),
-    "kind for haiku": (lambda: interop.from_haiku({}, MGUParams), "Haiku has"),
+    "kind for haiku": (lambda: interop.params_from_haiku({}, MGUParams), "Haiku has"),
     "kind to haiku": (lambda: interop.to_haiku(params_of(mgu())), "got MGUParams"),
     "equinox's missing": (
-        lambda: interop.from_equinox({"weight_ih": np.ones((12, 2))}, LSTMParams),
+        lambda: interop.params_from_equinox(
+            {"weight_ih": np.ones((12, 2))}, LSTMParams
+        ),
         'expected arrays of LSTMParams named "weight_ih", "weight_hh"; missing: '
         '"weight_hh", unexpected: none',
     ),
     "equinox's bias": (
-        lambda: interop.from_equinox(
+        lambda: interop.params_from_equinox(
             drop(THEIRS["equinox gru"].weights(), "bias_n"), GRUParams
         ),
         'missing: "bias_n", unexpected: none',
@@ -695,7 +711,7 @@ ERRORS = {
         "expected a b_hn, because eqx.nn.GRUCell resets after the product; got None",
     ),
     "kind for equinox": (
-        lambda: interop.from_equinox({}, ElmanParams),
+        lambda: interop.params_from_equinox({}, ElmanParams),
         "expected parameters that Equinox has, LSTMParams or GRUParams; got "
         "ElmanParams",
     ),
@@ -718,7 +734,7 @@ def test_a_tensor_that_numpy_does_not_take(torch):
     with pytest.raises(
         ValueError, match=r'"bias_hh_l0": expected an array .* got a Tens'
     ):
-        interop.from_torch(arrays, ElmanParams)
+        interop.params_from_torch(arrays, ElmanParams)
 
 
 TREES = {
@@ -782,7 +798,7 @@ def test_files_of_torch(torch, tmp_path):
         torch.nn.GRU(INPUTS, FEATURES, 2, bidirectional=True).bfloat16().state_dict(),
         path := tmp_path / "torch.safetensors",
     )
-    params = interop.from_torch(interop.load_safetensors(path), GRUParams)
+    params = interop.params_from_torch(interop.load_safetensors(path), GRUParams)
     assert len(params) == 2 and params[1].backward.w_h.dtype == jnp.bfloat16
 
 
@@ -879,8 +895,8 @@ def test_two_keras_cells_on_top_of_each_other_are_no_two_directions(inputs, bias
     cells = [nets.lstm().init(jax.random.key(0), n, 4) for n in (inputs, 4)]
     weights = [a for cell in cells for a in interop.to_keras(cell)[: 3 if bias else 2]]
     with pytest.raises(ValueError, match="may be a stack: convert the"):
-        interop.from_keras(weights, nets.cells.LSTMParams)
+        interop.params_from_keras(weights, nets.cells.LSTMParams)
     size = len(weights) // 2
     for cell, part in zip(cells, (weights[:size], weights[size:]), strict=True):
-        found = interop.from_keras(part, nets.cells.LSTMParams)
+        found = interop.params_from_keras(part, nets.cells.LSTMParams)
         chex.assert_trees_all_equal(found[:size], cell[:size])

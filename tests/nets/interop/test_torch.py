@@ -187,7 +187,7 @@ def test_packed_stacks_equal_torch(cell, kind, module, options, both):
     ends = end if isinstance(end, tuple) else (end,)
     torch.stack([torch.sin(t).sum() for t in (outputs, *ends)]).sum().backward()
 
-    params = interop.from_torch(module.state_dict(), kind)
+    params = interop.params_from_torch(module.state_dict(), kind)
     layer = nets.stack(*[nets.bidirectional(cell) if both else cell] * 3)
 
     def ours(xs, options):
