@@ -121,7 +121,6 @@ def parse(config_class: type, arguments: Sequence[str]) -> tuple[Any, str | None
     flags.DEFINE(folder, "results", None, "", flag_values=values)
     flags.DEFINE_boolean("help", False, "", short_name="h", flag_values=values)
     flags.DEFINE_boolean("helpfull", False, "", flag_values=values)
-    _check_once(arguments)
     try:
         rest = values(["", *arguments])[1:]
     except flags.UnrecognizedFlagError as error:
@@ -204,6 +203,8 @@ def _answer(
     resume = resumable and "--resume" in arguments
     arguments = [a for a in arguments if not (resume and a == "--resume")]
     try:
+        if process.began():  # not a call from Python, which may append flags
+            _check_once(arguments)
         config, folder = parse(config_class, arguments)
         if resume and config is not None and folder is None:
             raise UsageError("flag --resume: name the run to resume with --results")

@@ -57,7 +57,6 @@ UNKNOWN = [
     (["--zzz"], "unknown flag --zzz; --help lists all flags"),
     (["--nozzz"], "unknown flag --nozzz; --help lists all flags"),
     (["--widths", "--zzz"], "flag --widths: expected integers separated by commas; "),
-    (["--widths=1", "--widths=1"], "flag --widths is given twice; give it once"),
 ]
 
 
@@ -66,6 +65,12 @@ def test_a_flag_that_does_not_exist_is_refused(flags, sentence):
     with pytest.raises(cli.UsageError) as error:
         cli.parse(Config, flags)
     assert str(error.value).startswith(sentence)
+
+
+def test_a_flag_that_is_given_twice_is_refused():
+    with pytest.raises(cli.UsageError, match=r"^flag --widths is given twice; give it"):
+        cli._check_once(["--widths=1", "--names", "b", "-widths", "2"])
+    cli._check_once(["--flagfile=a", "--flagfile=b", "--", "--widths", "--widths"])
 
 
 def test_what_follows_two_dashes_is_no_flag():
