@@ -15,7 +15,6 @@ from experiments.harness.claims import (
     Claim,
     judge,
 )
-from experiments.harness.intervals import interval
 
 ANSWERS = {
     SUPPORTED: "Yes: autoencoders reconstruct an unseen digit better than as many "
@@ -38,15 +37,12 @@ def evaluate_claim(
     judgment = judge(
         [pca - s.test_mse for s, pca in zip(without_switches, pca_errors, strict=True)]
     )
-    numbers = "; ".join(
-        f"{s.model.latent} numbers, {s.label}: held-out MSE "
-        f"{interval(s.test_mse).text('{:.4f}')}, PCA {pca:.4f}"
-        for s, pca in zip(without_switches, pca_errors, strict=True)
-    )
     return judgment.claim(
         "A convolutional autoencoder reconstructs unseen digits better than PCA of the "
         "same size",
-        f"{numbers}.",
+        "Mean squared error on held-out digits, PCA minus autoencoder.",
+        (f"{s.model.latent} numbers, {s.label}" for s in without_switches),
+        "{:+.4f}",
     )
 
 

@@ -79,17 +79,18 @@ def evaluate_claims(results: Sequence[ModelResult], majority: float) -> list[Cla
         chance.claim(
             "A recurrent net classifies sequences from its last output alone (many to "
             "one)",
-            "Accuracy minus that of the most frequent class, in points: "
-            f"{chance.text(end, POINTS)}.",
+            "Accuracy minus that of the most frequent class, in percentage points.",
+            end,
+            POINTS,
         )
     ]
-    gains, mean = against_linear(results), 100 * linear_model(results).accuracy.mean()
     claims.append(
-        gains.claim(
+        against_linear(results).claim(
             "The last output classifies better than a linear model that sees the whole "
             "sequence at once",
-            f"Accuracy minus that of the linear model ({mean:.1f} %), in points: "
-            f"{gains.text(end, POINTS)}.",
+            "Accuracy minus that of the linear model, in percentage points.",
+            end,
+            POINTS,
         )
     )
     claims.append(last_output_claim(results))
@@ -122,29 +123,29 @@ def last_output_claim(results: Sequence[ModelResult]) -> Claim:
     return judgment.claim(
         "One vector at the end is enough: the outputs of all steps are at most "
         f"{MARGIN:g} percentage point more accurate",
-        f"Last output minus all outputs, in points: {judgment.text(every, POINTS)} "
-        "(parameters with all outputs, whose last layer is larger: "
-        f"{_sizes(every, last)}).",
+        "Accuracy from the last output minus that from all outputs, whose last layer "
+        "is larger, in percentage points.",
+        (f"{cell}, {_sizes(last[cell], model)}" for cell, model in every.items()),
+        POINTS,
     )
 
 
 def both_ends_claim(results: Sequence[ModelResult]) -> Claim:
     """Claim that reading from both ends is better, also with no more parameters."""
     end, gains = by_cell(results, END), {}
-    for way, label in ((BOTH, "same units per direction"), (SMALL, "small")):
+    for way in (BOTH, SMALL):
         for cell, result in by_cell(results, way).items():
-            gains[f"{cell}, {label}"] = gain(result, end[cell])
+            name = f"{cell}, {_sizes(result, end[cell])}"
+            gains[name] = gain(result, end[cell])
     judgment = judge(list(gains.values()))
     return judgment.claim(
         "Reading from both ends classifies better than reading forward",
-        f"Both minus forward, in points: {judgment.text(gains, POINTS)} (parameters of "
-        f"the small models: {_sizes(by_cell(results, SMALL), end)}).",
+        "Accuracy in both directions minus accuracy forward, in percentage points.",
+        gains,
+        POINTS,
     )
 
 
-def _sizes(models: dict[str, ModelResult], references: dict[str, ModelResult]) -> str:
-    """Parameters of models, cell by cell, compared with those of other models."""
-    return ", ".join(
-        f"{cell} {model.parameters:,} against {references[cell].parameters:,}"
-        for cell, model in models.items()
-    )
+def _sizes(model: ModelResult, reference: ModelResult) -> str:
+    """Parameters of two models of one cell, as text."""
+    return f"{model.parameters:,} parameters against {reference.parameters:,}"

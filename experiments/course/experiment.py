@@ -10,7 +10,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tqdm import tqdm
 
@@ -19,7 +20,7 @@ from experiments.course.config import Config
 from experiments.course.lessons import ALL, LESSONS, Lesson
 from experiments.course.page import LessonResult
 from experiments.harness import cli, signals
-from experiments.harness.claims import Claim
+from experiments.harness.claims import Case, Claim
 from experiments.harness.pages import Picture
 from experiments.harness.runs import Run, read_rows
 
@@ -171,11 +172,7 @@ def result_of(lesson: Lesson, course: pathlib.Path, seconds: float) -> LessonRes
         report["title"],
         metadata["command"],
         report["answer"],
-        [
-            Claim(**{name: row[name] for name in Claim._fields})
-            for row in rows
-            if row["kind"] == "claim"
-        ],
+        [claim_of_row(row) for row in rows if row["kind"] == "claim"],
         report["findings"],
         [
             Picture((folder / name).read_bytes(), caption, report["alt"][name])
@@ -183,3 +180,9 @@ def result_of(lesson: Lesson, course: pathlib.Path, seconds: float) -> LessonRes
         ],
         seconds,
     )
+
+
+def claim_of_row(row: Mapping[str, Any]) -> Claim:
+    """A claim, from its row in metrics.jsonl."""
+    cases = [Case(*case) for case in row["cases"]]
+    return Claim(row["text"], row["outcome"], row["evidence"], cases)

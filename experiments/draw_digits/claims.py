@@ -11,11 +11,12 @@ from experiments.harness.claims import (
     PARTLY_SUPPORTED,
     REFUTED,
     SUPPORTED,
+    Case,
     Claim,
+    claim_of_cases,
     judge,
     positive,
 )
-from experiments.harness.intervals import interval
 
 GOAL = 0.8  # share of the drawings read as their label
 
@@ -59,32 +60,26 @@ def evaluate_claims(
 ) -> list[Claim]:
     """Claims on legibility, on the use of the rows before, and on copying."""
     return [
-        goal(drawn, controls),
+        goal(drawn),
         sight(drawn[0], controls[BLIND]),
         copies(drawn, controls[REAL]),
     ]
 
 
-def goal(drawn: Sequence[DigitsResult], controls: Mapping[str, DigitsResult]) -> Claim:
+def goal(drawn: Sequence[DigitsResult]) -> Claim:
     """The claim that drawings at every temperature are read as the requested label."""
     judgment = judge(
         [100 * result.accuracy for result in drawn],
         partial(positive, threshold=100 * GOAL),
     )
-    shares = ", ".join(
-        f"{result.name} {share.text('{:.1f}')} % (variety {result.variety.mean():.2f} "
-        "of held-out digits)"
-        for result, share in zip(drawn, judgment.intervals, strict=True)
-    )
-    control_shares = ", ".join(
-        f"{result.name} {100 * result.accuracy.mean():.1f} %"
-        for result in controls.values()
-    )
     return judgment.claim(
         "From a label alone, a recurrent network draws digits; a CNN reads "
         f"{GOAL:.0%} of them as that label, at every temperature",
-        f"{shares}; {control_shares}. The CNN also reads digits whose rows do not fit "
-        "together, so its accuracy does not measure the quality of the drawings.",
+        "Share of the drawings read as their label, in percent. The CNN also reads "
+        "digits whose rows do not fit together, so this share does not measure the "
+        "quality of the drawings.",
+        (result.name for result in drawn),
+        "{:.1f}",
     )
 
 
@@ -94,27 +89,32 @@ def sight(seeing: DigitsResult, blind: DigitsResult) -> Claim:
     judgment = judge(
         [blind.test_nll - seeing.test_nll, 100 * (seeing.accuracy - blind.accuracy)]
     )
+    likelihood, accuracy = judgment.outcomes
     nats, points = judgment.intervals
-    return judgment.claim(
+    return claim_of_cases(
         "Each row is drawn to fit the rows before: a network that sees them assigns "
         "handwritten rows a higher likelihood, and its drawings are read more often",
-        f"Seeing minus blind, paired by seed: {nats.text('{:+.2f}')} nats per held-out "
-        f"row; at temperature {seeing.temperature:g}, {points.text('{:+.1f}')} points "
-        "of accuracy. Distance to the nearest training digit, per pixel: "
-        f"{seeing.distance.mean():.3f} seeing, {blind.distance.mean():.3f} blind.",
+        "The network that sees the rows before minus the one that does not, paired by "
+        "seed.",
+        [
+            Case("nats per held-out row", nats.text("{:+.2f}"), likelihood),
+            Case(
+                f"drawings read, at temperature {seeing.temperature:g}, points",
+                points.text("{:+.1f}"),
+                accuracy,
+            ),
+        ],
     )
 
 
 def copies(drawn: Sequence[DigitsResult], real: DigitsResult) -> Claim:
     """The claim that drawings are not copies of training digits."""
-    numbers = ", ".join(
-        f"{result.name} {interval(result.distance).text('{:.3f}')}" for result in drawn
-    )
     return judge([result.distance - real.distance for result in drawn]).claim(
         "Drawings are not copies: at every temperature, they are as far from the "
         "nearest training digit as digits of other writers are",
-        "Root-mean-square distance per pixel: "
-        f"{numbers}; handwritten {real.distance[0]:.3f}.",
+        "Root-mean-square distance per pixel, drawings minus handwritten digits.",
+        (result.name for result in drawn),
+        "{:+.3f}",
     )
 
 

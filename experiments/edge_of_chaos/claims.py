@@ -12,10 +12,8 @@ def answer(curves: Sequence[ExponentCurve]) -> str:
     """The gain at which chaos begins, in one sentence."""
     if not all(np.isfinite(curve.onset).all() for curve in curves):
         return "Some of the networks do not become chaotic at any measured gain."
-    onsets = " and ".join(
-        f"{curve.onset.mean():.2f} with {curve.units} units" for curve in curves
-    )
-    return f"Chaos begins at a mean gain of {onsets}."
+    onset = max(curves, key=lambda curve: curve.units).onset.mean()
+    return f"In the largest networks, chaos begins at a gain of {onset:.2f} on average."
 
 
 def title(curves: Sequence[ExponentCurve]) -> str:

@@ -4,7 +4,14 @@ from collections.abc import Sequence
 
 from experiments.edges.measure import EDGES, KernelSimilarity, LearnedKernels, cosines
 from experiments.harness import tables
-from experiments.harness.claims import PARTLY_SUPPORTED, REFUTED, SUPPORTED, Claim
+from experiments.harness.claims import (
+    PARTLY_SUPPORTED,
+    REFUTED,
+    SUPPORTED,
+    Case,
+    Claim,
+    claim_of_cases,
+)
 
 
 def finding(similarities: Sequence[KernelSimilarity]) -> str:
@@ -37,25 +44,24 @@ ANSWERS = {
 
 def evaluate_claim(similarities: Sequence[KernelSimilarity]) -> Claim:
     """The claim that all networks learn kernels that resemble edge kernels."""
-    above = [
-        result.above
+    cases = [
+        Case(
+            f"{result.to}, {result.above} of {len(result.after)} seeds",
+            f"{result.after.mean():.2f}, chance {result.median:.2f}",
+            SUPPORTED
+            if result.above == len(result.after)
+            else PARTLY_SUPPORTED
+            if result.above
+            else REFUTED,
+        )
         for result in similarities
         if result.of == "all" and result.to in EDGES
     ]
-    seeds = len(similarities[0].after)
-    outcome = (
-        SUPPORTED
-        if min(above) == seeds
-        else PARTLY_SUPPORTED
-        if max(above)
-        else REFUTED
-    )
-    _, _, numbers = finding(similarities).partition("\n")
-    return Claim(
+    return claim_of_cases(
         "A network trained on pixels and labels alone learns edge kernels",
-        outcome,
-        f"In {min(above)} of {seeds} seeds, its kernels are more similar to them than "
-        f"95 % of random kernels are; {numbers}.",
+        "A seed counts if its kernels are more similar to the edge kernels, in "
+        "|cosine|, than 95 % of random kernels.",
+        cases,
     )
 
 

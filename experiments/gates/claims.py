@@ -18,7 +18,6 @@ from experiments.harness.claims import (
     positive,
     within,
 )
-from experiments.harness.intervals import Interval, interval
 
 TIMES = "untrained", "trained"
 # Tolerances of a decay rate, as a share of the predicted rate.
@@ -106,58 +105,49 @@ def highway_claim(results: Sequence[ForgetGateResult]) -> Claim:
     return judge(cases, partial(within, tolerance=HIGHWAY_TOLERANCE)).claim(
         "With the forget gate clamped, the gradient along the cell state decays as "
         "sigmoid(b)^T",
-        f"The largest relative error of the decay rate is {largest:.1e}, over all b, "
-        "before and after training. This must hold, because f is the only factor "
-        "between successive cell states: it validates the instruments.",
+        f"The largest relative error of the decay rate is {largest:.1e}. This must "
+        "hold, because f is the only factor between successive cell states: it "
+        "validates the instruments.",
+        case_names(results),
+        "{:+.1e}",
     )
 
 
 def whole_gradient_claim(results: Sequence[ForgetGateResult]) -> Claim:
     """Claim that the whole gradient decays as sigmoid(b)^T."""
-    judgment = judge(
-        relative_errors(results, "before", "after"),
-        partial(within, tolerance=WHOLE_TOLERANCE),
-    )
-    texts = (
-        Interval(*(100 * value for value in bounds)).text("{:+.0f}")
-        for bounds in judgment.intervals
-    )
-    numbers = "; ".join(
-        f"{result.name}: {result.predicted:.4f} predicted, relative error "
-        f"{next(texts)} and {next(texts)} %"
-        for result in results
-        if result.predicted is not None
-    )
-    return judgment.claim(
+    cases = relative_errors(results, "before", "after")
+    return judge(
+        [100 * values for values in cases],
+        partial(within, tolerance=100 * WHOLE_TOLERANCE),
+    ).claim(
         "The whole gradient, which also flows through the recurrent weights, decays as "
         f"sigmoid(b)^T too, to within {WHOLE_TOLERANCE:.0%} of the decay rate",
-        f"Nats per step, before and after training: {numbers}.",
+        "Relative error of the predicted decay rate, in percent.",
+        case_names(results),
+        "{:+.0f}",
     )
 
 
 def slower_decay_claim(results: Sequence[ForgetGateResult]) -> Claim:
     """Claim that the whole gradient decays more slowly than sigmoid(b)^T."""
-    names = [
+    cases = relative_errors(results, "before", "after")
+    return judge([-100 * values for values in cases]).claim(
+        "Through the recurrent weights the gradient reaches further back than "
+        "sigmoid(b)^T predicts",
+        "Percent by which the decay rate is below the predicted one.",
+        case_names(results),
+        "{:+.0f}",
+    )
+
+
+def case_names(results: Sequence[ForgetGateResult]) -> list[str]:
+    """Names of the cases of `relative_errors`: each clamped gate at both times."""
+    return [
         f"{result.name} {time}"
         for result in results
         if result.predicted is not None
         for time in TIMES
     ]
-    judgment = judge(
-        [-values for values in relative_errors(results, "before", "after")]
-    )
-    supported = [
-        name
-        for name, outcome in zip(names, judgment.outcomes, strict=True)
-        if outcome == SUPPORTED
-    ]
-    return judgment.claim(
-        "Through the recurrent weights the gradient reaches further back than "
-        "sigmoid(b)^T predicts",
-        f"Supported for {', '.join(supported)}."
-        if supported
-        else "Supported for no b.",
-    )
 
 
 def accuracy_claims(results: Sequence[ForgetGateResult]) -> list[Claim]:
@@ -168,23 +158,25 @@ def accuracy_claims(results: Sequence[ForgetGateResult]) -> list[Claim]:
     best = max(clamped, key=lambda result: result.accuracy.mean())
     claims = []
     if len(clamped) > 1:
-        gain = interval(100 * (highest.accuracy - lowest.accuracy))
         claims.append(
-            Claim(
+            judge([100 * (highest.accuracy - lowest.accuracy)]).claim(
                 "An LSTM is more accurate with its forget gate clamped open than "
                 "clamped closed",
-                positive(gain),
-                f"Test accuracy at {highest.name} minus {lowest.name}: "
-                f"{gain.text('{:+.1f}')} points.",
+                "Difference of the test accuracies, in percentage points.",
+                [f"{highest.name} minus {lowest.name}"],
+                "{:+.1f}",
             )
         )
-    lead = interval(100 * (learned.accuracy - best.accuracy))
     claims.append(
-        Claim(
+        judge(
+            [100 * (learned.accuracy - best.accuracy)],
+            partial(positive, threshold=-MARGIN),
+        ).claim(
             "A learned forget gate is no worse than the best clamped gate, within "
             f"{MARGIN:g} percentage point of accuracy",
-            positive(lead, -MARGIN),
-            f"Learned minus {best.name}: {lead.text('{:+.1f}')} points.",
+            "Difference of the test accuracies, in percentage points.",
+            [f"learned minus {best.name}"],
+            "{:+.1f}",
         )
     )
     return claims

@@ -148,8 +148,10 @@ def differ(results: list[DecayResult], when: str, directions: int) -> Claim:
     return comparison.judged.claim(
         f"{when.capitalize()} training, every two cells differ in how far back their "
         "gradient reaches, by more than a factor of two over the sequence",
-        f"Differences of their decay rates, in nats per step (a factor of two is "
-        f"{comparison.tolerance:.3f}): {comparison.judged.text(names, '{:+.3f}')}.",
+        "Differences of their decay rates, in nats per step; a factor of two is "
+        f"{comparison.tolerance:.3f}.",
+        names,
+        "{:+.3f}",
     )
 
 
@@ -162,6 +164,28 @@ def unlike(difference: Interval, tolerance: float) -> str:
     """
     alike = within(difference, tolerance)
     return {SUPPORTED: REFUTED, REFUTED: SUPPORTED}.get(alike, INCONCLUSIVE)
+
+
+def answer(results: list[DecayResult], directions: int = 1) -> str:
+    """The answer to the question of the experiment, in one sentence.
+
+    Args:
+        results: Results, the directions of a cell in turn.
+        directions: Number of directions of a cell; the sentence is on the first.
+
+    Returns:
+        Whose gradient decays slowest before and after training; the half-life after
+        training if there is one cell.
+    """
+    if len(results) <= directions:
+        return f"After training, {slowest(results, 'after', 0, directions)}."
+    before, after = (
+        slowest(results, when, 0, directions).partition(":")[0]
+        for when in ("before", "after")
+    )
+    if before == after:
+        return f"Before and after training, {before}."
+    return f"Before training, {before}; after training, {after}."
 
 
 def title(results: list[DecayResult], directions: int = 1) -> str:

@@ -109,10 +109,9 @@ def show(
             probes, captions.learning(probes, config, probed, time)
         )
     gateless = [p.label for p in probes if p.gates is not None and not p.gates]
-    slowest = claims.slowest(decays, "after", 0, 1 + config.bidirectional)
     publish(
         results,
-        answer=f"After training, {slowest}.",
+        answer=claims.answer(decays, 1 + config.bidirectional),
         figures=plots,
         tables={"Decay of the gradient": claims.table(decays)},
         claims=claims.evaluate_claims(decays, 1 + config.bidirectional),

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from experiments.harness.intervals import Interval, interval
+from experiments.harness.tables import Table
 
 SUPPORTED = "supported"
 PARTLY_SUPPORTED = "partly supported"
@@ -11,32 +12,53 @@ INCONCLUSIVE = "inconclusive"
 REFUTED = "refuted"
 
 
+class Case(NamedTuple):
+    """One comparison on which a claim is judged.
+
+    Attributes:
+        name: Name of the case, such as that of a cell.
+        value: Measured value, usually with its interval, as text.
+        outcome: `SUPPORTED`, `PARTLY_SUPPORTED`, `INCONCLUSIVE` or `REFUTED`.
+    """
+
+    name: str
+    value: str
+    outcome: str
+
+
 class Claim(NamedTuple):
-    """A claim, its outcome, and the evidence for the outcome.
+    """A claim, its outcome, and the cases that it is judged on.
 
     Attributes:
         text: One sentence without its full stop.
         outcome: `SUPPORTED`, `PARTLY_SUPPORTED`, `INCONCLUSIVE` or `REFUTED`.
-        evidence: The numbers, in a sentence or two.
-        cases: Number of cases that support a partly supported claim, such as "2 of 3
-            cases"; "" if cases were not counted.
+        evidence: The quantity that the cases measure, in a plain sentence.
+        cases: The cases, with all numbers.
     """
 
     text: str
     outcome: str
     evidence: str
-    cases: str = ""
+    cases: Sequence[Case] = ()
 
     @property
     def counted_outcome(self) -> str:
-        """The outcome, with the number of supporting cases if they were counted."""
-        return f"{self.outcome} ({self.cases})" if self.cases else self.outcome
+        """The outcome, with the number of supporting cases if only some support it."""
+        count = sum(case.outcome == SUPPORTED for case in self.cases)
+        if self.outcome != PARTLY_SUPPORTED or not count:
+            return self.outcome
+        return f"{self.outcome} ({count} of {len(self.cases)} cases)"
+
+    @property
+    def table(self) -> Table:
+        """The cases, one row each."""
+        return Table(["case", "value", "outcome"], self.cases)
 
     def sentence(self) -> str:
         """The claim, its outcome and its evidence in one text.
 
         Returns:
-            Text such as "Large is better: supported. Large 2.0, small 1.0."
+            Text such as "Large is better: supported. Accuracy, large minus small."
         """
         return f"{self.text}: {self.counted_outcome}. {self.evidence}"
 
@@ -134,32 +156,27 @@ class Judgment(NamedTuple):
     outcomes: list[str]
     intervals: list[Interval]
 
-    def text(self, names: Iterable[str], form: str = "{:+.2f}") -> str:
-        """The intervals, each after the name of its case.
+    def claim(
+        self, text: str, evidence: str, names: Iterable[str], form: str = "{:+.2f}"
+    ) -> Claim:
+        """The claim that all cases support.
 
         Args:
+            text: One sentence without its full stop.
+            evidence: The quantity that the intervals bound, in a plain sentence.
             names: Names of the cases.
             form: Format of the numbers.
 
         Returns:
-            Text such as "lstm +1.00 [+0.50, +1.50], gru +0.10 [-0.20, +0.40]".
-        """
-        return ", ".join(
-            f"{name} {bounds.text(form)}"
-            for name, bounds in zip(names, self.intervals, strict=True)
-        )
-
-    def claim(self, text: str, evidence: str) -> Claim:
-        """The claim that all cases are so.
-
-        Args:
-            text: One sentence without its full stop.
-            evidence: The numbers, in a sentence or two.
-
-        Returns:
             A `Claim`.
         """
-        return claim_of_cases(text, self.outcomes, evidence)
+        cases = [
+            Case(name, bounds.text(form), outcome)
+            for name, bounds, outcome in zip(
+                names, self.intervals, self.outcomes, strict=True
+            )
+        ]
+        return claim_of_cases(text, evidence, cases)
 
 
 def judge(
@@ -198,26 +215,21 @@ def judge(
     return Judgment(outcomes, intervals)
 
 
-def claim_of_cases(text: str, outcomes: Sequence[str], evidence: str) -> Claim:
+def claim_of_cases(text: str, evidence: str, cases: Sequence[Case]) -> Claim:
     """A claim about several cases, from the outcome of each case.
 
     Args:
         text: One sentence without its full stop.
-        outcomes: One outcome per case.
-        evidence: The numbers, in a sentence or two.
+        evidence: The quantity that the cases measure, in a plain sentence.
+        cases: The cases.
 
     Returns:
-        A `Claim`; if it is partly supported, the supporting cases are counted.
+        A `Claim`.
 
     Example:
-        >>> outcomes = [SUPPORTED, INCONCLUSIVE, REFUTED]
-        >>> claim_of_cases("Large is better", outcomes, "Twice as good.").sentence()
-        'Large is better: partly supported (1 of 3 cases). Twice as good.'
+        >>> cases = [Case("lstm", "+0.2", SUPPORTED), Case("gru", "-0.1", REFUTED)]
+        >>> claim_of_cases("Large is better", "Gain in accuracy.", cases).sentence()
+        'Large is better: partly supported (1 of 2 cases). Gain in accuracy.'
     """
-    outcome = combine_outcomes(outcomes)
-    cases = (
-        f"{outcomes.count(SUPPORTED)} of {len(outcomes)} cases"
-        if outcome == PARTLY_SUPPORTED
-        else ""
-    )
+    outcome = combine_outcomes([case.outcome for case in cases])
     return Claim(text, outcome, evidence, cases)

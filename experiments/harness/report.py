@@ -47,10 +47,11 @@ def publish(
         results: The run. The first line of its question is the title of the page;
             indented paragraphs (commands) are left out.
         answer: The answer to the question, in one plain sentence.
-        figures: File names to figures. The finding of a figure is listed on the page,
-            and completes the text for readers who do not see the figure.
+        figures: File names to figures. The finding of a figure is its title; it is
+            printed in the terminal, and completes the text for readers who do not see
+            the figure.
         tables: Titles to tables.
-        claims: The claims that the experiment tests.
+        claims: The claims that the experiment tests; their cases are tables too.
         findings: More sentences, the most important first.
 
     Example:
@@ -60,17 +61,16 @@ def publish(
         >>> table = Table(["cell", "steps"], [["lstm", "90"]])
         >>> with new_run(folder, {}, question="Which cell remembers?") as run:
         ...     publish(run, answer="The LSTM.", tables={"Recall": table})
+        The LSTM.
+        <BLANKLINE>
         cell  steps
         ----  -----
         lstm     90
-        <BLANKLINE>
-        The LSTM.
         >>> "<h1>Which cell remembers?</h1>" in (folder / "report.html").read_text()
         True
     """
     figures, tables, answer = figures or {}, tables or {}, " ".join(answer.split())
-    shown = [plot.finding for plot in figures.values()]
-    findings = [text for text in shown if text not in ("", answer)] + list(findings)
+    findings = list(findings)
     if results.metadata.get("config", {}).get("evaluate_on") == "validation":
         findings.append(VALIDATION)
     pictures = {file: _save(results, file, plot) for file, plot in figures.items()}
@@ -85,7 +85,9 @@ def publish(
         figures={file: picture.caption for file, picture in pictures.items()},
         alt={file: picture.alt for file, picture in pictures.items()},
     )
-    _print(tables, [answer, *(claim.sentence() for claim in claims), *findings])
+    shown = [plot.finding for plot in figures.values() if plot.finding != answer]
+    tables = {**tables, **{claim.text: claim.table for claim in claims if claim.cases}}
+    _print(answer, tables, [*(c.sentence() for c in claims), *shown, *findings])
 
 
 def _write_page(
@@ -160,9 +162,10 @@ def _typed(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _print(tables: Mapping[str, Table], sentences: Sequence[str]) -> None:
-    """Print tables, under their titles if there are several, and sentences."""
+def _print(answer: str, tables: Mapping[str, Table], sentences: Sequence[str]) -> None:
+    """Print the answer, the tables, with titles if there are several, and the rest."""
     blocks = [table.text() for table in tables.values()]
     if len(blocks) > 1:
         blocks = [f"{title}\n{b}" for title, b in zip(tables, blocks, strict=True)]
-    print("\n\n".join([*blocks, "\n".join(filter(None, sentences))]))
+    rest = "\n".join(filter(None, sentences))
+    print("\n\n".join(filter(None, [answer, *blocks, rest])))

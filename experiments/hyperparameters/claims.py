@@ -5,7 +5,14 @@ import textwrap
 import numpy as np
 
 from experiments.harness import tables
-from experiments.harness.claims import SUPPORTED, Claim, Judgment, judge
+from experiments.harness.claims import (
+    SUPPORTED,
+    Case,
+    Claim,
+    Judgment,
+    claim_of_cases,
+    judge,
+)
 from experiments.harness.intervals import Interval
 from experiments.harness.tables import decimals, finite
 from experiments.hyperparameters.grid import GridResult
@@ -44,15 +51,16 @@ def selection(result: GridResult, means: str = "") -> str:
 
 
 def answer(result: GridResult) -> str:
-    """The best combination, and the number of others that it beats."""
+    """The best combination, and whether it is reliably better than the others."""
     if result.best is None:
         return "None: training diverged with all combinations."
     best = f"The best combination is {combination_text(result.values[result.best])}"
     comparison = compare_with_best(result)
     if comparison is None:
         return f"{best}."
-    count, others = comparison.outcomes.count(SUPPORTED), len(comparison.outcomes)
-    return f"{best}; it is reliably better than {count} of {others} others."
+    beaten = {outcome == SUPPORTED for outcome in comparison.outcomes}
+    others = "each" if beaten == {True} else "some" if True in beaten else "none"
+    return f"{best}; it is reliably better than {others} of the others."
 
 
 def headline(result: GridResult) -> str:
@@ -153,18 +161,20 @@ def evaluate_claims(result: GridResult) -> list[Claim]:
     if comparison is None or result.best is None:
         return []
     others = [value for i, value in enumerate(values) if i != result.best]
-    nearest = int(np.argmin([gain.mean for gain in comparison.intervals]))
-    least = comparison.intervals[nearest]
-    evidence = (
-        f"{combination_text(values[result.best])} is best in {result.metric}, next is "
-        f"{combination_text(others[nearest])}; gain "
-        f"{gain_text(least, decimals(result.scores))} (the table has all gains)."
-    )
+    digits = decimals(result.scores)
+    cases = [
+        Case(combination_text(other), gain_text(gain, digits), outcome)
+        for other, gain, outcome in zip(
+            others, comparison.intervals, comparison.outcomes, strict=True
+        )
+    ]
     claim = (
         f"The choice of {' and '.join(values[result.best])} matters: the best "
         "combination is better than each of the others"
     )
-    return [comparison.claim(claim, evidence)]
+    best = combination_text(values[result.best])
+    evidence = f"Gain in {result.metric} of the best combination, {best}."
+    return [claim_of_cases(claim, evidence, cases)]
 
 
 def gain_text(gain: Interval, digits: int) -> str:

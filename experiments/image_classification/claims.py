@@ -1,14 +1,14 @@
 """The claim and the table of image classifiers, compared with their references."""
 
 import pathlib
+from functools import partial
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 
 from experiments.harness import tables
-from experiments.harness.claims import Claim, positive
-from experiments.harness.intervals import interval
+from experiments.harness.claims import Claim, judge, positive
 from experiments.image_classification.measure import ClassifierResult
 from experiments.image_classification.references import REFERENCES
 from train import FitResult
@@ -19,13 +19,15 @@ MARGIN = 1.0  # percentage points by which a network may miss the reference
 def evaluate_claim(result: ClassifierResult, config: Any) -> Claim:
     """The claim that the network is as good as its reference, within `MARGIN`."""
     reference = float(REFERENCES[config.data].accuracy.split("-")[0])
-    accuracy = interval(100 * result.test_accuracy)
-    return Claim(
+    return judge(
+        [100 * result.test_accuracy - reference],
+        partial(positive, threshold=-MARGIN),
+    ).claim(
         f"{model_and_data(config)} is as accurate as the reference, to within "
         f"{MARGIN:g} point",
-        positive(accuracy, reference - MARGIN),
-        f"Test accuracy {accuracy.text('{:.1f}')} %, reference "
-        f"{REFERENCES[config.data].accuracy} %.",
+        "Test accuracy minus that of the reference, in percentage points.",
+        [model_and_data(config)],
+        "{:+.1f}",
     )
 
 
@@ -42,17 +44,48 @@ def accuracy_title(counts: Int[np.ndarray, "classes classes"]) -> str:
         >>> accuracy_title(np.eye(3, dtype=int))
         '100.0 % of the test set is classified correctly'
     """
+    label, predicted, share = most_frequent_mistake(counts)
+    accuracy = 100 * np.trace(counts) / counts.sum()
+    title = f"{accuracy:.1f} % of the test set is classified correctly"
+    if share > 0:
+        title += (
+            f";\nmost frequent mistake: {label} read as {predicted}, in "
+            f"{share:.1f} % of all {label}s"
+        )
+    return title
+
+
+def most_frequent_mistake(
+    counts: Int[np.ndarray, "classes classes"],
+) -> tuple[int, int, float]:
+    """The true class, the predicted class, and their share of the true class in %."""
     totals = np.maximum(counts.sum(axis=1, keepdims=True), 1)
     wrong = 100 * counts / totals * (1 - np.eye(len(counts)))
     label, predicted = np.unravel_index(wrong.argmax(), wrong.shape)
-    accuracy = 100 * np.trace(counts) / counts.sum()
-    title = f"{accuracy:.1f} % of the test set is classified correctly"
-    if wrong.max() > 0:
-        title += (
-            f";\nmost frequent mistake: {label} read as {predicted}, in "
-            f"{wrong.max():.1f} % of all {label}s"
-        )
-    return title
+    return int(label), int(predicted), float(wrong.max())
+
+
+def answer(counts: Int[np.ndarray, "classes classes"]) -> str:
+    """The answer: the share of misread images, and the most frequent mistake.
+
+    Args:
+        counts: Counts by true class (row) and predicted class (column).
+
+    Returns:
+        One sentence.
+
+    Example:
+        >>> answer(np.array([[9, 1], [0, 10]]))
+        'The network misreads 5.0 % of the test images, most often 0 as 1.'
+    """
+    label, predicted, share = most_frequent_mistake(counts)
+    if share == 0:
+        return "The network misreads none of the test images."
+    wrong = 100 * (1 - np.trace(counts) / counts.sum())
+    return (
+        f"The network misreads {wrong:.1f} % of the test images, most often {label} as "
+        f"{predicted}."
+    )
 
 
 def table(

@@ -15,7 +15,7 @@ from experiments.harness.runs import Run
 from experiments.harness.training import loss_of
 from experiments.image_classification import figures
 from experiments.image_classification.claims import (
-    accuracy_title,
+    answer,
     caption,
     evaluate_claim,
     table,
@@ -66,7 +66,7 @@ def run(config: Config, results: Run) -> None:
     parameters = sum(row.parameters for row in rows)
     publish(
         results,
-        answer=accuracy_title(result.confusion),
+        answer=answer(result.confusion),
         figures=plots,
         tables={"Accuracy": table(result, parameters, fitted, config)},
         claims=[evaluate_claim(result, config)],

@@ -221,7 +221,9 @@ def _draw_field(
     if len(space) == 1:
         axis.axvspan(low[0], low[0] + size[0], color=ORANGE, alpha=0.3)
         return
-    frame = Rectangle(low[::-1], *size[::-1], fill=False, color=ORANGE, linewidth=2)
+    frame = Rectangle(
+        (low[1], low[0]), *size[::-1], fill=False, color=ORANGE, linewidth=2
+    )
     axis.add_patch(frame)
     frame.set_clip_on(False)
 

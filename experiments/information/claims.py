@@ -1,5 +1,6 @@
 """The claims, the findings and the table on the information in states."""
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,7 +12,9 @@ from experiments.harness.claims import (
     PARTLY_SUPPORTED,
     REFUTED,
     SUPPORTED,
+    Case,
     Claim,
+    claim_of_cases,
     combine_outcomes,
     judge,
 )
@@ -102,17 +105,23 @@ def later(result: InformationResult, way: str) -> Claim:
 
     curves = as_read(result.bits), as_read(100 * result.image)
     judgment = judge([part(curve) for curve in curves for part in (rise, last)])
-    bits, image = (
-        tuple(gain.text(form) for gain in judgment.intervals[i : i + 2])
-        for i, form in ((0, "{:+.2f}"), (2, "{:+.0f}"))
-    )
+    units = ("bits of the label", "{:+.2f}"), ("% of the image's variance", "{:+.0f}")
+    ends = "since the first step read", "since the best step before"
+    cases = [
+        Case(f"{unit}, {end}", gain.text(form), outcome)
+        for ((unit, form), end), gain, outcome in zip(
+            itertools.product(units, ends),
+            judgment.intervals,
+            judgment.outcomes,
+            strict=True,
+        )
+    ]
     when = "later" if way == FORWARD else "earlier"
-    return judgment.claim(
+    return claim_of_cases(
         f"Read {way}, a state contains more information at {when} steps, and most when "
         "it has read all",
-        f"From the first step read to the last: {bits[0]} bits of the label and "
-        f"{image[0]} % of the image's variance; from the best step before to the last: "
-        f"{bits[1]} bits and {image[1]} %.",
+        "Gain in information by the time that all steps are read.",
+        cases,
     )
 
 
@@ -120,11 +129,17 @@ def even(result: InformationResult) -> Claim:
     """The claim that both states together are equally informative at every step."""
     curves = {"label": result.bits, "image": result.image}
     judgment = judge([EVEN - spread(of_way(curve, BOTH)) for curve in curves.values()])
-    numbers = (f"{name} {spreads(curve)}" for name, curve in curves.items())
-    return judgment.claim(
+    cases = [
+        Case(f"{name}, in %", spreads(curve), outcome)
+        for (name, curve), outcome in zip(
+            curves.items(), judgment.outcomes, strict=True
+        )
+    ]
+    return claim_of_cases(
         "Both states together are equally informative at every step, to "
         f"{100 * EVEN:.0f} %",
-        f"(max - min) / max over the steps, in %: {'; '.join(numbers)}.",
+        "Spread of the information over the steps, (max - min) / max.",
+        cases,
     )
 
 
@@ -135,17 +150,18 @@ def more_even(results: dict[str, InformationResult]) -> Claim:
     logarithms.
     """
     norms = {when: np.exp(results[when].by_input) for when in (UNTRAINED, TRAINED)}
-    gains = [
-        spread(of_way(curves, way)) - spread(of_way(curves, BOTH))
-        for curves in norms.values()
+    gains = {
+        f"{when}, {way} minus both": 100
+        * (spread(of_way(curves, way)) - spread(of_way(curves, BOTH)))
+        for when, curves in norms.items()
         for way in (FORWARD, BACKWARD)
-    ]
-    numbers = (f"{when} {spreads(curves)}" for when, curves in norms.items())
-    return judge(gains).claim(
+    }
+    return judge(list(gains.values())).claim(
         "With both directions, the loss depends more evenly on the inputs than with "
         "one",
-        "Norm of dL/dx_t, (max - min) / max over the steps, in %: "
-        f"{'; '.join(numbers)}.",
+        "Spread of the norm of dL/dx_t over the steps, (max - min) / max, in percent.",
+        gains,
+        "{:+.0f}",
     )
 
 

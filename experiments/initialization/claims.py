@@ -59,11 +59,14 @@ def mean_text(values: Float[np.ndarray, " seeds"]) -> str:
 
 def answer(results: Sequence[JacobianResult]) -> str:
     """The answer for the first cell, in one sentence."""
-    cell, steps = results[0].cell, results[0].times[-1]
+    cell = results[0].cell
     group = sort_by_norm([result for result in results if result.cell == cell])
     low, high = group[0], group[-1]
     if len(group) == 1:
-        return f"Over {steps} steps, {cell}'s Jacobian has a norm of {power(low.mean)}."
+        return (
+            f"Over the whole sequence, {cell}'s Jacobian has a norm of "
+            f"{power(low.mean)}."
+        )
     if not low.last.max() < high.last.min():
         return (
             f"How far {cell}'s gradient reaches depends as much on the seed as on the "

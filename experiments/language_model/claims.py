@@ -114,27 +114,52 @@ def compare(
     """The claim that every cell has a gain; the gains are in nats."""
     judgment = judge([gain * BITS for gain in gains.values()])
     what = minus if " minus " in minus else f"{minus} minus the network"
-    numbers = judgment.text(gains, "{:+.3f}")
-    return judgment.claim(claim, f"Bits per character, {what}: {numbers}.")
+    return judgment.claim(claim, f"Bits per character, {what}.", gains, "{:+.3f}")
+
+
+def best_network(networks: Sequence[NetworkResult]) -> NetworkResult:
+    """The network with the least loss."""
+    return min(networks, key=lambda net: net.nats.mean())
+
+
+def beaten_and_unbeaten(
+    ngram_results: Sequence[NgramResult], networks: Sequence[NetworkResult]
+) -> tuple[list[str], list[str]]:
+    """N-gram models that the best network beats, and does not beat, the worst first."""
+    place = networks.index(best_network(networks))
+
+    def beats(ngram: NgramResult) -> bool:  # the same test as in `evaluate_claims`
+        gains = [ngram.nats - net.nats for net in networks]
+        return judge(gains).outcomes[place] == SUPPORTED
+
+    ranked = sorted(ngram_results, key=lambda ngram: -ngram.nats)
+    beaten = [ngram.name for ngram in ranked if beats(ngram)]
+    return beaten, [ngram.name for ngram in ranked if ngram.name not in beaten]
+
+
+def answer(
+    ngram_results: Sequence[NgramResult], networks: Sequence[NetworkResult]
+) -> str:
+    """The answer to the question of the experiment, in one sentence."""
+    beaten, unbeaten = beaten_and_unbeaten(ngram_results, networks)
+    if ngram_results[0].name not in beaten:
+        return "No network reliably predicts better than the character frequencies."
+    if unbeaten:
+        return (
+            f"The best network predicts better than a {beaten[-1]} model, but not "
+            f"reliably better than a {unbeaten[0]} model."
+        )
+    return "The best network predicts better than every n-gram model."
 
 
 def title(
     ngram_results: Sequence[NgramResult], networks: Sequence[NetworkResult]
 ) -> str:
     """The finding: the bits that context saves, compared with n-gram models."""
-    unigram = ngram_results[0].nats
-    best = min(networks, key=lambda net: net.nats.mean())
-    place = networks.index(best)
-
-    def beats(ngram: NgramResult) -> bool:  # the same test as in `evaluate_claims`
-        gains = [ngram.nats - net.nats for net in networks]
-        return judge(gains).outcomes[place] == SUPPORTED
-
-    if not beats(ngram_results[0]):
+    unigram, best = ngram_results[0].nats, best_network(networks)
+    beaten, unbeaten = beaten_and_unbeaten(ngram_results, networks)
+    if ngram_results[0].name not in beaten:
         return "No network reliably predicts better than the character frequencies"
-    ranked = sorted(ngram_results, key=lambda ngram: -ngram.nats)
-    beaten = [ngram.name for ngram in ranked if beats(ngram)]
-    unbeaten = [ngram.name for ngram in ranked if ngram.name not in beaten]
     than = f"any n-gram model with n up to {len(ngram_results)} saves"
     if unbeaten:
         than = f"a {beaten[-1]} model saves, not more than a {unbeaten[0]} model"

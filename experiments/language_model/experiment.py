@@ -228,7 +228,7 @@ def show(
     best = min(networks, key=lambda net: net.nats.mean()).cell
     publish(
         results,
-        answer=plot.finding,
+        answer=claims.answer(ngram_results, networks),
         figures={"language_model.png": plot},
         tables={
             "Held-out text": claims.table(ngram_results, networks, config.length),

@@ -7,8 +7,11 @@ import numpy as np
 
 from experiments.harness import tables
 from experiments.harness.claims import (
+    INCONCLUSIVE,
+    PARTLY_SUPPORTED,
     REFUTED,
     SUPPORTED,
+    Case,
     Claim,
     Judgment,
     claim_of_cases,
@@ -23,6 +26,13 @@ MARGIN = 1.0  # percentage points of accuracy by which the GRU may be lower
 # processes (equal parameters: MNIST-1D 0.82 to 1.06, words 0.92 to 1.16). The rounds of
 # one process do not show this variation.
 FACTOR = 1.25
+
+PHRASES = {  # of an answer, by the outcome of a claim
+    SUPPORTED: "is {}",
+    PARTLY_SUPPORTED: "is {} in some cases",
+    INCONCLUSIVE: "is perhaps {}",
+    REFUTED: "is not {}",
+}
 
 
 def table(comparisons: Sequence[CellComparison]) -> tables.Table:
@@ -68,28 +78,28 @@ def evaluate_claims(comparisons: Sequence[CellComparison]) -> list[Claim]:
 
 def answer(claims: Sequence[Claim]) -> str:
     """The outcomes of the three claims, in one sentence."""
-    simpler, faster, no_worse = (claim.outcome for claim in claims)
-    return (
-        f"The claim that the GRU is simpler is {simpler}, that its training step is "
-        f"faster is {faster}, and that it is no less accurate is {no_worse}."
+    simpler, faster, no_worse = (
+        PHRASES[claim.outcome].format(word)
+        for word, claim in zip(("simpler", "faster", "no worse"), claims, strict=True)
     )
+    return f"The GRU {simpler}, {faster}, and {no_worse}."
 
 
 def simpler_claim(comparisons: Sequence[CellComparison]) -> Claim:
     """Claim that the GRU has fewer parameters; this does not depend on the seed."""
     same = [pair for pair in comparisons if pair.setting == EQUAL_UNITS]
-    outcomes = [
-        SUPPORTED if pair.parameters[1] < pair.parameters[0] else REFUTED
+    cases = [
+        Case(
+            pair.task,
+            f"{pair.parameters[1]:,} against {pair.parameters[0]:,}",
+            SUPPORTED if pair.parameters[1] < pair.parameters[0] else REFUTED,
+        )
         for pair in same
     ]
-    numbers = ", ".join(
-        f"{pair.task} {pair.parameters[1]:,} against {pair.parameters[0]:,}"
-        for pair in same
-    )
     return claim_of_cases(
         "The GRU is simpler: it has fewer parameters than an LSTM with as many units",
-        outcomes,
-        f"Parameters of the whole model, GRU against LSTM: {numbers}.",
+        "Parameters of the whole model, GRU against LSTM.",
+        cases,
     )
 
 
@@ -106,18 +116,18 @@ def judge_speed(comparisons: Sequence[CellComparison]) -> Judgment:
 def faster_claim(comparisons: Sequence[CellComparison]) -> Claim:
     """Claim that a training step takes less time, at equal units and parameters."""
     judgment = judge_speed(comparisons)
-    numbers = ", ".join(
-        f"{pair.name} {ratio.text()}"
-        for pair, ratio in zip(
-            comparisons, map(_ratio, judgment.intervals), strict=True
+    cases = [
+        Case(pair.name, _ratio(gain).text(), outcome)
+        for pair, gain, outcome in zip(
+            comparisons, judgment.intervals, judgment.outcomes, strict=True
         )
-    )
-    return judgment.claim(
+    ]
+    return claim_of_cases(
         "The GRU is faster: its training step takes less time",
-        f"Step time of the GRU over that of the LSTM, geometric mean over "
-        f"{len(comparisons[0].ratios)} rounds: {numbers}. These ratios vary by up to a "
-        "quarter between runs, so the claim requires a factor of "
+        "Step time of the GRU over that of the LSTM, geometric mean over rounds. This "
+        "ratio varies between runs, so the claim requires a factor of "
         f"{FACTOR:g}.",
+        cases,
     )
 
 
@@ -138,15 +148,12 @@ def judge_accuracy(comparisons: Sequence[CellComparison]) -> Judgment:
 def accuracy_claim(comparisons: Sequence[CellComparison]) -> Claim:
     """Claim that the GRU is no less accurate than the LSTM, within the margin."""
     judgment = judge_accuracy(comparisons)
-    numbers = ", ".join(
-        f"{pair.name} {gain.text('{:+.1f}')} "
-        f"(LSTM {100 * pair.accuracy[0].mean():.1f} %)"
-        for pair, gain in zip(comparisons, judgment.intervals, strict=True)
-    )
     return judgment.claim(
         "The GRU is no worse: after as many training steps its accuracy is at most "
         f"{MARGIN:g} percentage point lower",
-        f"GRU minus LSTM, in points: {numbers}.",
+        "Accuracy of the GRU minus that of the LSTM, in percentage points.",
+        (pair.name for pair in comparisons),
+        "{:+.1f}",
     )
 
 

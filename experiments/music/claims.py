@@ -35,14 +35,28 @@ TOLERANCE = 0.2
 GOAL = 8.8  # nats per step, to be reached by networks this small
 
 
-ANSWERS = {  # by the outcome of `beats`
-    SUPPORTED: "Yes: every cell predicts the next chord better than a Markov chain.",
+LEARNS = {  # by the outcome of `beats`
+    SUPPORTED: "Yes: every cell predicts the next chord better than a Markov chain",
     PARTLY_SUPPORTED: "Only some cells reliably predict the next chord better than a "
-    "Markov chain.",
+    "Markov chain",
     INCONCLUSIVE: "The seeds do not decide whether the cells predict the next chord "
-    "better than a Markov chain.",
-    REFUTED: "No: the cells predict the next chord no better than a Markov chain.",
+    "better than a Markov chain",
+    REFUTED: "No: the cells predict the next chord no better than a Markov chain",
 }
+MATTERS = {  # by the outcome of `rank`
+    SUPPORTED: "the cell hardly matters",
+    PARTLY_SUPPORTED: "the cell hardly matters for some pairs of cells",
+    INCONCLUSIVE: "the seeds do not decide whether the cell matters",
+    REFUTED: "the cell matters",
+}
+
+
+def answer(studies: Sequence[CellResult], markov: float) -> str:
+    """The answer to the question of the experiment, in one sentence."""
+    learns = LEARNS[beats(studies, markov).outcome]
+    if len(studies) == 1:
+        return f"{learns}."
+    return f"{learns}; {MATTERS[rank(studies).outcome]}."
 
 
 def evaluate_claims(
@@ -61,11 +75,11 @@ def evaluate_claims(
 def beats(studies: Sequence[CellResult], markov: float) -> Claim:
     """The claim that each cell beats one Markov chain per key."""
     judgment = judge([markov - study.test for study in studies])
-    numbers = judgment.text([study.cell for study in studies], "{:.2f}")
     return judgment.claim(
         "Recurrent nets learn polyphonic music: each cell beats a first-order Markov "
         "chain per key",
-        f"The chain needs {markov:.2f} nats per step; savings: {numbers}.",
+        "Loss of the Markov chain minus that of the cell, in nats per step.",
+        (study.cell for study in studies),
     )
 
 
@@ -75,31 +89,29 @@ def rank(studies: Sequence[CellResult]) -> Claim:
     judgment = judge(
         [a.test - b.test for a, b in pairs], partial(within, tolerance=TOLERANCE)
     )
-    differences, ranked = [], []
-    for (a, b), difference in zip(pairs, judgment.intervals, strict=True):
-        differences.append(f"{a.cell} minus {b.cell} {difference.text('{:+.2f}')}")
-        if difference.low > 0 or difference.high < 0:
-            ranked.append(f"{a.cell} and {b.cell}")
+    ranked = [
+        f"{a.cell} and {b.cell}"
+        for (a, b), difference in zip(pairs, judgment.intervals, strict=True)
+        if difference.low > 0 or difference.high < 0
+    ]
     order = "The seeds rank no pair"
     if ranked:
         order = f"The seeds rank {', '.join(ranked)} on these test pieces"
     return judgment.claim(
         f"The cells differ by less than {TOLERANCE} nats, the difference between "
         "published measurements of one cell",
-        f"In nats: {', '.join(differences)}. {order}.",
+        f"Difference of the losses, in nats per step. {order}.",
+        (f"{a.cell} minus {b.cell}" for a, b in pairs),
     )
 
 
 def reaches(studies: Sequence[CellResult]) -> Claim:
     """The claim that each cell reaches the goal."""
     judgment = judge([GOAL - study.test for study in studies])
-    numbers = ", ".join(
-        f"{study.cell} {study.test.mean():.2f}, at most {study.test.max():.2f}, with "
-        f"{study.parameters:,} parameters"
-        for study in studies
-    )
     return judgment.claim(
-        f"Some 20,000 parameters are enough for {GOAL} nats per step", f"{numbers}."
+        f"Some 20,000 parameters are enough for {GOAL} nats per step",
+        "Nats per step by which the loss is below this goal.",
+        (f"{study.cell}, {study.parameters:,} parameters" for study in studies),
     )
 
 
@@ -109,11 +121,11 @@ def matches_published(studies: Sequence[CellResult]) -> Claim:
         [BAI[study.cell] - study.test for study in studies],
         partial(positive, threshold=-TOLERANCE),
     )
-    numbers = judgment.text(study.cell for study in studies)
     return judgment.claim(
         f"Each cell reaches the loss that Bai 2018 published, to within {TOLERANCE} "
         "nats",
-        f"Below the published loss, in nats: {numbers}.",
+        "Nats per step by which the loss is below the published one.",
+        (study.cell for study in studies),
     )
 
 

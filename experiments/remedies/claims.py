@@ -1,9 +1,16 @@
-"""The answer, the table and the sentences on each remedy."""
+"""The answer, the table and the claim of each remedy."""
 
 from collections.abc import Sequence
 
 from experiments.harness import tables
-from experiments.harness.claims import PARTLY_SUPPORTED, REFUTED, SUPPORTED
+from experiments.harness.claims import (
+    PARTLY_SUPPORTED,
+    REFUTED,
+    SUPPORTED,
+    Case,
+    Claim,
+    claim_of_cases,
+)
 from experiments.remedies.measure import RemedyResult
 
 RELEVANT = 0.1  # smallest relative reduction of the error that is reported
@@ -16,23 +23,35 @@ def counted_outcome(result: RemedyResult) -> str:
     return f"{word}, {count} of {seeds} seeds"
 
 
-def sentence(result: RemedyResult) -> str:
-    """The outcome of one remedy, in a sentence."""
-    return (
-        f"{result.remedy} claims that {result.claim}: {counted_outcome(result)} "
-        f"({result.quantity} {result.without.mean():.3g} -> "
-        f"{result.with_it.mean():.3g}; {result.note}); test error "
-        f"{result.error_without.mean():.4f} -> {result.error_with.mean():.4f}."
-    )
+def evaluate_claims(results: Sequence[RemedyResult]) -> list[Claim]:
+    """The claim of each remedy; every seed is a case."""
+    return [
+        claim_of_cases(
+            f"With {result.remedy}, {result.claim}",
+            f"{result.quantity[0].upper()}{result.quantity[1:]}, without and with the "
+            "remedy.",
+            [
+                Case(
+                    f"seed {i + 1} of {len(result.held)}",
+                    f"{result.without[i]:.3g} -> {result.with_it[i]:.3g}",
+                    SUPPORTED if held else REFUTED,
+                )
+                for i, held in enumerate(result.held)
+            ],
+        )
+        for result in results
+    ]
 
 
 def answer(results: Sequence[RemedyResult]) -> str:
-    """The number of remedies whose claim is supported, in one sentence."""
-    count = sum(bool(result.held.all()) for result in results)
-    return (
-        f"{count} of {len(results)} remedies change what they claim to change, in "
-        "every seed."
-    )
+    """The remedies whose claim every seed supports, in one sentence."""
+    supported = [result.remedy for result in results if result.held.all()]
+    if len(supported) == len(results):
+        return "Yes: each remedy changes what it claims to change, with every seed."
+    if not supported:
+        return "No: no remedy changes what it claims to change, with every seed."
+    names = ", ".join(supported)
+    return f"Not all: with every seed, only {names} do what they claim."
 
 
 def title(results: Sequence[RemedyResult]) -> str:

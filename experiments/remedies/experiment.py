@@ -23,7 +23,8 @@ def run(config: Config, results: Run) -> None:
         answer=claims.answer(remedy_results),
         figures={"remedies.png": figures.draw(remedy_results, caption(config))},
         tables={"Remedies": claims.table(remedy_results)},
-        findings=[claims.sentence(result) for result in remedy_results],
+        claims=claims.evaluate_claims(remedy_results),
+        findings=[f"{result.remedy}: {result.note}." for result in remedy_results],
     )
 
 

@@ -77,32 +77,52 @@ def evaluate_claim(results: Sequence[TaggingResult]) -> Claim:
     """The claim that both directions beat either one, also at equal parameters."""
     differences = gains(results)
     judgment = judge(list(differences.values()))
-    names = (f"{both} minus {single}" for both, single in differences)
-    numbers = judgment.text(names, "{:+.1f}")
-    size = {result.way: result.parameters for result in results}
     return judgment.claim(
         "A network that reads in both directions is better at labels that depend on "
         "both sides",
-        f"F1 of word starts, in percentage points: {numbers} (parameters: "
-        f"{size[EQUAL]:,} {EQUAL}; {size[FORWARD]:,} {FORWARD}).",
+        "Difference in the F1 of word starts, in percentage points.",
+        (f"{both} minus {single}" for both, single in differences),
+        "{:+.1f}",
     )
+
+
+def better(results: Sequence[TaggingResult], both: str) -> bool:
+    """Whether this network beats each direction alone, judged as the claim is."""
+    differences = gains(results)
+    outcomes = judge(list(differences.values())).outcomes
+    return all(
+        outcome == SUPPORTED
+        for (name, _), outcome in zip(differences, outcomes, strict=True)
+        if name == both
+    )
+
+
+def answer(results: Sequence[TaggingResult]) -> str:
+    """The answer to the question of the experiment, in one sentence."""
+    if better(results, EQUAL):
+        return (
+            "Word starts do: reading in both directions predicts them better, with no "
+            "more parameters."
+        )
+    if better(results, BOTH):
+        return (
+            "Word starts do: reading in both directions predicts them better, but with "
+            "more parameters."
+        )
+    return "The seeds do not decide whether word starts need both directions."
 
 
 def title(results: Sequence[TaggingResult]) -> str:
     """The finding, judged as the claim is."""
     f1 = {result.way: result.f1 for result in results}
-    differences = gains(results)
-    outcomes = dict(
-        zip(differences, judge(list(differences.values())).outcomes, strict=True)
-    )
     best = np.maximum(f1[FORWARD], f1[BACKWARD])
     means = " versus ".join(
         f"{100 * values.mean():.0f} %" for values in (f1[EQUAL], best)
     )
-    if all(outcomes[EQUAL, way] == SUPPORTED for way in (FORWARD, BACKWARD)):
+    if better(results, EQUAL):
         return (
             f"Reading in both directions is better, with no more parameters: F1 {means}"
         )
-    if all(outcomes[BOTH, way] == SUPPORTED for way in (FORWARD, BACKWARD)):
+    if better(results, BOTH):
         return "Reading in both directions is better, but with more parameters"
     return f"Whether both directions are better depends on the seed: F1 {means}"

@@ -132,7 +132,7 @@ def show(
     plot = figures.draw(tagged, caption(tagged, len(test.letters), config))
     publish(
         results,
-        answer=plot.finding,
+        answer=claims.answer(tagged),
         figures={"tag_sequences.png": plot},
         tables={
             "Prediction of word starts": claims.table(tagged, majority),

@@ -10,7 +10,9 @@ from experiments.harness.claims import (
     INCONCLUSIVE,
     REFUTED,
     SUPPORTED,
+    Case,
     Claim,
+    claim_of_cases,
     judge,
     positive,
 )
@@ -185,27 +187,23 @@ def evaluate_claims(studies: Sequence[TranslationResult], width: int) -> list[Cl
 
 def reaches(claim: str, result: TranslationResult) -> Claim:
     """The claim that a model reaches the goal."""
-    exact = interval(100 * result.exact)
-    evidence = (
-        f"Exactly right, greedy: {exact.text('{:.2f}')} % of {len(result.targets):,} "
-        f"dates after {result.steps[-1]:,} steps; {100 * result.exact.min():.2f} % "
-        "with the worst seed."
+    judgment = judge([100 * result.exact], partial(positive, threshold=100 * GOAL))
+    return judgment.claim(
+        claim,
+        "Share of held-out dates that are exactly right by greedy search, in percent.",
+        [result.name],
+        "{:.2f}",
     )
-    return Claim(claim, positive(exact, 100 * GOAL), evidence)
 
 
 def faster(attentive: TranslationResult, plain: TranslationResult) -> Claim:
     """The claim that attention shortens training."""
-    saved = interval(plain.steps_to_goal - attentive.steps_to_goal)
-    means = [result.steps_to_goal.mean() for result in (attentive, plain)]
     never = [
         int((result.curve < GOAL).all(axis=1).sum()) for result in (attentive, plain)
     ]
     evidence = (
-        f"{GOAL:.0%} of {min(PROBED, len(plain.targets))} held-out dates right after "
-        f"{means[0]:,.0f} steps with attention, {means[1]:,.0f} without, probed "
-        f"every {plain.steps[1] - plain.steps[0]} steps: {saved.text('{:,.0f}')} "
-        "saved, paired by seed."
+        "Training steps until this share of held-out dates is right, paired by seed; "
+        f"measured every {plain.steps[1] - plain.steps[0]} steps."
     )
     if any(never):
         evidence += (
@@ -213,10 +211,11 @@ def faster(attentive: TranslationResult, plain: TranslationResult) -> Claim:
             f"{never[1]} without never reached this goal; they count as reaching it at "
             "the last step.)"
         )
-    return Claim(
+    return judge([plain.steps_to_goal - attentive.steps_to_goal]).claim(
         f"Attention shortens training: {GOAL:.0%} of the dates are right earlier",
-        positive(saved),
         evidence,
+        [f"{plain.name} minus {attentive.name}"],
+        "{:+,.0f}",
     )
 
 
@@ -224,16 +223,18 @@ def no_worse(studies: Sequence[TranslationResult], width: int) -> Claim:
     """The claim that beam search is as good as greedy decoding, within the margin."""
     gains = [100 * (result.beam_exact - result.exact) for result in studies]
     judgment = judge(gains, partial(positive, threshold=-100 * MARGIN))
-    parts = []
-    for result, gain in zip(studies, judgment.intervals, strict=True):
+    cases = []
+    for result, gain, outcome in zip(
+        studies, judgment.intervals, judgment.outcomes, strict=True
+    ):
         beam, greedy = result.beam.log_probabilities, result.greedy.log_probabilities
-        likelier = (beam > greedy + 1e-4).mean()
-        parts.append(
-            f"{result.name} {gain.text('{:+.2f}')} points, a more likely "
-            f"date in {100 * likelier:.2f} % of cases"
-        )
-    return judgment.claim(
+        likelier = 100 * (beam > greedy + 1e-4).mean()
+        value = f"{gain.text('{:+.2f}')}; {likelier:.2f} % of dates more likely"
+        cases.append(Case(result.name, value, outcome))
+    return claim_of_cases(
         "Beam search is no worse than greedy decoding "
         f"(margin: {100 * MARGIN:g} points)",
-        f"A beam of {width} minus greedy: {'; '.join(parts)}.",
+        f"Share of exact dates by a beam of {width} minus that by greedy search, in "
+        "percentage points.",
+        cases,
     )

@@ -10,6 +10,7 @@ from experiments.harness.claims import (
     PARTLY_SUPPORTED,
     REFUTED,
     SUPPORTED,
+    Case,
     Claim,
     claim_of_cases,
     positive,
@@ -99,8 +100,18 @@ def evaluate_claims(results: Sequence[NetResult]) -> list[Claim]:
     for text, pairs in hypotheses:
         pairs = [pair._replace(cases=len(pairs)) for pair in pairs]
         if pairs:
-            outcomes = [pair.outcome for pair in pairs]
-            claims.append(claim_of_cases(text, outcomes, evidence(pairs)))
+            claims.append(
+                claim_of_cases(
+                    text,
+                    "Difference of the decay rates, in nats per layer or step.",
+                    [
+                        Case(
+                            f"{pair.case}, {pair.width} units", pair.text, pair.outcome
+                        )
+                        for pair in pairs
+                    ],
+                )
+            )
     return [*claims, spread_claim(compare_nets(results, "before", SHARED))]
 
 
@@ -123,33 +134,6 @@ def untrained_findings(results: Sequence[NetResult]) -> list[str]:
         f"These networks classify at most {LEARNED:.0%} of held-out digits correctly "
         f"after training from some seed, so they learned next to nothing: {names}."
     ]
-
-
-def evidence(pairs: Sequence[NetComparison]) -> str:
-    """The comparisons by outcome, with the largest difference for each outcome.
-
-    Args:
-        pairs: Comparisons of one claim.
-
-    Returns:
-        Several sentences.
-    """
-    sentences = []
-    for outcome in (SUPPORTED, REFUTED, INCONCLUSIVE):
-        matching = [pair for pair in pairs if pair.outcome == outcome]
-        if not matching:
-            continue
-        largest = max(
-            matching, key=lambda pair: abs(np.nan_to_num(pair.difference.mean))
-        )
-        rest = dict.fromkeys(p.case for p in matching if p.case != largest.case)
-        also = f"; also {', '.join(rest)}" if rest else ""
-        sentences.append(
-            f"{outcome.capitalize()} in {len(matching)} of {len(pairs)} cases, with "
-            f"the largest difference in {largest.case}, {largest.width} units: "
-            f"{largest.text}{also}"
-        )
-    return f"{'. '.join(sentences)}. Decay rates in nats per layer or step."
 
 
 def spread_claim(pairs: Sequence[NetComparison]) -> Claim:
@@ -176,8 +160,9 @@ def spread_claim(pairs: Sequence[NetComparison]) -> Claim:
     return Claim(
         text,
         positive(bounds),
-        f"Ratio of the standard deviations of the decay rates: {ratio}, over "
-        f"{len(pairs)} cases.",
+        "Ratio of the standard deviations of the decay rates, geometric mean over "
+        "initializers, widths and networks.",
+        [Case("one matrix over one per step", ratio, positive(bounds))],
     )
 
 

@@ -227,9 +227,10 @@ def test_each_claim_is_judged_by_its_interval(reads, said):
         reads = [read(LINEAR, INPUTS, 0.8), *reads[1:]]
     found = claims.evaluate_claims(reads, majority=0.1)
     assert [claim.outcome for claim in found] == said
-    assert "larger: gru 9 against 9)" in found[2].evidence
+    sizes = "gru, 9 parameters against 9"
+    assert found[2].cases[0].name == sizes
     if claims.by_cell(reads, SMALL):
-        assert "(parameters of the small models: gru 9 against 9)" in found[-1].evidence
+        assert found[-1].cases[-1].name == sizes
 
 
 def test_cells_may_differ():
@@ -241,7 +242,7 @@ def test_cells_may_differ():
         PARTLY_SUPPORTED,
         SUPPORTED,
     ]
-    assert "gru +10.0 [+10.0, +10.0]" in found[1].evidence
+    assert ("gru", "+10.0 [+10.0, +10.0]", SUPPORTED) in found[1].cases
     low = claims.evaluate_claims([BASE, GOOD, SAME], majority=0.95)
     assert low[0].outcome == REFUTED
 

@@ -1,5 +1,6 @@
 """Grid search, over toy experiments that count how often they run."""
 
+import re
 import sys
 
 import numpy as np
@@ -235,16 +236,14 @@ def test_the_best_in_validation_is_run_again_on_the_test_set(command, tmp_path):
     assert [(row["trial"], row["score"]) for row in chosen] == [("rate=0.2", 0.5)] * 2
     (report,) = rows(tmp_path / "out", "report")
     figure = report["figures"]["grid.png"]
+    alt = report["alt"]["grid.png"]
     for text in (out, figure, " ".join(report["findings"])):
         assert (
             "Selected by validation_accuracy on data held out of the training" in text
         )
         assert "test_accuracy of the selected combination 0.5000 ± 0.0000" in text
     assert "is biased" not in out
-    assert (
-        "validation_accuracy 1.0050 ± 0.0071, test_accuracy 0.5"
-        in report["findings"][0]
-    )
+    assert "validation_accuracy 1.0050 ± 0.0071, test_accuracy 0.5" in alt
     # Flags that set the data to measure on are kept, and the best value is biased.
     code, out, _ = command(*grid[:2], "--set=evaluate_on=test", "--results=other")
     assert code == 0 and "best of 3 values is biased" in out
@@ -289,10 +288,8 @@ def test_a_combination_that_diverges_is_said_to(command):
         "--experiment=mine.toy", "--grid=rate=0.1,9", "--set=", "--results=out"
     )
     assert code == 0
-    lines = out.splitlines()
-    end = lines.index("")
-    assert lines[end - 1].split()[:3] == ["9", "diverged", "1"]
-    assert lines[end + 2].startswith("The choice of rate matters")
+    assert re.search(r"\n9 +diverged +1 ", out)
+    assert "\nThe choice of rate matters" in out
 
 
 @pytest.mark.parametrize("grid", ["rate=0.1,0.2", "rate=0.1;sizes=1,2;steps=1,2,3"])
@@ -331,7 +328,7 @@ def test_the_choice_matters_if_the_best_is_better(scores, outcome, count, object
     values = [{"rate": str(i)} for i in range(len(scores))]
     grid = GridResult(values, scores, 0, objective, "accuracy")
     (claim,) = claims.evaluate_claims(grid)
-    assert claim.outcome == outcome and "rate 0 is best" in claim.evidence
+    assert claim.outcome == outcome and "best combination, rate 0." in claim.evidence
     title = claims.headline(grid)
     assert f"reliably better than {count} others" in title
 

@@ -254,12 +254,12 @@ ALL, PART, NONE, INCONCLUSIVE = (
 )
 CLAIMS = [  # beats the chain, alike, reaches the goal, as published
     ([LOW, NEAR], [ALL] * 4, "The seeds rank lstm and gru"),
-    ([LOW, FAR], [ALL, NONE, PART, ALL], "lstm minus elman -0.40 [-0.4"),
-    ([LOW, NEAR, FAR], [ALL, PART, PART, ALL], "lstm 2.08 [2.06, 2.10]"),
+    ([LOW, FAR], [ALL, NONE, PART, ALL], "lstm minus elman: -0.40 [-0.4"),
+    ([LOW, NEAR, FAR], [ALL, PART, PART, ALL], "lstm: +2.08 [+2.06, +2.10]"),
     ([LOW, WILD], [PART, INCONCLUSIVE, PART, PART], "rank no pair"),
-    ([LOW, BAD], [PART, NONE, PART, PART], "elman -1.90 ["),
-    ([study("lstm", 8.4), study("gru", 8.4)], [INCONCLUSIVE] * 4, "minus gru +0.00."),
-    ([LOW], [ALL] * 3, "Below the published loss, in nats: lstm +0.04"),
+    ([LOW, BAD], [PART, NONE, PART, PART], "elman: -1.90 ["),
+    ([study("lstm", 8.4), study("gru", 8.4)], [INCONCLUSIVE] * 4, "minus gru: +0.00"),
+    ([LOW], [ALL] * 3, "below the published one. lstm: +0.04"),
 ]
 
 
@@ -267,7 +267,11 @@ CLAIMS = [  # beats the chain, alike, reaches the goal, as published
 def test_claims_follow_from_numbers_over_seeds(studies, outcomes, words):
     results = claims.evaluate_claims(studies, 10.49, published=True)
     assert [claim.outcome for claim in results] == outcomes
-    assert words in " ".join(claim.sentence() for claim in results)
+    texts = [
+        f"{claim.sentence()} {', '.join(f'{c.name}: {c.value}' for c in claim.cases)}"
+        for claim in results
+    ]
+    assert words in " ".join(texts)
     others = claims.evaluate_claims(studies, 10.49, published=False)
     assert others == results[:-2]  # of other data nothing is known
 

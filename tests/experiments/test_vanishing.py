@@ -204,14 +204,13 @@ def test_claims_say_where_a_claim_holds():
     said = {claim.text.split(",")[0]: claim for claim in claims.evaluate_claims(found)}
     worse = said["Before training"]
     assert worse.outcome == "partly supported"
-    assert worse.cases == "1 of 2 cases"
-    supported, refuted, _ = worse.evidence.split(". ")
-    rates = "0.510 against 0.100, difference +0.410 ["
-    where = "largest difference in Elman tanh from he, 8 units"
-    assert f"Supported in 1 of 2 cases, with the {where}: {rates}" in supported
-    rates = "0.100 against 0.510, difference -0.410 ["
-    where = "largest difference in Elman tanh from torch, 8 units"
-    assert f"Refuted in 1 of 2 cases, with the {where}: {rates}" in refuted
+    assert worse.counted_outcome == "partly supported (1 of 2 cases)"
+    supported, refuted = worse.cases
+    assert supported.name == "Elman tanh from he, 8 units"
+    assert supported.value.startswith("0.510 against 0.100, difference +0.410 [")
+    assert refuted.name == "Elman tanh from torch, 8 units"
+    assert refuted.value.startswith("0.100 against 0.510, difference -0.410 [")
+    assert [case.outcome for case in worse.cases] == ["supported", "refuted"]
     assert "After training" not in said
     lstm = said["The gradient of the LSTM vanishes more slowly than Elman's"]
     assert lstm.outcome == "supported"
@@ -220,14 +219,16 @@ def test_claims_say_where_a_claim_holds():
         "The decay rate varies more over seeds with one matrix for all steps than with "
         "one matrix per step"
     ]
-    assert spread.outcome == INCONCLUSIVE and "decay rates: 3.2 [" in spread.evidence
+    assert spread.outcome == INCONCLUSIVE
+    assert spread.cases[0].value.startswith("3.2 [")
 
 
 def test_a_dead_net_is_reported_without_a_gradient():
     dead = NetResult("Elman ReLU", "he", 8, "after", np.full((2, 5), -np.inf))
     live = of("feed-forward ReLU", 0.1, 0.2, when="after")
     claim = claims.evaluate_claims([dead, live, *SHARED])[0]
-    assert claim.outcome == "inconclusive" and "no gradient" in claim.evidence
+    assert claim.outcome == "inconclusive"
+    assert [case.value for case in claim.cases] == ["no gradient"]
     assert [claims.matched_table([dead, live]).rows[0][i] for i in (2, 4)] == [
         "none"
     ] * 2

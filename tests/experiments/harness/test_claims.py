@@ -9,6 +9,7 @@ from experiments.harness.claims import (
     PARTLY_SUPPORTED,
     REFUTED,
     SUPPORTED,
+    Case,
     Claim,
     combine_outcomes,
     judge,
@@ -95,6 +96,13 @@ def test_false_claims_that_hold_in_part_are_as_rare_as_they_should_be():
 
 
 def test_a_claim_counts_the_cases_that_it_holds_in():
-    claim = judge([np.array([1.0, 1.01]), np.array([-1.0, 1])]).claim("A", "B.")
+    judgment = judge([np.array([1.0, 1.01]), np.array([-1.0, 1])])
+    claim = judgment.claim("A", "B.", "xy", "{:.0f}")
     assert claim.sentence() == "A: partly supported (1 of 2 cases). B."
-    assert judge([np.array([1.0, 1.01])] * 2).claim("A", "B.").cases == ""
+    assert claim.cases == [
+        Case("x", "1 [1, 1]", SUPPORTED),
+        Case("y", "0 [-25, 25]", INCONCLUSIVE),
+    ]
+    assert claim.table.rows == claim.cases
+    both = judge([np.array([1.0, 1.01])] * 2).claim("A", "B.", "xy")
+    assert both.counted_outcome == SUPPORTED

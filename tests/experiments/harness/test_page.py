@@ -18,7 +18,7 @@ from PIL import Image
 
 from experiments.course import page as course_page
 from experiments.harness import pages
-from experiments.harness.claims import PARTLY_SUPPORTED, SUPPORTED, Claim
+from experiments.harness.claims import PARTLY_SUPPORTED, REFUTED, SUPPORTED, Case, Claim
 from experiments.harness.plotting import Plot
 from experiments.harness.report import publish
 from experiments.harness.runs import new_run, read_rows
@@ -128,15 +128,18 @@ def test_the_page_is_well_formed_and_says_what_it_was_given(report):
 
 
 def test_claims_precede_findings_and_everything_is_logged(tmp_path):
-    claim = Claim("A < B", SUPPORTED, "1 < 2.")
+    cases = [Case("one", "1 < 2", SUPPORTED), Case("two", NASTY, SUPPORTED)]
+    claim = Claim("A < B", SUPPORTED, "A is compared with B.", cases)
     report = make(tmp_path / "out", answer="B is\nlarger.", claims=[claim])
     text = Reader(report.read_text(encoding="utf-8")).text
     places = [
         text.index(sentence)
         for sentence in (
             "B is larger.",
-            "✓ supported: A < B.\n1 < 2.",
-            "B is 2.",
+            "✓ supported: A < B.\nA is compared with B.",
+            "2 cases",
+            "1 < 2",
+            NASTY,
             "It does.",
             "A paragraph",
         )
@@ -144,28 +147,35 @@ def test_claims_precede_findings_and_everything_is_logged(tmp_path):
     assert places == sorted(places)
     logged = read_rows(report.parent)
     assert [row["kind"] for row in logged] == ["claim", "report"]
-    assert logged[0] == {"kind": "claim", **claim._asdict()}
+    listed = [list(case) for case in cases]
+    assert logged[0] == {"kind": "claim", **claim._asdict(), "cases": listed}
     assert logged[1]["answer"] == "B is larger."
-    assert logged[1]["findings"] == ["B is 2.", "It does.", f"Even {NASTY}."]
+    assert logged[1]["findings"] == ["It does.", f"Even {NASTY}."]
     assert logged[1]["figures"] == CAPTIONS
 
 
 def test_everything_is_printed(tmp_path, capsys):
-    claim = Claim("A < B", SUPPORTED, "1 < 2.")
+    claim = Claim("A < B", SUPPORTED, "B - A.", [Case("one", "+1", SUPPORTED)])
     make(tmp_path / "out", answer="B is larger.", claims=[claim])
     out = capsys.readouterr().out
-    assert out.startswith(f"Decay\n{TABLES['Decay'].text()}\n\nWide\n")
+    assert out.startswith(f"B is larger.\n\nDecay\n{TABLES['Decay'].text()}\n\nWide\n")
     assert out.endswith(
-        f"\n\nB is larger.\n{claim.sentence()}\nB is 2.\nIt does.\nEven {NASTY}.\n"
+        f"\n\nA < B\n{claim.table.text()}\n\n{claim.sentence()}\nB is 2.\nIt does.\n"
+        f"Even {NASTY}.\n"
     )
     make(tmp_path / "one", answer="B is larger.", tables={"Decay": TABLES["Decay"]})
-    assert capsys.readouterr().out.startswith(TABLES["Decay"].text())
+    alone = f"B is larger.\n\n{TABLES['Decay'].text()}\n\n"
+    assert capsys.readouterr().out.startswith(alone)
 
 
-def test_a_finding_that_is_the_answer_is_not_repeated(tmp_path):
+def test_a_finding_is_not_repeated(tmp_path, capsys):
     report = make(tmp_path / "out", answer="B is 2.")
+    assert capsys.readouterr().out.count("B is 2.") == 1
     text = Reader(report.read_text(encoding="utf-8")).text
     assert text.count("B is 2.") == 1
+    report = make(tmp_path / "other", answer="B is larger.")
+    text = Reader(report.read_text(encoding="utf-8")).text
+    assert "B is 2." not in text  # it is the title of the figure
 
 
 def test_a_run_may_have_no_command_and_no_flags(tmp_path):
@@ -371,7 +381,8 @@ addEventListener("load", () => {
 @pytest.mark.slow
 def test_claims_have_most_of_the_width_on_a_phone(tmp_path, chromium):
     claim = "Read forward, a state knows more the later it stands, and most at the end"
-    said = [Claim(claim, PARTLY_SUPPORTED, "Why.", "12 of 24 cases")]
+    cases = [Case("one", "+1", SUPPORTED), Case("two", "-1", REFUTED)] * 12
+    said = [Claim(claim, PARTLY_SUPPORTED, "Why.", cases)]
     told = course_page.LessonResult("one", "Less", "Is it?", "python", "", said)
     course_page.write(tmp_path / "index.html", {"Part": [told]}, [])
     found = asked(ASK_CLAIMS, tmp_path, chromium)
