@@ -7,7 +7,14 @@ import numpy as np
 
 from experiments.compare.measure import Metric
 from experiments.compare.records import RunRecord
-from experiments.harness.claims import SUPPORTED, Claim, claim_of_cases, judge, nonzero
+from experiments.harness.claims import (
+    SUPPORTED,
+    Case,
+    Claim,
+    claim_of_cases,
+    judge,
+    nonzero,
+)
 from experiments.harness.intervals import Interval, interval, interval_of_difference
 from experiments.harness.tables import Table, decimals, finite
 
@@ -225,28 +232,29 @@ def evaluate_claims(
         some = [d for d in found if d.metric.name == name and d.outcome != EQUAL]
         claim = claim_of_cases(
             f"{others} and {runs[0].name} differ in {name}",
-            [d.outcome for d in some],
-            f"{'; '.join(sentence(d, runs) for d in some)}.",
+            f"Difference of {name} to {runs[0].name}.",
+            [Case(*words_of(d, runs), d.outcome) for d in some],
         )
         claims.append(claim)
     return claims
 
 
-def sentence(one: Difference, runs: Sequence[RunRecord]) -> str:
+def words_of(difference: Difference, runs: Sequence[RunRecord]) -> tuple[str, str]:
     """A difference in words.
 
     Args:
-        one: The difference.
+        difference: The difference.
         runs: The runs.
 
     Returns:
-        Text such as "lstm +0.02 [+0.01, +0.03]"; of more than two runs, it begins with
-        their names.
+        The name of the case, which has the names of the runs if there are more than
+        two, and the difference with its interval, such as "+0.02 [+0.01, +0.03]".
     """
-    samples = [one.metric.values(0), one.metric.values(one.run)]
-    names = [f"{runs[one.run].name} - {runs[0].name}"] if len(runs) > 2 else []
-    words = [*names, *filter(None, [one.metric.case])]
-    return " ".join([", ".join(words), _gain(one, format_of(samples))]).strip()
+    metric, run = difference.metric, difference.run
+    samples = [metric.values(0), metric.values(run)]
+    names = [f"{runs[run].name} - {runs[0].name}"] if len(runs) > 2 else []
+    words = [*names, *filter(None, [metric.case])]
+    return ", ".join(words), _gain(difference, format_of(samples))
 
 
 def answer(found: Sequence[Difference], runs: Sequence[RunRecord]) -> str:
@@ -267,7 +275,7 @@ def answer(found: Sequence[Difference], runs: Sequence[RunRecord]) -> str:
         return f"None of {len(judged)} differences is supported."
     verb = "is" if len(supported) == 1 else "are"
     listed = "; ".join(
-        f"{d.metric.name}, {sentence(d, runs)}" for d in supported[:LISTED]
+        f"{d.metric.name}, {' '.join(words_of(d, runs))}" for d in supported[:LISTED]
     )
     rest = "" if len(supported) <= LISTED else "; the table has all"
     count = f"{len(supported)} of {len(judged)} differences {verb} supported"

@@ -1,12 +1,28 @@
 """The steps of the experiment."""
 
+from functools import partial
+
+import jax
+from jaxtyping import Array
+
+import nets
 from experiments.harness import cli, machine, training
+from experiments.harness.networks import Network, RecurrentPart
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.remedies import claims, figures
 from experiments.remedies.config import Config
-from experiments.remedies.measure import HELD_OUT, MEASURED, Bench
-from experiments.remedies.trials import LESS, REMEDIES
+from experiments.remedies.measure import (
+    HELD_OUT,
+    MEASURED,
+    Bench,
+    held_out,
+    init,
+    predict,
+    squared_errors,
+)
+from experiments.remedies.trials import LESS, REMEDIES, trained_cells
+from nets import Cell, as_layer
 
 
 def run(config: Config, results: Run) -> None:
@@ -25,6 +41,38 @@ def run(config: Config, results: Run) -> None:
         tables={"Remedies": claims.table(remedy_results)},
         claims=claims.evaluate_claims(remedy_results),
         findings=[f"{result.remedy}: {result.note}." for result in remedy_results],
+    )
+
+
+def reopen(config: Config) -> dict[str, Network]:
+    """The networks that a run keeps, by name; their score is the held-out error."""
+    cells: dict[str, Cell] = {}
+    for name in config.remedies:
+        for network, cell in trained_cells(name, config.length).items():
+            cells.setdefault(network, cell)
+    xs, targets = held_out(config)
+    return {name: rebuilt(cell, xs, targets, config) for name, cell in cells.items()}
+
+
+def rebuilt(cell: Cell, xs: Array, targets: Array, config: Config) -> Network:
+    """The network of a cell, for held-out sequences [time, examples, inputs]."""
+
+    def part(model):
+        def loss(_, ys):
+            return ((predict(model, ys) - targets) ** 2).sum()
+
+        def losses(ys):
+            return (ys @ model.w + model.b - targets) ** 2
+
+        return RecurrentPart(as_layer(cell), model.cell, xs, loss, losses)
+
+    return Network(
+        jax.eval_shape(partial(init, cell, config.features), jax.random.key(0)),
+        lambda model, xs: predict(model, nets.unroll(cell, model.cell, xs)[1]),
+        (xs,),
+        targets,
+        lambda model: squared_errors(cell, model, xs, targets).mean(),
+        part,
     )
 
 
