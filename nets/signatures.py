@@ -14,12 +14,14 @@ from typing import Any
 WIDTH = 80  # characters; a longer signature has one parameter per line
 
 
-class _Text(str):
+class _Text:
     """Source text, printed without quotes."""
 
-    __slots__ = ()
+    def __init__(self, text: str):
+        self.text = text
 
-    __repr__ = str.__str__
+    def __repr__(self) -> str:
+        return self.text
 
 
 class SourceSignature(inspect.Signature):
