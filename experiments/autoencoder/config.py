@@ -16,6 +16,7 @@ class Config(common_flags.TrainingConfig):
         ["nearest"],
         "Upsampling of the decoder, to compare; some of nearest, linear, transposed, "
         "unpool.",
+        values=("nearest", "linear", "transposed", "unpool"),
         group="model",
     )
     filters: list[int] = cli.flag(

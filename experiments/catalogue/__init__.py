@@ -1,6 +1,7 @@
 """Which cells are there, what are their equations, and how large are they?
 
     python -m experiments.catalogue --inputs=32 --features=64
+    python -m experiments.catalogue --inputs=1 --features=128
 
 The equations and references come from the docstrings of the cells, and the numbers of
 parameters from their `init`. The command prints a table and writes `cells.md`, which is

@@ -21,11 +21,7 @@ class Config(common_flags.TrainingConfig):
     bidirectional: bool = cli.flag(
         False, "Compare with reading from both ends.", group="model"
     )
-    cells: list[str] = cli.flag(
-        ["elman", "lstm", "gru"],
-        "Cells to compare: names in nets.CELLS, or package.module:name of your own.",
-        group="model",
-    )
+    cells: list[str] = common_flags.cells(["elman", "lstm", "gru"])
     seeds: list[int] = common_flags.seeds([0, 1, 2, 3, 4])
     features: int = common_flags.features(
         64, "Hidden units of each direction.", least=2

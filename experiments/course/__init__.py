@@ -1,6 +1,7 @@
 """Which claims of the course are true? All of its experiments on one page.
 
     python -m experiments.course --results=results/course
+    python -m experiments.course --lessons=gates,edges --flags="--seeds=0"
 
 Each lesson is an experiment at its defaults. It runs as a separate command and writes
 its folder into the folder of the course. `index.html` shows every claim, its outcome

@@ -1,6 +1,7 @@
 """Does a network draw a digit from its label well enough to be recognized?
 
     python -m experiments.draw_digits --temperatures=0.5,1
+    python -m experiments.draw_digits --cell=lstm --features=64 --seeds=0
 
 A recurrent cell is given a label and draws a digit row by row (one to many). Each row
 is sampled from a mixture of Gaussians that depends on the rows before. During training

@@ -10,9 +10,7 @@ class Config(common_flags.TrainingConfig):
     """The flags."""
 
     seeds: list[int] = common_flags.seeds([0, 1, 2, 3, 4])
-    cell: str = cli.flag(
-        "gru", "Cell: a name in nets.CELLS, or package.module:name.", group="model"
-    )
+    cell: str = common_flags.cell("gru")
     features: int = common_flags.features(128)
     components: int = cli.flag(
         20,

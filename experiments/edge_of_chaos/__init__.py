@@ -1,6 +1,7 @@
 """At which gain of its weights does a random network become chaotic?
 
     python -m experiments.edge_of_chaos --features=100,400
+    python -m experiments.edge_of_chaos --gains=0.5,1,1.5,2 --seeds=0,1
 
 Networks h' = tanh(W h) with W ~ N(0, g^2 / N) run without input, and their largest
 Lyapunov exponent is measured against the gain g. Below zero all states converge to one

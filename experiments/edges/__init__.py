@@ -1,6 +1,7 @@
 """What does a convolution see, and does a network learn edge kernels?
 
     python -m experiments.edges --photograph=china
+    python -m experiments.edges --digits=0,1,2 --pool=max
 
 Sobel kernels are applied to a photograph and to digits, with and without zero padding,
 and the maps are drawn after ReLU and after pooling. Then networks with one 3x3

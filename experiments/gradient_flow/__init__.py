@@ -1,6 +1,7 @@
 """How far back does the gradient of each cell reach, before and after training?
 
     python -m experiments.gradient_flow --cells=elman,lstm,gru
+    python -m experiments.gradient_flow --cells=gru --order=rows --init=keras
 
 Each cell learns to classify handwritten digits that it reads pixel by pixel or row by
 row. The norm of dL/ds_t, the gradient of the loss with respect to the whole state after

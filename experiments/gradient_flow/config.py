@@ -9,17 +9,8 @@ from experiments.harness import cli, common_flags
 class Config(common_flags.TrainingConfig):
     """The flags."""
 
-    cells: list[str] = cli.flag(
-        ["elman", "lstm", "gru"],
-        "Cells to compare: names in nets.CELLS, or package.module:name of your own.",
-        group="model",
-    )
-    init: str = cli.flag(
-        "own",
-        "Initializer: orthogonal, linen, nnx, keras, torch, haiku, equinox, irnn, "
-        "chrono, chrono(STEPS); own for each cell's default.",
-        group="model",
-    )
+    cells: list[str] = common_flags.cells(["elman", "lstm", "gru"])
+    init: str = common_flags.init("own")
     order: str = cli.flag(
         "pixels",
         "Steps of a digit: 64 pixels or 8 rows.",
@@ -33,6 +24,7 @@ class Config(common_flags.TrainingConfig):
     probes: list[str] = cli.flag(
         list(common_flags.PROBES),
         f"Measurements during training: {', '.join(common_flags.PROBES)}; or none.",
+        values=(*common_flags.PROBES, "none"),
     )
     probe_every: int = common_flags.probe_every(
         40, "Training steps between two measurements."

@@ -30,6 +30,7 @@ def flag(
     lower_bound: float | None = None,
     upper_bound: float | None = None,
     choices: Sequence[str] | None = None,
+    values: Sequence[str] = (),
     path: bool = False,
     repeats: bool = False,
     extends: bool = False,
@@ -44,6 +45,8 @@ def flag(
         lower_bound: The least number allowed, in a list too.
         upper_bound: The largest: above it a run would fill any memory, or never end.
         choices: The only strings allowed.
+        values: Strings that shell completion offers; by default the choices, or the
+            items of the default.
         path: True for the name of a file or folder, in which "~" is the home folder.
         repeats: True if a list may hold a value twice, as sizes of layers do.
         extends: True if the value may change when a run is resumed, even a complete
@@ -68,6 +71,9 @@ def flag(
             "upper_bound": upper_bound,
             "path": path,
             "choices": choices,
+            "values": values
+            or choices
+            or (default if isinstance(default, list) else ()),
             "repeats": repeats,
             "extends": extends,
         },

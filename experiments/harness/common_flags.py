@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from experiments.harness import cli
+from experiments.harness import cli, process
 
 SEEDS = (
     "Seeds, each a separate model and order of the data. The progress bar of training "
@@ -16,11 +16,44 @@ SEEDS = (
 MOST_STEPS = 10_000_000  # all are laid out beforehand
 TEST, VALIDATION = "test", "validation"
 
-# Names that flags take, written here because help is printed without importing JAX:
-# keys of `train.OPTIMIZERS` and `probing.PROBES`, and `train.data.digits.ORDERS`.
+# Names that flags take, written here because help and completion do not import JAX:
+# keys of `train.OPTIMIZERS`, `probing.PROBES` and `nets.initializers.INITIALIZERS`,
+# values of `train.data.digits.ORDERS`, and the cells, which are one per file.
 OPTIMIZERS = "adam", "adamw", "lion", "rmsprop", "sgd"
 PROBES = "state_gradients", "gates", "lyapunov"
 ORDERS = "pixels", "rows"
+INITIALIZERS = (
+    *("orthogonal", "linen", "nnx", "keras", "torch", "haiku", "equinox", "irnn"),
+    "chrono",
+)
+CELLS = sorted(
+    path.stem for path in process.ROOT.joinpath("nets", "cells").glob("[a-z]*.py")
+)
+_INITS = f"{', '.join(INITIALIZERS)}, chrono(STEPS); own for each cell's default."
+
+
+def cells(default: list[str], help: str = "Cells to compare") -> Any:
+    """Names of cells, as in `cells.named`."""
+    help = f"{help}: names in nets.CELLS, or package.module:name of your own."
+    return cli.flag(default, help, values=CELLS, group="model")
+
+
+def cell(default: str, help: str = "Cell") -> Any:
+    """Name of a cell, as in `cells.named`."""
+    help = f"{help}: a name in nets.CELLS, or package.module:name of your own."
+    return cli.flag(default, help, values=CELLS, group="model")
+
+
+def init(default: str) -> Any:
+    """Name of an initializer, as in `cells.initializer`."""
+    help = f"Initializer: {_INITS}"
+    return cli.flag(default, help, values=(*INITIALIZERS, "own"), group="model")
+
+
+def inits(default: list[str]) -> Any:
+    """Names of initializers, as in `cells.initializer`."""
+    help = f"Initializers: {_INITS}"
+    return cli.flag(default, help, values=(*INITIALIZERS, "own"), group="model")
 
 
 def seeds(default: list[int], help: str = SEEDS) -> Any:

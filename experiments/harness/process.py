@@ -20,6 +20,10 @@ from experiments.harness import signals, streams
 
 HERE = pathlib.Path(__file__).resolve().parent.parent
 ROOT = HERE.parent
+PACKAGES = (
+    *("backflow", "jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn"),
+    *("jax-cuda12-plugin", "jax-cuda13-plugin", "libtpu"),
+)
 FAULT = 70  # EX_SOFTWARE of BSD's sysexits.h: a mistake of the program's own
 
 _began = False
@@ -82,6 +86,26 @@ def experiments() -> dict[str, str]:
         question = re.match(r'r?"""(.+)', text)
         questions[path.parent.name] = question[1].strip() if question else ""
     return questions
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that results depend on.
+
+    Returns:
+        From the name to the version; accelerators only if they are installed.
+
+    Example:
+        >>> sorted(versions())[:3]
+        ['backflow', 'flax', 'jax']
+    """
+    import importlib.metadata  # 30 ms, which other commands do not need
+    import platform
+
+    numbers = {}
+    for name in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            numbers[name] = importlib.metadata.version(name)
+    return numbers | {"python": platform.python_version()}
 
 
 def keep_traceback(error: BaseException, folder: pathlib.Path | None = None) -> str:

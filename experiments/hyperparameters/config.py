@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from experiments.harness import cli
+from experiments.harness import cli, process
 
 AUTO = "auto"
 
@@ -12,7 +12,9 @@ class Config:
     """The flags."""
 
     experiment: str = cli.flag(
-        "image_classification", "Name of an experiment, or package.module."
+        "image_classification",
+        "Name of an experiment, or package.module.",
+        values=tuple(process.experiments()),
     )
     grid: str = cli.flag(
         "learning_rate=3e-4,1e-3,3e-3,1e-2;filters=8|8,16|16,32",

@@ -1,6 +1,7 @@
 """What does each step know, read forward, read backward, and in both directions?
 
     python -m experiments.information --cell=gru
+    python -m experiments.information --cell=lstm --order=pixels --seeds=0
 
 A bidirectional layer reads handwritten digits and learns to classify them. Linear
 probes then read out, on held-out digits, what its state knows after each step: the

@@ -1,6 +1,7 @@
 """How far does a cell's gradient reach at the start, by its initialization?
 
     python -m experiments.initialization --cells=lstm --inits=keras,torch,haiku
+    python -m experiments.initialization --cells=gru,mgu --features=64
 
 The same equations start as each library initializes them, and run on white noise. The
 experiment measures the spectral norm of the Jacobian of the whole state after t steps

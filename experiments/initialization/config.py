@@ -9,16 +9,9 @@ from experiments.harness import cli, common_flags
 class Config:
     """The flags."""
 
-    cells: list[str] = cli.flag(
-        ["lstm"],
-        "Cells to measure: names in nets.CELLS, or package.module:name of your own.",
-        group="model",
-    )
-    inits: list[str] = cli.flag(
-        ["linen", "nnx", "keras", "torch", "equinox", "haiku", "orthogonal", "chrono"],
-        "Initializers: orthogonal, linen, nnx, keras, torch, haiku, equinox, irnn, "
-        "chrono, chrono(STEPS); own for each cell's default.",
-        group="model",
+    cells: list[str] = common_flags.cells(["lstm"], "Cells to measure")
+    inits: list[str] = common_flags.inits(
+        ["linen", "nnx", "keras", "torch", "equinox", "haiku", "orthogonal", "chrono"]
     )
     features: int = cli.flag(
         128, "Hidden units.", lower_bound=1, upper_bound=4096, group="model"

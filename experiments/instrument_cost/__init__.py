@@ -1,6 +1,7 @@
 """What do the instruments cost?
 
     python -m experiments.instrument_cost --cells=elman,lstm,gru
+    python -m experiments.instrument_cost --cells=lstm --time=50
 
 A training step (forward, backward, Adam) is timed in turn without and with the gradient
 of every state recorded, and the ratio of both times is reported. The Lyapunov spectrum

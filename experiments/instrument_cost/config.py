@@ -9,11 +9,7 @@ from experiments.harness import cli, common_flags
 class Config:
     """The flags."""
 
-    cells: list[str] = cli.flag(
-        ["elman", "lstm", "gru"],
-        "Cells to train: names in nets.CELLS, or package.module:name of your own.",
-        group="model",
-    )
+    cells: list[str] = common_flags.cells(["elman", "lstm", "gru"], "Cells to train")
     inputs: int = cli.flag(
         128, "Features of the input.", lower_bound=1, upper_bound=65_536, group="data"
     )

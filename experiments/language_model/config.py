@@ -17,11 +17,7 @@ class Config(common_flags.TrainingConfig):
         path=True,
         group="data",
     )
-    cells: list[str] = cli.flag(
-        ["elman", "lstm", "gru"],
-        "Cells to compare: names in nets.CELLS, or package.module:name.",
-        group="model",
-    )
+    cells: list[str] = common_flags.cells(["elman", "lstm", "gru"])
     features: int = common_flags.features(128)
     length: int = cli.flag(
         64,

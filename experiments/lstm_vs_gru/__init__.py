@@ -1,6 +1,7 @@
 """Is the GRU simpler and faster than the LSTM, and no worse?
 
     python -m experiments.lstm_vs_gru --features=32
+    python -m experiments.lstm_vs_gru --tasks=digits --seeds=0,1,2
 
 Both cells learn three tasks from the same seeds: to classify handwritten digits row by
 row, to classify the digits of MNIST-1D number by number, and to predict where words

@@ -1,6 +1,7 @@
 """How much memory does back-propagation through time need, with and without remat?
 
     python -m experiments.memory --cells=lstm --max_steps=16384
+    python -m experiments.memory --cells=gru,lru --max_steps=4096
 
 The gradient of a loss on the last state is compiled, but not run, for increasing
 numbers of steps. XLA reports the bytes that it allocates in addition to parameters and

@@ -11,11 +11,7 @@ LEAST = 256  # steps of the shortest sequence
 class Config:
     """The flags."""
 
-    cells: list[str] = cli.flag(
-        ["lstm"],
-        "Cells to measure: names in nets.CELLS, or package.module:name of your own.",
-        group="model",
-    )
+    cells: list[str] = common_flags.cells(["lstm"], "Cells to measure")
     inputs: int = cli.flag(
         32, "Features of the input.", lower_bound=1, upper_bound=65_536, group="data"
     )

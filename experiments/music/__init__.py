@@ -1,6 +1,7 @@
 """Do recurrent nets learn polyphonic music, and does the cell matter?
 
     python -m experiments.music --data_dir=FOLDER
+    python -m experiments.music --data_dir=FOLDER --cells=gru --generated_steps=64
 
 FOLDER contains `JSB_Chorales.mat`: chorales by Bach, given as the piano keys (of 88)
 that sound at every quarter note. Each network reads a chorale and predicts the

@@ -12,11 +12,7 @@ class Config(common_flags.TrainingConfig):
     data_dir: str = cli.flag(
         "", "Folder that holds JSB_Chorales.mat.", path=True, group="data"
     )
-    cells: list[str] = cli.flag(
-        ["elman", "lstm", "gru"],
-        "Cells to compare: names in nets.CELLS, or package.module:name.",
-        group="model",
-    )
+    cells: list[str] = common_flags.cells(["elman", "lstm", "gru"])
     parameters: int = cli.flag(
         20_000,
         "Parameters of each network; the number of units is chosen to match.",

@@ -1,6 +1,7 @@
 """Does each remedy for vanishing and exploding gradients change what it claims to?
 
     python -m experiments.remedies --remedies=clip,chrono
+    python -m experiments.remedies --remedies=orthogonal --length=100
 
 Each remedy is compared with the same network without it, from the same seeds, on the
 adding problem: predict the sum of the two marked numbers of a long sequence at its end.

@@ -1,6 +1,7 @@
 """Which cells keep a difference of the state, from which start, in how many directions?
 
     python -m experiments.spectra --cells=lstm,gru --inits=own,keras,chrono
+    python -m experiments.spectra --cells=all --inits=own --features=16
 
 Untrained cells of equal size run on white noise. Their Lyapunov exponents are the rates
 at which each direction of the state shrinks or grows in the long run: at zero a

@@ -16,14 +16,10 @@ class Config:
         ],
         "Cells to compare: names in nets.CELLS, all for every cell that reads vectors, "
         "or package.module:name of your own.",
+        values=(*common_flags.CELLS, "all"),
         group="model",
     )
-    inits: list[str] = cli.flag(
-        ["own", "keras", "torch", "haiku", "chrono"],
-        "Initializers: orthogonal, linen, nnx, keras, torch, haiku, equinox, irnn, "
-        "chrono, chrono(STEPS); own for each cell's default.",
-        group="model",
-    )
+    inits: list[str] = common_flags.inits(["own", "keras", "torch", "haiku", "chrono"])
     features: int = cli.flag(
         32, "Hidden units.", lower_bound=1, upper_bound=4096, group="model"
     )

@@ -1,6 +1,7 @@
 """Which labels need both directions?
 
     python -m experiments.tag_sequences --cell=gru
+    python -m experiments.tag_sequences --cell=lstm --length=32 --seeds=0
 
 English words are joined without spaces, and the network predicts for each letter
 whether a word begins there (many to many). The letters before are a hint and the

@@ -9,9 +9,7 @@ from experiments.harness import cli, common_flags
 class Config(common_flags.TrainingConfig):
     """The flags."""
 
-    cell: str = cli.flag(
-        "gru", "Cell: a name in nets.CELLS, or package.module:name.", group="model"
-    )
+    cell: str = common_flags.cell("gru")
     seeds: list[int] = common_flags.seeds([0, 1, 2, 3])
     features: int = common_flags.features(
         64, "Hidden units of each direction.", least=2

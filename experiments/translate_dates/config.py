@@ -9,13 +9,11 @@ from experiments.harness import cli, common_flags
 class Config(common_flags.TrainingConfig):
     """The flags."""
 
-    cell: str = cli.flag(
-        "lstm",
-        "Cell of encoder and decoder: a name in nets.CELLS, or package.module:name.",
-        group="model",
-    )
+    cell: str = common_flags.cell("lstm", "Cell of encoder and decoder")
     attention: list[str] = cli.flag(
-        ["with", "without"], "Models to train: with, without.", group="model"
+        ["with", "without"],
+        "Models to train: with, without.",
+        group="model",
     )
     bidirectional: bool = cli.flag(
         True, "Read the source in both directions.", group="model"

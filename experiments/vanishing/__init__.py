@@ -1,6 +1,7 @@
 """Do gradients vanish faster in a recurrent net than in a feed-forward one?
 
     python -m experiments.vanishing --depth=64 --widths=16,64
+    python -m experiments.vanishing --widths=32 --inits=he --trained_inits=none
 
 Depth and time share one axis: the number of layers, or steps, between the loss and the
 gradient. All networks read handwritten digits. The recurrent ones read one pixel per

@@ -38,6 +38,7 @@ class Config(common_flags.TrainingConfig):
     trained_inits: list[str] = cli.flag(
         ["orthogonal", "he", "torch"],
         "Initializers of the nets that are trained, among --inits; or none.",
+        values=(*INITS, "none"),
         group="training",
     )
     seeds: list[int] = common_flags.seeds([0, 1, 2, 3, 4])

@@ -2,11 +2,14 @@
 
 import dataclasses
 import importlib
+import re
+import shlex
 import typing
 
 import fuzz
 import pytest
 
+import nets
 import train
 from experiments.harness import cli
 
@@ -72,6 +75,17 @@ def test_bounds_are_said_in_the_help(launched):
         assert flags_help.count(" At most ") == len(bounded), name
 
 
+@pytest.mark.parametrize("name", fuzz.EXPERIMENTS)
+def test_help_begins_with_a_question_and_two_commands(name):
+    module = importlib.import_module(f"experiments.{name}")
+    text = (module.__doc__ or "").replace("\\\n", " ")
+    commands = re.findall(rf"^    python -m experiments\.{name} (.*)$", text, re.M)
+    assert len(commands) >= 2 and re.match(r"[A-Z].*\?", text)
+    parsed = [cli.parse(module.Config, shlex.split(command)) for command in commands]
+    assert all(config is not None for config, _ in parsed)
+    assert len({repr(config) for config, _ in parsed}) == len(commands)
+
+
 def test_choices_are_the_names_in_the_code():
     """Help is printed without importing JAX, so configs repeat these names."""
     from experiments.classify_sequences import figures
@@ -79,6 +93,7 @@ def test_choices_are_the_names_in_the_code():
     from experiments.harness import common_flags, probing
     from experiments.hyperparameters.experiment import OBJECTIVES
     from experiments.vanishing.networks import INITIALIZERS
+    from nets import initializers
     from nets.initializers import kernels
     from nets.models import autoencoder, images
     from train.data import chorales, digits, photographs
@@ -86,6 +101,8 @@ def test_choices_are_the_names_in_the_code():
     assert tuple(train.OPTIMIZERS) == common_flags.OPTIMIZERS
     assert tuple(probing.PROBES) == common_flags.PROBES
     assert digits.ORDERS == common_flags.ORDERS
+    assert sorted(nets.CELLS) == common_flags.CELLS
+    assert {*initializers.INITIALIZERS, "chrono"} == {*common_flags.INITIALIZERS}
     choices = {
         (name, field.name): field.metadata["choices"]
         for name, config in configs()

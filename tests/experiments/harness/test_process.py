@@ -116,7 +116,8 @@ def test_what_is_no_experiment_says_so(module, code, sentence, tmp_path):
 @pytest.mark.slow
 def test_the_list_may_be_asked_for_a_version_or_an_experiment(tmp_path):
     code, out, _ = ended(start(tmp_path, "experiments", "--version"))
-    assert code == 0 and re.fullmatch(r"backflow \d+\.\d+\.\d+\n", out)
+    assert code == 0 and re.match(r"backflow \d+\.\d+\.\d+\njax \d", out)
+    assert re.search(r"\nflax \S+\n", out) and re.search(r"\npython 3\.\d+\.\d", out)
     code, _, err = ended(start(tmp_path, "experiments", "zzz"))
     assert code == 2 and err.startswith("zzz: this is no experiment")
     code, _, err = ended(start(tmp_path, "experiments", "--zzz"))
