@@ -21,3 +21,8 @@ __all__ = [
     "lenet5",
     "log_density",
 ]
+
+
+def __dir__() -> list[str]:
+    """Names that a user types."""
+    return __all__
