@@ -167,6 +167,11 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    """Names that a user types."""
+    return [*__all__, "blocks", "linen", "models", "nnx"]
+
+
 def __getattr__(name: str) -> str:
     """`nets.__version__`, the version of the installed package."""
     if name == "__version__":

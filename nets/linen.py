@@ -15,6 +15,8 @@ from nets.recurrent.layout import apply_batch_first
 from nets.recurrent.restored_params import restored
 from nets.types import Cell, ImageLayer, Params, State
 
+__all__ = ["Bidirectional", "Block", "Recurrent", "Sequential", "Stack"]
+
 
 class Recurrent(nn.Module):
     """A cell over a batch of sequences: `nets.unroll` as a Linen module.

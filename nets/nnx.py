@@ -15,6 +15,8 @@ from nets.recurrent.layout import apply_batch_first
 from nets.recurrent.restored_params import restored
 from nets.types import Cell, ImageLayer, Params, State
 
+__all__ = ["Bidirectional", "Block", "Recurrent", "Sequential", "Stack"]
+
 
 class Held:
     """The parameters of an NNX module as one tree, though each array is its own Param.

@@ -23,3 +23,8 @@ __all__ = [
     "make_optimizer",
     "make_step",
 ]
+
+
+def __dir__() -> list[str]:
+    """Names that a user types."""
+    return [*__all__, "data"]

@@ -3,7 +3,6 @@
 import dataclasses
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
@@ -13,7 +12,7 @@ from experiments.classify_sequences.config import Config
 from experiments.classify_sequences.measure import (
     ModelResult,
     Sequences,
-    confusion_matrix,
+    confusion_matrices,
     known_accuracy,
     majority_accuracy,
 )
@@ -109,10 +108,7 @@ def learn(
         probe_every=config.probe_every,
     )
     assert fitted.probes is not None
-    confusions = jax.jit(
-        lambda params: jax.lax.map(lambda p: confusion_matrix(model, p, test), params)
-    )
-    confusion = np.asarray(confusions(fitted.params))
+    confusion = confusion_matrices(model, fitted.params, test)
     final = np.trace(confusion, axis1=1, axis2=2) / len(test[1])
     sizes = getattr(model, "features", 0), getattr(model, "bidirectional", False)
     result = ModelResult(

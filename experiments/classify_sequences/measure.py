@@ -2,10 +2,11 @@
 
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 from flax import linen as nn
 from jaxtyping import Array, Float, Int
+from sklearn.metrics import confusion_matrix
 
 from experiments.classify_sequences.networks import ALL, CLASSES, END, LINEAR
 from experiments.harness.training import logits
@@ -93,11 +94,22 @@ def majority_accuracy(train: np.ndarray, test: np.ndarray) -> float:
     return float((test == np.bincount(train).argmax()).mean())
 
 
-def confusion_matrix(model: nn.Module, params: Any, data: Sequences) -> Array:
-    """Number of sequences by class (row) and predicted class (column)."""
+def confusion_matrices(
+    model: nn.Module, params: Any, data: Sequences
+) -> Int[np.ndarray, "seeds classes classes"]:
+    """Number of sequences by class (row) and predicted class (column), by seed."""
     xs, labels = data
-    predicted = logits(model, params, xs).argmax(axis=-1)
-    return jnp.zeros((CLASSES, CLASSES), int).at[labels, predicted].add(1)
+    predict = jax.jit(
+        lambda params: jax.lax.map(
+            lambda p: logits(model, p, xs).argmax(axis=-1), params
+        )
+    )
+    return np.stack(
+        [
+            confusion_matrix(np.asarray(labels), predicted, labels=range(CLASSES))
+            for predicted in np.asarray(predict(params))
+        ]
+    )
 
 
 def error_shares(result: ModelResult) -> Float[np.ndarray, "classes classes"]:

@@ -5,10 +5,10 @@
 
 Each lesson is an experiment at its defaults. It runs as a separate command and writes
 its folder into the folder of the course. `index.html` shows every claim, its outcome
-over the seeds, and the figures; it opens offline. An interrupted course is resumed if
-its command is given again with `--resume`. So is a complete one, to add lessons. The
-lesson on music needs the chorales, which must be downloaded first: `--data_dir` names
-their folder.
+over the seeds, and the figures; it opens offline. `claims.md` has the claims as a table
+in Markdown. An interrupted course is resumed if its command is given again with
+`--resume`. So is a complete one, to add lessons. The lesson on music needs the
+chorales, which must be downloaded first: `--data_dir` names their folder.
 """
 
 from experiments.course.config import Config

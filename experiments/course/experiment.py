@@ -56,6 +56,8 @@ def run(config: Config, results: Run) -> None:
     }
     missing = [f"{one.teaches}: {why_not(one)}" for one in left_out]
     page.write(results.path / "index.html", parts, missing)
+    text = page.markdown(parts) + "\n"
+    (results.path / "claims.md").write_text(text, encoding="utf-8")
     for result in itertools.chain(*parts.values()):
         print(f"{result.experiment} ({result.seconds:.0f} s)")
         for sentence in [c.sentence() for c in result.claims] or [result.answer]:

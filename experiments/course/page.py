@@ -1,5 +1,6 @@
 """The page of the course: every claim, its outcome, and the figures."""
 
+import itertools
 import pathlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ INTERVALS = (
     "has several cases and not all are supported, the intervals are simultaneous "
     "(Bonferroni)."
 )
+FEW_CASES = 4  # the largest number of cases whose numbers fit into a row
 OUTCOMES = (SUPPORTED, PARTLY_SUPPORTED, INCONCLUSIVE, REFUTED)
 
 
@@ -73,6 +75,34 @@ def write(
         intervals=INTERVALS,
         chapters=chapters,
     )
+
+
+def markdown(chapters: Mapping[str, Sequence[LessonResult]]) -> str:
+    """The table of all claims in Markdown, as in the README of the experiments.
+
+    Args:
+        chapters: Lessons by the chapter of the course.
+
+    Returns:
+        One row per claim; the numbers of a claim with many cases are left out.
+
+    Example:
+        >>> lesson = LessonResult("gates", "", "", "", claims=[Claim("A", REFUTED, "")])
+        >>> print(markdown({"Sequences": [lesson]}))
+        | lesson | claim | outcome | numbers |
+        |---|---|---|---|
+        | [gates](gates) | A | refuted |  |
+    """
+    lines = ["| lesson | claim | outcome | numbers |", "|---|---|---|---|"]
+    for lesson in itertools.chain(*chapters.values()):
+        name = lesson.experiment
+        for claim in lesson.claims:
+            few = claim.cases if len(claim.cases) <= FEW_CASES else ()
+            numbers = "; ".join(f"{case.name}: {case.value}" for case in few)
+            cells = f"[{name}]({name})", claim.text, claim.counted_outcome, numbers
+            texts = " | ".join(text.replace("|", r"\|") for text in cells)
+            lines.append(f"| {texts} |")
+    return "\n".join(lines)
 
 
 def counted(lessons: Sequence[LessonResult]) -> str:

@@ -51,7 +51,7 @@ def publish(
             printed in the terminal, and completes the text for readers who do not see
             the figure.
         tables: Titles to tables.
-        claims: The claims that the experiment tests; their cases are tables too.
+        claims: The claims that the experiment tests.
         findings: More sentences, the most important first.
 
     Example:
@@ -86,8 +86,7 @@ def publish(
         alt={file: picture.alt for file, picture in pictures.items()},
     )
     shown = [plot.finding for plot in figures.values() if plot.finding != answer]
-    tables = {**tables, **{claim.text: claim.table for claim in claims if claim.cases}}
-    _print(answer, tables, [*(c.sentence() for c in claims), *shown, *findings])
+    _print(answer, tables, claims, [*shown, *findings])
 
 
 def _write_page(
@@ -162,10 +161,18 @@ def _typed(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _print(answer: str, tables: Mapping[str, Table], sentences: Sequence[str]) -> None:
-    """Print the answer, the tables, with titles if there are several, and the rest."""
+def _print(
+    answer: str,
+    tables: Mapping[str, Table],
+    claims: Sequence[Claim],
+    findings: Sequence[str],
+) -> None:
+    """Print the answer, the tables, the claims with their cases, and the findings."""
     blocks = [table.text() for table in tables.values()]
     if len(blocks) > 1:
         blocks = [f"{title}\n{b}" for title, b in zip(tables, blocks, strict=True)]
-    rest = "\n".join(filter(None, sentences))
+    for claim in claims:
+        cases = [claim.table.text()] if claim.cases else []
+        blocks.append("\n".join([claim.sentence(), *cases]))
+    rest = "\n".join(filter(None, findings))
     print("\n\n".join(filter(None, [answer, *blocks, rest])))

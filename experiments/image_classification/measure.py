@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
+from sklearn.metrics import confusion_matrix
 
 from experiments.harness.training import logits
 from nets.linen import Sequential
@@ -49,11 +50,11 @@ class ClassifierResult(NamedTuple):
     @property
     def confusion(self) -> Int[np.ndarray, "classes classes"]:
         """Counts by true class (row) and predicted class (column), over all seeds."""
-        classes = self.probabilities.shape[-1]
-        counts = np.zeros((classes, classes), int)
-        for predicted in self.predictions:
-            np.add.at(counts, (self.labels, predicted), 1)
-        return counts
+        classes = range(self.probabilities.shape[-1])
+        return sum(
+            confusion_matrix(self.labels, predicted, labels=classes)
+            for predicted in self.predictions
+        )
 
 
 class Images(NamedTuple):

@@ -85,9 +85,7 @@ class NetComparison(NamedTuple):
         if not np.isfinite(self.difference.mean):
             return "no gradient"
         rates = (f"{net.rates.mean():.3f}" for net in (self.first, self.second))
-        return (
-            f"{' against '.join(rates)}, difference {self.difference.text('{:+.3f}')}"
-        )
+        return f"{' - '.join(rates)} = {self.difference.text('{:+.3f}')}"
 
     @property
     def outcome(self) -> str:

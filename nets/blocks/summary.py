@@ -104,6 +104,8 @@ def flops(function: Any, *args: Any) -> int:
         >>> flops(jnp.dot, jnp.ones((2, 3)), jnp.ones((3, 4)))
         48
     """
+    # Not by XLA's `cost_analysis`, which depends on the platform: on a CPU it also
+    # counts the zeros that a transposed convolution adds.
     return _count(jax.make_jaxpr(function)(*args).jaxpr)
 
 

@@ -195,3 +195,8 @@ __all__ = [
     "star",
     "unicornn",
 ]
+
+
+def __dir__() -> list[str]:
+    """Names that a user types."""
+    return __all__

@@ -37,3 +37,8 @@ __all__ = [
     "unpool",
     "upsample",
 ]
+
+
+def __dir__() -> list[str]:
+    """Names that a user types."""
+    return __all__

@@ -58,3 +58,8 @@ __all__ = [
     "step_jacobians",
     "zero_perturbations",
 ]
+
+
+def __dir__() -> list[str]:
+    """Names that a user types."""
+    return __all__

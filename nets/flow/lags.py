@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from nets.compiling import compiled
 from nets.flow.decay import norms_of
-from nets.flow.layers import zero_perturbations
+from nets.flow.layers import all_state_shapes, zeros_like_states
 from nets.flow.state_gradients import is_real
 from nets.recurrent import RecurrentLayer, as_layer, by_cell
 from nets.recurrent.padding import check_padding
@@ -77,12 +77,10 @@ def _lag_matrix(layer, params, xs, losses, state, *, reverse, **options):
     """The matrices of a layer by its cells' names, in an order that jit keeps."""
     options |= {"reverse": True} if reverse else {}
     perturbations = options.pop("perturbations", None)
+    states = all_state_shapes(layer, params, xs, state, **options)
     if perturbations is None:
-        perturbations = zero_perturbations(layer, params, xs, state, **options)
+        perturbations = zeros_like_states(states)
     time = len(jax.tree.leaves(perturbations)[0])
-    states, _ = jax.eval_shape(
-        lambda: layer.apply(params, xs, state, **{**options, "all_states": True})
-    )
 
     def all_losses(perturbations):
         _, ys = layer.apply(params, xs, state, perturbations=perturbations, **options)

@@ -92,10 +92,55 @@ def zero_perturbations(
         >>> of_states.hidden.shape
         (10, 5, 8)
     """
-    layer = as_layer(layer)
+    return zeros_like_states(all_state_shapes(layer, params, xs, state, **options))
+
+
+def all_state_shapes(
+    layer: Cell | RecurrentLayer,
+    params: Params,
+    xs: PyTree,
+    state: State | None = None,
+    **options: Any,
+) -> State:
+    """Shapes and dtypes of the states of all steps, which are not computed.
+
+    Args:
+        layer: A `Cell`, or a recurrent layer.
+        params: Parameters of the layer.
+        xs: Inputs, [time, *batch, inputs].
+        state: State before the first step.
+        **options: Other options of `nets.unroll` that the layer runs with.
+
+    Returns:
+        A tree of `jax.ShapeDtypeStruct`s, [time, *batch, ...].
+
+    Example:
+        >>> import nets
+        >>> cell, xs = nets.gru(), jnp.ones((10, 5, 3))
+        >>> params = cell.init(jax.random.key(0), 3, 8)
+        >>> all_state_shapes(cell, params, xs).hidden.shape
+        (10, 5, 8)
+    """
+    run = as_layer(layer).apply
     states, _ = jax.eval_shape(
-        lambda: layer.apply(params, xs, state, **{**options, "all_states": True})
+        lambda: run(params, xs, state, **{**options, "all_states": True})
     )
+    return states
+
+
+def zeros_like_states(states: State) -> State:
+    """Zeros like states; float32 where they have integers.
+
+    Args:
+        states: A tree of arrays or `jax.ShapeDtypeStruct`s.
+
+    Returns:
+        A tree of zeros.
+
+    Example:
+        >>> zeros_like_states(jnp.ones(2, int))
+        Array([0., 0.], dtype=float32)
+    """
     return jax.tree.map(
         # Split over devices as the states are. The gradient by zeros that are
         # replicated on all devices would be summed over the devices.

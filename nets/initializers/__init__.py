@@ -40,6 +40,11 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    """Names that a user types."""
+    return __all__
+
+
 def from_name(name: str) -> Initializer:
     """Return the initializer with the given name, as written on a command line.
 

@@ -33,3 +33,8 @@ __all__ = [
     "to_nnx",
     "to_torch",
 ]
+
+
+def __dir__() -> list[str]:
+    """Names that a user types."""
+    return __all__

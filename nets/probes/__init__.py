@@ -9,3 +9,8 @@ __all__ = [
     "memory_capacity",
     "usable_information",
 ]
+
+
+def __dir__() -> list[str]:
+    """Names that a user types."""
+    return __all__

@@ -44,3 +44,8 @@ __all__ = [
     "unroll",
     "zoneout",
 ]
+
+
+def __dir__() -> list[str]:
+    """Names that a user types."""
+    return __all__

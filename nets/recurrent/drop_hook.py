@@ -1,9 +1,10 @@
 """The argument `drop` of a step, a function of the h that recurrent weights read."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
-import jax
+from jax.tree_util import Partial
 from jaxtyping import Array
 
 from nets.types import Cell
@@ -16,7 +17,8 @@ def check_takes_drop(cell: Cell) -> None:
         cell: A `Cell`.
 
     Raises:
-        ValueError: The cell does not take `drop`, or is already stochastic.
+        ValueError: The cell does not take `drop`, is already stochastic, or has a step
+            that was replaced.
 
     Example:
         >>> import nets
@@ -28,6 +30,11 @@ def check_takes_drop(cell: Cell) -> None:
             "that its recurrent weights read (takes_drop=True), and that is not "
             "stochastic; got a different cell"
         )
+    if "drop" not in inspect.signature(cell.step).parameters:
+        raise ValueError(
+            "expected a step with an argument `drop`, as the cell has takes_drop=True; "
+            "got a step that was replaced: set takes_drop=False"
+        )
 
 
 def step_with(
@@ -36,8 +43,8 @@ def step_with(
     """Step of a cell whose recurrent weights read drop(h).
 
     Args:
-        cell: A `Cell` with `takes_drop`. If its step is under `jax.jit`, which takes no
-            functions as arguments, the jit is removed.
+        cell: A `Cell` with `takes_drop`. Its step may be under `jax.jit` or
+            `jax.checkpoint`.
         params: Parameters of the cell.
         state: State before the step.
         x: Input of the step.
@@ -46,12 +53,8 @@ def step_with(
     Returns:
         The new state and the output.
 
-    Raises:
-        ValueError: The step does not accept `drop`: it was replaced, or it is under a
-            transformation such as `jax.checkpoint`.
-
     Example:
-        >>> import jax.numpy as jnp, nets
+        >>> import jax, jax.numpy as jnp, nets
         >>> cell = nets.gru()
         >>> params, x = cell.init(jax.random.key(0), 3, 8), jnp.ones(3)
         >>> state = cell.initial_state(params, x)
@@ -59,16 +62,5 @@ def step_with(
         >>> y.shape
         (8,)
     """
-    step: Any = cell.step
-    while isinstance(step, jax.stages.Wrapped):
-        step = step.__wrapped__  # pyright: ignore[reportAttributeAccessIssue]
-    try:
-        return step(params, state, x, drop=drop)
-    except TypeError as error:
-        if "'function'" not in str(error) and "'drop'" not in str(error):
-            raise
-        raise ValueError(
-            "expected a step that accepts a function as `drop`; got a step that was "
-            "replaced, or is under jax.checkpoint: use nets.unroll(..., remat=True) to "
-            "save memory"
-        ) from error
+    # `Partial` is a tree, which transformations accept as an argument.
+    return cell.step(params, state, x, drop=Partial(drop))

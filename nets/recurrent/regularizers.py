@@ -95,16 +95,19 @@ def recurrent_dropout(cell: Cell, rate: float) -> Cell:
     check_takes_drop(cell)
 
     def stochastic_step(key, params, x):
-        scales = []
+        read = []
 
-        def draw(h):
-            scales.append(
-                dropped(jax.random.fold_in(key, len(scales)), jnp.ones_like(h), rate)
-            )
+        def record(h):
+            read.append(h.aval)
             return h
 
         # A step may read several h: one mask for each, drawn before the first step.
-        step_with(cell, params, cell.initial_state(params, x), x, draw)
+        state = cell.initial_state(params, x)
+        jax.eval_shape(lambda: step_with(cell, params, state, x, record))
+        scales = [
+            dropped(jax.random.fold_in(key, i), jnp.ones(h.shape, h.dtype), rate)
+            for i, h in enumerate(read)
+        ]
 
         def step(state, x, key):
             remaining = iter(scales)

@@ -47,13 +47,16 @@ def test_a_course_is_run_and_gone_on_with(run, tmp_path):
     assert code == 0, err
     folder = tmp_path / "out"
     assert {path.name for path in folder.iterdir()} == {
-        *("config.json", "metrics.jsonl", "index.html", "edges")
+        *("config.json", "metrics.jsonl", "index.html", "claims.md", "edges")
     }
     (lesson,) = rows(folder, "lesson")
     assert lesson["lesson"] == "edges" and lesson["seconds"] > 0
     page = (folder / "index.html").read_text()
+    table = (folder / "claims.md").read_text()
     assert "python -m experiments.edges --seeds=0,1 --steps=2" in page
     (claim,) = rows(folder / "edges", "claim")
+    row = f"\n| [edges](edges) | {claim['text']} | {claim['outcome']} | Sobel"
+    assert row in table and table.count("\n") == 3
     for text in (page, out):
         assert claim["text"] in text and claim["evidence"] in text
         assert "not run, as " in text and "--data_dir" in text  # music

@@ -1,6 +1,7 @@
 """A grid search over the flags of every experiment that the house has."""
 
 import importlib
+import itertools
 import json
 import sys
 from functools import partial
@@ -116,7 +117,8 @@ def test_every_experiment_can_be_searched(name, run, tmp_path, monkeypatch):
 def rows_of(folder):
     """All that the report says of what was found and of its figures."""
     (report,) = rows(folder, "report")
-    return [*report["findings"], *report["figures"].values()]
+    texts = report["findings"], report["figures"].values(), report["alt"].values()
+    return [*itertools.chain(*texts)]
 
 
 def lesson(name, flags, results):

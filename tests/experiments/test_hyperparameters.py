@@ -289,7 +289,7 @@ def test_a_combination_that_diverges_is_said_to(command):
     )
     assert code == 0
     assert re.search(r"\n9 +diverged +1 ", out)
-    assert "\nThe choice of rate matters" in out
+    assert "\n\nThe choice of rate matters" in out
 
 
 @pytest.mark.parametrize("grid", ["rate=0.1,0.2", "rate=0.1;sizes=1,2;steps=1,2,3"])

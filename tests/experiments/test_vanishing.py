@@ -207,9 +207,9 @@ def test_claims_say_where_a_claim_holds():
     assert worse.counted_outcome == "partly supported (1 of 2 cases)"
     supported, refuted = worse.cases
     assert supported.name == "Elman tanh from he, 8 units"
-    assert supported.value.startswith("0.510 against 0.100, difference +0.410 [")
+    assert supported.value.startswith("0.510 - 0.100 = +0.410 [")
     assert refuted.name == "Elman tanh from torch, 8 units"
-    assert refuted.value.startswith("0.100 against 0.510, difference -0.410 [")
+    assert refuted.value.startswith("0.100 - 0.510 = -0.410 [")
     assert [case.outcome for case in worse.cases] == ["supported", "refuted"]
     assert "After training" not in said
     lstm = said["The gradient of the LSTM vanishes more slowly than Elman's"]

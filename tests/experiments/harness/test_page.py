@@ -160,7 +160,7 @@ def test_everything_is_printed(tmp_path, capsys):
     out = capsys.readouterr().out
     assert out.startswith(f"B is larger.\n\nDecay\n{TABLES['Decay'].text()}\n\nWide\n")
     assert out.endswith(
-        f"\n\nA < B\n{claim.table.text()}\n\n{claim.sentence()}\nB is 2.\nIt does.\n"
+        f"\n\n{claim.sentence()}\n{claim.table.text()}\n\nB is 2.\nIt does.\n"
         f"Even {NASTY}.\n"
     )
     make(tmp_path / "one", answer="B is larger.", tables={"Decay": TABLES["Decay"]})

@@ -196,18 +196,25 @@ def test_an_output_that_is_computed_follows_what_is_kept():
 
 
 @pytest.mark.parametrize("make", [nets.recurrent_dropout, nets.h_detach])
-def test_a_jitted_step_is_given_its_mask_and_a_checkpoint_is_refused(make):
+def test_a_step_under_jit_or_checkpoint_takes_drop(make):
     plain = nets.lstm()
     params, xs, first = example(plain, 4)
     run = partial(nets.unroll, params=params, xs=xs, state=first, key=KEY)
-    jitted = make(plain._replace(step=jax.jit(plain.step)), 0.5)
-    chex.assert_trees_all_equal(run(jitted), run(make(plain, 0.5)))
-    other = make(plain._replace(step=jax.checkpoint(plain.step)), 0.5)
-    with pytest.raises(ValueError, match=r"is under jax\.checkpoint: use nets\.unroll"):
-        run(other)
-    replaced = make(plain._replace(step=lambda p, s, x: plain.step(p, s, x)), 0.5)
+    expected = run(make(plain, 0.5))
+    for transform in (jax.jit, jax.checkpoint):
+        cell = make(plain._replace(step=transform(plain.step)), 0.5)
+        chex.assert_trees_all_equal(run(cell), expected)
+
+        def loss(params, cell=cell):
+            return (run(cell, params=params)[1] ** 2).sum()
+
+        def plain_loss(params):
+            return (run(make(plain, 0.5), params=params)[1] ** 2).sum()
+
+        gradients = jax.jit(jax.grad(loss))(params)
+        close(gradients, jax.jit(jax.grad(plain_loss))(params))
     with pytest.raises(ValueError, match="a step that was replaced"):
-        run(replaced)
+        make(plain._replace(step=lambda p, s, x: plain.step(p, s, x)), 0.5)
 
 
 def test_zoneout_keeps_units_drawn_anew_at_every_step():
