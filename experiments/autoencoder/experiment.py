@@ -25,6 +25,7 @@ from experiments.autoencoder.measure import (
     reconstruct,
 )
 from experiments.harness import cli, common_flags, tables, training
+from experiments.harness.networks import Network, linen
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from nets import blocks
@@ -134,6 +135,25 @@ def build(config: Config, shape: Sequence[int]) -> list[Autoencoder]:
         raise cli.UsageError(f"flag --filters: {error}") from None
 
 
+def name_of(model: Autoencoder) -> str:
+    """Name of an autoencoder in the folder of a run."""
+    return f"latent {model.latent}, {model.upsample}"
+
+
+def reopen(config: Config) -> dict[str, Network]:
+    """The networks that a run keeps, by name; their score is the held-out error."""
+    _, test = training.parts(digits.load(), config)
+    images = jnp.asarray(test.images[..., None])
+
+    def errors(ys, xs):
+        return jnp.square(ys - xs).mean(axis=(1, 2, 3))
+
+    return {
+        name_of(model): linen(model, (images,), images, errors)
+        for model in build(config, images.shape[1:])
+    }
+
+
 def describe(models: Sequence[Autoencoder], results: Run) -> None:
     """Print and log the layers of every autoencoder."""
     for model in models:
@@ -171,7 +191,7 @@ def train_and_measure(
         train,
         config,
         results,
-        title=f"latent {model.latent}, {model.upsample}",
+        title=name_of(model),
         labels=name,
     )
     xs = np.concatenate([train, test])

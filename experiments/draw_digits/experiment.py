@@ -22,6 +22,7 @@ from experiments.draw_digits.controls import (
 )
 from experiments.draw_digits.measure import DigitsResult, variety_and_distance
 from experiments.harness import cells, cli, common_flags, training
+from experiments.harness.networks import Network, classifier, linen
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from nets import models
@@ -30,6 +31,7 @@ from train.data import digits
 from train.data.digits import Digits
 
 JUDGE_STEPS = 560  # 40 epochs: 95 % accuracy on digits of other writers
+JUDGE: Any = models.cnn(CLASSES, (32, 64))
 DRAWS = 1  # folded into the key of each seed
 FIELDS = "cell", "features", "classes", "outputs", "components"
 
@@ -65,12 +67,9 @@ def run(config: Config, results: Run) -> None:
             f"flag --temperatures: expected numbers of at least 0; got "
             f"{min(config.temperatures):g}"
         )
-    side = train.images.shape[-1]
-    cell = cells.named(config.cell, side + CLASSES, config.features)
-    model = SequenceGenerator(cell, config.features, CLASSES, side, config.components)
+    model, blind = build(config, train.images.shape[-1])
     judge = judges(train, config, results)
     start, params, nll = learn(model, train, test, config, results)
-    blind = Blind(*(getattr(model, name) for name in FIELDS))
     _, blind_params, blind_nll = learn(blind, train, test, config, results)
     labels = np.repeat(np.arange(CLASSES, dtype=np.int32), config.samples_per_label)
 
@@ -103,6 +102,36 @@ def run(config: Config, results: Run) -> None:
     show(drawings, controls, labels, test, config, results)
 
 
+def build(config: Config, side: int) -> tuple[SequenceGenerator, Blind]:
+    """The generator of images with sides of so many pixels, and the blind one."""
+    cell = cells.named(config.cell, side + CLASSES, config.features)
+    model = SequenceGenerator(cell, config.features, CLASSES, side, config.components)
+    return model, Blind(*(getattr(model, name) for name in FIELDS))
+
+
+def name_of(model: SequenceGenerator, config: Config) -> str:
+    """Name of a generator in the folder of a run."""
+    return f"{config.cell} {type(model).__name__}"
+
+
+def reopen(config: Config) -> dict[str, Network]:
+    """The networks that a run keeps, by name: the judge and both generators."""
+    _, test = training.parts(digits.load(), config)
+
+    def costs(mixture, rows):
+        return -models.log_density(mixture, rows)
+
+    inputs = test.labels, test.images
+    generators = {
+        name_of(model, config): linen(
+            model, inputs, test.images, costs, layer="recurrent"
+        )
+        for model in build(config, test.images.shape[-1])
+    }
+    judge = classifier(JUDGE, test.images[..., None], test.labels, layer=None)
+    return {"judge": judge, **generators}
+
+
 def judges(train: Digits, config: Config, results: Run) -> Any:
     """Train one CNN per seed on handwritten digits.
 
@@ -110,8 +139,7 @@ def judges(train: Digits, config: Config, results: Run) -> Any:
         A function `judge(images, labels)` of images [seeds, examples, 8, 8]: the
         accuracy of each seed's CNN, [seeds].
     """
-    net: Any = models.cnn(CLASSES, (32, 64))
-    images = jnp.asarray(train.images)[..., None]
+    net, images = JUDGE, jnp.asarray(train.images)[..., None]
     settings = dataclasses.replace(
         config,
         steps=JUDGE_STEPS,
@@ -173,7 +201,7 @@ def learn(
         splits[0],
         config,
         results,
-        title=f"{config.cell} {type(model).__name__}",
+        title=name_of(model, config),
         labels={"model": type(model).__name__},
     )
     measure = jax.jit(jax.vmap(nll, (0, None, None)))

@@ -21,6 +21,7 @@ from experiments.edges.measure import (
     similarities,
 )
 from experiments.harness import cli, common_flags, training
+from experiments.harness.networks import Network, classifier
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.harness.training import losses
@@ -30,6 +31,7 @@ from train.data import digits, photographs, strokes
 from train.data.strokes import DIRECTIONS, Strokes
 
 POOLS = {"mean": blocks.global_mean_pool, "max": blocks.global_max_pool}
+NAME = "strokes"  # of the network
 MOST_DIGITS, MOST_FILTERS = 8, 16  # limits, as all are drawn
 
 
@@ -142,17 +144,29 @@ def convolve(
     return picture
 
 
-def learn(
-    config: Config, train: Strokes, test: Strokes, results: Run
-) -> LearnedKernels:
-    """Train one network per seed to classify the strokes; log its kernels."""
-    model = Sequential(
+def build(config: Config) -> Sequential:
+    """The network that classifies the strokes."""
+    return Sequential(
         (
             blocks.conv(config.filters, (3, 3)),
             POOLS[config.pool](2),
             blocks.dense(len(DIRECTIONS), activation=None),
         )
     )
+
+
+def reopen(config: Config) -> dict[str, Network]:
+    """The network that a run keeps, by name."""
+    _, test = training.parts(strokes.load(), config)
+    images = test.images[..., None]
+    return {NAME: classifier(build(config), images, test.labels, layer=None)}
+
+
+def learn(
+    config: Config, train: Strokes, test: Strokes, results: Run
+) -> LearnedKernels:
+    """Train one network per seed to classify the strokes; log its kernels."""
+    model = build(config)
 
     def outputs(params, xs):
         return cast(list[Array], model.apply({"params": params}, xs, method="outputs"))
@@ -166,7 +180,7 @@ def learn(
     )
     data = train_images, jnp.asarray(train.labels)
     start = training.start(model, train_images[:1], config.seeds)
-    fitted = training.train(loss_fn, start, data, config, results, title="strokes")
+    fitted = training.train(loss_fn, start, data, config, results, title=NAME)
     maps, _, logits = jax.jit(jax.vmap(outputs, (0, None)))(fitted.params, test_images)
     weights = np.asarray(fitted.params["dense_2"]["layer"].w)
     learned = LearnedKernels(

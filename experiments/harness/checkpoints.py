@@ -62,7 +62,7 @@ def save(
     # NumPy arrays, whose files do not depend on the devices of the run.
     arrays = jax.tree.map(np.asarray, params)
     try:
-        ocp.save_checkpointables(place, {PARAMS: arrays}, overwrite=True)
+        ocp.save_checkpointables(str(place), {PARAMS: arrays}, overwrite=True)
         known.steps[step] = _files(place)
         index = {**kept, name: known}
         write(
@@ -171,7 +171,7 @@ def load(run: pathlib.Path, name: str, step: int, like: Any = None) -> Any:
     from orbax.checkpoint.experimental import v1 as ocp
 
     try:
-        params = ocp.load_checkpointables(place.absolute())[PARAMS]
+        params = ocp.load_checkpointables(str(place.absolute()))[PARAMS]
     except Exception as error:  # whatever orbax may raise
         why = " ".join(str(error).split())
         raise ResultsError(f"checkpoint {place} cannot be read: {why}") from None

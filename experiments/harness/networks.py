@@ -26,7 +26,8 @@ class RecurrentPart(NamedTuple):
         loss: Function of the final state and of all outputs: the loss of the network,
             summed over the examples.
         losses: Function of all outputs: the loss of what the network predicts from the
-            output of each step, [time, examples].
+            output of each step, [time, examples]; None for an encoder, whose outputs
+            predict nothing alone.
         lengths: Lengths of the inputs, [examples]; None if all have the same length.
     """
 
@@ -34,7 +35,7 @@ class RecurrentPart(NamedTuple):
     params: Any
     xs: Any
     loss: Callable[[Any, Any], Array]
-    losses: Callable[[Any], Array]
+    losses: Callable[[Any], Array] | None
     lengths: Array | None = None
 
 
@@ -69,6 +70,7 @@ def linen(
     losses: Callable[[Any, Any], Array],
     score: Callable[[Any], Array] | None = None,
     layer: str | None = None,
+    by_step: bool = True,
 ) -> Network:
     """A network that is a Linen module.
 
@@ -80,6 +82,7 @@ def linen(
             every example and step, [examples, time].
         score: As in `Network`; by default the mean loss.
         layer: Name of its recurrent layer; None if it has none.
+        by_step: Whether the output of each step of the layer predicts something.
 
     Returns:
         A `Network`.
@@ -107,7 +110,8 @@ def linen(
         return losses(apply(params, *inputs), targets).mean()
 
     def part(params):
-        return _recurrent(model, str(layer), params, inputs, targets, losses)
+        whole = _recurrent(model, str(layer), params, inputs, targets, losses)
+        return whole if by_step else whole._replace(losses=None)
 
     return Network(
         shapes,

@@ -9,6 +9,7 @@ import numpy as np
 import optax
 
 from experiments.harness import cli, common_flags, tables, training
+from experiments.harness.networks import Network, classifier
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.harness.training import loss_of
@@ -211,6 +212,21 @@ def scores(configs: Sequence[Config]) -> list[dict[str, list[float]]]:
         {"test_accuracy": accuracy(p, test), "train_accuracy": accuracy(p, train)}
         for p in (jax.tree.map(lambda a, i=i: a[i], params) for i in range(len(rates)))
     ]
+
+
+def reopen(config: Config) -> dict[str, Network]:
+    """The network that a run keeps, by name."""
+    config = named(config)
+    _, test = load(config)
+    model, _ = network(config, test.images.shape[1:])
+
+    def accuracy(params):
+        one = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], params)
+        predicted = probabilities(model, one, test.images)[0].argmax(axis=-1)
+        return jnp.asarray((predicted == test.labels).mean())
+
+    kept = classifier(model, test.images, test.labels, accuracy, layer=None)
+    return {config.model: kept}
 
 
 def load(config: Config) -> tuple[Images, Images]:

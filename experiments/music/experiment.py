@@ -9,6 +9,7 @@ import optax
 
 import nets
 from experiments.harness import cells, cli, common_flags, training
+from experiments.harness.networks import Network, linen
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.music import claims, figures, midi, piano_rolls
@@ -166,6 +167,36 @@ def model(name: str, config: Config) -> SequenceTagger:
     return SequenceTagger(cell, features, KEYS)
 
 
+def reopen(config: Config) -> dict[str, Network]:
+    """The networks that a run keeps, by name; those best in validation are scored."""
+    data = load(config)
+    test = tuple(map(jnp.asarray, data.test))
+    rolls, lengths = test
+    real = jnp.arange(rolls.shape[1] - 1)[None] < lengths[:, None] - 1
+
+    def costs(outputs, targets):
+        following, real = targets
+        nats = optax.sigmoid_binary_cross_entropy(outputs[1], following).sum(axis=-1)
+        return jnp.where(real, nats, 0)
+
+    def network(net):
+        inputs = rolls[:, :-1], None, lengths - 1
+        targets = rolls[:, 1:], real
+
+        def nll(params):
+            return mean_nll(net, params, test)
+
+        return linen(net, inputs, targets, costs, nll, "recurrent")
+
+    kept = {name: network(model(name, config)) for name in config.cells}
+    return kept | {best_name(name): network for name, network in kept.items()}
+
+
+def best_name(cell: str) -> str:
+    """Name of the network with the parameters best in validation."""
+    return f"{cell}, best in validation"
+
+
 def learn(
     name: str, net: SequenceTagger, data: Chorales, config: Config, results: Run
 ) -> CellResult:
@@ -199,6 +230,7 @@ def learn(
     )
     best_probe = on_valid.argmin(axis=0), np.arange(len(config.seeds))
     best = jax.tree.map(lambda leaf: jnp.asarray(leaf[best_probe]), kept)
+    results.keep(best_name(name), config.steps, config.seeds, best)
     evaluate = jax.jit(lambda p: jax.lax.map(lambda p: mean_nll(net, p, test), p))
     study = CellResult(
         cell=name,

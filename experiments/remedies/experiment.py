@@ -1,13 +1,28 @@
 """The experiment: its flags and its steps."""
 
 import dataclasses
+from functools import partial
 
+import jax
+from jaxtyping import Array
+
+import nets
 from experiments.harness import cli, common_flags, machine, training
+from experiments.harness.networks import Network, RecurrentPart
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.remedies import claims, figures
-from experiments.remedies.measure import HELD_OUT, MEASURED, Bench
-from experiments.remedies.trials import LESS, REMEDIES
+from experiments.remedies.measure import (
+    HELD_OUT,
+    MEASURED,
+    Bench,
+    held_out,
+    init,
+    predict,
+    squared_errors,
+)
+from experiments.remedies.trials import LESS, REMEDIES, trained_cells
+from nets import Cell, as_layer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +82,38 @@ def run(config: Config, results: Run) -> None:
         figures={"remedies.png": figures.draw(remedy_results, caption(config))},
         tables={"Remedies": claims.table(remedy_results)},
         findings=[claims.sentence(result) for result in remedy_results],
+    )
+
+
+def reopen(config: Config) -> dict[str, Network]:
+    """The networks that a run keeps, by name; their score is the held-out error."""
+    cells: dict[str, Cell] = {}
+    for name in config.remedies:
+        for network, cell in trained_cells(name, config.length).items():
+            cells.setdefault(network, cell)
+    xs, targets = held_out(config)
+    return {name: rebuilt(cell, xs, targets, config) for name, cell in cells.items()}
+
+
+def rebuilt(cell: Cell, xs: Array, targets: Array, config: Config) -> Network:
+    """The network of a cell, for held-out sequences [time, examples, inputs]."""
+
+    def part(model):
+        def loss(_, ys):
+            return ((predict(model, ys) - targets) ** 2).sum()
+
+        def losses(ys):
+            return (ys @ model.w + model.b - targets) ** 2
+
+        return RecurrentPart(as_layer(cell), model.cell, xs, loss, losses)
+
+    return Network(
+        jax.eval_shape(partial(init, cell, config.features), jax.random.key(0)),
+        lambda model, xs: predict(model, nets.unroll(cell, model.cell, xs)[1]),
+        (xs,),
+        targets,
+        lambda model: squared_errors(cell, model, xs, targets).mean(),
+        part,
     )
 
 

@@ -95,24 +95,14 @@ class Bench:
     def __init__(self, config: Any, results: Run):
         self.config, self.results = config, results
         self.train_data = adding.load(0, config.examples, config.length)
-        draw = 1 if config.evaluate_on == training.TEST else 2
-        test = adding.load(draw, HELD_OUT, config.length)
-        self.sequences = time_first(jnp.asarray(test.sequences))
-        self.targets = jnp.asarray(test.targets)
+        self.sequences, self.targets = held_out(config)
         self.xs = self.sequences[:, :MEASURED]
         self.baselines: dict[Cell, FitResult] = {}
 
     def start(self, cell: Cell) -> Model:
         """Initial parameters for every seed, [seeds, ...]."""
-        features = self.config.features
-
-        def init(key):
-            key_cell, key_w = jax.random.split(jax.random.fold_in(key, 0))
-            w = jax.random.normal(key_w, (features,)) / jnp.sqrt(features)
-            return Model(cell.init(key_cell, 2, features), w, jnp.zeros(()))
-
         keys = jnp.stack([jax.random.key(seed) for seed in self.config.seeds])
-        return jax.jit(jax.vmap(init))(keys)
+        return jax.jit(jax.vmap(partial(init, cell, self.config.features)))(keys)
 
     def loss(self, model: Model) -> Callable[[Any, Array], Array]:
         """Loss whose gradients are measured: squared error, summed over sequences."""
@@ -181,12 +171,34 @@ class Bench:
 
     def error(self, cell: Cell, models: Model) -> np.ndarray:
         """Mean squared error on held-out sequences, [seeds]."""
+        return self.of_every_seed(
+            lambda model: squared_errors(
+                cell, model, self.sequences, self.targets
+            ).mean(),
+            models,
+        )
 
-        def squared_error(model):
-            _, ys = nets.unroll(cell, model.cell, self.sequences)
-            return ((predict(model, ys) - self.targets) ** 2).mean()
 
-        return self.of_every_seed(squared_error, models)
+def held_out(config: Any) -> tuple[Array, Array]:
+    """Held-out sequences, time first, and their targets."""
+    draw = 1 if config.evaluate_on == training.TEST else 2
+    test = adding.load(draw, HELD_OUT, config.length)
+    return time_first(jnp.asarray(test.sequences)), jnp.asarray(test.targets)
+
+
+def init(cell: Cell, features: int, key: Array) -> Model:
+    """Initial parameters from the key of a seed."""
+    key_cell, key_w = jax.random.split(jax.random.fold_in(key, 0))
+    w = jax.random.normal(key_w, (features,)) / jnp.sqrt(features)
+    return Model(cell.init(key_cell, 2, features), w, jnp.zeros(()))
+
+
+def squared_errors(
+    cell: Cell, model: Model, xs: Array, targets: Array
+) -> Float[Array, " batch"]:
+    """Squared error of every sequence."""
+    _, ys = nets.unroll(cell, model.cell, xs)
+    return (predict(model, ys) - targets) ** 2
 
 
 def predict(model: Model, ys: Float[Array, "time batch features"]) -> Array:

@@ -10,7 +10,7 @@ import numpy as np
 
 import nets
 from experiments.remedies.measure import Bench, RemedyResult, predict
-from nets import flow, initializers
+from nets import Cell, flow, initializers
 from train.clipping import clip_stats
 
 LESS = 0.95  # a quantity is reduced if it is below this share of the original
@@ -144,14 +144,37 @@ def h_detach(bench: Bench) -> RemedyResult:
     )
 
 
-def initialize(bench: Bench, name: str) -> RemedyResult:
-    """Decay of the gradient at initialization, compared with PyTorch's initializer."""
+def initialized(name: str, length: int) -> tuple[Cell, Cell]:
+    """A cell with PyTorch's initializer, and the same cell with that of a remedy."""
     make, init = {
         "identity": (partial(nets.elman, activation=jax.nn.relu), initializers.irnn),
         "orthogonal": (nets.elman, initializers.orthogonal),
-        "chrono": (nets.lstm, initializers.chrono(bench.config.length)),
+        "chrono": (nets.lstm, initializers.chrono(length)),
     }[name]
-    cells = [make(init=initializers.torch), make(init=init)]
+    return make(init=initializers.torch), make(init=init)
+
+
+def trained_cells(name: str, length: int) -> dict[str, Cell]:
+    """Cells that the test of a remedy trains, by the name of the network.
+
+    Args:
+        name: A key of `REMEDIES`.
+        length: Steps of a sequence.
+
+    Returns:
+        The cell without the remedy and the cell with it, as they are measured.
+    """
+    if name == "h_detach":  # which changes the gradient only
+        return {"lstm": nets.lstm(), name: nets.lstm()}
+    if name in ("identity", "orthogonal", "chrono"):
+        plain, remedied = initialized(name, length)
+        return {f"{name}: torch": plain, name: remedied}
+    return {"elman": nets.elman(), name: nets.elman()}
+
+
+def initialize(bench: Bench, name: str) -> RemedyResult:
+    """Decay of the gradient at initialization, compared with PyTorch's initializer."""
+    cells = initialized(name, bench.config.length)
     decays = [bench.decay(cell, bench.start(cell)) for cell in cells]
     without, with_it = (np.abs(decay.rate) for decay in decays)
     plain = bench.baseline(f"{name}: torch", cells[0])

@@ -10,6 +10,7 @@ import optax
 from jaxtyping import Array
 
 from experiments.harness import cells, cli, common_flags, training
+from experiments.harness.networks import Network, linen
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.translate_dates import claims, figures
@@ -140,6 +141,24 @@ def build(config: Config) -> dict[str, EncoderDecoder]:
     for model in models.values():
         jax.eval_shape(model.init, jax.random.key(0), *example())
     return models
+
+
+def reopen(config: Config) -> dict[str, Network]:
+    """The networks that a run keeps, by name; their score is `greedy` of its rows."""
+    _, test = load(config)
+    sources, lengths, targets = map(jnp.asarray, test[:3])
+
+    def network(model):
+        def exact(params):
+            greedy, _ = translate_all(
+                model, jax.tree.map(lambda leaf: leaf[None], params), test, 1
+            )
+            return jnp.asarray((greedy.symbols[0] == test.targets).all(axis=-1).mean())
+
+        inputs, losses = (sources, lengths, targets), training.losses
+        return linen(model, inputs, targets, losses, exact, "encoder", by_step=False)
+
+    return {name: network(model) for name, model in build(config).items()}
 
 
 def example() -> tuple[Array, Array, Array]:

@@ -11,6 +11,7 @@ from jaxtyping import Array
 from threadpoolctl import threadpool_limits
 
 from experiments.harness import cli, common_flags, training
+from experiments.harness.networks import Network, classifier
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.harness.training import losses
@@ -22,7 +23,9 @@ from experiments.vanishing.networks import (
     PIXELS,
     Net,
     all_nets,
+    as_sequence,
 )
+from nets import initializers
 from train.data import digits
 
 NONE = "none"
@@ -66,12 +69,8 @@ class Config(training.Config):
 
 def run(config: Config, results: Run) -> None:
     """Measure all networks, train some of them, and publish the results."""
-    halves = training.parts(digits.load(), config)
-    trained = check(config, len(halves[0].labels))
-    train, test = (
-        (jnp.asarray(half.images.reshape(-1, PIXELS)), jnp.asarray(half.labels))
-        for half in halves
-    )
+    train, test = load(config)
+    trained = check(config, len(train[1]))
     net_results = []
     for net in all_nets(config.depth):
         measure = log_norms_of_seeds(net, test)
@@ -91,6 +90,50 @@ def run(config: Config, results: Run) -> None:
                 net_results.append(NetResult(*setting, "after", norms, accuracy))
     log(net_results, config.seeds, results)
     show(net_results, len(test[1]), config, results)
+
+
+def load(config: Config) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+    """Pixels and labels of the training set and of the held-out set."""
+    train, test = (
+        (jnp.asarray(half.images.reshape(-1, PIXELS)), jnp.asarray(half.labels))
+        for half in training.parts(digits.load(), config)
+    )
+    return train, test
+
+
+def name_of(net: Net, scheme: str) -> str:
+    """Name of a trained network in the folder of a run."""
+    return f"{net.name}, {scheme}"
+
+
+def reopen(config: Config) -> dict[str, Network]:
+    """The networks that a run keeps, by name."""
+    _, test = load(config)
+    trained = [] if config.trained_inits == [NONE] else config.trained_inits
+    return {
+        name_of(net, scheme): rebuilt(net, config, *test)
+        for net in all_nets(config.depth)
+        for scheme in trained
+        if net.logits is not None
+    }
+
+
+def rebuilt(net: Net, config: Config, xs: Array, labels: Array) -> Network:
+    """A trained network, for held-out digits."""
+    if net.model is not None:
+        model = net.model(config.trained_width)
+        return classifier(model, as_sequence(xs, config.depth), labels)
+    logits = net.logits
+    assert logits is not None
+
+    def accuracy(params):
+        return (logits(params, xs).argmax(axis=-1) == labels).mean()
+
+    def init(key):  # every initializer draws the same shapes
+        return net.init(key, initializers.orthogonal, config.trained_width)
+
+    shapes = jax.eval_shape(init, jax.random.key(0))
+    return Network(shapes, logits, (xs,), labels, accuracy)
 
 
 def check(config: Config, examples: int) -> list[str]:
@@ -177,7 +220,7 @@ def fit(
         train,
         config,
         results,
-        title=f"{net.name}, {scheme}",
+        title=name_of(net, scheme),
         labels={"net": net.name, "scheme": scheme},
     )
     accuracies = jax.jit(lambda p: jax.lax.map(accuracy, p))(fitted.params)

@@ -38,12 +38,15 @@ class Net(NamedTuple):
             of the norm of the gradient of each layer or state, median over examples,
             [depth]; the layer next to the loss is last.
         logits: Function `logits(params, xs)`; None for a network that is not trained.
+        model: Function of the width that returns the classifier of a recurrent net,
+            whose parameters `init` returns; None for a feed-forward net.
     """
 
     name: str
     init: Callable[[Array, Initializer, int], Any]
     log_norms: Callable[[Any, Array, Array], Array]
     logits: Callable[[Any, Array], Array] | None = None
+    model: Callable[[int], SequenceClassifier] | None = None
 
 
 def from_kernel(kernel: kernels.KernelInitializer) -> Initializer:
@@ -189,7 +192,7 @@ def recurrent(make: Callable[..., Cell], depth: int, name: str) -> Net:
         data = as_sequence(xs, depth), labels
         return probing.state_gradients(model(width), params, data)["forward"]
 
-    return Net(name, init, log_norms, logits)
+    return Net(name, init, log_norms, logits, model)
 
 
 def one_matrix(net: Net) -> Net:
