@@ -172,7 +172,7 @@ def fit(
                 run(states, indices, flags, data)
             )
             seconds.append((time.perf_counter() - began) / len(indices))
-            metrics = Metrics(*map(np.asarray, metrics))
+            metrics = jax.tree.map(np.asarray, metrics)
             measured.append(jax.tree.map(lambda v, at=flags: np.asarray(v)[at], values))
             start = first + part.start
             good = _log(log_fn, seeds, start, metrics, rates[part], stop_if_not_finite)

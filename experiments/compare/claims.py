@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from experiments.compare.measure import Metric
-from experiments.compare.records import RunRecord
+from experiments.compare.records import RunRecord, changed_flags
 from experiments.harness.claims import (
     SUPPORTED,
     Case,
@@ -20,11 +20,6 @@ from experiments.harness.tables import Table, decimals, finite
 
 EQUAL = "equal"  # for every seed, as numbers from before the training often are
 LISTED = 3  # supported differences in the answer
-# Flags that change what a metric is measured on.
-DATA = (
-    *("data", "data_dir", "text_file", "evaluate_on", "task", "tasks", "standardize"),
-    *("order", "length", "examples", "held_out"),
-)
 
 
 class Difference(NamedTuple):
@@ -82,27 +77,10 @@ def _is_comparable(metric: Metric, run: int) -> bool:
     return all(len(values) and finite(values) for values in both)
 
 
-def common_seeds(metric: Metric, run: int) -> list[int]:
-    """The seeds that the first run and another have in common.
-
-    Args:
-        metric: The metric.
-        run: Index of the other run.
-
-    Returns:
-        Seeds by which the runs are paired; none if there are fewer than two, unless
-        neither run has another seed.
-    """
-    first, other = metric.by_run[0], metric.by_run[run]
-    common = [seed for seed in first if seed in other]
-    alone = len(first) == len(other) == 1
-    return common if len(common) > 1 or alone else []
-
-
 def _case(metric: Metric, run: int) -> Any:
     """Differences by seed, or the numbers of both runs if they share no seeds."""
     first, other = metric.by_run[0], metric.by_run[run]
-    if seeds := common_seeds(metric, run):
+    if seeds := metric.common_seeds(run):
         return np.array([other[seed] - first[seed] for seed in seeds])
     return metric.values(0), metric.values(run)
 
@@ -190,30 +168,6 @@ def format_of(samples: Sequence[np.ndarray]) -> str:
     return f"{{:.{min(decimals([values]) for values in samples)}f}}"
 
 
-def changed_flags(runs: Sequence[RunRecord]) -> dict[str, list[str]]:
-    """The flags in which runs differ.
-
-    Args:
-        runs: The runs.
-
-    Returns:
-        Values of all runs as text, by flag; "-" where a run has no such flag.
-    """
-    configs = [run.metadata["config"] for run in runs]
-    names = dict.fromkeys(name for config in configs for name in config)
-    values = {name: [_typed(c.get(name)) for c in configs] for name in names}
-    return {name: texts for name, texts in values.items() if len(set(texts)) > 1}
-
-
-def _typed(value: Any) -> str:
-    """The value of a flag, as it is typed."""
-    if isinstance(value, list):
-        return ",".join(map(_typed, value))
-    if isinstance(value, bool):
-        return str(value).lower()
-    return "-" if value is None else str(value)
-
-
 def evaluate_claims(
     found: Sequence[Difference], runs: Sequence[RunRecord]
 ) -> list[Claim]:
@@ -280,76 +234,3 @@ def answer(found: Sequence[Difference], runs: Sequence[RunRecord]) -> str:
     rest = "" if len(supported) <= LISTED else "; the table has all"
     count = f"{len(supported)} of {len(judged)} differences {verb} supported"
     return f"{count}: {listed}{rest}."
-
-
-def remarks(runs: Sequence[RunRecord], metrics: Sequence[Metric]) -> list[str]:
-    """What limits the comparison: code, data, devices, seeds, and missing metrics.
-
-    Args:
-        runs: The runs.
-        metrics: The metrics.
-
-    Returns:
-        Sentences.
-    """
-    return [
-        *_code(runs),
-        *(
-            f"The runs differ in what they measure: --{flag} is {_each(runs, texts)}."
-            for flag, texts in changed_flags(runs).items()
-            if flag in DATA
-        ),
-        *_pairing(runs, metrics),
-        *_missing(runs, metrics),
-    ]
-
-
-def _each(runs: Sequence[RunRecord], texts: Sequence[str]) -> str:
-    """One text per run, after its name."""
-    named = zip(runs, texts, strict=True)
-    return ", ".join(f"{text or 'empty'} in {run.name}" for run, text in named)
-
-
-def _code(runs: Sequence[RunRecord]) -> list[str]:
-    """Sentences on different code and devices."""
-    sentences = []
-    for name in ("commit", "device"):
-        texts = [str(run.metadata.get(name) or "unknown") for run in runs]
-        if len(set(texts)) > 1:
-            sentences.append(f"The {name} differs: {_each(runs, texts)}.")
-        elif name == "commit" and texts[0].endswith("-dirty"):
-            sentences.append("The code had changes that were not committed.")
-    versions = [run.metadata.get("versions", {}) for run in runs]
-    for package in dict.fromkeys(name for some in versions for name in some):
-        texts = [str(some.get(package, "absent")) for some in versions]
-        if len(set(texts)) > 1:
-            sentences.append(f"The version of {package} differs: {_each(runs, texts)}.")
-    return sentences
-
-
-def _pairing(runs: Sequence[RunRecord], metrics: Sequence[Metric]) -> list[str]:
-    """One sentence per later run on the seeds by which it is compared."""
-    sentences = []
-    for i in range(1, len(runs)):
-        shared = [m for m in metrics if m.by_run[0] and m.by_run[i]]
-        names = f"{runs[i].name} and {runs[0].name}"
-        seeds = common_seeds(shared[0], i)
-        if seeds:
-            listed = ", ".join(map(str, seeds))
-            alone = "; one seed has no interval" if len(seeds) == 1 else ""
-            sentences.append(f"{names} are compared seed by seed: {listed}{alone}.")
-        else:
-            sentences.append(
-                f"{names} share fewer than two seeds: their means are compared by "
-                "Welch's interval."
-            )
-    return sentences
-
-
-def _missing(runs: Sequence[RunRecord], metrics: Sequence[Metric]) -> list[str]:
-    """A sentence on metrics that not all runs have."""
-    missing = [m.label for m in metrics if not all(m.by_run)]
-    if not missing:
-        return []
-    more = f" and {len(missing) - LISTED} more" if len(missing) > LISTED else ""
-    return [f"Not measured in every run: {', '.join(missing[:LISTED])}{more}."]

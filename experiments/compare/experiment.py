@@ -3,7 +3,7 @@
 import pathlib
 from collections.abc import Sequence
 
-from experiments.compare import claims, figures, measure, records
+from experiments.compare import captions, claims, figures, measure, records
 from experiments.compare.claims import Difference
 from experiments.compare.config import Config
 from experiments.compare.measure import Metric
@@ -110,7 +110,7 @@ def show(
         figures=draw(runs),
         tables={title: claims.table(runs, metrics, found)},
         claims=claims.evaluate_claims(found, runs),
-        findings=[*claims.remarks(runs, metrics), INTERVALS],
+        findings=[*captions.remarks(runs, metrics), INTERVALS],
     )
 
 
@@ -118,17 +118,21 @@ def draw(runs: Sequence[RunRecord]) -> dict[str, Plot]:
     """The figures of those curves that several runs have."""
     loss = measure.learning_curves(runs, "loss")
     norm = measure.learning_curves(runs, "gradient_norm")
-    names, step = [run.name for run in runs], "training step"
+    profiles = measure.profiles(runs)
+    text, step, time = captions.caption(runs), "training step", "time step"
+    names = [run.name for run in runs]
     plots = {
-        "loss.png": figures.draw("Loss in training", loss, names, (step, "loss")),
+        "loss.png": figures.draw("Loss in training", loss, names, (step, "loss"), text),
         "gradient_norm.png": figures.draw(
-            "Norm of the gradient in training", norm, names, (step, "norm")
+            "Norm of the gradient in training", norm, names, (step, "norm"), text
         ),
         "gradient_over_time.png": figures.draw(
             "Norm of the gradient over time, at the end",
-            measure.profiles(runs),
+            profiles,
             names,
-            ("time step", "log10 |dL/ds|"),
+            (time, "log10 |dL/ds|"),
+            text,
+            log=False,
         ),
     }
     return {file: plot for file, plot in plots.items() if plot is not None}

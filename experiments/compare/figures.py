@@ -18,6 +18,9 @@ def draw(
     curves: Sequence[Curves],
     names: Sequence[str],
     axes: tuple[str, str],
+    caption: str,
+    *,
+    log: bool = True,
 ) -> Plot | None:
     """Draw one panel per case, with one line per run.
 
@@ -26,10 +29,11 @@ def draw(
         curves: The curves of every case.
         names: Names of the runs.
         axes: Labels of both axes.
+        caption: The runs in words.
+        log: Whether the y axis is logarithmic if all values are positive.
 
     Returns:
-        A `Plot` without a finding; None if there is no curve. The y axis is logarithmic
-        if all values are positive.
+        A `Plot` without a finding; None if there is no curve.
     """
     if not curves:
         return None
@@ -50,20 +54,22 @@ def draw(
             _band(axis, x, values, names[i], i)
         axis.set_xlabel(axes[0])
     drawn = [values for case in shown for _, values in case.by_run.values()]
-    if all((values > 0).all() for values in drawn):
+    if log and all((values > 0).all() for values in drawn):
         panels[0, 0].set_yscale("log")  # of all panels, which share it
     for axis in panels[:, 0]:
         axis.set_ylabel(axes[1])
     panels[0, 0].legend()
     left_out = len(curves) - len(shown)
     rest = f" {left_out} more cases are left out." if left_out else ""
-    text = f"{title}. Lines: means over seeds; bands: their range.{rest}"
+    text = f"{title}. Lines: means over seeds; bands: their range.{rest} {caption}"
     return captioned(figure, "", text)
 
 
 def _band(axis: Axes, x: np.ndarray, values: np.ndarray, label: str, run: int) -> None:
     """The mean over seeds as a line, and their range as a band."""
     color, style = COLORS[run % len(COLORS)], STYLES[run // len(COLORS) % len(STYLES)]
-    axis.plot(x, values.mean(axis=0), style, color=color, label=plain(label))
+    point = "o" if len(x) == 1 else None
+    mean = values.mean(axis=0)
+    axis.plot(x, mean, style, color=color, label=plain(label), marker=point)
     low, high = values.min(axis=0), values.max(axis=0)
     axis.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)

@@ -43,6 +43,21 @@ class Metric(NamedTuple):
         """Values of a run, [seeds]."""
         return np.array(list(self.by_run[run].values()), float)
 
+    def common_seeds(self, run: int) -> list[int]:
+        """The seeds by which a run and the first run are paired.
+
+        Args:
+            run: Index of the run.
+
+        Returns:
+            Seeds of both; none if there are fewer than two, unless neither run has
+            another seed.
+        """
+        first, other = self.by_run[0], self.by_run[run]
+        common = [seed for seed in first if seed in other]
+        alone = len(first) == len(other) == 1
+        return common if len(common) > 1 or alone else []
+
 
 class Curves(NamedTuple):
     """Curves of all seeds, for the runs that have them.

@@ -172,3 +172,27 @@ def text_of(case: Case) -> str:
         if value is not None
     ]
     return ", ".join(words)
+
+
+def changed_flags(runs: Sequence[RunRecord]) -> dict[str, list[str]]:
+    """The flags in which runs differ.
+
+    Args:
+        runs: The runs.
+
+    Returns:
+        Values of all runs as text, by flag; "-" where a run has no such flag.
+    """
+    configs = [run.metadata["config"] for run in runs]
+    names = dict.fromkeys(name for config in configs for name in config)
+    values = {name: [_typed(c.get(name)) for c in configs] for name in names}
+    return {name: texts for name, texts in values.items() if len(set(texts)) > 1}
+
+
+def _typed(value: Any) -> str:
+    """The value of a flag, as it is typed."""
+    if isinstance(value, list):
+        return ",".join(map(_typed, value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "-" if value is None else str(value)

@@ -2,8 +2,9 @@
 
     tensorboard --logdir=results/gradient_flow/TIME
 
-A model is a run in TensorBoard: the folder tensorboard/CELL-SEED of the results. The
-library tensorboardX writes the files; it is imported if they are asked for.
+A model is a run in TensorBoard: the folder tensorboard/CELL-SEED of the results, or
+seed-SEED where there is one model per seed. The library tensorboardX writes the files;
+it is imported if they are asked for.
 """
 
 import contextlib
@@ -69,7 +70,9 @@ class EventFiles:
     def _write(self, row: Mapping[str, Any]) -> None:
         """Write a row into the file of its model."""
         words = [str(row[name]) for name in self._labels if name in row]
-        model = re.sub(r"[^\w.=-]", "_", "-".join([*words, str(row["seed"])]))
+        model = re.sub(
+            r"[^\w.=-]", "_", "-".join([*(words or ["seed"]), str(row["seed"])])
+        )
         last = self._steps.get(model, 0)
         step = row.get("step", last)  # what has no step comes after the last
         self._steps[model] = max(step, last)
@@ -138,7 +141,8 @@ def following(run: Any) -> Iterator[None]:
     Args:
         run: A `Run`.
     """
-    if not run.metadata.get("config", {}).get("tensorboard"):
+    config = run.metadata.get("config")
+    if not (isinstance(config, Mapping) and config.get("tensorboard")):
         yield
         return
     files = EventFiles(run.path / "tensorboard", run.metadata)

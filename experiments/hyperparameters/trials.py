@@ -100,7 +100,8 @@ def measure(
     """
     if not trials:
         return []
-    if hasattr(module, "TOGETHER"):
+    watched = any(getattr(trial.config, "tensorboard", False) for trial in trials)
+    if hasattr(module, "TOGETHER") and not watched:  # else each needs its folder
         all_scores = module.scores([trial.config for trial in trials])
         if len(all_scores) != len(trials):
             raise cli.UsageError(

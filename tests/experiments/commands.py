@@ -32,6 +32,8 @@ def rows(folder: pathlib.Path, kind: str) -> list[dict]:
     return [row for row in map(json.loads, lines) if row["kind"] == kind]
 
 
+TOOLS = {"compare"}  # commands that read runs of experiments
+
 # Flags of a small run of each experiment.
 TINY = {
     "autoencoder": "batch_size=4;steps=2;filters=4;latent=4,2;upsample=nearest",

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from commands import TINY, rows
+from commands import TINY, TOOLS, rows
 from matplotlib.figure import Figure
 from PIL import Image
 from scipy.io import savemat
@@ -19,7 +19,7 @@ from experiments.hyperparameters import experiment as hyperparameters
 from train.data import digits
 from train.data.chorales import FILE, PARTS
 
-EXPERIMENTS = sorted(process.experiments())
+EXPERIMENTS = sorted(set(process.experiments()) - TOOLS)
 GRIDS = {
     "catalogue": "features=2,3",
     "course": "flags=--steps=2|--steps=3",

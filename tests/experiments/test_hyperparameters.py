@@ -403,3 +403,19 @@ def test_a_run_reads_what_it_logged(tmp_path):
     with new_run(tmp_path / "out", {"config": 1}) as results:
         results.log(a=1)
         assert results.logged() == [{"a": 1}]
+
+
+def test_trials_with_event_files_run_one_by_one(command, tmp_path):
+    flag = 'tensorboard: bool = cli.flag(False, "Event files.")'
+    text = TOGETHER.replace("    steps: int", f"    {flag}\n    steps: int")
+    (tmp_path / "mine" / "watched.py").write_text(text)
+    sys.modules.pop("mine.watched", None)
+    code, _, err = command(
+        *("--experiment=mine.watched", "--grid=rate=0.1,0.2", "--results=out"),
+        "--set=tensorboard=true;seeds=3",
+    )
+    assert code == 0, err
+    for trial in ("000", "001"):
+        folder = tmp_path / "out" / "runs" / trial / "tensorboard"
+        assert not folder.exists()  # it logs no training
+        assert len(rows(tmp_path / "out" / "runs" / trial, "accuracy")) == 1

@@ -1,0 +1,88 @@
+"""What `fit` shows and logs while it trains."""
+
+import io
+import sys
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from train import fit, progress
+from train.step import Metrics
+
+XS = jnp.arange(8.0)
+
+
+def loss_fn(w, x, key):
+    return ((w - x) ** 2).mean()
+
+
+def train(**options):
+    options = {"steps": 6, "batch_size": 4, "steps_per_call": 3, **options}
+    return fit(loss_fn, optax.sgd(0.1), jnp.zeros(2), XS, [0, 1], **options)
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_the_bar_shows_loss_norm_rate_and_the_time_left(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    rows = []
+    train(learning_rate=0.1, desc="gru", log_fn=lambda **row: rows.append(row))
+    last = sys.stderr.getvalue().split("\r")[-1]
+    loss = np.mean([row["loss"] for row in rows[-2:]])
+    norm = np.mean([row["gradient_norm"] for row in rows[-2:]])
+    assert last.startswith("gru: 100%") and "| 6/6 [00:00 left, " in last
+    assert f"loss={loss:.3g}, gradient norm={norm:.3g}, rate=0.1, " in last
+    assert "step/s" in last
+
+
+def test_the_bar_is_nowhere_but_on_a_terminal(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    train(learning_rate=0.1)
+    assert sys.stderr.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    ("rate", "expected"),
+    [
+        (0.1, [0.1, 0.1]),
+        (optax.linear_schedule(1.0, 0.4, 6), [0.8, 0.5]),
+    ],
+)
+def test_the_rate_of_the_last_step_is_logged(rate, expected):
+    rows = []
+    train(learning_rate=rate, log_fn=lambda **row: rows.append(row))
+    logged = [row["learning_rate"] for row in rows if row["seed"] == 0]
+    assert logged == pytest.approx(expected)
+
+
+def test_a_rate_that_is_not_known_is_not_logged():
+    rows = []
+    train(log_fn=lambda **row: rows.append(row))
+    assert not any("learning_rate" in row for row in rows)
+    assert "rate" not in progress.text(
+        Metrics(np.ones((1, 1)), np.ones((1, 1))), np.nan
+    )
+
+
+def test_probes_are_logged_as_they_come():
+    events = []
+    fitted = train(
+        probe=lambda w: {"w": w},
+        probe_every=2,
+        log_fn=lambda **row: events.append(row["step"]),
+        log_probe_fn=lambda step, values: events.append((step, values["w"].tolist())),
+    )
+    probed = [event for event in events if isinstance(event, tuple)]
+    assert [step for step, _ in probed] == fitted.probes.steps.tolist() == [0, 2, 4]
+    assert [w for _, w in probed] == fitted.probes.values["w"].tolist()
+    assert [e if isinstance(e, int) else e[0] for e in events] == [3, 3, 0, 2, 6, 6, 4]
+
+
+def test_models_that_diverged_are_left_out_of_the_mean():
+    metrics = Metrics(np.array([[1.0, np.inf]]), np.array([[np.nan, np.nan]]))
+    assert progress.text(metrics, np.nan) == "loss=1, gradient norm=nan"
