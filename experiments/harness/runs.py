@@ -10,6 +10,7 @@ from typing import Any
 
 from experiments.harness import folders, machine
 from experiments.harness.folders import ResultsError
+from experiments.harness.output import FigureOutput
 
 
 class Run:
@@ -21,6 +22,7 @@ class Run:
         rows: Number of rows in metrics.jsonl.
         metadata: Content of config.json.
         question: Question that the run answers: title and text of its report.
+        output: Formats and style of its figures.
     """
 
     def __init__(
@@ -32,6 +34,7 @@ class Run:
         self.folder = folder
         self.metadata = metadata or {}
         self.question = question
+        self.output = FigureOutput()
         self.path = folder.with_name(folder.name + ".unfinished")
         self.rows = 0
         self._new = True  # nothing was there before
