@@ -20,6 +20,7 @@ from experiments.harness.claims import (
 from experiments.harness.intervals import Interval
 from experiments.harness.plotting import Plot
 from nets import flow
+from nets.flow import plot
 
 SAME = np.log(2)  # nats, over a whole sequence, by which decays may differ and be alike
 
@@ -211,10 +212,10 @@ def draw(
         for i, study in enumerate(results):
             log_norms = getattr(study, when)
             label = f"{study.label}: half-life {halving(log_norms)}"
-            cell, direction = divmod(i, 2) if bidirectional else (i, 0)
-            plotting.band(axis, np.exp(log_norms), label, cell, dashed=direction == 1)
-        positive = any((getattr(s, when) > -np.inf).any() for s in results)
-        axis.set(title=name, yscale="log" if positive else "linear")
+            style = plotting.line_style(i // directions)
+            style |= {"linestyle": "--"} if i % directions else {}
+            plot.gradient_norms({label: log_norms.T}, ax=axis, ylabel="", **style)
+        axis.set_title(name)
         axis.set_xlabel(f"step t, reading {order} (the loss is at the right end)")
         plotting.legend(figure, axis, len(results))
     axes[0].set_ylabel(r"norm of the state's gradient, $\|\partial L/\partial s_t\|$")
