@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest --numprocesses=auto --dist=worksteal
 
-.PHONY: run test course install lock clean
+.PHONY: run test course docs install lock clean
 .DEFAULT_GOAL := run
 
 run: install ## The main job: where does each cell's gradient die?
@@ -22,6 +22,10 @@ test: install ## Format, lint, imports, types, tests.
 course: install ## Every claim, tested: one page. What is there is not run again.
 	$(BIN)/python -m experiments.course --data_dir="$(DATA_DIR)" --results=results/course --resume
 	@echo "Open results/course/index.html; to run it all again, remove results/course."
+
+docs: install ## The API reference, with search: build/docs/index.html, which opens offline.
+	$(BIN)/python -m pip install --quiet "pdoc>=16"
+	$(BIN)/python docs/build.py
 
 install: .venv/installed
 

@@ -6,15 +6,15 @@ It is `python -m experiments.gradient_flow --cells=elman,lstm`, which does not l
 modules in the working folder before it has looked everywhere else.
 """
 
-import importlib.metadata
 import runpy
 import sys
 
-from experiments.harness import process, streams
+from experiments.harness import completion, process, streams
 
 
 def main() -> None:
     """Run what the first word names."""
+    completion.complete()
     name, *flags = sys.argv[1:] or ["--help"]
     process.begin("experiments")
     with streams.forgiving():
@@ -28,10 +28,17 @@ def answer(name: str, flags: list[str]) -> None:
         name: The first word.
         flags: The others.
     """
+    word, _, value = name.partition("=")
     if name in ("--help", "-h", "-help", "help"):
         print(listed())
     elif name in ("--version", "-version"):
-        print(f"backflow {importlib.metadata.version('backflow')}")
+        for package, version in process.versions().items():
+            print(package, version)
+    elif word in ("--completion", "-completion"):
+        try:
+            print(completion.script(value or " ".join(flags)))
+        except process.UsageError as error:
+            process.leave("backflow", str(error), 2)
     elif name.startswith("-"):
         process.leave(
             "backflow", f"expected the name of an experiment first; got {name!r}", 2
@@ -60,7 +67,10 @@ def listed() -> str:
             "",
             *(f"  {name:{width}}  {question}" for name, question in found.items()),
             "",
-            "The flags of each: backflow NAME --help. The version: backflow --version.",
+            "The flags of an experiment: backflow NAME --help",
+            "Versions of packages:       backflow --version",
+            'Completion with Tab:        eval "$(backflow --completion=SHELL)", with',
+            f"                            SHELL one of {', '.join(completion.SHELLS)}",
         ]
     )
 

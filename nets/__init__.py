@@ -17,6 +17,7 @@ from nets import (
     interop,
     probes,
     recurrent,
+    signatures,
 )
 from nets.cells import (
     CELLS,
@@ -173,3 +174,17 @@ def __getattr__(name: str) -> str:
 
         return importlib.metadata.version("backflow")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+for _module in (
+    cells,
+    convolutional,
+    decoding,
+    flow,
+    initializers,
+    interop,
+    probes,
+    recurrent,
+):
+    signatures.as_written(vars(_module))
+signatures.as_written(globals())

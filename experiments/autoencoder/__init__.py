@@ -1,6 +1,7 @@
 """Does a convolutional autoencoder with 8 numbers keep more of a digit than PCA?
 
     python -m experiments.autoencoder --latent=8,16 --upsample=nearest
+    python -m experiments.autoencoder --latent=8 --steps=200 --seeds=0
 
 An encoder of convolutions and max pools maps each digit to a vector z of a few numbers.
 A decoder of upsamplings and convolutions maps z back to a digit. The mean squared error
@@ -12,6 +13,13 @@ through the space of z: from one digit to another, and along each axis.
 prints their layers and trains nothing.
 """
 
-from experiments.autoencoder.experiment import Config, run
+from experiments.autoencoder.config import Config
 
 __all__ = ["Config", "run"]
+
+
+def run(config, results):
+    """Run the experiment; JAX is imported only here, as help does not need it."""
+    from experiments.autoencoder import experiment
+
+    experiment.run(config, results)

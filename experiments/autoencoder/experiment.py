@@ -1,6 +1,5 @@
-"""The experiment: its flags and its steps."""
+"""The steps of the experiment."""
 
-import dataclasses
 from collections.abc import Sequence
 from typing import cast
 
@@ -17,6 +16,7 @@ from experiments.autoencoder.claims import (
     table,
     walk_title,
 )
+from experiments.autoencoder.config import Config
 from experiments.autoencoder.measure import (
     AutoencoderResult,
     Images,
@@ -24,7 +24,7 @@ from experiments.autoencoder.measure import (
     pca,
     reconstruct,
 )
-from experiments.harness import cli, common_flags, tables, training
+from experiments.harness import cli, tables, training
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from nets import blocks
@@ -33,26 +33,6 @@ from nets.models.autoencoder import UPSAMPLING
 from train.data import digits
 
 MOST = 32  # minimal number of PCA components in the figure
-
-
-@dataclasses.dataclass(frozen=True)
-class Config(training.Config):
-    """The flags."""
-
-    latent: list[int] = cli.flag([8, 16], "Sizes of z to compare.", upper_bound=4096)
-    upsample: list[str] = cli.flag(
-        ["nearest"],
-        f"Upsampling of the decoder, to compare; some of {', '.join(UPSAMPLING)}.",
-    )
-    filters: list[int] = cli.flag(
-        [16, 32],
-        "Filters of each block of the encoder; each block halves both sides.",
-        repeats=True,
-        upper_bound=4096,
-    )
-    kernel_size: int = cli.flag(3, "Width of every kernel.", lower_bound=1)
-    steps: int = common_flags.steps(2000, "Training steps (14 per epoch).")
-    describe: bool = cli.flag(False, "Print the layers, without training.")
 
 
 def run(config: Config, results: Run) -> None:

@@ -11,6 +11,13 @@ at once, and with networks whose last layer sees the outputs of all steps. With
 many units per direction, and once with no more parameters.
 """
 
-from experiments.classify_sequences.experiment import Config, run
+from experiments.classify_sequences.config import Config
 
 __all__ = ["Config", "run"]
+
+
+def run(config, results):
+    """Run the experiment; JAX is imported only here, as help does not need it."""
+    from experiments.classify_sequences import experiment
+
+    experiment.run(config, results)

@@ -1,4 +1,4 @@
-"""The experiment: its flags and its steps."""
+"""The steps of the experiment."""
 
 import dataclasses
 from typing import Any
@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.classify_sequences import claims, figures
+from experiments.classify_sequences.config import Config
 from experiments.classify_sequences.measure import (
     ModelResult,
     Sequences,
@@ -22,43 +23,11 @@ from experiments.classify_sequences.networks import (
     Linear,
     classifiers,
 )
-from experiments.harness import cells, cli, common_flags, training
+from experiments.harness import cells, training
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.harness.training import loss_of
 from train.data import digits, mnist1d
-
-
-@dataclasses.dataclass(frozen=True)
-class Config(training.Config):
-    """The flags."""
-
-    data: str = cli.flag("digits", "Data set.", choices=tuple(figures.DATA))
-    order: str = cli.flag(
-        "rows",
-        "Steps of a digit: 64 pixels or 8 rows (ignored for mnist1d).",
-        choices=digits.ORDERS,
-    )
-    bidirectional: bool = cli.flag(False, "Compare with reading from both ends.")
-    cells: list[str] = cli.flag(
-        ["elman", "lstm", "gru"],
-        "Cells to compare: names in nets.CELLS, or package.module:name of your own.",
-    )
-    seeds: list[int] = common_flags.seeds([0, 1, 2, 3, 4])
-    features: int = common_flags.features(
-        64, "Hidden units of each direction.", least=2
-    )
-    learning_rate: float = common_flags.learning_rate(3e-3)
-    linear_rate: float = common_flags.learning_rate(
-        1e-2,
-        "Step size for the linear model. At the step size of the nets it would not "
-        "converge in as many steps, and would not be a fair baseline.",
-    )
-    batch_size: int = common_flags.batch_size(64, "Sequences per step.")
-    steps: int = common_flags.steps(840)
-    probe_every: int = common_flags.probe_every(
-        40, "Training steps between two measurements of the held-out accuracy."
-    )
 
 
 def run(config: Config, results: Run) -> None:

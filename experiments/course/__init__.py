@@ -1,6 +1,7 @@
 """Which claims of the course are true? All of its experiments on one page.
 
     python -m experiments.course --results=results/course
+    python -m experiments.course --lessons=gates,edges --flags="--seeds=0"
 
 Each lesson is an experiment at its defaults. It runs as a separate command and writes
 its folder into the folder of the course. `index.html` shows every claim, its outcome
@@ -10,6 +11,13 @@ lesson on music needs the chorales, which must be downloaded first: `--data_dir`
 their folder.
 """
 
-from experiments.course.experiment import Config, run
+from experiments.course.config import Config
 
 __all__ = ["Config", "run"]
+
+
+def run(config, results):
+    """Run the experiment; JAX is imported only here, as help does not need it."""
+    from experiments.course import experiment
+
+    experiment.run(config, results)

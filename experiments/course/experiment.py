@@ -1,6 +1,5 @@
-"""The experiment: its flags and its steps."""
+"""The steps of the experiment."""
 
-import dataclasses
 import importlib
 import itertools
 import json
@@ -12,76 +11,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from tqdm import tqdm
 
 from experiments.course import page
+from experiments.course.config import Config
+from experiments.course.lessons import ALL, LESSONS, Lesson
 from experiments.course.page import LessonResult
 from experiments.harness import cli, signals
 from experiments.harness.claims import Claim
 from experiments.harness.pages import Picture
 from experiments.harness.runs import Run, read_rows
-
-
-class Lesson(NamedTuple):
-    """An experiment of the course.
-
-    Attributes:
-        experiment: Name of the experiment.
-        teaches: The claim of the course, in a few words.
-        data: True if the lesson reads files in `--data_dir`, which its `load(config)`
-            checks.
-    """
-
-    experiment: str
-    teaches: str
-    data: bool = False
-
-
-LESSONS = {
-    "Sequences": (
-        Lesson("vanishing", "Gradients vanish, in a recurrent net and in a deep one"),
-        Lesson("gradient_flow", "Cells differ in how far back their gradient reaches"),
-        Lesson("gates", "The gates of an LSTM keep what it has read"),
-        Lesson("lstm_vs_gru", "The GRU is simpler, faster, and no worse"),
-        Lesson("classify_sequences", "Many to one: a class for a sequence"),
-        Lesson("language_model", "Many to many, aligned: the next character"),
-        Lesson("draw_digits", "One to many: a picture from a label"),
-        Lesson("translate_dates", "Many to many, unaligned: encoder and decoder"),
-        Lesson("tag_sequences", "Both directions: a label that needs both sides"),
-        Lesson("information", "What each step knows, forward, backward, and both"),
-        Lesson("music", "Polyphonic music: many keys at a time", data=True),
-    ),
-    "Images": (
-        Lesson("edges", "A convolution sees edges, and learns to find them"),
-        Lesson("image_classification", "Convolution, pooling, flatten, dense"),
-        Lesson("autoencoder", "Upsampling, and a digit in a few numbers"),
-        Lesson("hyperparameters", "A grid search over learning rates and filters"),
-    ),
-}
-ALL = [lesson for part in LESSONS.values() for lesson in part]
-
-
-@dataclasses.dataclass(frozen=True)
-class Config:
-    """The flags."""
-
-    lessons: list[str] = cli.flag(
-        [lesson.experiment for lesson in ALL],
-        "Experiments to run, in this order; more of them may be added with --resume.",
-        extends=True,
-    )
-    data_dir: str = cli.flag(
-        "",
-        "A folder with JSB_Chorales.mat; without it there is no lesson on music, which "
-        "may be added with --resume.",
-        extends=True,
-        path=True,
-    )
-    flags: str = cli.flag(
-        "", 'Flags for all of them, such as "--seeds=0 --steps=10", for a trial.'
-    )
 
 
 def run(config: Config, results: Run) -> None:

@@ -1,4 +1,4 @@
-"""The experiment: its flags and its steps."""
+"""The steps of the experiment."""
 
 import dataclasses
 from typing import Any, cast
@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from experiments.draw_digits import claims, figures
+from experiments.draw_digits.config import Config
 from experiments.draw_digits.controls import (
     BLIND,
     CLASSES,
@@ -21,7 +22,7 @@ from experiments.draw_digits.controls import (
     shuffled,
 )
 from experiments.draw_digits.measure import DigitsResult, variety_and_distance
-from experiments.harness import cells, cli, common_flags, training
+from experiments.harness import cells, cli, training
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from nets import models
@@ -32,28 +33,6 @@ from train.data.digits import Digits
 JUDGE_STEPS = 560  # 40 epochs: 95 % accuracy on digits of other writers
 DRAWS = 1  # folded into the key of each seed
 FIELDS = "cell", "features", "classes", "outputs", "components"
-
-
-@dataclasses.dataclass(frozen=True)
-class Config(training.Config):
-    """The flags."""
-
-    seeds: list[int] = common_flags.seeds([0, 1, 2, 3, 4])
-    cell: str = cli.flag("gru", "Cell: a name in nets.CELLS, or package.module:name.")
-    features: int = common_flags.features(128)
-    components: int = cli.flag(
-        20, "Gaussians in the mixture.", lower_bound=1, upper_bound=10_000
-    )
-    temperatures: list[float] = cli.flag(
-        [1.0, 0.5, 0.1],
-        "Temperatures: 1 draws as learned, less than 1 draws likelier rows.",
-        upper_bound=1e6,
-    )
-    samples_per_label: int = cli.flag(
-        50, "Drawings per label and seed.", lower_bound=2, upper_bound=10_000
-    )
-    learning_rate: float = common_flags.learning_rate(1e-2)
-    steps: int = common_flags.steps(800, "Training steps (14 per epoch).")
 
 
 def run(config: Config, results: Run) -> None:

@@ -1,6 +1,7 @@
 """At which gain of its weights does a random network become chaotic?
 
     python -m experiments.edge_of_chaos --features=100,400
+    python -m experiments.edge_of_chaos --gains=0.5,1,1.5,2 --seeds=0,1
 
 Networks h' = tanh(W h) with W ~ N(0, g^2 / N) run without input, and their largest
 Lyapunov exponent is measured against the gain g. Below zero all states converge to one
@@ -10,6 +11,13 @@ transition it shows ln rho(W) of each W, which is the exact exponent there. Smal
 networks end in cycles at gains at which the mean field is already chaotic.
 """
 
-from experiments.edge_of_chaos.experiment import Config, run
+from experiments.edge_of_chaos.config import Config
 
 __all__ = ["Config", "run"]
+
+
+def run(config, results):
+    """Run the experiment; JAX is imported only here, as help does not need it."""
+    from experiments.edge_of_chaos import experiment
+
+    experiment.run(config, results)

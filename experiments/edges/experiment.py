@@ -1,6 +1,5 @@
-"""The experiment: its flags and its steps."""
+"""The steps of the experiment."""
 
-import dataclasses
 from typing import cast
 
 import jax
@@ -9,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from experiments.edges import claims, figures
+from experiments.edges.config import Config
 from experiments.edges.measure import (
     FIXED,
     LearnedKernels,
@@ -20,7 +20,7 @@ from experiments.edges.measure import (
     rim,
     similarities,
 )
-from experiments.harness import cli, common_flags, training
+from experiments.harness import cli, training
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.harness.training import losses
@@ -31,28 +31,6 @@ from train.data.strokes import DIRECTIONS, Strokes
 
 POOLS = {"mean": blocks.global_mean_pool, "max": blocks.global_max_pool}
 MOST_DIGITS, MOST_FILTERS = 8, 16  # limits, as all are drawn
-
-
-@dataclasses.dataclass(frozen=True)
-class Config(training.Config):
-    """The flags."""
-
-    photograph: str = cli.flag(
-        "china", "Photograph to convolve.", choices=photographs.PHOTOGRAPHS
-    )
-    digits: list[int] = cli.flag(
-        [0, 4, 7], "Digits to convolve: numbers from 0 to 1796 in scikit-learn's set."
-    )
-    filters: int = cli.flag(4, "Filters of the trained network.", lower_bound=1)
-    pool: str = cli.flag(
-        "mean", "Global pooling before the last layer.", choices=tuple(POOLS)
-    )
-    seeds: list[int] = common_flags.seeds(
-        [0, 1, 2, 3, 4], "Seeds; each is a separate network and order of the data."
-    )
-    learning_rate: float = common_flags.learning_rate(1e-2)
-    batch_size: int = common_flags.batch_size(64, "Strokes per step.")
-    steps: int = common_flags.steps(1000, "Training steps (6 per epoch).")
 
 
 def run(config: Config, results: Run) -> None:

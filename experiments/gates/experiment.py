@@ -1,6 +1,5 @@
-"""The experiment: its flags and its steps."""
+"""The steps of the experiment."""
 
-import dataclasses
 from typing import Any
 
 import jax
@@ -9,6 +8,7 @@ import numpy as np
 
 import nets
 from experiments.gates import claims, figures
+from experiments.gates.config import Config
 from experiments.gates.measure import (
     CLASSES,
     EXACT_STEPS,
@@ -22,7 +22,7 @@ from experiments.gates.measure import (
     exact_error,
     trace,
 )
-from experiments.harness import cli, common_flags, training
+from experiments.harness import cli, training
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.harness.training import loss_of
@@ -30,27 +30,6 @@ from nets.models import SequenceClassifier
 from train.data import digits
 
 MAX_BIAS = 15  # largest |b|
-
-
-@dataclasses.dataclass(frozen=True)
-class Config(training.Config):
-    """The flags."""
-
-    biases: list[float] = cli.flag(
-        [-5.0, 0.0, 3.0, 5.0],
-        "Values b; each clamps the forget gate at sigmoid(b).",
-        upper_bound=1e6,
-    )
-    order: str = cli.flag(
-        "pixels", "Steps of a digit: 64 pixels or 8 rows.", choices=digits.ORDERS
-    )
-    seeds: list[int] = common_flags.seeds([0, 1, 2, 3, 4])
-    features: int = common_flags.features(32)
-    learning_rate: float = common_flags.learning_rate(1e-2)
-    steps: int = common_flags.steps(700, "Training steps (14 are an epoch).")
-    digit: int = cli.flag(
-        0, "Index of the held-out digit to draw, from 0 to 898.", lower_bound=0
-    )
 
 
 def run(config: Config, results: Run) -> None:

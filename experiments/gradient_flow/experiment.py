@@ -1,6 +1,5 @@
-"""The experiment: its flags and its steps."""
+"""The steps of the experiment."""
 
-import dataclasses
 from typing import Any
 
 import jax
@@ -8,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.gradient_flow import captions, figures
+from experiments.gradient_flow.config import Config
 from experiments.gradient_flow.measure import (
     ProbeResult,
     accuracy_and_norms,
@@ -15,13 +15,10 @@ from experiments.gradient_flow.measure import (
 )
 from experiments.harness import (
     cells,
-    cli,
-    common_flags,
     decay,
     probing,
     training,
 )
-from experiments.harness.cells import OWN
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.harness.training import loss_of
@@ -31,35 +28,6 @@ from train.data import digits
 
 CLASSES = 10
 PROBED = 64  # number of held-out digits for the probes
-
-
-@dataclasses.dataclass(frozen=True)
-class Config(training.Config):
-    """The flags."""
-
-    cells: list[str] = cli.flag(
-        ["elman", "lstm", "gru"],
-        "Cells to compare: names in nets.CELLS, or package.module:name of your own.",
-    )
-    init: str = cli.flag(
-        OWN,
-        "Initializer: orthogonal, linen, nnx, keras, torch, haiku, equinox, irnn, "
-        "chrono, chrono(STEPS); own for each cell's default.",
-    )
-    order: str = cli.flag(
-        "pixels", "Steps of a digit: 64 pixels or 8 rows.", choices=digits.ORDERS
-    )
-    bidirectional: bool = cli.flag(False, "Read from both ends.")
-    features: int = common_flags.features(64, "Hidden units of each direction.")
-    batch_size: int = common_flags.batch_size(64, "Digits per step.")
-    steps: int = common_flags.steps(840, "Training steps (14 are an epoch).")
-    probes: list[str] = cli.flag(
-        list(probing.PROBES),
-        f"Measurements during training: {', '.join(probing.PROBES)}; or none.",
-    )
-    probe_every: int = common_flags.probe_every(
-        40, "Training steps between two measurements."
-    )
 
 
 def run(config: Config, results: Run) -> None:

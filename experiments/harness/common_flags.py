@@ -3,18 +3,59 @@
 Each function returns a field of a `Config`, as `cli.flag` does.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from experiments.harness import cli
+from experiments.harness import cli, process
 
 SEEDS = "Seeds, each a separate model and order of the data."
 MOST_STEPS = 10_000_000  # all are laid out beforehand
+TEST, VALIDATION = "test", "validation"
+
+# Names that flags take, written here because help and completion do not import JAX:
+# keys of `train.OPTIMIZERS`, `probing.PROBES` and `nets.initializers.INITIALIZERS`,
+# values of `train.data.digits.ORDERS`, and the cells, which are one per file.
+OPTIMIZERS = "adam", "adamw", "lion", "rmsprop", "sgd"
+PROBES = "state_gradients", "gates", "lyapunov"
+ORDERS = "pixels", "rows"
+INITIALIZERS = (
+    *("orthogonal", "linen", "nnx", "keras", "torch", "haiku", "equinox", "irnn"),
+    "chrono",
+)
+CELLS = sorted(
+    path.stem for path in process.ROOT.joinpath("nets", "cells").glob("[a-z]*.py")
+)
+_INITS = f"{', '.join(INITIALIZERS)}, chrono(STEPS); own for each cell's default."
+
+
+def cells(default: list[str], help: str = "Cells to compare") -> Any:
+    """Names of cells, as in `cells.named`."""
+    help = f"{help}: names in nets.CELLS, or package.module:name of your own."
+    return cli.flag(default, help, values=CELLS, group="model")
+
+
+def cell(default: str, help: str = "Cell") -> Any:
+    """Name of a cell, as in `cells.named`."""
+    help = f"{help}: a name in nets.CELLS, or package.module:name of your own."
+    return cli.flag(default, help, values=CELLS, group="model")
+
+
+def init(default: str) -> Any:
+    """Name of an initializer, as in `cells.initializer`."""
+    help = f"Initializer: {_INITS}"
+    return cli.flag(default, help, values=(*INITIALIZERS, "own"), group="model")
+
+
+def inits(default: list[str]) -> Any:
+    """Names of initializers, as in `cells.initializer`."""
+    help = f"Initializers: {_INITS}"
+    return cli.flag(default, help, values=(*INITIALIZERS, "own"), group="model")
 
 
 def seeds(default: list[int], help: str = SEEDS) -> Any:
     """Seeds that `jax.random.key` distinguishes."""
-    return cli.flag(default, help, upper_bound=2**32 - 1)
+    return cli.flag(default, help, upper_bound=2**32 - 1, group="model")
 
 
 def check_seeds(seeds: Sequence[int]) -> None:
@@ -27,12 +68,12 @@ def check_seeds(seeds: Sequence[int]) -> None:
 
 def features(default: int, help: str = "Hidden units.", least: int = 1) -> Any:
     """Number of hidden units."""
-    return cli.flag(default, help, lower_bound=least, upper_bound=16_384)
+    return cli.flag(default, help, lower_bound=least, upper_bound=16_384, group="model")
 
 
 def learning_rate(default: float, help: str = "Step size of the optimizer.") -> Any:
     """Step size of the optimizer."""
-    return cli.flag(default, help, lower_bound=0.0, upper_bound=1e30)
+    return cli.flag(default, help, lower_bound=0.0, upper_bound=1e30, group="training")
 
 
 def clip_norm(default: float) -> Any:
@@ -42,19 +83,46 @@ def clip_norm(default: float) -> Any:
         "Largest norm of the gradient, 0 to clip nothing.",
         lower_bound=0.0,
         upper_bound=1e30,
+        group="training",
     )
 
 
 def batch_size(default: int, help: str = "Examples per step.") -> Any:
     """Number of examples in each training step."""
-    return cli.flag(default, help, lower_bound=1, upper_bound=1_000_000)
+    return cli.flag(
+        default, help, lower_bound=1, upper_bound=1_000_000, group="training"
+    )
 
 
 def steps(default: int, help: str = "Training steps.") -> Any:
     """Number of training steps."""
-    return cli.flag(default, help, lower_bound=1, upper_bound=MOST_STEPS)
+    return cli.flag(
+        default, help, lower_bound=1, upper_bound=MOST_STEPS, group="training"
+    )
 
 
 def probe_every(default: int, help: str) -> Any:
     """Number of training steps between two measurements."""
-    return cli.flag(default, help, lower_bound=1, upper_bound=MOST_STEPS)
+    return cli.flag(
+        default, help, lower_bound=1, upper_bound=MOST_STEPS, group="measuring"
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig:
+    """Flags of every experiment that trains, a base class of its `Config`."""
+
+    seeds: list[int] = seeds([0, 1, 2])
+    optimizer: str = cli.flag(
+        "adam", "From optax.", choices=OPTIMIZERS, group="training"
+    )
+    learning_rate: float = learning_rate(3e-3)
+    clip_norm: float = clip_norm(1.0)
+    batch_size: int = batch_size(64)
+    steps: int = steps(840)
+    evaluate_on: str = cli.flag(
+        TEST,
+        "Set that held-out numbers are measured on: the test set, or a validation set "
+        "cut off the training set, to choose flags by.",
+        choices=(TEST, VALIDATION),
+    )

@@ -2,7 +2,6 @@
 
 import contextlib
 import datetime
-import importlib.metadata
 import os
 import pathlib
 import platform
@@ -15,7 +14,6 @@ import optax
 
 from experiments.harness import process
 
-PACKAGES = ("backflow", "jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn")
 COPIES = 4  # of the parameters while they are trained: gradient, and Adam's two moments
 
 
@@ -134,10 +132,7 @@ def environment() -> dict[str, Any]:
     return {
         "started": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
         "commit": _commit(),
-        "versions": {
-            "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in PACKAGES},
-        },
+        "versions": process.versions(),
         "device": f"{device.platform}: {device.device_kind}",
         "machine": platform.platform(),
     }

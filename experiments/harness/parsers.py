@@ -8,6 +8,7 @@ import dataclasses
 import math
 import os
 import typing
+from collections.abc import Sequence
 from typing import Any
 
 from absl import flags
@@ -120,7 +121,7 @@ class Text(flags.ArgumentParser):
 
     def parse(self, argument: str) -> str:
         """Check one value."""
-        _check_text(self.name, argument)
+        check_text(f"flag --{self.name}", argument)
         return argument
 
 
@@ -186,7 +187,7 @@ class List(flags.ListParser):
         """Refuse one value."""
         name, low = self.field.name, self.field.metadata["lower_bound"]
         if self.item is str:
-            return _check_text(name, value)
+            return check_text(f"flag --{name}", value)
         if self.item is float and not math.isfinite(value):
             raise UsageError(f"flag --{name}: expected finite numbers; got {value}")
         if low is not None and value < low:
@@ -197,10 +198,59 @@ class List(flags.ListParser):
         return _check_bounds(self.field, value)
 
 
-def _check_text(name: str, value: str) -> None:
-    """Refuse a text that no file's name can contain."""
+def is_argument(field: dataclasses.Field) -> bool:
+    """True for a positional argument, False for a flag."""
+    return "argument" in field.metadata
+
+
+def positional(config_class: type, words: Sequence[str]) -> dict[str, Any]:
+    """Assign the words that are not flags to the positional arguments.
+
+    Args:
+        config_class: A `Config`.
+        words: Words of the command line.
+
+    Returns:
+        Values, from the names of the fields.
+
+    Raises:
+        UsageError: There are too few or too many words.
+    """
+    fields = [f for f in dataclasses.fields(config_class) if is_argument(f)]
+    rest, given = list(words), {}
+    for field in fields:
+        name, many = placeholder(field), field.metadata["many"]
+        count = len(rest) if many else 1
+        taken, rest = rest[:count], rest[count:]
+        if not taken or "" in taken:
+            raise UsageError(f"expected {name}: {field.metadata['help']}")
+        for value in taken:
+            check_text(name, value)
+        given[field.name] = taken if many else taken[0]
+    if rest:
+        names = " ".join(map(placeholder, fields))
+        only = f"only {names} and flags" if fields else "flags only"
+        raise UsageError(f"expected {only}, --name=value; got {rest[0]!r}")
+    return given
+
+
+def placeholder(field: dataclasses.Field) -> str:
+    """A positional argument in a usage line, such as "RUN" or "RUNS..."."""
+    return field.name.upper() + ("..." if field.metadata["many"] else "")
+
+
+def check_text(what: str, value: str) -> None:
+    """Refuse a text that no file's name can contain.
+
+    Args:
+        what: The flag or argument.
+        value: Its text.
+
+    Raises:
+        UsageError: The text has a NUL.
+    """
     if "\0" in value:
-        raise UsageError(f"flag --{name}: expected text without a NUL; got {value!r}")
+        raise UsageError(f"{what}: expected text without a NUL; got {value!r}")
 
 
 def _check_bounds(field: dataclasses.Field, value: float) -> None:

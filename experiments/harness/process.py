@@ -4,7 +4,6 @@ All of it is set up before anything slow is imported, so that a mistake, or Ctrl
 answered at once. A program that imports `experiments` as a library is left alone.
 """
 
-import ast
 import contextlib
 import difflib
 import os
@@ -15,13 +14,16 @@ import tempfile
 import traceback
 import types
 import typing
-from collections.abc import Sequence
 from importlib.machinery import PathFinder
 
 from experiments.harness import signals, streams
 
 HERE = pathlib.Path(__file__).resolve().parent.parent
 ROOT = HERE.parent
+PACKAGES = (
+    *("backflow", "jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn"),
+    *("jax-cuda12-plugin", "jax-cuda13-plugin", "libtpu"),
+)
 FAULT = 70  # EX_SOFTWARE of BSD's sysexits.h: a mistake of the program's own
 
 _began = False
@@ -49,8 +51,6 @@ def begin(module: str) -> None:
         _order_path()
     if module not in ("experiments", "experiments.__main__"):
         _expect_experiment(signals.command)
-        _expect_once(_flags(module))
-        _expect_known(_flags(module), signals.command)
 
 
 def began() -> bool:
@@ -81,25 +81,31 @@ def experiments() -> dict[str, str]:
         (True, False)
     """
     questions = {}
-    for path in sorted([*HERE.glob("*.py"), *HERE.glob("*/__init__.py")]):
-        name = path.parent.name if path.name == "__init__.py" else path.stem
-        if _is_experiment(name):
-            question = re.match(r'r?"""(.+)', path.read_text(encoding="utf-8"))
-            questions[name] = question[1].strip() if question else ""
+    for path in sorted(HERE.glob("*/__main__.py")):
+        text = path.with_name("__init__.py").read_text(encoding="utf-8")
+        question = re.match(r'r?"""(.+)', text)
+        questions[path.parent.name] = question[1].strip() if question else ""
     return questions
 
 
-def _is_experiment(name: str) -> bool:
-    """True for a package, or a module of one file, that starts a command."""
-    text = _text(f"{name}/__main__.py") or _text(f"{name}.py")
-    return "\n    cli.main(" in text
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that results depend on.
 
+    Returns:
+        From the name to the version; accelerators only if they are installed.
 
-def _text(file: str) -> str:
-    """A file of experiments; "" if there is none."""
-    with contextlib.suppress(OSError, ValueError):
-        return (HERE / file).read_text(encoding="utf-8")
-    return ""
+    Example:
+        >>> sorted(versions())[:3]
+        ['backflow', 'flax', 'jax']
+    """
+    import importlib.metadata  # 30 ms, which other commands do not need
+    import platform
+
+    numbers = {}
+    for name in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            numbers[name] = importlib.metadata.version(name)
+    return numbers | {"python": platform.python_version()}
 
 
 def keep_traceback(error: BaseException, folder: pathlib.Path | None = None) -> str:
@@ -209,74 +215,13 @@ def _working_folder() -> str:
 
 def _expect_experiment(name: str) -> None:
     """Refuse a name that is not an experiment."""
-    if _is_experiment(name):
+    names = experiments()
+    if name in names:
         return
-    is_part = _text(f"{name}.py") or _text(f"{name}/__init__.py")
+    file = HERE.joinpath(*name.split("."))
+    is_part = file.is_dir() or file.with_suffix(".py").is_file()
     what = "a part of experiments, not an experiment" if is_part else "no experiment"
-    leave(name, f"this is {what}; expected one of {', '.join(experiments())}", 2)
-
-
-def _flags(module: str) -> list[str]:
-    """The words after the module, also while Python is looking for that."""
-    if sys.argv[:1] != ["-m"]:
-        return sys.argv[1:]
-    return sys.orig_argv[sys.orig_argv.index(module) + 1 :]
-
-
-def _expect_once(arguments: Sequence[str]) -> None:
-    """Refuse a flag that is given twice, as one of the two would be ignored."""
-    given = []
-    for argument in arguments:
-        if argument == "--":
-            return
-        match = re.match(r"--?([A-Za-z]\w*)(?:=|$)", argument, re.S)
-        if match and match[1] not in ("flagfile", "undefok"):
-            if match[1] in given:
-                sentence = f"flag --{match[1]} is given twice; give it once"
-                leave(signals.command, sentence, 2)
-            given.append(match[1])
-
-
-def _expect_known(arguments: Sequence[str], name: str) -> None:
-    """Refuse an unknown flag at once, before the imports, which take seconds."""
-    known = _flags_of(name)
-    if not known:
-        return
-    is_value = False
-    for argument in arguments:
-        match = re.match(r"--?([A-Za-z]\w*)(=|$)", argument, re.S)
-        if argument == "--":
-            return
-        if (
-            match
-            and not is_value
-            and not {match[1], match[1].removeprefix("no")} & known
-        ):
-            close = difflib.get_close_matches(match[1], known, 1)
-            leave(
-                name,
-                f"Unknown command line flag {match[1]!r}; "
-                + (f"did you mean --{close[0]}, or " if close else "")
-                + "see them all by --help",
-                2,
-            )
-        is_value = bool(match) and not match[2] and not is_value
-
-
-def _flags_of(name: str) -> set[str]:
-    """The flags of an experiment, read off its text; none if they cannot be."""
-    places = f"{name}/experiment.py", f"{name}.py", f"harness/{name}.py"
-    tree = ast.parse(next(filter(None, map(_text, places)), ""))
-    names = {"results", "resume", "help", "h", "helpfull", "flagfile", "undefok"}
-    for node in tree.body:
-        if isinstance(node, ast.ClassDef) and node.name == "Config":
-            for base in map(ast.unparse, node.bases):
-                if not base.endswith(".Config"):
-                    return set()
-                names |= _flags_of(base.removesuffix(".Config"))
-            return names | {
-                line.target.id
-                for line in node.body
-                if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name)
-            }
-    return set()
+    close = difflib.get_close_matches(name, names, 1)
+    names = ", ".join(names)
+    hint = f"did you mean {close[0]}?" if close else f"expected one of {names}"
+    leave(name, f"this is {what}; {hint}", 2)

@@ -1,6 +1,5 @@
 """Training of one model per seed, all seeds in one program."""
 
-import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar, cast
 
@@ -11,35 +10,17 @@ from flax import linen as nn
 from jaxtyping import Array
 
 from experiments.harness import cli, common_flags, machine
+from experiments.harness.common_flags import TEST, TrainingConfig
 from experiments.harness.runs import Run
-from train import OPTIMIZERS, FitResult, fit, make_optimizer
+from train import FitResult, fit, make_optimizer
 
-TEST, VALIDATION = "test", "validation"
 VALIDATED = 5  # one training example in so many is for validation
 
 
 Data = TypeVar("Data")
 
 
-@dataclasses.dataclass(frozen=True)
-class Config:
-    """The flags of every experiment that trains; its own `Config` is made of this."""
-
-    seeds: list[int] = common_flags.seeds([0, 1, 2])
-    optimizer: str = cli.flag("adam", "From optax.", choices=tuple(OPTIMIZERS))
-    learning_rate: float = common_flags.learning_rate(3e-3)
-    clip_norm: float = common_flags.clip_norm(1.0)
-    batch_size: int = common_flags.batch_size(64)
-    steps: int = common_flags.steps(840)
-    evaluate_on: str = cli.flag(
-        TEST,
-        "Set that held-out numbers are measured on: the test set, or a validation set "
-        "cut off the training set, to choose flags by.",
-        choices=(TEST, VALIDATION),
-    )
-
-
-def parts(halves: Iterable[Data], config: Config) -> tuple[Data, Data]:
+def parts(halves: Iterable[Data], config: TrainingConfig) -> tuple[Data, Data]:
     """The set to train on, and the set to measure on.
 
     Args:
@@ -54,7 +35,7 @@ def parts(halves: Iterable[Data], config: Config) -> tuple[Data, Data]:
     Example:
         >>> import numpy as np
         >>> halves = np.arange(10), np.arange(3)
-        >>> parts(halves, Config(evaluate_on="validation"))
+        >>> parts(halves, TrainingConfig(evaluate_on="validation"))
         (array([0, 1, 2, 3, 4, 5, 6, 7]), array([8, 9]))
     """
     train, test = halves
@@ -68,7 +49,7 @@ def parts(halves: Iterable[Data], config: Config) -> tuple[Data, Data]:
     )
 
 
-def check(config: Config, examples: int, of: str) -> None:
+def check(config: TrainingConfig, examples: int, of: str) -> None:
     """Refuse sizes that no single flag determines.
 
     Args:
@@ -189,7 +170,7 @@ def train(
     loss_fn: Callable[..., Array],
     params: Any,
     data: Any,
-    config: Config,
+    config: TrainingConfig,
     results: Run,
     *,
     title: str = "",
@@ -234,7 +215,7 @@ def train_at_rates(
     loss_fn: Callable[..., Array],
     params: Any,
     data: Any,
-    config: Config,
+    config: TrainingConfig,
     rates: Sequence[float],
     *,
     title: str = "",

@@ -2,6 +2,7 @@ r"""Which hyperparameters are best for an experiment? A grid search over its fla
 
     python -m experiments.hyperparameters --experiment=image_classification \
         --grid="learning_rate=1e-3,3e-3,1e-2;filters=8|8,16|16,32" --set="seeds=0,1"
+    python -m experiments.hyperparameters --experiment=gates --grid="features=8,16"
 
 Every combination of the values is run for all seeds. Combinations that differ only in
 flags that change no shape (the experiment names them, such as the learning rate) are
@@ -11,6 +12,13 @@ is then trained on the whole training set and measured on the test set. An inter
 search is resumed if its command is given again with --results=FOLDER and --resume.
 """
 
-from experiments.hyperparameters.experiment import Config, run
+from experiments.hyperparameters.config import Config
 
 __all__ = ["Config", "run"]
+
+
+def run(config, results):
+    """Run the experiment; JAX is imported only here, as help does not need it."""
+    from experiments.hyperparameters import experiment
+
+    experiment.run(config, results)

@@ -1,4 +1,4 @@
-"""The experiment: its flags and its steps."""
+"""The steps of the experiment."""
 
 import dataclasses
 import importlib
@@ -7,51 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from experiments.harness import cli, training
+from experiments.harness import cli, common_flags
 from experiments.harness.folders import ResultsError
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.hyperparameters import claims, figures, trials
+from experiments.hyperparameters.config import Config
 from experiments.hyperparameters.grid import GridResult, Trial, combinations
 from experiments.hyperparameters.scores import Search, TrialScores
-from experiments.hyperparameters.trials import AUTO
 
 OBJECTIVES = {"max": max, "min": min}
-
-
-@dataclasses.dataclass(frozen=True)
-class Config:
-    """The flags."""
-
-    experiment: str = cli.flag(
-        "image_classification", "Name of an experiment, or package.module."
-    )
-    grid: str = cli.flag(
-        "learning_rate=3e-4,1e-3,3e-3,1e-2;filters=8|8,16|16,32",
-        'Flags and their values, "NAME=VALUE,VALUE;NAME=VALUE|VALUE"; values separated '
-        "by | may be lists.",
-    )
-    set: str = cli.flag(
-        "steps=140;seeds=0,1,2",
-        'Values of other flags of the experiment, "NAME=VALUE;..."; defaults for flags '
-        "that it does not have are ignored.",
-    )
-    metric: str = cli.flag(
-        AUTO,
-        "Metric to select by, which the experiment logs; auto is the test accuracy, or "
-        "the main metric of an experiment without one.",
-    )
-    objective: str = cli.flag(
-        "max",
-        "Whether to maximize or minimize the metric that --metric names; not used with "
-        "auto.",
-        choices=tuple(OBJECTIVES),
-    )
-    where: str = cli.flag(
-        "",
-        'Rows of the log that count, "NAME=VALUE;...", such as "cell=lstm"; by default '
-        "all. Several rows per seed are averaged.",
-    )
 
 
 def run(config: Config, results: Run) -> None:
@@ -64,7 +29,7 @@ def run(config: Config, results: Run) -> None:
     )
     if search.splits:
         all_trials = [
-            trials.evaluated_on(trial, training.VALIDATION) for trial in all_trials
+            trials.evaluated_on(trial, common_flags.VALIDATION) for trial in all_trials
         ]
     scores_by_trial = resumed(results)
     for group in groups(module, all_trials):
@@ -139,7 +104,7 @@ def tested(
     """Test scores of the best combination; None if the same scores are reported."""
     test = all_scores[best.number].test
     if search.splits:
-        final = trials.evaluated_on(best, training.TEST)
+        final = trials.evaluated_on(best, common_flags.TEST)
         again = search._replace(splits=False)
         (scored,) = trials.measure(module, [final], again, results, named="_test")
         test = scored.scores

@@ -13,11 +13,11 @@ import numpy as np
 from experiments.harness import cli
 from experiments.harness.folders import ResultsError
 from experiments.harness.runs import Run, new_run, read_rows
+from experiments.hyperparameters.config import AUTO
 from experiments.hyperparameters.grid import Trial
 from experiments.hyperparameters.scores import Search, TrialScores, read
 from train import NonFiniteError
 
-AUTO = "auto"
 # Metric and objective of each experiment that logs no test accuracy. A number after a
 # dot is an index into a list.
 METRICS = {

@@ -10,6 +10,20 @@ the misread images, the filters, and the feature maps of one image from the firs
 to the last.
 """
 
-from experiments.image_classification.experiment import TOGETHER, Config, run, scores
+from experiments.image_classification.config import TOGETHER, Config
 
 __all__ = ["TOGETHER", "Config", "run", "scores"]
+
+
+def run(config, results):
+    """Run the experiment; JAX is imported only here, as help does not need it."""
+    from experiments.image_classification import experiment
+
+    experiment.run(config, results)
+
+
+def scores(configs):
+    """Accuracies of networks that differ in `TOGETHER` only."""
+    from experiments.image_classification import experiment
+
+    return experiment.scores(configs)

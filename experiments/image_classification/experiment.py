@@ -1,14 +1,15 @@
-"""The experiment: its flags and its steps."""
+"""The steps of the experiment."""
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments.harness import cli, common_flags, tables, training
+from experiments.harness import cli, tables, training
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.harness.training import loss_of
@@ -19,6 +20,7 @@ from experiments.image_classification.claims import (
     evaluate_claim,
     table,
 )
+from experiments.image_classification.config import Config
 from experiments.image_classification.measure import (
     ClassifierResult,
     Images,
@@ -26,112 +28,11 @@ from experiments.image_classification.measure import (
     probabilities,
 )
 from experiments.image_classification.networks import CLASSES, network
-from experiments.image_classification.references import (
-    AUTO,
-    MODELS,
-    REFERENCES,
-    by_data,
-    named,
-    scheduled,
-)
-from nets.initializers import kernels
-from nets.models.images import POOLS
+from experiments.image_classification.references import AUTO, MODELS, REFERENCES, UNSET
 from train.data import digits, idx, mnist1d
-
-TOGETHER = (
-    "learning_rate",
-)  # networks that differ in nothing else train as one program
 
 # Settings that references provide. The network is logged separately, layer by layer.
 SETTLED = "data", "model", "learning_rate", "schedule", "batch_size", "steps"
-
-
-@dataclasses.dataclass(frozen=True)
-class Config(training.Config):
-    """The flags."""
-
-    data: str = cli.flag(
-        AUTO,
-        "Data set; auto is idx if --data_dir is given, otherwise digits.",
-        choices=(AUTO, *REFERENCES),
-    )
-    data_dir: str = cli.flag(
-        "",
-        "Folder of IDX files, plain or gzipped, such as MNIST or Fashion-MNIST.",
-        path=True,
-    )
-    model: str = cli.flag(
-        AUTO,
-        "Network; auto is the reference's: cnn, for mnist1d cnn_1d.",
-        choices=(AUTO, *MODELS),
-    )
-    filters: list[int] = cli.flag(
-        [0],
-        "Filters of each convolution; " + by_data("filters"),
-        repeats=True,
-        upper_bound=4096,
-    )
-    kernel_size: int = cli.flag(
-        0,
-        "Kernel size along each axis; " + by_data("kernel_size"),
-        lower_bound=0,
-        upper_bound=1000,
-    )
-    padding: str = cli.flag(
-        AUTO,
-        "Padding of a cnn; auto is the reference's: same, for idx valid.",
-        choices=(AUTO, "same", "valid"),
-    )
-    pool: str = cli.flag(
-        AUTO,
-        "Pooling after each convolution of a cnn; auto is max.",
-        choices=(AUTO, *POOLS, "none"),
-    )
-    hidden: list[int] = cli.flag(
-        [0],
-        "Units of the dense layers before the last; 0 for the defaults: 100,100 in a "
-        "feed_forward, none in a cnn, 128 in a cnn for idx.",
-        repeats=True,
-        upper_bound=16_384,
-    )
-    init: str = cli.flag(
-        AUTO,
-        "Initializer of the kernels, by library or paper; auto is linen, in a cnn_1d "
-        "torch.",
-        choices=(AUTO, *kernels.KERNELS),
-    )
-    learning_rate: float = common_flags.learning_rate(
-        0.0, "Learning rate; " + by_data("learning_rate")
-    )
-    schedule: str = cli.flag(
-        AUTO,
-        "Schedule of the learning rate: constant, or cosine decay to 0; auto is the "
-        "reference's: constant, for idx cosine.",
-        choices=(AUTO, "constant", "cosine"),
-    )
-    seeds: list[int] = common_flags.seeds([0, 1, 2, 3, 4])
-    clip_norm: float = common_flags.clip_norm(0.0)
-    batch_size: int = cli.flag(
-        0,
-        "Images per step; " + by_data("batch_size"),
-        lower_bound=0,
-        upper_bound=1_000_000,
-    )
-    epochs: int = cli.flag(
-        0,
-        "Epochs; " + by_data("epochs"),
-        lower_bound=0,
-        upper_bound=1_000_000,
-    )
-    steps: int = cli.flag(
-        0,
-        "Training steps; 0 for the number that --epochs gives.",
-        lower_bound=0,
-        upper_bound=10_000_000,
-    )
-    describe: bool = cli.flag(
-        False, "Print the layers of the network, without training."
-    )
 
 
 def run(config: Config, results: Run) -> None:
@@ -245,3 +146,61 @@ def log(result: ClassifierResult, config: Config, examples: int, results: Run) -
         )
     # One row of counts per true class, over all seeds.
     results.log(kind="confusion", counts=result.confusion)
+
+
+def named(config: Any) -> Any:
+    """Replace "auto" in the flags of data set and model.
+
+    Raises:
+        cli.UsageError: Flags contradict each other.
+    """
+    data = config.data
+    if data == AUTO:
+        data = "idx" if config.data_dir else "digits"
+    if data == "idx" and not config.data_dir:
+        raise cli.UsageError(
+            f"flag --data_dir: expected a folder, as --data=idx reads files; {idx.HINT}"
+        )
+    if data != "idx" and config.data_dir:
+        raise cli.UsageError(
+            f"flag --data_dir: {data} are not read from files; omit the flag, or use "
+            "--data=idx"
+        )
+    model = REFERENCES[data].model if config.model == AUTO else config.model
+    for name in set().union(*MODELS.values()) - set(MODELS[model]):
+        if getattr(config, name) not in UNSET:
+            models = [model_name for model_name in MODELS if name in MODELS[model_name]]
+            raise cli.UsageError(
+                f"flag --{name}: {model} does not use this flag; omit it, or use "
+                f"--model={' or '.join(models)}"
+            )
+    return dataclasses.replace(config, data=data, model=model)
+
+
+def scheduled(config: Any, examples: int) -> Any:
+    """Fill in the training settings of the flags from the reference.
+
+    Args:
+        config: Flags, as returned by `named`.
+        examples: Number of training examples.
+
+    Raises:
+        cli.UsageError: A setting is out of range.
+    """
+    if config.steps and config.epochs:
+        raise cli.UsageError(
+            "flag --steps: omit it or --epochs; both set the length of training"
+        )
+    reference = REFERENCES[config.data]
+    batch_size = config.batch_size or reference.batch_size
+    schedule = reference.schedule if config.schedule == AUTO else config.schedule
+    epochs = config.epochs or reference.epochs
+    config = dataclasses.replace(
+        config,
+        learning_rate=config.learning_rate or reference.learning_rate,
+        schedule=schedule,
+        batch_size=batch_size,
+        steps=config.steps or epochs * max(1, examples // batch_size),
+    )
+    training.check(config, examples, "images")
+    return config

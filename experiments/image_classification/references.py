@@ -3,11 +3,7 @@
 Flags that are not given take the value of the reference.
 """
 
-import dataclasses
-from typing import Any, NamedTuple
-
-from experiments.harness import cli, training
-from train.data import idx
+from typing import NamedTuple
 
 AUTO = "auto"
 UNSET = 0, [0], AUTO  # values of flags that take the reference's value
@@ -75,61 +71,3 @@ def by_data(name: str) -> str:
         for data, value in values.items()
     ]
     return f"0 for the reference's: {'; '.join(texts)}."
-
-
-def named(config: Any) -> Any:
-    """Replace "auto" in the flags of data set and model.
-
-    Raises:
-        cli.UsageError: Flags contradict each other.
-    """
-    data = config.data
-    if data == AUTO:
-        data = "idx" if config.data_dir else "digits"
-    if data == "idx" and not config.data_dir:
-        raise cli.UsageError(
-            f"flag --data_dir: expected a folder, as --data=idx reads files; {idx.HINT}"
-        )
-    if data != "idx" and config.data_dir:
-        raise cli.UsageError(
-            f"flag --data_dir: {data} are not read from files; omit the flag, or use "
-            "--data=idx"
-        )
-    model = REFERENCES[data].model if config.model == AUTO else config.model
-    for name in set().union(*MODELS.values()) - set(MODELS[model]):
-        if getattr(config, name) not in UNSET:
-            models = [model_name for model_name in MODELS if name in MODELS[model_name]]
-            raise cli.UsageError(
-                f"flag --{name}: {model} does not use this flag; omit it, or use "
-                f"--model={' or '.join(models)}"
-            )
-    return dataclasses.replace(config, data=data, model=model)
-
-
-def scheduled(config: Any, examples: int) -> Any:
-    """Fill in the training settings of the flags from the reference.
-
-    Args:
-        config: Flags, as returned by `named`.
-        examples: Number of training examples.
-
-    Raises:
-        cli.UsageError: A setting is out of range.
-    """
-    if config.steps and config.epochs:
-        raise cli.UsageError(
-            "flag --steps: omit it or --epochs; both set the length of training"
-        )
-    reference = REFERENCES[config.data]
-    batch_size = config.batch_size or reference.batch_size
-    schedule = reference.schedule if config.schedule == AUTO else config.schedule
-    epochs = config.epochs or reference.epochs
-    config = dataclasses.replace(
-        config,
-        learning_rate=config.learning_rate or reference.learning_rate,
-        schedule=schedule,
-        batch_size=batch_size,
-        steps=config.steps or epochs * max(1, examples // batch_size),
-    )
-    training.check(config, examples, "images")
-    return config

@@ -1,6 +1,4 @@
-"""The experiment: its flags and its steps."""
-
-import dataclasses
+"""The steps of the experiment."""
 
 import jax
 import jax.numpy as jnp
@@ -8,10 +6,11 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from experiments.harness import cells, cli, common_flags, training
+from experiments.harness import cells, training
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.information import claims, figures
+from experiments.information.config import Config
 from experiments.information.measure import (
     CLASSES,
     TRAINED,
@@ -26,25 +25,6 @@ from nets.models import SequenceClassifier
 from train.data import digits
 
 POINTS = 16  # maximal number of steps at which states are probed
-
-
-@dataclasses.dataclass(frozen=True)
-class Config(training.Config):
-    """The flags."""
-
-    seeds: list[int] = common_flags.seeds([0, 1, 2, 3, 4])
-    cell: str = cli.flag("gru", "Cell: a name in nets.CELLS, or package.module:name.")
-    order: str = cli.flag(
-        "rows", "Order of reading: 8 rows or 64 pixels.", choices=digits.ORDERS
-    )
-    features: int = common_flags.features(64, "Hidden units of each direction.")
-    steps: int = common_flags.steps(420, "Training steps (14 per epoch).")
-    ridge: float = cli.flag(
-        1e-2,
-        "Ridge penalty on the weights of the probes.",
-        lower_bound=1e-6,
-        upper_bound=1e12,
-    )
 
 
 def run(config: Config, results: Run) -> None:

@@ -1,16 +1,16 @@
-"""The experiment: its flags and its steps."""
+"""The steps of the experiment."""
 
-import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 from tqdm import tqdm
 
-from experiments.harness import cli, common_flags
+from experiments.harness import common_flags
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.harness.starts import starts
 from experiments.initialization import claims, figures
+from experiments.initialization.config import Config
 from experiments.initialization.measure import (
     JacobianResult,
     draw_start,
@@ -19,31 +19,6 @@ from experiments.initialization.measure import (
 )
 
 POINTS = 25  # number of steps t at which the norm is computed
-
-
-@dataclasses.dataclass(frozen=True)
-class Config:
-    """The flags."""
-
-    cells: list[str] = cli.flag(
-        ["lstm"],
-        "Cells to measure: names in nets.CELLS, or package.module:name of your own.",
-    )
-    inits: list[str] = cli.flag(
-        ["linen", "nnx", "keras", "torch", "equinox", "haiku", "orthogonal", "chrono"],
-        "Initializers: orthogonal, linen, nnx, keras, torch, haiku, equinox, irnn, "
-        "chrono, chrono(STEPS); own for each cell's default.",
-    )
-    features: int = cli.flag(128, "Hidden units.", lower_bound=1, upper_bound=4096)
-    inputs: int = cli.flag(
-        32, "Features of the input.", lower_bound=1, upper_bound=65_536
-    )
-    steps: int = cli.flag(
-        100, "Steps of the sequence.", lower_bound=1, upper_bound=1_000_000
-    )
-    seeds: list[int] = common_flags.seeds(
-        [0, 1, 2, 3, 4], "Seeds, each with separate parameters and a separate sequence."
-    )
 
 
 def run(config: Config, results: Run) -> None:

@@ -16,6 +16,13 @@ configuration for a CPU does: 2,000 steps of 12 windows of 64. It takes three to
 minutes of processor time.
 """
 
-from experiments.language_model.experiment import Config, run
+from experiments.language_model.config import Config
 
 __all__ = ["Config", "run"]
+
+
+def run(config, results):
+    """Run the experiment; JAX is imported only here, as help does not need it."""
+    from experiments.language_model import experiment
+
+    experiment.run(config, results)

@@ -11,13 +11,13 @@ from jaxtyping import Array, Float, Int, Key
 
 from experiments.harness import training
 from experiments.harness.training import losses
+from experiments.language_model.config import NEAR
 from nets.decoding import sample
 from nets.models import SequenceTagger
 from nets.types import State
 
 SEGMENT = 512  # characters read in one call of the model
 FEW, MANY = 128, 1024  # held-out windows, during training and at the end
-NEAR = 8  # characters of the short context
 COMPARED = 16_384  # characters predicted from the short and from the full context
 AT_ONCE = 2**24  # logits computed at once: with a small alphabet, all of them
 

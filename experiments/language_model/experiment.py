@@ -1,6 +1,5 @@
-"""The experiment: its flags and its steps."""
+"""The steps of the experiment."""
 
-import dataclasses
 import math
 import pathlib
 from collections.abc import Sequence
@@ -11,14 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments.harness import cells, cli, common_flags, training
+from experiments.harness import cells, cli, training
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.language_model import claims, figures, ngrams
 from experiments.language_model.characters import (
     FEW,
     MANY,
-    NEAR,
     NetworkResult,
     Sample,
     continue_prompt,
@@ -27,6 +25,7 @@ from experiments.language_model.characters import (
     window_losses,
     windows,
 )
+from experiments.language_model.config import Config
 from experiments.language_model.ngrams import NgramResult
 from nets.models import SequenceTagger
 from train.data import text
@@ -35,41 +34,6 @@ from train.data.text import Text
 ORDERS = 6  # the largest n of an n-gram
 PROBES = 20  # on held-out text during training
 PROMPT = 32  # characters of held-out text that are the default prompt
-
-
-@dataclasses.dataclass(frozen=True)
-class Config(training.Config):
-    """The flags."""
-
-    text_file: str = cli.flag(
-        "",
-        "Text file in UTF-8; by default, Python's own documentation.",
-        path=True,
-    )
-    cells: list[str] = cli.flag(
-        ["elman", "lstm", "gru"],
-        "Cells to compare: names in nets.CELLS, or package.module:name.",
-    )
-    features: int = common_flags.features(128)
-    length: int = cli.flag(
-        64, "Characters per window.", lower_bound=NEAR, upper_bound=100_000
-    )
-    batch_size: int = common_flags.batch_size(8, "Windows per step.")
-    steps: int = common_flags.steps(600)
-    learning_rate: float = common_flags.learning_rate(
-        8e-3, "Initial learning rate; it decays to a tenth of it."
-    )
-    temperatures: list[float] = cli.flag(
-        [0.5, 0.8, 1.0],
-        "Temperatures of the samples; 0 takes the most likely character each time.",
-        upper_bound=1e6,
-    )
-    sample_length: int = cli.flag(
-        300, "Characters per sample.", lower_bound=1, upper_bound=1_000_000
-    )
-    prompt: str = cli.flag(
-        "", "Prompt of the samples; by default, the start of the held-out text."
-    )
 
 
 def run(config: Config, results: Run) -> None:

@@ -1,4 +1,4 @@
-"""The experiment: its flags and its steps."""
+"""The steps of the experiment."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -10,10 +10,11 @@ import optax
 from jaxtyping import Float
 
 import nets
-from experiments.harness import cli, common_flags, training
+from experiments.harness import cli, training
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.lstm_vs_gru import claims, figures
+from experiments.lstm_vs_gru.config import Config
 from experiments.lstm_vs_gru.measure import (
     EQUAL_PARAMETERS,
     EQUAL_UNITS,
@@ -24,32 +25,6 @@ from experiments.lstm_vs_gru.measure import (
     gru_units,
     time_steps,
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class Config(training.Config):
-    """The flags."""
-
-    tasks: list[str] = cli.flag(
-        ["digits", "mnist1d", "words"], "Tasks to learn: digits, mnist1d, words."
-    )
-    seeds: list[int] = common_flags.seeds([0, 1, 2, 3, 4])
-    features: int = common_flags.features(32, "Hidden units of the LSTM.")
-    learning_rate: float = common_flags.learning_rate(
-        1e-2, "Initial step size; it falls to 0 by a cosine schedule."
-    )
-    batch_size: int = common_flags.batch_size(32)
-    steps: int = common_flags.steps(
-        400,
-        "Training steps for words; digits takes 2 times as many and mnist1d 6 times as "
-        "many, so that each converges.",
-    )
-    timing_rounds: int = cli.flag(
-        12,
-        f"Rounds of timing, each of {STEPS_PER_ROUND} steps per model.",
-        lower_bound=1,
-        upper_bound=100_000,
-    )
 
 
 def run(config: Config, results: Run) -> None:

@@ -12,13 +12,13 @@ from jaxtyping import Array, Float
 
 import nets
 from experiments.harness import training
+from experiments.lstm_vs_gru.config import STEPS_PER_ROUND
 from nets import Cell
 from nets.models import SequenceClassifier, SequenceTagger
 from train import init_state, make_optimizer, make_step
 from train.data import digits, mnist1d, words
 
 EQUAL_UNITS, EQUAL_PARAMETERS = SETTINGS = "equal units", "equal parameters"
-STEPS_PER_ROUND = 10  # training steps that are timed together
 
 
 class CellComparison(NamedTuple):

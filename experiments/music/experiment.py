@@ -1,6 +1,4 @@
-"""The experiment: its flags and its steps."""
-
-import dataclasses
+"""The steps of the experiment."""
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +10,7 @@ from experiments.harness import cells, cli, common_flags, training
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.music import claims, figures, midi, piano_rolls
+from experiments.music.config import Config
 from experiments.music.figures import caption
 from experiments.music.measure import CellResult, Continuation
 from experiments.music.piano_rolls import mean_nll
@@ -20,65 +19,6 @@ from train.data import chorales
 from train.data.chorales import KEYS, Chorales, Pieces
 
 SAMPLED = 1  # folded into the key of a seed, to sample the continuation
-
-
-@dataclasses.dataclass(frozen=True)
-class Config(training.Config):
-    """The flags."""
-
-    data_dir: str = cli.flag("", f"Folder that holds {chorales.FILE}.", path=True)
-    cells: list[str] = cli.flag(
-        ["elman", "lstm", "gru"],
-        "Cells to compare: names in nets.CELLS, or package.module:name.",
-    )
-    parameters: int = cli.flag(
-        20_000,
-        "Parameters of each network; the number of units is chosen to match.",
-        lower_bound=1000,
-        upper_bound=100_000_000,
-    )
-    input_dropout: float = cli.flag(
-        0.1,
-        "Dropout rate of the inputs (one mask per piece).",
-        lower_bound=0.0,
-    )
-    recurrent_dropout: float = cli.flag(
-        0.2,
-        "Dropout rate of the recurrent inputs (one mask per piece).",
-        lower_bound=0.0,
-    )
-    learning_rate: float = common_flags.learning_rate(
-        1e-2, "Initial learning rate, with cosine decay to 0."
-    )
-    batch_size: int = common_flags.batch_size(8, "Pieces per step.")
-    steps: int = common_flags.steps(600, "Training steps (28 per epoch).")
-    probe_every: int = common_flags.probe_every(
-        30, "Training steps between evaluations on the validation pieces."
-    )
-    piece: int = cli.flag(
-        0,
-        "Number of the test piece that a network continues, from 0.",
-        lower_bound=0,
-        upper_bound=1_000_000,
-    )
-    prompt_steps: int = cli.flag(
-        16,
-        "Number of its steps that the network is given.",
-        lower_bound=1,
-        upper_bound=1_000_000,
-    )
-    generated_steps: int = cli.flag(
-        48,
-        "Number of steps that the network generates.",
-        lower_bound=1,
-        upper_bound=100_000,
-    )
-    temperature: float = cli.flag(
-        1.0,
-        "Temperature of the sampling; below 1, likely keys are preferred.",
-        lower_bound=0.0,
-        upper_bound=1e6,
-    )
 
 
 def run(config: Config, results: Run) -> None:
@@ -135,7 +75,7 @@ def load(config: Config) -> Chorales:
     if config.temperature == 0:
         raise cli.UsageError("flag --temperature: expected a number above 0; got 0")
     data = chorales.load(config.data_dir)
-    if config.evaluate_on == training.VALIDATION:  # the data set has its own
+    if config.evaluate_on == common_flags.VALIDATION:  # the data set has its own
         data = data._replace(test=data.valid)
     training.check(config, len(data.train.lengths), "pieces")
     if config.piece >= len(data.test.lengths):

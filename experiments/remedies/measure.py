@@ -11,7 +11,7 @@ import optax
 from jaxtyping import Array, Bool, Float
 
 import nets
-from experiments.harness import training
+from experiments.harness import common_flags
 from experiments.harness.runs import Run
 from nets import Cell, flow
 from nets.recurrent import time_first
@@ -95,7 +95,7 @@ class Bench:
     def __init__(self, config: Any, results: Run):
         self.config, self.results = config, results
         self.train_data = adding.load(0, config.examples, config.length)
-        draw = 1 if config.evaluate_on == training.TEST else 2
+        draw = 1 if config.evaluate_on == common_flags.TEST else 2
         test = adding.load(draw, HELD_OUT, config.length)
         self.sequences = time_first(jnp.asarray(test.sequences))
         self.targets = jnp.asarray(test.targets)

@@ -1,6 +1,5 @@
-"""The experiment: its flags and its steps."""
+"""The steps of the experiment."""
 
-import dataclasses
 from collections.abc import Sequence
 
 from tqdm import tqdm
@@ -11,48 +10,8 @@ from experiments.harness.runs import Run
 from experiments.harness.starts import every, starts
 from experiments.spectra import claims, figures
 from experiments.spectra.claims import NEAR
+from experiments.spectra.config import Config
 from experiments.spectra.measure import SpectrumResult, make_measure, measure_start
-
-
-@dataclasses.dataclass(frozen=True)
-class Config:
-    """The flags."""
-
-    cells: list[str] = cli.flag(
-        [
-            *("elman", "irnn", "orthogonal_rnn", "antisymmetric_rnn", "lstm"),
-            *("gru", "coupled_lstm", "mgu", "min_gru", "lru"),
-        ],
-        "Cells to compare: names in nets.CELLS, all for every cell that reads vectors, "
-        "or package.module:name of your own.",
-    )
-    inits: list[str] = cli.flag(
-        ["own", "keras", "torch", "haiku", "chrono"],
-        "Initializers: orthogonal, linen, nnx, keras, torch, haiku, equinox, irnn, "
-        "chrono, chrono(STEPS); own for each cell's default.",
-    )
-    features: int = cli.flag(32, "Hidden units.", lower_bound=1, upper_bound=4096)
-    inputs: int = cli.flag(
-        8, "Features of the input.", lower_bound=1, upper_bound=65_536
-    )
-    steps: int = cli.flag(
-        300, "Steps of a sequence.", lower_bound=2, upper_bound=1_000_000
-    )
-    warmup: int = cli.flag(
-        100,
-        "Steps before the measurement, so that states become stationary.",
-        lower_bound=0,
-        upper_bound=1_000_000,
-    )
-    batch_size: int = cli.flag(
-        2,
-        "Number of sequences over which the spectra are averaged.",
-        lower_bound=1,
-        upper_bound=65_536,
-    )
-    seeds: list[int] = common_flags.seeds(
-        [0, 1, 2], "Seeds, each with separate parameters and sequences."
-    )
 
 
 def run(config: Config, results: Run) -> None:

@@ -1,18 +1,18 @@
-"""The experiment: its flags and its steps."""
+"""The steps of the experiment."""
 
 import bisect
-import dataclasses
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.harness import cells, cli, common_flags, training
+from experiments.harness import cells, cli, training
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.harness.training import logits
 from experiments.tag_sequences import claims, figures
+from experiments.tag_sequences.config import Config
 from experiments.tag_sequences.measure import WAYS, Scores, TaggingResult, scores
 from nets import Cell
 from nets.models import SequenceTagger
@@ -20,22 +20,6 @@ from train.data import words
 from train.data.words import LETTERS, Words
 
 SHOWN = 3  # held-out windows shown in the report
-
-
-@dataclasses.dataclass(frozen=True)
-class Config(training.Config):
-    """The flags."""
-
-    cell: str = cli.flag("gru", "Cell: a name in nets.CELLS, or package.module:name.")
-    seeds: list[int] = common_flags.seeds([0, 1, 2, 3])
-    features: int = common_flags.features(
-        64, "Hidden units of each direction.", least=2
-    )
-    length: int = cli.flag(
-        64, "Letters per window.", lower_bound=2, upper_bound=100_000
-    )
-    batch_size: int = common_flags.batch_size(32, "Windows per step.")
-    steps: int = common_flags.steps(600, "Training steps (95 per epoch).")
 
 
 def run(config: Config, results: Run) -> None:

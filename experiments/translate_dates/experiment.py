@@ -1,4 +1,4 @@
-"""The experiment: its flags and its steps."""
+"""The steps of the experiment."""
 
 import dataclasses
 from typing import Any, cast
@@ -14,6 +14,7 @@ from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.translate_dates import claims, figures
 from experiments.translate_dates.claims import PROBED
+from experiments.translate_dates.config import Config
 from experiments.translate_dates.figures import attention_caption, caption
 from experiments.translate_dates.measure import (
     PARTS,
@@ -31,39 +32,6 @@ from train.data.dates import Dates
 
 ATTENTION = {"with": True, "without": False}
 WIDEST = 100  # sequences per beam: 2,600 dates take 1.6 GB
-
-
-@dataclasses.dataclass(frozen=True)
-class Config(training.Config):
-    """The flags."""
-
-    cell: str = cli.flag(
-        "lstm",
-        "Cell of encoder and decoder: a name in nets.CELLS, or package.module:name.",
-    )
-    attention: list[str] = cli.flag(
-        ["with", "without"], "Models to train: with, without."
-    )
-    bidirectional: bool = cli.flag(True, "Read the source in both directions.")
-    features: int = common_flags.features(64, "Hidden units of each direction.")
-    embedding: int = cli.flag(
-        32, "Size of the character embeddings.", lower_bound=1, upper_bound=16_384
-    )
-    beam: int = cli.flag(
-        4, "Sequences that beam search keeps, at most 100.", lower_bound=1
-    )
-    examples: int = cli.flag(
-        50_000, "Dates to train on.", lower_bound=1, upper_bound=1_000_000
-    )
-    held_out: int = cli.flag(
-        2600, "Dates to test on.", lower_bound=1, upper_bound=100_000
-    )
-    date: str = cli.flag("", "Your dates to translate, separated by semicolons.")
-    learning_rate: float = common_flags.learning_rate(
-        1e-2, "Peak learning rate, after a twelfth of the steps; it decays to 0."
-    )
-    batch_size: int = common_flags.batch_size(32, "Dates per step.")
-    steps: int = common_flags.steps(1200)
 
 
 def run(config: Config, results: Run) -> None:
@@ -109,7 +77,7 @@ def load(config: Config) -> tuple[Dates, Dates]:
     """Dates to train on, and dates of other days to measure on."""
     splits = dates.load(0, config.examples), dates.load(1, config.held_out, True)
     train, test = training.parts(splits, config)
-    if config.evaluate_on == training.VALIDATION:  # whole days, as in the test set
+    if config.evaluate_on == common_flags.VALIDATION:  # whole days, as in the test set
         unseen = ~np.isin(dates.iso(train.targets), dates.iso(test.targets))
         train = jax.tree.map(lambda leaf: leaf[unseen], train)
     training.check(config, len(train.targets), "dates")

@@ -1,6 +1,7 @@
 """Do gradients vanish faster in a recurrent net than in a feed-forward one?
 
     python -m experiments.vanishing --depth=64 --widths=16,64
+    python -m experiments.vanishing --widths=32 --inits=he --trained_inits=none
 
 Depth and time share one axis: the number of layers, or steps, between the loss and the
 gradient. All networks read handwritten digits. The recurrent ones read one pixel per
@@ -12,6 +13,13 @@ the difference: a feed-forward one with the same matrix in all layers, and a rec
 one with a separate matrix in each step.
 """
 
-from experiments.vanishing.experiment import Config, run
+from experiments.vanishing.config import Config
 
 __all__ = ["Config", "run"]
+
+
+def run(config, results):
+    """Run the experiment; JAX is imported only here, as help does not need it."""
+    from experiments.vanishing import experiment
+
+    experiment.run(config, results)

@@ -1,4 +1,4 @@
-"""The experiment: its flags and its steps."""
+"""The steps of the experiment."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -10,11 +10,12 @@ import numpy as np
 from jaxtyping import Array
 from threadpoolctl import threadpool_limits
 
-from experiments.harness import cli, common_flags, training
+from experiments.harness import cli, training
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.harness.training import losses
 from experiments.vanishing import claims, figures
+from experiments.vanishing.config import Config
 from experiments.vanishing.measure import NetResult
 from experiments.vanishing.networks import (
     FEED_FORWARD,
@@ -27,41 +28,6 @@ from train.data import digits
 
 NONE = "none"
 PROBED = 128  # held-out digits on which gradients are measured
-
-
-@dataclasses.dataclass(frozen=True)
-class Config(training.Config):
-    """The flags."""
-
-    depth: int = cli.flag(
-        64,
-        "Number of layers or steps; each step reads 64 / depth pixels.",
-        lower_bound=2,
-    )
-    widths: list[int] = cli.flag(
-        [32, 128],
-        "Units of a layer, or of the state.",
-        lower_bound=1,
-        upper_bound=16_384,
-    )
-    inits: list[str] = cli.flag(
-        list(INITIALIZERS), f"Initializers of the matrices: {', '.join(INITIALIZERS)}."
-    )
-    trained_width: int = cli.flag(
-        32, "Width of the nets that are trained, one of --widths.", lower_bound=1
-    )
-    trained_inits: list[str] = cli.flag(
-        ["orthogonal", "he", "torch"],
-        "Initializers of the nets that are trained, among --inits; or none.",
-    )
-    seeds: list[int] = common_flags.seeds([0, 1, 2, 3, 4])
-    learning_rate: float = common_flags.learning_rate(
-        3e-3, "Step size for recurrent nets."
-    )
-    feed_forward_rate: float = common_flags.learning_rate(
-        3e-4, "Step size for feed-forward nets; deep ones need a smaller step size."
-    )
-    steps: int = common_flags.steps(280, "Training steps (14 are an epoch).")
 
 
 def run(config: Config, results: Run) -> None:

@@ -5,6 +5,7 @@ params = cnn.init(key, shape)
 ys = cnn.apply(params, xs)
 """
 
+from nets import signatures
 from nets.blocks.composition import (
     example_shape,
     output_shape,
@@ -66,3 +67,5 @@ __all__ = [
     "unpool",
     "upsample",
 ]
+
+signatures.as_written(globals())

@@ -1,5 +1,6 @@
 """Complete networks, as Linen modules."""
 
+from nets import signatures
 from nets.models.autoencoder import Autoencoder
 from nets.models.encoder_decoder import EncoderDecoder, Memory
 from nets.models.generator import Mixture, SequenceGenerator, draw, log_density
@@ -21,3 +22,5 @@ __all__ = [
     "lenet5",
     "log_density",
 ]
+
+signatures.as_written(globals())

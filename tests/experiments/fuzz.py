@@ -194,8 +194,7 @@ def call(name: str, words: Sequence[str], whole: bool) -> tuple[Any, str, str]:
 
 def _starts(module: Any) -> bool:
     """Whether its first slow step is `training.start`."""
-    made = sys.modules[module.Config.__module__]
-    text = pathlib.Path(str(made.__file__)).read_text(encoding="utf-8")
+    text = pathlib.Path(str(module.__file__)).with_name("experiment.py").read_text()
     return "training.start(" in text and module.__name__.rpartition(".")[2] not in SLOW
 
 

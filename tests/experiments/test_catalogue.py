@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import nets
-from experiments import catalogue
+from experiments.catalogue import experiment as catalogue
 from experiments.harness.runs import new_run
 
 ROOT = pathlib.Path(__file__).parent.parent.parent

@@ -254,7 +254,7 @@ MISTAKES = [
         "--lessons=knitting",
         "flag --lessons: expected some of vanishing, gradient_flow, ",
     ),
-    ("--flags=--stepz=2", "lesson edges: Unknown command line flag 'stepz'"),
+    ("--flags=--stepz=2", "lesson edges: unknown flag --stepz; did you mean --steps?"),
     ("--flags=--digits=99999", "the lesson edges was refused"),
     ("--flags=--seeds='0", "flag --flags: expected words as a shell reads them; got"),
     ("--flags=--help", "flag --flags: expected flags other than --help and --results"),

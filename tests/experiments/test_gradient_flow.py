@@ -454,7 +454,7 @@ MISTAKES = [
     ("--results=/", "expected a folder for the results; got '/'"),
     ("--steps=0", "flag --steps=0: 0 is not a positive integer"),
     ("--steps=many", "flag --steps=many: no integer: 'many'"),
-    ("--stpes=1", "Unknown command line flag 'stpes'"),
+    ("--stpes=1", "unknown flag --stpes; did you mean --steps?"),
     ("--order=diagonal", "should be one of <pixels|rows>"),
     ("--optimizer=none", "should be one of <adam|adamw|"),
     ("--learning_rate=nan", "expected a finite number; got nan"),

@@ -13,7 +13,7 @@ from PIL import Image
 from scipy.io import savemat
 
 from experiments.course import experiment as course
-from experiments.harness import process, training
+from experiments.harness import common_flags, process
 from experiments.hyperparameters import experiment as hyperparameters
 from train.data import digits
 from train.data.chorales import FILE, PARTS
@@ -86,7 +86,7 @@ def test_every_experiment_can_be_searched(name, run, tmp_path, monkeypatch):
     grid, flags = GRIDS.get(name, "learning_rate=1e-3"), [TINY[name]]
     if hasattr(module.Config(), "seeds") and "seeds" not in grid:
         flags.append("seeds=0,1")
-    if issubclass(module.Config, training.Config) and name not in TWICE:
+    if issubclass(module.Config, common_flags.TrainingConfig) and name not in TWICE:
         flags.append("evaluate_on=validation")
     set_flags = ";".join(flags)
     code, out, err = run(f"--experiment={name}", f"--grid={grid}", f"--set={set_flags}")

@@ -305,6 +305,7 @@ def test_help_tells_what_each_data_set_has(run):
     code, out, err = run("--help")
     assert (code, err) == (0, "")
     assert out.startswith("Which images does a convolutional network misread")
+    out = " ".join(out.split())
     for data, reference in image_classification.REFERENCES.items():
         assert f"{data} {reference.epochs}" in out
         assert f"{data} {reference.learning_rate}" in out

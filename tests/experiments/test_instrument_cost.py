@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from commands import rows
 
-from experiments import instrument_cost
+from experiments.instrument_cost import experiment as instrument_cost
 
 
 @pytest.fixture

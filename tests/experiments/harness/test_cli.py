@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 import json
 import pathlib
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -48,6 +49,79 @@ def test_each_item_of_a_list_is_checked(flag, sentence):
     with pytest.raises(cli.UsageError) as error:
         cli.parse(Config, [flag])
     assert str(error.value) == sentence
+
+
+UNKNOWN = [
+    (["--wdths=1"], "unknown flag --wdths; did you mean --widths?"),
+    (["--helq"], "unknown flag --helq; did you mean --help?"),
+    (["--zzz"], "unknown flag --zzz; --help lists all flags"),
+    (["--nozzz"], "unknown flag --nozzz; --help lists all flags"),
+    (["--widths", "--zzz"], "flag --widths: expected integers separated by commas; "),
+]
+
+
+@pytest.mark.parametrize(("flags", "sentence"), UNKNOWN)
+def test_a_flag_that_does_not_exist_is_refused(flags, sentence):
+    with pytest.raises(cli.UsageError) as error:
+        cli.parse(Config, flags)
+    assert str(error.value).startswith(sentence)
+
+
+def test_a_flag_that_is_given_twice_is_refused():
+    with pytest.raises(cli.UsageError, match=r"^flag --widths is given twice; give it"):
+        cli._check_once(["--widths=1", "--names", "b", "-widths", "2"])
+    cli._check_once(["--flagfile=a", "--flagfile=b", "--", "--widths", "--widths"])
+
+
+def test_what_follows_two_dashes_is_no_flag():
+    with pytest.raises(cli.UsageError, match=r"expected flags only, .* got '--zzz'"):
+        cli.parse(Config, ["--widths=1", "--", "--zzz"])
+
+
+@dataclasses.dataclass(frozen=True)
+class Compared:
+    """Positional arguments."""
+
+    cell: str = cli.argument("Name of a cell.")
+    runs: list[str] = cli.argument("Folders of runs.", many=True)
+    seed: int = cli.flag(0, "Seed.", group="model")
+
+
+def test_positional_arguments_are_read_in_order():
+    config, folder = cli.parse(Compared, ["lstm", "--seed=3", "a", "--results=c", "b"])
+    assert config == Compared("lstm", ["a", "b"], 3) and folder == "c"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([], "expected CELL: Name of a cell."),
+        (["lstm", "--seed=3"], "expected RUNS...: Folders of runs."),
+        (["", "a"], "expected CELL: Name of a cell."),
+        (["lstm", "a\0"], "RUNS...: expected text without a NUL; got 'a\\x00'"),
+    ],
+)
+def test_positional_arguments_are_checked(words, sentence):
+    with pytest.raises(cli.UsageError) as error:
+        cli.parse(Compared, words)
+    assert str(error.value) == sentence
+
+
+def test_one_positional_argument_too_many_is_refused():
+    config = dataclasses.make_dataclass(
+        "One", [("run", str, cli.argument("A run."))], frozen=True
+    )
+    with pytest.raises(cli.UsageError, match=r"^expected only RUN and flags, .* 'b'$"):
+        cli.parse(config, ["a", "b"])
+
+
+def test_the_help_has_arguments_and_groups(launched):
+    toy = SimpleNamespace(__name__="toy", Config=Compared, run=run)
+    code, out, _ = launched(toy, "--help")
+    headings = [line for line in out.splitlines() if re.fullmatch(r"[A-Z]\w+:", line)]
+    assert code == 0 and headings == ["Arguments:", "Model:", "Output:", "Other:"]
+    assert "\n  RUNS...\n      Folders of runs." in out
+    assert "Model:\n  --seed=0\n      Seed.\n\nOutput:\n  --results" in out
 
 
 def test_what_is_allowed_in_a_list_is_taken():

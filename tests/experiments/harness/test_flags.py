@@ -2,11 +2,15 @@
 
 import dataclasses
 import importlib
+import re
+import shlex
 import typing
 
 import fuzz
 import pytest
 
+import nets
+import train
 from experiments.harness import cli
 
 NUMBERS = {int: int, float: float, list[int]: int, list[float]: float}
@@ -62,17 +66,63 @@ def test_bounds_are_said_in_the_help(launched):
     for name, config in configs():
         module = importlib.import_module(f"experiments.{name}")
         _, out, _ = launched(module, "--help")
-        said = [
-            line
-            for line in out.splitlines()
-            if line.startswith("      ") and " At most " in line
-        ]
+        flags_help = " ".join(out[out.index("\n  --") :].split())
         bounded = [
             field
             for field in dataclasses.fields(config)
             if field.metadata["upper_bound"] is not None
         ]
-        assert len(said) == len(bounded), name
+        assert flags_help.count(" At most ") == len(bounded), name
+
+
+@pytest.mark.parametrize("name", fuzz.EXPERIMENTS)
+def test_help_begins_with_a_question_and_two_commands(name):
+    module = importlib.import_module(f"experiments.{name}")
+    text = (module.__doc__ or "").replace("\\\n", " ")
+    commands = re.findall(rf"^    python -m experiments\.{name} (.*)$", text, re.M)
+    assert len(commands) >= 2 and re.match(r"[A-Z].*\?", text)
+    parsed = [cli.parse(module.Config, shlex.split(command)) for command in commands]
+    assert all(config is not None for config, _ in parsed)
+    assert len({repr(config) for config, _ in parsed}) == len(commands)
+
+
+def test_choices_are_the_names_in_the_code():
+    """Help is printed without importing JAX, so configs repeat these names."""
+    from experiments.classify_sequences import figures
+    from experiments.edges.experiment import POOLS
+    from experiments.harness import common_flags, probing
+    from experiments.hyperparameters.experiment import OBJECTIVES
+    from experiments.vanishing.networks import INITIALIZERS
+    from nets import initializers
+    from nets.initializers import kernels
+    from nets.models import autoencoder, images
+    from train.data import chorales, digits, photographs
+
+    assert tuple(train.OPTIMIZERS) == common_flags.OPTIMIZERS
+    assert tuple(probing.PROBES) == common_flags.PROBES
+    assert digits.ORDERS == common_flags.ORDERS
+    assert sorted(nets.CELLS) == common_flags.CELLS
+    assert {*initializers.INITIALIZERS, "chrono"} == {*common_flags.INITIALIZERS}
+    choices = {
+        (name, field.name): field.metadata["choices"]
+        for name, config in configs()
+        for field in dataclasses.fields(config)
+    }
+    shown = {
+        (name, field.name): field.metadata["help"]
+        for name, config in configs()
+        for field in dataclasses.fields(config)
+    }
+    assert choices["classify_sequences", "data"] == tuple(figures.DATA)
+    assert choices["edges", "pool"] == tuple(POOLS)
+    assert choices["edges", "photograph"] == photographs.PHOTOGRAPHS
+    assert choices["hyperparameters", "objective"] == tuple(OBJECTIVES)
+    image = "image_classification"
+    assert choices[image, "init"] == ("auto", *kernels.KERNELS)
+    assert choices[image, "pool"] == ("auto", *images.POOLS, "none")
+    assert ", ".join(INITIALIZERS) in shown["vanishing", "inits"]
+    assert ", ".join(autoencoder.UPSAMPLING) in shown["autoencoder", "upsample"]
+    assert chorales.FILE in shown["music", "data_dir"]
 
 
 def test_no_default_is_near_its_bound():

@@ -1,13 +1,5 @@
-"""What do the instruments cost?
+"""The steps of the experiment."""
 
-    python -m experiments.instrument_cost --cells=elman,lstm,gru
-
-A training step (forward, backward, Adam) is timed in turn without and with the gradient
-of every state recorded, and the ratio of both times is reported. The Lyapunov spectrum
-of a tanh network is timed in seconds, since there is no plain run to compare it with.
-"""
-
-import dataclasses
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -18,44 +10,13 @@ import numpy as np
 import optax
 from tqdm import tqdm
 
-from experiments.harness import cells, cli, common_flags, tables
+from experiments.harness import cells, tables
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
+from experiments.instrument_cost.config import Config
 from nets import Cell, elman, flow, unroll
 from nets.cells import ElmanState
 from nets.flow.decay import norms_of
-
-
-@dataclasses.dataclass(frozen=True)
-class Config:
-    """The flags."""
-
-    cells: list[str] = cli.flag(
-        ["elman", "lstm", "gru"],
-        "Cells to train: names in nets.CELLS, or package.module:name of your own.",
-    )
-    inputs: int = cli.flag(
-        128, "Features of the input.", lower_bound=1, upper_bound=65_536
-    )
-    features: int = common_flags.features(128)
-    batch_size: int = cli.flag(
-        32, "Sequences at once.", lower_bound=1, upper_bound=65_536
-    )
-    time: int = cli.flag(
-        100, "Steps of a sequence.", lower_bound=1, upper_bound=1_000_000
-    )
-    repeats: int = cli.flag(
-        30, "How often each is timed.", lower_bound=1, upper_bound=100_000
-    )
-    spectrum_features: int = cli.flag(
-        100,
-        "Units of the network whose spectrum is timed.",
-        lower_bound=1,
-        upper_bound=4096,
-    )
-    spectrum_time: int = cli.flag(
-        2000, "Steps of its run.", lower_bound=2, upper_bound=1_000_000
-    )
 
 
 class StepTimes(NamedTuple):
@@ -196,7 +157,3 @@ def time_spectrum(config: Config) -> np.ndarray:
         jax.block_until_ready(spectrum(params, xs))
         seconds.append(time.perf_counter() - began)
     return np.array(seconds)
-
-
-if __name__ == "__main__":
-    cli.main(Config, run)

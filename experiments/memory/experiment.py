@@ -1,15 +1,5 @@
-"""How much memory does back-propagation through time need, with and without remat?
+"""The steps of the experiment."""
 
-    python -m experiments.memory --cells=lstm --max_steps=16384
-
-The gradient of a loss on the last state is compiled, but not run, for increasing
-numbers of steps. XLA reports the bytes that it allocates in addition to parameters and
-inputs. Without remat every step is stored, and memory grows linearly with time. With
-`nets.unroll(remat=True)` only every sqrt(time)-th state is stored, and memory grows as
-the square root of time.
-"""
-
-import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -17,36 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.harness import cells, cli, common_flags, plotting, tables
+from experiments.harness import cells, cli, plotting, tables
 from experiments.harness.plotting import Plot
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
+from experiments.memory.config import LEAST, Config
 from nets import Cell, unroll
-
-LEAST = 256
-
-
-@dataclasses.dataclass(frozen=True)
-class Config:
-    """The flags."""
-
-    cells: list[str] = cli.flag(
-        ["lstm"],
-        "Cells to measure: names in nets.CELLS, or package.module:name of your own.",
-    )
-    inputs: int = cli.flag(
-        32, "Features of the input.", lower_bound=1, upper_bound=65_536
-    )
-    features: int = common_flags.features(64)
-    batch_size: int = cli.flag(
-        32, "Sequences at once.", lower_bound=1, upper_bound=65_536
-    )
-    max_steps: int = cli.flag(
-        16384,
-        "Number of steps of the longest sequence.",
-        lower_bound=2 * LEAST,
-        upper_bound=2**20,
-    )
 
 
 class Curve(NamedTuple):
@@ -174,7 +140,3 @@ def draw(curves: Sequence[Curve], config: Config) -> Plot:
         "Memory that XLA allocates for the backward pass, against the steps of the "
         "sequence, both on log scales: a straight line is a power of T.",
     )
-
-
-if __name__ == "__main__":
-    cli.main(Config, run)

@@ -1,13 +1,5 @@
-"""Which cells are there, what are their equations, and how large are they?
+"""The steps of the experiment."""
 
-    python -m experiments.catalogue --inputs=32 --features=64
-
-The equations and references come from the docstrings of the cells, and the numbers of
-parameters from their `init`. The command prints a table and writes `cells.md`, which is
-the table of `nets/cells/README.md`.
-"""
-
-import dataclasses
 import inspect
 import re
 from collections.abc import Callable, Sequence
@@ -15,19 +7,10 @@ from typing import NamedTuple
 
 import jax
 
-from experiments.harness import cli, common_flags, tables
+from experiments.catalogue.config import Config
+from experiments.harness import tables
 from experiments.harness.runs import Run
 from nets import CELLS, Cell
-
-
-@dataclasses.dataclass(frozen=True)
-class Config:
-    """The flags."""
-
-    inputs: int = cli.flag(
-        32, "Features of the input.", lower_bound=1, upper_bound=65_536
-    )
-    features: int = common_flags.features(64)
 
 
 class Entry(NamedTuple):
@@ -156,7 +139,3 @@ def markdown(entries: Sequence[Entry], config: Config) -> str:
 def parameters_of(config: Config) -> str:
     """Heading of the column of parameters."""
     return f"parameters ({config.inputs} inputs, {config.features} units)"
-
-
-if __name__ == "__main__":
-    cli.main(Config, run)

@@ -1,0 +1,139 @@
+"""One run of an experiment: its folder, its end, its exit code."""
+
+import dataclasses
+import datetime
+import pathlib
+import re
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import train
+from experiments.harness import (
+    endings,
+    folders,
+    machine,
+    process,
+    runs,
+    signals,
+    streams,
+)
+from experiments.harness.process import UsageError
+
+
+def launch(
+    config: Any,
+    run: Callable[[Any, runs.Run], None],
+    folder: str | None,
+    *,
+    name: str,
+    question: str,
+    resume: bool,
+    resumable: bool,
+) -> int:
+    """Run an experiment, and report how it ended.
+
+    Args:
+        config: Its flags.
+        run: `run(config, results)`.
+        folder: Results folder; None for a new one under "results".
+        name: Full name of the experiment's module.
+        question: The question that it answers.
+        resume: Whether to resume the run in the folder.
+        resumable: Whether it can be resumed.
+
+    Returns:
+        The exit code.
+    """
+    short = name.rpartition(".")[2]
+    results = None
+
+    def at_stop() -> str:
+        if results is None:
+            return ""
+        results.abandon()
+        return _left(results)
+
+    signals.at_stop.append(at_stop)
+    try:
+        machine.check_backend()
+        if hasattr(config, "learning_rate"):  # it trains
+            machine.check_promotion()
+        machine.keep_compiled()
+        with runs.new_run(
+            _fresh_folder(short) if folder is None else folder,
+            _settings(config, name),
+            question=question,
+            resume=resume,
+            extends=_extending(type(config)),
+            resumable=resumable,
+        ) as results:
+            run(config, results)
+        print(f"Results: {_shown(results.folder)}")
+        return 0
+    except (UsageError, train.DataError, folders.ResultsError) as error:
+        sentence, code = str(error), endings.REFUSED
+    except (train.NonFiniteError, OSError) as error:
+        sentence, code = f"the run failed: {error}{_left(results)}", endings.FAILED
+    except KeyboardInterrupt:
+        sentence, code = f"interrupted{_left(results)}", 130
+    except SystemExit:
+        raise
+    except BaseException as error:
+        sentence, code = endings.explain(error, config)
+        log = process.keep_traceback(error, results and results.path)
+        logged = results and str(results.path) in log
+        sentence += f" ({log})" + ("" if logged else _left(results))
+    finally:
+        signals.at_stop.remove(at_stop)
+    streams.say(f"{short}: {sentence}")
+    return code
+
+
+def _settings(config: Any, name: str) -> dict[str, Any]:
+    """The settings of a command that config.json stores."""
+    return {
+        "experiment": name.rpartition(".")[2],
+        "command": shlex.join(["python", "-m", name, *_repeatable(sys.argv[1:])]),
+        "config": dataclasses.asdict(config),
+    }
+
+
+def _extending(config_class: type) -> list[str]:
+    """The flags that may change when a run is resumed."""
+    fields = dataclasses.fields(config_class)
+    return [field.name for field in fields if field.metadata.get("extends")]
+
+
+def _repeatable(arguments: Sequence[str]) -> list[str]:
+    """The arguments without the results folder, so that they can be given again."""
+    kept, place = [], False
+    for argument in arguments:
+        if not place and not re.fullmatch("--?results(=.*)?|--resume", argument, re.S):
+            kept.append(argument)
+        place = not place and argument in ("--results", "-results")
+    return kept
+
+
+def _fresh_folder(name: str) -> pathlib.Path:
+    """results/NAME/TIME, a folder that does not exist."""
+    now = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    parent = pathlib.Path("results") / name
+    count, folder = 1, parent / now
+    while folder.exists() or folder.with_name(folder.name + ".unfinished").exists():
+        count, folder = count + 1, parent / f"{now}_{count + 1}"
+    return folder
+
+
+def _shown(path: pathlib.Path) -> str:
+    """A path, relative to the working folder if it is inside."""
+    here = pathlib.Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def _left(results: runs.Run | None) -> str:
+    """The folder of an incomplete run, as a parenthesis for a sentence."""
+    if results is None or not results.path.exists():
+        return ""
+    return f" (what was logged is in {_shown(results.path)})"

@@ -1,0 +1,77 @@
+"""The text of `--help`: the question, the arguments, and the flags by group."""
+
+import dataclasses
+import inspect
+import shutil
+import textwrap
+from typing import Literal, get_args
+
+from experiments.harness import parsers
+
+FLAGFILE = "Read flags from a file, one per line."
+Group = Literal["data", "model", "training", "measuring", "output"]
+
+
+def text(question: str, name: str, config_class: type, resumable: bool) -> str:
+    """The help of an experiment.
+
+    Args:
+        question: Docstring of its module: the question, and commands as examples.
+        name: Name of the experiment.
+        config_class: Its `Config`.
+        resumable: Whether it has the flag `--resume`.
+
+    Returns:
+        Lines.
+    """
+    lines = [inspect.cleandoc(question)]
+    fields, defaults = dataclasses.fields(config_class), config_class()
+    if arguments := list(filter(parsers.is_argument, fields)):
+        lines += ["", "Arguments:"]
+        for field in arguments:
+            lines += _entry(parsers.placeholder(field), field.metadata["help"])
+    groups: dict[str, list[str]] = {group: [] for group in get_args(Group)}
+    for field in fields:
+        if not parsers.is_argument(field):
+            default = getattr(defaults, field.name)
+            if isinstance(default, list):
+                default = ",".join(str(item) for item in default)
+            entry = _entry(f"--{field.name}={default}", _described(field))
+            groups[field.metadata["group"]] += entry
+    folder = f"Where results go; by default a new folder under results/{name}."
+    groups["output"] += _entry("--results=FOLDER", folder)
+    if resumable:
+        resume = "Go on with the run in --results, if it was interrupted."
+        groups["output"] += _entry("--resume", resume)
+    for group, entries in groups.items():
+        lines += ["", f"{group.capitalize()}:", *entries] if entries else []
+    lines += ["", "Other:", *_entry("--flagfile=FILE", FLAGFILE)]
+    return "\n".join(lines)
+
+
+def _described(field: dataclasses.Field) -> str:
+    """The help of a flag, with the values that it takes."""
+    text = field.metadata["help"]
+    if field.metadata["choices"]:
+        text += f" One of {', '.join(field.metadata['choices'])}."
+    for bound, what in (("lower_bound", "least"), ("upper_bound", "most")):
+        if field.metadata[bound] is not None:
+            text += f" At {what} {parsers.number(field.metadata[bound])}."
+    return text
+
+
+def _entry(name: str, text: str) -> list[str]:
+    """The lines of one flag, which fit into a terminal."""
+    width = min(shutil.get_terminal_size().columns, 88) - 1
+    indent = " " * 6
+    return [
+        f"  {name}",
+        *textwrap.wrap(
+            text,
+            max(width, 40),
+            initial_indent=indent,
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        ),
+    ]

@@ -1,0 +1,40 @@
+"""The API reference: complete, and without anything from the network."""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("pdoc")
+
+ROOT = pathlib.Path(__file__).parent.parent
+PAGES = (
+    *("index", "nets", "nets/blocks", "nets/cells", "nets/convolutional"),
+    *("nets/flow", "nets/initializers", "nets/linen", "nets/models", "nets/nnx"),
+    *("nets/recurrent", "train", "train/data"),
+)
+
+
+@pytest.mark.slow
+def test_the_reference_is_built_and_opens_offline(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "docs/build.py", str(tmp_path)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    texts = {name: (tmp_path / f"{name}.html").read_text() for name in PAGES}
+    for name, text in texts.items():
+        loaded = re.findall(r"<(?:script|link|img|iframe)\b[^>]*https?://", text)
+        styled = re.findall(r"@import|url\([\"']?https?:", text)
+        assert not loaded and not styled, name
+    flow = re.sub(r"<[^>]+>", "", texts["nets/flow"])
+    assert "cell: Cell | RecurrentLayer," in flow and "Arguments:" in flow
+    assert "Alias for field" not in flow and " at 0x" not in flow
+    assert "state_gradients" in (tmp_path / "search.js").read_text()
