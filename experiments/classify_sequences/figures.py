@@ -21,6 +21,7 @@ from experiments.harness import plotting
 from experiments.harness.claims import REFUTED, SUPPORTED
 from experiments.harness.intervals import interval
 from experiments.harness.plotting import Plot
+from nets.flow import plot
 
 MARKERS: dict[str, str] = dict(zip(WAYS, "osdv", strict=True))
 DATA = {"digits": "Handwritten digits", "mnist1d": "MNIST-1D"}
@@ -91,17 +92,10 @@ def draw(results: Sequence[ModelResult], majority: float, caption: str) -> Plot:
 
 def _curve(axis: Axes, result: ModelResult, label: str, index: int | None) -> None:
     """Draw mean and range over seeds; gray without an index, for the linear model."""
-    color, style = ("0.4", "--") if index is None else _line_style(index)
-    values = 100 * result.curve
-    axis.plot(result.steps, values.mean(axis=0), style, color=color, label=label)
-    low, high = values.min(axis=0), values.max(axis=0)
-    axis.fill_between(result.steps, low, high, color=color, alpha=0.2, linewidth=0)
-
-
-def _line_style(index: int) -> tuple[str, str]:
-    """Color and dash style of a cell."""
-    count = len(plotting.COLORS)
-    return plotting.COLORS[index % count], plotting.STYLES[index // count % 4]
+    gray: dict[str, Any] = {"color": "0.4", "linestyle": "--"}
+    style = gray if index is None else plotting.line_style(index)
+    series = {label: 100 * result.curve.T}
+    plot.curves(series, result.steps, ax=axis, linewidth=1.5, **style)
 
 
 def _ends(axis: Axes, results: Sequence[ModelResult]) -> None:
@@ -115,10 +109,17 @@ def _ends(axis: Axes, results: Sequence[ModelResult]) -> None:
             offset = 0.18 * (ways.index(result.way) - (len(ways) - 1) / 2)
         mean, low, high = interval(100 * result.accuracy)
         error = [[mean - low], [high - mean]] if np.isfinite(low) else None
-        color = "0.4" if is_linear else _line_style(row)[0]
+        color = "0.4" if is_linear else plotting.line_style(row)["color"]
         marker = "P" if is_linear else MARKERS[result.way]
         y = [row + offset]
-        axis.errorbar([mean], y, xerr=error, fmt=marker, color=color, capsize=3)
+        axis.errorbar(
+            *([mean], y),
+            xerr=error,
+            fmt=marker,
+            color=color,
+            capsize=3,
+            label=f"{result.cell}, {result.way}",
+        )
         if result.known is not None:
             axis.plot([result.known], y, marker, color=color, mfc="white")
     axis.axvline(

@@ -12,6 +12,7 @@ from experiments.edge_of_chaos.mean_field import mean_field
 from experiments.edge_of_chaos.measure import CHAOS, ExponentCurve
 from experiments.harness import plotting
 from experiments.harness.plotting import Plot
+from nets.flow import plot
 
 LEAST_DRAWN = -4.0  # nats per step; strong weights have exponents far below
 MARKS = ("o", "s", "^", "D", "v")
@@ -30,23 +31,21 @@ def draw(
         left, right = figure.subplots(1, 2, width_ratios=(3, 2))
     finding = title(curves)
     figure.suptitle(finding, fontweight="bold", fontsize=12)
-    for axis in (left, right):
-        axis.axhline(0, color="0.3", linewidth=0.8)
-        axis.grid(alpha=0.3)
+    left.axhline(0, color="0.3", linewidth=0.8)
+    left.grid(alpha=0.3)
     draw_curves(left, curves, theory, gains)
     units = len(next(iter(spectra.values())))
     for i, (gain, spectrum) in enumerate(spectra.items()):
         above = int((spectrum > CHAOS).sum())
-        right.plot(
+        plot.spectrum(
+            {f"g = {gain:g}: {above} above 0": spectrum},
             np.arange(1, units + 1) / units,
-            spectrum,
-            plotting.STYLES[i % len(plotting.STYLES)],
+            ax=right,
+            title=f"all exponents, {units} units",
+            xlabel="rank / units",
             color=plotting.COLORS[i % len(plotting.COLORS)],
-            linewidth=2,
-            label=f"g = {gain:g}: {above} above 0",
+            linestyle=plotting.STYLES[i % len(plotting.STYLES)],
         )
-    right.set(title=f"all exponents, {units} units", xlabel="rank / units")
-    right.set_ylabel("Lyapunov exponent, nats per step")
     right.legend(loc="lower left")
     right.set_ylim(bottom=max(LEAST_DRAWN, right.get_ylim()[0]))
     return plotting.captioned(

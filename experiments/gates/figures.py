@@ -17,6 +17,7 @@ from experiments.harness.claims import (
 )
 from experiments.harness.intervals import interval
 from experiments.harness.plotting import Plot
+from nets.flow import plot
 
 
 def title(results: Sequence[ForgetGateResult]) -> str:
@@ -53,15 +54,13 @@ def draw(
     figure.suptitle(finding, fontweight="bold", fontsize=12)
     grid = figure.add_gridspec(2, 2)
     over_time = figure.add_subplot(grid[0, 0])
-    for i, (name, values) in enumerate(traces.gates.items()):
-        plotting.band(over_time, values, f"{name} gate", i)
-    over_time.set(
+    plot.gates(
+        {f"{name} gate": values.T for name, values in traces.gates.items()},
+        ax=over_time,
         title="gates of the plain LSTM",
         xlabel=f"step t, reading {order}",
-        ylabel="mean of the gate, from 0 (closed) to 1 (open)",
-        ylim=(0, 1),
     )
-    over_time.legend()
+    over_time.set_ylabel("mean of the gate, from 0 (closed) to 1 (open)")
     inner = grid[0, 1].subgridspec(2, 1, height_ratios=(8, 1), hspace=0.02)
     _cell_state(figure, [figure.add_subplot(part) for part in inner], traces, order)
     _decays(figure.add_subplot(grid[1, 0]), results, traces)
@@ -79,7 +78,7 @@ def _cell_state(
     image = above.imshow(
         traces.cell[:, units].T,
         aspect="auto",
-        cmap="PuOr_r",
+        cmap=plot.DIVERGING,
         vmin=-largest,
         vmax=largest,
         interpolation="nearest",

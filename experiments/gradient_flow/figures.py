@@ -11,6 +11,7 @@ from experiments.gradient_flow import claims
 from experiments.gradient_flow.measure import DecayResult, ProbeResult
 from experiments.harness import plotting
 from experiments.harness.plotting import Plot
+from nets.flow import plot
 
 DECADES = 8  # largest range of the color scale
 TAILS = 2, 98  # percentiles of the norms after the first probe, for the color scale
@@ -48,10 +49,10 @@ def draw_decay(
         for i, result in enumerate(results):
             log_norms = getattr(result, when)
             label = f"{result.label}: half-life {claims.halving(log_norms)}"
-            cell, direction = divmod(i, 2) if bidirectional else (i, 0)
-            plotting.band(axis, np.exp(log_norms), label, cell, dashed=direction == 1)
-        positive = any((getattr(r, when) > -np.inf).any() for r in results)
-        axis.set(title=name, yscale="log" if positive else "linear")
+            style = plotting.line_style(i // directions)
+            style |= {"linestyle": "--"} if i % directions else {}
+            plot.gradient_norms({label: log_norms.T}, ax=axis, ylabel="", **style)
+        axis.set_title(name)
         axis.set_xlabel(f"step t, reading {order} (the loss is at the right end)")
         plotting.legend(figure, axis, len(results))
     axes[0].set_ylabel(r"norm of the state's gradient, $\|\partial L/\partial s_t\|$")
@@ -114,26 +115,23 @@ def _grid(title: str, count: int, share_y: bool) -> tuple[Figure, list[Axes]]:
 
 def _heat_maps(probes: Sequence[ProbeResult]) -> tuple[Figure, str]:
     """Draw the log norm of the gradient by reading step (x) and training step (y)."""
-    norms = [np.mean(r.log_norms, axis=1) / np.log(10) for r in probes]  # type: ignore
-    lowest, highest = _color_limits(norms)
+    norms = [r.log_norms for r in probes if r.log_norms is not None]
+    limits = _color_limits([n.mean(axis=1) / np.log(10) for n in norms])
     title = _lost_decades_title(probes)
     figure, axes = _grid(title, len(probes), share_y=True)
-    mesh = None
     for axis, result, norm in zip(axes, probes, norms, strict=True):
-        time = np.arange(norm.shape[1] + 1) - 0.5
-        mesh = axis.pcolormesh(
-            time,
-            _edges(result.steps),
-            np.clip(norm, lowest, highest),
-            cmap="cividis",
-            vmin=lowest,
-            vmax=highest,
-            rasterized=True,
+        plot.gradient_heat_map(
+            np.moveaxis(norm, 1, 2),
+            result.steps,
+            ax=axis,
+            title=result.label,
+            limits=limits,
+            colorbar=False,
         )
-        axis.set(title=result.label, xlabel="step t of the sequence (loss at the end)")
-    for axis in axes[::COLUMNS]:
-        axis.set_ylabel("training step")
-    assert mesh is not None
+        axis.set_xlabel("step t of the sequence (loss at the end)")
+        if axis not in axes[::COLUMNS]:
+            axis.set_ylabel("")
+    mesh = axes[0].collections[0]
     bar = figure.colorbar(mesh, ax=axes, extend="both", pad=0.01, aspect=30)
     bar.set_label(r"$\log_{10} \|\partial L/\partial s_t\|$, mean over seeds")
     return figure, title
@@ -157,12 +155,6 @@ def _color_limits(norms: Sequence[np.ndarray]) -> tuple[float, float]:
     low, high = np.percentile(later, TAILS)
     low = max(low, high - DECADES)
     return (float(low), float(high)) if high - low > 1e-3 else (low - 0.5, high + 0.5)
-
-
-def _edges(steps):
-    """Edges of the rows of a heat map, for rows at `steps`."""
-    between = (steps[1:] + steps[:-1]) / 2
-    return np.concatenate([steps[:1], between, steps[-1:]])
 
 
 def _lost_decades_title(probes: Sequence[ProbeResult]) -> str:
@@ -211,13 +203,13 @@ def _gates(probes: Sequence[ProbeResult]) -> tuple[Figure, str]:
     title = _wrapped("The gate that training changes most", changes, len(probes))
     figure, axes = _grid(title, len(probes), share_y=True)
     for axis, result in zip(axes, probes, strict=True):
-        for index, (name, values) in enumerate((result.gates or {}).items()):
-            _band(axis, result.steps, values.T, name, index)
-        axis.set(title=result.label, xlabel="training step", ylim=(0, 1))
-        axis.grid(alpha=0.3)
+        gates = result.gates or {}
+        plot.gates(
+            gates, result.steps, ax=axis, title=result.label, xlabel="training step"
+        )
         axis.legend(fontsize=8)
-    for axis in axes[::COLUMNS]:
-        axis.set_ylabel("mean of the gate, from 0 to 1")
+        first = axis in axes[::COLUMNS]
+        axis.set_ylabel("mean of the gate, from 0 to 1" if first else "")
     return figure, title
 
 
@@ -238,21 +230,12 @@ def _exponents(probes: Sequence[ProbeResult]) -> tuple[Figure, str]:
             label = f"next {count - 1}, mean" if i == 1 else None
             mean = result.exponents[..., i].mean(axis=1)
             axis.plot(result.steps, mean, color=str(gray), linewidth=1, label=label)
-        _band(axis, result.steps, result.exponents[..., 0].T, "largest, with range", 0)
+        largest = {"largest, with range": result.exponents[..., 0]}
+        plot.curves(largest, result.steps, ax=axis, color=plotting.COLORS[0])
         axis.axhline(0, color="0.3", linewidth=1, linestyle=":")
         axis.set(title=result.label, xlabel="training step")
-        axis.grid(alpha=0.3)
         handles, labels = axis.get_legend_handles_labels()
         axis.legend(handles[::-1], labels[::-1], fontsize=8, loc="lower right")
     for axis in axes[::COLUMNS]:
         axis.set_ylabel("Lyapunov exponent, nats/step")
     return figure, title
-
-
-def _band(axis, steps, values, label, index):
-    """Draw the mean over seeds as a line, and their range as a band."""
-    shade = plotting.COLORS[index % len(plotting.COLORS)]
-    style = plotting.STYLES[index % len(plotting.STYLES)]
-    axis.plot(steps, values.mean(axis=0), style, color=shade, label=label, linewidth=2)
-    low, high = values.min(axis=0), values.max(axis=0)
-    axis.fill_between(steps, low, high, color=shade, alpha=0.2, linewidth=0)

@@ -7,6 +7,7 @@ printed, and opened offline. Texts are escaped by the templates.
 import base64
 import pathlib
 import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jinja2
@@ -20,11 +21,13 @@ class Picture(NamedTuple):
         png: The bytes of a PNG file.
         caption: Text below the figure.
         alt: Text for readers who do not see the figure.
+        files: Names of more files of the figure, next to the page.
     """
 
     png: bytes
     caption: str
     alt: str
+    files: Sequence[str] = ()
 
 
 def write(file: pathlib.Path, template: str, **values: Any) -> None:

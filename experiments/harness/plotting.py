@@ -1,8 +1,8 @@
-"""Figures: their colors, titles and captions; panels of curves and of pictures."""
+"""Figures: their titles and captions; panels of curves and of pictures."""
 
 import textwrap
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -10,18 +10,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-# The palette of Okabe and Ito, safe for color-blind readers; dark colors first.
-COLORS = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#000000",
-    "#E69F00",
-    "#56B4E9",
-)
-STYLES = ("-", "--", ":", "-.")  # used in turn when all colors are taken
-DIVERGING = "PuOr_r"  # orange above zero, purple below, white at zero
+from nets.flow.plot import COLORS, DIVERGING, STYLES
 
 # Names of cells as papers write them, where that is more than a capital letter.
 WRITTEN = {
@@ -94,32 +83,21 @@ def figure(title: str, columns: int) -> tuple[Figure, Sequence[Axes]]:
     return figure, axes
 
 
-def band(
-    axis: Axes,
-    values: Float[np.ndarray, "seeds x"],
-    label: str,
-    color: int,
-    *,
-    dashed: bool = False,
-) -> None:
-    """The geometric mean over seeds as a line, their range as a band.
+def line_style(index: int) -> dict[str, Any]:
+    """Color and dashes of a line, as options of `Axes.plot`.
 
     Args:
-        axis: Axes to draw on.
-        values: Positive numbers, one row per seed. Zeros leave gaps.
-        label: Label in the legend.
-        color: Index into `COLORS`, modulo their number. Each further round uses the
-            next of `STYLES`.
-        dashed: Draw a dashed line.
+        index: Number of the line; after all colors the next dashes are used.
+
+    Returns:
+        The options.
+
+    Example:
+        >>> line_style(1), line_style(8)["linestyle"]
+        ({'color': '#D55E00', 'linestyle': '-'}, '--')
     """
-    values = np.where(values > 0, values, np.nan)
-    x = np.arange(values.shape[1])
-    shade = COLORS[color % len(COLORS)]
-    mean = np.exp(np.log(values).mean(axis=0))
-    style = STYLES[1] if dashed else STYLES[color // len(COLORS) % len(STYLES)]
-    axis.plot(x, mean, style, color=shade, label=label, linewidth=2)
-    low, high = values.min(axis=0), values.max(axis=0)
-    axis.fill_between(x, low, high, color=shade, alpha=0.2, linewidth=0)
+    turn, color = divmod(index, len(COLORS))
+    return {"color": COLORS[color], "linestyle": STYLES[turn % len(STYLES)]}
 
 
 def legend(figure: Figure, axis: Axes, lines: int) -> None:

@@ -11,12 +11,11 @@
 """
 
 import inspect
-import io
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments.harness import pages
+from experiments.harness import figure_files, pages
 from experiments.harness.claims import Claim
 from experiments.harness.pages import Picture
 from experiments.harness.plotting import Plot
@@ -38,7 +37,7 @@ def publish(
     claims: Sequence[Claim] = (),
     findings: Sequence[str] = (),
 ) -> None:
-    """Save the figures, write report.html, log its content, and print it.
+    """Save the figures with their data, write report.html, log and print its content.
 
     The page begins with the question of the run and the answer. One row of the kind
     "claim" is logged per claim, and one row of the kind "report".
@@ -126,11 +125,9 @@ def _split(question: str) -> tuple[str, list[str]]:
 
 def _save(results: Run, file: str, plot: Plot) -> Picture:
     """Save a figure into the run's folder."""
-    png = io.BytesIO()
-    plot.figure.savefig(png, format="png")
-    (results.path / file).write_bytes(png.getvalue())
+    png, files = figure_files.write(plot.figure, results.path / file, results.output)
     alt = " ".join(f"{plot.caption} {plot.finding}".split())
-    return Picture(png.getvalue(), plot.caption, alt)
+    return Picture(png, plot.caption, alt, files)
 
 
 def _flags(metadata: Mapping[str, Any]) -> Table:

@@ -10,6 +10,7 @@ from typing import Any
 
 from experiments.harness import checkpoints, events, folders, machine
 from experiments.harness.folders import ResultsError
+from experiments.harness.output import FigureOutput
 
 FORMAT = 1  # of a run's folder
 
@@ -24,6 +25,7 @@ class Run:
         metadata: Content of config.json.
         question: Question that the run answers: title and text of its report.
         listeners: Functions that are called with every row that is logged.
+        output: Formats and style of its figures.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class Run:
         self.folder = folder
         self.metadata = metadata or {}
         self.question = question
+        self.output = FigureOutput()
         self.path = folder.with_name(folder.name + ".unfinished")
         self.rows = 0
         self.listeners: list[Callable[[Mapping[str, Any]], None]] = []

@@ -1,5 +1,7 @@
 """The figures on the information in states."""
 
+from collections.abc import Callable
+
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
@@ -14,6 +16,7 @@ from experiments.information.measure import (
     WAYS,
     InformationResult,
 )
+from nets.flow import plot
 
 PANELS = (
     "information on the label",
@@ -46,16 +49,15 @@ def draw(
     finding = title(results[TRAINED])
     figure.suptitle(finding, fontweight="bold", fontsize=12)
     axes = figure.subplots(2, 2).flatten()
-    for axis, name in zip(axes, PANELS, strict=True):
-        axis.set(title=name, xlabel=f"step t, {order} from the top")
-        axis.grid(alpha=0.3)
     label, whole, state, inputs = axes
     for when, result in results.items():
         lines(label, result.bits, times, when)
         lines(whole, 100 * result.image, times, when)
         everywhere = np.arange(result.by_state.shape[-1])
-        lines(state, result.by_state / np.log(10), everywhere, when)
-        lines(inputs, result.by_input / np.log(10), everywhere, when)
+        lines(state, result.by_state, everywhere, when, plot.gradient_norms)
+        lines(inputs, result.by_input, everywhere, when, plot.gradient_norms)
+    for axis, name in zip(axes, PANELS, strict=True):
+        axis.set(title=name, xlabel=f"step t, {order} from the top")
     label.axhline(image, color="0.4", linestyle=":")
     label.axhline(np.log2(10), color="0.4", linewidth=0.8)
     place, shift = (times[-1], image), (0, -3)
@@ -72,8 +74,8 @@ def draw(
     label.set(ylabel="bits, at most log2(10) = 3.32")
     label.set_ylim(top=3.5)
     whole.set(ylabel="variance explained, %")
-    state.set(ylabel=r"$\log_{10} \|\partial L/\partial s_t\|$")
-    inputs.set(ylabel=r"$\log_{10} \|\partial L/\partial x_t\|$")
+    state.set(ylabel=r"norm, $\|\partial L/\partial s_t\|$")
+    inputs.set(ylabel=r"norm, $\|\partial L/\partial x_t\|$")
     label.legend(loc="lower center", fontsize=8, ncols=2)
     return plotting.captioned(
         figure, finding, f"{caption} Dotted: the same probe on all pixels.", caption
@@ -85,22 +87,20 @@ def lines(
     curves: Float[np.ndarray, "seeds ways time"],
     times: np.ndarray,
     when: str,
+    draw: Callable[..., Axes] = plot.curves,
 ) -> None:
     """Draw one line per way of reading, dashed if untrained; bands: range of seeds."""
     dashed = when == UNTRAINED
     for i, way in enumerate(WAYS):
-        values, color = of_way(curves, way), plotting.COLORS[i]
-        low, high = values.min(axis=0), values.max(axis=0)
-        axis.plot(
+        draw(
+            {f"{way}, {when}" if dashed else way: of_way(curves, way).T},
             times,
-            values.mean(axis=0),
-            plotting.STYLES[dashed],
-            color=color,
+            ax=axis,
+            legend=False,
+            color=plotting.COLORS[i],
+            linestyle=plotting.STYLES[dashed],
             linewidth=1.2 if dashed else 2,
-            label=f"{way}, {when}" if dashed else way,
         )
-        shade = 0.1 if dashed else 0.2
-        axis.fill_between(times, low, high, color=color, alpha=shade, linewidth=0)
 
 
 def draw_rows(

@@ -10,6 +10,7 @@ from experiments.harness import plotting
 from experiments.harness.plotting import Plot
 from experiments.initialization.claims import TITLED, mean_text, title
 from experiments.initialization.measure import JacobianResult
+from nets.flow import plot
 
 
 def draw(results: Sequence[JacobianResult], caption: str) -> Plot:
@@ -46,13 +47,11 @@ def draw_panel(
         results, key=lambda result: -np.nan_to_num(result.mean, nan=-np.inf)
     ):
         index = inits.index(result.init)
-        color = plotting.COLORS[index % len(plotting.COLORS)]
-        style = plotting.STYLES[index // len(plotting.COLORS) % len(plotting.STYLES)]
+        style = plotting.line_style(index)
+        color = style["color"]
         values = np.where(np.isfinite(result.log10_norms), result.log10_norms, np.nan)
         label = f"{result.init}: {mean_text(result.last)}"
-        axis.plot(result.times, values.mean(axis=0), style, color=color, label=label)
-        low, high = values.min(axis=0), values.max(axis=0)
-        axis.fill_between(result.times, low, high, color=color, alpha=0.2, linewidth=0)
+        plot.curves({label: values.T}, result.times, ax=axis, linewidth=1.5, **style)
         if result.known is not None:
             point = result.times[-1:], [result.known]
             axis.plot(*point, "o", color=color, mfc="white", clip_on=False, zorder=3)

@@ -13,6 +13,7 @@ from experiments.harness.plotting import Plot
 from experiments.language_model.characters import NetworkResult
 from experiments.language_model.claims import BITS, title
 from experiments.language_model.ngrams import NgramResult
+from nets.flow import plot
 
 TICKS = (0.1, 0.2, 0.5, 1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 10, 15)  # bits
 
@@ -72,10 +73,7 @@ def draw_line(
     axis: Axes, x, nats: Float[np.ndarray, "seeds x"], shade: str, label: str
 ):
     """Draw the mean over seeds as a line and their range as a band, in bits."""
-    bits = nats * BITS
-    axis.plot(x, bits.mean(axis=0), color=shade, label=label, linewidth=2)
-    low, high = bits.min(axis=0), bits.max(axis=0)
-    axis.fill_between(x, low, high, color=shade, alpha=0.2, linewidth=0)
+    plot.curves({label: BITS * nats.T}, x, ax=axis, color=shade)
 
 
 def draw_level(axis: Axes, ngram: NgramResult) -> None:

@@ -14,6 +14,7 @@ from experiments.harness.plotting import Plot
 from experiments.music import midi
 from experiments.music.claims import BAI, overfit, title
 from experiments.music.measure import CellResult, Continuation
+from nets.flow import plot
 from train.data.chorales import Chorales
 
 NOTE = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 0.8], [0.0, 0.8]])  # one step wide
@@ -133,13 +134,8 @@ def draw_learning(
     figure, axes = plotting.figure(finding, columns=len(studies))
     figure.set_size_inches(max(8.0, 4.2 * len(studies)), 5)
     for axis, study in zip(axes, studies, strict=True):
-        curves = {"training": study.train, "validation": study.valid}
-        for color, (name, costs) in zip(plotting.COLORS, curves.items(), strict=False):
-            axis.plot(study.steps, costs.mean(axis=1), color=color, label=name)
-            low, high = costs.min(axis=1), costs.max(axis=1)
-            axis.fill_between(
-                study.steps, low, high, color=color, alpha=0.2, linewidth=0
-            )
+        losses = {"training": study.train, "validation": study.valid}
+        plot.curves(losses, study.steps, ax=axis, linewidth=1.5)
         axis.set(title=study.cell, xlabel="training step")
         for style, (name, nats) in zip(
             plotting.STYLES[1:], floors.items(), strict=False

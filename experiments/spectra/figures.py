@@ -13,6 +13,7 @@ from experiments.harness import plotting
 from experiments.harness.plotting import Plot
 from experiments.spectra.claims import NEAR, titles
 from experiments.spectra.measure import SpectrumResult
+from nets.flow import plot
 
 COLUMNS = 5
 MARKERS = "", "o", "^", "s"  # the next marker once all colors are in use
@@ -54,27 +55,24 @@ def draw_panel(
     x = (np.arange(count) + 0.5) / count
     for result in results:
         color, marker = color_and_marker(inits.index(result.init))
-        for values, style in (
-            (result.exponents, "-"),
-            (result.log_singular_values, "--"),
-        ):
-            values = np.where(np.isfinite(values), values, np.nan)
-            axis.plot(
-                x,
-                values.mean(axis=0),
-                style,
-                color=color,
-                marker=marker if style == "-" else "",
-                markersize=3,
-                linewidth=1.8 if style == "-" else 1.1,
-            )
-            if style == "-":
-                low, high = values.min(axis=0), values.max(axis=0)
-                axis.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
-    axis.axhline(0, color="0.3", linewidth=0.8, zorder=0)
+        exponents, sigmas = (
+            np.where(np.isfinite(values), values, np.nan)
+            for values in (result.exponents, result.log_singular_values)
+        )
+        options = {"ax": axis, "xlabel": "", "ylabel": "", "legend": False}
+        options |= {"color": color, "markersize": 3}
+        plot.spectrum(
+            {result.init: exponents}, x, marker=marker, linewidth=1.8, **options
+        )
+        plot.spectrum(
+            {f"{result.init}, singular values": sigmas.mean(axis=0)},
+            x,
+            linestyle="--",
+            linewidth=1.1,
+            **options,
+        )
     axis.set_yscale("symlog", linthresh=NEAR, linscale=0.6)
     axis.set(title=f"{results[0].cell}, n = {count}", xlim=(0, 1))
-    axis.grid(alpha=0.3)
 
 
 def color_and_marker(index: int) -> tuple[str, str]:

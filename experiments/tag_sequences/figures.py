@@ -11,6 +11,7 @@ from experiments.harness.intervals import interval
 from experiments.harness.plotting import Plot
 from experiments.tag_sequences.claims import title
 from experiments.tag_sequences.measure import TaggingResult
+from nets.flow import plot
 
 
 def draw(results: Sequence[TaggingResult], caption: str) -> Plot:
@@ -40,7 +41,7 @@ def draw(results: Sequence[TaggingResult], caption: str) -> Plot:
             ha="center",
             color=color,
         )
-        plotting.band(right, result.bits, result.way, i)
+        plot.curves({result.way: result.bits.T}, ax=right, color=color)
     left.set_yticks(range(len(results)), [result.way for result in results])
     left.set_ylim(len(results) - 0.5, -0.6)
     left.set(xlabel="F1 of word starts, %", ylabel="reading")

@@ -20,6 +20,7 @@ from experiments.translate_dates.measure import (
     AttentionResult,
     TranslationResult,
 )
+from nets.flow import plot
 from train.data.date_formats import FORMATS, written
 from train.data.dates import Dates
 
@@ -79,13 +80,8 @@ def draw(studies: Sequence[TranslationResult], test: Dates, caption: str) -> Plo
     finding = title(studies)
     figure.suptitle(finding.replace(": ", ":\n"), fontweight="bold", fontsize=12)
     for i, result in enumerate(studies):
-        color = plotting.COLORS[i]
-        values = 100 * result.curve
-        left.plot(
-            result.steps, values.mean(axis=0), color=color, label=result.name, lw=2
-        )
-        low, high = values.min(axis=0), values.max(axis=0)
-        left.fill_between(result.steps, low, high, color=color, alpha=0.2, linewidth=0)
+        curve = {result.name: 100 * result.curve.T}
+        plot.curves(curve, result.steps, ax=left, color=plotting.COLORS[i])
     left.axhline(100 * GOAL, color="0.3", linestyle=":", label=f"{GOAL:.0%}")
     left.set(
         title="during training",
@@ -94,7 +90,6 @@ def draw(studies: Sequence[TranslationResult], test: Dates, caption: str) -> Plo
         xlim=(0, studies[0].steps[-1]),
         ylim=(-2, 102),
     )
-    left.grid(alpha=0.3)
     left.legend(loc="best")
     by_format(right, studies, test)
     return plotting.captioned(figure, finding, caption)

@@ -26,6 +26,7 @@ from experiments.vanishing.networks import (
     MATRIX_PER_STEP,
     ONE_MATRIX,
 )
+from nets.flow import plot
 
 COMPARED = (*FEED_FORWARD.values(), *ELMAN.values(), LSTM, GRU)
 
@@ -67,7 +68,6 @@ def draw(results: Sequence[NetResult], width: int, caption: str) -> Plot:
                 if setting == (init, width, when):
                     draw_norms(axis, result)
             axis.set(title=f"{init}, {TIMES[when]}", yscale="log")
-            axis.set_xlabel("layers or steps away from the loss")
         row[0].set_ylabel("norm of the gradient,\nrelative to the last layer")
         drawn = [r for r in results if (r.width, r.when) == (width, when)]
         drawn = [r for r in drawn if r.net in COMPARED and r.init in inits]
@@ -111,10 +111,16 @@ def draw_norms(axis: Axes, result: NetResult) -> None:
     norms = relative_log_norms(result)
     color, style, _ = LINES[result.net]
     style = style if result.learned else ":"
-    x = np.arange(norms.shape[1])
-    axis.plot(x, np.exp(norms.mean(axis=0)), style, color=color, label=result.net)
-    low, high = np.exp(norms.min(axis=0)), np.exp(norms.max(axis=0))
-    axis.fill_between(x, low, high, color=color, alpha=0.15, linewidth=0)
+    plot.gradient_norms(
+        {result.net: norms.T},
+        ax=axis,
+        xlabel="layers or steps away from the loss",
+        ylabel="",
+        legend=False,
+        color=color,
+        linestyle=style,
+        linewidth=1.5,
+    )
 
 
 def title(results: Sequence[NetResult], width: int, inits: Sequence[str]) -> str:

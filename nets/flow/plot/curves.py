@@ -39,6 +39,7 @@ def curves(
     x: Sequence[int | float] | Shaped[ArrayLike, " x"] | None = None,
     *,
     ax: Axes | None = None,
+    legend: bool = True,
     **line: Any,
 ) -> Axes:
     """Draw the mean over samples as a line, and their range as a band.
@@ -48,11 +49,12 @@ def curves(
             left out. The line has a gap where a sample is nan or inf.
         x: Places on the x axis; by default 0, 1, 2, ...
         ax: Axes to draw on; by default those of a new figure.
+        legend: Whether to add a legend, if the series have names.
         **line: Options of `Axes.plot` for all lines, such as `color` and `linestyle`.
             By default each line has a color of `COLORS`, then a style of `STYLES`.
 
     Returns:
-        The axes, with a legend if the series have names.
+        The axes.
 
     Raises:
         ValueError: A series has no axis.
@@ -65,7 +67,7 @@ def curves(
         [0.2, 0.8]
     """
     drawn = {name: summary(values) for name, values in named(series).items()}
-    return draw(drawn, x, ax, line)
+    return draw(drawn, x, ax, line, legend)
 
 
 def axes(ax: Axes | None) -> Axes:
@@ -156,7 +158,11 @@ def summary(values: ArrayLike) -> Curve:
 
 
 def draw(
-    drawn: Mapping[str, Curve], x: Any, ax: Axes | None, line: Mapping[str, Any]
+    drawn: Mapping[str, Curve],
+    x: Any,
+    ax: Axes | None,
+    line: Mapping[str, Any],
+    legend: bool = True,
 ) -> Axes:
     """Draw curves by name, in the colors after those in use.
 
@@ -165,6 +171,7 @@ def draw(
         x: Places on the x axis, or None for 0, 1, 2, ...
         ax: Axes, or None for those of a new figure.
         line: Options of `Axes.plot`.
+        legend: Whether to add a legend, if the curves have names.
 
     Returns:
         The axes.
@@ -179,9 +186,10 @@ def draw(
     ax = axes(ax)
     for i, (name, (middle, bands)) in enumerate(drawn.items(), len(ax.lines)):
         places = np.arange(len(middle)) if x is None else np.asarray(x)
+        turn, color = (0, 0) if "color" in line else divmod(i, len(COLORS))
         style = {
-            "color": COLORS[i % len(COLORS)],
-            "linestyle": STYLES[i // len(COLORS) % len(STYLES)],
+            "color": COLORS[color],
+            "linestyle": STYLES[turn % len(STYLES)],
             "linewidth": 2,
             **line,
         }
@@ -190,6 +198,6 @@ def draw(
             shade = curve.get_color()
             ax.fill_between(places, low, high, color=shade, alpha=0.2, linewidth=0)
     ax.grid(alpha=0.3)
-    if any(drawn):
+    if legend and any(drawn):
         ax.legend()
     return ax

@@ -12,7 +12,7 @@ from nets.flow.decay import decay_profile, log_norms
 from nets.flow.gates import GateStatistics
 from nets.flow.lyapunov import LyapunovSpectrum
 from nets.flow.paths import Paths
-from nets.flow.plot.curves import Curve, axes, draw, named, summary
+from nets.flow.plot.curves import STYLES, Curve, axes, draw, named, summary
 
 
 def gradient_norms(
@@ -25,6 +25,7 @@ def gradient_norms(
     xlabel: str = "step t",
     ylabel: str = r"norm of the gradient, $\|\partial L/\partial s_t\|$",
     reverse: bool = False,
+    legend: bool = True,
     **line: Any,
 ) -> Axes:
     """Draw norms of gradients by step on a logarithmic scale.
@@ -41,6 +42,7 @@ def gradient_norms(
         xlabel: Label of the x axis; "layer" for `flow.depth_log_norms`.
         ylabel: Label of the y axis.
         reverse: True if the cell read from the last step to the first, for the title.
+        legend: Whether to add a legend, if there are names.
         **line: Options of `Axes.plot` for all lines.
 
     Returns:
@@ -59,7 +61,7 @@ def gradient_norms(
         drawn[name] = Curve(
             _exp(mean), [(_exp(low), _exp(high)) for low, high in bands]
         )
-    ax = draw(drawn, x, ax, line)
+    ax = draw(drawn, x, ax, line, legend)
     if any((curve.mean > 0).any() for curve in drawn.values()):
         ax.set_yscale("log")
     if title is None:
@@ -74,6 +76,7 @@ def gates(
     ax: Axes | None = None,
     title: str = "",
     xlabel: str = "step t",
+    legend: bool = True,
     **line: Any,
 ) -> Axes:
     """Draw how far gates are open: the mean as a line, two quantiles as a band.
@@ -86,6 +89,7 @@ def gates(
         ax: Axes to draw on; by default those of a new figure.
         title: Title.
         xlabel: Label of the x axis.
+        legend: Whether to add a legend, if there are names.
         **line: Options of `Axes.plot` for all lines.
 
     Returns:
@@ -99,13 +103,14 @@ def gates(
         >>> ax.get_ylabel()
         'gate, from 0 (closed) to 1 (open)'
     """
-    drawn = {}
-    for name, gate in statistics.items():
+    ax = axes(ax)
+    for i, (name, gate) in enumerate(statistics.items()):
         if isinstance(gate, GateStatistics):
-            drawn[name + _memory(gate)] = _quantiles(gate)
+            drawn = {name + _memory(gate): _quantiles(gate)}
         else:
-            drawn[name] = summary(gate)
-    ax = draw(drawn, x, ax, line)
+            drawn = {name: summary(gate)}
+        style = {"linestyle": STYLES[i % len(STYLES)], **line}
+        draw(drawn, x, ax, style, legend)
     ax.set_ylim(0, 1)
     return _labeled(ax, xlabel, "gate, from 0 (closed) to 1 (open)", title)
 
@@ -120,6 +125,7 @@ def spectrum(
     title: str | None = None,
     xlabel: str = "direction, from the fastest growth",
     ylabel: str = "Lyapunov exponent, nats per step",
+    legend: bool = True,
     **line: Any,
 ) -> Axes:
     """Draw exponents in descending order, and a line at zero.
@@ -134,6 +140,7 @@ def spectrum(
             are lost, if there is one spectrum without a name.
         xlabel: Label of the x axis.
         ylabel: Label of the y axis.
+        legend: Whether to add a legend, if there are names.
         **line: Options of `Axes.plot` for all lines.
 
     Returns:
@@ -151,7 +158,7 @@ def spectrum(
     drawn = {name: _exponents(value) for name, value in every.items()}
     for name, curve in drawn.items():
         count = np.arange(1, len(curve.mean) + 1)
-        draw({name: curve}, count if x is None else x, ax, line)
+        draw({name: curve}, count if x is None else x, ax, line, legend)
     ax.axhline(0, color="0.3", linewidth=0.8, zorder=0)
     if title is None:
         title = _largest(drawn[""].mean) if list(every) == [""] else ""

@@ -1,0 +1,166 @@
+"""The style of figures for papers: the width of a column, 8 points, no title inside.
+
+The finding and the caption are left out, as they belong into the text of the paper.
+"""
+
+import math
+import re
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import Collection
+from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpec
+from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.text import Text
+
+COLUMN, TWO_COLUMNS = 3.25, 6.75  # inches
+POINTS = 8.0
+HEIGHT = 2.2  # inches of a panel
+STACKED = 4  # most panels in one column
+ACROSS = 3  # most panels in a row over two columns
+THIN = 0.6  # lines and markers, relative to the screen
+FEW = 4  # most entries of a legend inside a panel
+LONG = 26  # characters in the height of a panel
+BELOW: Any = {"loc": "outside lower center", "frameon": False}
+
+
+def restyle(figure: Figure, *, wide: bool = False) -> None:
+    """Change a figure to the style for papers.
+
+    Panels in a grid are put below each other, if they are few. Other figures, such as
+    grids of pictures, keep their arrangement and take two columns.
+
+    Args:
+        figure: The figure.
+        wide: Whether to use the width of two columns.
+
+    Example:
+        >>> figure = Figure(figsize=(11, 5))
+        >>> left, right = figure.subplots(1, 2)
+        >>> restyle(figure)
+        >>> figure.get_size_inches().tolist()
+        [3.25, 4.4]
+    """
+    for text in (figure.suptitle(""), figure.supxlabel("")):
+        text.set_in_layout(False)
+    panels = [axis for axis in figure.axes if axis.get_subplotspec() is not None]
+    for axis in [axis for axis in panels if not axis.axison and not axis.has_data()]:
+        axis.remove()
+        panels.remove(axis)
+    if not _is_grid(panels):
+        _shrink(figure, panels)
+        return
+    count = len(panels)
+    narrow = not wide and count <= STACKED
+    across = 1 if narrow else min(count, ACROSS if wide else 2)
+    down = -(-count // across)
+    grid = GridSpec(down, across, figure=figure)
+    for i, axis in enumerate(panels):
+        axis.set_subplotspec(grid[divmod(i, across)])
+        _label(axis)
+    figure.set_size_inches(COLUMN if narrow else TWO_COLUMNS, HEIGHT * down)
+    _set_text(figure, 1.0)
+    if count == 1:
+        panels[0].set_title("")
+    _thin(figure)
+    for axis in panels:
+        _rebuild_legend(axis)
+    for legend in list(figure.legends):
+        figure.legend(
+            *_entries(legend, {}),
+            ncols=1 if narrow else 2,
+            fontsize=POINTS,
+            **BELOW,
+        )
+        legend.remove()
+
+
+def _is_grid(panels: list[Axes]) -> bool:
+    """Whether all panels have axes, and fill one cell each of one grid."""
+    places = [axis.get_subplotspec() for axis in panels]
+    grids = {id(place.get_gridspec()) for place in places if place is not None}
+    single = all(place and place.num1 == place.num2 for place in places)
+    return len(grids) == 1 and single and all(axis.axison for axis in panels)
+
+
+def _label(axis: Axes) -> None:
+    """Give a panel the labels that it had in common with its neighbors."""
+    axis.tick_params(labelleft=True, labelbottom=True)
+    for direction in "xy":
+        group = getattr(axis, f"get_shared_{direction}_axes")().get_siblings(axis)
+        labels = [getattr(a, f"get_{direction}label")() for a in (axis, *group)]
+        axis.set(**{f"{direction}label": _wrapped(next(filter(None, labels), ""))})
+
+
+def _wrapped(label: str) -> str:
+    """A label in lines that fit a panel; formulas are not divided."""
+    if len(re.sub(r"\$.*?\$", "xxxxx", label)) <= LONG:
+        return label
+    if "$" in label:
+        return re.sub(r"(,|\)) (?=[^$]*\$)", r"\1\n", label, count=1)
+    return "\n".join(textwrap.fill(line, LONG) for line in label.split("\n"))
+
+
+def _shrink(figure: Figure, panels: list[Axes]) -> None:
+    """Reduce a figure to two columns; text inside pictures shrinks with them."""
+    width, height = figure.get_size_inches()
+    scale = TWO_COLUMNS / width
+    figure.set_size_inches(TWO_COLUMNS, height * scale)
+    pictures = not all(axis.axison for axis in panels)
+    _set_text(figure, min(1.0, scale) if pictures else 1.0)
+    _thin(figure)
+    for axis in panels:
+        _rebuild_legend(axis)
+
+
+def _set_text(figure: Figure, scale: float) -> None:
+    """Set all text to 8 points, or to a part of them."""
+    for text in figure.findobj(Text):
+        text.set_fontsize(max(POINTS * scale, 4))
+    for axis in figure.axes:
+        axis.tick_params(labelsize=max(POINTS * scale, 4))
+
+
+def _thin(figure: Figure) -> None:
+    """Reduce the widths of lines and the sizes of markers."""
+    for artist in figure.findobj():
+        if isinstance(artist, Line2D | Patch):
+            artist.set_linewidth(artist.get_linewidth() * THIN)
+        if isinstance(artist, Line2D):
+            artist.set_markersize(artist.get_markersize() * THIN)
+        if isinstance(artist, Collection):
+            widths = np.atleast_1d(artist.get_linewidth())
+            artist.set_linewidth((THIN * widths).tolist())
+
+
+def _entries(legend: Legend, drawn: Mapping[str, Any]) -> tuple[list, list[str]]:
+    """The handles of a legend, if possible the artists themselves, and the labels."""
+    labels = [text.get_text() for text in legend.get_texts()]
+    pairs = zip(labels, legend.legend_handles, strict=True)
+    return [drawn.get(label, handle) for label, handle in pairs], labels
+
+
+def _rebuild_legend(axis: Axes) -> None:
+    """Draw a legend of 8 points, below the panel if it has many entries."""
+    legend = axis.get_legend()
+    if legend is None:
+        return
+    artists, names = axis.get_legend_handles_labels()
+    handles, labels = _entries(legend, dict(zip(names, artists, strict=True)))
+    title = legend.get_title().get_text() or None
+    place: dict[str, Any] = {"loc": "best"}
+    if len(labels) > FEW:
+        columns = 2 if max(map(len, labels)) < 24 else 1
+        down = -0.25 if axis.get_xlabel() else -0.1
+        place = {"loc": "upper center", "bbox_to_anchor": (0.5, down), "ncols": columns}
+        rows = math.ceil(len(labels) / columns)
+        figure = axis.get_figure(root=True)
+        assert figure is not None
+        figure.set_figheight(figure.get_figheight() + 0.15 * rows)
+    axis.legend(handles, labels, title=title, fontsize=POINTS, **place)
