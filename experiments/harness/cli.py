@@ -41,6 +41,7 @@ def flag(
     path: bool = False,
     repeats: bool = False,
     extends: bool = False,
+    positional: bool = False,
 ) -> Any:
     """A field of a `Config` that is a flag of the same name.
 
@@ -54,6 +55,8 @@ def flag(
         repeats: True if a list may hold a value twice, as sizes of layers do.
         extends: True if the value may change when a run is resumed, even a complete
             one, to which that adds.
+        positional: True if the value may be given without the name of the flag. Such
+            flags take the words of the command in their order.
 
     Returns:
         A dataclass field.
@@ -75,6 +78,7 @@ def flag(
             "choices": choices,
             "repeats": repeats,
             "extends": extends,
+            "positional": positional,
         },
     )
 
@@ -100,10 +104,16 @@ def parse(config_class: type, arguments: Sequence[str]) -> tuple[Any, str | None
         parsers.define(values, field, kinds[field.name], default)
     folder = parsers.Folder(name="results")
     flags.DEFINE(folder, "results", None, "", flag_values=values)
+    positional = [field.name for field in fields if field.metadata["positional"]]
+    values.set_gnu_getopt(bool(positional))  # flags may follow the words
     flags.DEFINE_boolean("help", False, "", short_name="h", flag_values=values)
     flags.DEFINE_boolean("helpfull", False, "", flag_values=values)
     try:
         rest = values(["", *arguments])[1:]
+        for name, word in zip(positional, rest, strict=False):
+            if values[name].present:
+                raise UsageError(f"flag --{name} is given twice; give it once")
+            values[name].parse(word)
     except (flags.CantOpenFlagFileError, UnicodeError, ValueError, OSError) as error:
         cause = error.__context__ or error  # without absl's own prefix
         raise UsageError(
@@ -113,8 +123,10 @@ def parse(config_class: type, arguments: Sequence[str]) -> tuple[Any, str | None
         raise UsageError(" ".join(str(error).split())) from None
     if values["help"].value or values["helpfull"].value:
         return None, None
-    if rest:
-        raise UsageError(f"expected flags only, --name=value; got {rest[0]!r}")
+    if rest := rest[len(positional) :]:
+        words = " ".join(name.upper() for name in positional)
+        what = f"{words} and flags" if words else "flags only"
+        raise UsageError(f"expected {what}, --name=value; got {rest[0]!r}")
     given = {field.name: values[field.name].value for field in fields}
     return config_class(**given), values["results"].value
 
