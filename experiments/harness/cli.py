@@ -110,10 +110,7 @@ def parse(config_class: type, arguments: Sequence[str]) -> tuple[Any, str | None
     flags.DEFINE_boolean("helpfull", False, "", flag_values=values)
     try:
         rest = values(["", *arguments])[1:]
-        for name, word in zip(positional, rest, strict=False):
-            if values[name].present:
-                raise UsageError(f"flag --{name} is given twice; give it once")
-            values[name].parse(word)
+        parsers.take_words(values, positional, rest)
     except (flags.CantOpenFlagFileError, UnicodeError, ValueError, OSError) as error:
         cause = error.__context__ or error  # without absl's own prefix
         raise UsageError(
@@ -133,9 +130,10 @@ def parse(config_class: type, arguments: Sequence[str]) -> tuple[Any, str | None
 
 def main(
     config_class: type,
-    run: Callable[[Any, runs.Run], None],
+    run: Callable[..., None],
     *,
     resumable: bool = False,
+    keeps_results: bool = True,
 ) -> None:
     """Run an experiment as a command, and exit.
 
@@ -145,9 +143,10 @@ def main(
 
     Args:
         config_class: The experiment's `Config`.
-        run: `run(config, results)`.
+        run: `run(config, results)`; `run(config)` if it keeps no results.
         resumable: Whether `run` goes on from what an interrupted run has logged, which
             the flag `--resume` asks for; from a complete one if some flag `extends` it.
+        keeps_results: Whether it has a folder of results.
     """
     # The package, which has the question, for the `Config` of its `experiment`.
     module = sys.modules[config_class.__module__.removesuffix(".experiment")]
@@ -158,12 +157,14 @@ def main(
     if config_class.__module__ == "__main__":
         process.begin(name)
     with streams.forgiving():
-        code = _run(config_class, run, module, name, resumable)
+        code = _run(config_class, run, module, name, resumable, keeps_results)
     if code:
         sys.exit(code)
 
 
-def _run(config_class: type, run: Any, module: Any, name: str, resumable: bool) -> int:
+def _run(
+    config_class: type, run: Any, module: Any, name: str, resumable: bool, kept: bool
+) -> int:
     """Run it, and return the exit code."""
     short = name.rpartition(".")[2]
     results = config = None
@@ -189,6 +190,9 @@ def _run(config_class: type, run: Any, module: Any, name: str, resumable: bool) 
         if hasattr(config, "learning_rate"):  # it trains
             machine.check_promotion()
         machine.keep_compiled()
+        if not kept:
+            run(config)
+            return 0
         folder = _fresh_folder(short) if folder is None else folder
         with runs.new_run(
             folder,
