@@ -171,6 +171,7 @@ def main(
     run: str | Callable[[Any, Any], None],
     *,
     resumable: bool = False,
+    keeps_results: bool = True,
 ) -> None:
     """Run an experiment as a command, and exit.
 
@@ -182,8 +183,10 @@ def main(
         config_class: The experiment's `Config`.
         run: `run(config, results)`, a function; or "package.module:function", which is
             imported once the flags are right, so that help and mistakes need no JAX.
+            It is `run(config)` if the command keeps no results.
         resumable: Whether `run` goes on from what an interrupted run has logged, which
             the flag `--resume` asks for; from a complete one if some flag `extends` it.
+        keeps_results: Whether the command has a folder of results.
     """
     # The package, which has the question, for the `Config` of one of its modules.
     place = config_class.__module__
@@ -195,13 +198,13 @@ def main(
     if place == "__main__":
         process.begin(name)
     with streams.forgiving():
-        code = _answer(config_class, run, module, name, resumable)
+        code = _answer(config_class, run, module, name, resumable, keeps_results)
     if code:
         sys.exit(code)
 
 
 def _answer(
-    config_class: type, run: Any, module: Any, name: str, resumable: bool
+    config_class: type, run: Any, module: Any, name: str, resumable: bool, kept: bool
 ) -> int:
     """Read the flags, then help or run; return the exit code."""
     short = name.rpartition(".")[2]
@@ -218,7 +221,8 @@ def _answer(
         streams.say(f"{short}: {error}")
         return 2
     if config is None:
-        print(usage.text(module.__doc__ or short, short, config_class, resumable))
+        question = module.__doc__ or short
+        print(usage.text(question, short, config_class, resumable, kept))
         return 0
     from experiments.harness import launch  # JAX, which takes seconds
 
@@ -230,4 +234,5 @@ def _answer(
         question=module.__doc__ or short,
         resume=resume,
         resumable=resumable,
+        keeps_results=kept,
     )

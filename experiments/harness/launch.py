@@ -24,13 +24,14 @@ from experiments.harness.process import UsageError
 
 def launch(
     config: Any,
-    run: Callable[[Any, runs.Run], None],
+    run: Callable[..., None],
     folder: str | None,
     *,
     name: str,
     question: str,
     resume: bool,
     resumable: bool,
+    keeps_results: bool = True,
 ) -> int:
     """Run an experiment, and report how it ended.
 
@@ -42,6 +43,8 @@ def launch(
         question: The question that it answers.
         resume: Whether to resume the run in the folder.
         resumable: Whether it can be resumed.
+        keeps_results: Whether it has a results folder; without one, `run(config)` is
+            called.
 
     Returns:
         The exit code.
@@ -61,6 +64,9 @@ def launch(
         if hasattr(config, "learning_rate"):  # it trains
             machine.check_promotion()
         machine.keep_compiled()
+        if not keeps_results:
+            run(config)
+            return 0
         with runs.new_run(
             _fresh_folder(short) if folder is None else folder,
             _settings(config, name),

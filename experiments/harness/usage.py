@@ -12,7 +12,13 @@ FLAGFILE = "Read flags from a file, one per line."
 Group = Literal["data", "model", "training", "measuring", "output"]
 
 
-def text(question: str, name: str, config_class: type, resumable: bool) -> str:
+def text(
+    question: str,
+    name: str,
+    config_class: type,
+    resumable: bool,
+    keeps_results: bool = True,
+) -> str:
     """The help of an experiment.
 
     Args:
@@ -20,6 +26,7 @@ def text(question: str, name: str, config_class: type, resumable: bool) -> str:
         name: Name of the experiment.
         config_class: Its `Config`.
         resumable: Whether it has the flag `--resume`.
+        keeps_results: Whether it has the flag `--results`.
 
     Returns:
         Lines.
@@ -39,7 +46,8 @@ def text(question: str, name: str, config_class: type, resumable: bool) -> str:
             entry = _entry(f"--{field.name}={default}", _described(field))
             groups[field.metadata["group"]] += entry
     folder = f"Where results go; by default a new folder under results/{name}."
-    groups["output"] += _entry("--results=FOLDER", folder)
+    if keeps_results:
+        groups["output"] += _entry("--results=FOLDER", folder)
     if resumable:
         resume = "Go on with the run in --results, if it was interrupted."
         groups["output"] += _entry("--resume", resume)

@@ -70,6 +70,7 @@ __all__ = [
 
 signatures.as_written(globals())
 
+
 def __dir__() -> list[str]:
     """Names that a user types."""
     return __all__
