@@ -3,7 +3,7 @@
 import inspect
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, overload
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,16 @@ from nets.interop.layers.running import Build, Built, running_cell
 from nets.interop.names import listed
 from nets.recurrent import stack
 from nets.types import Cell, KeyArray, Params
+
+
+@overload
+def from_haiku(core: Any) -> Cell: ...
+
+
+@overload
+def from_haiku(
+    core: Any, params: Mapping[str, Any], module: str | None = None
+) -> tuple[Any, Params]: ...
 
 
 def from_haiku(
@@ -118,7 +128,9 @@ def _library_name(core: Any) -> str | None:
 
 
 def _takes_features(make: Any) -> bool:
-    return isinstance(make, type) or bool(inspect.signature(make).parameters)
+    """Whether a class or a function takes an argument other than a name."""
+    function = make.__init__ if isinstance(make, type) else make
+    return bool(set(inspect.signature(function).parameters) - {"self", "name"})
 
 
 def _core(make: Any, features: int) -> Any:

@@ -12,7 +12,7 @@ from nets.cells.mgu import MGUParams, mgu
 from nets.factories import factory
 from nets.interop.flax import params_from_linen
 from nets.interop.layers.running import Build, Built, running_cell
-from nets.recurrent import BidirectionalParams, RecurrentLayer, as_layer, bidirectional
+from nets.recurrent import BidirectionalParams, as_layer, bidirectional
 from nets.recurrent.batch import any_image
 from nets.types import Cell, Params
 
@@ -22,9 +22,7 @@ def from_linen(module: Any) -> Cell: ...
 
 
 @overload
-def from_linen(
-    module: Any, params: Mapping[str, Any]
-) -> tuple[Cell | RecurrentLayer, Params]: ...
+def from_linen(module: Any, params: Mapping[str, Any]) -> tuple[Any, Params]: ...
 
 
 def from_linen(module: Any, params: Mapping[str, Any] | None = None) -> Any:

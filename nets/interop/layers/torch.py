@@ -14,7 +14,7 @@ from nets.cells.lstm import LSTMParams, lstm
 from nets.cells.projected_lstm import ProjectedLSTMParams, projected_lstm
 from nets.interop.names import listed
 from nets.interop.torch import params_from_torch
-from nets.recurrent import RecurrentLayer, as_layer, bidirectional, stack
+from nets.recurrent import as_layer, bidirectional, stack
 from nets.types import Cell, Params
 
 ACTIVATIONS = {"tanh": jnp.tanh, "relu": jax.nn.relu}
@@ -23,7 +23,7 @@ BY_GATES = {1: ElmanParams, 3: GRUParams, 4: LSTMParams}
 
 def from_torch(
     module: Any, prefix: str = "", nonlinearity: str | None = None
-) -> tuple[Cell | RecurrentLayer, Params]:
+) -> tuple[Any, Params]:
     """A trained RNN, LSTM or GRU of PyTorch as a layer with its parameters.
 
         layer, params = from_torch(module)
