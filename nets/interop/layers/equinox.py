@@ -12,7 +12,7 @@ from nets.cells.gru import GRUParams, gru
 from nets.cells.lstm import LSTMParams, lstm
 from nets.factories import factory
 from nets.interop.equinox import params_from_equinox
-from nets.interop.layers.running import Build, Built, running_cell
+from nets.interop.layers.running import Build, Built, is_maker, running_cell
 from nets.types import Cell
 
 KNOWN = {"GRUCell": (gru, GRUParams), "LSTMCell": (lstm, LSTMParams)}
@@ -62,8 +62,10 @@ def from_equinox(module: Any, initial_state: Callable[[Any], Any] | None = None)
         ('LSTMParams', (10, 8))
     """
     name = getattr(module, "__name__", type(module).__name__)
-    if isinstance(module, type) or not jax.tree.leaves(_arrays(module)):
+    if is_maker(module):
         return _cell(module, f"Equinox's {name}", initial_state)
+    if not callable(module):
+        raise ValueError(f"expected a cell of Equinox, or its class; got {name}")
     template, arrays = _split(module)
     if type(module).__module__.startswith("equinox.") and name in KNOWN:
         make, kind = KNOWN[name]
@@ -121,10 +123,6 @@ def _key(entry: Any) -> Any:
 
 def _is_array(leaf: Any) -> bool:
     return isinstance(leaf, (jax.Array, np.ndarray))
-
-
-def _arrays(module: Any) -> list[Any]:
-    return [leaf for leaf in jax.tree.leaves(module) if _is_array(leaf)]
 
 
 @factory

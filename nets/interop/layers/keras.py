@@ -131,7 +131,7 @@ def _trained_cell(cell: Any) -> tuple[Cell, Params]:
     """The equal cell of this library, and its parameters."""
     if not cell.built:
         raise ValueError(
-            f"expected a layer with weights; got a {type(cell).__name__} that is not "
+            f"expected a layer with weights; got {type(cell).__name__}, which is not "
             "built: call the layer on an input first"
         )
     kind = KINDS[type(cell).__name__]
@@ -143,8 +143,8 @@ def _trained_cell(cell: Any) -> tuple[Cell, Params]:
     used = activation, cell.recurrent_activation.__name__
     if used != ("tanh", "sigmoid"):
         raise ValueError(
-            f"expected a {type(cell).__name__} with activation tanh and "
-            f"recurrent_activation sigmoid; got {used[0]} and {used[1]}"
+            "expected activation tanh and recurrent_activation sigmoid in a Keras "
+            f"{type(cell).__name__}; got {used[0]} and {used[1]}"
         )
     if kind is LSTMParams:
         return lstm(), params

@@ -11,7 +11,7 @@ from nets.cells.lstm import LSTMParams, lstm
 from nets.cells.mgu import MGUParams, mgu
 from nets.factories import factory
 from nets.interop.flax import params_from_linen
-from nets.interop.layers.running import Build, Built, running_cell
+from nets.interop.layers.running import Build, Built, is_maker, running_cell
 from nets.recurrent import BidirectionalParams, as_layer, bidirectional
 from nets.recurrent.batch import any_image
 from nets.types import Cell, Params
@@ -74,13 +74,13 @@ def from_linen(module: Any, params: Mapping[str, Any] | None = None) -> Any:
     if kind == "Bidirectional":
         return _bidirectional(module, params)
     if kind == "RNN":
-        cell, params = _of_rnn(module, params)
         if module.reverse and not module.keep_order:
             raise ValueError(
                 "expected an nn.RNN with keep_order=True if reverse=True, because "
                 "outputs keep the positions of their inputs here; got "
                 "keep_order=False: pass rnn.clone(keep_order=True)"
             )
+        cell, params = _of_rnn(module, params)
         return as_layer(cell, module.reverse), params
     return _trained_cell(module, params)
 
@@ -184,7 +184,7 @@ def _cell(module: Any) -> Cell:
 
 def _make(module: Any, features: int) -> Any:
     """The cell itself, or one that a class or a function makes."""
-    if not _is_cell(module) and callable(module):
+    if is_maker(module):
         try:
             module = module(features)
         except TypeError as error:

@@ -1,6 +1,5 @@
 """Recurrent cells and layers of Flax's NNX."""
 
-import functools
 import inspect
 from typing import Any
 
@@ -11,7 +10,7 @@ from nets.cells.gru import GRUParams, gru
 from nets.cells.lstm import LSTMParams, lstm
 from nets.factories import factory
 from nets.interop.flax import params_from_nnx
-from nets.interop.layers.running import Build, Built, running_cell
+from nets.interop.layers.running import Build, Built, is_maker, running_cell
 from nets.recurrent import BidirectionalParams, as_layer, bidirectional
 from nets.types import Cell
 
@@ -60,7 +59,7 @@ def from_nnx(module: Any) -> Any:
         >>> type(params).__name__, layer.apply(params, jnp.ones((10, 5, 3)))[1].shape
         ('LSTMParams', (10, 5, 8))
     """
-    if _is_maker(module):
+    if is_maker(module):
         return _cell(module)
     kind = _library_name(module)
     if kind == "Bidirectional":
@@ -123,13 +122,6 @@ def _library_name(module: Any) -> str | None:
     """Name of the class if it is NNX's; None for a class of a user."""
     kind = type(module)
     return kind.__name__ if kind.__module__.startswith("flax.nnx.") else None
-
-
-def _is_maker(module: Any) -> bool:
-    return isinstance(module, type) or (
-        not hasattr(module, "initialize_carry")
-        and (inspect.isroutine(module) or isinstance(module, functools.partial))
-    )
 
 
 @factory

@@ -1,6 +1,7 @@
 """A `Cell` that runs a cell of another library, built for the sizes that are needed."""
 
 import functools
+import inspect
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -51,6 +52,22 @@ class Build:
     def __call__(self, inputs: int, features: int) -> Any:
         """Build the cell."""
         return self.function(*self.arguments, inputs, features)
+
+
+def is_maker(thing: Any) -> bool:
+    """True for a class or a function that makes cells, which are objects.
+
+    Args:
+        thing: Anything.
+
+    Returns:
+        Whether it is a class, a function or a `functools.partial`.
+
+    Example:
+        >>> is_maker(dict), is_maker({})
+        (True, False)
+    """
+    return isinstance(thing, (type, functools.partial)) or inspect.isroutine(thing)
 
 
 def running_cell(
