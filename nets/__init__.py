@@ -70,6 +70,14 @@ from nets.convolutional import (
     unpool,
     upsample,
 )
+from nets.interop import (
+    from_equinox,
+    from_haiku,
+    from_keras,
+    from_linen,
+    from_nnx,
+    from_torch,
+)
 from nets.linear_recurrence import linear_cell, linear_scan
 from nets.recurrent import (
     RecurrentLayer,
@@ -114,6 +122,12 @@ __all__ = [
     "elman",
     "flatten",
     "flow",
+    "from_equinox",
+    "from_haiku",
+    "from_keras",
+    "from_linen",
+    "from_nnx",
+    "from_torch",
     "global_max_pool",
     "global_mean_pool",
     "gru",

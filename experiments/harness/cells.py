@@ -12,7 +12,7 @@ import numpy as np
 
 import nets
 from experiments.harness import cli
-from nets import flow, initializers
+from nets import flow, initializers, interop
 
 OWN = "own"  # default of `--init`
 BATCHES = 2, 3, 5  # sizes that an own cell is tried with
@@ -85,8 +85,9 @@ def named(
     """A cell from the command line.
 
     Args:
-        name: A key of `nets.CELLS`, or "package.module:name" of one's own, where `name`
-            is a `Cell`, or a function without arguments that returns one.
+        name: A key of `nets.CELLS`, or "package.module:name", where `name` is a `Cell`,
+            a recurrent cell of Linen, NNX, Equinox or Haiku (a class or an object), or
+            a function without arguments that returns one of these.
         inputs: Features of the input that it will see.
         features: Hidden units that it will have.
         init: Initializer, if the cell takes one; None for the default of the cell.
@@ -135,14 +136,24 @@ def _imported(name: str) -> nets.Cell:
         value = importlib.import_module(path)
         for part in attribute.split("."):
             value = getattr(value, part)
+        value = _as_cell(name, value)
         if callable(value) and not isinstance(value, nets.Cell):
-            value = value()
+            value = _as_cell(name, value())
     if not isinstance(value, nets.Cell):
         raise cli.UsageError(
-            f"{name!r} is no Cell, nor a function that returns one; got "
-            f"{type(value).__name__}"
+            f"{name!r} is no Cell, nor a cell of Linen, NNX, Equinox or Haiku, nor a "
+            f"function that returns one; got {type(value).__name__}"
         )
     return value
+
+
+def _as_cell(name: str, value: object) -> object:
+    """A cell of another library as a `Cell`; anything else as it is."""
+    try:
+        cell = interop.recognized(value)
+    except ValueError as error:
+        raise cli.UsageError(f"cell {name!r}: {error}") from error
+    return value if cell is None else cell
 
 
 @contextlib.contextmanager

@@ -59,8 +59,8 @@ def to_linen(params: Params) -> dict[str, dict[str, jax.Array]]:
             `MGUParams`.
 
     Returns:
-        Parameters of the cell, in the form that `params_from_linen` accepts. They are the same
-        for LSTMCell and OptimizedLSTMCell.
+        Parameters of the cell, in the form that `params_from_linen` accepts. They are
+        the same for LSTMCell and OptimizedLSTMCell.
 
     Raises:
         ValueError: The class of parameters is not supported, or a GRU has no b_hn,

@@ -82,11 +82,11 @@ def params_from_haiku(
 def to_haiku(
     params: Params, module: str | None = None
 ) -> dict[str, dict[str, jax.Array]]:
-    """Convert weights to those of hk.VanillaRNN, hk.LSTM or hk.GRU (see `params_from_haiku`).
+    """Convert weights to those of hk.VanillaRNN, hk.LSTM or hk.GRU.
 
-    The second bias of a VanillaRNN is zero. For an LSTM, 1 is subtracted from the bias
-    of f, which rounds this bias to the precision of numbers near 1. All other arrays
-    are exact.
+    This is the inverse of `params_from_haiku`. The second bias of a VanillaRNN is zero.
+    For an LSTM, 1 is subtracted from the bias of f, which rounds this bias to the
+    precision of numbers near 1. All other arrays are exact.
 
     Args:
         params: Parameters, `nets.cells.ElmanParams` (for ReLUs), `LSTMParams` or
