@@ -164,6 +164,7 @@ def test_lru_starts_with_numbers_on_every_ring(r_min, r_max):
         assert np.isfinite(leaf).all()
 
 
+@pytest.mark.slow
 def test_numpy_numbers_are_options():
     two, tenth = np.int64(2), np.float64(0.1)
     made = {
