@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest --numprocesses=auto --dist=worksteal
 
-.PHONY: run test course docs install lock clean
+.PHONY: run test types tests course docs install lock clean
 .DEFAULT_GOAL := run
 
 run: install ## The main job: where does each cell's gradient die?
@@ -15,7 +15,12 @@ test: install ## Format, lint, imports, types, tests.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-cache --no-logo
+	@$(MAKE) --no-print-directory --jobs=2 types tests
+
+types:
 	$(BIN)/pyright
+
+tests:
 	$(PYTEST) -m "not peers"
 	BACKFLOW_XLA=default $(PYTEST) -m peers tests/nets
 

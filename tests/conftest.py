@@ -1,6 +1,5 @@
 """Settings of every test: compilation, warnings of JAX, the markers' summary."""
 
-import collections
 import functools
 import gc
 import importlib.util
@@ -73,16 +72,16 @@ def x64():
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Mark as slow all but the first two cases of each parametrized test.
+    """Mark as slow all but the first case of each parametrized test.
 
-    So `pytest -m "not slow"` has every fact, though not of every cell and option.
+    So `pytest -m "not slow"` has one case of every fact that is quickly tested.
     """
-    cases = collections.Counter()
+    functions = set()
     for item in items:
         function = item.nodeid.partition("[")[0]
-        cases[function] += 1
-        if cases[function] > 2:
+        if function in functions:
             item.add_marker("slow")
+        functions.add(function)
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -60,6 +60,7 @@ def test_it_clamps_and_measures(run, tmp_path):
     assert all(row["evidence"] in out for row in said)
 
 
+@pytest.mark.slow
 def test_a_clamped_gate_is_sigmoid_of_its_bias():
     cell = clamped(nets.lstm(), 2.0)
     params = cell.init(jax.random.key(0), 3, 4)

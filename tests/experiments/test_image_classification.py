@@ -4,10 +4,8 @@ import contextlib
 import gzip
 import json
 import math
-import os
 import re
 import struct
-import subprocess
 import sys
 
 import numpy as np
@@ -285,20 +283,6 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing(flags, sentence, run, here
     results = here / "results"
     left = set(here.rglob("*")) - before
     assert left <= {results, results / "image_classification"}
-
-
-@pytest.mark.slow
-def test_as_a_command_a_mistake_shows_no_traceback(here):
-    done = subprocess.run(
-        [sys.executable, "-m", "experiments.image_classification", "--data_dir=cut"],
-        cwd=here,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "JAX_PLATFORMS": "cpu"},
-    )
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("image_classification: cut/t10k-images-idx3-ubyte.gz")
-    assert done.stderr.count("\n") == 1
 
 
 def test_help_tells_what_each_data_set_has(run):

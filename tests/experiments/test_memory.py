@@ -1,23 +1,15 @@
 """The memory experiment, run through its command line."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 from commands import rows
 
+from experiments import memory
+
 
 @pytest.mark.slow
-def test_it_compares_with_and_without_remat(tmp_path):
+def test_it_compares_with_and_without_remat(launched, tmp_path):
     flags = ["--max_steps=1024", "--features=8", "--batch_size=4", "--cells=gru"]
-    done = subprocess.run(
-        [sys.executable, "-m", "experiments.memory", *flags, "--results=out"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "JAX_PLATFORMS": "cpu"},
-    )
+    done = launched(memory, *flags, "--results=out")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[-1] == "Results: out"

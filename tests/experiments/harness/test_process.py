@@ -34,7 +34,10 @@ def start(folder, module, *flags, **variables):
 
 
 def ended(child):
-    out, err = child.communicate(timeout=120)
+    try:
+        out, err = child.communicate(timeout=120)
+    finally:
+        child.kill()
     return child.returncode, out, err
 
 

@@ -18,10 +18,9 @@ KINKED = {nets.irnn(), nets.ind_rnn()}
 def blank(cell, seed=None):
     """Parameters (all zero without a seed), a blank input, and the first state."""
     init = jax.eval_shape(lambda k: cell.init(k, INPUTS, FEATURES), jax.random.key(0))
-    params = jax.tree.map(lambda a: jnp.zeros(a.shape), init)
-    params = params if seed is None else cases.draw(params, seed)
-    x = jnp.zeros((*cases.PLACES[cell.spatial_dims], INPUTS))
-    return params, cell.initial_state(params, x), x
+    params = cases.draw(init, seed or 0, scale=0.0 if seed is None else 0.5)
+    x = jnp.asarray(np.zeros((*cases.PLACES[cell.spatial_dims], INPUTS)))
+    return params, jax.jit(cell.initial_state)(params, x), x
 
 
 def without_biases(params):
@@ -165,6 +164,7 @@ def test_lru_starts_with_numbers_on_every_ring(r_min, r_max):
         assert np.isfinite(leaf).all()
 
 
+@pytest.mark.slow
 def test_numpy_numbers_are_options():
     two, tenth = np.int64(2), np.float64(0.1)
     made = {

@@ -230,7 +230,6 @@ def test_log_norms_take_an_image_as_one_vector():
     np.testing.assert_allclose(found, np.log(norms), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.peers
 def test_it_starts_as_in_keras():
     """But for the bound of w_i, which has Keras's fan-out a place."""
     size = 3, 3
@@ -280,6 +279,7 @@ LAYERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
 def test_padding_cannot_be_seen_in_layers(layer):
     lengths = 0, 2, TIME
@@ -326,6 +326,7 @@ MODULES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", MODULES)
 def test_flax_has_the_batch_first(kind):
     cells, layer = MODULES[kind]

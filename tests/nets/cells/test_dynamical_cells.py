@@ -262,6 +262,7 @@ def test_bfloat16_is_near_float32(cell):
     np.testing.assert_allclose(ys.astype(jnp.float32), expected, atol=0.1)
 
 
+@pytest.mark.slow
 @each_variant
 def test_the_output_is_the_hidden_state_and_waits_in_the_padding(cell):
     params, xs, first = example(cell, 3)
@@ -481,6 +482,7 @@ def _matrix(a, negative=0.5):
     return cell.step(params, state, jnp.zeros((n, 1), a.dtype))[1].T
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype, atol", [("float32", 1e-5), ("float64", 1e-12)])
 @pytest.mark.parametrize("negative", [0.0, 0.5, 1.0])
 def test_the_matrix_stays_orthogonal_as_it_is_trained(negative, dtype, atol, x64):

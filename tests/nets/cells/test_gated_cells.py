@@ -494,6 +494,7 @@ def test_janet_with_beta_writes_more_than_it_forgets():
     assert janet() is janet(beta=1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", [layer_norm_lstm(), layer_norm_gru()])
 def test_layer_norm_makes_the_size_of_the_weights_forgotten(cell, x64):
     params, xs, state = example(cell, dtype=jnp.float64)

@@ -114,6 +114,7 @@ def test_it_goes_through_every_instrument(name):
         assert all(bool(jnp.isfinite(g).all()) for g in jax.tree.leaves(gradient))
 
 
+@pytest.mark.slow
 def test_seeds_in_one_vmap():
     layer = nets.bidirectional(OWN)
     _, xs = example(layer)
@@ -132,6 +133,7 @@ def test_seeds_in_one_vmap():
         )
 
 
+@pytest.mark.slow
 def test_the_instruments_agree_with_each_other(x64):
     """g_{t-1} = J_t^T g_t + what is read at t - 1; the sum rule; shares sum up."""
     params, xs = example(nets.as_layer(OWN))

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 import nets
 
 # Each pair of shapes is compiled, and then serves all values drawn for it.
-BATCHES = [(), (1,), (3,), (2, 2)]
-TIMES = [1, 4, 6]
-TOLERANCES = {"float32": 1e-5, "float64": 1e-12, "bfloat16": 0.1}
+BATCHES = [(), (3,), (2, 2)]
+TIMES = [1, 4]
+TOLERANCES = {"float64": 1e-12, "bfloat16": 0.1}
 CELLS = [nets.elman(), nets.lstm(), nets.gru(), cases.FAST_WEIGHTS]
 LAYERS = {
     "unroll": [nets.as_layer(cell) for cell in CELLS],
@@ -25,7 +25,7 @@ LAYERS = {
     "stack": [nets.stack(nets.lstm(), nets.bidirectional(nets.gru()), residual=True)],
 }
 thorough = settings(
-    max_examples=30,
+    max_examples=20,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

@@ -392,6 +392,7 @@ def test_a_1d_kernel_spans_all_features_and_a_column_one_column():
     assert (column[:, 4] == 8).all() and column.sum() == 3 * 8
 
 
+@pytest.mark.slow
 def test_any_batch_axes():
     params = nets.convolutional.ConvParams(
         jnp.asarray(normal(3, 3, 2, 4)), jnp.asarray(normal(4))

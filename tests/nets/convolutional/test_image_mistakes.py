@@ -201,6 +201,7 @@ for run in (
 """
 
 
+@pytest.mark.slow
 def test_float64_of_numpy_is_taken_without_a_warning():
     root = pathlib.Path(nets.__file__).parents[1]
     environment = os.environ | {"PYTHONPATH": str(root)}

@@ -105,6 +105,7 @@ def test_both_ways_of_finding_places_agree(monkeypatch):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_all_derivatives_of_a_maximum():
     xs = jnp.array(np.random.default_rng(3).standard_normal((6, 6, 1)), jnp.float32)
     for pool in (

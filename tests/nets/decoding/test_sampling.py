@@ -97,6 +97,7 @@ def test_temperatures_are_mapped_over():
     chex.assert_trees_all_equal(each, jnp.stack(alone))
 
 
+@pytest.mark.slow
 def test_a_net_is_given_what_it_says():
     """Read back, a greedy sample is the likeliest symbol at every place."""
     model: Any = SequenceTagger(nets.gru(), 6, classes=5, vocabulary=5)

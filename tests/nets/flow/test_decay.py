@@ -87,6 +87,7 @@ def test_nothing_at_all():
     assert jnp.isneginf(found.log_norm).all()
 
 
+@pytest.mark.slow
 def test_under_jit(x64):
     norms = lines(0.1, 0.3, 0.2).at[30:, 1].set(-jnp.inf)
     for one, other in zip(decay_profile(norms), flow.decay_profile(norms), strict=True):
@@ -130,6 +131,7 @@ def test_a_share_out_of_range(fall):
         gradient_horizon(jnp.zeros((3, 1)), fall)
 
 
+@pytest.mark.slow
 def test_what_overflows_or_is_nan_is_told():
     """A gradient 3^k that overflows, then is nan; and one of two samples of nan."""
     g = jnp.ones((200, 4, 8)) * (3.0 ** jnp.arange(80.0, -120, -1))[:, None, None]
@@ -145,6 +147,7 @@ def test_what_overflows_or_is_nan_is_told():
     assert jnp.isfinite(beside.log_norm[:46]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_precision_is_summed_in_float32(dtype):
     steps = jnp.arange(500.0)[::-1]

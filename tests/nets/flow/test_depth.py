@@ -119,6 +119,7 @@ RECURRENT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layers", RECURRENT.values(), ids=RECURRENT)
 def test_recurrent_layers(layers, x64):
     """What a layer puts out is the input of those above, and this its saliency."""

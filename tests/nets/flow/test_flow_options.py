@@ -30,6 +30,7 @@ def losses(ys):
 # Options of `nets.unroll`.
 
 
+@pytest.mark.slow
 def test_a_loss_of_all_states(x64):
     """It takes them in place of the final one; lags and paths have no use for them."""
     cell = nets.gru()
@@ -79,6 +80,7 @@ def test_gradients_where_deltas_have_moved_the_run(x64):
     assert (lags[-1, 0] != plain[-1, 0]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "how", [{"remat": True}, {"truncate": 2}, {"remat": True, "truncate": 3}]
 )
@@ -97,6 +99,7 @@ def test_shares_of_truncated_and_recomputed_runs(how, reverse, x64):
     exactly((found[0], jax.tree.map(lambda g: g.sum(axis=0), found[1])), wanted)
 
 
+@pytest.mark.slow
 def test_the_penalty_does_not_depend_on_how_a_run_is_remembered(x64):
     cell = nets.gru()
     params, xs, _ = example(cell, 2)
@@ -125,6 +128,7 @@ def dense(params, h, x):
 DENSE = nets.Cell(NOTHING, lambda p, x: jnp.zeros((*x.shape[:-1], 3)), dense)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [int, bool, jnp.uint8, jnp.float64])
 def test_parameters_that_are_no_floats(dtype, x64):
     params = {"w": normal(2, 3), "v": normal(3, 3, seed=1), "rate": 0.5, "name": "own"}
@@ -238,6 +242,7 @@ COUNTERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COUNTERS)
 def test_entries_that_are_no_coordinates_change_nothing(name, x64):
     plain = nets.Cell(

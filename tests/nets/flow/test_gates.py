@@ -225,6 +225,7 @@ def test_padding_may_stand_between_steps(x64):
     assert_by_hand(found, batch_by_hand(params, xs, first, steps))
 
 
+@pytest.mark.slow
 def test_batch_axes_are_one_batch(x64):
     params, xs, first = example(nets.lstm(), 3, 2)
     flat, start = jax.tree.map(lambda a: a.reshape(*a.shape[:-3], 6, -1), (xs, first))
@@ -295,6 +296,7 @@ def test_a_gate_that_is_nan_is_seen():
     assert jnp.isnan(found["write 1"].quantiles[:, 0]).tolist() == [False, True, True]
 
 
+@pytest.mark.slow
 def test_layers_have_the_gates_of_every_cell(x64):
     layer = nets.stack(nets.bidirectional(nets.gru()), nets.lstm())
     params = cases.draw(

@@ -93,6 +93,7 @@ def test_nothing_is_nan_on_the_way(name):
     assert not any(bool(jnp.isnan(leaf).any()) for leaf in jax.tree.leaves(found))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["flossing_penalty", "slope of flossing", "log_singular_values"]
 )

@@ -164,6 +164,7 @@ def test_no_steps_no_jacobians():
     assert step_jacobians(cell, params, jnp.zeros((0, 5, INPUTS))).shape == (0, 5, 6, 6)
 
 
+@pytest.mark.slow
 def test_every_cell_of_a_layer_sees_its_own_inputs(x64):
     both = nets.bidirectional(nets.lstm(), nets.gru())
     layer = nets.stack(both, nets.elman(), residual=True)
@@ -312,6 +313,7 @@ def test_a_state_of_integers_alone_has_no_jacobian():
         step_jacobians(cell, (), jnp.ones((3, 2)))
 
 
+@pytest.mark.slow
 def test_a_step_with_a_backward_pass_of_its_own(x64):
     """A `custom_vjp` cannot be differentiated forward: then row by row."""
     cell = nets.lstm()

@@ -102,6 +102,7 @@ def draw_layer(layer):
     return cases.draw(like, dtype=jnp.float64)
 
 
+@pytest.mark.slow
 def test_layers_by_their_cells_names(x64):
     layer = nets.stack(nets.bidirectional(nets.gru()), nets.lstm())
     params, xs = draw_layer(layer), cases.normal(TIME, 2, INPUTS)

@@ -35,6 +35,7 @@ def autonomous(w):
     return ElmanParams(jnp.zeros((1, len(w)), w.dtype), w, jnp.zeros(len(w), w.dtype))
 
 
+@pytest.mark.slow
 def test_a_linear_orthogonal_network_has_zeros(x64):
     q, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((6, 6)))
     found = spectrum(LINEAR, autonomous(jnp.asarray(q)), jnp.ones((100, 1)))
@@ -42,6 +43,7 @@ def test_a_linear_orthogonal_network_has_zeros(x64):
     np.testing.assert_allclose(found.errors, 0, atol=1e-13)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_a_contraction_without_input_is_ruled_by_the_spectral_radius(dtype, x64):
     """tanh(W h) settles at 0, where its Jacobian is W: ln rho(W), not ln g."""
@@ -67,6 +69,7 @@ def test_all_together_are_the_mean_of_ln_det(name, x64):
     np.testing.assert_allclose(total, logs.mean(axis=0), rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_a_diagonal_system_gives_its_rates_in_order(x64):
     rates = jnp.array([-0.5, 0.1, -2.0, 0.0])
     found = spectrum(GAIN, (), jnp.exp(jnp.tile(rates, (300, 1))), warmup=200)
@@ -92,6 +95,7 @@ def test_a_few_are_the_first_of_all(x64):
         exactly(found.errors, whole.errors[:, :count])
 
 
+@pytest.mark.slow
 def test_the_warmup_does_not_count(x64):
     xs = jnp.concatenate([jnp.full((7, 1), 100.0), jnp.full((30, 1), 0.5)])
     found = spectrum(GAIN, (), xs, warmup=7)
@@ -124,6 +128,7 @@ def noise(seeds, time):
     return jnp.exp(jnp.asarray(drawn - 0.2))
 
 
+@pytest.mark.slow
 def test_errors_are_of_the_right_size(x64):
     """Growth of ln x ~ N(-0.2, 0.3^2): the exponent's error is 0.3 / sqrt(T)."""
     found = spectrum(GAIN, (), noise(400, 200))
@@ -134,6 +139,7 @@ def test_errors_are_of_the_right_size(x64):
     assert 0.9 < (off < 2.262).mean() < 0.98  # Student's with 9 degrees: 95 %
 
 
+@pytest.mark.slow
 def test_errors_count_the_steps_that_are_not_independent(x64):
     """A drive with a memory of ten steps: more than the spread of steps says."""
     xs = jnp.exp(jnp.repeat(jnp.log(noise(300, 40)), 10, axis=0))
@@ -142,6 +148,7 @@ def test_errors_count_the_steps_that_are_not_independent(x64):
     assert 0.5 < jnp.sqrt((found.errors**2).mean()) / true < 2
 
 
+@pytest.mark.slow
 def test_errors_of_a_short_run_are_unknown():
     short = spectrum(GAIN, (), jnp.full((19, 2), 0.5))
     assert jnp.isnan(short.errors).all() and jnp.isfinite(short.exponents).all()
@@ -191,6 +198,7 @@ def test_errors_of_zero_spoil_no_gradient():
     np.testing.assert_allclose(jax.jit(jax.grad(top))(jnp.array(0.5)), 2.0, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_reverse_is_the_flip(x64):
     cell = nets.gru()
     params, xs, state = example(cell, 2, time=30)
@@ -215,6 +223,7 @@ def test_every_cell_of_a_layer(x64):
     exactly(above.exponents, alone.exponents)
 
 
+@pytest.mark.slow
 def test_vmap_over_seeds(x64):
     cell = nets.elman()
     runs = [example(cell, time=20, seed=seed) for seed in (0, 10)]
@@ -224,6 +233,7 @@ def test_vmap_over_seeds(x64):
     exactly(found, jax.tree.map(lambda *found: jnp.stack(found), *alone))
 
 
+@pytest.mark.slow
 def test_jit_changes_nothing(x64):
     params, xs, state = example(nets.elman(), 2, time=20)
     found = spectrum(nets.elman(), params, xs, state)

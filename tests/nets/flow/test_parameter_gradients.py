@@ -33,6 +33,7 @@ def test_they_sum_to_the_gradient(cell, x64):
     assert all(len(g) == 3 for g in jax.tree.leaves(shares))
 
 
+@pytest.mark.slow
 @cases.both_ways
 @pytest.mark.parametrize("name", ["lstm", "fast weights", "conv_gru"])
 def test_padded_steps_have_no_share(name, reverse, x64):
@@ -51,6 +52,7 @@ def test_padded_steps_have_no_share(name, reverse, x64):
         assert (g[3:] == 0).all() and (g[:3] != 0).reshape(3, -1).any(axis=1).all()
 
 
+@pytest.mark.slow
 def test_a_mask(x64):
     params, xs, _ = example(nets.gru(), 2)
     mask = jnp.array([False, True, False, True, True])

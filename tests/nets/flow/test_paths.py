@@ -144,6 +144,7 @@ def test_parameters_and_inputs_keep_their_gradient(name, x64):
     closely(gradient(flow.highway(cell)), gradient(cell))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options"),
     [
@@ -237,6 +238,7 @@ def test_a_cell_of_ones_own(x64):
     assert bool((found.highway["count"] == 0).all())
 
 
+@pytest.mark.slow
 def test_layers_are_restricted_in_time_alone(x64):
     """Each cell to its own highway; from layer to layer the gradient is whole."""
     lstm, gru = nets.lstm(), nets.gru()

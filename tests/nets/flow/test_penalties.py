@@ -53,6 +53,7 @@ def test_pascanus_omega_is_the_formula(name, reverse, x64):
     assert found > 0.01
 
 
+@pytest.mark.slow
 def test_without_a_batch_and_without_jit(x64):
     params, xs, state = example(nets.gru(), 1)
     one = jax.tree.map(lambda s: s[0], state)
@@ -60,6 +61,7 @@ def test_without_a_batch_and_without_jit(x64):
     closely(alone, omega(nets.gru(), params, xs, state=state))
 
 
+@pytest.mark.slow
 def test_the_cells_of_a_layer_are_summed(x64):
     both = nets.bidirectional(nets.gru())
     layer = nets.stack(both, nets.elman())
@@ -123,6 +125,7 @@ def test_gradients_whose_squares_float32_does_not_hold():
     np.testing.assert_allclose(found, 30 * 0.9**2, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_where_nothing_comes_through_the_ratio_is_zero():
     params = nets.cells.ElmanParams(jnp.zeros((1, 3)), jnp.zeros((3, 3)), jnp.ones(3))
     xs = jnp.zeros((4, 2, 1))
@@ -148,6 +151,7 @@ def test_pascanus_omega_knows_no_noise():
         omega(nets.gru(), params, xs, key=jax.random.key(0))
 
 
+@pytest.mark.slow
 def test_flossing_is_the_formula(x64):
     layer = nets.stack(nets.bidirectional(nets.gru()), nets.elman())
     like = jax.eval_shape(lambda k: layer.init(k, INPUTS, FEATURES), jax.random.key(0))
@@ -161,6 +165,7 @@ def test_flossing_is_the_formula(x64):
     np.testing.assert_allclose(penalty(params, xs), expected, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_flossing_leaves_out_empty_sequences(x64):
     params, xs, _ = example(nets.elman(), 3, time=30)
 
@@ -173,6 +178,7 @@ def test_flossing_leaves_out_empty_sequences(x64):
     assert found[0] > 0
 
 
+@pytest.mark.slow
 def test_flossing_moves_the_exponents_to_their_target(x64):
     cell = nets.elman()
     params, xs, _ = example(cell, 2, time=40)

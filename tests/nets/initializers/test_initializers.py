@@ -184,7 +184,6 @@ def _p_value(mine, its):
     return result.pvalue
 
 
-@pytest.mark.peers
 def test_recurrent_matrices_have_the_sources_singular_values(drawn):
     _, mine, its = drawn
     my, their = _spectra(mine.w_h), _spectra(its.w_h)
@@ -199,7 +198,6 @@ def test_recurrent_matrices_have_the_sources_singular_values(drawn):
     assert abs(whole.min(-1).mean() - their_whole.min(-1).mean()) < 0.08
 
 
-@pytest.mark.peers
 @pytest.mark.parametrize("part", ["w_i", "w_h"])
 def test_weights_are_distributed_as_the_sources(drawn, part):
     """Of 12,000 numbers or more."""
@@ -216,7 +214,6 @@ def test_weights_are_distributed_as_the_sources(drawn, part):
         )
 
 
-@pytest.mark.peers
 def test_biases_are_distributed_as_the_sources(drawn):
     """Gate by gate, of 512 numbers each."""
     init, mine, its = drawn
@@ -468,7 +465,6 @@ def test_irnn_of_a_projection_is_as_much_of_the_identity_as_fits():
         np.testing.assert_array_equal(w_h, np.eye(hidden, 3))
 
 
-@pytest.mark.peers
 def test_torch_scales_by_the_units_of_a_projected_lstm_too():
     torch = pytest.importorskip("torch")
     theirs = torch.nn.LSTM(3, 100, proj_size=4).all_weights[0]

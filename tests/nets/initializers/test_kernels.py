@@ -27,7 +27,6 @@ def assert_same_distribution(ours, theirs):
     np.testing.assert_allclose(one, other, atol=0.05 * spread)
 
 
-@pytest.mark.peers
 def test_linen():
     variables: Any = nn.Conv(64, (5, 5)).init(
         jax.random.key(1), jnp.ones((1, 8, 8, 16))
@@ -37,7 +36,6 @@ def test_linen():
     assert not bias.any() and not variables["params"]["bias"].any()
 
 
-@pytest.mark.peers
 def test_keras():
     layer = keras.layers.Conv2D(64, 5)
     layer.build((None, 8, 8, 16))
@@ -46,7 +44,6 @@ def test_keras():
     assert not bias.any() and not np.asarray(layer.bias).any()
 
 
-@pytest.mark.peers
 def test_torch():
     torch = pytest.importorskip("torch", reason="pip install -e '.[peers]'")
     torch.manual_seed(0)

@@ -267,7 +267,6 @@ FOLDED = {
 UNFOLDED = [n for n in THEIRS if n not in FOLDED and "no bias" not in n]
 
 
-@pytest.mark.peers
 @pytest.mark.parametrize("name", UNFOLDED)
 def test_theirs_come_back(name):
     weights = cases.draw(THEIRS[name].weights())
@@ -339,7 +338,6 @@ def test_haiku_takes_one_module_of_many():
     close(interop.params_from_haiku(tree, LSTMParams, "core"), params)
 
 
-@pytest.mark.peers
 @jax.numpy_rank_promotion("allow")
 def test_their_layers_take_ours():
     """What is written fits, by name and shape, the modules that it is written for."""
@@ -451,7 +449,6 @@ def test_equal_to_torchs_cells(torch, name):
     module.load_state_dict({n: torch.tensor(np.asarray(a)) for n, a in written.items()})
 
 
-@pytest.mark.peers
 def test_torch_by_prefix(torch):
     """Of a whole network, and as a copy: what PyTorch then does is not seen."""
     network = torch.nn.ModuleDict(
@@ -727,7 +724,6 @@ def test_what_does_not_fit_is_said(call, message):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.peers
 def test_a_tensor_that_numpy_does_not_take(torch):
     arrays = {n: torch.ones(a.shape) for n, a in tensors("elman").items()}
     arrays["bias_hh_l0"] = arrays["bias_hh_l0"].bfloat16()
@@ -792,7 +788,6 @@ def test_names_in_files(tmp_path):
     assert all(a.flags.writeable for a in found.values())
 
 
-@pytest.mark.peers
 def test_files_of_torch(torch, tmp_path):
     pytest.importorskip("safetensors.torch").save_file(
         torch.nn.GRU(INPUTS, FEATURES, 2, bidirectional=True).bfloat16().state_dict(),
