@@ -34,7 +34,7 @@ def test_contracts_of_imports_name_every_package():
     independent = [c for c in contracts if c["type"] == "independence"]
     assert [set(contract["modules"]) for contract in independent] == [experiments]
     contained = [set(c["containers"]) for c in contracts if "containers" in c]
-    assert contained == [experiments]
+    assert [names for names in contained if names & experiments] == [experiments]
     layers = {
         name
         for contract in contracts

@@ -51,10 +51,11 @@ class ClassifierResult(NamedTuple):
     def confusion(self) -> Int[np.ndarray, "classes classes"]:
         """Counts by true class (row) and predicted class (column), over all seeds."""
         classes = range(self.probabilities.shape[-1])
-        return sum(
+        counts = [
             confusion_matrix(self.labels, predicted, labels=classes)
             for predicted in self.predictions
-        )
+        ]
+        return np.sum(counts, axis=0)
 
 
 class Images(NamedTuple):

@@ -1,7 +1,8 @@
 """Initializers of convolutions and dense layers: the defaults of each library."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -10,9 +11,34 @@ from jaxtyping import Array, Float
 
 from nets.types import KeyArray
 
-KernelInitializer = Callable[
-    [KeyArray, Sequence[int]], tuple[Float[Array, "..."], Float[Array, " filters"]]
-]
+
+@runtime_checkable
+class KernelInitializer(Protocol):
+    """Initializer of a convolution or dense layer: any function of a key and a shape.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from nets import blocks
+        >>> def zeros(key, shape):
+        ...     return jnp.zeros(shape), jnp.zeros(shape[-1])
+        >>> layer = blocks.dense(4, init=zeros)
+        >>> layer.init(jax.random.key(0), (3,)).w.shape
+        (3, 4)
+    """
+
+    def __call__(
+        self, key: KeyArray, shape: Sequence[int], /
+    ) -> tuple[Float[Array, "..."], Float[Array, " filters"]]:
+        """Draw the kernel and the bias.
+
+        Args:
+            key: PRNG key, from `jax.random.key`.
+            shape: Shape of the kernel, [*size, inputs, filters].
+
+        Returns:
+            The kernel and the bias, which is [filters].
+        """
+        ...
 
 
 def linen(
@@ -24,12 +50,7 @@ def linen(
 
     where fan_in is the number of inputs that a filter reads.
 
-    Args:
-        key: PRNG key, from `jax.random.key`.
-        shape: Shape of the kernel, [*size, inputs, filters].
-
-    Returns:
-        The kernel and the bias, which is [filters].
+    The arguments and the result are those of `KernelInitializer`.
 
     Example:
         >>> kernel, bias = linen(jax.random.key(0), (3, 3, 16, 32))
@@ -50,12 +71,7 @@ def he(
 
         W ~ truncated normal of variance 2 / fan_in    (he_normal),   b = 0
 
-    Args:
-        key: PRNG key, from `jax.random.key`.
-        shape: Shape of the kernel, [*size, inputs, filters].
-
-    Returns:
-        The kernel and the bias, which is [filters].
+    The arguments and the result are those of `KernelInitializer`.
 
     Example:
         >>> kernel, bias = he(jax.random.key(0), (3, 3, 16, 32))
@@ -78,12 +94,7 @@ def keras(
 
     where fan_out is the number of outputs that read an input channel.
 
-    Args:
-        key: PRNG key, from `jax.random.key`.
-        shape: Shape of the kernel, [*size, inputs, filters].
-
-    Returns:
-        The kernel and the bias, which is [filters].
+    The arguments and the result are those of `KernelInitializer`.
 
     Example:
         >>> kernel, bias = keras(jax.random.key(0), (3, 3, 16, 32))
@@ -107,12 +118,7 @@ def torch(
 
     (For a transposed convolution PyTorch counts filters instead of inputs in fan_in.)
 
-    Args:
-        key: PRNG key, from `jax.random.key`.
-        shape: Shape of the kernel, [*size, inputs, filters].
-
-    Returns:
-        The kernel and the bias, which is [filters].
+    The arguments and the result are those of `KernelInitializer`.
 
     Example:
         >>> kernel, bias = torch(jax.random.key(0), (3, 3, 16, 32))
@@ -132,5 +138,8 @@ def torch(
 
 
 KERNELS: dict[str, KernelInitializer] = {
-    init.__name__: init for init in (linen, he, keras, torch)
+    "linen": linen,
+    "he": he,
+    "keras": keras,
+    "torch": torch,
 }

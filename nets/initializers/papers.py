@@ -16,16 +16,7 @@ def orthogonal(
 
         W_i, W_h as in `linen`;  b_f = 1, other biases 0
 
-    Args:
-        key: PRNG key, from `jax.random.key`.
-        inputs: Number of features of the input, at least 1.
-        features: Number of hidden units, at least 1.
-        gates: One letter per gate, as in `Initializer`.
-        hidden: Number of rows of w_h, the length of the vector that it reads. Default:
-            `features`.
-
-    Returns:
-        `Weights`, with w_i [inputs, gates * features] and so on.
+    The arguments and the result are those of `Initializer`.
 
     Example:
         >>> orthogonal(jax.random.key(0), 3, 2, "ifgo").b_i.tolist()
@@ -50,16 +41,7 @@ def irnn(
     and the gradient through active units neither vanishes nor explodes. If `hidden`
     differs from `features`, I is a rectangular identity matrix.
 
-    Args:
-        key: PRNG key, from `jax.random.key`.
-        inputs: Number of features of the input, at least 1.
-        features: Number of hidden units, at least 1.
-        gates: One letter per gate, as in `Initializer`.
-        hidden: Number of rows of w_h, the length of the vector that it reads. Default:
-            `features`.
-
-    Returns:
-        `Weights`, with w_i [inputs, gates * features] and so on.
+    The arguments and the result are those of `Initializer`.
 
     Example:
         >>> irnn(jax.random.key(0), 3, 2, "n").w_h.tolist()

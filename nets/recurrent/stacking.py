@@ -64,7 +64,7 @@ class Stack(NamedTuple):
         refuse_reverse(options)
         params = self.split(params, "parameters")
         firsts = self.split(state, "states")
-        by_layer = self.split(perturbations, "perturbations")
+        perturbations_by_layer = self.split(perturbations, "perturbations")
         below, states = self.bottom(xs, options), []
         for i, layer in enumerate(self.layers):
             key_of_layer, seen = None, below
@@ -76,7 +76,7 @@ class Stack(NamedTuple):
                 seen,
                 firsts[i],
                 key=key_of_layer,
-                perturbations=by_layer[i],
+                perturbations=perturbations_by_layer[i],
                 **options,
             )
             below = self.join(below, ys)
