@@ -59,13 +59,13 @@ def listed() -> str:
         >>> "backflow NAME --help" in listed()
         True
     """
-    found = process.experiments()
-    width = max(map(len, found))
+    questions = process.experiments()
+    width = max(map(len, questions))
     return "\n".join(
         [
             "Usage: backflow NAME --flag=value ..., or python -m experiments.NAME ...",
             "",
-            *(f"  {name:{width}}  {question}" for name, question in found.items()),
+            *(f"  {name:{width}}  {question}" for name, question in questions.items()),
             "",
             "The flags of an experiment: backflow NAME --help",
             "Versions of packages:       backflow --version",
