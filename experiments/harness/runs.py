@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from experiments.harness import folders, machine
+from experiments.harness.cli import FigureFlags
 from experiments.harness.folders import ResultsError
-from experiments.harness.output import FigureOutput
 
 
 class Run:
@@ -22,7 +22,7 @@ class Run:
         rows: Number of rows in metrics.jsonl.
         metadata: Content of config.json.
         question: Question that the run answers: title and text of its report.
-        output: Formats and style of its figures.
+        figures: Form of its figures.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Run:
         self.folder = folder
         self.metadata = metadata or {}
         self.question = question
-        self.output = FigureOutput()
+        self.figures = FigureFlags()
         self.path = folder.with_name(folder.name + ".unfinished")
         self.rows = 0
         self._new = True  # nothing was there before

@@ -4,7 +4,8 @@ import dataclasses
 import inspect
 import shutil
 import textwrap
-from typing import Literal, get_args
+from collections.abc import Sequence
+from typing import Literal, get_args, get_origin
 
 from experiments.harness import parsers
 
@@ -12,26 +13,26 @@ FLAGFILE = "Read flags from a file, one per line."
 Group = Literal["data", "model", "training", "measuring", "output"]
 
 
-def text(question: str, name: str, config_class: type, resumable: bool) -> str:
+def text(question: str, name: str, classes: Sequence[type], resumable: bool) -> str:
     """The help of an experiment.
 
     Args:
         question: Docstring of its module: the question, and commands as examples.
         name: Name of the experiment.
-        config_class: Its `Config`.
+        classes: Dataclasses of its arguments and flags.
         resumable: Whether it has the flag `--resume`.
 
     Returns:
         Lines.
     """
     lines = [inspect.cleandoc(question)]
-    fields, defaults = dataclasses.fields(config_class), config_class()
-    if arguments := list(filter(parsers.is_argument, fields)):
+    fields = [(cls(), field) for cls in classes for field in dataclasses.fields(cls)]
+    if arguments := [field for _, field in fields if parsers.is_argument(field)]:
         lines += ["", "Arguments:"]
         for field in arguments:
             lines += _entry(parsers.placeholder(field), field.metadata["help"])
     groups: dict[str, list[str]] = {group: [] for group in get_args(Group)}
-    for field in fields:
+    for defaults, field in fields:
         if not parsers.is_argument(field):
             default = getattr(defaults, field.name)
             if isinstance(default, list):
@@ -51,9 +52,9 @@ def text(question: str, name: str, config_class: type, resumable: bool) -> str:
 
 def _described(field: dataclasses.Field) -> str:
     """The help of a flag, with the values that it takes."""
-    text = field.metadata["help"]
+    text, several = field.metadata["help"], get_origin(field.type) is list
     if field.metadata["choices"]:
-        text += f" One of {', '.join(field.metadata['choices'])}."
+        text += f" {'Some' if several else 'One'} of {', '.join(field.metadata['choices'])}."
     for bound, what in (("lower_bound", "least"), ("upper_bound", "most")):
         if field.metadata[bound] is not None:
             text += f" At {what} {parsers.number(field.metadata[bound])}."
