@@ -104,6 +104,25 @@ def argument(help: str, *, many: bool = False) -> Any:
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class FigureFlags:
+    """Flags of every command: the form of its figures."""
+
+    figures: list[str] = flag(
+        ["png"],
+        "Formats of the figures; a PNG is always written.",
+        choices=("png", "pdf", "svg"),
+        group="output",
+    )
+    style: str = flag(
+        "screen",
+        "Style of the figures: for the screen, or for one column (3.25 inches) or two "
+        "columns of a paper.",
+        choices=("screen", "paper", "paper_wide"),
+        group="output",
+    )
+
+
 def parse(config_class: type, arguments: Sequence[str]) -> tuple[Any, str | None]:
     """A `Config` from command-line arguments.
 
@@ -117,12 +136,40 @@ def parse(config_class: type, arguments: Sequence[str]) -> tuple[Any, str | None
     Raises:
         UsageError: A flag or value is not allowed.
     """
+    return parse_all(config_class, arguments)[:2]
+
+
+def parse_all(
+    config_class: type, arguments: Sequence[str]
+) -> tuple[Any, str | None, FigureFlags]:
+    """A `Config`, and the flags of every command, from command-line arguments.
+
+    Args:
+        config_class: A dataclass whose fields are made by `flag`.
+        arguments: As in `sys.argv[1:]`.
+
+    Returns:
+        The config, and the value of `--results`, as from `parse`; and the form of the
+        figures.
+
+    Raises:
+        UsageError: A flag or value is not allowed.
+
+    Example:
+        >>> @dataclasses.dataclass(frozen=True)
+        ... class Config:
+        ...     seed: int = flag(0, "Seed of the model.")
+        >>> parse_all(Config, ["--figures=pdf,svg", "--style=paper"])[2]
+        FigureFlags(figures=['pdf', 'svg'], style='paper')
+    """
     values = flags.FlagValues()
     fields = [f for f in dataclasses.fields(config_class) if not parsers.is_argument(f)]
-    kinds, defaults = typing.get_type_hints(config_class), config_class()
-    for field in fields:
-        default = getattr(defaults, field.name)
-        parsers.define(values, field, kinds[field.name], default)
+    common = dataclasses.fields(FigureFlags)
+    kinds = typing.get_type_hints(FigureFlags) | typing.get_type_hints(config_class)
+    for defaults, some in ((config_class(), fields), (FigureFlags(), common)):
+        for field in some:
+            default = getattr(defaults, field.name)
+            parsers.define(values, field, kinds[field.name], default)
     folder = parsers.Folder(name="results")
     flags.DEFINE(folder, "results", None, "", flag_values=values)
     flags.DEFINE_boolean("help", False, "", short_name="h", flag_values=values)
@@ -130,7 +177,7 @@ def parse(config_class: type, arguments: Sequence[str]) -> tuple[Any, str | None
     try:
         rest = values(["", *arguments])[1:]
     except flags.UnrecognizedFlagError as error:
-        names = [field.name for field in fields]
+        names = [field.name for field in (*fields, *common)]
         raise UsageError(_unknown(error.flagname, names)) from None
     except (flags.CantOpenFlagFileError, UnicodeError, ValueError, OSError) as error:
         cause = error.__context__ or error  # without absl's own prefix
@@ -140,10 +187,11 @@ def parse(config_class: type, arguments: Sequence[str]) -> tuple[Any, str | None
     except flags.Error as error:
         raise UsageError(" ".join(str(error).split())) from None
     if values["help"].value or values["helpfull"].value:
-        return None, None
+        return None, None, FigureFlags()
     given = {field.name: values[field.name].value for field in fields}
     given |= parsers.positional(config_class, rest)
-    return config_class(**given), values["results"].value
+    figures: dict[str, Any] = {f.name: values[f.name].value for f in common}
+    return config_class(**given), values["results"].value, FigureFlags(**figures)
 
 
 def _check_once(arguments: Sequence[str]) -> None:
@@ -214,7 +262,7 @@ def _answer(
     try:
         if process.began():  # not a call from Python, which may append flags
             _check_once(arguments)
-        config, folder = parse(config_class, arguments)
+        config, folder, figures = parse_all(config_class, arguments)
         if resume and config is not None and folder is None:
             raise UsageError("flag --resume: name the run to resume with --results")
     except UsageError as error:
@@ -222,7 +270,8 @@ def _answer(
         return 2
     if config is None:
         question = module.__doc__ or short
-        print(usage.text(question, short, config_class, resumable, kept))
+        classes = (config_class, FigureFlags) if kept else (config_class,)
+        print(usage.text(question, short, classes, resumable, kept))
         return 0
     from experiments.harness import launch  # JAX, which takes seconds
 
@@ -235,4 +284,5 @@ def _answer(
         resume=resume,
         resumable=resumable,
         keeps_results=kept,
+        figures=figures,
     )

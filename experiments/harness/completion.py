@@ -13,7 +13,7 @@ import typing
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from experiments.harness import parsers, process
+from experiments.harness import cli, parsers, process
 
 SHELLS = "bash", "zsh", "fish", "powershell"
 
@@ -68,8 +68,9 @@ def parser() -> argparse.ArgumentParser:
     for name, question in process.experiments().items():
         config = importlib.import_module(f"experiments.{name}").Config
         command = commands.add_parser(name, help=_plain(question), allow_abbrev=False)
-        for field in dataclasses.fields(config):
-            _add(command, field, typing.get_type_hints(config)[field.name])
+        for flags in (config, cli.FigureFlags):
+            for field in dataclasses.fields(flags):
+                _add(command, field, typing.get_type_hints(flags)[field.name])
         _offer(command.add_argument("--results"), _directories)
         _offer(command.add_argument("--flagfile"), _files)
     return whole

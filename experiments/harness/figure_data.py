@@ -97,9 +97,12 @@ def _panel(axis: Axes) -> Iterator[Row]:
     parts = dict(_containers(axis))
     artists = [a for a in axis.get_children() if id(a) not in parts or parts[id(a)]]
     drawn = [(a, points_of(a, parts.get(id(a)), axis)) for a in artists]
-    drawn = [(a, points) for a, points in drawn if points]
-    merged = []
+    merged, levels = [], []
     for artist, points in drawn:
+        level = len(points) == 1 and len(points[0]) == 1  # a line across the panel
+        if not points or (level and points in levels):
+            continue
+        levels += [points] if level else []
         if isinstance(artist, FillBetweenPolyCollection):
             line = _line_of(artist, points, merged)
             if line is not None:

@@ -12,7 +12,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from experiments.harness import figure_data, paper
-from experiments.harness.output import FigureOutput
+from experiments.harness.cli import FigureFlags
 
 SETTINGS: Any = {
     "pdf.fonttype": 42,  # fonts are embedded whole, as TrueType: text stays text
@@ -24,14 +24,14 @@ PAPER_DPI = 300
 
 
 def write(
-    figure: Figure, file: pathlib.Path, output: FigureOutput
+    figure: Figure, file: pathlib.Path, form: FigureFlags
 ) -> tuple[bytes, list[str]]:
     """Write a figure in all formats, and its data next to it.
 
     Args:
         figure: The figure; the style for paper changes it.
         file: Name of its PNG file, which is always written.
-        output: Formats and style.
+        form: Formats and style.
 
     Returns:
         The bytes of the PNG, and the names of the remaining files.
@@ -41,15 +41,15 @@ def write(
         >>> figure = Figure()
         >>> _ = figure.subplots().plot([1, 2])
         >>> file = pathlib.Path(tempfile.mkdtemp()) / "loss.png"
-        >>> write(figure, file, FigureOutput(formats=("pdf",)))[1]
+        >>> write(figure, file, FigureFlags(figures=["pdf"]))[1]
         ['loss.pdf', 'loss.csv']
     """
     dpi = "figure"
-    if output.style != "screen":
-        paper.restyle(figure, wide=output.style == "paper_wide")
+    if form.style != "screen":
+        paper.restyle(figure, wide=form.style == "paper_wide")
         dpi = PAPER_DPI
     files = {}
-    for kind in dict.fromkeys(["png", *output.formats]):
+    for kind in dict.fromkeys(["png", *form.figures]):
         data = io.BytesIO()
         with matplotlib.rc_context(SETTINGS):
             figure.savefig(data, format=kind, dpi=dpi, metadata=WITHOUT_DATE[kind])

@@ -19,6 +19,7 @@ from experiments.harness import (
     signals,
     streams,
 )
+from experiments.harness.cli import FigureFlags
 from experiments.harness.process import UsageError
 
 
@@ -31,6 +32,7 @@ def launch(
     question: str,
     resume: bool,
     resumable: bool,
+    figures: FigureFlags,
     keeps_results: bool = True,
 ) -> int:
     """Run an experiment, and report how it ended.
@@ -43,6 +45,7 @@ def launch(
         question: The question that it answers.
         resume: Whether to resume the run in the folder.
         resumable: Whether it can be resumed.
+        figures: Form of its figures.
         keeps_results: Whether it has a results folder; without one, `run(config)` is
             called.
 
@@ -75,6 +78,7 @@ def launch(
             extends=_extending(type(config)),
             resumable=resumable,
         ) as results:
+            results.figures = figures
             run(config, results)
         print(f"Results: {_shown(results.folder)}")
         return 0

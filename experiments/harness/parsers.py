@@ -186,6 +186,11 @@ class List(flags.ListParser):
     def _check(self, value: Any) -> None:
         """Refuse one value."""
         name, low = self.field.name, self.field.metadata["lower_bound"]
+        choices = self.field.metadata["choices"]
+        if choices and value not in choices:
+            raise UsageError(
+                f"flag --{name}: expected some of {', '.join(choices)}; got {value!r}"
+            )
         if self.item is str:
             return check_text(f"flag --{name}", value)
         if self.item is float and not math.isfinite(value):

@@ -125,7 +125,7 @@ def _split(question: str) -> tuple[str, list[str]]:
 
 def _save(results: Run, file: str, plot: Plot) -> Picture:
     """Save a figure into the run's folder."""
-    png, files = figure_files.write(plot.figure, results.path / file, results.output)
+    png, files = figure_files.write(plot.figure, results.path / file, results.figures)
     alt = " ".join(f"{plot.caption} {plot.finding}".split())
     return Picture(png, plot.caption, alt, files)
 

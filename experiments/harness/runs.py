@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from experiments.harness import checkpoints, events, folders, machine
+from experiments.harness.cli import FigureFlags
 from experiments.harness.folders import ResultsError
-from experiments.harness.output import FigureOutput
 
 FORMAT = 1  # of a run's folder
 
@@ -25,7 +25,7 @@ class Run:
         metadata: Content of config.json.
         question: Question that the run answers: title and text of its report.
         listeners: Functions that are called with every row that is logged.
-        output: Formats and style of its figures.
+        figures: Form of its figures.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Run:
         self.folder = folder
         self.metadata = metadata or {}
         self.question = question
-        self.output = FigureOutput()
+        self.figures = FigureFlags()
         self.path = folder.with_name(folder.name + ".unfinished")
         self.rows = 0
         self.listeners: list[Callable[[Mapping[str, Any]], None]] = []

@@ -4,7 +4,8 @@ import dataclasses
 import inspect
 import shutil
 import textwrap
-from typing import Literal, get_args
+from collections.abc import Sequence
+from typing import Literal, get_args, get_origin
 
 from experiments.harness import parsers
 
@@ -15,7 +16,7 @@ Group = Literal["data", "model", "training", "measuring", "output"]
 def text(
     question: str,
     name: str,
-    config_class: type,
+    classes: Sequence[type],
     resumable: bool,
     keeps_results: bool = True,
 ) -> str:
@@ -24,7 +25,7 @@ def text(
     Args:
         question: Docstring of its module: the question, and commands as examples.
         name: Name of the experiment.
-        config_class: Its `Config`.
+        classes: Its `Config`, then dataclasses of the flags of every command.
         resumable: Whether it has the flag `--resume`.
         keeps_results: Whether it has the flag `--results`.
 
@@ -32,36 +33,46 @@ def text(
         Lines.
     """
     lines = [inspect.cleandoc(question)]
-    fields, defaults = dataclasses.fields(config_class), config_class()
+    config_class, *common = classes
+    fields = dataclasses.fields(config_class)
     if arguments := list(filter(parsers.is_argument, fields)):
         lines += ["", "Arguments:"]
         for field in arguments:
             lines += _entry(parsers.placeholder(field), field.metadata["help"])
     groups: dict[str, list[str]] = {group: [] for group in get_args(Group)}
-    for field in fields:
-        if not parsers.is_argument(field):
-            default = getattr(defaults, field.name)
-            if isinstance(default, list):
-                default = ",".join(str(item) for item in default)
-            entry = _entry(f"--{field.name}={default}", _described(field))
-            groups[field.metadata["group"]] += entry
+    _add_flags(config_class, groups)
     folder = f"Where results go; by default a new folder under results/{name}."
     if keeps_results:
         groups["output"] += _entry("--results=FOLDER", folder)
     if resumable:
         resume = "Go on with the run in --results, if it was interrupted."
         groups["output"] += _entry("--resume", resume)
+    for some in common:
+        _add_flags(some, groups)
     for group, entries in groups.items():
         lines += ["", f"{group.capitalize()}:", *entries] if entries else []
     lines += ["", "Other:", *_entry("--flagfile=FILE", FLAGFILE)]
     return "\n".join(lines)
 
 
+def _add_flags(flags: type, groups: dict[str, list[str]]) -> None:
+    """Add the flags of a dataclass to their groups."""
+    defaults = flags()
+    for field in dataclasses.fields(flags):
+        if not parsers.is_argument(field):
+            default = getattr(defaults, field.name)
+            if isinstance(default, list):
+                default = ",".join(str(item) for item in default)
+            entry = _entry(f"--{field.name}={default}", _described(field))
+            groups[field.metadata["group"]] += entry
+
+
 def _described(field: dataclasses.Field) -> str:
     """The help of a flag, with the values that it takes."""
-    text = field.metadata["help"]
+    text, several = field.metadata["help"], get_origin(field.type) is list
     if field.metadata["choices"]:
-        text += f" One of {', '.join(field.metadata['choices'])}."
+        names = ", ".join(field.metadata["choices"])
+        text += f" {'Some' if several else 'One'} of {names}."
     for bound, what in (("lower_bound", "least"), ("upper_bound", "most")):
         if field.metadata[bound] is not None:
             text += f" At {what} {parsers.number(field.metadata[bound])}."
