@@ -128,9 +128,7 @@ def step_of_all(
     return jax.vmap(step_of_one, in_axes=(0, 0, None))
 
 
-def many_steps(
-    step: Callable[..., Any], probe: Callable[[Params], Any] | None
-) -> Callable[..., Any]:
+def many_steps(step: Callable[..., Any], probe: Callable[[Params], Any] | None) -> Any:
     """Many steps of all models in one jitted scan, with probes in between.
 
     Args:

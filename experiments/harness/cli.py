@@ -41,6 +41,7 @@ def flag(
     path: bool = False,
     repeats: bool = False,
     extends: bool = False,
+    positional: bool = False,
 ) -> Any:
     """A field of a `Config` that is a flag of the same name.
 
@@ -54,6 +55,8 @@ def flag(
         repeats: True if a list may hold a value twice, as sizes of layers do.
         extends: True if the value may change when a run is resumed, even a complete
             one, to which that adds.
+        positional: True if the value may be given without the name of the flag. Such
+            flags take the words of the command in their order.
 
     Returns:
         A dataclass field.
@@ -75,6 +78,7 @@ def flag(
             "choices": choices,
             "repeats": repeats,
             "extends": extends,
+            "positional": positional,
         },
     )
 
@@ -123,10 +127,12 @@ def parse(config_class: type, arguments: Sequence[str]) -> tuple[Any, str | None
         parsers.define(values, field, kinds[field.name], default)
     folder = parsers.Folder(name="results")
     flags.DEFINE(folder, "results", None, "", flag_values=values)
+    positional = [field.name for field in fields if field.metadata["positional"]]
     flags.DEFINE_boolean("help", False, "", short_name="h", flag_values=values)
     flags.DEFINE_boolean("helpfull", False, "", flag_values=values)
     try:
         rest = values(["", *arguments])[1:]
+        parsers.take_words(values, positional, rest)
     except (flags.CantOpenFlagFileError, UnicodeError, ValueError, OSError) as error:
         cause = error.__context__ or error  # without absl's own prefix
         raise UsageError(
@@ -137,16 +143,18 @@ def parse(config_class: type, arguments: Sequence[str]) -> tuple[Any, str | None
     if values["help"].value or values["helpfull"].value:
         return None, None
     given = {field.name: values[field.name].value for field in fields}
-    given |= _positional(config_class, rest)
+    given |= _arguments(config_class, positional, rest[len(positional) :])
     return config_class(**given), values["results"].value
 
 
 def _is_argument(field: dataclasses.Field) -> bool:
-    """Whether a field is positional."""
+    """Whether a field is no flag, but positional."""
     return field.metadata.get("argument", False)
 
 
-def _positional(config_class: type, words: Sequence[str]) -> dict[str, Any]:
+def _arguments(
+    config_class: type, flags: Sequence[str], words: Sequence[str]
+) -> dict[str, Any]:
     """The positional arguments by name."""
     given, rest = {}, list(words)
     for field in filter(_is_argument, dataclasses.fields(config_class)):
@@ -154,15 +162,18 @@ def _positional(config_class: type, words: Sequence[str]) -> dict[str, Any]:
         given[field.name] = rest if many else rest.pop(0) if rest else ""
         rest = [] if many else rest
     if rest:
-        raise UsageError(f"expected flags only, --name=value; got {rest[0]!r}")
+        names = " ".join(name.upper() for name in flags)
+        what = f"{names} and flags" if names else "flags only"
+        raise UsageError(f"expected {what}, --name=value; got {rest[0]!r}")
     return given
 
 
 def main(
     config_class: type,
-    run: Callable[[Any, runs.Run], None],
+    run: Callable[..., None],
     *,
     resumable: bool = False,
+    keeps_results: bool = True,
 ) -> None:
     """Run an experiment as a command, and exit.
 
@@ -172,9 +183,10 @@ def main(
 
     Args:
         config_class: The experiment's `Config`.
-        run: `run(config, results)`.
+        run: `run(config, results)`; `run(config)` if it keeps no results.
         resumable: Whether `run` goes on from what an interrupted run has logged, which
             the flag `--resume` asks for; from a complete one if some flag `extends` it.
+        keeps_results: Whether it has a folder of results.
     """
     # The package, which has the question, for the `Config` of its `experiment`.
     module = sys.modules[config_class.__module__.removesuffix(".experiment")]
@@ -185,12 +197,14 @@ def main(
     if config_class.__module__ == "__main__":
         process.begin(name)
     with streams.forgiving():
-        code = _run(config_class, run, module, name, resumable)
+        code = _run(config_class, run, module, name, resumable, keeps_results)
     if code:
         sys.exit(code)
 
 
-def _run(config_class: type, run: Any, module: Any, name: str, resumable: bool) -> int:
+def _run(
+    config_class: type, run: Any, module: Any, name: str, resumable: bool, kept: bool
+) -> int:
     """Run it, and return the exit code."""
     short = name.rpartition(".")[2]
     results = config = None
@@ -216,6 +230,9 @@ def _run(config_class: type, run: Any, module: Any, name: str, resumable: bool) 
         if hasattr(config, "learning_rate"):  # it trains
             machine.check_promotion()
         machine.keep_compiled()
+        if not kept:
+            run(config)
+            return 0
         folder = _fresh_folder(short) if folder is None else folder
         with runs.new_run(
             folder,

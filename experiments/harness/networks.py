@@ -49,8 +49,8 @@ class Network(NamedTuple):
         targets: Held-out targets, arrays [examples, ...].
         score: The number that the run reports, as a function of the parameters: the
             held-out accuracy of a classifier.
-        recurrent: Function of the parameters that returns the `RecurrentPart`; None for
-            a network without one.
+        recurrent: `part = recurrent(params, examples)`, the `RecurrentPart` on the
+            first held-out examples, or on all for None; None for a network without one.
         model: The Linen module; None if the network is none.
     """
 
@@ -59,7 +59,7 @@ class Network(NamedTuple):
     inputs: tuple[Any, ...]
     targets: Any
     score: Callable[[Any], Array]
-    recurrent: Callable[[Any], RecurrentPart] | None = None
+    recurrent: Callable[..., RecurrentPart] | None = None
     model: nn.Module | None = None
 
 
@@ -94,9 +94,9 @@ def linen(
         >>> model = SequenceClassifier(nets.gru(), 8, 10)
         >>> network = classifier(model, xs, labels)
         >>> params = model.init(jax.random.key(0), xs)["params"]
-        >>> part = network.recurrent(params)
-        >>> part.xs.shape, part.losses(jnp.ones((7, 5, 8))).shape
-        ((7, 5, 3), (7, 5))
+        >>> part = network.recurrent(params, 2)
+        >>> part.xs.shape, part.losses(jnp.ones((7, 2, 8))).shape
+        ((7, 2, 3), (7, 2))
     """
     inputs = tuple(map(_array, inputs))
     targets = jax.tree.map(jnp.asarray, targets)
@@ -109,8 +109,9 @@ def linen(
     def mean_loss(params):
         return losses(apply(params, *inputs), targets).mean()
 
-    def part(params):
-        whole = _recurrent(model, str(layer), params, inputs, targets, losses)
+    def part(params, examples=None):
+        xs, ys = jax.tree.map(lambda leaf: leaf[:examples], (inputs, targets))
+        whole = _recurrent(model, str(layer), params, xs, ys, losses)
         return whole if by_step else whole._replace(losses=None)
 
     return Network(

@@ -8,6 +8,7 @@ import dataclasses
 import math
 import os
 import typing
+from collections.abc import Sequence
 from typing import Any
 
 from absl import flags
@@ -36,6 +37,25 @@ def define(
         flags.DEFINE_flag(flag, values)
     else:
         flags.DEFINE(_parser(field, kind), name, default, help, flag_values=values)
+
+
+def take_words(
+    values: flags.FlagValues, names: Sequence[str], words: Sequence[str]
+) -> None:
+    """Give words of the command, in their order, to flags.
+
+    Args:
+        values: All flags.
+        names: Flags that take a word.
+        words: Words without the name of a flag.
+
+    Raises:
+        UsageError: A flag is given by its name, too.
+    """
+    for name, word in zip(names, words, strict=False):
+        if values[name].present:
+            raise UsageError(f"flag --{name} is given twice; give it once")
+        values[name].parse(word)
 
 
 def _parser(field: dataclasses.Field, kind: Any) -> flags.ArgumentParser:

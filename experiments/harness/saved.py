@@ -2,8 +2,8 @@
 
 run = open_run("results/gradient_flow/2026-11-27_10-00-00")
 network, params = run.model("gru", seed=0)
-layer = network.recurrent(params)
-spectrum = flow.lyapunov_spectrum(layer.layer, layer.params, layer.xs[:, :4])
+part = network.recurrent(params, 64)  # on 64 held-out examples
+loss, gradients = flow.state_gradients(part.layer, part.params, part.xs, part.loss)
 """
 
 import functools

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from commands import rows
 
-from experiments.harness import cells, training
+from experiments.harness import training
 from experiments.harness.claims import (
     INCONCLUSIVE,
     PARTLY_SUPPORTED,
@@ -57,8 +57,8 @@ def test_it_trains_and_compares_four_ways(run, tmp_path):
 @pytest.mark.parametrize("name", ["elman", "gru", "lstm"])
 def test_equal_parameters_are_the_most_that_are_no_more(name):
     train, _ = words.load(12)
-    config = tag_sequences.Config(features=16)
-    made = tag_sequences.models(cells.named(name, 16, 16), train, config)
+    config = tag_sequences.Config(cell=name, features=16)
+    made = tag_sequences.models(train, config)
     example = jnp.asarray(train.letters[:1])
     counts = {way: training.count(model, example) for way, model in made.items()}
     equal = made[EQUAL]
