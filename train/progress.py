@@ -1,7 +1,5 @@
 """The progress bar of `train.fit`, on standard error if that is a terminal."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -68,32 +66,36 @@ def advance(bar: tqdm, metrics: Metrics, rates: Float[np.ndarray, " steps"]) -> 
         rates: Learning rate of each step.
     """
     if not bar.disable:
-        bar.set_postfix_str(text(metrics, float(rates[-1])), refresh=False)
+        loss, norm = map(np.asarray, metrics)
+        bar.set_postfix_str(text(loss, norm, float(rates[-1])), refresh=False)
     bar.update(len(rates))
 
 
-def text(metrics: Metrics, rate: float) -> str:
+def text(
+    loss: Float[np.ndarray, "steps seeds"],
+    norm: Float[np.ndarray, "steps seeds"],
+    rate: float,
+) -> str:
     """The numbers after the bar.
 
     Args:
-        metrics: Metrics of the steps, arrays [steps, seeds].
-        rate: Learning rate of the last of them; nan if it is not known.
+        loss: Losses of the latest steps.
+        norm: Norms of their gradients.
+        rate: Learning rate of the last of the steps; nan if it is not known.
 
     Returns:
-        The means of the loss and of the gradient's norm over the steps and over the
-        seeds that did not diverge, and the rate if it is known.
+        The means of the loss and of the norm over the steps and over the seeds that
+        did not diverge, and the rate if it is known.
 
     Example:
-        >>> metrics = Metrics(np.array([[1.0, 2.0]]), np.array([[0.5, np.nan]]))
-        >>> text(metrics, 0.003)
+        >>> text(np.array([[1.0, 2.0]]), np.array([[0.5, np.nan]]), 0.003)
         'loss=1.5, gradient norm=0.5, rate=0.003'
     """
-    words = [f"loss={_mean(metrics.loss):.3g}"]
-    words.append(f"gradient norm={_mean(metrics.gradient_norm):.3g}")
+    words = [f"loss={_mean(loss):.3g}", f"gradient norm={_mean(norm):.3g}"]
     return ", ".join(words if np.isnan(rate) else [*words, f"rate={rate:.2g}"])
 
 
-def _mean(values: Any) -> float:
+def _mean(values: np.ndarray) -> float:
     """The mean of the finite values; nan if there is none."""
     finite = values[np.isfinite(values)]
     return float(finite.mean()) if finite.size else float("nan")

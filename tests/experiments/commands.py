@@ -32,7 +32,7 @@ def rows(folder: pathlib.Path, kind: str) -> list[dict]:
     return [row for row in map(json.loads, lines) if row["kind"] == kind]
 
 
-TOOLS = {"compare"}  # commands that read runs of experiments
+TOOLS = {"compare", "export", "inspect"}  # commands that read runs of experiments
 
 # Flags of a small run of each experiment.
 TINY = {
