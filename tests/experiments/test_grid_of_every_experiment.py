@@ -5,6 +5,7 @@ import json
 import sys
 from functools import partial
 
+import kept
 import numpy as np
 import pytest
 from commands import TINY, rows
@@ -18,7 +19,8 @@ from experiments.hyperparameters import experiment as hyperparameters
 from train.data import digits
 from train.data.chorales import FILE, PARTS
 
-EXPERIMENTS = sorted(process.experiments())
+TOOLS = {"export", "inspect"}  # they read a run
+EXPERIMENTS = sorted(set(process.experiments()) - TOOLS)
 GRIDS = {
     "catalogue": "features=2,3",
     "course": "flags=--steps=2|--steps=3",
@@ -107,6 +109,8 @@ def test_every_experiment_can_be_searched(name, run, tmp_path, monkeypatch):
     made = {
         name: json.loads((f / "config.json").read_text()) for name, f in runs.items()
     }
+    if name in kept.REPORTS:
+        kept.check(tmp_path / "out" / "runs" / "000", name)
     assert made["000"]["command"].startswith(f"python -m experiments.{name} --")
     if name in TWICE:
         parts = [made[run]["config"]["evaluate_on"] for run in ("000", "000_test")]
