@@ -30,7 +30,7 @@ course: install ## Every claim, tested: one page. What is there is not run again
 
 docs: install ## The API reference, with search: build/docs/index.html, which opens offline.
 	$(BIN)/python -m pip install --quiet "pdoc>=16"
-	$(BIN)/python docs/build.py
+	$(BIN)/python .ci/docs/build.py
 
 install: .venv/installed
 

@@ -21,7 +21,7 @@ PAGES = (
 @pytest.mark.slow
 def test_the_reference_is_built_and_opens_offline(tmp_path):
     done = subprocess.run(
-        [sys.executable, "docs/build.py", str(tmp_path)],
+        [sys.executable, ".ci/docs/build.py", str(tmp_path)],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
         capture_output=True,

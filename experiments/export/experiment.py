@@ -127,7 +127,8 @@ def write(file: pathlib.Path, arrays: Mapping[str, jax.Array], to: str) -> None:
     draft = file.with_name(file.name + ".draft")
     try:
         with draft.open("wb") as stream:
-            np.savez(stream, **{name: np.asarray(a) for name, a in arrays.items()})
+            values: Any = {name: np.asarray(a) for name, a in arrays.items()}
+            np.savez(stream, **values)
             os.fsync(stream.fileno())
         draft.replace(file)
     finally:

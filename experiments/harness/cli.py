@@ -216,7 +216,7 @@ def _unknown(name: str, names: Sequence[str]) -> str:
 
 def main(
     config_class: type,
-    run: str | Callable[[Any, Any], None],
+    run: str | Callable[..., None],
     *,
     resumable: bool = False,
     keeps_results: bool = True,

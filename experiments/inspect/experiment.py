@@ -12,7 +12,7 @@ from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.harness.saved import SavedRun, open_run
 from experiments.inspect import claims, figures
-from experiments.inspect.config import Config
+from experiments.inspect.config import FEW, Config
 from experiments.inspect.measure import INSTRUMENTS, Curve, measure
 
 

@@ -205,9 +205,13 @@ def measure(
     recurrent, count = network.recurrent, min(FEW, examples)
     assert recurrent is not None
 
+    keys: list[tuple[str, str]] = []
+
     def of_seed(params):
         part = recurrent(params, count if instrument.few else examples)
-        return instrument.measure(part)
+        curves = instrument.measure(part)
+        keys[:] = curves  # whose order jit would not keep
+        return list(curves.values())
 
     curves = jax.jit(lambda params: jax.lax.map(of_seed, params))(params)
-    return jax.tree.map(np.asarray, curves)
+    return dict(zip(keys, map(np.asarray, curves), strict=True))

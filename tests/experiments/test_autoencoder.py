@@ -42,7 +42,7 @@ def test_it_compares_and_draws(command, capsys, tmp_path):
     folder, said = tmp_path / "out", capsys.readouterr()
     assert said.err == ""
     assert {path.name for path in folder.iterdir()} == {
-        *("config.json", "metrics.jsonl", "report.html"),
+        *("config.json", "metrics.jsonl", "checkpoints", "report.html"),
         *("reconstructions.png", "walk.png", "errors.png"),
     }
     for figure in folder.glob("*.png"):

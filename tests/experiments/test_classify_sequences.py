@@ -50,7 +50,7 @@ def test_digits_are_read_from_both_ends(run, tmp_path):
     folder = tmp_path / "out"
     pictures = {"classify_sequences.png", "confusions.png"}
     assert {path.name for path in folder.iterdir()} == {
-        *("config.json", "metrics.jsonl", "report.html"),
+        *("config.json", "metrics.jsonl", "checkpoints", "report.html"),
         *pictures,
     }
     page = (folder / "report.html").read_text()

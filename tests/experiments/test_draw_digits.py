@@ -45,7 +45,13 @@ def test_it_draws_and_judges(run, tmp_path):
     assert (code, err) == (0, "")
     folder = tmp_path / "out"
     assert {path.name for path in folder.iterdir()} == {
-        *("config.json", "metrics.jsonl", "report.html", "draw_digits.png")
+        *(
+            "config.json",
+            "metrics.jsonl",
+            "checkpoints",
+            "report.html",
+            "draw_digits.png",
+        )
     }
     drawn = rows(folder, "drawn")
     assert [row["seed"] for row in drawn] == [0, 1] * 7

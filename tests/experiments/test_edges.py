@@ -182,6 +182,7 @@ def test_it_looks_and_learns_and_draws(command, tmp_path):
     assert {path.name for path in folder.iterdir()} == {
         "config.json",
         "metrics.jsonl",
+        "checkpoints",
         "report.html",
         *("photograph.png", "digits.png", "kernels.png"),
     }

@@ -36,7 +36,7 @@ def test_it_clamps_and_measures(run, tmp_path):
     assert (code, err) == (0, "")
     folder = tmp_path / "out"
     assert {path.name for path in folder.iterdir()} == {
-        *("config.json", "metrics.jsonl", "report.html", "gates.png")
+        *("config.json", "metrics.jsonl", "checkpoints", "report.html", "gates.png")
     }
     found = rows(folder, "clamp")
     assert [(row["bias"], row["seed"]) for row in found] == [

@@ -148,6 +148,7 @@ def test_it_compares_cells_before_and_after_training(run, folder):
     assert {path.name for path in out.iterdir()} == {
         "config.json",
         "metrics.jsonl",
+        "checkpoints",
         "gradient_flow.png",
         "report.html",
     }

@@ -6,6 +6,7 @@ import json
 import sys
 from functools import partial
 
+import kept
 import numpy as np
 import pytest
 from commands import TINY, TOOLS, rows
@@ -108,6 +109,8 @@ def test_every_experiment_can_be_searched(name, run, tmp_path, monkeypatch):
     made = {
         name: json.loads((f / "config.json").read_text()) for name, f in runs.items()
     }
+    if name in kept.REPORTS:
+        kept.check(tmp_path / "out" / "runs" / "000", name)
     assert made["000"]["command"].startswith(f"python -m experiments.{name} --")
     if name in TWICE:
         parts = [made[run]["config"]["evaluate_on"] for run in ("000", "000_test")]

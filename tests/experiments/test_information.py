@@ -58,7 +58,7 @@ def test_it_trains_and_reads_out_what_states_know(run, tmp_path, monkeypatch):
     folder = tmp_path / "out"
     figures = {"information.png", "information_rows.png"}
     assert {path.name for path in folder.iterdir()} == {
-        *("config.json", "metrics.jsonl", "report.html"),
+        *("config.json", "metrics.jsonl", "checkpoints", "report.html"),
         *figures,
     }
     for name in figures:

@@ -54,7 +54,13 @@ def test_it_counts_learns_and_writes(run, tmp_path):
     code, out, err = run(*TINY, *flags)
     assert (code, err) == (0, "")  # no bar where there is no terminal
     folder = tmp_path / "out"
-    names = {"config.json", "metrics.jsonl", "language_model.png", "report.html"}
+    names = {
+        "config.json",
+        "metrics.jsonl",
+        "checkpoints",
+        "language_model.png",
+        "report.html",
+    }
     assert {path.name for path in folder.iterdir()} == names
     assert (folder / "language_model.png").read_bytes().startswith(b"\x89PNG")
     page = (folder / "report.html").read_text()

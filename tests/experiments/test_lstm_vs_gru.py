@@ -35,7 +35,13 @@ def test_both_learn_every_task(run, tmp_path):
     assert (code, err) == (0, "")
     folder = tmp_path / "out"
     assert {path.name for path in folder.iterdir()} == {
-        *("config.json", "metrics.jsonl", "report.html", "lstm_vs_gru.png")
+        *(
+            "config.json",
+            "metrics.jsonl",
+            "checkpoints",
+            "report.html",
+            "lstm_vs_gru.png",
+        )
     }
     models = {(row["task"], row["model"]): row for row in rows(folder, "model")}
     assert len(models) == 3 * 3

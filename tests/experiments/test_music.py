@@ -56,6 +56,7 @@ def test_it_learns_compares_and_goes_on(run, tmp_path):
     assert {path.name for path in folder.iterdir()} == {
         "config.json",
         "metrics.jsonl",
+        "checkpoints",
         "music.png",
         "learning.png",
         "continuation.mid",

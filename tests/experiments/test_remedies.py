@@ -36,7 +36,13 @@ def test_every_remedy_is_compared_with_its_claim(run, tmp_path):
     done = run(*TINY, "--results=out")
     assert done.returncode == 0, done.stderr
     out = tmp_path / "out"
-    names = {"config.json", "metrics.jsonl", "remedies.png", "report.html"}
+    names = {
+        "config.json",
+        "metrics.jsonl",
+        "checkpoints",
+        "remedies.png",
+        "report.html",
+    }
     assert {path.name for path in out.iterdir()} == names
     assert (out / "remedies.png").read_bytes().startswith(b"\x89PNG")
     page = (out / "report.html").read_text()

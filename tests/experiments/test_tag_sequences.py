@@ -35,7 +35,13 @@ def test_it_trains_and_compares_four_ways(run, tmp_path):
     assert (code, err) == (0, "")
     folder = tmp_path / "out"
     assert {path.name for path in folder.iterdir()} == {
-        *("config.json", "metrics.jsonl", "report.html", "tag_sequences.png")
+        *(
+            "config.json",
+            "metrics.jsonl",
+            "checkpoints",
+            "report.html",
+            "tag_sequences.png",
+        )
     }
     scores = rows(folder, "scores")
     assert [(row["way"], row["seed"]) for row in scores] == [

@@ -40,7 +40,7 @@ def test_it_trains_and_translates(run, tmp_path):
     code, out, err = run(*TINY, own, "--results=out")
     assert (code, err) == (0, "")
     folder = tmp_path / "out"
-    names = {"config.json", "metrics.jsonl", "report.html"}
+    names = {"config.json", "metrics.jsonl", "checkpoints", "report.html"}
     names |= {"translate_dates.png", "attention.png"}
     assert {path.name for path in folder.iterdir()} == names
     assert (folder / "report.html").read_text().count("<img ") == 2

@@ -51,7 +51,7 @@ def test_nets_are_measured_and_those_that_can_be_are_trained(
     code, out, err = run(*TINY, *flags)
     assert (code, err) == (0, "")
     folder = tmp_path / "out"
-    names = {"config.json", "metrics.jsonl", "report.html"}
+    names = {"config.json", "metrics.jsonl", "checkpoints", "report.html"}
     names |= {"vanishing.png", "rates.png"}
     assert {path.name for path in folder.iterdir()} == names
     gradients = rows(folder, "gradient")

@@ -12,7 +12,7 @@ from commands import TINY, rows
 from PIL import Image
 
 from experiments import gradient_flow, remedies
-from experiments.harness import events, training
+from experiments.harness import common_flags, events, training
 from experiments.harness.runs import new_run
 
 
@@ -110,7 +110,7 @@ def test_what_was_written_before_a_failure_is_kept(tmp_path):
 
 
 def test_training_writes_loss_norm_and_rate(tmp_path):
-    config = training.Config(
+    config = common_flags.TrainingConfig(
         seeds=[3], steps=4, batch_size=2, learning_rate=0.5, tensorboard=True
     )
     with new_run(tmp_path / "out", {"config": vars(config)}) as results:

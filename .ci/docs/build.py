@@ -1,6 +1,6 @@
 """Build the API reference from the docstrings: pages that open offline, with search.
 
-python docs/build.py [FOLDER]
+python .ci/docs/build.py [FOLDER]
 """
 
 import importlib
