@@ -211,6 +211,7 @@ def squares(layer, xs):
     return (layer(xs)[1] ** 2).mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("name", ["Stack"])
 def test_nnx_optimizers_take_the_steps_of_optax(name, rule):

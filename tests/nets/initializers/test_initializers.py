@@ -242,6 +242,7 @@ TABLE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TABLE)
 def test_singular_values_of_an_lstms_gates(name):
     """The table is of one seed: the largest of 4 gates strays by 0.02 at one sigma."""
@@ -278,6 +279,7 @@ def _log10_norm(params, xs):
     return jnp.log10(jnp.linalg.norm(rows, 2))
 
 
+@pytest.mark.slow
 def test_the_scheme_decides_how_far_an_lstms_gradient_reaches(x64):
     """float64 reaches down to 1e-308; the table's norms, of one seed, to 1e-23."""
     norms = {}

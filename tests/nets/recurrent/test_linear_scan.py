@@ -52,6 +52,7 @@ GROWTH = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("a, b, state", GROWTH.values(), ids=GROWTH)
 def test_any_factors_as_step_by_step(a, b, state):
     dtype = jnp.complex64 if np.iscomplexobj(a) else jnp.float32
@@ -69,6 +70,7 @@ GRADIENTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("a, b", GRADIENTS.values(), ids=GRADIENTS)
 def test_gradients_of_any_factors(a, b):
     dtype = jnp.complex64 if np.iscomplexobj(a) else jnp.float32
@@ -86,6 +88,7 @@ def test_gradients_of_any_factors(a, b):
         np.testing.assert_allclose(g, wanted, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [0.5, 2.0])
 def test_derivatives_of_every_kind(size, x64):
     a, b, state = (
@@ -116,6 +119,7 @@ def test_equal_factors_are_broadcast():
     np.testing.assert_allclose(one[:, 0], [1, 3, 7, 15, 31])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reverse", [False, True])
 def test_an_unstable_s5_with_padding(reverse):
     cell = nets.s5()
@@ -145,6 +149,7 @@ def test_an_unstable_s5_with_padding(reverse):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_a_users_cell_keeps_more_than_a_rounded_gate(dtype):
     """0.999 in bfloat16 is 1."""

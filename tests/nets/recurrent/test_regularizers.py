@@ -210,6 +210,7 @@ def test_a_jitted_step_is_given_its_mask_and_a_checkpoint_is_refused(make):
         run(replaced)
 
 
+@pytest.mark.slow
 def test_zoneout_keeps_units_drawn_anew_at_every_step():
     cell, plain = NOISY["zoneout"], nets.lstm()
     params = plain.init(jax.random.key(0), 2, 50)
