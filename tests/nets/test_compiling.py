@@ -253,6 +253,7 @@ def test_weak_types_stay():
     assert state.weak_type and state == 8 and ys.dtype == jnp.bfloat16
 
 
+@pytest.mark.slow
 def test_a_program_goes_with_its_cell():
     held = []
     for i in range(3):
@@ -267,6 +268,7 @@ def test_a_program_goes_with_its_cell():
     assert [ref() for ref in held] == [None] * 3
 
 
+@pytest.mark.slow
 def test_tracers_do_not_leak():
     def of_weights(w):
         def step(params, state, x):

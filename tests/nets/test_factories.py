@@ -38,6 +38,7 @@ MADE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MADE)
 def test_what_nobody_holds_is_freed(name):
     make, heavy = MADE[name], Heavy()
@@ -53,6 +54,7 @@ def test_what_nobody_holds_is_freed(name):
     assert ref() is None
 
 
+@pytest.mark.slow
 def test_it_is_the_same_while_anyone_holds_it():
     act = closing_over(None)
     cell = nets.elman(activation=act)
@@ -72,6 +74,7 @@ PLAIN = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", PLAIN)
 def test_what_is_made_of_plain_options_stays(make):
     """So that what was compiled for it is found again by the next call."""
@@ -80,6 +83,7 @@ def test_what_is_made_of_plain_options_stays(make):
     assert id(make()) == place
 
 
+@pytest.mark.slow
 def test_so_many_stay_and_no_more():
     for i in range(KEPT + 10):
         nets.lstm(forget_bias=float(i))

@@ -9,7 +9,7 @@ import jax.export
 import jax.numpy as jnp
 import optax
 import pytest
-from cases import CASES, FEATURES, INPUTS, TIME, each_cell
+from cases import CASES, FEATURES, INPUTS, KINDS, TIME, each_cell
 
 import nets
 from nets.models import SequenceClassifier
@@ -64,7 +64,7 @@ def test_instruments(name):
     assert_lowers(partial(INSTRUMENTS[name], nets.lstm()), params, xs)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", KINDS)
 def test_init(name):
     cell = CASES[name].cell
 

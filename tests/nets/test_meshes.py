@@ -46,12 +46,11 @@ def by_types(function, args, specs, out=COLUMNS):
         return jax.jit(function)(*put)
 
 
-each_way = pytest.mark.parametrize("split", [by_shard_map, by_types])
+WAYS = by_shard_map, by_types
 
 
-@each_way
 @each_kind
-def test_every_kind_of_cell(cell, split):
+def test_every_kind_of_cell(cell):
     params, xs, _ = example(cell, BATCH)
 
     def run(params, xs):
@@ -61,9 +60,11 @@ def test_every_kind_of_cell(cell, split):
 
         return jax.grad(loss, has_aux=True)(xs)
 
-    found = split(run, (params, xs), (P(), COLUMNS), out=(COLUMNS, COLUMNS))
-    for one, right in zip(found, jax.jit(run)(params, xs), strict=True):
-        np.testing.assert_allclose(one, right, rtol=1e-4, atol=1e-5)
+    whole = jax.jit(run)(params, xs)
+    for split in WAYS:
+        parts = split(run, (params, xs), (P(), COLUMNS), out=(COLUMNS, COLUMNS))
+        for got, wanted in zip(parts, whole, strict=True):
+            np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5)
 
 
 LSTM, LINEAR = nets.lstm(), nets.min_gru()
@@ -142,22 +143,21 @@ CALLS = {
 }
 
 
-@each_way
 @pytest.mark.parametrize("name", CALLS)
-def test_every_option(name, split):
+def test_every_option(name):
     function, more, specs = CALLS[name]
     args = PARAMS, XS, *more
-    found = split(function, args, (P(), COLUMNS, *specs))
-    np.testing.assert_allclose(found, jax.jit(function)(*args), rtol=1e-4, atol=1e-5)
+    whole = jax.jit(function)(*args)
+    for split in WAYS:
+        parts = split(function, args, (P(), COLUMNS, *specs))
+        np.testing.assert_allclose(parts, whole, rtol=1e-4, atol=1e-5)
 
 
 def test_the_numbers_of_two_devices():
     """A gradient by zeros that all devices share would be the sum over them."""
     names = ["lengths", "state gradients", "parallel"]
     code = "import sys, test_meshes as t; assert t.jax.device_count() == 2\n" + "".join(
-        f"t.test_every_option({name!r}, t.{split})\n"
-        for name in names
-        for split in ("by_shard_map", "by_types")
+        f"t.test_every_option({name!r})\n" for name in names
     )
     folder = os.path.dirname(__file__)
     flags = os.environ.get("XLA_FLAGS", "")

@@ -300,7 +300,8 @@ def test_vectors_and_states_are_the_same(cell):
     x = jax.ShapeDtypeStruct((2, *cases.PLACES[cell.spatial_dims], INPUTS), jnp.float32)
     params = cases.draw_params(cell)
     state = cases.draw(jax.eval_shape(cell.initial_state, params, x))
-    chex.assert_trees_all_equal(as_state(as_vector(state, 1), state), state)
+    there_and_back = jax.jit(lambda state: as_state(as_vector(state, 1), state))
+    chex.assert_trees_all_equal(there_and_back(state), state)
 
 
 def test_a_state_of_integers_alone_has_no_jacobian():

@@ -338,6 +338,7 @@ def test_haiku_takes_one_module_of_many():
     close(interop.params_from_haiku(tree, LSTMParams, "core"), params)
 
 
+@pytest.mark.slow
 @jax.numpy_rank_promotion("allow")
 def test_their_layers_take_ours():
     """What is written fits, by name and shape, the modules that it is written for."""

@@ -172,6 +172,7 @@ DEEP = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("both", [False, True], ids=["forward", "bidirectional"])
 @pytest.mark.parametrize("cell, kind, module, options", DEEP.values(), ids=DEEP)
 def test_packed_stacks_equal_torch(cell, kind, module, options, both):

@@ -107,6 +107,7 @@ def test_the_table_is_of_the_network(upsample):
     np.testing.assert_allclose(ys, decoded, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_switches_set_each_maximum_where_it_was():
     """A network that does nothing but pool, unpool and squash."""
     one = ConvParams(jnp.ones((1, 1, 1, 1)), jnp.zeros(1))
@@ -132,6 +133,7 @@ def test_switches_set_each_maximum_where_it_was():
     np.testing.assert_allclose(ys, jax.nn.sigmoid(at_the_first), rtol=1e-6)
 
 
+@pytest.mark.slow
 @every_way
 def test_gradients_reach_every_parameter_of_every_seed(upsample):
     model = Autoencoder((8, 4, 1), **SMALL, upsample=upsample)
@@ -178,6 +180,7 @@ def test_a_mistake_is_said_when_it_is_made(changed, sentence):
     assert sentence in str(error.value)
 
 
+@pytest.mark.slow
 def test_inputs_and_switches_must_fit():
     model = Autoencoder((8, 4, 1), **SMALL, upsample="unpool")
     variables = drawn(model)

@@ -40,6 +40,7 @@ def model_of(cell, bidirectional=True, attention=True):
     return model, variables, jax.jit(model.apply, static_argnames="method")
 
 
+@pytest.mark.slow
 @each_kind
 def test_padding_cannot_be_seen(cell, bidirectional, attention):
     _, variables, apply = model_of(cell, bidirectional, attention)
@@ -67,6 +68,7 @@ def test_steps_say_what_teacher_forcing_says(cell, bidirectional, attention):
         symbol = TARGETS[:, t]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attention", [True, False])
 def test_each_symbol_knows_those_before_it(attention):
     _, variables, apply = model_of(nets.gru(), attention=attention)
@@ -92,6 +94,7 @@ def by_hand(model, variables):
     return np.asarray(batch_first(outputs)), np.asarray(batch_first(hidden))
 
 
+@pytest.mark.slow
 def test_without_attention_it_is_two_cells_and_a_dense_layer():
     model, variables, apply = model_of(nets.gru(), False, False)
     params = variables["params"]
@@ -101,6 +104,7 @@ def test_without_attention_it_is_two_cells_and_a_dense_layer():
     assert "bridge" not in params and "look_back" not in params
 
 
+@pytest.mark.slow
 def test_attention_is_a_softmax_over_what_was_read():
     model, variables, apply = model_of(nets.gru(), False, True)
     params = jax.tree.map(np.asarray, variables["params"])
@@ -122,6 +126,7 @@ def test_attention_is_a_softmax_over_what_was_read():
     assert (np.asarray(found).transpose(0, 2, 1)[padding] == 0).all()
 
 
+@pytest.mark.slow
 def test_the_bridge_joins_the_ends_of_both_directions():
     _, variables, apply = model_of(nets.lstm(), True, False)
     params = variables["params"]
@@ -138,6 +143,7 @@ def test_the_bridge_joins_the_ends_of_both_directions():
         chex.assert_trees_all_close(getattr(state, name), expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_batch_axes_are_as_many_as_wanted():
     _, variables, apply = model_of(nets.gru())
     flat = apply(variables, *ARGS)
@@ -159,6 +165,7 @@ def test_a_source_of_no_symbols_is_no_reason_for_nan():
     chex.assert_tree_all_finite((value, gradient))
 
 
+@pytest.mark.slow
 def test_what_it_cannot_do_it_says():
     _, variables, apply = model_of(nets.elman(), True, False)
     with pytest.raises(ValueError, match="expected a model with attention=True"):

@@ -31,6 +31,7 @@ def test_the_density_is_scipys():
     assert found == pytest.approx(np.log((weights * parts).sum()), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_each_step_sees_the_steps_before_it_and_the_label(made):
     model, params = made
 
@@ -54,6 +55,7 @@ def test_drawing_is_teacher_forcing_with_what_was_drawn(made):
     chex.assert_trees_all_close(drawn, means, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_what_is_drawn_has_the_moments_of_the_mixture(made):
     model, params = made
     labels = jnp.ones(20_000, int)
@@ -68,6 +70,7 @@ def test_what_is_drawn_has_the_moments_of_the_mixture(made):
     np.testing.assert_allclose(first.var(axis=0), variance, rtol=0.06)
 
 
+@pytest.mark.slow
 def test_batch_axes_and_a_temperature_below_zero(made):
     model, params = made
     labels = jnp.array([[0, 1, 2], [2, 1, 0]])

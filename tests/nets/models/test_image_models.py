@@ -119,6 +119,7 @@ MIXED = (
 SHAPE = (6, 7, 2)
 
 
+@pytest.mark.slow
 def test_linen_and_nnx_are_the_pure_function():
     """And what each layer puts out is what the next is given."""
     pure = blocks.sequential(*MIXED)

@@ -41,6 +41,7 @@ def readable():
     return states.at[:, 3].set(0.1), labels
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folds", [5, 2])
 @pytest.mark.parametrize("ridge", [1e-3, 1e-2, 0.3])
 def test_it_equals_sklearn(folds, ridge, x64):
@@ -111,6 +112,7 @@ def test_a_tree_is_one_vector_of_reals():
     )
 
 
+@pytest.mark.slow
 def test_jit_and_vmap():
     states, labels = readable()
     both = jnp.stack([states, states[::-1]])

@@ -176,6 +176,7 @@ def instruments(cell, params, xs):
     yield flow.gates(cell, params, xs)["keep"].mean
 
 
+@pytest.mark.slow
 def test_instruments_see_integers_and_names_as_floats(x64):
     """The same runs, by other inputs."""
 

@@ -88,6 +88,7 @@ def test_padding_is_respected_in_both_directions(cell, fill):
         assert (ys[length:, row] == 0).all()
 
 
+@pytest.mark.slow
 def test_gradients_do_not_see_padding():
     params, xs, first = pair(nets.lstm(), len(LENGTHS))
     layer = bidirectional(nets.lstm())

@@ -122,6 +122,7 @@ def megabytes(function, *args):
     return found.temp_size_in_bytes / 2**20
 
 
+@pytest.mark.slow
 def test_instruments_keep_a_steps_checkpoint():
     """64 steps of 0.4 MB each are not remembered, but where the policy asks for it."""
     p, xs = (jnp.ones((2, UNITS)), jnp.eye(UNITS)), jnp.zeros((64, 1, 2))
@@ -154,6 +155,7 @@ def test_instruments_keep_a_steps_checkpoint():
         assert of_training(step) < 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHECKPOINTS)
 def test_a_checkpoint_changes_no_numbers(name, x64):
     p, xs = (normal(2, UNITS), normal(UNITS, UNITS, seed=1)), normal(TIME, BATCH, 2)
@@ -240,6 +242,7 @@ def paths_and_gates(step):
     return program(jnp.array(W), normal(TIME, BATCH, UNITS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FOLLOWED)
 def test_marks_in_a_loop_are_those_of_the_same_step_unrolled(name, x64):
     paths, gates = paths_and_gates(FOLLOWED[name])

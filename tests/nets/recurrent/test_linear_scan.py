@@ -52,6 +52,7 @@ GROWTH = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("a, b, state", GROWTH.values(), ids=GROWTH)
 def test_any_factors_as_step_by_step(a, b, state):
     dtype = jnp.complex64 if np.iscomplexobj(a) else jnp.float32
@@ -69,6 +70,7 @@ GRADIENTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("a, b", GRADIENTS.values(), ids=GRADIENTS)
 def test_gradients_of_any_factors(a, b):
     dtype = jnp.complex64 if np.iscomplexobj(a) else jnp.float32
@@ -86,6 +88,7 @@ def test_gradients_of_any_factors(a, b):
         np.testing.assert_allclose(g, wanted, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [0.5, 2.0])
 def test_derivatives_of_every_kind(size, x64):
     a, b, state = (
@@ -96,17 +99,18 @@ def test_derivatives_of_every_kind(size, x64):
     def total(scan, a):
         return jnp.sin(scan(jnp.broadcast_to(a, b.shape), b, state)).sum()
 
-    for derive in (jax.grad, jax.jacfwd, jax.hessian):
-        np.testing.assert_allclose(
-            derive(partial(total, nets.linear_scan))(a),
-            derive(partial(total, loop))(a),
-            rtol=1e-9,
-            atol=1e-9,
-        )
-    mapped = jax.vmap(nets.linear_scan, (None, 1, 0))(a[:, 0], b, state)
-    np.testing.assert_allclose(
-        mapped.swapaxes(0, 1), nets.linear_scan(a, b, state), rtol=1e-12
-    )
+    @partial(jax.jit, static_argnums=0)
+    def derivatives(scan, a):
+        kinds = jax.grad, jax.jacfwd, jax.hessian
+        return [derive(partial(total, scan))(a) for derive in kinds]
+
+    for got, wanted in zip(
+        derivatives(nets.linear_scan, a), derivatives(loop, a), strict=True
+    ):
+        np.testing.assert_allclose(got, wanted, rtol=1e-9, atol=1e-9)
+    mapped = jax.jit(jax.vmap(nets.linear_scan, (None, 1, 0)))(a[:, 0], b, state)
+    whole = jax.jit(nets.linear_scan)(a, b, state)
+    np.testing.assert_allclose(mapped.swapaxes(0, 1), whole, rtol=1e-12)
 
 
 def test_equal_factors_are_broadcast():
@@ -115,6 +119,7 @@ def test_equal_factors_are_broadcast():
     np.testing.assert_allclose(one[:, 0], [1, 3, 7, 15, 31])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reverse", [False, True])
 def test_an_unstable_s5_with_padding(reverse):
     cell = nets.s5()
@@ -123,24 +128,28 @@ def test_an_unstable_s5_with_padding(reverse):
         lambda_re=jnp.ones_like(params.lambda_re),
         log_step=jnp.zeros_like(params.log_step),
     )
-    xs = jnp.zeros((TIME, 2, 1)).at[jnp.array([0, -1])].set(1.0)
-    lengths = jnp.array([60, 5])
-    xs = xs.at[60:].set(jnp.nan) if not reverse else xs.at[60:].set(jnp.inf)
+    xs, lengths = np.zeros((100, 2, 1), np.float32), np.array([60, 5])
+    xs[0], xs[60:] = 1.0, np.inf if reverse else np.nan
     run = partial(nets.unroll, cell, lengths=lengths, reverse=reverse)
 
     def loss(parallel, params, xs):
         end, ys = run(params, xs, parallel=parallel)
         return jnp.log(jnp.abs(ys) + 1).sum(), (end, ys)
 
-    out = [
-        jax.grad(partial(loss, parallel), has_aux=True)(params, xs)
-        for parallel in (False, True)
-    ]
+    @jax.jit
+    def program(params, xs):
+        return [
+            jax.grad(partial(loss, parallel), has_aux=True)(params, xs)
+            for parallel in (False, True)
+        ]
+
+    out = program(params, xs)
     for one, other in zip(*map(jax.tree.leaves, out), strict=True):
         assert np.isfinite(one).all()
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_a_users_cell_keeps_more_than_a_rounded_gate(dtype):
     """0.999 in bfloat16 is 1."""

@@ -87,6 +87,7 @@ def row_by_row(layer, params, xs, state):
     return out, grads
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
 def test_a_mask_leaves_each_sequences_real_steps(layer):
     """Outputs, states and gradients, with NaN in the padding."""

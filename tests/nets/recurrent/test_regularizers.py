@@ -217,6 +217,7 @@ def test_a_step_under_jit_or_checkpoint_takes_drop(make):
         make(plain._replace(step=lambda p, s, x: plain.step(p, s, x)), 0.5)
 
 
+@pytest.mark.slow
 def test_zoneout_keeps_units_drawn_anew_at_every_step():
     cell, plain = NOISY["zoneout"], nets.lstm()
     params = plain.init(jax.random.key(0), 2, 50)

@@ -75,6 +75,7 @@ def test_dropout_stands_between_layers():
     assert (layer.apply(params, xs)[1] == 1).all()
 
 
+@pytest.mark.slow
 def test_options_reach_every_layer():
     layer = nets.stack(nets.lstm(), nets.bidirectional(nets.gru()))
     params = draw_layer(layer)

@@ -13,9 +13,6 @@ from tolerances import close
 
 import nets
 
-LINEAR = {name: case.cell for name, case in CASES.items() if case.cell.linear}
-each_linear = pytest.mark.parametrize("cell", LINEAR.values(), ids=LINEAR)
-
 
 @partial(
     jax.jit,
@@ -72,6 +69,7 @@ def segments(cell, params, xs, state, size, reverse):
     return state, ys[::-1] if reverse else ys
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "size, reverse",
     [(1, True), (3, False), (3, True), (7, False), (8, True), (20, False)],
@@ -147,6 +145,7 @@ def backward_memory(time: int, remat: bool) -> int:
     return analysis.temp_size_in_bytes
 
 
+@pytest.mark.slow
 def test_remat_needs_memory_of_the_square_root_of_time():
     """Sixteen times the steps: four times the memory, and sixteen without."""
     growth = {
@@ -156,10 +155,15 @@ def test_remat_needs_memory_of_the_square_root_of_time():
     assert growth[True] < 5 and growth[False] > 12
 
 
-@each_linear
-def test_parallel_in_reverse_equals_one_step_after_another(cell, x64):
-    """Outputs, all states, gradients, from a first state of its own."""
-    params, xs, first = example(cell, 3, time=9, dtype=jnp.float64)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["min_gru", "qrnn", "lru", "mlstm"])
+def test_parallel_in_reverse_equals_one_step_after_another(name, x64):
+    """Outputs, all states and gradients, from a given first state.
+
+    `test_linear_cells` compares every linear cell, from the first step to the last.
+    """
+    cell = CASES[name].cell
+    params, xs, first = example(cell, 3, dtype=jnp.float64)
     options = {"reverse": True, "all_states": True}
     chex.assert_trees_all_close(
         out_and_grads(cell, params, xs, first, parallel=True, **options),
@@ -169,6 +173,7 @@ def test_parallel_in_reverse_equals_one_step_after_another(cell, x64):
     )
 
 
+@pytest.mark.slow
 @both_ways
 @pytest.mark.parametrize("name", ["qrnn", "mlstm", "lru"])
 def test_parallel_padding_cannot_be_seen(name, reverse):
@@ -232,6 +237,7 @@ def test_what_cannot_run_in_parallel(cell, options, message):
         run(**options)
 
 
+@pytest.mark.slow
 def test_a_linear_cell_of_ones_own(x64):
     """s_t = w s_{t-1} + x_t, whose gradient by s_{-1} is w^T."""
     w, xs = jnp.array([0.5, 0.9]), cases.normal(20, 2)
