@@ -14,7 +14,7 @@ from experiments.harness import process, streams
 
 
 def main() -> None:
-    """Run what the first word names."""
+    """Run the experiment that the first word names."""
     name, *flags = sys.argv[1:] or ["--help"]
     process.begin("experiments")
     with streams.forgiving():
@@ -22,11 +22,11 @@ def main() -> None:
 
 
 def answer(name: str, flags: list[str]) -> None:
-    """Run, list, or refuse.
+    """Run an experiment, list all experiments, or refuse the word.
 
     Args:
         name: The first word.
-        flags: The others.
+        flags: The words after it.
     """
     if name in ("--help", "-h", "-help", "help"):
         print(listed())
