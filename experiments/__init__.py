@@ -1,14 +1,14 @@
-"""The questions: each module is an experiment, `python -m experiments.NAME --help`."""
+"""The experiments; `python -m experiments.NAME --help` describes one of them."""
 
 import os
 import sys
 
 
 def _asked() -> str | None:
-    """The module that Python was asked to run as a command, if it is one of ours.
+    """The module of this package that Python runs as a command.
 
-    Nothing is imported for this: signals are to be heard as soon as can be. In any
-    other program, such as a notebook or a test, it is None.
+    None in any other program, such as a notebook or a test. Nothing is imported to find
+    out, so that signals are handled as early as possible.
     """
     if sys.argv[:1] == ["-m"]:  # Python is still looking for the module
         words = sys.orig_argv
@@ -35,10 +35,11 @@ def _here() -> str | None:
 
 
 def _look_here_last() -> None:
-    """Search the working folder last, and not the folder of a script of ours.
+    """Search the working folder last, and never the folder of this package.
 
-    `python -m` looks there first: a `train.py` of the user's would be taken for ours, a
-    `json.py` for Python's. One's own cells are still found there.
+    `python -m` searches the working folder first. A file `train.py` of the user would
+    then replace the package `train`, and a file `json.py` that of Python. Cells in the
+    working folder are still found.
     """
     ours = os.path.dirname(os.path.realpath(__file__))
     first = os.path.realpath(sys.path[0]) if sys.path else ours

@@ -13,7 +13,7 @@ from experiments.harness import completion, process, streams
 
 
 def main() -> None:
-    """Run what the first word names."""
+    """Run the experiment that the first word names."""
     completion.complete()
     name, *flags = sys.argv[1:] or ["--help"]
     process.begin("experiments")
@@ -22,11 +22,11 @@ def main() -> None:
 
 
 def answer(name: str, flags: list[str]) -> None:
-    """Run, list, or refuse.
+    """Run an experiment, list all experiments, or refuse the word.
 
     Args:
         name: The first word.
-        flags: The others.
+        flags: The words after it.
     """
     word, _, value = name.partition("=")
     if name in ("--help", "-h", "-help", "help"):

@@ -108,8 +108,8 @@ def table(studies: Sequence[AutoencoderResult], pca_result: PCAResult) -> tables
 def best(studies: Sequence[AutoencoderResult]) -> list[AutoencoderResult]:
     """The autoencoder with the least training error of each size, without switches.
 
-    The training error selects, as a selection by the held-out digits would bias the
-    error on them.
+    Selected by the training error, because a selection by the held-out digits would
+    bias their error.
     """
     without_switches = [s for s in studies if not s.switches]
     sizes = dict.fromkeys(s.model.latent for s in without_switches)

@@ -41,8 +41,8 @@ def run(config: Config, results: Run) -> None:
         entry(name, make, config.inputs, config.features)
         for name, make in CELLS.items()
     ]
-    for one in entries:
-        results.log(kind="cell", **one._asdict())
+    for cell_entry in entries:
+        results.log(kind="cell", **cell_entry._asdict())
     text = markdown(entries, config) + "\n"
     (results.path / "cells.md").write_text(text, encoding="utf-8")
     print(table(entries, config))

@@ -37,7 +37,11 @@ def run(config: Config, results: Run) -> None:
             "other lesson to run"
         )
     # A mistake is reported before hours are spent.
-    flags = {one.experiment: check(one, config) for one in left if one not in left_out}
+    flags = {
+        lesson.experiment: check(lesson, config)
+        for lesson in left
+        if lesson not in left_out
+    }
     count = len(seconds)
     with tqdm(
         total=count + len(flags), initial=count, unit="lesson", disable=None
@@ -48,13 +52,13 @@ def run(config: Config, results: Run) -> None:
             bar.update()
     parts = {
         part: [
-            result_of(one, results.path, seconds[one.experiment])
-            for one in some
-            if one.experiment in seconds
+            result_of(lesson, results.path, seconds[lesson.experiment])
+            for lesson in some
+            if lesson.experiment in seconds
         ]
         for part, some in LESSONS.items()
     }
-    missing = [f"{one.teaches}: {why_not(one)}" for one in left_out]
+    missing = [f"{lesson.teaches}: {why_not(lesson)}" for lesson in left_out]
     page.write(results.path / "index.html", parts, missing)
     text = page.markdown(parts) + "\n"
     (results.path / "claims.md").write_text(text, encoding="utf-8")
@@ -62,8 +66,8 @@ def run(config: Config, results: Run) -> None:
         print(f"{result.experiment} ({result.seconds:.0f} s)")
         for sentence in [c.sentence() for c in result.claims] or [result.answer]:
             print(f"  {sentence}")
-    for one in left_out:
-        print(f"{one.experiment}: {why_not(one)}")
+    for lesson in left_out:
+        print(f"{lesson.experiment}: {why_not(lesson)}")
 
 
 def chosen(config: Config) -> list[Lesson]:

@@ -20,15 +20,15 @@ TOO_LARGE = re.compile(
 
 
 def explain(error: BaseException, config: Any) -> tuple[str, int]:
-    """A sentence and an exit code for an exception that nobody expected.
+    """A sentence and an exit code for an unexpected exception.
 
     Args:
         error: The exception.
-        config: The flags, a dataclass; None if it came before they were read.
+        config: The flags, a dataclass; None if the flags were not yet read.
 
     Returns:
-        Why the run ended, and 1; or 2 for the environment that a user chose; or 70 for
-        a mistake of this project.
+        The reason why the run ended, and the exit code: 1, or 2 if the user's
+        environment is the reason, or 70 for a mistake of this project.
     """
     text = process.sentence(error)
     if isinstance(error, MemoryError | OverflowError) or (
@@ -95,7 +95,7 @@ def _around() -> str:
 
 
 def _own_code(error: BaseException) -> str | None:
-    """Where the user's own code failed, if it was called last of theirs and ours."""
+    """Place in the user's code, if that code failed and not this project."""
     roots = [process.ROOT / name for name in ("nets", "train", "experiments")]
     paths = sysconfig.get_paths()
     others = [pathlib.Path(paths[name]) for name in ("stdlib", "purelib", "platlib")]

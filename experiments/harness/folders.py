@@ -1,4 +1,4 @@
-"""Folders that a run may write to: checked, and locked while it does."""
+"""Results folders: checked before a run, and locked during the run."""
 
 import os
 import pathlib
@@ -13,17 +13,17 @@ LONGEST = 64  # characters, as no file of a run has a name as long
 
 
 class ResultsError(Exception):
-    """A results folder that cannot be had."""
+    """The results folder cannot be used."""
 
 
 def place(folder: str | pathlib.Path) -> pathlib.Path:
-    """Where the results shall be.
+    """The path of the results folder.
 
     Args:
-        folder: As a user gave it.
+        folder: Path that the user gave.
 
     Returns:
-        An absolute path, to no link.
+        An absolute path that is not a link.
 
     Raises:
         ResultsError: No folder can be made there, or renamed.
@@ -54,7 +54,7 @@ def place(folder: str | pathlib.Path) -> pathlib.Path:
 
 
 def unusable(folder: pathlib.Path, error: Exception) -> ResultsError:
-    """Why a folder cannot be had.
+    """The error for a folder that cannot be used.
 
     Args:
         folder: The folder.
@@ -78,13 +78,13 @@ def _short(text: Any) -> str:
 
 
 def expect_long_names(folder: pathlib.Path) -> None:
-    """Write a file whose name is longer than any that comes later, and remove it.
+    """Check that a folder takes long names: write such a file, and remove it.
 
     Args:
-        folder: Where.
+        folder: The folder.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The file cannot be written.
     """
     file = folder / ("x" * LONGEST)
     file.touch()
@@ -92,16 +92,16 @@ def expect_long_names(folder: pathlib.Path) -> None:
 
 
 def lock(folder: pathlib.Path) -> int:
-    """Lock a folder until this process ends or closes what is returned.
+    """Lock a folder until this process ends or closes the lock.
 
     Args:
-        folder: A folder that is there; it may be renamed while it is locked.
+        folder: A folder that exists; it may be renamed while it is locked.
 
     Returns:
         A file descriptor; -1 where there are no locks.
 
     Raises:
-        ResultsError: Another run has it.
+        ResultsError: A different run has locked the folder.
     """
     if fcntl is None:
         return -1
@@ -124,17 +124,17 @@ def lock(folder: pathlib.Path) -> int:
 
 
 def unlock(handle: int) -> None:
-    """Let others have a folder.
+    """Release the lock of a folder.
 
     Args:
-        handle: Handle of `lock`.
+        handle: Result of `lock`.
     """
     if handle >= 0:
         os.close(handle)
 
 
 def set_aside(path: pathlib.Path) -> None:
-    """Give what an earlier run has left another name, with the first free number.
+    """Rename the folder of an earlier run, by adding the first free number.
 
     Args:
         path: The folder.

@@ -18,7 +18,7 @@ COPIES = 4  # of the parameters while they are trained: gradient, and Adam's two
 
 
 def check_backend() -> None:
-    """Refuse an environment in which JAX cannot compute, before anything is made.
+    """Check that JAX can compute, before any file is written.
 
     Raises:
         process.UsageError: JAX does not start.
@@ -36,7 +36,7 @@ def check_backend() -> None:
 
 
 def _check_flags_of_xla() -> None:
-    """Start JAX in another process, as XLA ends the one whose flags it refuses."""
+    """Start JAX in a separate process, as XLA ends a process whose flags it refuses."""
     done = subprocess.run(
         [sys.executable, "-P", "-c", "import jax; jax.devices()"],
         capture_output=True,
@@ -53,7 +53,7 @@ def _check_flags_of_xla() -> None:
 
 
 def check_promotion() -> None:
-    """Refuse to train under strict promotion of dtypes, if optax does not support it.
+    """Check that optax can train under strict promotion of dtypes, if it is set.
 
     Raises:
         process.UsageError: It does not support it.
@@ -91,15 +91,15 @@ def memory() -> int:
 
 
 def need(bytes: float, what: str, flags: str) -> None:
-    """Refuse what cannot fit in memory, before it is tried.
+    """Refuse arrays that do not fit in memory, before they are allocated.
 
     Args:
         bytes: Least number of bytes needed.
-        what: Noun for what needs them, in the plural.
-        flags: Flags that they follow from.
+        what: Name of the arrays, in the plural.
+        flags: Flags that determine their size.
 
     Raises:
-        process.UsageError: The machine has fewer.
+        process.UsageError: The machine has fewer bytes.
 
     Example:
         >>> need(1e18, "the weights", "--features")
@@ -115,7 +115,7 @@ def need(bytes: float, what: str, flags: str) -> None:
 
 
 def keep_compiled() -> None:
-    """Keep compiled programs: a function compiles in seconds, the same at each run."""
+    """Keep compiled programs on the disk, so that the next run need not compile."""
     cache = os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
     if jax.config.values["jax_compilation_cache_dir"] is None and cache[0] != "~":
         folder = str(pathlib.Path(cache) / "backflow")
@@ -123,7 +123,7 @@ def keep_compiled() -> None:
 
 
 def environment() -> dict[str, Any]:
-    """The environment of a run: what it depends on apart from its flags.
+    """The environment of a run, on which the results depend apart from the flags.
 
     Returns:
         The time, the git commit, the versions of packages, the device and the machine.
@@ -139,7 +139,7 @@ def environment() -> dict[str, Any]:
 
 
 def _commit() -> str | None:
-    """The commit the project is at, "-dirty" if changed since; None outside of git."""
+    """The commit of the project, with "-dirty" if files differ; None without git."""
     project = pathlib.Path(__file__).parents[2]
     if not (project / ".git").exists():
         return None

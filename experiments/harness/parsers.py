@@ -113,7 +113,7 @@ class Float(flags.FloatParser):
 
 
 class Text(flags.ArgumentParser):
-    """A text from which the name of a file may be made."""
+    """A text that may be part of a file name."""
 
     def __init__(self, name: str):
         super().__init__()

@@ -21,7 +21,7 @@ _children: "list[subprocess.Popen]" = []
 
 
 def run(words: Sequence[str], **options: Any) -> int:
-    """Run another command to its end, which a signal to this one ends too.
+    """Run a command and wait for its end; a signal to this process ends it, too.
 
     Args:
         words: Words of its command line.
@@ -47,15 +47,15 @@ def run(words: Sequence[str], **options: Any) -> int:
 
 
 def watch(name: str) -> None:
-    """End at once at a signal, whatever the main thread does.
+    """End the process at once at a signal, whatever the main thread does.
 
-    Python's own handlers wait until the main thread is back from compiled code, and an
-    exception that they raise may come out in the midst of anything: JAX swallows one
-    that reaches its callbacks. So C writes the signal's number into a pipe, and a
-    thread that reads it ends the process.
+    A handler in Python waits until the main thread returns from compiled code. The
+    exception that it raises may then appear anywhere, and JAX ignores exceptions in its
+    callbacks. Therefore C writes the number of the signal into a pipe, and a thread
+    that reads the pipe ends the process.
 
     Args:
-        name: The name of the command, which the sentence begins with.
+        name: Name of the command, with which the message begins.
     """
     global command
     watched, command = command, name
@@ -83,7 +83,7 @@ def watch(name: str) -> None:
 
 
 def _stop(number: int) -> None:
-    """The end of a process that got a signal."""
+    """End this process and its children after a signal."""
     _stopping.append(number)
     children = list(_children)
     try:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 
 def say(sentence: str) -> None:
-    """Write a line to standard error, if it can be written to.
+    """Write a line to standard error; ignore errors.
 
     Args:
         sentence: Text to print.
@@ -20,7 +20,7 @@ def say(sentence: str) -> None:
 
 
 def open_all() -> None:
-    """Have standard input, output and error, which take any character."""
+    """Open standard input, output and error, if closed, and accept any character."""
     for number in (0, 1, 2):
         try:
             os.fstat(number)
@@ -86,9 +86,9 @@ class _Forgiving(io.TextIOBase):
 
 @contextlib.contextmanager
 def forgiving() -> Iterator[None]:
-    """Within, nothing fails because of how it is shown.
+    """A context in which printing never fails.
 
-    Who reads the output may have gone, as `head` does; then the rest is not shown.
+    If the reader of the output has ended, as `head` does, the rest is not printed.
     """
     out = _Forgiving(sys.stdout)
     with (

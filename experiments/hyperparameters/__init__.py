@@ -6,10 +6,11 @@ r"""Which hyperparameters are best for an experiment? A grid search over its fla
 
 Every combination of the values is run for all seeds. Combinations that differ only in
 flags that change no shape (the experiment names them, such as the learning rate) are
-trained as one vmapped program; the others run one after the other. An experiment that
-trains holds out the last fifth of its training set for validation. The best combination
-is then trained on the whole training set and measured on the test set. An interrupted
-search is resumed if its command is given again with --results=FOLDER and --resume.
+trained as one vmapped program; all other combinations run in sequence. An experiment
+that trains holds out the last fifth of its training set for validation. The best
+combination is then trained on the whole training set and measured on the test set. An
+interrupted search is resumed if its command is given again with --results=FOLDER and
+--resume.
 """
 
 from experiments.hyperparameters.config import Config

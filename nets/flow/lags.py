@@ -68,8 +68,8 @@ def lag_matrix(
     """
     layer = as_layer(cell)
     check_padding(xs, options.get("lengths"), options.get("mask"), layer.spatial_dims)
-    found = _lag_matrix(layer, params, xs, losses, state, reverse=reverse, **options)
-    return found[""] if isinstance(cell, Cell) else dict(found)
+    lags = _lag_matrix(layer, params, xs, losses, state, reverse=reverse, **options)
+    return lags[""] if isinstance(cell, Cell) else dict(lags)
 
 
 @compiled
@@ -100,24 +100,24 @@ def _lag_matrix(layer, params, xs, losses, state, *, reverse, **options):
 
     def of_step(t):
         (gradients,) = pull(jnp.zeros_like(each).at[t].set(1.0))
-        found, like = by_cell(layer, gradients), by_cell(layer, states)
+        like = by_cell(layer, states)
         return {
             name: _by_lag(
                 norms_of(_with_batch(g, like[name], each.shape), each.ndim - 1),
                 t,
                 backward[name],
             )
-            for name, g in found.items()
+            for name, g in by_cell(layer, gradients).items()
         }
 
     none = jnp.zeros((0, *each.shape), each.dtype)
-    found = (
+    lags = (
         jax.lax.map(of_step, jnp.arange(time))
         if time
         else dict.fromkeys(backward, none)
     )
     # From the bottom to the top.
-    return OrderedDict((name, found[name]) for name in backward)
+    return OrderedDict((name, lags[name]) for name in backward)
 
 
 def _with_batch(gradients, states, shape):

@@ -67,13 +67,13 @@ class Stack(NamedTuple):
         perturbations_by_layer = self.split(perturbations, "perturbations")
         below, states = self.bottom(xs, options), []
         for i, layer in enumerate(self.layers):
-            key_of_layer, seen = None, below
+            key_of_layer, inputs = None, below
             if key is not None:
                 key, key_of_layer, between = jax.random.split(key, 3)
-                seen = dropped(between, below, self.dropout_rate) if i else below
+                inputs = dropped(between, below, self.dropout_rate) if i else below
             end, ys = layer.apply(
                 params[i],
-                seen,
+                inputs,
                 firsts[i],
                 key=key_of_layer,
                 perturbations=perturbations_by_layer[i],
