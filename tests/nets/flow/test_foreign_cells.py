@@ -34,6 +34,7 @@ SPECTRA = {
     "layer normalisation",
     "a ReLU net",
     "a sparse reservoir",
+    "Equinox's LSTM",
 }
 
 
