@@ -10,6 +10,7 @@ import shlex
 import urllib.parse
 from typing import NamedTuple
 
+import jax
 import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -59,8 +60,11 @@ LINKS = [
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda b: f"{b.readme}-{b.number}")
 def test_code_runs_alone(block, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    if "import torch" in block.code:
+        pytest.importorskip("torch", reason="pip install -e '.[peers]'")
     source = f"{block.readme} (block {block.number})"
-    exec(compile(block.code, source, "exec"), {"__name__": "readme"})
+    with jax.numpy_rank_promotion("allow"):  # as everywhere but in our tests
+        exec(compile(block.code, source, "exec"), {"__name__": "readme"})
     if "halves every" in block.code:
         assert "gru: the gradient halves every" in capsys.readouterr().out
 

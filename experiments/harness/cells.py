@@ -247,7 +247,7 @@ def _plain(state: object) -> tuple[object, list[tuple[object, ...]]]:
 def _compute(name: str, cell: nets.Cell, inputs: int, features: int) -> None:
     """Run some steps of a cell, and refuse what is not a number from the start."""
     rng = np.random.default_rng(0)
-    xs = rng.standard_normal((STEPS, BATCHES[-1], inputs), np.float32)
+    xs = jnp.asarray(rng.standard_normal((STEPS, BATCHES[-1], inputs), np.float32))
 
     def walk(key):
         params = cell.init(key, inputs, features)

@@ -5,6 +5,7 @@ that its arrays have the dtype of the test that asks for it.
 """
 
 import dataclasses
+import importlib
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -421,6 +422,21 @@ def reservoir():
     )
 
 
+# Cells of other libraries.
+
+
+def _converted(convert, library, name, read=None):
+    def foreign():
+        cell = convert(getattr(importlib.import_module(library), name))
+        like = jax.eval_shape(lambda: cell.init(jax.random.key(0), INPUTS, UNITS))
+        leaves, tree = jax.tree.flatten(like)
+        drawn = [draw(*leaf.shape, seed=10 + i) for i, leaf in enumerate(leaves)]
+        params = jax.tree.unflatten(tree, drawn)
+        return Foreign(cell, params, inputs(), read or (lambda params, state, x: state))
+
+    return foreign
+
+
 FOREIGN: dict[str, Callable[[], Foreign]] = {
     "time-aware inputs": time_aware,
     "integer inputs": partial(_of_numbers, jnp.int32),
@@ -463,4 +479,12 @@ FOREIGN: dict[str, Callable[[], Foreign]] = {
     "layer normalisation": normalised,
     "a ReLU net": relu_net,
     "a sparse reservoir": reservoir,
+    "Linen's LSTM": _converted(
+        nets.from_linen, "flax.linen", "LSTMCell", lambda p, s, x: s[1]
+    ),
+    "NNX's GRU": _converted(nets.from_nnx, "flax.nnx", "GRUCell"),
+    "Equinox's LSTM": _converted(
+        nets.from_equinox, "equinox.nn", "LSTMCell", lambda p, s, x: s[0]
+    ),
+    "Haiku's GRU": _converted(nets.from_haiku, "haiku", "GRU"),
 }

@@ -2,19 +2,32 @@
 
 import functools
 import importlib
+import pathlib
+import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
-from commands import TINY
+from commands import TINY, rows
 from own_cells import BROKEN, MODULES, RIGHT, SOURCE, TAKE_CELLS
 from scipy.io import savemat
 
 from experiments.harness import cells, cli
 from train.data.chorales import FILE, PARTS
 
+ROOT = pathlib.Path(__file__).parents[3]
 OWN = [f"mine_cells:{name}" for name in BROKEN]
 OWN += [f"broken_{name}:cell" for name in MODULES]
+OWN += [  # of other libraries, but no recurrent cells
+    "flax.linen:Dense",
+    "flax.linen:RNN",
+    "flax.nnx:Linear",
+    "equinox.nn:Linear",
+    "haiku:Linear",
+    "keras.layers:LSTM",
+]
+THEIRS = "flax.linen:GRUCell,equinox.nn:LSTMCell"
 
 
 @pytest.fixture
@@ -101,3 +114,47 @@ def test_what_is_not_finite_is_named(run):
     }.items():
         with pytest.raises(cli.UsageError, match=what):
             cells.named(f"mine_cells:{name}", inputs=3, features=4)
+
+
+@pytest.mark.slow
+def test_cells_of_other_libraries_are_trained(run, tmp_path):
+    done = run("gradient_flow", THEIRS)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    tested = rows(tmp_path / "out", "accuracy")
+    assert {row["cell"] for row in tested} == set(THEIRS.split(","))
+    assert all(f"\n{name} " in done.stdout for name in THEIRS.split(","))
+
+
+def test_a_cell_of_another_library_with_options_or_parameters(run, tmp_path):
+    (tmp_path / "theirs.py").write_text(
+        """
+import functools
+import equinox, flax.linen, jax, haiku, nets
+
+relu = functools.partial(flax.linen.SimpleCell, activation_fn=jax.nn.relu)
+trained = equinox.nn.GRUCell(3, 4, key=jax.random.key(0))
+core = lambda: nets.from_haiku(lambda features: haiku.LSTM(features))
+class_of_cells = lambda: equinox.nn.LSTMCell
+"""
+    )
+    for name in "relu", "trained", "core", "class_of_cells":
+        cell = cells.named(f"theirs:{name}", inputs=3, features=4)
+        assert cell.init(jax.random.key(0), 3, 4), name
+    with pytest.raises(cli.UsageError, match="inputs=3 and features=8; got features=4"):
+        cells.named("theirs:trained", inputs=3, features=8)
+
+
+IMPORTS = """
+import sys, nets
+assert "flax" not in sys.modules
+from experiments.harness import cells
+others = {"equinox", "haiku", "keras", "torch"}
+cells.named("lstm", 3, 4)
+assert not others & set(sys.modules), others & set(sys.modules)
+cells.named("equinox.nn:GRUCell", 3, 4)
+assert others & set(sys.modules) == {"equinox"}, others & set(sys.modules)
+"""
+
+
+def test_a_library_is_imported_only_with_its_cells():
+    subprocess.run([sys.executable, "-c", IMPORTS], check=True, cwd=ROOT)
