@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.harness import cli
+from experiments.harness import cli, common_flags
 from experiments.harness.saved import SavedRun, open_run
 from nets import interop
 from nets.interop.names import flatten
@@ -41,12 +41,16 @@ class Config:
         "", "Name of the network, such as lstm; not needed if the run has only one."
     )
     seed: int = cli.flag(
-        FIRST, "Seed of the network; -1 for the first.", lower_bound=FIRST
+        FIRST,
+        "Seed of the network; -1 for the first.",
+        lower_bound=FIRST,
+        upper_bound=2**32 - 1,
     )
     step: int = cli.flag(
         0,
         "Training step of the parameters, if the run kept several; 0 for the last.",
         lower_bound=0,
+        upper_bound=common_flags.MOST_STEPS,
     )
 
 

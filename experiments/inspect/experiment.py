@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from experiments.harness import cli
+from experiments.harness import cli, common_flags
 from experiments.harness.networks import Network
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
@@ -34,6 +34,7 @@ class Config:
         0,
         "Training step of the parameters, if the run kept several; 0 for the last.",
         lower_bound=0,
+        upper_bound=common_flags.MOST_STEPS,
     )
     examples: int = cli.flag(
         64,
