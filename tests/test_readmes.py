@@ -11,6 +11,7 @@ import urllib.parse
 from typing import NamedTuple
 
 import jax
+import kept
 import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -62,6 +63,8 @@ def test_code_runs_alone(block, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     if "import torch" in block.code:
         pytest.importorskip("torch", reason="pip install -e '.[peers]'")
+    if "open_run(" in block.code:
+        kept.untrained(tmp_path / "results" / "rows", seeds=[0, 1])
     source = f"{block.readme} (block {block.number})"
     with jax.numpy_rank_promotion("allow"):  # as everywhere but in our tests
         exec(compile(block.code, source, "exec"), {"__name__": "readme"})

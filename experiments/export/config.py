@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from experiments.harness import cli
+from experiments.harness import cli, common_flags
 
 FORMATS = "safetensors", "torch_names", "keras"
 FIRST = -1  # the first seed of the run
@@ -19,10 +19,14 @@ class Config:
         "", "Name of the network, such as lstm; not needed if the run has only one."
     )
     seed: int = cli.flag(
-        FIRST, "Seed of the network; -1 for the first.", lower_bound=FIRST
+        FIRST,
+        "Seed of the network; -1 for the first.",
+        lower_bound=FIRST,
+        upper_bound=2**32 - 1,
     )
     step: int = cli.flag(
         0,
         "Training step of the parameters, if the run kept several; 0 for the last.",
         lower_bound=0,
+        upper_bound=common_flags.MOST_STEPS,
     )

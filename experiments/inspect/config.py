@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from experiments.harness import cli
+from experiments.harness import cli, common_flags
 
 # Keys of `measure.INSTRUMENTS`, and `measure.FEW`: help does not import JAX.
 INSTRUMENTS = "gradients", "inputs", "gates", "lyapunov", "lags"
@@ -27,6 +27,7 @@ class Config:
         0,
         "Training step of the parameters, if the run kept several; 0 for the last.",
         lower_bound=0,
+        upper_bound=common_flags.MOST_STEPS,
     )
     examples: int = cli.flag(
         64,
