@@ -1,11 +1,11 @@
-"""The experiment: its arguments and its steps."""
+"""The steps of the experiment."""
 
-import dataclasses
 import pathlib
 from collections.abc import Sequence
 
 from experiments.compare import captions, claims, figures, measure, records
 from experiments.compare.claims import Difference
+from experiments.compare.config import Config
 from experiments.compare.measure import Metric
 from experiments.compare.records import RunRecord
 from experiments.harness import cli
@@ -19,17 +19,6 @@ INTERVALS = (
     "and not all are supported, their intervals are simultaneous (Bonferroni); they "
     "are not corrected for the number of metrics."
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class Config:
-    """The arguments."""
-
-    runs: list[str] = cli.argument(
-        "Folders of complete runs of one experiment, two or more. The first is the one "
-        "that the others are compared with.",
-        many=True,
-    )
 
 
 def run(config: Config, results: Run) -> None:

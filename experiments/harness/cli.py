@@ -188,8 +188,10 @@ def main(
             the flag `--resume` asks for; from a complete one if some flag `extends` it.
         keeps_results: Whether it has a folder of results.
     """
-    # The package, which has the question, for the `Config` of its `experiment`.
-    module = sys.modules[config_class.__module__.removesuffix(".experiment")]
+    # The package, which has the question, for the `Config` of its modules.
+    module = sys.modules[
+        re.sub(r"[.](experiment|config)$", "", config_class.__module__)
+    ]
     spec = module.__spec__
     name = spec.name if spec else pathlib.Path(str(module.__file__)).stem
     if pathlib.Path(str(getattr(module, "__file__", ""))).parent == process.HERE:

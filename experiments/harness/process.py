@@ -265,8 +265,10 @@ def _expect_known(arguments: Sequence[str], name: str) -> None:
 
 def _flags_of(name: str) -> set[str]:
     """The flags of an experiment, read off its text; none if they cannot be."""
-    places = f"{name}/experiment.py", f"{name}.py", f"harness/{name}.py"
-    tree = ast.parse(next(filter(None, map(_text, places)), ""))
+    places = f"{name}/config.py", f"{name}/experiment.py", f"{name}.py"
+    tree = ast.parse(
+        next(filter(None, map(_text, [*places, f"harness/{name}.py"])), "")
+    )
     names = {"results", "resume", "help", "h", "helpfull", "flagfile", "undefok"}
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and node.name == "Config":
