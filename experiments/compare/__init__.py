@@ -1,6 +1,7 @@
 """How do runs of one experiment differ?
 
     python -m experiments.compare results/narrow results/wide
+    python -m experiments.compare results/narrow results/wide results/deep --results=all
 
 The arguments are folders of complete runs. The page has one table: the flags in which
 the runs differ, each metric with its 95 % interval over seeds, and its difference to

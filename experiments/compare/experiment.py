@@ -1,4 +1,4 @@
-"""The experiment: its arguments and its steps."""
+"""The steps of the experiment."""
 
 import pathlib
 from collections.abc import Sequence

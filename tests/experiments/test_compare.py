@@ -9,8 +9,8 @@ import pytest
 from commands import TINY, rows
 from scipy import stats
 
+from experiments import compare
 from experiments.compare import claims, measure, records
-from experiments.compare import experiment as compare
 from experiments.compare.measure import Metric
 from experiments.harness.runs import new_run
 

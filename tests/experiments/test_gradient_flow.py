@@ -252,7 +252,7 @@ def test_a_probe_in_both_directions(run, folder):
     assert done.returncode == 0, done.stderr
     probes = rows(folder / "out", "probe")
     assert [(row["direction"], row["step"]) for row in probes] == [
-        (direction, step) for direction in ("forward", "backward") for step in (0, 3)
+        (direction, step) for step in (0, 3) for direction in ("forward", "backward")
     ]
     for row in probes:
         assert row["gates"].keys() == {"input", "forget", "output"}
