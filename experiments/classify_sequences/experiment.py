@@ -10,19 +10,25 @@ import numpy as np
 from experiments.classify_sequences import claims, figures
 from experiments.classify_sequences.measure import (
     ModelResult,
-    Sequences,
-    confusion_matrix,
     known_accuracy,
     majority_accuracy,
+    score,
 )
 from experiments.classify_sequences.networks import (
-    CLASSES,
     INPUTS,
     LINEAR,
     Linear,
     classifiers,
 )
-from experiments.harness import cells, cli, common_flags, training
+from experiments.harness import (
+    cells,
+    cli,
+    common_flags,
+    own_data,
+    own_sequences,
+    training,
+)
+from experiments.harness.own_sequences import Sequences
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.harness.training import loss_of
@@ -30,13 +36,16 @@ from train.data import digits, mnist1d
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(training.Config):
+class Config(own_sequences.Config):
     """The flags."""
 
-    data: str = cli.flag("digits", "Data set.", choices=tuple(figures.DATA))
+    data: str = cli.flag(
+        "digits", f"digits, mnist1d, or: {own_sequences.HELP}", path=True
+    )
+    task: str = own_sequences.task()
     order: str = cli.flag(
         "rows",
-        "Steps of a digit: 64 pixels or 8 rows (ignored for mnist1d).",
+        "Steps of a digit: 64 pixels or 8 rows (not for other data).",
         choices=digits.ORDERS,
     )
     bidirectional: bool = cli.flag(False, "Compare with reading from both ends.")
@@ -60,59 +69,70 @@ class Config(training.Config):
         40, "Training steps between two measurements of the held-out accuracy."
     )
 
+    def own(self) -> str:
+        """The file or folder of the user's own data; "" for built-in data."""
+        return "" if self.data in figures.DATA else self.data
+
 
 def run(config: Config, results: Run) -> None:
     """Train every cell with every way of reading, and publish the results."""
-    train, test = load(config)
-    training.check(config, len(train[1]), "sequences")
-    models: dict[tuple[str, str], Any] = {(LINEAR, INPUTS): Linear(CLASSES)}
+    data = load(config, results)
+    models: dict[tuple[str, str], Any] = {(LINEAR, INPUTS): Linear(data.outputs)}
     for name in config.cells:
-        cell = cells.named(name, train[0].shape[-1], config.features)
-        by_way = classifiers(cell, train[0][:1], config.features, config.bidirectional)
+        cell = cells.named(name, data.inputs, config.features)
+        by_way = classifiers(
+            cell, data.example, config.features, config.bidirectional, data.outputs
+        )
         models |= {(name, way): model for way, model in by_way.items()}
     model_results = [
-        learn(model, cell, way, train, test, config, results)
+        learn(model, cell, way, data, config, results)
         for (cell, way), model in models.items()
     ]
-    majority = majority_accuracy(np.asarray(train[1]), np.asarray(test[1]))
-    results.log(kind="majority", test_accuracy=majority)
-    show(model_results, majority, len(test[1]), config, results)
+    labels = np.asarray(data.train[1]), np.asarray(data.test[1])
+    majority = majority_accuracy(*labels)
+    results.log(kind="majority", **data.scores(majority))
+    show(model_results, majority, data, config, results)
 
 
-def load(config: Config) -> tuple[Sequences, Sequences]:
+def load(config: Config, results: Run) -> Sequences:
     """The training set and the held-out set."""
-    if config.data == "mnist1d":
-        halves = [(half.sequences[..., None], half.labels) for half in mnist1d.load()]
-    else:
-        halves = [
-            (digits.as_sequences(half.images, config.order), half.labels)
-            for half in digits.load()
-        ]
-    whole = ((jnp.asarray(xs), jnp.asarray(labels)) for xs, labels in halves)
-    return training.parts(whole, config)
+    if config.data != "mnist1d":
+        data = own_sequences.load(config, results)
+        order = f"{figures.DATA['digits']} as {config.order}"
+        return data if config.own() else data._replace(setting=order)
+    own_data.expect_no_flags_of_own_data(config)
+    halves = [
+        (jnp.asarray(half.sequences[..., None]), jnp.asarray(half.labels))
+        for half in mnist1d.load()
+    ]
+    train, test = training.parts(halves, config)
+    training.check(config, len(train[1]), "sequences")
+    classes = tuple(map(str, range(10)))
+    return Sequences(
+        train, test, classes, "sequences", "numbers", figures.DATA["mnist1d"]
+    )
 
 
 def learn(
     model: Any,
     cell: str,
     way: str,
-    train: Sequences,
-    test: Sequences,
+    data: Sequences,
     config: Config,
     results: Run,
 ) -> ModelResult:
     """Train a model from every seed, and measure it on held-out sequences."""
-    params = training.start(model, train[0][:1], config.seeds)
+    params = training.start(model, data.example, config.seeds)
 
     def accuracy(params):
-        return training.accuracy(model, params, *test)
+        return training.accuracy(model, params, *data.test)
 
     where = {"cell": cell, "way": way}
     rate = config.linear_rate if cell == LINEAR else config.learning_rate
     fitted = training.train(
         loss_of(model),
         params,
-        train,
+        data.train,
         dataclasses.replace(config, learning_rate=rate),
         results,
         title=f"{cell}, {way}",
@@ -121,17 +141,21 @@ def learn(
         probe_every=config.probe_every,
     )
     assert fitted.probes is not None
-    confusions = jax.jit(
-        lambda params: jax.lax.map(lambda p: confusion_matrix(model, p, test), params)
+    classes = len(data.classes)
+    measure = jax.jit(
+        lambda params: jax.lax.map(
+            lambda p: score(model, p, data.test, classes), params
+        )
     )
-    confusion = np.asarray(confusions(fitted.params))
-    final = np.trace(confusion, axis1=1, axis2=2) / len(test[1])
+    final, confusion = map(np.asarray, measure(fitted.params))
+    if classes:
+        final = np.trace(confusion, axis1=1, axis2=2) / len(data.test[1])
     sizes = getattr(model, "features", 0), getattr(model, "bidirectional", False)
     result = ModelResult(
         cell,
         way,
         *sizes,
-        training.count(model, train[0][:1]),
+        training.count(model, data.example),
         final,
         np.append(fitted.probes.steps, config.steps),
         np.concatenate([fitted.probes.values, final[None]]).T,
@@ -139,11 +163,11 @@ def learn(
         1e3 * fitted.seconds_per_step,
         known_accuracy(config.data, config.order, cell, way, *sizes),
     )
-    log(result, config.seeds, results)
+    log(result, data, config.seeds, results)
     return result
 
 
-def log(result: ModelResult, seeds: list[int], results: Run) -> None:
+def log(result: ModelResult, data: Sequences, seeds: list[int], results: Run) -> None:
     """Log one row per model, and one row per model and seed."""
     where = {"cell": result.cell, "way": result.way}
     results.log(
@@ -159,7 +183,7 @@ def log(result: ModelResult, seeds: list[int], results: Run) -> None:
             kind="accuracy",
             **where,
             seed=seed,
-            test_accuracy=result.accuracy[i],
+            **data.scores(result.accuracy[i]),
             steps=result.steps,
             curve=result.curve[i],
             confusion=result.confusion[i],
@@ -169,19 +193,26 @@ def log(result: ModelResult, seeds: list[int], results: Run) -> None:
 def show(
     model_results: list[ModelResult],
     majority: float,
-    examples: int,
+    data: Sequences,
     config: Config,
     results: Run,
 ) -> None:
     """Publish the results."""
-    text = figures.caption(model_results, examples, config)
+    examples, name = len(data.test[1]), data.score
+    text = figures.caption(model_results, examples, data, config)
+    plots = {
+        "classify_sequences.png": figures.draw(model_results, majority, text, name)
+    }
+    if data.classes:
+        names = data.classes if config.own() else ()
+        plots["confusions.png"] = figures.draw_confusions(
+            model_results, examples, names
+        )
     publish(
         results,
-        answer=claims.answer(model_results),
-        figures={
-            "classify_sequences.png": figures.draw(model_results, majority, text),
-            "confusions.png": figures.draw_confusions(model_results, examples),
-        },
-        tables={"Held-out accuracy": claims.table(model_results, majority)},
-        claims=claims.evaluate_claims(model_results, majority),
+        answer=claims.answer(model_results, name),
+        figures=plots,
+        tables={f"Held-out {name}": claims.table(model_results, majority, name)},
+        claims=claims.evaluate_claims(model_results, majority, name),
+        findings=data.errors({r.name: r.accuracy for r in model_results}),
     )

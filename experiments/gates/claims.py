@@ -44,11 +44,11 @@ def answer(claims: Sequence[Claim]) -> str:
     return ANSWERS[whole.outcome]
 
 
-def table(results: Sequence[ForgetGateResult]) -> tables.Table:
+def table(results: Sequence[ForgetGateResult], score: str = "accuracy") -> tables.Table:
     """Accuracies and decay rates, one row per LSTM."""
     header = [
         "forget gate",
-        "test accuracy, %",
+        f"test {score}, %",
         "-ln sigmoid(b), nats/step",
         "decay along c, before",
         "along c, after",
@@ -77,13 +77,15 @@ def table(results: Sequence[ForgetGateResult]) -> tables.Table:
     return tables.Table(header, rows)
 
 
-def evaluate_claims(results: Sequence[ForgetGateResult]) -> list[Claim]:
+def evaluate_claims(
+    results: Sequence[ForgetGateResult], score: str = "accuracy"
+) -> list[Claim]:
     """Evaluate the claims on the decay of gradients and on accuracy."""
     return [
         highway_claim(results),
         whole_gradient_claim(results),
         slower_decay_claim(results),
-        *accuracy_claims(results),
+        *accuracy_claims(results, score),
     ]
 
 
@@ -160,7 +162,9 @@ def slower_decay_claim(results: Sequence[ForgetGateResult]) -> Claim:
     )
 
 
-def accuracy_claims(results: Sequence[ForgetGateResult]) -> list[Claim]:
+def accuracy_claims(
+    results: Sequence[ForgetGateResult], score: str = "accuracy"
+) -> list[Claim]:
     """Claims that an open gate is better than a closed one, and a learned gate best."""
     clamped = sorted((r for r in results if r.bias is not None), key=bias_of)
     learned = next(result for result in results if result.bias is None)
@@ -174,7 +178,7 @@ def accuracy_claims(results: Sequence[ForgetGateResult]) -> list[Claim]:
                 "An LSTM is more accurate with its forget gate clamped open than "
                 "clamped closed",
                 positive(gain),
-                f"Test accuracy at {highest.name} minus {lowest.name}: "
+                f"Test {score} at {highest.name} minus {lowest.name}: "
                 f"{gain.text('{:+.1f}')} points.",
             )
         )
@@ -182,7 +186,7 @@ def accuracy_claims(results: Sequence[ForgetGateResult]) -> list[Claim]:
     claims.append(
         Claim(
             "A learned forget gate is no worse than the best clamped gate, within "
-            f"{MARGIN:g} percentage point of accuracy",
+            f"{MARGIN:g} percentage point of {score}",
             positive(lead, -MARGIN),
             f"Learned minus {best.name}: {lead.text('{:+.1f}')} points.",
         )

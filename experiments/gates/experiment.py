@@ -4,13 +4,11 @@ import dataclasses
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 import nets
 from experiments.gates import claims, figures
 from experiments.gates.measure import (
-    CLASSES,
     EXACT_STEPS,
     LAST_STEPS,
     LEARNED,
@@ -22,7 +20,7 @@ from experiments.gates.measure import (
     exact_error,
     trace,
 )
-from experiments.harness import cli, common_flags, training
+from experiments.harness import cli, common_flags, own_sequences, training
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.harness.training import loss_of
@@ -33,7 +31,7 @@ MAX_BIAS = 15  # largest |b|
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(training.Config):
+class Config(own_sequences.Config):
     """The flags."""
 
     biases: list[float] = cli.flag(
@@ -41,6 +39,7 @@ class Config(training.Config):
         "Values b; each clamps the forget gate at sigmoid(b).",
         upper_bound=1e6,
     )
+    task: str = own_sequences.task()
     order: str = cli.flag(
         "pixels", "Steps of a digit: 64 pixels or 8 rows.", choices=digits.ORDERS
     )
@@ -49,19 +48,12 @@ class Config(training.Config):
     learning_rate: float = common_flags.learning_rate(1e-2)
     steps: int = common_flags.steps(700, "Training steps (14 are an epoch).")
     digit: int = cli.flag(
-        0, "Index of the held-out digit to draw, from 0 to 898.", lower_bound=0
+        0, "Index of the held-out example to draw, 0 is the first.", lower_bound=0
     )
 
 
 def run(config: Config, results: Run) -> None:
     """Train and measure every LSTM, and publish the results."""
-    train, test = training.parts(digits.load(), config)
-    training.check(config, len(train.labels), "digits")
-    if config.digit >= len(test.labels):
-        raise cli.UsageError(
-            f"flag --digit: expected a number from 0 to {len(test.labels) - 1}; got "
-            f"{config.digit}"
-        )
     if not all(-MAX_BIAS <= b <= MAX_BIAS for b in config.biases):
         raise cli.UsageError(
             f"flag --biases: expected numbers from {-MAX_BIAS} to {MAX_BIAS}, beyond "
@@ -72,49 +64,48 @@ def run(config: Config, results: Run) -> None:
         raise cli.UsageError(
             f"flag --biases: expected distinct numbers; got {config.biases}"
         )
-    halves = tuple(
-        (
-            jnp.asarray(digits.as_sequences(half.images, config.order)),
-            jnp.asarray(half.labels),
+    data = own_sequences.load(config, results, least=3)
+    examples = len(data.test[1])
+    if config.digit >= examples:
+        raise cli.UsageError(
+            f"flag --digit: expected a number from 0 to {examples - 1}; got "
+            f"{config.digit}"
         )
-        for half in (train, test)
-    )
-    model = SequenceClassifier(nets.lstm(), config.features, CLASSES)
-    learned, params = compare(LEARNED, None, model, halves, config, results)
-    traces = trace(model, params, halves[1], config.digit)
+    model = SequenceClassifier(nets.lstm(), config.features, data.outputs)
+    learned, params = compare(LEARNED, None, model, data, config, results)
+    traces = trace(model, params, data.test, config.digit, data.classes)
     gate_results = [learned]
     for name, b in zip(names, config.biases, strict=True):
         clamped_model = model.clone(cell=clamped(nets.lstm(), b))
-        result, _ = compare(name, b, clamped_model, halves, config, results)
+        result, _ = compare(name, b, clamped_model, data, config, results)
         gate_results.append(result)
-    log(gate_results, traces, config, results)
+    log(gate_results, traces, data, config, results)
     errors = {b: exact_error(b) for b in config.biases}
     for b, error in errors.items():
         results.log(kind="exact", bias=b, steps=EXACT_STEPS, relative_error=error)
-    show(gate_results, traces, errors, config, results)
+    show(gate_results, traces, errors, data, config, results)
 
 
 def compare(
     name: str,
     bias: float | None,
     model: SequenceClassifier,
-    halves: Any,
+    data: own_sequences.Sequences,
     config: Config,
     results: Run,
 ) -> tuple[ForgetGateResult, Any]:
     """Train one LSTM from every seed, and measure it before and after training."""
-    train, test = halves
-    params = training.start(model, train[0][:1], config.seeds)
+    params = training.start(model, data.example, config.seeds)
 
     def measure(params):
-        return accuracy_and_norms(model, params, test)
+        return accuracy_and_norms(model, params, data.test)
 
     measure_all = jax.jit(lambda params: jax.lax.map(measure, params))
     _, before, highway = map(np.asarray, measure_all(params))
     fitted = training.train(
         loss_of(model),
         params,
-        train,
+        data.train,
         config,
         results,
         title=name,
@@ -130,7 +121,11 @@ def compare(
 
 
 def log(
-    gate_results: list[ForgetGateResult], traces: Traces, config: Config, results: Run
+    gate_results: list[ForgetGateResult],
+    traces: Traces,
+    data: own_sequences.Sequences,
+    config: Config,
+    results: Run,
 ) -> None:
     """Log one row per LSTM and seed, and one row per gate and seed."""
     for result in gate_results:
@@ -140,7 +135,7 @@ def log(
                 forget=result.name,
                 bias=result.bias,
                 seed=seed,
-                test_accuracy=result.accuracy[i],
+                **data.scores(result.accuracy[i]),
                 decay_before=result.before[i],
                 decay_after=result.after[i],
                 highway_before=result.highway_before[i],
@@ -155,6 +150,7 @@ def show(
     gate_results: list[ForgetGateResult],
     traces: Traces,
     errors: dict[float, float],
+    data: own_sequences.Sequences,
     config: Config,
     results: Run,
 ) -> None:
@@ -163,28 +159,30 @@ def show(
         f"With all weights zero, dc_T/dc_0 is sigmoid(b)^T over {EXACT_STEPS} steps, "
         f"to a relative error of {max(errors.values()):.1e}."
     )
-    judged = claims.evaluate_claims(gate_results)
-    plot = figures.draw(gate_results, traces, config.order, caption(config))
+    judged = claims.evaluate_claims(gate_results, data.score)
+    text = caption(config, data)
+    plot = figures.draw(gate_results, traces, data.unit, text, data.score)
     publish(
         results,
         answer=claims.answer(judged),
         figures={"gates.png": plot},
-        tables={"Forget gates": claims.table(gate_results)},
+        tables={"Forget gates": claims.table(gate_results, data.score)},
         claims=judged,
-        findings=[exact],
+        findings=[exact, *data.errors({r.name: r.accuracy for r in gate_results})],
     )
 
 
-def caption(config: Config) -> str:
+def caption(config: Config, data: own_sequences.Sequences) -> str:
     """The setting of the run, for the caption of the figure."""
     count = len(config.seeds)
     over = f"mean and range of {count} seeds" if count > 1 else "one seed"
     return (
-        f"Digits as {config.order}; {config.features} units; {config.optimizer}, rate "
+        f"{data.setting}; {config.features} units; {config.optimizer}, rate "
         f"{config.learning_rate:g}, {config.steps} steps of {config.batch_size}, clip "
         f"norm {config.clip_norm:g}. Top, plain LSTM: mean of each gate over units and "
-        f"held-out digits, {over}; the cell state for one held-out digit, first seed, "
+        f"held-out {data.noun}, {over}; the cell state for one of them, first seed, "
         "units sorted by the step at which they are largest. Bottom: decay rate of the "
         f"median norm of the gradient over the last {LAST_STEPS} steps, and test "
-        "accuracy" + ("; means over seeds and 95 % intervals." if count > 1 else ".")
+        f"{data.score}"
+        + ("; means over seeds and 95 % intervals." if count > 1 else ".")
     )

@@ -4,7 +4,6 @@ import dataclasses
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from experiments.gradient_flow import captions, figures
@@ -18,6 +17,8 @@ from experiments.harness import (
     cli,
     common_flags,
     decay,
+    own_sequences,
+    padding,
     probing,
     training,
 )
@@ -29,12 +30,11 @@ from nets.models import SequenceClassifier
 from train import FitResult
 from train.data import digits
 
-CLASSES = 10
-PROBED = 64  # number of held-out digits for the probes
+PROBED = 64  # number of held-out sequences for the probes
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(training.Config):
+class Config(own_sequences.Config):
     """The flags."""
 
     cells: list[str] = cli.flag(
@@ -46,12 +46,13 @@ class Config(training.Config):
         "Initializer: orthogonal, linen, nnx, keras, torch, haiku, equinox, irnn, "
         "chrono, chrono(STEPS); own for each cell's default.",
     )
+    task: str = own_sequences.task()
     order: str = cli.flag(
         "pixels", "Steps of a digit: 64 pixels or 8 rows.", choices=digits.ORDERS
     )
     bidirectional: bool = cli.flag(False, "Read from both ends.")
     features: int = common_flags.features(64, "Hidden units of each direction.")
-    batch_size: int = common_flags.batch_size(64, "Digits per step.")
+    batch_size: int = common_flags.batch_size(64, "Sequences per step.")
     steps: int = common_flags.steps(840, "Training steps (14 are an epoch).")
     probes: list[str] = cli.flag(
         list(probing.PROBES),
@@ -64,66 +65,58 @@ class Config(training.Config):
 
 def run(config: Config, results: Run) -> None:
     """Train and measure every cell, and publish the results."""
-    halves = training.parts(digits.load(), config)
-    training.check(config, len(halves[0].labels), "digits")
     names = probing.chosen(config.probes)
-    train, test = (
-        (
-            jnp.asarray(digits.as_sequences(half.images, config.order)),
-            jnp.asarray(half.labels),
-        )
-        for half in halves
-    )
-    time, inputs = train[0].shape[-2:]
+    data = own_sequences.load(config, results, least=2)
+    time, inputs = data.time, data.inputs
     init = cells.initializer(config.init, time)
     models, probes = {}, {}
     for name in config.cells:
         cell = cells.named(name, inputs, config.features, init)
         models[name] = SequenceClassifier(
-            cell, config.features, CLASSES, config.bidirectional
+            cell, config.features, data.outputs, config.bidirectional
         )
-        few = test[0][:PROBED], test[1][:PROBED]
+        few, labels = padding.first(data.test, PROBED)
+        few = padding.trimmed(few), labels
         probes[name] = probing.make(names, models[name], few, name)
     studies, probed_cells = [], []
     for name, model in models.items():
         start = cells.initializer_name(name, config.init, time)
         results.log(kind="cell", cell=name, init=start)
         probe = probes[name] if names else None
-        by_direction, fitted = compare(name, model, config, train, test, probe, results)
+        by_direction, fitted = compare(name, model, config, data, probe, results)
         studies += by_direction
         if probe is not None:
             probed_cells += probe_results(name, fitted, probe, config, results)
-    show(studies, probed_cells, config, len(test[1]), time, results)
+    show(studies, probed_cells, config, data, results)
 
 
 def show(
     studies: list[decay.DecayResult],
     probes: list[ProbeResult],
     config: Config,
-    examples: int,
-    time: int,
+    data: own_sequences.Sequences,
     results: Run,
 ) -> None:
     """Publish the results."""
-    text = captions.decays(config, examples, time)
+    examples = len(data.test[1])
+    text = captions.decays(config, examples, data)
     plots = {
-        "gradient_flow.png": decay.draw(
-            studies, config.order, text, config.bidirectional
-        )
+        "gradient_flow.png": decay.draw(studies, data.unit, text, config.bidirectional)
     }
     if probes:
         probed = min(PROBED, examples)
-        plots |= figures.draw(probes, captions.learning(probes, config, probed, time))
+        plots |= figures.draw(probes, captions.learning(probes, config, probed, data))
     gateless = [p.label for p in probes if p.gates is not None and not p.gates]
     slowest = decay.slowest(studies, "after", 0, 1 + config.bidirectional)
     publish(
         results,
         answer=f"After training, {slowest}.",
         figures=plots,
-        tables={"Decay of the gradient": decay.table(studies)},
+        tables={"Decay of the gradient": decay.table(studies, data.score)},
         claims=decay.evaluate_claims(studies, 1 + config.bidirectional),
         findings=[
-            f"{name} has no tagged gates (see nets.tag_gate)." for name in gateless
+            *data.errors({study.label: study.accuracy for study in studies}),
+            *(f"{name} has no tagged gates (see nets.tag_gate)." for name in gateless),
         ],
     )
 
@@ -132,13 +125,12 @@ def compare(
     name: str,
     model: SequenceClassifier,
     config: Config,
-    train: probing.Sequences,
-    test: probing.Sequences,
+    data: own_sequences.Sequences,
     probe: Any,
     results: Run,
 ) -> tuple[list[decay.DecayResult], FitResult]:
     """Train a cell from every seed, and measure its gradient before and after."""
-    params = training.start(model, train[0][:1], config.seeds)
+    params = training.start(model, data.example, config.seeds)
 
     @jax.jit
     def measure_all(params, xs, labels):  # one seed after another, to save memory
@@ -153,12 +145,12 @@ def compare(
                     kind="gradient", **where, seed=seed, decay=rate, log_norm=row
                 )
 
-    _, before = measure_all(params, *test)
+    _, before = measure_all(params, *data.test)
     log("before", before)
     fitted = training.train(
         loss_of(model),
         params,
-        train,
+        data.train,
         config,
         results,
         title=name,
@@ -166,10 +158,10 @@ def compare(
         probe=probe,
         probe_every=config.probe_every,
     )
-    accuracy, after = measure_all(fitted.params, *test)
+    accuracy, after = measure_all(fitted.params, *data.test)
     log("after", after)
     for seed, value in zip(config.seeds, accuracy, strict=True):
-        results.log(kind="accuracy", cell=name, seed=seed, test_accuracy=value)
+        results.log(kind="accuracy", cell=name, seed=seed, **data.scores(value))
     return [
         decay.DecayResult(
             label(name, direction, config),

@@ -210,11 +210,14 @@ def _run(config_class: type, run: Any, module: Any, name: str, resumable: bool) 
 
 def _settings(config: Any, name: str) -> dict[str, Any]:
     """The settings of a command that config.json stores."""
-    return {
+    settings = {
         "experiment": name.rpartition(".")[2],
         "command": shlex.join(["python", "-m", name, *_repeatable(sys.argv[1:])]),
         "config": dataclasses.asdict(config),
     }
+    if hasattr(config, "fingerprint"):  # of the user's own data
+        settings["data"] = config.fingerprint()
+    return settings
 
 
 def _extending(config_class: type) -> list[str]:

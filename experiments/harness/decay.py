@@ -49,12 +49,12 @@ def rate(log_norms: Array | np.ndarray) -> np.ndarray:
     return np.asarray(flow.decay_rate(jnp.asarray(log_norms).T))
 
 
-def table(results: list[DecayResult]) -> tables.Table:
-    """The table of decay rates, one row per result."""
+def table(results: list[DecayResult], score: str = "accuracy") -> tables.Table:
+    """The table of decay rates, one row per result, with accuracy or another score."""
     header = [
         "cell",
         "parameters",
-        "test accuracy, %",
+        f"test {score}, %",
         "decay before, nats/step",
         "decay after, nats/step",
         "half-life before, steps",

@@ -3,17 +3,16 @@
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from experiments.harness import cells, cli, common_flags, training
+from experiments.harness import cells, cli, common_flags, own_sequences, training
+from experiments.harness.padding import unpadded
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.information import claims, figures
 from experiments.information.measure import (
-    CLASSES,
     TRAINED,
     UNTRAINED,
     WAYS,
@@ -25,11 +24,12 @@ from nets import probes
 from nets.models import SequenceClassifier
 from train.data import digits
 
+SHAPE = 8, 8  # of a digit
 POINTS = 16  # maximal number of steps at which states are probed
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(training.Config):
+class Config(own_sequences.Config):
     """The flags."""
 
     seeds: list[int] = common_flags.seeds([0, 1, 2, 3, 4])
@@ -49,29 +49,24 @@ class Config(training.Config):
 
 def run(config: Config, results: Run) -> None:
     """Train one network per seed and probe its states; publish the results."""
-    splits = training.parts(digits.load(), config)
-    training.check(config, len(splits[0].labels), "digits")
-    train, test = (
-        Data(
-            jnp.asarray(digits.as_sequences(split.images, config.order)),
-            jnp.asarray(split.images),
-            jnp.asarray(split.labels),
-        )
-        for split in splits
-    )
-    cell = cells.named(config.cell, train.xs.shape[-1], config.features)
-    model = SequenceClassifier(cell, config.features, CLASSES, bidirectional=True)
-    start = training.start(model, train.xs[:1], config.seeds)
+    data = own_sequences.load(config, results, least=2)
+    xs, lengths = unpadded(data.test[0])
+    # Digits as images of 8 rows, in any order; one's own sequences as they are.
+    whole = xs if config.own() else xs.reshape(len(xs), *SHAPE)
+    test = Data(xs, whole, data.test[1], lengths)
+    cell = cells.named(config.cell, data.inputs, config.features)
+    model = SequenceClassifier(cell, config.features, data.outputs, bidirectional=True)
+    start = training.start(model, data.example, config.seeds)
 
     fitted = training.train(
         training.loss_of(model),
         start,
-        (train.xs, train.labels),
+        data.train,
         config,
         results,
         title=config.cell,
     )
-    times = probe_times(train.xs.shape[1])
+    times = probe_times(xs.shape[1])
     measure = jax.jit(
         lambda params: measure_network(model, params, test, times, config.ridge)
     )
@@ -83,7 +78,7 @@ def run(config: Config, results: Run) -> None:
     ):
         image = jax.jit(
             lambda all_pixels: probes.usable_information(
-                all_pixels, test.labels, CLASSES, ridge=config.ridge
+                all_pixels, test.labels, data.outputs, ridge=config.ridge
             )
         )(test.images)
         for when, params in ((UNTRAINED, start), (TRAINED, fitted.params)):
@@ -96,7 +91,7 @@ def run(config: Config, results: Run) -> None:
                 bar.update()
             measured[when] = jax.tree.map(lambda *parts: np.stack(parts), *seed_results)
     results.log(kind="image", bits=float(image))
-    show(measured, times, float(image), len(test.labels), config, results)
+    show(measured, times, float(image), data, config, results)
 
 
 def probe_times(time: int) -> np.ndarray:
@@ -124,40 +119,52 @@ def show(
     measured: dict[str, InformationResult],
     times: np.ndarray,
     image: float,
-    examples: int,
+    data: own_sequences.Sequences,
     config: Config,
     results: Run,
 ) -> None:
     """Publish the results."""
-    text = caption(measured, examples, config)
-    evaluated = claims.evaluate_claims(measured)
-    plot = figures.draw(measured, times, image, config.order, text)
+    text = caption(measured, data, config)
+    unit = "sequence" if config.own() else "image"
+    evaluated = claims.evaluate_claims(measured, unit)
+    step = "values" if config.own() else f"{config.order} from the top"
+    classes = data.outputs
+    plot = figures.draw(measured, times, image, step, text, classes, unit)
     publish(
         results,
-        answer=claims.answer(evaluated),
+        answer=claims.answer(evaluated, unit),
         figures={
             "information.png": plot,
             "information_rows.png": figures.draw_rows(
-                measured[TRAINED], times, config.order, text
+                measured[TRAINED], times, step, text, unit
             ),
         },
-        tables={"Information by step": claims.table(measured)},
+        tables={"Information by step": claims.table(measured, unit)},
         claims=evaluated,
-        findings=claims.findings(measured),
+        findings=claims.findings(measured, classes, unit),
     )
 
 
 def caption(
-    measured: dict[str, InformationResult], examples: int, config: Config
+    measured: dict[str, InformationResult],
+    data: own_sequences.Sequences,
+    config: Config,
 ) -> str:
     """Description of the experiment, for the figures."""
     seeds, accuracy = len(config.seeds), 100 * measured[TRAINED].accuracy.mean()
+    examples, blank = len(data.test[1]), "image, without pixels that are always blank"
+    read = f"held-out digits, read as {config.order}"
+    if config.own():
+        blank = "sequence, padding as zeros"
+        read = f"held-out sequences ({data.setting})"
+        if unpadded(data.test[0])[1] is not None:
+            read += "; probes at equal shares of each sequence"
     return (
         f"Mean and range of {seeds} {'seeds' if seeds > 1 else 'seed'}; {examples} "
-        f"held-out digits, read as {config.order}; {config.cell}, {config.features} "
+        f"{read}; {config.cell}, {config.features} "
         f"units per direction, {config.optimizer}, rate {config.learning_rate:g}, "
         f"{config.steps} steps of {config.batch_size}: {accuracy:.1f} % accuracy. "
         "Probes of the whole state: multinomial logistic regression (bits, a lower "
-        "bound), linear regression (image, without pixels that are always blank), 5 "
-        f"folds, ridge {config.ridge:g}; clipped at 0. Gradients: median over digits."
+        f"bound), linear regression ({blank}), 5 folds, ridge {config.ridge:g}; "
+        f"clipped at 0. Gradients: median over {data.noun}."
     )

@@ -25,16 +25,18 @@ MARGIN = 1.0  # percentage points of accuracy by which the GRU may be lower
 FACTOR = 1.25
 
 
-def table(comparisons: Sequence[CellComparison]) -> tables.Table:
-    """Sizes, accuracies and step times, one row per comparison."""
+def table(
+    comparisons: Sequence[CellComparison], score: str = "accuracy"
+) -> tables.Table:
+    """Sizes, accuracies (or R2) and step times, one row per comparison."""
     header = [
         "task",
         "LSTM units",
         "GRU units",
         "LSTM parameters",
         "GRU parameters",
-        "LSTM accuracy, %",
-        "GRU accuracy, %",
+        f"LSTM {score}, %",
+        f"GRU {score}, %",
         "GRU - LSTM, points",
         "LSTM ms/step",
         "GRU ms/step",
@@ -57,21 +59,24 @@ def table(comparisons: Sequence[CellComparison]) -> tables.Table:
     return tables.Table(header, rows)
 
 
-def evaluate_claims(comparisons: Sequence[CellComparison]) -> list[Claim]:
+def evaluate_claims(
+    comparisons: Sequence[CellComparison], score: str = "accuracy"
+) -> list[Claim]:
     """Evaluate the claims that the GRU is simpler, faster and no worse."""
     return [
         simpler_claim(comparisons),
         faster_claim(comparisons),
-        accuracy_claim(comparisons),
+        accuracy_claim(comparisons, score),
     ]
 
 
-def answer(claims: Sequence[Claim]) -> str:
+def answer(claims: Sequence[Claim], score: str = "accuracy") -> str:
     """The outcomes of the three claims, in one sentence."""
     simpler, faster, no_worse = (claim.outcome for claim in claims)
+    worse = "less accurate" if score == "accuracy" else "worse"
     return (
         f"The claim that the GRU is simpler is {simpler}, that its training step is "
-        f"faster is {faster}, and that it is no less accurate is {no_worse}."
+        f"faster is {faster}, and that it is no {worse} is {no_worse}."
     )
 
 
@@ -135,7 +140,9 @@ def judge_accuracy(comparisons: Sequence[CellComparison]) -> Judgment:
     )
 
 
-def accuracy_claim(comparisons: Sequence[CellComparison]) -> Claim:
+def accuracy_claim(
+    comparisons: Sequence[CellComparison], score: str = "accuracy"
+) -> Claim:
     """Claim that the GRU is no less accurate than the LSTM, within the margin."""
     judgment = judge_accuracy(comparisons)
     numbers = ", ".join(
@@ -144,7 +151,7 @@ def accuracy_claim(comparisons: Sequence[CellComparison]) -> Claim:
         for pair, gain in zip(comparisons, judgment.intervals, strict=True)
     )
     return judgment.claim(
-        "The GRU is no worse: after as many training steps its accuracy is at most "
+        f"The GRU is no worse: after as many training steps its {score} is at most "
         f"{MARGIN:g} percentage point lower",
         f"GRU minus LSTM, in points: {numbers}.",
     )

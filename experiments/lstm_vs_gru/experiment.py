@@ -1,6 +1,7 @@
 """The experiment: its flags and its steps."""
 
 import dataclasses
+import pathlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,14 @@ import optax
 from jaxtyping import Float
 
 import nets
-from experiments.harness import cli, common_flags, training
+from experiments.harness import (
+    cli,
+    common_flags,
+    own_data,
+    own_sequences,
+    padding,
+    training,
+)
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.lstm_vs_gru import claims, figures
@@ -22,14 +30,17 @@ from experiments.lstm_vs_gru.measure import (
     CellComparison,
     Task,
     gru_units,
+    own_task,
     time_steps,
 )
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(training.Config):
+class Config(own_sequences.Config):
     """The flags."""
 
+    data: str = cli.flag("", f"In place of --tasks. {own_sequences.HELP}", path=True)
+    task: str = own_sequences.task()
     tasks: list[str] = cli.flag(
         ["digits", "mnist1d", "words"], "Tasks to learn: digits, mnist1d, words."
     )
@@ -54,6 +65,32 @@ class Config(training.Config):
 
 def run(config: Config, results: Run) -> None:
     """Train both cells on every task, and publish the results."""
+    tasks, data = own_tasks(config, results) if config.own() else (load(config), None)
+    score = data.score if data else "accuracy"
+    for task in tasks:
+        training.check(
+            with_task_steps(config, task),
+            len(task.train[1]),
+            f"examples of {task.name}",
+        )
+    comparisons = [
+        pair for task in tasks for pair in compare(task, config, results, data)
+    ]
+    judged = claims.evaluate_claims(comparisons, score)
+    text = caption(tasks, config, data)
+    publish(
+        results,
+        answer=claims.answer(judged, score),
+        figures={"lstm_vs_gru.png": figures.draw(comparisons, text, score)},
+        tables={"GRU compared with LSTM": claims.table(comparisons, score)},
+        claims=judged,
+        findings=errors(comparisons, data),
+    )
+
+
+def load(config: Config) -> list[Task]:
+    """The tasks that the flag names."""
+    own_data.expect_no_flags_of_own_data(config)
     for name in config.tasks:
         if name not in TASKS:
             raise cli.UsageError(
@@ -64,27 +101,38 @@ def run(config: Config, results: Run) -> None:
         task = TASKS[name]()
         train, test = training.parts((task.train, task.test), config)
         tasks.append(task._replace(train=train, test=test))
-    for task in tasks:
-        training.check(
-            with_task_steps(config, task),
-            len(task.train[1]),
-            f"examples of {task.name}",
-        )
-    comparisons = [pair for task in tasks for pair in compare(task, config, results)]
-    judged = claims.evaluate_claims(comparisons)
-    publish(
-        results,
-        answer=claims.answer(judged),
-        figures={"lstm_vs_gru.png": figures.draw(comparisons, caption(tasks, config))},
-        tables={"GRU compared with LSTM": claims.table(comparisons)},
-        claims=judged,
-    )
+    return tasks
 
 
-def compare(task: Task, config: Config, results: Run) -> list[CellComparison]:
+def own_tasks(
+    config: Config, results: Run
+) -> tuple[list[Task], own_sequences.Sequences]:
+    """The task to learn the user's own sequences."""
+    own_data.expect_defaults(config, ["tasks"], "omit it with --data")
+    data = own_sequences.load(config, results)
+    return [own_task(data, pathlib.Path(config.data).stem)], data
+
+
+def errors(
+    comparisons: Sequence[CellComparison], data: own_sequences.Sequences | None
+) -> list[str]:
+    """A finding on the RMSE of each model; none for classes."""
+    if data is None:
+        return []
+    r2 = {"lstm": comparisons[0].accuracy[0]}
+    r2 |= {f"gru, {pair.setting}": pair.accuracy[1] for pair in comparisons}
+    return data.errors(r2)
+
+
+def compare(
+    task: Task,
+    config: Config,
+    results: Run,
+    data: own_sequences.Sequences | None = None,
+) -> list[CellComparison]:
     """Compare both cells on one task, at equal units and at equal parameters."""
     lstm = task.make(nets.lstm(), config.features)
-    example = task.train[0][:1]
+    example = padding.first(task.train[0], 1)
     more = gru_units(task, training.count(lstm, example))
     models = {
         "lstm": lstm,
@@ -106,7 +154,8 @@ def compare(task: Task, config: Config, results: Run) -> list[CellComparison]:
             milliseconds=1e3 * seconds[:, i],
         )
         for seed, value in zip(config.seeds, accuracy[name], strict=True):
-            results.log(kind="accuracy", **where, seed=seed, test_accuracy=value)
+            scores = data.scores(value) if data else {"test_accuracy": value}
+            results.log(kind="accuracy", **where, seed=seed, **scores)
     return [
         CellComparison(
             task.name,
@@ -130,7 +179,7 @@ def learn(
     model: Any, title: str, task: Task, config: Config, results: Run
 ) -> Float[np.ndarray, " seeds"]:
     """Train a model from every seed, and return its held-out accuracies."""
-    params = training.start(model, task.train[0][:1], config.seeds)
+    params = training.start(model, padding.first(task.train[0], 1), config.seeds)
     config = with_task_steps(config, task)
     fitted = training.train(
         training.loss_of(model),
@@ -154,7 +203,11 @@ def with_task_steps(config: Config, task: Task) -> Config:
     return dataclasses.replace(config, steps=task.step_factor * config.steps)
 
 
-def caption(tasks: Sequence[Task], config: Config) -> str:
+def caption(
+    tasks: Sequence[Task],
+    config: Config,
+    data: own_sequences.Sequences | None = None,
+) -> str:
     """The setting of the run, for the caption of the figure."""
     count = len(config.seeds)
     steps = ", ".join(
@@ -166,10 +219,12 @@ def caption(tasks: Sequence[Task], config: Config) -> str:
         if count > 1
         else "of one seed"
     )
-    return (
+    setting = f"{data.setting}. " if data else ""
+    score = data.score if data else "accuracy"
+    return setting + (
         f"LSTM: {config.features} units; {config.optimizer}, rate "
         f"{config.learning_rate:g}, falling to 0 by a cosine schedule; steps of "
         f"{config.batch_size}: {steps}; clip norm {config.clip_norm:g}. Left: held-out "
-        f"accuracy, GRU minus LSTM, {seeds}. Right: median and interquartile range of "
+        f"{score}, GRU minus LSTM, {seeds}. Right: median and interquartile range of "
         f"{config.timing_rounds} rounds of {STEPS_PER_ROUND} steps of one seed."
     )

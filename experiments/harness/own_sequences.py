@@ -1,0 +1,195 @@
+"""Sequences to learn: handwritten digits, or the user's own."""
+
+import dataclasses
+import math
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from experiments.harness import cli, own_data, tables, training
+from experiments.harness.padding import Inputs, Padded, first, trimmed, unpadded
+from experiments.harness.runs import Run
+from train.data import digits
+from train.data.csv_files import LABEL
+from train.data.dataset import CLASSIFY, TASKS
+from train.data.loading import SEQUENCES
+
+HELP = (
+    "Your own sequences: FILE.npz (x [examples, time, features], y; optional lengths, "
+    "x_test, y_test, lengths_test); FILE.ts of the UCR and UEA archives; FILE.csv or "
+    ".tsv, long (columns example, time, features, label; one row per step) or wide "
+    "(one example per row); or a folder with NAME_TRAIN.ts and NAME_TEST.ts."
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(own_data.Config):
+    """The flags."""
+
+    data: str = cli.flag("", HELP + " By default, handwritten digits.", path=True)
+    label: str = cli.flag(
+        LABEL,
+        "Column of the label in a .csv or .tsv file: its name; or first, or last, of a "
+        "file without header.",
+    )
+
+    def kind(self) -> str:
+        """The kind of the data."""
+        return SEQUENCES
+
+
+def task() -> Any:
+    """Flag of the task, for experiments that also predict real targets."""
+    return cli.flag(
+        CLASSIFY,
+        "Task on --data: classes, or real targets (squared error; R2 and RMSE in place "
+        "of accuracy).",
+        choices=TASKS,
+    )
+
+
+class Sequences(NamedTuple):
+    """Sequences to train on and to measure on.
+
+    Attributes:
+        train: Inputs, [examples, time, features] or `Padded`, and labels or targets.
+        test: Held-out inputs, and their labels or targets.
+        classes: Names of the classes; empty for real targets.
+        noun: Noun for the examples, "digits" or "sequences".
+        unit: Noun for what is read in a step, such as "pixels".
+        setting: Description of the data, for captions.
+        scale: Deviation by which targets were divided.
+    """
+
+    train: tuple[Inputs, Array]
+    test: tuple[Inputs, Array]
+    classes: tuple[str, ...]
+    noun: str
+    unit: str
+    setting: str
+    scale: float = 1.0
+
+    @property
+    def example(self) -> Inputs:
+        """Inputs of one training example."""
+        return first(self.train[0], 1)
+
+    @property
+    def time(self) -> int:
+        """Number of steps, of the longest sequence."""
+        return unpadded(self.train[0])[0].shape[1]
+
+    @property
+    def inputs(self) -> int:
+        """Number of features of a step."""
+        return unpadded(self.train[0])[0].shape[2]
+
+    @property
+    def outputs(self) -> int:
+        """Number of outputs of a model."""
+        return len(self.classes) or 1
+
+    @property
+    def score(self) -> str:
+        """Name of what models are measured by, "accuracy" or "R2"."""
+        return "accuracy" if self.classes else "R2"
+
+    def scores(self, value: float) -> dict[str, float]:
+        """The held-out score of a model, for a row of the log."""
+        if self.classes:
+            return {"test_accuracy": value}
+        return {"test_r2": value, "test_rmse": float(self.rmse(np.asarray(value)))}
+
+    def rmse(self, r2: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+        """Root of the mean squared error, in units of the target, from R2."""
+        variance = np.asarray(self.test[1]).var()
+        return self.scale * np.sqrt(np.maximum((1 - r2) * variance, 0))
+
+    def errors(self, r2: dict[str, Float[np.ndarray, " seeds"]]) -> list[str]:
+        """A finding on the RMSE of models by name; none for classes."""
+        if self.classes:
+            return []
+        numbers = ", ".join(
+            f"{name} {tables.mean_and_deviation(self.rmse(values), '{:.4g}')}"
+            for name, values in r2.items()
+        )
+        always = np.asarray(self.test[1]) - np.asarray(self.train[1]).mean()
+        mean = self.scale * math.sqrt(np.square(always).mean())
+        return [
+            f"RMSE on held-out {self.noun}, in units of the target: {numbers}; always "
+            f"predicting the mean of the training part: {mean:.4g}."
+        ]
+
+
+def load(config: Any, results: Run, least: int = 1) -> Sequences:
+    """Load digits in the order of `--order`, or the user's own sequences.
+
+    Args:
+        config: The flags.
+        results: Run that gets a description of the user's own data.
+        least: Least number of steps that can be measured.
+
+    Returns:
+        The `Sequences`.
+
+    Raises:
+        cli.UsageError: A size does not fit the data.
+        DataError: The data cannot be read.
+    """
+    if config.own():
+        return own(config, results, least)
+    own_data.expect_no_flags_of_own_data(config)
+    halves = training.parts(digits.load(), config)
+    training.check(config, len(halves[0].labels), "digits")
+    train, test = (
+        (
+            jnp.asarray(digits.as_sequences(half.images, config.order)),
+            jnp.asarray(half.labels),
+        )
+        for half in halves
+    )
+    return Sequences(
+        train,
+        test,
+        tuple(map(str, range(10))),
+        noun="digits",
+        unit=config.order,
+        setting=f"Digits as {config.order}",
+    )
+
+
+def own(config: Any, results: Run, least: int = 1) -> Sequences:
+    """Load the user's own sequences; see `load`."""
+    own_data.expect_defaults(config, ["order"], "omit it with --data")
+    task = getattr(config, "task", CLASSIFY)
+    data, text = own_data.load(config, task=task, label=config.label)
+    training.check(config, len(data.y), "sequences")
+    own_data.announce(results, text, "sequence")
+    unit = "values"
+    if data.lengths is not None:
+        unit = "values, sequences aligned at their ends"
+    assert data.x_test is not None and data.y_test is not None
+    test = trimmed(_inputs(data.x_test, data.lengths_test))
+    if (time := unpadded(test)[0].shape[1]) < least:
+        raise cli.UsageError(
+            f"flag --data: expected sequences of at least {least} steps, whose "
+            f"gradients can be compared; the longest to test on has {time}"
+        )
+    return Sequences(
+        (_inputs(data.x, data.lengths), jnp.asarray(data.y)),
+        (test, jnp.asarray(data.y_test)),
+        data.classes,
+        noun="sequences",
+        unit=unit,
+        setting=text,
+        scale=data.scale,
+    )
+
+
+def _inputs(x: np.ndarray, lengths: np.ndarray | None) -> Inputs:
+    """Inputs of a model, on the device."""
+    if lengths is None:
+        return jnp.asarray(x)
+    return Padded(jnp.asarray(x), jnp.asarray(lengths))
