@@ -69,9 +69,9 @@ class Config(own_sequences.Config):
         40, "Training steps between two measurements of the held-out accuracy."
     )
 
-    def own(self) -> str:
-        """The file or folder of the user's own data; "" for built-in data."""
-        return "" if self.data in figures.DATA else self.data
+    def built_in(self) -> tuple[str, ...]:
+        """Names of built-in data."""
+        return tuple(figures.DATA)
 
 
 def run(config: Config, results: Run) -> None:
@@ -214,5 +214,5 @@ def show(
         figures=plots,
         tables={f"Held-out {name}": claims.table(model_results, majority, name)},
         claims=claims.evaluate_claims(model_results, majority, name),
-        findings=data.errors({r.name: r.accuracy for r in model_results}),
+        findings=data.findings({r.name: r.accuracy for r in model_results}),
     )

@@ -170,8 +170,8 @@ def draw_confusions(
     for axis, (cell, share) in zip(axes, shares.items(), strict=True):
         axis.imshow(share, cmap=scale.cmap, norm=scale.norm)
         axis.set(title=cell, xlabel=f"predicted {noun}")
-        names = [name[:LONGEST] for name in classes] or None
-        axis.set_xticks(range(len(share)), names, rotation=90 if names else 0)
+        names = [name[:LONGEST] for name in classes or map(str, range(len(share)))]
+        axis.set_xticks(range(len(share)), names, rotation=90 if classes else 0)
         axis.set_yticks(range(len(share)), names)
     axes[0].set_ylabel(noun)
     figure.colorbar(scale, ax=list(axes), label=f"share of the {noun}, %")

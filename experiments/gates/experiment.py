@@ -168,7 +168,7 @@ def show(
         figures={"gates.png": plot},
         tables={"Forget gates": claims.table(gate_results, data.score)},
         claims=judged,
-        findings=[exact, *data.errors({r.name: r.accuracy for r in gate_results})],
+        findings=[exact, *data.findings({r.name: r.accuracy for r in gate_results})],
     )
 
 

@@ -115,7 +115,7 @@ def show(
         tables={"Decay of the gradient": decay.table(studies, data.score)},
         claims=decay.evaluate_claims(studies, 1 + config.bidirectional),
         findings=[
-            *data.errors({study.label: study.accuracy for study in studies}),
+            *data.findings({study.label: study.accuracy for study in studies}),
             *(f"{name} has no tagged gates (see nets.tag_gate)." for name in gateless),
         ],
     )

@@ -5,6 +5,7 @@ are made of this one.
 """
 
 import dataclasses
+import os
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -39,9 +40,14 @@ class Config(training.Config):
         "part (and real targets).",
     )
 
+    def built_in(self) -> tuple[str, ...]:
+        """Names of built-in data that `--data` takes."""
+        return ()
+
     def own(self) -> str:
         """The file or folder of the user's own data; "" for built-in data."""
-        return getattr(self, "data", "")
+        name = getattr(self, "data", "")
+        return "" if name in self.built_in() else name
 
     def kind(self) -> str:
         """The kind of the data, "sequences" or "images"."""
@@ -51,8 +57,13 @@ class Config(training.Config):
         """Path and SHA-256 of the user's own data, for config.json."""
         if not self.own():
             return None
-        files = loading.files(self.own(), self.kind())
         path = pathlib.Path(self.own()).absolute()
+        if self.built_in() and not os.path.lexists(path):
+            raise cli.UsageError(
+                f"flag --data: expected {', '.join(self.built_in())}, or a file or "
+                f"folder; there is none called {self.own()!r}"
+            )
+        files = loading.files(self.own(), self.kind())
         return {"path": str(path), "sha256": loading.sha256(files)}
 
 
@@ -151,20 +162,18 @@ def _count(number: int, noun: str) -> str:
 
 
 def announce(results: Run, text: str, noun: str) -> None:
-    """Log and print which data were used, and put it in place of the question's text.
+    """Put which data are used in place of the text below the question.
 
-    The text below the question describes built-in data. Its first line is the question.
+    That text describes built-in data. The first line is the question.
 
     Args:
         results: The run.
         text: Of `describe`.
         noun: Noun for an example, in place of "digit".
     """
-    results.log(kind="data", description=text)
     question = results.question.strip().partition("\n")[0]
     question = question.replace("digit", noun)
     results.question = f"{question}\n\nData of one's own (--data): {text}."
-    print(f"Data: {text}.\n")
 
 
 def expect_no_flags_of_own_data(config: Any) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -61,6 +62,7 @@ class Sequences(NamedTuple):
         unit: Noun for what is read in a step, such as "pixels".
         setting: Description of the data, for captions.
         scale: Deviation by which targets were divided.
+        own: Whether they are the user's own.
     """
 
     train: tuple[Inputs, Array]
@@ -70,6 +72,7 @@ class Sequences(NamedTuple):
     unit: str
     setting: str
     scale: float = 1.0
+    own: bool = False
 
     @property
     def example(self) -> Inputs:
@@ -107,10 +110,17 @@ class Sequences(NamedTuple):
         variance = np.asarray(self.test[1]).var()
         return self.scale * np.sqrt(np.maximum((1 - r2) * variance, 0))
 
-    def errors(self, r2: dict[str, Float[np.ndarray, " seeds"]]) -> list[str]:
-        """A finding on the RMSE of models by name; none for classes."""
-        if self.classes:
-            return []
+    def findings(
+        self, r2: Mapping[str, Float[np.ndarray, " seeds"]] | None = None
+    ) -> list[str]:
+        """Findings on the user's own data: which they are, and the RMSE of models.
+
+        Args:
+            r2: R2 of each model, for real targets.
+        """
+        which = [f"Data: {self.setting}."] if self.own else []
+        if self.classes or not r2:
+            return which
         numbers = ", ".join(
             f"{name} {tables.mean_and_deviation(self.rmse(values), '{:.4g}')}"
             for name, values in r2.items()
@@ -118,8 +128,9 @@ class Sequences(NamedTuple):
         always = np.asarray(self.test[1]) - np.asarray(self.train[1]).mean()
         mean = self.scale * math.sqrt(np.square(always).mean())
         return [
+            *which,
             f"RMSE on held-out {self.noun}, in units of the target: {numbers}; always "
-            f"predicting the mean of the training part: {mean:.4g}."
+            f"predicting the mean of the training part: {mean:.4g}.",
         ]
 
 
@@ -185,6 +196,7 @@ def own(config: Any, results: Run, least: int = 1) -> Sequences:
         unit=unit,
         setting=text,
         scale=data.scale,
+        own=True,
     )
 
 

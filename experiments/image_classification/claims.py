@@ -1,6 +1,7 @@
 """The claim and the table of image classifiers, compared with their references."""
 
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from experiments.harness import tables
 from experiments.harness.claims import Claim, positive
 from experiments.harness.intervals import interval
 from experiments.image_classification.measure import ClassifierResult
-from experiments.image_classification.references import REFERENCES
+from experiments.image_classification.references import REFERENCES, reference_of
 from train import FitResult
 
 MARGIN = 1.0  # percentage points by which a network may miss the reference
@@ -29,11 +30,14 @@ def evaluate_claim(result: ClassifierResult, config: Any) -> Claim:
     )
 
 
-def accuracy_title(counts: Int[np.ndarray, "classes classes"]) -> str:
+def accuracy_title(
+    counts: Int[np.ndarray, "classes classes"], classes: Sequence[str] = ()
+) -> str:
     """The finding: the accuracy, and the most frequent mistake.
 
     Args:
         counts: Counts by true class (row) and predicted class (column).
+        classes: Names of the classes; by default, they are digits.
 
     Returns:
         One sentence without its full stop, in up to two lines.
@@ -47,7 +51,12 @@ def accuracy_title(counts: Int[np.ndarray, "classes classes"]) -> str:
     label, predicted = np.unravel_index(wrong.argmax(), wrong.shape)
     accuracy = 100 * np.trace(counts) / counts.sum()
     title = f"{accuracy:.1f} % of the test set is classified correctly"
-    if wrong.max() > 0:
+    if wrong.max() > 0 and classes:
+        title += (
+            f";\nmost frequent mistake: {classes[label]} read as {classes[predicted]}, "
+            f"in {wrong.max():.1f} % of these images"
+        )
+    elif wrong.max() > 0:
         title += (
             f";\nmost frequent mistake: {label} read as {predicted}, in "
             f"{wrong.max():.1f} % of all {label}s"
@@ -59,7 +68,7 @@ def table(
     result: ClassifierResult, parameters: int, fitted: FitResult, config: Any
 ) -> tables.Table:
     """Accuracies, next to that of the reference."""
-    reference = REFERENCES[config.data]
+    reference = reference_of(config)
     header = [
         "model",
         "parameters",
@@ -81,8 +90,9 @@ def table(
 
 def model_and_data(config: Any) -> str:
     """Names of the model and the data set."""
-    folder = pathlib.Path(config.data_dir).absolute()
-    return f"{config.model} on {folder.name if config.data_dir else config.data}"
+    path = pathlib.Path(config.data_dir or config.own()).absolute()
+    is_path = config.data_dir or config.own()
+    return f"{config.model} on {path.name if is_path else config.data}"
 
 
 def caption(config: Any, result: ClassifierResult) -> str:

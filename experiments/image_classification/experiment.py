@@ -8,7 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments.harness import cli, common_flags, tables, training
+from experiments.harness import (
+    cli,
+    common_flags,
+    own_data,
+    own_images,
+    tables,
+    training,
+)
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.harness.training import loss_of
@@ -47,13 +54,14 @@ SETTLED = "data", "model", "learning_rate", "schedule", "batch_size", "steps"
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(training.Config):
+class Config(own_images.Config):
     """The flags."""
 
     data: str = cli.flag(
         AUTO,
-        "Data set; auto is idx if --data_dir is given, otherwise digits.",
-        choices=(AUTO, *REFERENCES),
+        f"{', '.join(REFERENCES)}; auto is idx if --data_dir is given, otherwise "
+        f"digits. Or: {own_images.HELP}",
+        path=True,
     )
     data_dir: str = cli.flag(
         "",
@@ -133,12 +141,17 @@ class Config(training.Config):
         False, "Print the layers of the network, without training."
     )
 
+    def built_in(self) -> tuple[str, ...]:
+        """Names of built-in data."""
+        return AUTO, *REFERENCES
+
 
 def run(config: Config, results: Run) -> None:
     """Train the network with every seed; publish the results."""
     config = named(config)
-    train, test = load(config)
-    model, rows = network(config, train.images.shape[1:])
+    train, test, classes, setting = load(config, results)
+    count = len(classes) or CLASSES
+    model, rows = network(config, train.images.shape[1:], count)
     if not config.describe:
         config = scheduled(config, len(train.labels))
         results.log(
@@ -159,17 +172,17 @@ def run(config: Config, results: Run) -> None:
         title=config.model,
         schedule=schedule_of(config),
     )
-    result = evaluate(model, fitted.params, train, test)
+    result = evaluate(model, fitted.params, train, test, classes)
     log(result, config, len(train.labels), results)
     plots = figures.draw(result, rows, caption(config, result))
     parameters = sum(row.parameters for row in rows)
     publish(
         results,
-        answer=accuracy_title(result.confusion),
+        answer=accuracy_title(result.confusion, classes),
         figures=plots,
         tables={"Accuracy": table(result, parameters, fitted, config)},
-        claims=[evaluate_claim(result, config)],
-        findings=[f"Reference: {REFERENCES[config.data].source}."],
+        claims=[] if config.own() else [evaluate_claim(result, config)],
+        findings=[setting or f"Reference: {REFERENCES[config.data].source}."],
     )
 
 
@@ -188,8 +201,8 @@ def scores(configs: Sequence[Config]) -> list[dict[str, list[float]]]:
         raise cli.UsageError(
             "flag --describe: it trains nothing, so there are no scores"
         )
-    train, test = load(config)
-    model, _ = network(config, train.images.shape[1:])
+    train, test, classes, _ = load(config)
+    model, _ = network(config, train.images.shape[1:], len(classes) or CLASSES)
     rates = [scheduled(named(c), len(train.labels)).learning_rate for c in configs]
     config = scheduled(config, len(train.labels))
     params = training.train_at_rates(
@@ -213,8 +226,19 @@ def scores(configs: Sequence[Config]) -> list[dict[str, list[float]]]:
     ]
 
 
-def load(config: Config) -> tuple[Images, Images]:
-    """Load the training and the test set, with a channel axis."""
+def load(
+    config: Config, results: Run | None = None
+) -> tuple[Images, Images, tuple[str, ...], str]:
+    """Load the training and the test set, with channels.
+
+    Returns:
+        Both; the names of classes, and a description; empty for built-in data.
+    """
+    if config.own():
+        data = own_images.load(config, results)
+        text = f"Data: {data.setting}."
+        return Images(*data.train), Images(*data.test), data.classes, text
+    own_data.expect_no_flags_of_own_data(config)
     if config.data == "digits":
         parts = digits.load()
     elif config.data == "mnist1d":
@@ -222,7 +246,7 @@ def load(config: Config) -> tuple[Images, Images]:
     else:
         parts = idx.load(config.data_dir, CLASSES)
     splits = (Images(images[..., None], labels) for images, labels in parts)
-    return training.parts(splits, config)
+    return *training.parts(splits, config), (), ""
 
 
 def schedule_of(config: Config) -> optax.Schedule | None:

@@ -57,6 +57,7 @@ REFERENCES = {
         "Fashion-MNIST, two 5x5 convolutions with max pooling, in PyTorch",
     ),
 }
+OWN = REFERENCES["digits"]._replace(accuracy="-", source="")  # of the user's images
 # Flags that apply to each model.
 MODELS = {
     "cnn": ("filters", "kernel_size", "padding", "pool", "hidden"),
@@ -65,6 +66,15 @@ MODELS = {
     "feed_forward": ("hidden",),
     "linear": (),
 }
+
+
+def reference_of(config: Any) -> Reference:
+    """The reference of the data set; for the user's own images the network of digits.
+
+    Args:
+        config: Flags, as returned by `named`.
+    """
+    return REFERENCES.get(config.data, OWN)
 
 
 def by_data(name: str) -> str:
@@ -90,12 +100,15 @@ def named(config: Any) -> Any:
         raise cli.UsageError(
             f"flag --data_dir: expected a folder, as --data=idx reads files; {idx.HINT}"
         )
+    if config.own() and config.data_dir:
+        raise cli.UsageError("flag --data_dir: omit it with --data=FILE_OR_FOLDER")
     if data != "idx" and config.data_dir:
         raise cli.UsageError(
             f"flag --data_dir: {data} are not read from files; omit the flag, or use "
             "--data=idx"
         )
-    model = REFERENCES[data].model if config.model == AUTO else config.model
+    reference = REFERENCES.get(data, OWN)
+    model = reference.model if config.model == AUTO else config.model
     for name in set().union(*MODELS.values()) - set(MODELS[model]):
         if getattr(config, name) not in UNSET:
             models = [model_name for model_name in MODELS if name in MODELS[model_name]]
@@ -120,7 +133,7 @@ def scheduled(config: Any, examples: int) -> Any:
         raise cli.UsageError(
             "flag --steps: omit it or --epochs; both set the length of training"
         )
-    reference = REFERENCES[config.data]
+    reference = reference_of(config)
     batch_size = config.batch_size or reference.batch_size
     schedule = reference.schedule if config.schedule == AUTO else config.schedule
     epochs = config.epochs or reference.epochs

@@ -141,7 +141,7 @@ def show(
         },
         tables={"Information by step": claims.table(measured, unit)},
         claims=evaluated,
-        findings=claims.findings(measured, classes, unit),
+        findings=[*claims.findings(measured, classes, unit), *data.findings()],
     )
 
 

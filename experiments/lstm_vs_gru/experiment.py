@@ -84,7 +84,7 @@ def run(config: Config, results: Run) -> None:
         figures={"lstm_vs_gru.png": figures.draw(comparisons, text, score)},
         tables={"GRU compared with LSTM": claims.table(comparisons, score)},
         claims=judged,
-        findings=errors(comparisons, data),
+        findings=findings(comparisons, data),
     )
 
 
@@ -113,15 +113,15 @@ def own_tasks(
     return [own_task(data, pathlib.Path(config.data).stem)], data
 
 
-def errors(
+def findings(
     comparisons: Sequence[CellComparison], data: own_sequences.Sequences | None
 ) -> list[str]:
-    """A finding on the RMSE of each model; none for classes."""
+    """Findings on the user's own data, and on the RMSE of each model."""
     if data is None:
         return []
     r2 = {"lstm": comparisons[0].accuracy[0]}
     r2 |= {f"gru, {pair.setting}": pair.accuracy[1] for pair in comparisons}
-    return data.errors(r2)
+    return data.findings(r2)
 
 
 def compare(

@@ -262,7 +262,10 @@ def show(
         },
         tables=claims.all_tables(net_results),
         claims=judged,
-        findings=claims.untrained_findings(net_results, data.noun),
+        findings=[
+            *claims.untrained_findings(net_results, data.noun),
+            *data.findings(),
+        ],
     )
 
 
