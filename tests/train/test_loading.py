@@ -76,7 +76,7 @@ def test_csv(tmp_path):
 
 
 def test_a_folder_of_images(tmp_path):
-    red, gray = np.zeros((4, 4, 3)) + [255, 0, 0], np.full((4, 4), 51)
+    red, gray = np.full((4, 4, 3), (255, 0, 0)), np.full((4, 4), 51)
     content = {"train/cat/1.png": gray, "train/dog/deep/1.bmp": gray}
     path = written(tmp_path, "pets", {**content, "test/dog/2.png": gray})
     (path / "train" / "cat" / "notes.txt").write_text("no image")
@@ -113,7 +113,7 @@ BAD = [
     ("a.npz", {"x": X[:0], "y": []}, "none of them 0; got [0, 3, 1]"),
     (
         "a.npz",
-        {"x": X + [[0], [np.nan], [0]], "y": Y},
+        {"x": X + np.array([[0], [np.nan], [0]]), "y": Y},
         "got nan at example 0, step 1, ",
     ),
     ("a.npz", {"x": X + 1e39, "y": Y}, "expected numbers that are finite in float32"),
@@ -288,7 +288,7 @@ def refuse(folder, name, content, sentence, kind):
 def test_a_pipe_an_unreadable_name_and_two_pairs(tmp_path):
     for name in ("A_TRAIN.ts", "B_TRAIN.ts"):
         written(tmp_path, name, TS)
-    with pytest.raises(DataError, match="got A_TRAIN.ts and B_TRAIN.ts; name one"):
+    with pytest.raises(DataError, match="expected one file NAME_TRAIN"):
         load(tmp_path)
     with pytest.raises(DataError, match="expected"):
         load("a\0b.npz")
@@ -335,7 +335,7 @@ def test_scales_are_those_of_the_training_part_without_padding():
     assert np.allclose(scaled.x_test[0, 0] - scaled.x[0, 0], shift, atol=1e-5)
     targets = np.array([0, 2, 4, 6], np.float32)
     real = standardize(made(4, y=targets, classes=()))
-    assert np.allclose(real.y * real.scale + 3, targets)
+    assert np.allclose(real.y * real.scale + 3, targets, atol=1e-5)
     constant = standardize(made(4, x=np.full((4, 3, 2), 7, np.float32)))
     assert (constant.x == 0).all()
 
