@@ -2,13 +2,19 @@
 
 import dataclasses
 
-from experiments.harness import cli, common_flags
+from experiments.harness import cli, common_flags, data_flags
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(common_flags.TrainingConfig):
+class Config(data_flags.ImagesConfig):
     """The flags."""
 
+    data: str = cli.flag(
+        "",
+        f"{data_flags.OWN_IMAGES} By default, handwritten digits.",
+        path=True,
+        group="data",
+    )
     latent: list[int] = cli.flag(
         [8, 16], "Sizes of z to compare.", upper_bound=4096, group="model"
     )

@@ -19,13 +19,14 @@ from experiments.autoencoder.claims import (
 from experiments.autoencoder.config import Config
 from experiments.autoencoder.measure import (
     AutoencoderResult,
-    Images,
+    Pixels,
     halfway,
     pca,
     reconstruct,
 )
-from experiments.harness import cli, tables, training
+from experiments.harness import cli, own_data, own_images, tables, training
 from experiments.harness.networks import Network, linen
+from experiments.harness.own_images import Images
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from nets import blocks
@@ -38,13 +39,13 @@ MOST = 32  # minimal number of PCA components in the figure
 
 def run(config: Config, results: Run) -> None:
     """Train every autoencoder and compare it with PCA; publish the results."""
-    splits = training.parts(digits.load(), config)
-    training.check(config, len(splits[0].labels), "digits")
-    models = build(config, (*splits[0].images.shape[1:], 1))
+    splits, setting = load(config, results)
+    models = build(config, splits[0].images.shape[1:], len(splits[0].labels))
     if config.describe:
         return describe(models, results)
-    train, test = (split.images[..., None] for split in splits)
-    pca_result = pca(train, test, max(MOST, *config.latent))
+    train, test = (split.images for split in splits)
+    most = min(len(train), train[0].size)
+    pca_result = pca(train, test, min(max(MOST, *config.latent), most))
     for count, (train_mse, test_mse) in enumerate(
         zip(pca_result.train_mse, pca_result.test_mse, strict=True)
     ):
@@ -67,27 +68,66 @@ def run(config: Config, results: Run) -> None:
             autoencoder_mse=distance,
             pca_mse=pca_distance,
         )
-    text, claim = caption(config), evaluate_claim(studies, pca_result)
-    title = walk_title(distances, pca_distance)
+    noun = "image" if config.own() else "digit"
+    text, claim = setting + caption(config), evaluate_claim(studies, pca_result)
+    claim = claim._replace(text=claim.text.replace("digit", noun))
+    which = [f"Data: {setting.removesuffix('; ')}."] if setting else []
+    title = walk_title(distances, pca_distance).replace("digit", noun)
+    found = [
+        sentence.replace("digit", noun) for sentence in remarks(studies, pca_result)
+    ]
     publish(
         results,
-        answer=ANSWERS[claim.outcome],
+        answer=ANSWERS[claim.outcome].replace("digit", noun),
         figures={
             "reconstructions.png": figures.reconstructions(
-                studies, pca_result, splits[1], text
+                studies, pca_result, splits[1], text, noun
             ),
-            "walk.png": figures.walk(interpolated, splits[1], title, text),
-            "errors.png": figures.errors(studies, pca_result, text),
+            "walk.png": figures.walk(interpolated, splits[1], title, text, noun),
+            "errors.png": figures.errors(studies, pca_result, text, noun),
         },
         tables={"Mean squared errors": table(studies, pca_result)},
         claims=[claim],
-        findings=remarks(studies, pca_result),
+        findings=[*found, *which],
     )
 
 
-def build(config: Config, shape: Sequence[int]) -> list[Autoencoder]:
+def load(
+    config: Config, results: Run | None = None
+) -> tuple[tuple[Images, Images], str]:
+    """The training and the test set, and a description of the user's own data."""
+    if not config.own():
+        own_data.expect_no_flags_of_own_data(config)
+        train, test = training.parts(digits.load(), config)
+        training.check(config, len(train.labels), "digits")
+        return (
+            Images(train.images[..., None], train.labels),
+            Images(test.images[..., None], test.labels),
+        ), ""
+    own_data.expect_defaults(
+        config, ["standardize"], "pixels stay from 0 to 1; omit it"
+    )
+    data = own_images.load(config, results)
+    ends = [end for xs, _ in (data.train, data.test) for end in (xs.min(), xs.max())]
+    if min(ends) < 0 or max(ends) > 1:
+        raise cli.UsageError(
+            "flag --data: expected pixels from 0 to 1, or bytes from 0 to 255; got "
+            f"{min(ends):g} to {max(ends):g}; scale the images"
+        )
+    if len(np.unique(data.test.labels)) < 2:
+        raise cli.UsageError(
+            "flag --data: expected at least 2 classes in the test part; got 1; add "
+            "images of another class"
+        )
+    return (data.train, data.test), f"{data.setting}; "
+
+
+def build(config: Config, shape: Sequence[int], examples: int) -> list[Autoencoder]:
     """Build the autoencoders that the flags specify."""
-    pixels, width = int(np.prod(shape)), shape[0]
+    pixels, width = min(int(np.prod(shape)), examples), min(shape[:-1])
+    noun, also = (
+        ("an image", " and there are examples") if config.own() else ("a digit", "")
+    )
     for name in config.upsample:
         if name not in UPSAMPLING:
             raise cli.UsageError(
@@ -96,12 +136,12 @@ def build(config: Config, shape: Sequence[int]) -> list[Autoencoder]:
             )
     if not all(1 <= latent < pixels for latent in config.latent):
         raise cli.UsageError(
-            f"flag --latent: expected integers from 1 to {pixels - 1}, fewer than a "
-            f"digit has pixels; got {config.latent}"
+            f"flag --latent: expected integers from 1 to {pixels - 1}, fewer than "
+            f"{noun} has pixels{also}; got {config.latent}"
         )
     if config.kernel_size > width:
         raise cli.UsageError(
-            f"flag --kernel_size: expected at most {width}, the width of a digit; got "
+            f"flag --kernel_size: expected at most {width}, the width of {noun}; got "
             f"{config.kernel_size}"
         )
     kernel = (config.kernel_size,) * 2
@@ -122,15 +162,15 @@ def name_of(model: Autoencoder) -> str:
 
 def reopen(config: Config) -> dict[str, Network]:
     """The networks that a run keeps, by name; their score is the held-out error."""
-    _, test = training.parts(digits.load(), config)
-    images = jnp.asarray(test.images[..., None])
+    (train, test), _ = load(config)
+    images = jnp.asarray(test.images)
 
     def errors(ys, xs):
         return jnp.square(ys - xs).mean(axis=(1, 2, 3))
 
     return {
         name_of(model): linen(model, (images,), images, errors)
-        for model in build(config, images.shape[1:])
+        for model in build(config, images.shape[1:], len(train.labels))
     }
 
 
@@ -155,7 +195,7 @@ def caption(config: Config) -> str:
 
 
 def train_and_measure(
-    model: Autoencoder, config: Config, train: Images, test: Images, results: Run
+    model: Autoencoder, config: Config, train: Pixels, test: Pixels, results: Run
 ) -> list[AutoencoderResult]:
     """Train one autoencoder per seed, and measure it: with and without switches."""
     name = {"latent": model.latent, "upsample": model.upsample}

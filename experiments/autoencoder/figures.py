@@ -1,5 +1,6 @@
 """The figures of autoencoders: reconstructions, walks through z, and errors."""
 
+import itertools
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
@@ -12,15 +13,15 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from experiments.autoencoder.claims import best, note, same_error
 from experiments.autoencoder.measure import (
     AutoencoderResult,
-    Images,
     PCAResult,
+    Pixels,
     decode,
     half_pairs,
     project,
 )
 from experiments.harness import plotting
+from experiments.harness.own_images import Images
 from experiments.harness.plotting import Plot
-from train.data import digits
 
 PAIRS = ((1, 7), (3, 8), (4, 9), (0, 6), (2, 5))  # every digit once
 PLACES = 9  # points of a walk
@@ -31,18 +32,20 @@ REACH = 2.0  # standard deviations on both sides of the mean
 def reconstructions(
     studies: Sequence[AutoencoderResult],
     pca_result: PCAResult,
-    test: digits.Digits,
+    test: Images,
     caption: str,
+    noun: str = "digit",
 ) -> Plot:
-    """Draw one held-out digit of each class, and its reconstructions."""
-    chosen = [int(np.argmax(test.labels == label)) for label in range(10)]
-    rows = [("held-out digits", test.images[chosen])]
+    """Draw one held-out image of each class, and its reconstructions."""
+    chosen = firsts(test)
+    rows = [(f"held-out {noun}s", test.images[chosen])]
     for latent in dict.fromkeys(s.model.latent for s in studies):
         for s in studies:
             if s.model.latent == latent:
                 label = f"z of {latent}, {s.label}\nMSE {s.test_mse[0]:.4f}"
-                rows.append((label, s.images[0, chosen, ..., 0]))
-        projected = project(pca_result, test.images[chosen], latent).reshape(-1, 8, 8)
+                rows.append((label, s.images[0, chosen]))
+        projected = project(pca_result, test.images[chosen], latent)
+        projected = projected.reshape(test.images[chosen].shape)
         rows.append(
             (f"PCA of {latent}\nMSE {pca_result.test_mse[latent]:.4f}", projected)
         )
@@ -51,49 +54,55 @@ def reconstructions(
         f"with {s.model.latent} numbers ({s.label})"
         for s in best(studies)
     )
-    title = f"The autoencoder's error on held-out digits\nis {finding}"
+    title = f"The autoencoder's error on held-out {noun}s\nis {finding}"
     figure, axes = plotting.panels(title, len(rows), len(chosen), side=0.72)
     for line, (label, images) in zip(axes, rows, strict=True):
         plotting.row_label(line[0], label)
         for axis, image in zip(line, images, strict=True):
-            plotting.show(axis, image, limits=(0, 1))
+            plotting.show(axis, picture(image), limits=(0, 1))
     return plotting.captioned(
         figure,
         title,
-        "The first held-out digit of each class, and its reconstructions by the first "
-        f"seed. MSE: of that seed, on all {len(test.labels)} held-out digits, pixels 0 "
-        f"to 1. Title: mean over seeds. {caption} {note(studies)}",
-        "Held-out digits, and their reconstructions from z.",
+        f"The first held-out {noun} of each class, and its reconstructions by the "
+        f"first seed. MSE: of that seed, on all {len(test.labels)} held-out {noun}s, "
+        f"pixels 0 to 1. Title: mean over seeds. {caption} {note(studies)}",
+        f"Held-out {noun}s, and their reconstructions from z.",
     )
 
 
 def walk(
-    result: AutoencoderResult, test: digits.Digits, title: str, caption: str
+    result: AutoencoderResult,
+    test: Images,
+    title: str,
+    caption: str,
+    noun: str = "digit",
 ) -> Plot:
-    """Draw walks through z, from digit to digit and along its axes."""
-    ends = np.array([[np.argmax(test.labels == c) for c in pair] for pair in PAIRS])
+    """Draw walks through z, from image to image and along its axes."""
+    pairs = PAIRS if noun == "digit" else pairs_of(test)
+    ends = np.array([[np.argmax(test.labels == c) for c in pair] for pair in pairs])
     walks = lines(result.z[0], ends)
     first = jax.tree.map(lambda leaf: leaf[:1], result.params)
     codes = jnp.asarray(walks.reshape(1, -1, walks.shape[-1]))
     decoded = np.asarray(decode(result.model, first, codes))
     figure, axes = plotting.panels(title, len(walks), PLACES + 2, side=0.62)
-    show_walks(axes, decoded.reshape(len(walks), PLACES, 8, 8), test, ends)
+    rows = decoded.reshape(len(walks), PLACES, *test.images.shape[1:])
+    show_walks(axes, rows, test, ends, noun)
     return plotting.captioned(
         figure,
         title,
         f"z of {result.model.latent}, {result.label}, the first seed. Above: points on "
-        "the straight line between the z of two held-out digits, which are shown at "
+        f"the straight line between the z of two held-out {noun}s, which are shown at "
         f"both ends. Below: one number of z runs from mean - {REACH:g} to mean + "
-        f"{REACH:g} standard deviations over held-out digits, the rest stay at their "
+        f"{REACH:g} standard deviations over held-out {noun}s, the rest stay at their "
         "means. "
-        "Distance: mean squared difference to the nearest training digit, over "
-        f"{len(half_pairs(test)[0])} pairs of held-out digits of different classes and "
-        f"all seeds. {caption}",
-        "Walks through z, from digit to digit and along its axes.",
+        f"Distance: mean squared difference to the nearest training {noun}, over "
+        f"{len(half_pairs(test)[0])} pairs of held-out {noun}s of different classes "
+        f"and all seeds. {caption}",
+        f"Walks through z, from {noun} to {noun} and along its axes.",
     )
 
 
-def lines(z: Images, ends: np.ndarray) -> np.ndarray:
+def lines(z: Pixels, ends: np.ndarray) -> np.ndarray:
     """Points in z, [walks, points, latent]: between digits, and along the axes."""
     along = np.linspace(0.0, 1.0, PLACES)[:, None]
     offsets = np.linspace(-REACH, REACH, PLACES)[:, None]
@@ -104,21 +113,39 @@ def lines(z: Images, ends: np.ndarray) -> np.ndarray:
     )
 
 
-def show_walks(axes: Any, rows: Images, test: digits.Digits, ends: np.ndarray) -> None:
+def firsts(test: Images) -> list[int]:
+    """Index of the first image of each class, of at most ten classes."""
+    return [int(np.argmax(test.labels == c)) for c in np.unique(test.labels)[:10]]
+
+
+def pairs_of(test: Images) -> list[tuple[int, int]]:
+    """Neighboring classes, in at most as many pairs as digits have."""
+    classes = np.unique(test.labels).tolist()
+    return list(itertools.pairwise(classes))[: 2 * len(PAIRS) : 2]
+
+
+def picture(image: np.ndarray) -> np.ndarray:
+    """An image as `plotting.show` takes it: without an axis of one channel."""
+    return image if image.shape[-1] == 3 else image[..., 0]
+
+
+def show_walks(
+    axes: Any, rows: Pixels, test: Images, ends: np.ndarray, noun: str
+) -> None:
     """Draw the walks, one row each, with labels."""
     for line, row in zip(axes, rows, strict=True):
         for axis, image in zip(line[1:-1], row, strict=True):
-            plotting.show(axis, image, limits=(0, 1))
-    for line, pair, (a, b) in zip(axes, PAIRS, ends, strict=False):
-        plotting.row_label(line[0], f"{pair[0]} to {pair[1]}")
-        plotting.show(line[0], test.images[a], limits=(0, 1))
-        plotting.show(line[-1], test.images[b], limits=(0, 1))
-    for i, line in enumerate(axes[len(PAIRS) :]):
+            plotting.show(axis, picture(image), limits=(0, 1))
+    for line, (a, b) in zip(axes, ends, strict=False):
+        plotting.row_label(line[0], f"{test.labels[a]} to {test.labels[b]}")
+        plotting.show(line[0], picture(test.images[a]), limits=(0, 1))
+        plotting.show(line[-1], picture(test.images[b]), limits=(0, 1))
+    for i, line in enumerate(axes[len(ends) :]):
         plotting.row_label(line[1], f"z[{i}]")
     parts = [str(Fraction(i, PLACES - 1)) for i in range(PLACES)]
-    set_titles(axes[0], ["digit", *parts, "digit"])
+    set_titles(axes[0], [noun, *parts, noun])
     offsets = np.linspace(-REACH, REACH, PLACES)
-    set_titles(axes[len(PAIRS)][1:-1], [f"{o:+g} sd" if o else "mean" for o in offsets])
+    set_titles(axes[len(ends)][1:-1], [f"{o:+g} sd" if o else "mean" for o in offsets])
 
 
 def set_titles(axes: Any, texts: Sequence[str]) -> None:
@@ -128,7 +155,10 @@ def set_titles(axes: Any, texts: Sequence[str]) -> None:
 
 
 def errors(
-    studies: Sequence[AutoencoderResult], pca_result: PCAResult, caption: str
+    studies: Sequence[AutoencoderResult],
+    pca_result: PCAResult,
+    caption: str,
+    noun: str = "digit",
 ) -> Plot:
     """Plot the mean squared error against the size of z."""
     finding = "\nand ".join(
@@ -136,7 +166,7 @@ def errors(
         f"{s.model.latent}"
         for s in best(studies)
     )
-    title = f"For the same error on held-out digits, PCA needs\n{finding}"
+    title = f"For the same error on held-out {noun}s, PCA needs\n{finding}"
     figure, axes = plotting.figure(title, columns=2)
     aside = 0.3  # horizontal shift, so that equal errors do not overlap
     labels = list(dict.fromkeys(s.label for s in studies))
@@ -145,7 +175,7 @@ def errors(
         floor = np.where(floor > 1e-5, floor, np.nan)  # with all pixels the error is 0
         sizes = np.arange(1, len(floor))
         axis.plot(sizes, floor[1:], ".-", color="0.35", label="PCA")
-        axis.axhline(floor[0], color="0.6", linestyle=":", label="mean digit")
+        axis.axhline(floor[0], color="0.6", linestyle=":", label=f"mean {noun}")
         for i, label in enumerate(labels):
             group = sorted(
                 (s for s in studies if s.label == label), key=lambda s: s.model.latent
@@ -166,13 +196,14 @@ def errors(
         axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.yaxis.set_major_formatter("{x:g}")
         axis.yaxis.set_minor_formatter(NullFormatter())
-        axis.set_title("training digits" if when == "train_mse" else "held-out digits")
+        part = "training" if when == "train_mse" else "held-out"
+        axis.set_title(f"{part} {noun}s")
     axes[0].set_ylabel("mean squared error, pixels from 0 to 1")
     axes[1].legend()
     return plotting.captioned(
         figure,
         title,
         "Points: mean over seeds; bars: their range. Points of one size are shifted "
-        f"sideways. PCA is fitted to the training digits. {caption} {note(studies)}",
+        f"sideways. PCA is fitted to the training {noun}s. {caption} {note(studies)}",
         "Mean squared error against the size of z.",
     )

@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Array, Float
 from sklearn.decomposition import PCA
 
+from experiments.harness.own_images import Images
 from nets.models import Autoencoder
-from train.data import digits
 
-Images = Float[np.ndarray, "examples pixels"]
+Pixels = Float[np.ndarray, "examples *pixels"]
 
 
 class AutoencoderResult(NamedTuple):
@@ -73,7 +73,7 @@ def decode(model: Autoencoder, params: Any, z: Array) -> Array:
     return jax.vmap(decode_seed)(params, z)
 
 
-def project(pca_result: PCAResult, xs: Images, count: int) -> Images:
+def project(pca_result: PCAResult, xs: Pixels, count: int) -> Pixels:
     """Project images onto the first `count` components of PCA, [examples, pixels]."""
     centered, axes = (
         xs.reshape(len(xs), -1) - pca_result.mean,
@@ -82,14 +82,16 @@ def project(pca_result: PCAResult, xs: Images, count: int) -> Images:
     return pca_result.mean + centered @ axes.T @ axes
 
 
-def half_pairs(test: digits.Digits) -> tuple[np.ndarray, np.ndarray]:
+def half_pairs(test: Images) -> tuple[np.ndarray, np.ndarray]:
     """Pairs of held-out digits of different classes, one from each half."""
     half = len(test.labels) // 2
     (a,) = np.nonzero(test.labels[:half] != test.labels[half : 2 * half])
+    if not len(a):  # of a few images
+        return tuple(np.argwhere(test.labels[:, None] != test.labels)[0, :, None])
     return a, a + half
 
 
-def pca(train: Images, test: Images, count: int) -> PCAResult:
+def pca(train: Pixels, test: Pixels, count: int) -> PCAResult:
     """PCA of the training digits, and its errors with up to `count` components."""
     train, test = (xs.reshape(len(xs), -1).astype(np.float64) for xs in (train, test))
     fitted = PCA(count, svd_solver="full").fit(train)
@@ -108,7 +110,7 @@ def pca(train: Images, test: Images, count: int) -> PCAResult:
 
 
 def halfway(
-    result: AutoencoderResult, pca_result: PCAResult, train: Images, test: digits.Digits
+    result: AutoencoderResult, pca_result: PCAResult, train: Pixels, test: Images
 ) -> tuple[np.ndarray, float]:
     """Distance of the midpoint between two digits from the nearest training digit.
 
@@ -124,7 +126,7 @@ def halfway(
     return np.array([nearest(xs, train) for xs in decoded]), nearest(blends, train)
 
 
-def nearest(xs: Any, train: Images) -> float:
+def nearest(xs: Any, train: Pixels) -> float:
     """Mean over images of the mean squared difference to the nearest training digit."""
     xs, train = (np.asarray(ys).reshape(len(ys), -1) for ys in (xs, train))
     squares = np.square(xs).sum(axis=1)[:, None] + np.square(train).sum(axis=1)
@@ -133,7 +135,7 @@ def nearest(xs: Any, train: Images) -> float:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def reconstruct(model: Autoencoder, params: Any, xs: Images) -> tuple[Array, ...]:
+def reconstruct(model: Autoencoder, params: Any, xs: Pixels) -> tuple[Array, ...]:
     """Codes and reconstructions of images, for every seed.
 
     An autoencoder that unpools reconstructs twice: with the switches and without.

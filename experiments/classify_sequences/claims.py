@@ -1,5 +1,6 @@
 """The answer, the table and the claims of classifying sequences from one vector."""
 
+import re
 from collections.abc import Sequence
 from functools import partial
 
@@ -25,11 +26,23 @@ POINTS = "{:+.1f}"
 MARGIN = 1.0  # percentage points by which all outputs may be better
 
 
-def table(results: Sequence[ModelResult], majority: float) -> tables.Table:
-    """Accuracies, one row per model, after the row of the most frequent class."""
-    header = ["model, classified from", "units", "parameters", "accuracy, %"]
-    header += ["mean [95 % interval]", "elsewhere, %", "ms/step, all seeds"]
-    rows = [["most frequent class", "-", "0", f"{100 * majority:.1f}", "-", "-", "-"]]
+def baseline(score: str) -> str:
+    """Name of the prediction that is always the same."""
+    return "most frequent class" if score == "accuracy" else "mean of the targets"
+
+
+def table(
+    results: Sequence[ModelResult], majority: float, score: str = "accuracy"
+) -> tables.Table:
+    """Accuracies, or R2, one row per model, after the row of the baseline."""
+    header = [worded("model, classified from", score), "units", "parameters"]
+    header += [
+        f"{score}, %",
+        "mean [95 % interval]",
+        "elsewhere, %",
+        "ms/step, all seeds",
+    ]
+    rows = [[baseline(score), "-", "0", f"{100 * majority:.1f}", "-", "-", "-"]]
     for result in results:
         units = (
             f"{1 + result.bidirectional} x {result.features}"
@@ -71,7 +84,9 @@ def against_linear(results: Sequence[ModelResult]) -> Judgment:
     return judge([gain(result, base) for result in by_cell(results, END).values()])
 
 
-def evaluate_claims(results: Sequence[ModelResult], majority: float) -> list[Claim]:
+def evaluate_claims(
+    results: Sequence[ModelResult], majority: float, score: str = "accuracy"
+) -> list[Claim]:
     """Evaluate the claims on chance, a linear model, all outputs, and both ends."""
     end = by_cell(results, END)
     chance = judge([100 * (result.accuracy - majority) for result in end.values()])
@@ -79,7 +94,8 @@ def evaluate_claims(results: Sequence[ModelResult], majority: float) -> list[Cla
         chance.claim(
             "A recurrent net classifies sequences from its last output alone (many to "
             "one)",
-            "Accuracy minus that of the most frequent class, in percentage points.",
+            f"{_named(score)} minus that of the {baseline(score)}, in percentage "
+            "points.",
             end,
             POINTS,
         )
@@ -88,7 +104,7 @@ def evaluate_claims(results: Sequence[ModelResult], majority: float) -> list[Cla
         against_linear(results).claim(
             "The last output classifies better than a linear model that sees the whole "
             "sequence at once",
-            "Accuracy minus that of the linear model, in percentage points.",
+            f"{_named(score)} minus that of the linear model, in percentage points.",
             end,
             POINTS,
         )
@@ -96,12 +112,41 @@ def evaluate_claims(results: Sequence[ModelResult], majority: float) -> list[Cla
     claims.append(last_output_claim(results))
     if by_cell(results, BOTH):
         claims.append(both_ends_claim(results))
-    return claims
+    return [
+        claim._replace(
+            text=worded(claim.text, score), evidence=worded(claim.evidence, score)
+        )
+        for claim in claims
+    ]
 
 
-def answer(results: Sequence[ModelResult]) -> str:
+def worded(text: str, score: str) -> str:
+    """A text about classes, in words for real targets if these are predicted.
+
+    Example:
+        >>> worded("It classifies sequences", "R2")
+        'It predicts sequences'
+    """
+    if score == "accuracy":
+        return text
+    return re.sub("classif(ies|y|ied)", _prediction, text).replace(
+        "more accurate", "better by R2"
+    )
+
+
+def _prediction(match: re.Match[str]) -> str:
+    """The form of "predict" in place of one of "classify"."""
+    return {"ies": "predicts", "y": "predict", "ied": "predicted"}[match[1]]
+
+
+def _named(score: str) -> str:
+    """Name of a score, at the start of a sentence."""
+    return score[0].upper() + score[1:]
+
+
+def answer(results: Sequence[ModelResult], score: str = "accuracy") -> str:
     """The answer to the question of the experiment, in one sentence."""
-    return {
+    text = {
         SUPPORTED: "Yes: the last output classifies a sequence as well as the outputs "
         "of all steps.",
         PARTLY_SUPPORTED: "For some cells: their last output classifies a sequence as "
@@ -111,6 +156,7 @@ def answer(results: Sequence[ModelResult]) -> str:
         REFUTED: "No: for no cell does the last output classify a sequence as well as "
         "the outputs of all steps.",
     }[last_output_claim(results).outcome]
+    return worded(text, score)
 
 
 def last_output_claim(results: Sequence[ModelResult]) -> Claim:

@@ -2,19 +2,25 @@
 
 import dataclasses
 
-from experiments.harness import cli, common_flags
+from experiments.harness import cli, common_flags, data_flags
+
+DATA = "digits", "mnist1d"  # built in
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(common_flags.TrainingConfig):
+class Config(data_flags.SequencesConfig):
     """The flags."""
 
     data: str = cli.flag(
-        "digits", "Data set.", choices=("digits", "mnist1d"), group="data"
+        "digits",
+        f"{', '.join(DATA)}, or: {data_flags.OWN_SEQUENCES}",
+        path=True,
+        group="data",
     )
+    task: str = data_flags.task()
     order: str = cli.flag(
         "rows",
-        "Steps of a digit: 64 pixels or 8 rows (ignored for mnist1d).",
+        "Steps of a digit: 64 pixels or 8 rows (not for other data).",
         choices=common_flags.ORDERS,
         group="data",
     )
@@ -37,3 +43,7 @@ class Config(common_flags.TrainingConfig):
     probe_every: int = common_flags.probe_every(
         40, "Training steps between two measurements of the held-out accuracy."
     )
+
+    def built_in(self) -> tuple[str, ...]:
+        """Names of built-in data."""
+        return DATA

@@ -1,105 +1,112 @@
 """The steps of the experiment."""
 
 import dataclasses
+from functools import partial
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
 
 from experiments.classify_sequences import claims, figures
 from experiments.classify_sequences.config import Config
 from experiments.classify_sequences.measure import (
     ModelResult,
-    Sequences,
     confusion_matrices,
     known_accuracy,
     majority_accuracy,
 )
 from experiments.classify_sequences.networks import (
-    CLASSES,
     INPUTS,
     LINEAR,
     Linear,
     classifiers,
 )
-from experiments.harness import cells, training
+from experiments.harness import cells, own_data, own_sequences, training
 from experiments.harness.networks import Network, classifier
+from experiments.harness.own_sequences import Sequences
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.harness.training import loss_of
-from train.data import digits, mnist1d
+from train.data import mnist1d
 
 
 def run(config: Config, results: Run) -> None:
     """Train every cell with every way of reading, and publish the results."""
-    train, test = load(config)
-    training.check(config, len(train[1]), "sequences")
-    models = build(config, train[0][:1])
+    data = load(config, results)
+    models = build(config, data)
     model_results = [
-        learn(model, cell, way, train, test, config, results)
+        learn(model, cell, way, data, config, results)
         for (cell, way), model in models.items()
     ]
-    majority = majority_accuracy(np.asarray(train[1]), np.asarray(test[1]))
-    results.log(kind="majority", test_accuracy=majority)
-    show(model_results, majority, len(test[1]), config, results)
+    labels = np.asarray(data.train[1]), np.asarray(data.test[1])
+    majority = majority_accuracy(*labels)
+    results.log(kind="majority", **data.scores(majority))
+    show(model_results, majority, data, config, results)
 
 
-def build(config: Config, example: Array) -> dict[tuple[str, str], Any]:
-    """The models by cell and way of reading, for sequences such as the example."""
-    models: dict[tuple[str, str], Any] = {(LINEAR, INPUTS): Linear(CLASSES)}
+def build(config: Config, data: Sequences) -> dict[tuple[str, str], Any]:
+    """The models by cell and way of reading."""
+    models: dict[tuple[str, str], Any] = {(LINEAR, INPUTS): Linear(data.outputs)}
     for name in config.cells:
-        cell = cells.named(name, example.shape[-1], config.features)
-        by_way = classifiers(cell, example, config.features, config.bidirectional)
+        cell = cells.named(name, data.inputs, config.features)
+        by_way = classifiers(
+            cell, data.example, config.features, config.bidirectional, data.outputs
+        )
         models |= {(name, way): model for way, model in by_way.items()}
     return models
 
 
 def reopen(config: Config) -> dict[str, Network]:
     """The networks that a run keeps, by name."""
-    _, test = load(config)
+    data = load(config)
     return {
         f"{cell}, {way}": classifier(
-            model, *test, layer=None if cell == LINEAR else "recurrent"
+            model, *data.test, layer=None if cell == LINEAR else "recurrent"
         )
-        for (cell, way), model in build(config, test[0][:1]).items()
+        for (cell, way), model in build(config, data).items()
     }
 
 
-def load(config: Config) -> tuple[Sequences, Sequences]:
+def load(config: Config, results: Run | None = None) -> Sequences:
     """The training set and the held-out set."""
-    if config.data == "mnist1d":
-        halves = [(half.sequences[..., None], half.labels) for half in mnist1d.load()]
-    else:
-        halves = [
-            (digits.as_sequences(half.images, config.order), half.labels)
-            for half in digits.load()
-        ]
-    whole = ((jnp.asarray(xs), jnp.asarray(labels)) for xs, labels in halves)
-    return training.parts(whole, config)
+    if config.data != "mnist1d":
+        data = own_sequences.load(config, results)
+        order = f"{figures.DATA['digits']} as {config.order}"
+        return data if config.own() else data._replace(setting=order)
+    own_data.expect_no_flags_of_own_data(config)
+    halves = [
+        (jnp.asarray(half.sequences[..., None]), jnp.asarray(half.labels))
+        for half in mnist1d.load()
+    ]
+    train, test = training.parts(halves, config)
+    training.check(config, len(train[1]), "sequences")
+    classes = tuple(map(str, range(10)))
+    return Sequences(
+        train, test, classes, "sequences", "numbers", figures.DATA["mnist1d"]
+    )
 
 
 def learn(
     model: Any,
     cell: str,
     way: str,
-    train: Sequences,
-    test: Sequences,
+    data: Sequences,
     config: Config,
     results: Run,
 ) -> ModelResult:
     """Train a model from every seed, and measure it on held-out sequences."""
-    params = training.start(model, train[0][:1], config.seeds)
+    params = training.start(model, data.example, config.seeds)
 
     def accuracy(params):
-        return training.accuracy(model, params, *test)
+        return training.accuracy(model, params, *data.test)
 
     where = {"cell": cell, "way": way}
     rate = config.linear_rate if cell == LINEAR else config.learning_rate
     fitted = training.train(
         loss_of(model),
         params,
-        train,
+        data.train,
         dataclasses.replace(config, learning_rate=rate),
         results,
         title=f"{cell}, {way}",
@@ -108,14 +115,20 @@ def learn(
         probe_every=config.probe_every,
     )
     assert fitted.probes is not None
-    confusion = confusion_matrices(model, fitted.params, test)
-    final = np.trace(confusion, axis1=1, axis2=2) / len(test[1])
+    if data.classes:
+        confusion = confusion_matrices(
+            model, fitted.params, data.test, len(data.classes)
+        )
+        final = np.trace(confusion, axis1=1, axis2=2) / len(data.test[1])
+    else:
+        confusion = np.zeros((len(config.seeds), 0, 0), int)
+        final = np.asarray(jax.jit(partial(jax.lax.map, accuracy))(fitted.params))
     sizes = getattr(model, "features", 0), getattr(model, "bidirectional", False)
     result = ModelResult(
         cell,
         way,
         *sizes,
-        training.count(model, train[0][:1]),
+        training.count(model, data.example),
         final,
         np.append(fitted.probes.steps, config.steps),
         np.concatenate([fitted.probes.values, final[None]]).T,
@@ -123,11 +136,11 @@ def learn(
         1e3 * fitted.seconds_per_step,
         known_accuracy(config.data, config.order, cell, way, *sizes),
     )
-    log(result, config.seeds, results)
+    log(result, data, config.seeds, results)
     return result
 
 
-def log(result: ModelResult, seeds: list[int], results: Run) -> None:
+def log(result: ModelResult, data: Sequences, seeds: list[int], results: Run) -> None:
     """Log one row per model, and one row per model and seed."""
     where = {"cell": result.cell, "way": result.way}
     results.log(
@@ -143,7 +156,7 @@ def log(result: ModelResult, seeds: list[int], results: Run) -> None:
             kind="accuracy",
             **where,
             seed=seed,
-            test_accuracy=result.accuracy[i],
+            **data.scores(result.accuracy[i]),
             steps=result.steps,
             curve=result.curve[i],
             confusion=result.confusion[i],
@@ -153,19 +166,26 @@ def log(result: ModelResult, seeds: list[int], results: Run) -> None:
 def show(
     model_results: list[ModelResult],
     majority: float,
-    examples: int,
+    data: Sequences,
     config: Config,
     results: Run,
 ) -> None:
     """Publish the results."""
-    text = figures.caption(model_results, examples, config)
+    examples, name = len(data.test[1]), data.score
+    text = figures.caption(model_results, examples, data, config)
+    plots = {
+        "classify_sequences.png": figures.draw(model_results, majority, text, name)
+    }
+    if data.classes:
+        names = data.classes if config.own() else ()
+        plots["confusions.png"] = figures.draw_confusions(
+            model_results, examples, names
+        )
     publish(
         results,
-        answer=claims.answer(model_results),
-        figures={
-            "classify_sequences.png": figures.draw(model_results, majority, text),
-            "confusions.png": figures.draw_confusions(model_results, examples),
-        },
-        tables={"Held-out accuracy": claims.table(model_results, majority)},
-        claims=claims.evaluate_claims(model_results, majority),
+        answer=claims.answer(model_results, name),
+        figures=plots,
+        tables={f"Held-out {name}": claims.table(model_results, majority, name)},
+        claims=claims.evaluate_claims(model_results, majority, name),
+        findings=data.findings({r.name: r.accuracy for r in model_results}),
     )

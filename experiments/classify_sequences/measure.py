@@ -5,13 +5,12 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from flax import linen as nn
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, Int
 from sklearn.metrics import confusion_matrix
 
-from experiments.classify_sequences.networks import ALL, CLASSES, END, LINEAR
+from experiments.classify_sequences.networks import ALL, END, LINEAR
+from experiments.harness.probing import Sequences
 from experiments.harness.training import logits
-
-Sequences = tuple[Array, Array]  # xs [examples, time, inputs], labels [examples]
 
 REFERENCE_UNITS = 64  # units of PyTorch's cells
 # Accuracy in % of PyTorch's cells, from the last output, on the same halves.
@@ -33,10 +32,11 @@ class ModelResult(NamedTuple):
         features: Hidden units of each direction; 0 for the linear model.
         bidirectional: Whether the model reads from both ends.
         parameters: Number of parameters.
-        accuracy: Accuracy after training, from 0 to 1, [seeds].
+        accuracy: Accuracy after training, or R2 of targets, at most 1, [seeds].
         steps: Training steps at which accuracy was measured, [probes].
         curve: Accuracy at these steps, [seeds, probes].
-        confusion: Number of sequences by class (row) and predicted class (column).
+        confusion: Number of sequences by class (row) and predicted class (column); no
+            classes for targets.
         milliseconds: Time of a training step of all seeds.
         known: Accuracy of the same model elsewhere, in %, or None.
     """
@@ -68,6 +68,8 @@ def known_accuracy(
         >>> known_accuracy("digits", "rows", "gru", END, 64, False)
         91.8
     """
+    if data not in ("digits", "mnist1d"):
+        return None
     if data == "digits":
         same = (way, features, bidirectional) == (END, REFERENCE_UNITS, False)
         return DIGITS[order].get(cell) if same else None
@@ -81,21 +83,24 @@ def majority_accuracy(train: np.ndarray, test: np.ndarray) -> float:
     """Accuracy of always predicting the most frequent class of the training set.
 
     Args:
-        train: Labels of the training set, [examples].
-        test: Labels of the held-out set, [examples].
+        train: Labels of the training set, [examples]; or targets, whose mean is always
+            predicted.
+        test: Labels, or targets, of the held-out set, [examples].
 
     Returns:
-        Accuracy on the held-out set, from 0 to 1.
+        Accuracy on the held-out set, from 0 to 1; R2 of targets, at most 0.
 
     Example:
         >>> majority_accuracy(np.array([1, 1, 0]), np.array([0, 1, 0, 0]))
         0.25
     """
+    if np.issubdtype(train.dtype, np.floating):
+        return 1 - float(np.square(test - train.mean()).mean() / test.var())
     return float((test == np.bincount(train).argmax()).mean())
 
 
 def confusion_matrices(
-    model: nn.Module, params: Any, data: Sequences
+    model: nn.Module, params: Any, data: Sequences, classes: int
 ) -> Int[np.ndarray, "seeds classes classes"]:
     """Number of sequences by class (row) and predicted class (column), by seed."""
     xs, labels = data
@@ -106,7 +111,7 @@ def confusion_matrices(
     )
     return np.stack(
         [
-            confusion_matrix(np.asarray(labels), predicted, labels=range(CLASSES))
+            confusion_matrix(np.asarray(labels), predicted, labels=range(classes))
             for predicted in np.asarray(predict(params))
         ]
     )

@@ -10,7 +10,6 @@ from experiments.harness import training
 from nets import Cell
 from nets.models import SequenceClassifier
 
-CLASSES = 10
 END, BOTH, SMALL, ALL = WAYS = (
     "last output",
     "both ends",
@@ -44,14 +43,14 @@ class Linear(nn.Module):
 
     @nn.compact
     def __call__(
-        self, xs: Float[Array, "*batch time inputs"]
+        self, xs: Float[Array, "*batch time inputs"], lengths: Array | None = None
     ) -> Float[Array, "*batch classes"]:
-        """Logits from the concatenated inputs of all steps."""
+        """Logits from the concatenated inputs of all steps; padding is zero."""
         return nn.Dense(self.classes)(xs.reshape(*xs.shape[:-2], -1))
 
 
 def classifiers(
-    cell: Cell, example: Array, units: int, bidirectional: bool
+    cell: Cell, example: Any, units: int, bidirectional: bool, classes: int = 10
 ) -> dict[str, SequenceClassifier]:
     """One classifier per way of reading, all with the same cell.
 
@@ -60,20 +59,21 @@ def classifiers(
         example: One sequence, to count parameters.
         units: Hidden units of each direction.
         bidirectional: Whether to read from both ends too.
+        classes: Number of classes.
 
     Returns:
         Classifiers by their way of reading.
     """
-    end = SequenceClassifier(cell, units, CLASSES)
+    end = SequenceClassifier(cell, units, classes)
     models = {END: end}
     if bidirectional:
-        models[BOTH] = SequenceClassifier(cell, units, CLASSES, bidirectional=True)
+        models[BOTH] = SequenceClassifier(cell, units, classes, bidirectional=True)
         models[SMALL] = largest_bidirectional(cell, end, example)
-    return {**models, ALL: AllOutputs(cell, units, CLASSES, bidirectional)}
+    return {**models, ALL: AllOutputs(cell, units, classes, bidirectional)}
 
 
 def largest_bidirectional(
-    cell: Cell, model: SequenceClassifier, example: Array
+    cell: Cell, model: SequenceClassifier, example: Any
 ) -> SequenceClassifier:
     """The largest bidirectional classifier with no more parameters than a model.
 
@@ -81,7 +81,7 @@ def largest_bidirectional(
     """
     units, limit = model.features - 1, training.count(model, example)
     while True:
-        small = SequenceClassifier(cell, units, CLASSES, bidirectional=True)
+        small = model.clone(features=units, bidirectional=True)
         if units == 1 or training.count(small, example) <= limit:
             return small
         units -= 1

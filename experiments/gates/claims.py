@@ -43,11 +43,11 @@ def answer(claims: Sequence[Claim]) -> str:
     return ANSWERS[whole.outcome]
 
 
-def table(results: Sequence[ForgetGateResult]) -> tables.Table:
+def table(results: Sequence[ForgetGateResult], score: str = "accuracy") -> tables.Table:
     """Accuracies and decay rates, one row per LSTM."""
     header = [
         "forget gate",
-        "test accuracy, %",
+        f"test {score}, %",
         "-ln sigmoid(b), nats/step",
         "decay along c, before",
         "along c, after",
@@ -76,13 +76,15 @@ def table(results: Sequence[ForgetGateResult]) -> tables.Table:
     return tables.Table(header, rows)
 
 
-def evaluate_claims(results: Sequence[ForgetGateResult]) -> list[Claim]:
+def evaluate_claims(
+    results: Sequence[ForgetGateResult], score: str = "accuracy"
+) -> list[Claim]:
     """Evaluate the claims on the decay of gradients and on accuracy."""
     return [
         highway_claim(results),
         whole_gradient_claim(results),
         slower_decay_claim(results),
-        *accuracy_claims(results),
+        *accuracy_claims(results, score),
     ]
 
 
@@ -150,7 +152,9 @@ def case_names(results: Sequence[ForgetGateResult]) -> list[str]:
     ]
 
 
-def accuracy_claims(results: Sequence[ForgetGateResult]) -> list[Claim]:
+def accuracy_claims(
+    results: Sequence[ForgetGateResult], score: str = "accuracy"
+) -> list[Claim]:
     """Claims that an open gate is better than a closed one, and a learned gate best."""
     clamped = sorted((r for r in results if r.bias is not None), key=bias_of)
     learned = next(result for result in results if result.bias is None)
@@ -162,7 +166,7 @@ def accuracy_claims(results: Sequence[ForgetGateResult]) -> list[Claim]:
             judge([100 * (highest.accuracy - lowest.accuracy)]).claim(
                 "An LSTM is more accurate with its forget gate clamped open than "
                 "clamped closed",
-                "Difference of the test accuracies, in percentage points.",
+                f"Difference of the test {score}, in percentage points.",
                 [f"{highest.name} minus {lowest.name}"],
                 "{:+.1f}",
             )
@@ -173,8 +177,8 @@ def accuracy_claims(results: Sequence[ForgetGateResult]) -> list[Claim]:
             partial(positive, threshold=-MARGIN),
         ).claim(
             "A learned forget gate is no worse than the best clamped gate, within "
-            f"{MARGIN:g} percentage point of accuracy",
-            "Difference of the test accuracies, in percentage points.",
+            f"{MARGIN:g} percentage point of {score}",
+            f"Difference of the test {score}, in percentage points.",
             [f"learned minus {best.name}"],
             "{:+.1f}",
         )

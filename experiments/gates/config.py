@@ -2,11 +2,11 @@
 
 import dataclasses
 
-from experiments.harness import cli, common_flags
+from experiments.harness import cli, common_flags, data_flags
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(common_flags.TrainingConfig):
+class Config(data_flags.SequencesConfig):
     """The flags."""
 
     biases: list[float] = cli.flag(
@@ -15,6 +15,7 @@ class Config(common_flags.TrainingConfig):
         upper_bound=1e6,
         group="model",
     )
+    task: str = data_flags.task()
     order: str = cli.flag(
         "pixels",
         "Steps of a digit: 64 pixels or 8 rows.",
@@ -26,5 +27,5 @@ class Config(common_flags.TrainingConfig):
     learning_rate: float = common_flags.learning_rate(1e-2)
     steps: int = common_flags.steps(700, "Training steps (14 are an epoch).")
     digit: int = cli.flag(
-        0, "Index of the held-out digit to draw, from 0 to 898.", lower_bound=0
+        0, "Index of the held-out example to draw; 0 is the first.", lower_bound=0
     )

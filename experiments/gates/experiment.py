@@ -3,14 +3,12 @@
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 import nets
 from experiments.gates import claims, figures
 from experiments.gates.config import Config
 from experiments.gates.measure import (
-    CLASSES,
     EXACT_STEPS,
     LAST_STEPS,
     LEARNED,
@@ -22,26 +20,19 @@ from experiments.gates.measure import (
     exact_error,
     trace,
 )
-from experiments.harness import cli, training
+from experiments.harness import cli, own_sequences, training
 from experiments.harness.networks import Network, classifier
+from experiments.harness.own_sequences import Sequences
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.harness.training import loss_of
 from nets.models import SequenceClassifier
-from train.data import digits
 
 MAX_BIAS = 15  # largest |b|
 
 
 def run(config: Config, results: Run) -> None:
     """Train and measure every LSTM, and publish the results."""
-    halves = load(config)
-    training.check(config, len(halves[0][1]), "digits")
-    if config.digit >= len(halves[1][1]):
-        raise cli.UsageError(
-            f"flag --digit: expected a number from 0 to {len(halves[1][1]) - 1}; got "
-            f"{config.digit}"
-        )
     if not all(-MAX_BIAS <= b <= MAX_BIAS for b in config.biases):
         raise cli.UsageError(
             f"flag --biases: expected numbers from {-MAX_BIAS} to {MAX_BIAS}, beyond "
@@ -51,31 +42,26 @@ def run(config: Config, results: Run) -> None:
         raise cli.UsageError(
             f"flag --biases: expected distinct numbers; got {config.biases}"
         )
-    models = build(config)
+    data = own_sequences.load(config, results, least=3)
+    examples = len(data.test[1])
+    if config.digit >= examples:
+        raise cli.UsageError(
+            f"flag --digit: expected a number from 0 to {examples - 1}; got "
+            f"{config.digit}"
+        )
+    models = build(config, data)
     model = models.pop(LEARNED)
-    learned, params = compare(LEARNED, None, model, halves, config, results)
-    traces = trace(model, params, halves[1], config.digit)
+    learned, params = compare(LEARNED, None, model, data, config, results)
+    traces = trace(model, params, data.test, config.digit, data.classes)
     gate_results = [learned]
     for b, (name, model) in zip(config.biases, models.items(), strict=True):
-        result, _ = compare(name, b, model, halves, config, results)
+        result, _ = compare(name, b, model, data, config, results)
         gate_results.append(result)
-    log(gate_results, traces, config, results)
+    log(gate_results, traces, data, config, results)
     errors = {b: exact_error(b) for b in config.biases}
     for b, error in errors.items():
         results.log(kind="exact", bias=b, steps=EXACT_STEPS, relative_error=error)
-    show(gate_results, traces, errors, config, results)
-
-
-def load(config: Config) -> tuple[Any, Any]:
-    """Sequences and labels of the training set and of the held-out set."""
-    train, test = (
-        (
-            jnp.asarray(digits.as_sequences(half.images, config.order)),
-            jnp.asarray(half.labels),
-        )
-        for half in training.parts(digits.load(), config)
-    )
-    return train, test
+    show(gate_results, traces, errors, data, config, results)
 
 
 def name_of(bias: float) -> str:
@@ -83,9 +69,9 @@ def name_of(bias: float) -> str:
     return f"b = {bias:g}"
 
 
-def build(config: Config) -> dict[str, SequenceClassifier]:
+def build(config: Config, data: Sequences) -> dict[str, SequenceClassifier]:
     """The LSTM that learns its forget gate, and those with a clamped one, by name."""
-    model = SequenceClassifier(nets.lstm(), config.features, CLASSES)
+    model = SequenceClassifier(nets.lstm(), config.features, data.outputs)
     return {
         LEARNED: model,
         **{
@@ -96,31 +82,31 @@ def build(config: Config) -> dict[str, SequenceClassifier]:
 
 def reopen(config: Config) -> dict[str, Network]:
     """The networks that a run keeps, by name."""
-    _, test = load(config)
-    return {name: classifier(model, *test) for name, model in build(config).items()}
+    data = own_sequences.load(config, least=3)
+    models = build(config, data)
+    return {name: classifier(model, *data.test) for name, model in models.items()}
 
 
 def compare(
     name: str,
     bias: float | None,
     model: SequenceClassifier,
-    halves: Any,
+    data: Sequences,
     config: Config,
     results: Run,
 ) -> tuple[ForgetGateResult, Any]:
     """Train one LSTM from every seed, and measure it before and after training."""
-    train, test = halves
-    params = training.start(model, train[0][:1], config.seeds)
+    params = training.start(model, data.example, config.seeds)
 
     def measure(params):
-        return accuracy_and_norms(model, params, test)
+        return accuracy_and_norms(model, params, data.test)
 
     measure_all = jax.jit(lambda params: jax.lax.map(measure, params))
     _, before, highway = map(np.asarray, measure_all(params))
     fitted = training.train(
         loss_of(model),
         params,
-        train,
+        data.train,
         config,
         results,
         title=name,
@@ -136,7 +122,11 @@ def compare(
 
 
 def log(
-    gate_results: list[ForgetGateResult], traces: Traces, config: Config, results: Run
+    gate_results: list[ForgetGateResult],
+    traces: Traces,
+    data: Sequences,
+    config: Config,
+    results: Run,
 ) -> None:
     """Log one row per LSTM and seed, and one row per gate and seed."""
     for result in gate_results:
@@ -146,7 +136,7 @@ def log(
                 forget=result.name,
                 bias=result.bias,
                 seed=seed,
-                test_accuracy=result.accuracy[i],
+                **data.scores(result.accuracy[i]),
                 decay_before=result.before[i],
                 decay_after=result.after[i],
                 highway_before=result.highway_before[i],
@@ -161,6 +151,7 @@ def show(
     gate_results: list[ForgetGateResult],
     traces: Traces,
     errors: dict[float, float],
+    data: Sequences,
     config: Config,
     results: Run,
 ) -> None:
@@ -169,28 +160,30 @@ def show(
         f"With all weights zero, dc_T/dc_0 is sigmoid(b)^T over {EXACT_STEPS} steps, "
         f"to a relative error of {max(errors.values()):.1e}."
     )
-    judged = claims.evaluate_claims(gate_results)
-    plot = figures.draw(gate_results, traces, config.order, caption(config))
+    judged = claims.evaluate_claims(gate_results, data.score)
+    text = caption(config, data)
+    plot = figures.draw(gate_results, traces, data.unit, text, data.score)
     publish(
         results,
         answer=claims.answer(judged),
         figures={"gates.png": plot},
-        tables={"Forget gates": claims.table(gate_results)},
+        tables={"Forget gates": claims.table(gate_results, data.score)},
         claims=judged,
-        findings=[exact],
+        findings=[exact, *data.findings({r.name: r.accuracy for r in gate_results})],
     )
 
 
-def caption(config: Config) -> str:
+def caption(config: Config, data: Sequences) -> str:
     """The setting of the run, for the caption of the figure."""
     count = len(config.seeds)
     over = f"mean and range of {count} seeds" if count > 1 else "one seed"
     return (
-        f"Digits as {config.order}; {config.features} units; {config.optimizer}, rate "
+        f"{data.setting}; {config.features} units; {config.optimizer}, rate "
         f"{config.learning_rate:g}, {config.steps} steps of {config.batch_size}, clip "
         f"norm {config.clip_norm:g}. Top, plain LSTM: mean of each gate over units and "
-        f"held-out digits, {over}; the cell state for one held-out digit, first seed, "
+        f"held-out {data.noun}, {over}; the cell state for one of them, first seed, "
         "units sorted by the step at which they are largest. Bottom: decay rate of the "
         f"median norm of the gradient over the last {LAST_STEPS} steps, and test "
-        "accuracy" + ("; means over seeds and 95 % intervals." if count > 1 else ".")
+        f"{data.score}"
+        + ("; means over seeds and 95 % intervals." if count > 1 else ".")
     )

@@ -36,7 +36,11 @@ def title(results: Sequence[ForgetGateResult]) -> str:
 
 
 def draw(
-    results: Sequence[ForgetGateResult], traces: Traces, order: str, caption: str
+    results: Sequence[ForgetGateResult],
+    traces: Traces,
+    order: str,
+    caption: str,
+    score: str = "accuracy",
 ) -> Plot:
     """Draw gates and cell state over time, and decay and accuracy by the clamped gate.
 
@@ -45,6 +49,7 @@ def draw(
         traces: Traces of the plain LSTM.
         order: Name of the input of a step, "pixels" or "rows".
         caption: Setting of the run.
+        score: Name of what the LSTMs are measured by.
 
     Returns:
         A `Plot`.
@@ -64,14 +69,14 @@ def draw(
     inner = grid[0, 1].subgridspec(2, 1, height_ratios=(8, 1), hspace=0.02)
     _cell_state(figure, [figure.add_subplot(part) for part in inner], traces, order)
     _decays(figure.add_subplot(grid[1, 0]), results, traces)
-    _accuracies(figure.add_subplot(grid[1, 1]), results)
+    _accuracies(figure.add_subplot(grid[1, 1]), results, score)
     return plotting.captioned(figure, finding, caption)
 
 
 def _cell_state(
     figure: Figure, axes: Sequence[Axes], traces: Traces, order: str
 ) -> None:
-    """Draw the cell state for one digit, and the inputs below it."""
+    """Draw the cell state for one sequence, and the inputs below it."""
     above, below = axes
     units = np.argsort(np.abs(traces.cell).argmax(axis=0), kind="stable")
     largest = np.abs(traces.cell).max()
@@ -142,14 +147,14 @@ def _decays(axis: Axes, results: Sequence[ForgetGateResult], traces: Traces) -> 
     axis.legend()
 
 
-def _accuracies(axis: Axes, results: Sequence[ForgetGateResult]) -> None:
-    """Draw the test accuracy of every LSTM."""
+def _accuracies(axis: Axes, results: Sequence[ForgetGateResult], score: str) -> None:
+    """Draw the test accuracy, or another score, of every LSTM."""
     for i, result in enumerate(results):
         value = interval(100 * result.accuracy)
         half = value.high - value.mean if np.isfinite(value.high) else 0.0
         color = plotting.COLORS[3 if result.bias is None else 0]
         axis.errorbar([i], [value.mean], [half], fmt="o", color=color, capsize=4)
     axis.set_xticks(range(len(results)), [result.name for result in results])
-    axis.set(title="accuracy", xlabel="forget gate", ylabel="test accuracy, %")
+    axis.set(title=score, xlabel="forget gate", ylabel=f"test {score}, %")
     axis.margins(x=0.15)
     axis.grid(alpha=0.3)

@@ -1,6 +1,6 @@
 """LSTMs with a clamped forget gate, and the decay of their gradients."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -10,12 +10,12 @@ from jaxtyping import Array, Float
 
 import nets
 from experiments.harness import probing, training
+from experiments.harness.padding import unpadded
 from nets import Cell, flow
 from nets.models import SequenceClassifier
 from nets.recurrent import time_first
 from nets.tracing.tags import CANDIDATE, KEEPER, with_tags
 
-CLASSES = 10
 FORGET = "forget"
 LEARNED = "learned"
 LAST_STEPS = 12  # steps over which float32 represents sigmoid(-5)^T
@@ -28,7 +28,7 @@ class ForgetGateResult(NamedTuple):
     Attributes:
         name: Name of the forget gate.
         bias: b of a gate clamped at sigmoid(b); None for a learned gate.
-        accuracy: Accuracy on held-out digits, from 0 to 1, [seeds].
+        accuracy: Accuracy on held-out sequences, or R2 of targets, [seeds].
         before: Decay rate of the whole gradient before training, nats per step,
             [seeds].
         after: Decay rate of the whole gradient after training.
@@ -54,16 +54,16 @@ class Traces(NamedTuple):
     """Gates and cell state of the plain LSTM over time.
 
     Attributes:
-        gates: Mean of each gate over units and digits, [seeds, time].
-        cell: Cell state c for one digit, [time, features].
-        xs: Inputs of this digit, [time, inputs].
-        label: Label of this digit.
+        gates: Mean of each gate over units and sequences, [seeds, time].
+        cell: Cell state c for one sequence, [time, features].
+        xs: Inputs of this sequence, [time, inputs].
+        label: Name of its class, or its target.
     """
 
     gates: Mapping[str, Float[np.ndarray, "seeds time"]]
     cell: Float[np.ndarray, "time features"]
     xs: Float[np.ndarray, "time inputs"]
-    label: int
+    label: str
 
 
 def clamped(cell: Cell, bias: float) -> Cell:
@@ -105,7 +105,7 @@ def clamped(cell: Cell, bias: float) -> Cell:
 
 def highway_classifier(model: SequenceClassifier) -> SequenceClassifier:
     """The same classifier, with the gradient along the cell state alone."""
-    return SequenceClassifier(flow.highway(model.cell), model.features, CLASSES)
+    return SequenceClassifier(flow.highway(model.cell), model.features, model.classes)
 
 
 def accuracy_and_norms(
@@ -130,24 +130,30 @@ def decay_rate(log_norms: np.ndarray) -> np.ndarray:
 
 
 def trace(
-    model: SequenceClassifier, params: Any, test: probing.Sequences, digit: int
+    model: SequenceClassifier,
+    params: Any,
+    test: probing.Sequences,
+    digit: int,
+    classes: Sequence[str],
 ) -> Traces:
-    """Mean gates of the plain LSTM over time, and its cell state for one digit."""
+    """Mean gates of the plain LSTM over time, and its cell state for one sequence."""
+    inputs, lengths = unpadded(test[0])
 
     def means(params):
         cell_params = probing.layer_params(model, params)
-        gates = flow.gates(model.cell, cell_params, time_first(test[0]))
+        xs = time_first(inputs)
+        gates = flow.gates(model.cell, cell_params, xs, lengths=lengths)
         return {name: gate.mean for name, gate in gates.items()}
 
     first = jax.tree.map(lambda leaf: leaf[0], probing.layer_params(model, params))
-    xs = test[0][digit]
+    xs = inputs[digit] if lengths is None else inputs[digit, : int(lengths[digit])]
     states, _ = nets.unroll(model.cell, first, xs, all_states=True)
     gates = jax.jit(lambda params: jax.lax.map(means, params))(params)
     return Traces(
         {name: np.asarray(values) for name, values in gates.items()},
         np.asarray(states.cell),
         np.asarray(xs),
-        int(test[1][digit]),
+        classes[int(test[1][digit])] if classes else f"{float(test[1][digit]):.3g}",
     )
 
 

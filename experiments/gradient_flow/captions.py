@@ -9,12 +9,12 @@ from experiments.harness.cells import OWN
 
 
 def learning(
-    probes: Sequence[ProbeResult], config: Any, examples: int, time: int
+    probes: Sequence[ProbeResult], config: Any, examples: int, data: Any
 ) -> dict[str, str]:
     """Captions of the figures of training, by file name."""
     every = f"every {config.probe_every} training steps and after the last step"
-    digits = f"{examples} held-out digits"
-    few = f"{min(probing.FEW, examples)} held-out digits"
+    digits = f"{examples} held-out {data.noun}"
+    few = f"{min(probing.FEW, examples)} held-out {data.noun}"
     with_gates = labels_of_gates(probes)
     gated = [name for name in config.cells if name in with_gates]
     several = len(config.seeds) > 1
@@ -22,19 +22,20 @@ def learning(
     return {
         "learning.png": f"Median over {digits}, {every}; mean of its log over "
         f"{seeds(config)}. Colors span the middle 96 % of the values after the first "
-        f"measurement. {setting(config, time)}",
+        f"measurement. {setting(config, data)}",
         "gates.png": f"Mean over steps, units and {digits}, {every}; {spread}. "
-        f"{setting(config, time, gated)}",
+        f"{setting(config, data, gated)}",
         "lyapunov.png": f"Mean over {few}, {every}. Largest exponent: {spread}; next "
-        f"exponents: mean. {setting(config, time)}",
+        f"exponents: mean. {setting(config, data)}",
     }
 
 
-def decays(config: Any, examples: int, time: int) -> str:
+def decays(config: Any, examples: int, data: Any) -> str:
     """Caption of the figure of decay before and after training."""
     return (
         f"Lines: geometric mean over {seeds(config)} of the median over "
-        f"{examples} held-out digits; bands: range of seeds. {setting(config, time)}"
+        f"{examples} held-out {data.noun}; bands: range of seeds. "
+        f"{setting(config, data)}"
     )
 
 
@@ -44,10 +45,10 @@ def seeds(config: Any) -> str:
     return f"{count} seeds" if count > 1 else "one seed"
 
 
-def setting(config: Any, time: int, names: Sequence[str] = ()) -> str:
+def setting(config: Any, data: Any, names: Sequence[str] = ()) -> str:
     """Training and initialization of all cells, or of some cells by name."""
     inits = {
-        name: cells.initializer_name(name, config.init, time)
+        name: cells.initializer_name(name, config.init, data.time)
         for name in names or config.cells
     }
     groups = "; ".join(
@@ -56,7 +57,7 @@ def setting(config: Any, time: int, names: Sequence[str] = ()) -> str:
         for init in dict.fromkeys(inits.values())
     )
     return (
-        f"Digits as {config.order}; {config.features} units; {config.optimizer}, rate "
+        f"{data.setting}; {config.features} units; {config.optimizer}, rate "
         f"{config.learning_rate:g}, {config.steps} steps of {config.batch_size}, clip "
         f"norm {config.clip_norm:g}. Initialization: {groups}."
     )

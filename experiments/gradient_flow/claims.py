@@ -24,12 +24,12 @@ from nets import flow
 SAME = np.log(2)  # nats, over a whole sequence, by which decays may differ and be alike
 
 
-def table(results: list[DecayResult]) -> tables.Table:
-    """The table of decay rates, one row per result."""
+def table(results: list[DecayResult], score: str = "accuracy") -> tables.Table:
+    """The table of decay rates, one row per result, with accuracy or another score."""
     header = [
         "cell",
         "parameters",
-        "test accuracy, %",
+        f"test {score}, %",
         "decay before, nats/step",
         "decay after, nats/step",
         "half-life before, steps",

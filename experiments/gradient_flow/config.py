@@ -2,15 +2,16 @@
 
 import dataclasses
 
-from experiments.harness import cli, common_flags
+from experiments.harness import cli, common_flags, data_flags
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(common_flags.TrainingConfig):
+class Config(data_flags.SequencesConfig):
     """The flags."""
 
     cells: list[str] = common_flags.cells(["elman", "lstm", "gru"])
     init: str = common_flags.init("own")
+    task: str = data_flags.task()
     order: str = cli.flag(
         "pixels",
         "Steps of a digit: 64 pixels or 8 rows.",
@@ -19,7 +20,7 @@ class Config(common_flags.TrainingConfig):
     )
     bidirectional: bool = cli.flag(False, "Read from both ends.", group="model")
     features: int = common_flags.features(64, "Hidden units of each direction.")
-    batch_size: int = common_flags.batch_size(64, "Digits per step.")
+    batch_size: int = common_flags.batch_size(64, "Sequences per step.")
     steps: int = common_flags.steps(840, "Training steps (14 are an epoch).")
     probes: list[str] = cli.flag(
         list(common_flags.PROBES),

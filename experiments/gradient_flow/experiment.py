@@ -3,9 +3,7 @@
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
 
 from experiments.gradient_flow import captions, claims, figures
 from experiments.gradient_flow.config import Config
@@ -17,64 +15,52 @@ from experiments.gradient_flow.measure import (
 )
 from experiments.harness import (
     cells,
+    own_sequences,
+    padding,
     probing,
     training,
 )
 from experiments.harness.networks import Network, classifier
+from experiments.harness.own_sequences import Sequences
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.harness.training import loss_of
 from nets.models import SequenceClassifier
 from train import FitResult
-from train.data import digits
 
-CLASSES = 10
-PROBED = 64  # number of held-out digits for the probes
+PROBED = 64  # number of held-out sequences for the probes
 
 
 def run(config: Config, results: Run) -> None:
     """Train and measure every cell, and publish the results."""
-    train, test = load(config)
-    training.check(config, len(train[1]), "digits")
     names = probing.chosen(config.probes)
-    time, models = train[0].shape[1], build(config, train[0])
-    few = test[0][:PROBED], test[1][:PROBED]
+    data = own_sequences.load(config, results, least=2)
+    models = build(config, data)
+    few, labels = padding.first(data.test, PROBED)
+    few = padding.trimmed(few), labels
     probes = {
         name: probing.make(names, model, few, name) for name, model in models.items()
     }
     decays, probed_cells = [], []
     for name, model in models.items():
-        start = cells.initializer_name(name, config.init, time)
+        start = cells.initializer_name(name, config.init, data.time)
         results.log(kind="cell", cell=name, init=start)
         probe = probes[name] if names else None
-        by_direction, fitted = compare(name, model, config, train, test, probe, results)
+        by_direction, fitted = compare(name, model, config, data, probe, results)
         decays += by_direction
         if probe is not None:
             probed_cells += probe_results(name, fitted, probe, config, results)
-    show(decays, probed_cells, config, len(test[1]), time, results)
+    show(decays, probed_cells, config, data, results)
 
 
-def load(config: Config) -> tuple[probing.Sequences, probing.Sequences]:
-    """The training set and the held-out set."""
-    train, test = (
-        (
-            jnp.asarray(digits.as_sequences(half.images, config.order)),
-            jnp.asarray(half.labels),
-        )
-        for half in training.parts(digits.load(), config)
-    )
-    return train, test
-
-
-def build(config: Config, xs: Array) -> dict[str, SequenceClassifier]:
-    """One classifier per cell, for sequences such as `xs`."""
-    time, inputs = xs.shape[-2:]
-    init = cells.initializer(config.init, time)
+def build(config: Config, data: Sequences) -> dict[str, SequenceClassifier]:
+    """One classifier per cell."""
+    init = cells.initializer(config.init, data.time)
     return {
         name: SequenceClassifier(
-            cells.named(name, inputs, config.features, init),
+            cells.named(name, data.inputs, config.features, init),
             config.features,
-            CLASSES,
+            data.outputs,
             config.bidirectional,
         )
         for name in config.cells
@@ -83,40 +69,41 @@ def build(config: Config, xs: Array) -> dict[str, SequenceClassifier]:
 
 def reopen(config: Config) -> dict[str, Network]:
     """The networks that a run keeps, by name."""
-    _, test = load(config)
-    models = build(config, test[0])
-    return {name: classifier(model, *test) for name, model in models.items()}
+    data = own_sequences.load(config, least=2)
+    models = build(config, data)
+    return {name: classifier(model, *data.test) for name, model in models.items()}
 
 
 def show(
     decays: list[DecayResult],
     probes: list[ProbeResult],
     config: Config,
-    examples: int,
-    time: int,
+    data: Sequences,
     results: Run,
 ) -> None:
     """Publish the results."""
-    text = captions.decays(config, examples, time)
+    examples = len(data.test[1])
+    text = captions.decays(config, examples, data)
     plots = {
         "gradient_flow.png": figures.draw_decay(
-            decays, config.order, text, config.bidirectional
+            decays, data.unit, text, config.bidirectional
         )
     }
     if probes:
         probed = min(PROBED, examples)
         plots |= figures.draw_probes(
-            probes, captions.learning(probes, config, probed, time)
+            probes, captions.learning(probes, config, probed, data)
         )
     gateless = [p.label for p in probes if p.gates is not None and not p.gates]
     publish(
         results,
         answer=claims.answer(decays, 1 + config.bidirectional),
         figures=plots,
-        tables={"Decay of the gradient": claims.table(decays)},
+        tables={"Decay of the gradient": claims.table(decays, data.score)},
         claims=claims.evaluate_claims(decays, 1 + config.bidirectional),
         findings=[
-            f"{name} has no tagged gates (see nets.tag_gate)." for name in gateless
+            *data.findings({result.label: result.accuracy for result in decays}),
+            *(f"{name} has no tagged gates (see nets.tag_gate)." for name in gateless),
         ],
     )
 
@@ -125,13 +112,12 @@ def compare(
     name: str,
     model: SequenceClassifier,
     config: Config,
-    train: probing.Sequences,
-    test: probing.Sequences,
+    data: Sequences,
     probe: Any,
     results: Run,
 ) -> tuple[list[DecayResult], FitResult]:
     """Train a cell from every seed, and measure its gradient before and after."""
-    params = training.start(model, train[0][:1], config.seeds)
+    params = training.start(model, data.example, config.seeds)
 
     @jax.jit
     def measure_all(params, xs, labels):  # one seed after another, to save memory
@@ -146,12 +132,12 @@ def compare(
                     kind="gradient", **where, seed=seed, decay=rate, log_norm=row
                 )
 
-    _, before = measure_all(params, *test)
+    _, before = measure_all(params, *data.test)
     log("before", before)
     fitted = training.train(
         loss_of(model),
         params,
-        train,
+        data.train,
         config,
         results,
         title=name,
@@ -160,10 +146,10 @@ def compare(
         probe_every=config.probe_every,
         log_probe_fn=lambda step, v: log_probe(name, step, v, config, results),
     )
-    accuracy, after = measure_all(fitted.params, *test)
+    accuracy, after = measure_all(fitted.params, *data.test)
     log("after", after)
     for seed, value in zip(config.seeds, accuracy, strict=True):
-        results.log(kind="accuracy", cell=name, seed=seed, test_accuracy=value)
+        results.log(kind="accuracy", cell=name, seed=seed, **data.scores(value))
     return [
         DecayResult(
             label(name, direction, config),

@@ -23,7 +23,7 @@ CAPTIONS = {
     "step (x) and training step (y).",
     "gates.png": "Mean of every tagged gate during training. The LSTM's forget gate "
     "and the GRU's update gate retain the old state where they are 1.",
-    "lyapunov.png": "Largest Lyapunov exponents on held-out digits, during training.",
+    "lyapunov.png": "Largest Lyapunov exponents of held-out sequences in training.",
 }
 
 

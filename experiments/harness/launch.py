@@ -20,6 +20,7 @@ from experiments.harness import (
     streams,
 )
 from experiments.harness.cli import FigureFlags
+from experiments.harness.fingerprints import fingerprint
 from experiments.harness.process import UsageError
 
 
@@ -103,11 +104,14 @@ def launch(
 
 def _settings(config: Any, name: str) -> dict[str, Any]:
     """The settings of a command that config.json stores."""
-    return {
+    settings = {
         "experiment": name.rpartition(".")[2],
         "command": shlex.join(["python", "-m", name, *_repeatable(sys.argv[1:])]),
         "config": dataclasses.asdict(config),
     }
+    if data := fingerprint(config):
+        settings["data"] = data
+    return settings
 
 
 def _extending(config_class: type) -> list[str]:

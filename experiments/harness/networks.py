@@ -9,6 +9,7 @@ from flax import linen as nn
 from jaxtyping import Array
 
 from experiments.harness import training
+from experiments.harness.padding import arguments
 from nets import as_layer, bidirectional
 from nets.linen import Bidirectional, Recurrent
 from nets.recurrent import RecurrentLayer, batch_first, time_first
@@ -136,24 +137,25 @@ def classifier(
 
     Args:
         model: The module, such as a `SequenceClassifier` or a `SequenceTagger`.
-        xs: Held-out inputs, [examples, ...].
-        labels: Held-out labels, [examples], or [examples, time] of a tagger.
+        xs: Held-out inputs, [examples, ...], or several as a tuple.
+        labels: Held-out labels or targets, [examples], or [examples, time] of a
+            tagger.
         score: As in `Network`; by default the accuracy.
         layer: Name of its recurrent layer; None if it has none.
 
     Returns:
         A `Network`.
     """
-    xs, labels = jnp.asarray(xs), jnp.asarray(labels)
+    inputs, labels = arguments(xs), jnp.asarray(labels)
 
     def losses(outputs, labels):
         logits = outputs[1] if isinstance(outputs, tuple) else outputs
         return training.losses(logits, labels)
 
     def accuracy(params):
-        return training.accuracy(model, params, xs, labels)
+        return training.accuracy(model, params, inputs, labels)
 
-    return linen(model, (xs,), labels, losses, score or accuracy, layer)
+    return linen(model, inputs, labels, losses, score or accuracy, layer)
 
 
 def _array(leaf: Any) -> Any:

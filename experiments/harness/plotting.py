@@ -83,6 +83,20 @@ def figure(title: str, columns: int) -> tuple[Figure, Sequence[Axes]]:
     return figure, axes
 
 
+def titled(title: str, size: tuple[float, float]) -> Figure:
+    """An empty figure with a wrapped title.
+
+    Args:
+        title: Title, in one line or several.
+        size: Width and height in inches.
+    """
+    with matplotlib.rc_context({"font.size": 9}):
+        figure = Figure(figsize=size, dpi=110, layout="constrained")
+    lines = [textwrap.fill(line, int(9 * size[0])) for line in title.split("\n")]
+    figure.suptitle("\n".join(lines), fontweight="bold", fontsize=12)
+    return figure
+
+
 def line_style(index: int) -> dict[str, Any]:
     """Color and dashes of a line, as options of `Axes.plot`.
 
@@ -168,17 +182,17 @@ def panels(
 
 def show(
     axis: Axes,
-    image: Float[np.ndarray, "height width"],
+    image: Float[np.ndarray, "height width *color"],
     title: str = "",
     *,
     signed: bool = False,
     limits: tuple[float, float] | None = None,
 ) -> None:
-    """Show one picture, in gray or colored by sign.
+    """Show one picture, in gray, in its colors, or colored by sign.
 
     Args:
         axis: Axes to draw on.
-        image: Values, [height, width].
+        image: Values, [height, width], or [height, width, 3] of red, green and blue.
         title: Title above the picture.
         signed: Whether to center the colors at zero, as for weights: orange above zero,
             purple below.
@@ -189,6 +203,9 @@ def show(
     if signed:
         high = max(abs(low), abs(high)) or 1.0
         low = -high
+    if image.ndim == 3:
+        scale = high - low if high > low else 1.0
+        image = np.clip((image - low) / scale, 0, 1)
     axis.imshow(
         image,
         cmap=DIVERGING if signed else "gray",

@@ -9,6 +9,12 @@ import numpy as np
 from jaxtyping import Array
 
 from experiments.harness import cli
+from experiments.harness.padding import (
+    Inputs,
+    arguments,
+    median_from_end,
+    unpadded,
+)
 from experiments.harness.training import losses
 from nets import as_layer, bidirectional, flow
 from nets.flow.decay import norms_of
@@ -20,7 +26,7 @@ DIRECTIONS = ("forward", "backward")
 EXPONENTS = 8  # the largest
 FEW = 4  # sequences along which exponents are measured
 
-Sequences = tuple[Array, Array]  # xs [examples, time, inputs], labels [examples]
+Sequences = tuple[Inputs, Array]  # [examples, time, inputs], labels [examples]
 
 
 def layer(model: SequenceClassifier) -> RecurrentLayer:
@@ -82,20 +88,25 @@ def by_direction(model: SequenceClassifier, result: Any) -> dict[str, Any]:
 
 
 def loss_of_outputs(
-    model: SequenceClassifier, params: Any, ys: Any, labels: Array
+    model: SequenceClassifier,
+    params: Any,
+    ys: Any,
+    labels: Array,
+    lengths: Array | None = None,
 ) -> Array:
-    """The sum of every example's cross-entropy, from the outputs of the layer.
+    """The sum of the loss of every example, from the outputs of the layer.
 
     Args:
         model: A `SequenceClassifier`.
         params: Parameters of one seed.
         ys: Outputs of its recurrent layer, time first.
-        labels: Integers, [examples].
+        labels: Labels or targets, [examples].
+        lengths: Lengths of the sequences, if they differ.
 
     Returns:
-        A scalar, in nats.
+        A scalar, as in `training.losses`.
     """
-    logits = model.apply({"params": params}, batch_first(ys), method="read")
+    logits = model.apply({"params": params}, batch_first(ys), lengths, method="read")
     return losses(cast(Array, logits), labels).sum()
 
 
@@ -105,7 +116,8 @@ def state_gradients(
     """ln of the norm of dL/ds_t at every step, by direction.
 
     The norm is the median over sequences, each with the gradient of its own loss. The
-    steps of a backward cell are in the order in which it reads.
+    steps of a backward cell are in the order in which it reads. Sequences of unequal
+    length are aligned at the step that is read last.
 
     Args:
         model: A `SequenceClassifier`.
@@ -115,18 +127,23 @@ def state_gradients(
     Returns:
         Nats, one array [time] per direction.
     """
-    xs, labels = data
+    (xs, lengths), labels = unpadded(data[0]), data[1]
 
     def loss(state, ys):
-        return loss_of_outputs(model, params, ys, labels)
+        return loss_of_outputs(model, params, ys, labels, lengths)
 
+    weights = layer_params(model, params)
     _, gradients = flow.state_gradients(
-        layer(model), layer_params(model, params), time_first(xs), loss
+        layer(model), weights, time_first(xs), loss, lengths=lengths
     )
     log_norms = {}
     for direction, part in by_direction(model, gradients).items():
-        norms = jnp.median(norms_of(part), axis=1)
-        log_norms[direction] = norms[::-1] if direction == "backward" else norms
+        backward = direction == "backward"
+        if lengths is None:
+            norms = jnp.median(norms_of(part), axis=1)
+            log_norms[direction] = norms[::-1] if backward else norms
+        else:
+            log_norms[direction] = median_from_end(norms_of(part), lengths, backward)
     return log_norms
 
 
@@ -159,12 +176,21 @@ def gates(
     Returns:
         One number per gate, from 0 to 1. Empty for a cell that names no gates.
     """
-    weights = layer_params(model, params)
-    if not names_gates(model, weights, data[0]):
+    weights, (xs, lengths) = layer_params(model, params), unpadded(data[0])
+    if not names_gates(model, weights, xs):
         return {direction: {} for direction in by_direction(model, weights)}
-    statistics = flow.gates(layer(model), weights, time_first(data[0]))
+    statistics = flow.gates(layer(model), weights, time_first(xs), lengths=lengths)
+    counts = None  # sequences that have the step
+    if lengths is not None:
+        counts = (jnp.arange(xs.shape[1])[:, None] < lengths).sum(axis=1)
+
+    def mean(by_step):
+        return (
+            by_step.mean() if counts is None else jnp.average(by_step, weights=counts)
+        )
+
     return {
-        direction: {name: gate.mean.mean() for name, gate in part.items()}
+        direction: {name: mean(gate.mean) for name, gate in part.items()}
         for direction, part in by_direction(model, statistics).items()
     }
 
@@ -199,10 +225,13 @@ def lyapunov(
         Nats per step, the mean over sequences, one array [exponents] per direction.
     """
     cells, weights = layer(model), layer_params(model, params)
-    xs = time_first(data[0][:FEW])
+    xs, lengths = unpadded(data[0])
+    xs, lengths = time_first(xs[:FEW]), None if lengths is None else lengths[:FEW]
     spectra = jax.eval_shape(lambda: flow.lyapunov_spectrum(cells, weights, xs))
     sizes = [s.exponents.shape[-1] for s in by_direction(model, spectra).values()]
-    largest = flow.lyapunov_spectrum(cells, weights, xs, count=min(EXPONENTS, *sizes))
+    largest = flow.lyapunov_spectrum(
+        cells, weights, xs, count=min(EXPONENTS, *sizes), lengths=lengths
+    )
     return {
         direction: spectrum.exponents.mean(axis=0)
         for direction, spectrum in by_direction(model, largest).items()
@@ -257,7 +286,8 @@ def make(
     Raises:
         cli.UsageError: An instrument cannot measure the cell.
     """
-    params = jax.eval_shape(model.init, jax.random.key(0), data[0])["params"]
+    inputs = arguments(data[0])
+    params = jax.eval_shape(model.init, jax.random.key(0), *inputs)["params"]
     for name in names:
         try:
             jax.eval_shape(lambda p, name=name: PROBES[name](model, p, data), params)

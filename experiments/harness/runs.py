@@ -258,8 +258,8 @@ def _resume(
         ) from None
     if before is not None and _fixed(before, extends) != _fixed(config, extends):
         raise ResultsError(
-            f"results folder {called} belongs to a run with other flags; give the same "
-            "flags, or name another folder"
+            f"results folder {called} belongs to a run with other flags, or other data "
+            "files; give the same, or name another folder"
         )
     if rows:
         text = "".join(json.dumps(row) + "\n" for row in rows)
@@ -272,7 +272,8 @@ def _fixed(config: Mapping[str, Any], extends: Collection[str]) -> Any:
     settings = _plain(config).get("config")
     if not isinstance(settings, dict):
         return settings
-    return {name: value for name, value in settings.items() if name not in extends}
+    kept = {name: value for name, value in settings.items() if name not in extends}
+    return kept, _plain(config).get("data")
 
 
 def _plain(value: Any) -> Any:

@@ -11,11 +11,11 @@ from jaxtyping import Array
 
 from experiments.harness import checkpoints, cli, common_flags, machine
 from experiments.harness.common_flags import TEST, TrainingConfig
+from experiments.harness.padding import arguments
 from experiments.harness.runs import Run
 from train import FitResult, fit, make_optimizer
 
 VALIDATED = 5  # one training example in so many is for validation
-
 
 Data = TypeVar("Data")
 
@@ -86,10 +86,9 @@ def start(model: nn.Module, example: Any, seeds: list[int]) -> Any:
         A tree of arrays [seeds, ...].
     """
     keys = jnp.stack([jax.random.fold_in(jax.random.key(s), 0) for s in seeds])
-    inputs = example if isinstance(example, tuple) else (example,)
 
     def start_one(key):
-        return model.init(key, *inputs)["params"]
+        return model.init(key, *arguments(example))["params"]
 
     shapes = jax.tree.leaves(jax.eval_shape(start_one, keys[0]))
     count = sum(leaf.size * leaf.dtype.itemsize for leaf in shapes)
@@ -104,52 +103,55 @@ def start(model: nn.Module, example: Any, seeds: list[int]) -> Any:
     return jax.jit(lambda keys: jax.lax.map(start_one, keys))(keys)
 
 
-def count(model: nn.Module, example: Array) -> int:
+def count(model: nn.Module, example: Any) -> int:
     """Number of parameters of a model.
 
     Args:
         model: A Linen module.
-        example: An input of the model.
+        example: An input of the model, or several as a tuple.
 
     Returns:
         Their number, for which nothing is computed.
     """
-    shapes = jax.eval_shape(model.init, jax.random.key(0), example)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), *arguments(example))
     return sum(leaf.size for leaf in jax.tree.leaves(shapes))
 
 
-def logits(model: nn.Module, params: Any, xs: Array) -> Array:
+def logits(model: nn.Module, params: Any, xs: Any) -> Array:
     """Logits of every example.
 
     Args:
         model: A Linen module that returns logits, alone or after a state.
         params: Parameters of the model.
-        xs: Inputs of the model, [examples, ...].
+        xs: Inputs of the model, [examples, ...], or several as a tuple.
 
     Returns:
         [examples, ..., classes].
     """
-    outputs = model.apply({"params": params}, xs)
+    outputs = model.apply({"params": params}, *arguments(xs))
     return cast(Array, outputs[-1] if isinstance(outputs, tuple) else outputs)
 
 
-def accuracy(model: nn.Module, params: Any, xs: Array, labels: Array) -> Array:
-    """Share of the labels that a classifier predicts.
+def accuracy(model: nn.Module, params: Any, xs: Any, labels: Array) -> Array:
+    """Share of the labels that a classifier predicts; R^2 of real targets.
 
     Args:
         model: As in `logits`.
         params: Parameters of the model.
-        xs: Inputs of the model, [examples, ...].
-        labels: Integers, [examples, ...].
+        xs: As in `logits`.
+        labels: Integers, [examples, ...], or targets, [examples].
 
     Returns:
-        A scalar from 0 to 1.
+        A scalar, at most 1.
     """
-    return (logits(model, params, xs).argmax(axis=-1) == labels).mean()
+    predicted = logits(model, params, xs)
+    if jnp.issubdtype(labels.dtype, jnp.floating):
+        return 1 - losses(predicted, labels).mean() / labels.var()
+    return (predicted.argmax(axis=-1) == labels).mean()
 
 
 def loss_of(model: nn.Module) -> Callable[[Any, Any, Array], Array]:
-    """The mean cross-entropy of a classifier, as `train` takes it.
+    """The mean loss of a model, as `train` takes it.
 
     Args:
         model: As in `logits`.
@@ -263,17 +265,19 @@ def _optimizer(config, rate, schedule, make=make_optimizer):
 
 
 def losses(logits: Array, labels: Array) -> Array:
-    """-ln p(label), of every example.
+    """-ln p(label), or the squared error of a real target, of every example.
 
     Args:
-        logits: [examples, classes].
-        labels: Integers below `classes`, [examples].
+        logits: [examples, classes]; [examples, 1] for targets.
+        labels: Integers below `classes`, or targets, [examples].
 
     Returns:
-        [examples], in nats.
+        [examples], in nats, or in squares of the target's unit.
 
     Example:
         >>> losses(jnp.zeros((2, 4)), jnp.array([0, 3])).round(2).tolist()
         [1.3899999856948853, 1.3899999856948853]
     """
+    if jnp.issubdtype(labels.dtype, jnp.floating):
+        return jnp.square(logits[..., 0] - labels)
     return optax.softmax_cross_entropy_with_integer_labels(logits, labels)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from experiments.harness import cli, common_flags
+from experiments.harness.fingerprints import fingerprint
 from experiments.harness.folders import ResultsError
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
@@ -31,6 +32,7 @@ def run(config: Config, results: Run) -> None:
         all_trials = [
             trials.evaluated_on(trial, common_flags.VALIDATION) for trial in all_trials
         ]
+    expect_same_data(all_trials, results)
     scores_by_trial = resumed(results)
     for group in groups(module, all_trials):
         remaining = [trial for trial in group if trial.name not in scores_by_trial]
@@ -69,6 +71,26 @@ def settings(text: str, module: Any) -> str:
     known = {field.name for field in dataclasses.fields(module.Config)}
     parts = text.split(";")
     return ";".join(part for part in parts if part.partition("=")[0] in known)
+
+
+def expect_same_data(all_trials: Sequence[Trial], results: Run) -> None:
+    """Log hashes of the user's own data, or compare those of an interrupted search.
+
+    Raises:
+        ResultsError: The data have changed since.
+    """
+    prints = filter(None, (fingerprint(trial.config) for trial in all_trials))
+    hashes = sorted({data["sha256"] for data in prints})
+    logged = [
+        row.get("sha256") for row in results.logged() if row.get("kind") == "data"
+    ]
+    if logged and logged[0] != hashes:
+        raise ResultsError(
+            f"results folder {results.folder} belongs to a run with other data files; "
+            "give the same, or name another folder"
+        )
+    if hashes and not logged:
+        results.log(kind="data", sha256=hashes)
 
 
 def resumed(results: Run) -> dict[str, TrialScores]:

@@ -1,6 +1,7 @@
 """The claim and the table of image classifiers, compared with their references."""
 
 import pathlib
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -10,7 +11,7 @@ from jaxtyping import Int
 from experiments.harness import tables
 from experiments.harness.claims import Claim, judge, positive
 from experiments.image_classification.measure import ClassifierResult
-from experiments.image_classification.references import REFERENCES
+from experiments.image_classification.references import REFERENCES, reference_of
 from train import FitResult
 
 MARGIN = 1.0  # percentage points by which a network may miss the reference
@@ -31,11 +32,14 @@ def evaluate_claim(result: ClassifierResult, config: Any) -> Claim:
     )
 
 
-def accuracy_title(counts: Int[np.ndarray, "classes classes"]) -> str:
+def accuracy_title(
+    counts: Int[np.ndarray, "classes classes"], classes: Sequence[str] = ()
+) -> str:
     """The finding: the accuracy, and the most frequent mistake.
 
     Args:
         counts: Counts by true class (row) and predicted class (column).
+        classes: Names of the classes; by default, they are digits.
 
     Returns:
         One sentence without its full stop, in up to two lines.
@@ -47,7 +51,12 @@ def accuracy_title(counts: Int[np.ndarray, "classes classes"]) -> str:
     label, predicted, share = most_frequent_mistake(counts)
     accuracy = 100 * np.trace(counts) / counts.sum()
     title = f"{accuracy:.1f} % of the test set is classified correctly"
-    if share > 0:
+    if share > 0 and classes:
+        title += (
+            f";\nmost frequent mistake: {classes[label]} read as {classes[predicted]}, "
+            f"in {share:.1f} % of these images"
+        )
+    elif share > 0:
         title += (
             f";\nmost frequent mistake: {label} read as {predicted}, in "
             f"{share:.1f} % of all {label}s"
@@ -65,11 +74,14 @@ def most_frequent_mistake(
     return int(label), int(predicted), float(wrong.max())
 
 
-def answer(counts: Int[np.ndarray, "classes classes"]) -> str:
+def answer(
+    counts: Int[np.ndarray, "classes classes"], classes: Sequence[str] = ()
+) -> str:
     """The answer: the share of misread images, and the most frequent mistake.
 
     Args:
         counts: Counts by true class (row) and predicted class (column).
+        classes: Names of the classes; by default, they are digits.
 
     Returns:
         One sentence.
@@ -82,9 +94,10 @@ def answer(counts: Int[np.ndarray, "classes classes"]) -> str:
     if share == 0:
         return "The network misreads none of the test images."
     wrong = 100 * (1 - np.trace(counts) / counts.sum())
+    names = classes or range(len(counts))
     return (
-        f"The network misreads {wrong:.1f} % of the test images, most often {label} as "
-        f"{predicted}."
+        f"The network misreads {wrong:.1f} % of the test images, most often "
+        f"{names[label]} as {names[predicted]}."
     )
 
 
@@ -92,7 +105,7 @@ def table(
     result: ClassifierResult, parameters: int, fitted: FitResult, config: Any
 ) -> tables.Table:
     """Accuracies, next to that of the reference."""
-    reference = REFERENCES[config.data]
+    reference = reference_of(config)
     header = [
         "model",
         "parameters",
@@ -114,8 +127,9 @@ def table(
 
 def model_and_data(config: Any) -> str:
     """Names of the model and the data set."""
-    folder = pathlib.Path(config.data_dir).absolute()
-    return f"{config.model} on {folder.name if config.data_dir else config.data}"
+    path = pathlib.Path(config.data_dir or config.own()).absolute()
+    is_path = config.data_dir or config.own()
+    return f"{config.model} on {path.name if is_path else config.data}"
 
 
 def caption(config: Any, result: ClassifierResult) -> str:

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from experiments.harness import cli, common_flags
+from experiments.harness import cli, common_flags, data_flags
 from experiments.image_classification.references import (
     AUTO,
     MODELS,
@@ -16,13 +16,14 @@ TOGETHER = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(common_flags.TrainingConfig):
+class Config(data_flags.ImagesConfig):
     """The flags."""
 
     data: str = cli.flag(
         AUTO,
-        "Data set; auto is idx if --data_dir is given, otherwise digits.",
-        choices=(AUTO, *REFERENCES),
+        f"{', '.join(REFERENCES)}; auto is idx if --data_dir is given, otherwise "
+        f"digits. Or: {data_flags.OWN_IMAGES}",
+        path=True,
         group="data",
     )
     data_dir: str = cli.flag(
@@ -114,3 +115,7 @@ class Config(common_flags.TrainingConfig):
     describe: bool = cli.flag(
         False, "Print the layers of the network, without training.", group="output"
     )
+
+    def built_in(self) -> tuple[str, ...]:
+        """Names of built-in data."""
+        return AUTO, *REFERENCES

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments.harness import cli, tables, training
+from experiments.harness import cli, own_data, own_images, tables, training
 from experiments.harness.networks import Network, classifier
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
@@ -29,7 +29,14 @@ from experiments.image_classification.measure import (
     probabilities,
 )
 from experiments.image_classification.networks import CLASSES, network
-from experiments.image_classification.references import AUTO, MODELS, REFERENCES, UNSET
+from experiments.image_classification.references import (
+    AUTO,
+    MODELS,
+    OWN,
+    REFERENCES,
+    UNSET,
+    reference_of,
+)
 from train.data import digits, idx, mnist1d
 
 # Settings that references provide. The network is logged separately, layer by layer.
@@ -39,8 +46,9 @@ SETTLED = "data", "model", "learning_rate", "schedule", "batch_size", "steps"
 def run(config: Config, results: Run) -> None:
     """Train the network with every seed; publish the results."""
     config = named(config)
-    train, test = load(config)
-    model, rows = network(config, train.images.shape[1:])
+    train, test, classes, setting = load(config, results)
+    count = len(classes) or CLASSES
+    model, rows = network(config, train.images.shape[1:], count)
     if not config.describe:
         config = scheduled(config, len(train.labels))
         results.log(
@@ -61,17 +69,17 @@ def run(config: Config, results: Run) -> None:
         title=config.model,
         schedule=schedule_of(config),
     )
-    result = evaluate(model, fitted.params, train, test)
+    result = evaluate(model, fitted.params, train, test, classes)
     log(result, config, len(train.labels), results)
     plots = figures.draw(result, rows, caption(config, result))
     parameters = sum(row.parameters for row in rows)
     publish(
         results,
-        answer=answer(result.confusion),
+        answer=answer(result.confusion, classes),
         figures=plots,
         tables={"Accuracy": table(result, parameters, fitted, config)},
-        claims=[evaluate_claim(result, config)],
-        findings=[f"Reference: {REFERENCES[config.data].source}."],
+        claims=[] if config.own() else [evaluate_claim(result, config)],
+        findings=[setting or f"Reference: {REFERENCES[config.data].source}."],
     )
 
 
@@ -90,8 +98,8 @@ def scores(configs: Sequence[Config]) -> list[dict[str, list[float]]]:
         raise cli.UsageError(
             "flag --describe: it trains nothing, so there are no scores"
         )
-    train, test = load(config)
-    model, _ = network(config, train.images.shape[1:])
+    train, test, classes, _ = load(config)
+    model, _ = network(config, train.images.shape[1:], len(classes) or CLASSES)
     rates = [scheduled(named(c), len(train.labels)).learning_rate for c in configs]
     config = scheduled(config, len(train.labels))
     params = training.train_at_rates(
@@ -118,8 +126,8 @@ def scores(configs: Sequence[Config]) -> list[dict[str, list[float]]]:
 def reopen(config: Config) -> dict[str, Network]:
     """The network that a run keeps, by name."""
     config = named(config)
-    _, test = load(config)
-    model, _ = network(config, test.images.shape[1:])
+    _, test, classes, _ = load(config)
+    model, _ = network(config, test.images.shape[1:], len(classes) or CLASSES)
 
     def accuracy(params):
         one = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], params)
@@ -130,8 +138,19 @@ def reopen(config: Config) -> dict[str, Network]:
     return {config.model: kept}
 
 
-def load(config: Config) -> tuple[Images, Images]:
-    """Load the training and the test set, with a channel axis."""
+def load(
+    config: Config, results: Run | None = None
+) -> tuple[Images, Images, tuple[str, ...], str]:
+    """Load the training and the test set, with channels.
+
+    Returns:
+        Both; the names of classes, and a description; empty for built-in data.
+    """
+    if config.own():
+        data = own_images.load(config, results)
+        text = f"Data: {data.setting}."
+        return Images(*data.train), Images(*data.test), data.classes, text
+    own_data.expect_no_flags_of_own_data(config)
     if config.data == "digits":
         parts = digits.load()
     elif config.data == "mnist1d":
@@ -139,7 +158,7 @@ def load(config: Config) -> tuple[Images, Images]:
     else:
         parts = idx.load(config.data_dir, CLASSES)
     splits = (Images(images[..., None], labels) for images, labels in parts)
-    return training.parts(splits, config)
+    return *training.parts(splits, config), (), ""
 
 
 def schedule_of(config: Config) -> optax.Schedule | None:
@@ -177,12 +196,15 @@ def named(config: Any) -> Any:
         raise cli.UsageError(
             f"flag --data_dir: expected a folder, as --data=idx reads files; {idx.HINT}"
         )
+    if config.own() and config.data_dir:
+        raise cli.UsageError("flag --data_dir: omit it with --data=FILE_OR_FOLDER")
     if data != "idx" and config.data_dir:
         raise cli.UsageError(
             f"flag --data_dir: {data} are not read from files; omit the flag, or use "
             "--data=idx"
         )
-    model = REFERENCES[data].model if config.model == AUTO else config.model
+    reference = REFERENCES.get(data, OWN)
+    model = reference.model if config.model == AUTO else config.model
     for name in set().union(*MODELS.values()) - set(MODELS[model]):
         if getattr(config, name) not in UNSET:
             models = [model_name for model_name in MODELS if name in MODELS[model_name]]
@@ -207,7 +229,7 @@ def scheduled(config: Any, examples: int) -> Any:
         raise cli.UsageError(
             "flag --steps: omit it or --epochs; both set the length of training"
         )
-    reference = REFERENCES[config.data]
+    reference = reference_of(config)
     batch_size = config.batch_size or reference.batch_size
     schedule = reference.schedule if config.schedule == AUTO else config.schedule
     epochs = config.epochs or reference.epochs

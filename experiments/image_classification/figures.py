@@ -1,10 +1,8 @@
 """The figures of image classifiers: mistakes, filters and feature maps."""
 
 import math
-import textwrap
 from collections.abc import Mapping, Sequence
 
-import matplotlib
 import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
@@ -45,9 +43,10 @@ def draw(
         rows: Table of the network's layers.
         caption: Description of the experiment.
     """
+    names = result.names
     figures = {
-        "confusion": confusion(result.confusion),
-        "misread": misread(result.images, result.labels, result.probabilities),
+        "confusion": confusion(result.confusion, names if result.classes else ()),
+        "misread": misread(result.images, result.labels, result.probabilities, names),
         "filters": filters(result.weights, rows, result.images.shape[1:]),
         "feature_maps": feature_maps(result, rows),
     }
@@ -59,12 +58,14 @@ def draw(
     }
 
 
-def confusion(counts: Int[np.ndarray, "classes classes"]) -> tuple[Figure, str]:
+def confusion(
+    counts: Int[np.ndarray, "classes classes"], classes: Sequence[str] = ()
+) -> tuple[Figure, str]:
     """Draw the confusion matrix: colors are shares of each row, numbers are counts."""
     totals = np.maximum(counts.sum(axis=1, keepdims=True), 1)
     shares = 100 * counts / totals
-    title = accuracy_title(counts)
-    figure = _figure(title, (7.0, 6.6))
+    title = accuracy_title(counts, classes)
+    figure = plotting.titled(title, (7.0, 6.6))
     axis = figure.subplots()
     # The square root makes mistakes of 1 % visible next to the diagonal.
     image = axis.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 100))
@@ -75,15 +76,18 @@ def confusion(counts: Int[np.ndarray, "classes classes"]) -> tuple[Figure, str]:
             axis.text(
                 column, row, f"{count}", ha="center", va="center", color=color, size=8
             )
-    ticks = range(len(counts))
-    axis.set(xticks=ticks, yticks=ticks, xlabel="predicted class", ylabel="true class")
+    ticks, names = range(len(counts)), classes or list(map(str, range(len(counts))))
+    axis.set_xticks(ticks, names, rotation=90 if classes else 0)
+    axis.set_yticks(ticks, names)
+    axis.set(xlabel="predicted class", ylabel="true class")
     return figure, title
 
 
 def misread(
-    images: Float[np.ndarray, "examples *space 1"],
+    images: Float[np.ndarray, "examples *space channels"],
     labels: Int[np.ndarray, " examples"],
     probabilities: Float[np.ndarray, "seeds examples classes"],
+    classes: Sequence[str] = (),
 ) -> tuple[Figure, str]:
     """Draw the images that most seeds misread, with the predicted classes."""
     seeds = len(probabilities)
@@ -102,7 +106,9 @@ def misread(
     columns = 6
     figure, axes = plotting.panels(title, -(-len(order) // columns), columns, 1.5)
     for axis, i in zip(axes.flat, order, strict=False):
-        text = f"{labels[i]} read as {predicted[i]}\n{100 * confidence[i]:.0f} %"
+        names = list(classes) or list(map(str, range(probabilities.shape[-1])))
+        read = f"{names[labels[i]]} read as {names[predicted[i]]}"
+        text = f"{read}\n{100 * confidence[i]:.0f} %"
         if seeds > 1:
             text += f", {wrong[i]} of {seeds} seeds"
         _example(axis, images[i])
@@ -131,7 +137,7 @@ def filters(
         f"First layer: {cancels.sum()} of {len(cancels)} {units} compare positions, "
         f"{(~cancels).sum()} add them up"
     )
-    figure = _figure(title, (6.0 * len(kernels), 6.2))
+    figure = plotting.titled(title, (6.0 * len(kernels), 6.2))
     axes = figure.subplots(1, len(kernels), squeeze=False)[0]
     for axis, kernel, i in zip(axes, kernels, weights, strict=False):
         _kernels(axis, kernel, rows[i].name)
@@ -155,11 +161,12 @@ def feature_maps(result: ClassifierResult, rows: Sequence[Row]) -> tuple[Figure,
         else "every layer reads all"
     )
     title = (
-        f"Feature maps of a {label}: {growth};\nthe prediction is {predicted.argmax()} "
+        f"Feature maps of a {result.names[label]}: {growth};\n"
+        f"the prediction is {result.names[predicted.argmax()]} "
         f"({100 * predicted.max():.0f} %)"
     )
     heights = [1.0, *(_height(maps) for _, maps in layers)]
-    figure = _figure(title, (11, sum(heights) + 1.6))
+    figure = plotting.titled(title, (11, sum(heights) + 1.6))
     axes = figure.subplots(
         len(heights), 3, width_ratios=(1.3, 0.8, 8), height_ratios=heights
     )
@@ -184,26 +191,16 @@ def feature_maps(result: ClassifierResult, rows: Sequence[Row]) -> tuple[Figure,
     return figure, title
 
 
-def _figure(title: str, size: tuple[float, float]) -> Figure:
-    """An empty figure with a wrapped title."""
-    with matplotlib.rc_context({"font.size": 9}):
-        figure = Figure(figsize=size, dpi=110, layout="constrained")
-    lines = [textwrap.fill(line, int(9 * size[0])) for line in title.split("\n")]
-    title = "\n".join(lines)
-    figure.suptitle(title, fontweight="bold", fontsize=12)
-    return figure
-
-
 def _write(axis: Axes, text: str) -> None:
     """Write text into an empty panel."""
     axis.text(0, 0.5, text, transform=axis.transAxes, va="center", fontsize=9)
 
 
-def _example(axis: Axes, image: Float[np.ndarray, "*space 1"]) -> None:
+def _example(axis: Axes, image: Float[np.ndarray, "*space channels"]) -> None:
     """Draw an image, or a sequence as a line."""
     axis.axis("off")
     if image.ndim == 3:
-        plotting.show(axis, image[..., 0])
+        plotting.show(axis, image if image.shape[-1] == 3 else image[..., 0])
         return
     axis.plot(image[:, 0], color=BLUE, linewidth=1.2)
     axis.axhline(0, color=GREY, linewidth=0.5)
@@ -211,7 +208,9 @@ def _example(axis: Axes, image: Float[np.ndarray, "*space 1"]) -> None:
 
 
 def _draw_field(
-    axis: Axes, image: Float[np.ndarray, "*space 1"], field: tuple[int, ...] | None
+    axis: Axes,
+    image: Float[np.ndarray, "*space channels"],
+    field: tuple[int, ...] | None,
 ) -> None:
     """Draw the image, with a frame around the receptive field of one output."""
     _example(axis, image)

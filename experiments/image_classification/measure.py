@@ -14,28 +14,37 @@ from experiments.harness.training import logits
 from nets.linen import Sequential
 
 CHUNK = 100  # images per call in evaluation
+LONGEST = 12  # characters of the name of a class in a figure
 
 
 class ClassifierResult(NamedTuple):
     """Predictions of trained classifiers, and weights and maps of the first seed.
 
     Attributes:
-        images: Test images, [examples, *space, 1].
+        images: Test images, [examples, *space, channels].
         labels: Classes of the test images, [examples].
         probabilities: Predictions of each seed, [seeds, examples, classes].
         train_accuracy: Accuracy on the training images, from 0 to 1, [seeds].
         weights: Kernels of the first seed, by number of the layer.
         shown: Index of the image whose feature maps are shown.
         maps: Output of each layer of the first seed for that image.
+        classes: Names of the classes; empty if they are digits.
     """
 
-    images: Float[np.ndarray, "examples *space 1"]
+    images: Float[np.ndarray, "examples *space channels"]
     labels: Int[np.ndarray, " examples"]
     probabilities: Float[np.ndarray, "seeds examples classes"]
     train_accuracy: Float[np.ndarray, " seeds"]
     weights: Mapping[int, np.ndarray]
     shown: int
     maps: Sequence[np.ndarray]
+    classes: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the classes, cut to the width of a picture."""
+        numbers = map(str, range(self.probabilities.shape[-1]))
+        return [name[:LONGEST] for name in self.classes or numbers]
 
     @property
     def predictions(self) -> Int[np.ndarray, "seeds examples"]:
@@ -61,7 +70,7 @@ class ClassifierResult(NamedTuple):
 class Images(NamedTuple):
     """Images, or sequences as images with one axis, and their classes."""
 
-    images: Float[np.ndarray, "examples *space 1"]
+    images: Float[np.ndarray, "examples *space channels"]
     labels: Int[np.ndarray, " examples"]
 
 
@@ -77,14 +86,20 @@ def _probabilities(model: Sequential, params: dict, images: Array) -> Array:
 
 
 def probabilities(
-    model: Sequential, params: dict, images: Float[np.ndarray, "examples *space 1"]
+    model: Sequential,
+    params: dict,
+    images: Float[np.ndarray, "examples *space channels"],
 ) -> Float[np.ndarray, "seeds examples classes"]:
     """Predicted probabilities of every seed for every image."""
     return np.asarray(_probabilities(model, params, jnp.asarray(images)))
 
 
 def evaluate(
-    model: Sequential, params: dict, train: Images, test: Images
+    model: Sequential,
+    params: dict,
+    train: Images,
+    test: Images,
+    classes: tuple[str, ...] = (),
 ) -> ClassifierResult:
     """Evaluate the trained models on all images; keep weights and maps of the first."""
     test_probabilities = probabilities(model, params, test.images)
@@ -102,4 +117,5 @@ def evaluate(
         weights={i: np.asarray(layers[i]["layer"][0]) for i in sorted(layers)},
         shown=shown,
         maps=[np.asarray(ys) for ys in cast(list, maps)],
+        classes=classes,
     )

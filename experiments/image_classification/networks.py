@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from experiments.harness import cli
-from experiments.image_classification.references import AUTO, REFERENCES, UNSET
+from experiments.image_classification.references import AUTO, UNSET, reference_of
 from nets import blocks, models
 from nets.initializers import kernels
 from nets.linen import Sequential
@@ -12,12 +12,15 @@ from nets.linen import Sequential
 CLASSES = 10
 
 
-def network(config: Any, shape: Sequence[int]) -> tuple[Sequential, list[blocks.Row]]:
+def network(
+    config: Any, shape: Sequence[int], classes: int = CLASSES
+) -> tuple[Sequential, list[blocks.Row]]:
     """Build the model that the flags specify, and its table of layers.
 
     Args:
         config: Flags, as returned by `named`.
         shape: Shape of one image, [*space, channels].
+        classes: Number of classes.
 
     Raises:
         cli.UsageError: The model does not exist or does not fit the images.
@@ -30,7 +33,7 @@ def network(config: Any, shape: Sequence[int]) -> tuple[Sequential, list[blocks.
             f"{config.kernel_size}"
         )
     try:
-        model = build(config, axes=len(shape) - 1)
+        model = build(config, len(shape) - 1, classes)
         return model, blocks.summary(model.layers, shape)
     except ValueError as error:
         raise cli.UsageError(
@@ -39,10 +42,10 @@ def network(config: Any, shape: Sequence[int]) -> tuple[Sequential, list[blocks.
         ) from None
 
 
-def build(config: Any, axes: int) -> Sequential:
+def build(config: Any, axes: int, classes: int = CLASSES) -> Sequential:
     """Build the model that the flags specify, for images with `axes` spatial axes."""
-    reference = REFERENCES[config.data]
-    options: dict[str, Any] = {"classes": CLASSES}
+    reference = reference_of(config)
+    options: dict[str, Any] = {"classes": classes}
     if config.init != AUTO:
         options["init"] = kernels.KERNELS[config.init]
     filters = reference.filters if config.filters in UNSET else config.filters

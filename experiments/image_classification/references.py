@@ -3,7 +3,7 @@
 Flags that are not given take the value of the reference.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 AUTO = "auto"
 UNSET = 0, [0], AUTO  # values of flags that take the reference's value
@@ -53,6 +53,7 @@ REFERENCES = {
         "Fashion-MNIST, two 5x5 convolutions with max pooling, in PyTorch",
     ),
 }
+OWN = REFERENCES["digits"]._replace(accuracy="-", source="")  # of the user's images
 # Flags that apply to each model.
 MODELS = {
     "cnn": ("filters", "kernel_size", "padding", "pool", "hidden"),
@@ -61,6 +62,15 @@ MODELS = {
     "feed_forward": ("hidden",),
     "linear": (),
 }
+
+
+def reference_of(config: Any) -> Reference:
+    """The reference of the data set; for the user's own images the network of digits.
+
+    Args:
+        config: Flags, as returned by `named`.
+    """
+    return REFERENCES.get(config.data, OWN)
 
 
 def by_data(name: str) -> str:

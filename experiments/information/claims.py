@@ -75,19 +75,22 @@ ANSWERS = {  # by the outcome of both `later` claims
 }
 
 
-def answer(claims: Sequence[Claim]) -> str:
+def answer(claims: Sequence[Claim], unit: str = "image") -> str:
     """The answer to the question of the experiment, from `evaluate_claims`."""
-    return ANSWERS[combine_outcomes([claim.outcome for claim in claims[:2]])]
+    text = ANSWERS[combine_outcomes([claim.outcome for claim in claims[:2]])]
+    return text if unit == "image" else text.replace("digit", "label")
 
 
-def evaluate_claims(results: dict[str, InformationResult]) -> list[Claim]:
-    """Claims that textbooks make about bidirectional networks."""
+def evaluate_claims(
+    results: dict[str, InformationResult], unit: str = "image"
+) -> list[Claim]:
+    """Claims that textbooks make about bidirectional networks, of an image or unit."""
     trained = results[TRAINED]
+    claims = [later(trained, way) for way in (FORWARD, BACKWARD)]
+    claims += [even(trained), more_even(results)]
     return [
-        later(trained, FORWARD),
-        later(trained, BACKWARD),
-        even(trained),
-        more_even(results),
+        claim._replace(evidence=claim.evidence.replace("image", unit))
+        for claim in claims
     ]
 
 
@@ -178,10 +181,13 @@ def spreads(curves: Float[np.ndarray, "seeds ways time"]) -> str:
     )
 
 
-def findings(results: dict[str, InformationResult]) -> list[str]:
+def findings(
+    results: dict[str, InformationResult], classes: int = 10, unit: str = "image"
+) -> list[str]:
     """Findings on training, on forgetting, and on the least informative step."""
     trained = results[TRAINED]
-    return [learned(results), forgotten(trained), least(trained)]
+    texts = [learned(results), forgotten(trained), least(trained, classes)]
+    return [text.replace("image", unit) for text in texts]
 
 
 def learned(results: dict[str, InformationResult]) -> str:
@@ -214,17 +220,17 @@ def at_ends(curves: Float[np.ndarray, "seeds ways time"]) -> np.ndarray:
     return (of_way(curves, FORWARD)[:, -1] + of_way(curves, BACKWARD)[:, 0]) / 2
 
 
-def least(result: InformationResult) -> str:
+def least(result: InformationResult, classes: int) -> str:
     """Information of both states on the label, at the worst and the best step."""
     both = of_way(result.bits, BOTH)
     low, high = interval(both.min(axis=1)), interval(both.max(axis=1))
     return (
         f"Both states together contain {low.text()} bits of the label at the worst "
-        f"step and {high.text()} at the best, of {np.log2(10):.2f} in all."
+        f"step and {high.text()} at the best, of {np.log2(classes):.2f} in all."
     )
 
 
-def table(results: dict[str, InformationResult]) -> tables.Table:
+def table(results: dict[str, InformationResult], unit: str = "image") -> tables.Table:
     """Information at both ends and its spread, one row per way of reading."""
     header = [
         "states of",
@@ -233,7 +239,7 @@ def table(results: dict[str, InformationResult]) -> tables.Table:
         "spread, %",
         "probe accuracy, first step, %",
         "last step, %",
-        "image's variance, first step, %",
+        f"{unit}'s variance, first step, %",
         "last step, %",
         "spread, %",
         "dL/ds, spread, %",
@@ -266,8 +272,8 @@ def table(results: dict[str, InformationResult]) -> tables.Table:
     return tables.Table(header, rows)
 
 
-def title(result: InformationResult) -> str:
-    """The finding, if it holds for every seed."""
+def title(result: InformationResult, subject: str = "digit") -> str:
+    """The finding on the label of the subject, if it holds for every seed."""
     forward, backward, both = (of_way(result.bits, way) for way in WAYS)
     gains = forward[:, -1] - forward[:, 0], backward[:, 0] - backward[:, -1]
     if not all((gain > 0).all() for gain in gains):
@@ -275,8 +281,8 @@ def title(result: InformationResult) -> str:
     ends = (forward[:, 0], forward[:, -1], backward[:, 0], backward[:, -1])
     first, last, early, late = (end.mean() for end in ends)
     line = (
-        f"Read forward, a state contains {first:.1f} bits on the digit at the first "
-        f"step and {last:.1f} at the last; backward, {early:.1f} and {late:.1f}"
+        f"Read forward, a state contains {first:.1f} bits on the {subject} at the "
+        f"first step and {last:.1f} at the last; backward, {early:.1f} and {late:.1f}"
     )
     alone = np.minimum(spread(forward), spread(backward))
     if not (spread(both) < alone).all():
@@ -292,14 +298,14 @@ def row_information(
     return {way: of_way(result.rows, way).mean(axis=(-1, -2)) for way in WAYS}
 
 
-def rows_title(result: InformationResult) -> str:
-    """The finding, if it holds for every seed."""
+def rows_title(result: InformationResult, part: str = "row") -> str:
+    """The finding on rows, or steps, if it holds for every seed."""
     shares = row_information(result)
     alone = np.maximum(shares[FORWARD], shares[BACKWARD])
     if not (shares[BOTH] > alone).all():
-        return "Which rows a state contains depends on the seed"
+        return f"Which {part}s a state contains depends on the seed"
     means = {way: f"{100 * share.mean():.0f} %" for way, share in shares.items()}
     return (
-        f"On average, a state contains {means[FORWARD]} of a row read forward, "
+        f"On average, a state contains {means[FORWARD]} of a {part} read forward, "
         f"{means[BACKWARD]} read backward, {means[BOTH]} both together"
     )

@@ -2,11 +2,11 @@
 
 import dataclasses
 
-from experiments.harness import cli, common_flags
+from experiments.harness import cli, common_flags, data_flags
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(common_flags.TrainingConfig):
+class Config(data_flags.SequencesConfig):
     """The flags."""
 
     seeds: list[int] = common_flags.seeds([0, 1, 2, 3, 4])

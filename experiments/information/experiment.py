@@ -1,19 +1,19 @@
 """The steps of the experiment."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from experiments.harness import cells, training
+from experiments.harness import cells, own_sequences, training
 from experiments.harness.networks import Network, classifier
+from experiments.harness.own_sequences import Sequences
+from experiments.harness.padding import unpadded
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.information import claims, figures
 from experiments.information.config import Config
 from experiments.information.measure import (
-    CLASSES,
     TRAINED,
     UNTRAINED,
     WAYS,
@@ -23,27 +23,30 @@ from experiments.information.measure import (
 )
 from nets import probes
 from nets.models import SequenceClassifier
-from train.data import digits
 
+SHAPE = 8, 8  # of a digit
 POINTS = 16  # maximal number of steps at which states are probed
 
 
 def run(config: Config, results: Run) -> None:
     """Train one network per seed and probe its states; publish the results."""
-    train, test = load(config)
-    training.check(config, len(train.labels), "digits")
-    model = build(config, train)
-    start = training.start(model, train.xs[:1], config.seeds)
+    data = own_sequences.load(config, results, least=2)
+    xs, lengths = unpadded(data.test[0])
+    # Digits as images of 8 rows, in any order; own sequences as they are.
+    whole = xs if config.own() else xs.reshape(len(xs), *SHAPE)
+    test = Data(xs, whole, data.test[1], lengths)
+    model = build(config, data)
+    start = training.start(model, data.example, config.seeds)
 
     fitted = training.train(
         training.loss_of(model),
         start,
-        (train.xs, train.labels),
+        data.train,
         config,
         results,
         title=config.cell,
     )
-    times = probe_times(train.xs.shape[1])
+    times = probe_times(xs.shape[1])
     measure = jax.jit(
         lambda params: measure_network(model, params, test, times, config.ridge)
     )
@@ -55,7 +58,7 @@ def run(config: Config, results: Run) -> None:
     ):
         image = jax.jit(
             lambda all_pixels: probes.usable_information(
-                all_pixels, test.labels, CLASSES, ridge=config.ridge
+                all_pixels, test.labels, data.outputs, ridge=config.ridge
             )
         )(test.images)
         for when, params in ((UNTRAINED, start), (TRAINED, fitted.params)):
@@ -68,32 +71,19 @@ def run(config: Config, results: Run) -> None:
                 bar.update()
             measured[when] = jax.tree.map(lambda *parts: np.stack(parts), *seed_results)
     results.log(kind="image", bits=float(image))
-    show(measured, times, float(image), len(test.labels), config, results)
+    show(measured, times, float(image), data, config, results)
 
 
-def load(config: Config) -> tuple[Data, Data]:
-    """The training set and the held-out set."""
-    train, test = (
-        Data(
-            jnp.asarray(digits.as_sequences(split.images, config.order)),
-            jnp.asarray(split.images),
-            jnp.asarray(split.labels),
-        )
-        for split in training.parts(digits.load(), config)
-    )
-    return train, test
-
-
-def build(config: Config, data: Data) -> SequenceClassifier:
-    """The network, for sequences such as those of the data."""
-    cell = cells.named(config.cell, data.xs.shape[-1], config.features)
-    return SequenceClassifier(cell, config.features, CLASSES, bidirectional=True)
+def build(config: Config, data: Sequences) -> SequenceClassifier:
+    """The network."""
+    cell = cells.named(config.cell, data.inputs, config.features)
+    return SequenceClassifier(cell, config.features, data.outputs, bidirectional=True)
 
 
 def reopen(config: Config) -> dict[str, Network]:
     """The network that a run keeps, by name."""
-    _, test = load(config)
-    return {config.cell: classifier(build(config, test), test.xs, test.labels)}
+    data = own_sequences.load(config, least=2)
+    return {config.cell: classifier(build(config, data), *data.test)}
 
 
 def probe_times(time: int) -> np.ndarray:
@@ -121,40 +111,52 @@ def show(
     measured: dict[str, InformationResult],
     times: np.ndarray,
     image: float,
-    examples: int,
+    data: Sequences,
     config: Config,
     results: Run,
 ) -> None:
     """Publish the results."""
-    text = caption(measured, examples, config)
-    evaluated = claims.evaluate_claims(measured)
-    plot = figures.draw(measured, times, image, config.order, text)
+    text = caption(measured, data, config)
+    unit = "sequence" if config.own() else "image"
+    evaluated = claims.evaluate_claims(measured, unit)
+    step = "values" if config.own() else f"{config.order} from the top"
+    classes = data.outputs
+    plot = figures.draw(measured, times, image, step, text, classes, unit)
     publish(
         results,
-        answer=claims.answer(evaluated),
+        answer=claims.answer(evaluated, unit),
         figures={
             "information.png": plot,
             "information_rows.png": figures.draw_rows(
-                measured[TRAINED], times, config.order, text
+                measured[TRAINED], times, step, text, unit
             ),
         },
-        tables={"Information by step": claims.table(measured)},
+        tables={"Information by step": claims.table(measured, unit)},
         claims=evaluated,
-        findings=claims.findings(measured),
+        findings=[*claims.findings(measured, classes, unit), *data.findings()],
     )
 
 
 def caption(
-    measured: dict[str, InformationResult], examples: int, config: Config
+    measured: dict[str, InformationResult],
+    data: Sequences,
+    config: Config,
 ) -> str:
     """Description of the experiment, for the figures."""
     seeds, accuracy = len(config.seeds), 100 * measured[TRAINED].accuracy.mean()
+    examples, blank = len(data.test[1]), "image, without pixels that are always blank"
+    read = f"held-out digits, read as {config.order}"
+    if config.own():
+        blank = "sequence, padding as zeros"
+        read = f"held-out sequences ({data.setting})"
+        if unpadded(data.test[0])[1] is not None:
+            read += "; probes at equal shares of each sequence"
     return (
         f"Mean and range of {seeds} {'seeds' if seeds > 1 else 'seed'}; {examples} "
-        f"held-out digits, read as {config.order}; {config.cell}, {config.features} "
+        f"{read}; {config.cell}, {config.features} "
         f"units per direction, {config.optimizer}, rate {config.learning_rate:g}, "
         f"{config.steps} steps of {config.batch_size}: {accuracy:.1f} % accuracy. "
         "Probes of the whole state: multinomial logistic regression (bits, a lower "
-        "bound), linear regression (image, without pixels that are always blank), 5 "
-        f"folds, ridge {config.ridge:g}; clipped at 0. Gradients: median over digits."
+        f"bound), linear regression ({blank}), 5 folds, ridge {config.ridge:g}; "
+        f"clipped at 0. Gradients: median over {data.noun}."
     )

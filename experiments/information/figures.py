@@ -20,7 +20,7 @@ from nets.flow import plot
 
 PANELS = (
     "information on the label",
-    "information on the image",
+    "information on the {unit}",
     "gradient of the loss at the states",
     "gradient of the loss at the inputs",
 )
@@ -30,8 +30,10 @@ def draw(
     results: dict[str, InformationResult],
     times: np.ndarray,
     image: float,
-    order: str,
+    step: str,
     caption: str,
+    classes: int = 10,
+    unit: str = "image",
 ) -> Plot:
     """Plot the information in the states and the gradients of the loss by step.
 
@@ -39,14 +41,17 @@ def draw(
         results: Results of trained and untrained networks.
         times: Steps after which the states were probed.
         image: Bits of the label that a probe reads from the image itself.
-        order: "rows" or "pixels".
+        step: Text for what a step reads, such as "rows from the top".
         caption: Description of the experiment.
+        classes: Number of classes.
+        unit: Noun for what is read, "image" or "sequence".
 
     Returns:
         A `Plot`.
     """
     figure = Figure(figsize=(11, 8.6), dpi=110, layout="constrained")
-    finding = title(results[TRAINED])
+    finding = title(results[TRAINED], "digit" if unit == "image" else "label")
+    what = "pixels" if unit == "image" else "inputs"
     figure.suptitle(finding, fontweight="bold", fontsize=12)
     axes = figure.subplots(2, 2).flatten()
     label, whole, state, inputs = axes
@@ -57,12 +62,12 @@ def draw(
         lines(state, result.by_state, everywhere, when, plot.gradient_norms)
         lines(inputs, result.by_input, everywhere, when, plot.gradient_norms)
     for axis, name in zip(axes, PANELS, strict=True):
-        axis.set(title=name, xlabel=f"step t, {order} from the top")
+        axis.set(title=name.format(unit=unit), xlabel=f"step t, {step}")
     label.axhline(image, color="0.4", linestyle=":")
-    label.axhline(np.log2(10), color="0.4", linewidth=0.8)
+    label.axhline(np.log2(classes), color="0.4", linewidth=0.8)
     place, shift = (times[-1], image), (0, -3)
     label.annotate(
-        "the image itself",
+        f"the {unit} itself",
         place,
         shift,
         textcoords="offset points",
@@ -71,14 +76,15 @@ def draw(
         fontsize=8,
         color="0.3",
     )
-    label.set(ylabel="bits, at most log2(10) = 3.32")
-    label.set_ylim(top=3.5)
+    most = np.log2(classes)
+    label.set(ylabel=f"bits, at most log2({classes}) = {most:.2f}")
+    label.set_ylim(top=3.5 if classes == 10 else 1.05 * most)
     whole.set(ylabel="variance explained, %")
     state.set(ylabel=r"norm, $\|\partial L/\partial s_t\|$")
     inputs.set(ylabel=r"norm, $\|\partial L/\partial x_t\|$")
     label.legend(loc="lower center", fontsize=8, ncols=2)
     return plotting.captioned(
-        figure, finding, f"{caption} Dotted: the same probe on all pixels.", caption
+        figure, finding, f"{caption} Dotted: the same probe on all {what}.", caption
     )
 
 
@@ -104,21 +110,27 @@ def lines(
 
 
 def draw_rows(
-    result: InformationResult, times: np.ndarray, order: str, caption: str
+    result: InformationResult,
+    times: np.ndarray,
+    step: str,
+    caption: str,
+    unit: str = "image",
 ) -> Plot:
     """Draw the information on each row of the image: one map per way of reading.
 
     Args:
         result: Result of trained networks.
         times: Steps after which the states were probed.
-        order: "rows" or "pixels".
+        step: As in `draw`.
         caption: Description of the experiment.
+        unit: As in `draw`.
 
     Returns:
         A `Plot`.
     """
     figure = Figure(figsize=(11, 4.6), dpi=110, layout="constrained")
-    finding = rows_title(result)
+    part = "row" if unit == "image" else "step"
+    finding = rows_title(result, part)
     figure.suptitle(finding, fontweight="bold", fontsize=12)
     axes = figure.subplots(1, len(WAYS), sharey=True)
     drawn = None
@@ -127,14 +139,14 @@ def draw_rows(
         drawn = axis.imshow(shares, vmin=0, vmax=100, cmap="viridis", aspect="auto")
         shown = np.unique(np.linspace(0, len(times) - 1, 8).round().astype(int))
         axis.set_xticks(shown, [str(times[i]) for i in shown])
-        axis.set(title=way, xlabel=f"state after step t, {order} from the top")
-    axes[0].set_ylabel("row of the digit")
+        axis.set(title=way, xlabel=f"state after step t, {step}")
+    axes[0].set_ylabel(f"{part} of the {'digit' if part == 'row' else unit}")
     assert drawn is not None
     figure.colorbar(drawn, ax=axes, label="variance explained, %")
     return plotting.captioned(
         figure,
         finding,
         caption,
-        "Information on each row of the digit: share of its variance that a linear "
-        f"probe of the state explains. {caption}",
+        f"Information on each {part} of the {'digit' if part == 'row' else unit}: "
+        f"share of its variance that a linear probe of the state explains. {caption}",
     )

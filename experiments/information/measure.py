@@ -9,29 +9,38 @@ from jaxtyping import Array, Float
 
 import nets
 from experiments.harness import probing
+from experiments.harness.padding import Padded, median_from_end
 from experiments.harness.training import accuracy
 from nets import Cell, flow, probes
 from nets.flow.decay import norms_of
 from nets.models import SequenceClassifier
 from nets.recurrent import time_first
 
-CLASSES = 10
 FORWARD, BACKWARD, BOTH = WAYS = ("forward", "backward", "both")
 UNTRAINED, TRAINED = "untrained", "trained"
 
 
 class Data(NamedTuple):
-    """Digits, as sequences and as images.
+    """Held-out sequences, and what the states may know of them.
 
     Attributes:
         xs: Input sequences, [examples, time, inputs].
-        images: The same digits as images, [examples, height, width].
+        images: Digits as images, [examples, height, width]; or the sequences.
         labels: Labels, [examples].
+        lengths: Number of steps of each sequence; None if all are equal.
     """
 
     xs: Array
     images: Array
     labels: Array
+    lengths: Array | None = None
+
+    @property
+    def labeled(self) -> probing.Sequences:
+        """Inputs of the model, and labels."""
+        if self.lengths is None:
+            return self.xs, self.labels
+        return Padded(self.xs, self.lengths), self.labels
 
 
 class InformationResult(NamedTuple):
@@ -85,12 +94,13 @@ def measure_network(
     Returns:
         An `InformationResult`.
     """
-    forward, backward = states(model, params, data.xs)
+    forward, backward = states(model, params, data.xs, data.lengths)
     pixels = data.images.reshape(len(data.images), -1)
 
     def probe(state):
-        bits = probes.usable_information(state, data.labels, CLASSES, ridge=ridge)
-        right = probes.linear_probe_accuracy(state, data.labels, CLASSES, ridge=ridge)
+        labels, classes = data.labels, model.classes
+        bits = probes.usable_information(state, labels, classes, ridge=ridge)
+        right = probes.linear_probe_accuracy(state, labels, classes, ridge=ridge)
         image, rows = shares(
             probes.linear_probe_r2(state, pixels, ridge=ridge), data.images
         )
@@ -98,13 +108,13 @@ def measure_network(
         return jnp.maximum(bits, 0), right, jnp.maximum(image, 0), jnp.maximum(rows, 0)
 
     def read(state):
-        return jax.lax.map(probe, jax.tree.map(lambda leaf: leaf[times], state))
+        return jax.lax.map(probe, at_times(state, times, data.lengths))
 
     read_out = [read(state) for state in (forward, backward, (forward, backward))]
     by_measure = [jnp.stack(values) for values in zip(*read_out, strict=True)]
     bits, right, image, rows = by_measure
     quantities = (
-        accuracy(model, params, data.xs, data.labels),
+        accuracy(model, params, *data.labeled),
         bits,
         right,
         image,
@@ -135,7 +145,22 @@ def shares(
     return read.sum() / variance.sum(), rows
 
 
-def states(model: SequenceClassifier, params: Any, xs: Array) -> tuple[Any, Any]:
+def at_times(states: Any, times: np.ndarray, lengths: Array | None) -> Any:
+    """The states after some steps, [times, examples, ...].
+
+    Of sequences of unequal length, the states after the same shares of each sequence:
+    `times` refer to the longest.
+    """
+    if lengths is None:
+        return jax.tree.map(lambda leaf: leaf[times], states)
+    share = jnp.asarray(times)[:, None] / max(int(times[-1]), 1)
+    places = jnp.round(share * (lengths - 1)).astype(int)
+    return jax.tree.map(lambda leaf: leaf[places, jnp.arange(len(lengths))], states)
+
+
+def states(
+    model: SequenceClassifier, params: Any, xs: Array, lengths: Array | None = None
+) -> tuple[Any, Any]:
     """The whole state of each direction after every step, [time, examples, ...].
 
     A backward state is listed at the step that it read last.
@@ -143,8 +168,10 @@ def states(model: SequenceClassifier, params: Any, xs: Array) -> tuple[Any, Any]
     layer_params = probing.by_direction(model, probing.layer_params(model, params))
     cell, xs = with_state_as_output(model.cell), time_first(xs)
     return (
-        nets.unroll(cell, layer_params["forward"], xs)[1],
-        nets.unroll(cell, layer_params["backward"], xs, reverse=True)[1],
+        nets.unroll(cell, layer_params["forward"], xs, lengths=lengths)[1],
+        nets.unroll(cell, layer_params["backward"], xs, lengths=lengths, reverse=True)[
+            1
+        ],
     )
 
 
@@ -165,15 +192,26 @@ def by_state(
     layer_params = probing.layer_params(model, params)
 
     def loss(state, ys):
-        return probing.loss_of_outputs(model, params, ys, data.labels)
+        return probing.loss_of_outputs(model, params, ys, data.labels, data.lengths)
 
     layer = probing.layer(model)
-    _, gradients = flow.state_gradients(layer, layer_params, time_first(data.xs), loss)
+    _, gradients = flow.state_gradients(
+        layer, layer_params, time_first(data.xs), loss, lengths=data.lengths
+    )
     forward, backward = map(norms_of, probing.by_direction(model, gradients).values())
     both = (
         jnp.logaddexp(2 * forward, 2 * backward) / 2
     )  # the norm of the two as one vector
-    return jnp.median(jnp.stack([forward, backward, both]), axis=-1)
+    return median(jnp.stack([forward, backward, both]), data.lengths)
+
+
+def median(
+    norms: Float[Array, "ways time examples"], lengths: Array | None
+) -> Float[Array, "ways time"]:
+    """Median over sequences; those of unequal length are aligned at their ends."""
+    if lengths is None:
+        return jnp.median(norms, axis=-1)
+    return jnp.stack([median_from_end(way, lengths) for way in norms])
 
 
 def by_input(
@@ -189,11 +227,14 @@ def by_input(
                 y if way in open_ways else jax.lax.stop_gradient(y)
                 for way, y in zip(probing.DIRECTIONS, ys, strict=True)
             )
-            return probing.loss_of_outputs(model, params, ys, data.labels)
+            return probing.loss_of_outputs(model, params, ys, data.labels, data.lengths)
 
         layer, xs = probing.layer(model), time_first(data.xs)
-        return norms_of(flow.input_saliency(layer, layer_params, xs, loss)[1])
+        _, saliency = flow.input_saliency(
+            layer, layer_params, xs, loss, lengths=data.lengths
+        )
+        return norms_of(saliency)
 
     first, second = ((direction,) for direction in probing.DIRECTIONS)
     ways = [norms(ways) for ways in (first, second, probing.DIRECTIONS)]
-    return jnp.median(jnp.stack(ways), axis=-1)
+    return median(jnp.stack(ways), data.lengths)

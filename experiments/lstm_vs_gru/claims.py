@@ -35,16 +35,18 @@ PHRASES = {  # of an answer, by the outcome of a claim
 }
 
 
-def table(comparisons: Sequence[CellComparison]) -> tables.Table:
-    """Sizes, accuracies and step times, one row per comparison."""
+def table(
+    comparisons: Sequence[CellComparison], score: str = "accuracy"
+) -> tables.Table:
+    """Sizes, accuracies (or R2) and step times, one row per comparison."""
     header = [
         "task",
         "LSTM units",
         "GRU units",
         "LSTM parameters",
         "GRU parameters",
-        "LSTM accuracy, %",
-        "GRU accuracy, %",
+        f"LSTM {score}, %",
+        f"GRU {score}, %",
         "GRU - LSTM, points",
         "LSTM ms/step",
         "GRU ms/step",
@@ -67,12 +69,14 @@ def table(comparisons: Sequence[CellComparison]) -> tables.Table:
     return tables.Table(header, rows)
 
 
-def evaluate_claims(comparisons: Sequence[CellComparison]) -> list[Claim]:
+def evaluate_claims(
+    comparisons: Sequence[CellComparison], score: str = "accuracy"
+) -> list[Claim]:
     """Evaluate the claims that the GRU is simpler, faster and no worse."""
     return [
         simpler_claim(comparisons),
         faster_claim(comparisons),
-        accuracy_claim(comparisons),
+        accuracy_claim(comparisons, score),
     ]
 
 
@@ -145,11 +149,13 @@ def judge_accuracy(comparisons: Sequence[CellComparison]) -> Judgment:
     )
 
 
-def accuracy_claim(comparisons: Sequence[CellComparison]) -> Claim:
+def accuracy_claim(
+    comparisons: Sequence[CellComparison], score: str = "accuracy"
+) -> Claim:
     """Claim that the GRU is no less accurate than the LSTM, within the margin."""
     judgment = judge_accuracy(comparisons)
     return judgment.claim(
-        "The GRU is no worse: after as many training steps its accuracy is at most "
+        f"The GRU is no worse: after as many training steps its {score} is at most "
         f"{MARGIN:g} percentage point lower",
         "Accuracy of the GRU minus that of the LSTM, in percentage points.",
         (pair.name for pair in comparisons),

@@ -2,15 +2,19 @@
 
 import dataclasses
 
-from experiments.harness import cli, common_flags
+from experiments.harness import cli, common_flags, data_flags
 
 STEPS_PER_ROUND = 10  # training steps that are timed together
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(common_flags.TrainingConfig):
+class Config(data_flags.SequencesConfig):
     """The flags."""
 
+    data: str = cli.flag(
+        "", f"In place of --tasks. {data_flags.OWN_SEQUENCES}", path=True, group="data"
+    )
+    task: str = data_flags.task()
     tasks: list[str] = cli.flag(
         ["digits", "mnist1d", "words"],
         "Tasks to learn: digits, mnist1d, words.",

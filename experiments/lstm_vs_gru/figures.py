@@ -17,12 +17,15 @@ from experiments.lstm_vs_gru.claims import (
 from experiments.lstm_vs_gru.measure import SETTINGS, CellComparison
 
 
-def draw(comparisons: Sequence[CellComparison], caption: str) -> Plot:
+def draw(
+    comparisons: Sequence[CellComparison], caption: str, score: str = "accuracy"
+) -> Plot:
     """Draw accuracy, parameters and step time, one row per comparison.
 
     Args:
         comparisons: Comparisons.
         caption: Setting of the run.
+        score: Name of what both are measured by.
 
     Returns:
         A `Plot`.
@@ -50,7 +53,7 @@ def draw(comparisons: Sequence[CellComparison], caption: str) -> Plot:
     left.set_ylim(len(comparisons) - 0.5, -0.5)
     left.set(
         title="no worse?",
-        xlabel="accuracy, GRU - LSTM, percentage points\n"
+        xlabel=f"{score}, GRU - LSTM, percentage points\n"
         f"(dotted: margin of {MARGIN:g} point)",
     )
     middle.set(title="simpler?", xlabel="parameters, GRU / LSTM\n(counts: GRU of LSTM)")

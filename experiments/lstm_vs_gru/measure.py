@@ -12,6 +12,8 @@ from jaxtyping import Array, Float
 
 import nets
 from experiments.harness import training
+from experiments.harness.own_sequences import Sequences
+from experiments.harness.padding import Inputs, first
 from experiments.lstm_vs_gru.config import STEPS_PER_ROUND
 from nets import Cell
 from nets.models import SequenceClassifier, SequenceTagger
@@ -29,7 +31,7 @@ class CellComparison(NamedTuple):
         setting: One of `SETTINGS`.
         features: Hidden units of both.
         parameters: Parameters of both models.
-        accuracy: Held-out accuracies of both, from 0 to 1, each [seeds].
+        accuracy: Held-out accuracies of both, or R2 of targets, each [seeds].
         milliseconds: Time of a training step in each round of timing.
     """
 
@@ -69,8 +71,8 @@ class Task(NamedTuple):
     """
 
     name: str
-    train: tuple[Array, Array]
-    test: tuple[Array, Array]
+    train: tuple[Inputs, Array]
+    test: tuple[Inputs, Array]
     make: Callable[[Cell, int], Any]
     step_factor: int = 1
 
@@ -103,6 +105,12 @@ def words_task() -> Task:
     return Task("words", train, test, make)
 
 
+def own_task(data: Sequences, name: str) -> Task:
+    """Learn the user's own sequences."""
+    make = partial(SequenceClassifier, classes=data.outputs)
+    return Task(name, data.train, data.test, make)
+
+
 TASKS = {"digits": digits_task, "mnist1d": mnist1d_task, "words": words_task}
 
 
@@ -110,7 +118,8 @@ def gru_units(task: Task, parameters: int) -> int:
     """Number of units with which a GRU model is closest to a number of parameters."""
 
     def size(features):
-        return training.count(task.make(nets.gru(), features), task.train[0][:1])
+        model = task.make(nets.gru(), features)
+        return training.count(model, first(task.train[0], 1))
 
     features = 1
     while size(features + 1) <= parameters:
@@ -129,7 +138,8 @@ def time_steps(
     optimizer = make_optimizer(*args)
     programs, states = [], []
     for model in models:
-        params = training.start(model, task.train[0][:1], config.seeds[:1])
+        example = first(task.train[0], 1)
+        params = training.start(model, example, config.seeds[:1])
         params = jax.tree.map(lambda leaf: leaf[0], params)
         state = init_state(optimizer, params, jax.random.key(config.seeds[0]))
         step = make_step(training.loss_of(model), optimizer)

@@ -17,7 +17,6 @@ from experiments.harness.claims import (
 )
 from experiments.harness.intervals import Interval, interval
 from experiments.vanishing.measure import (
-    LEARNED,
     NetComparison,
     NetResult,
     compare_nets,
@@ -115,11 +114,12 @@ def evaluate_claims(results: Sequence[NetResult]) -> list[Claim]:
     return [*claims, spread_claim(compare_nets(results, "before", SHARED))]
 
 
-def untrained_findings(results: Sequence[NetResult]) -> list[str]:
+def untrained_findings(results: Sequence[NetResult], noun: str = "digits") -> list[str]:
     """Name the networks that did not learn.
 
     Args:
         results: Results of all networks.
+        noun: Noun for the examples.
 
     Returns:
         One sentence; nothing if all trained networks learned.
@@ -131,7 +131,8 @@ def untrained_findings(results: Sequence[NetResult]) -> list[str]:
         f"{net.net} from {net.init} (decay {net.rates.mean():+.3f})" for net in failed
     )
     return [
-        f"These networks classify at most {LEARNED:.0%} of held-out digits correctly "
+        f"These networks classify at most {failed[0].least:.0%} of held-out {noun} "
+        "correctly "
         f"after training from some seed, so they learned next to nothing: {names}."
     ]
 

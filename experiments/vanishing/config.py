@@ -2,19 +2,20 @@
 
 import dataclasses
 
-from experiments.harness import cli, common_flags
+from experiments.harness import cli, common_flags, data_flags
 
 INITS = "orthogonal", "lecun", "he", "torch"
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(common_flags.TrainingConfig):
+class Config(data_flags.SequencesConfig):
     """The flags."""
 
     depth: int = cli.flag(
-        64,
-        "Number of layers or steps; each step reads 64 / depth pixels.",
-        lower_bound=2,
+        0,
+        "Number of layers or steps, at least 2; each step reads 64 / depth pixels. 0 "
+        "for 64; of --data, for the number of its steps.",
+        lower_bound=0,
         group="model",
     )
     widths: list[int] = cli.flag(

@@ -10,15 +10,18 @@ import numpy as np
 from jaxtyping import Array
 from threadpoolctl import threadpool_limits
 
-from experiments.harness import cli, training
+from experiments.harness import cli, own_data, own_sequences, training
 from experiments.harness.networks import Network, classifier
+from experiments.harness.own_sequences import Sequences
+from experiments.harness.padding import Padded
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.harness.training import losses
 from experiments.vanishing import claims, figures
 from experiments.vanishing.config import Config
-from experiments.vanishing.measure import NetResult
+from experiments.vanishing.measure import LEARNED, NetResult
 from experiments.vanishing.networks import (
+    CLASSES,
     FEED_FORWARD,
     INITIALIZERS,
     PIXELS,
@@ -30,15 +33,17 @@ from nets import initializers
 from train.data import digits
 
 NONE = "none"
-PROBED = 128  # held-out digits on which gradients are measured
+PROBED = 128  # held-out sequences on which gradients are measured
 
 
 def run(config: Config, results: Run) -> None:
     """Measure all networks, train some of them, and publish the results."""
-    train, test = load(config)
-    trained = check(config, len(train[1]))
+    data = load(config, results)
+    config = dataclasses.replace(config, depth=config.depth or data.time)
+    trained, least = check(config, data), threshold(data)
+    train, test = flat(data.train), flat(data.test)
     net_results = []
-    for net in all_nets(config.depth):
+    for net in all_nets(config.depth, train[0].shape[1], data.outputs):
         measure = log_norms_of_seeds(net, test)
         for init in config.inits:
             for width in config.widths:
@@ -51,18 +56,40 @@ def run(config: Config, results: Run) -> None:
                     continue
                 params, accuracy = fit(net, params, init, config, train, test, results)
                 norms = np.asarray(measure(params))
-                net_results.append(NetResult(*setting, "after", norms, accuracy))
+                result = NetResult(*setting, "after", norms, accuracy, least)
+                net_results.append(result)
     log(net_results, config.seeds, results)
-    show(net_results, len(test[1]), config, results)
+    show(net_results, data, config, results)
 
 
-def load(config: Config) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-    """Pixels and labels of the training set and of the held-out set."""
+def load(config: Config, results: Run | None = None) -> Sequences:
+    """Load digits, pixel by pixel, or the user's own sequences, of equal length."""
+    if config.own():
+        data = own_sequences.load(config, results, least=2)
+        if isinstance(data.train[0], Padded):
+            raise cli.UsageError(
+                "flag --data: expected sequences of equal length, as each step is "
+                "compared with a layer; cut or resample them"
+            )
+        return data
+    own_data.expect_no_flags_of_own_data(config)
+    halves = training.parts(digits.load(), config)
+    training.check(config, len(halves[0].labels), "digits")
     train, test = (
-        (jnp.asarray(half.images.reshape(-1, PIXELS)), jnp.asarray(half.labels))
-        for half in training.parts(digits.load(), config)
+        (
+            jnp.asarray(digits.as_sequences(half.images, "pixels")),
+            jnp.asarray(half.labels),
+        )
+        for half in halves
     )
-    return train, test
+    classes = tuple(map(str, range(CLASSES)))
+    return Sequences(train, test, classes, "digits", "pixels", "Handwritten digits")
+
+
+def flat(part: tuple[Any, Array]) -> tuple[Array, Array]:
+    """All numbers of each sequence in a row, and the labels."""
+    xs, labels = part
+    return xs.reshape(len(xs), -1), labels
 
 
 def name_of(net: Net, init: str) -> str:
@@ -72,18 +99,20 @@ def name_of(net: Net, init: str) -> str:
 
 def reopen(config: Config) -> dict[str, Network]:
     """The networks that a run keeps, by name."""
-    _, test = load(config)
+    data = load(config)
+    config = dataclasses.replace(config, depth=config.depth or data.time)
+    xs, labels = flat(data.test)
     trained = [] if config.trained_inits == [NONE] else config.trained_inits
     return {
-        name_of(net, init): rebuilt(net, config, *test)
-        for net in all_nets(config.depth)
+        name_of(net, init): rebuilt(net, config, xs, labels)
+        for net in all_nets(config.depth, xs.shape[1], data.outputs)
         for init in trained
         if net.logits is not None
     }
 
 
 def rebuilt(net: Net, config: Config, xs: Array, labels: Array) -> Network:
-    """A trained network, for held-out digits."""
+    """A trained network, for held-out sequences."""
     if net.model is not None:
         model = net.model(config.trained_width)
         return classifier(model, as_sequence(xs, config.depth), labels)
@@ -100,13 +129,22 @@ def rebuilt(net: Net, config: Config, xs: Array, labels: Array) -> Network:
     return Network(shapes, logits, (xs,), labels, accuracy)
 
 
-def check(config: Config, examples: int) -> list[str]:
+def threshold(data: Sequences) -> float:
+    """Smallest accuracy of a network that learned: 20 % for ten equal classes."""
+    labels = np.asarray(data.test[1])
+    chance = np.bincount(labels).max() / len(labels)
+    if data.noun == "digits":
+        return LEARNED
+    return float(chance + (1 - chance) / 9)
+
+
+def check(config: Config, data: Sequences) -> list[str]:
     """Check that flags agree, and return the initializers of the trained nets."""
-    training.check(config, examples, "digits")
-    if PIXELS % config.depth:
+    if config.depth < 2 or data.time % config.depth:
+        steps = "the pixels of a digit" if data.noun == "digits" else "its steps"
         raise cli.UsageError(
-            f"flag --depth: expected a divisor of {PIXELS}, the pixels of a digit; got "
-            f"{config.depth}"
+            f"flag --depth: expected a divisor of {data.time}, {steps}, of at least 2; "
+            f"got {config.depth}"
         )
     trained = [] if config.trained_inits == [NONE] else config.trained_inits
     for flag, names, known in (
@@ -209,10 +247,12 @@ def log(net_results: Sequence[NetResult], seeds: Sequence[int], results: Run) ->
 
 
 def show(
-    net_results: Sequence[NetResult], examples: int, config: Config, results: Run
+    net_results: Sequence[NetResult], data: Sequences, config: Config, results: Run
 ) -> None:
     """Publish the results."""
-    text, judged = caption(config, examples), claims.evaluate_claims(net_results)
+    text, judged = caption(config, data), claims.evaluate_claims(net_results)
+    if config.own():
+        judged = [c._replace(text=c.text.replace("pixels", "inputs")) for c in judged]
     publish(
         results,
         answer=claims.ANSWERS[judged[0].outcome],
@@ -222,11 +262,14 @@ def show(
         },
         tables=claims.all_tables(net_results),
         claims=judged,
-        findings=claims.untrained_findings(net_results),
+        findings=[
+            *claims.untrained_findings(net_results, data.noun),
+            *data.findings(),
+        ],
     )
 
 
-def caption(config: Config, examples: int) -> str:
+def caption(config: Config, data: Sequences) -> str:
     """The setting of the run, for the caption of the figures."""
     count = len(config.seeds)
     seeds = f"{count} seeds" if count > 1 else "one seed"
@@ -235,9 +278,13 @@ def caption(config: Config, examples: int) -> str:
         f"{config.feed_forward_rate:g} (feed-forward), {config.steps} steps of "
         f"{config.batch_size}, clip norm {config.clip_norm:g}."
     )
+    examples = len(data.test[1])
+    inputs = f"{data.setting} of {PIXELS} pixels"
+    if config.own():
+        inputs = data.setting
     return (
-        f"Handwritten digits of {PIXELS} pixels: recurrent nets read "
-        f"{PIXELS // config.depth} in each of {config.depth} steps, feed-forward nets "
-        f"of {config.depth} layers all at once. Median over {min(PROBED, examples)} "
-        f"held-out digits; {seeds}." + training * (config.trained_inits != [NONE])
+        f"{inputs}: recurrent nets read {data.time // config.depth} in each of "
+        f"{config.depth} steps, feed-forward nets of {config.depth} layers all at "
+        f"once. Median over {min(PROBED, examples)} held-out {data.noun}; "
+        f"{seeds}." + training * (config.trained_inits != [NONE])
     )

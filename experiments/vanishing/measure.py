@@ -10,7 +10,7 @@ from experiments.harness.claims import REFUTED, positive
 from experiments.harness.intervals import Interval, interval
 from experiments.harness.probing import decay_rates
 
-LEARNED = 0.2  # smallest accuracy of a network that learned: twice chance
+LEARNED = 0.2  # smallest accuracy of a network that learned digits: twice chance
 
 
 class NetResult(NamedTuple):
@@ -25,6 +25,7 @@ class NetResult(NamedTuple):
             to the loss is last.
         accuracy: Accuracy on held-out digits after training, from 0 to 1; None before
             training.
+        least: Smallest accuracy of a network that learned.
     """
 
     net: str
@@ -33,6 +34,7 @@ class NetResult(NamedTuple):
     when: str
     log_norms: Float[np.ndarray, "seeds depth"]
     accuracy: Float[np.ndarray, " seeds"] | None = None
+    least: float = LEARNED
 
     @property
     def rates(self) -> Float[np.ndarray, " seeds"]:
@@ -42,7 +44,7 @@ class NetResult(NamedTuple):
     @property
     def learned(self) -> bool:
         """False if training from some seed left the accuracy near chance."""
-        return self.accuracy is None or bool(self.accuracy.min() > LEARNED)
+        return self.accuracy is None or bool(self.accuracy.min() > self.least)
 
     @property
     def case(self) -> str:

@@ -34,7 +34,7 @@ class Net(NamedTuple):
     Attributes:
         name: Name of the network.
         init: Function `params = init(key, initializer, width)`.
-        log_norms: Function `log_norms(params, xs, labels)`, with xs [examples, 64]: ln
+        log_norms: Function `log_norms(params, xs, labels)`, xs [examples, inputs]: ln
             of the norm of the gradient of each layer or state, median over examples,
             [depth]; the layer next to the loss is last.
         logits: Function `logits(params, xs)`; None for a network that is not trained.
@@ -102,22 +102,28 @@ class Stacked(NamedTuple):
     head: DenseParams
 
 
-def feed_forward(activation: Callable[[Array], Array], depth: int, name: str) -> Net:
-    """A layer that reads the pixels, `depth` square layers, and a linear head."""
+def feed_forward(
+    activation: Callable[[Array], Array],
+    depth: int,
+    name: str,
+    inputs: int = PIXELS,
+    classes: int = CLASSES,
+) -> Net:
+    """A layer that reads all inputs, `depth` square layers, and a linear head."""
     layer = blocks.dense(1, activation=activation).apply  # the width is not used
 
     def init(key, initializer, width):
         first, hidden, head = (jax.random.fold_in(key, i) for i in range(3))
 
-        def dense(key, inputs, features):  # like the recurrent matrix of a cell
-            drawn = initializer(key, inputs, features, "n", inputs)
+        def dense(key, rows, features):  # like the recurrent matrix of a cell
+            drawn = initializer(key, rows, features, "n", rows)
             return DenseParams(drawn.w_h, drawn.b_i + drawn.b_h)
 
         keys = jax.random.split(hidden, depth)
         return Stacked(
-            dense(first, PIXELS, width),
+            dense(first, inputs, width),
             jax.vmap(lambda key: dense(key, width, width))(keys),
-            DenseParams(*kernels.linen(head, (width, CLASSES))),
+            DenseParams(*kernels.linen(head, (width, classes))),
         )
 
     def step(ys, weights):
@@ -170,16 +176,22 @@ def log_norms_by_step(
     return jnp.median(flow.log_norms(gradients), axis=1)
 
 
-def recurrent(make: Callable[..., Cell], depth: int, name: str) -> Net:
-    """A cell that reads the pixels in sequence, and a dense layer at the end."""
+def recurrent(
+    make: Callable[..., Cell],
+    depth: int,
+    name: str,
+    inputs: int = PIXELS,
+    classes: int = CLASSES,
+) -> Net:
+    """A cell that reads the inputs in sequence, and a dense layer at the end."""
 
     def model(width):
-        return SequenceClassifier(make(), width, CLASSES)
+        return SequenceClassifier(make(), width, classes)
 
     def init(key, initializer, width):
         first, head = (jax.random.fold_in(key, i) for i in range(2))
-        cell = make(init=initializer).init(first, PIXELS // depth, width)
-        kernel, bias = kernels.linen(head, (width, CLASSES))
+        cell = make(init=initializer).init(first, inputs // depth, width)
+        kernel, bias = kernels.linen(head, (width, classes))
         return {"recurrent": {"cell": cell}, "dense": {"kernel": kernel, "bias": bias}}
 
     def logits(params, xs):
@@ -206,31 +218,31 @@ def one_matrix(net: Net) -> Net:
     return net._replace(name=ONE_MATRIX, init=init, logits=None)
 
 
-def matrix_per_step(depth: int) -> Net:
+def matrix_per_step(depth: int, inputs: int = PIXELS, classes: int = CLASSES) -> Net:
     """Elman's net with separate weights in every step, which is not trained."""
 
     def init(key, initializer, width):
         first, head = (jax.random.fold_in(key, i) for i in range(2))
         cell = nets.elman(init=initializer)
         keys = jax.random.split(first, depth)
-        steps = jax.vmap(lambda key: cell.init(key, PIXELS // depth, width))(keys)
-        return steps, DenseParams(*kernels.linen(head, (width, CLASSES)))
+        steps = jax.vmap(lambda key: cell.init(key, inputs // depth, width))(keys)
+        return steps, DenseParams(*kernels.linen(head, (width, classes)))
 
-    def step(ys, inputs):
-        weights, x = inputs
+    def step(ys, weights_and_x):
+        weights, x = weights_and_x
         return nets.elman().step(weights, ElmanState(ys), x)[1]
 
     def log_norms(params, xs, labels):
         steps, head = params
-        inputs = steps, time_first(as_sequence(xs, depth))
+        by_step = steps, time_first(as_sequence(xs, depth))
         start = jnp.zeros((len(xs), head.w.shape[0]))
-        return log_norms_by_step(step, inputs, start, head, labels)
+        return log_norms_by_step(step, by_step, start, head, labels)
 
     return Net(MATRIX_PER_STEP, init, log_norms)
 
 
 def as_sequence(xs: Array, steps: int) -> Array:
-    """Reshape images to sequences.
+    """Reshape images, or flat sequences, to sequences of a number of steps.
 
     Args:
         xs: Images, [examples, pixels].
@@ -246,17 +258,18 @@ def as_sequence(xs: Array, steps: int) -> Array:
     return xs.reshape(len(xs), steps, -1)
 
 
-def all_nets(depth: int) -> list[Net]:
+def all_nets(depth: int, inputs: int = PIXELS, classes: int = CLASSES) -> list[Net]:
     """All networks; the ones that are trained come first."""
-    plain = feed_forward(jnp.tanh, depth, FEED_FORWARD["tanh"])
+    sizes = inputs, classes
+    plain = feed_forward(jnp.tanh, depth, FEED_FORWARD["tanh"], *sizes)
     relu = partial(nets.elman, activation=jax.nn.relu)
     return [
         plain,
-        feed_forward(jax.nn.relu, depth, FEED_FORWARD["ReLU"]),
-        recurrent(nets.elman, depth, ELMAN["tanh"]),
-        recurrent(relu, depth, ELMAN["ReLU"]),
-        recurrent(nets.lstm, depth, LSTM),
-        recurrent(nets.gru, depth, GRU),
+        feed_forward(jax.nn.relu, depth, FEED_FORWARD["ReLU"], *sizes),
+        recurrent(nets.elman, depth, ELMAN["tanh"], *sizes),
+        recurrent(relu, depth, ELMAN["ReLU"], *sizes),
+        recurrent(nets.lstm, depth, LSTM, *sizes),
+        recurrent(nets.gru, depth, GRU, *sizes),
         one_matrix(plain),
-        matrix_per_step(depth),
+        matrix_per_step(depth, *sizes),
     ]

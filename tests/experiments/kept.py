@@ -9,7 +9,7 @@ import numpy as np
 
 from experiments import gradient_flow
 from experiments.gradient_flow import experiment
-from experiments.harness import training
+from experiments.harness import own_sequences, training
 from experiments.harness.runs import new_run
 from experiments.harness.saved import SavedRun, open_run
 
@@ -74,10 +74,10 @@ def untrained(folder: pathlib.Path, **flags: Any) -> SavedRun:
         }
     )
     settings = {"experiment": "gradient_flow", "config": dataclasses.asdict(config)}
-    _, (xs, _) = experiment.load(config)
+    data = own_sequences.load(config)
     with new_run(folder, settings) as results:
-        for name, model in experiment.build(config, xs).items():
-            params = training.start(model, xs[:1], config.seeds)
+        for name, model in experiment.build(config, data).items():
+            params = training.start(model, data.example, config.seeds)
             for step in (7, 9):
                 results.keep(name, step, config.seeds, params)
         results.log(kind="accuracy", seed=3, test_accuracy=0.5)

@@ -238,7 +238,7 @@ MISTAKES = [
     (["--data_dir=mixed"], "expected 9 labels, one for each image of train-images"),
     (["--data_dir=cut", "--describe"], "t10k-images-idx3-ubyte.gz: expected complete"),
     (["--data=digits", "--data_dir=clothes"], "digits are not read from files"),
-    (["--data=photos"], "should be one of <auto|digits|mnist1d|idx>"),
+    (["--data=photos"], "expected auto, digits, mnist1d, idx, or a file or folder"),
     (["--model=resnet"], "flag --model=resnet"),
     (
         ["--model=lenet5"],

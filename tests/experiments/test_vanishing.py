@@ -45,7 +45,7 @@ def test_nets_are_measured_and_those_that_can_be_are_trained(
         net if net.name in FEW else net._replace(logits=None)
         for net in BY_NAME.values()
     ]
-    monkeypatch.setattr(vanishing, "all_nets", lambda depth: tried)
+    monkeypatch.setattr(vanishing, "all_nets", lambda *sizes: tried)
     flags = ["--inits=torch,he", "--trained_inits=he", "--feed_forward_rate=0"]
     flags.append("--results=out")
     code, out, err = run(*TINY, *flags)

@@ -124,6 +124,6 @@ def _real_steps(x: np.ndarray, lengths: np.ndarray | None) -> np.ndarray:
 
 def _mean_and_deviation(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation over the first axis; deviation 1 if constant."""
-    mean, deviation = values.mean(axis=0), values.std(axis=0)
+    mean, deviation = (np.asarray(f(values, axis=0)) for f in (np.mean, np.std))
     constant = deviation <= 1e-7 * np.abs(mean)
     return mean, np.where(constant, 1.0, deviation)
