@@ -63,6 +63,16 @@ def one_mlir_context():
         yield
 
 
+@pytest.fixture(scope="module", autouse=True)
+def freeze_earlier_objects():
+    """Exclude the objects of earlier files from garbage collection.
+
+    A worker keeps the programs of all its tests, which take `gc.collect` seconds to
+    visit.
+    """
+    gc.freeze()
+
+
 @pytest.fixture
 def x64():
     """Float64 for one test."""

@@ -347,6 +347,7 @@ def test_networks_at_several_rates_are_each_as_alone(run, here):
             np.testing.assert_allclose(found, [row[name] for row in alone], atol=0.003)
 
 
+@pytest.mark.slow
 def test_a_rate_at_which_training_diverges_has_no_accuracy():
     flags = ["--data=digits", "--filters=2,3", "--seeds=0", "--steps=12"]
     flags += ["--optimizer=sgd"]

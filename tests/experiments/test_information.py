@@ -119,6 +119,7 @@ def some(order="rows", examples=120):
     )
 
 
+@pytest.mark.slow
 def test_who_keeps_all_knows_just_what_was_read():
     data = some()
     model = SequenceClassifier(register(8), 8, 10, bidirectional=True)
@@ -147,6 +148,7 @@ def test_who_keeps_all_knows_just_what_was_read():
     assert np.isfinite(by_input[1]).tolist() == [True] + [False] * 7
 
 
+@pytest.mark.slow
 def test_states_are_those_of_the_model_and_gradients_those_of_jax():
     data = some(examples=12)
     model = SequenceClassifier(nets.elman(), 4, 10, bidirectional=True)

@@ -69,6 +69,7 @@ def test_it_measures_the_norms_of_all_initializers(run, tmp_path):
         np.testing.assert_allclose(own["log10_norms"], -2.0 * (at + 1), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_norms_below_float32_equal_the_log_singular_values():
     config = initialization.Config(features=4, inputs=3, steps=200)
     cell = nets.elman(init=initializers.torch)

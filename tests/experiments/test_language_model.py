@@ -117,6 +117,7 @@ def tagger(symbols=4, cell=None):
 TEXT = jax.random.randint(jax.random.key(0), (14,), 0, 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("segment", [5, 13, 50])
 def test_the_state_is_carried_through_all_of_the_text(segment, monkeypatch):
     monkeypatch.setattr(characters, "SEGMENT", segment)
@@ -132,6 +133,7 @@ def test_the_state_is_carried_through_all_of_the_text(segment, monkeypatch):
     assert np.abs(fresh[1] - expected[4:10]).min() > 1e-5
 
 
+@pytest.mark.slow
 def test_what_is_near_and_all_before_tell_the_same_characters(monkeypatch):
     monkeypatch.setattr(characters, "NEAR", 3)
     model, params = tagger(cell=nets.gru())  # such a one forgets slowly

@@ -253,7 +253,6 @@ def test_weak_types_stay():
     assert state.weak_type and state == 8 and ys.dtype == jnp.bfloat16
 
 
-@pytest.mark.slow
 def test_a_program_goes_with_its_cell():
     held = []
     for i in range(3):

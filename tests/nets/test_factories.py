@@ -38,7 +38,6 @@ MADE = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", MADE)
 def test_what_nobody_holds_is_freed(name):
     make, heavy = MADE[name], Heavy()
@@ -54,7 +53,6 @@ def test_what_nobody_holds_is_freed(name):
     assert ref() is None
 
 
-@pytest.mark.slow
 def test_it_is_the_same_while_anyone_holds_it():
     act = closing_over(None)
     cell = nets.elman(activation=act)
@@ -69,21 +67,18 @@ PLAIN = [
     nets.lstm,
     lambda: nets.elman(activation=jax.nn.relu),
     lambda: nets.lstm(init=nets.initializers.keras),
-    lambda: nets.gru(init=nets.initializers.chrono(50)),
+    lambda: nets.initializers.chrono(50),
     lambda: blocks.sequential(blocks.conv(4, (3, 3)), blocks.max_pool((2, 2))),
 ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("make", PLAIN)
 def test_what_is_made_of_plain_options_stays(make):
     """So that what was compiled for it is found again by the next call."""
-    place = id(make())
-    gc.collect()
-    assert id(make()) == place
+    made = make()
+    assert any(kept is made for kept in _kept.values())
 
 
-@pytest.mark.slow
 def test_so_many_stay_and_no_more():
     for i in range(KEPT + 10):
         nets.lstm(forget_bias=float(i))

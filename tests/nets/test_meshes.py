@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from functools import partial
+from typing import Any
 
 import cases
 import jax
@@ -28,14 +29,14 @@ def mesh(kind: AxisType):
     return jax.make_mesh((jax.device_count(),), ("batch",), axis_types=(kind,))
 
 
-def by_shard_map(function, args, specs, out=COLUMNS):
+def by_shard_map(function, args, specs, out: Any = COLUMNS):
     """A function of each device's share."""
     return jax.jit(
         jax.shard_map(function, mesh=mesh(AxisType.Auto), in_specs=specs, out_specs=out)
     )(*args)
 
 
-def by_types(function, args, specs, out=COLUMNS):
+def by_types(function, args, specs, out: Any = COLUMNS):
     """A function of arrays whose types say where they are."""
     explicit = mesh(AxisType.Explicit)
     with jax.set_mesh(explicit):
@@ -153,6 +154,7 @@ def test_every_option(name):
         np.testing.assert_allclose(parts, whole, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_numbers_of_two_devices():
     """A gradient by zeros that all devices share would be the sum over them."""
     names = ["lengths", "state gradients", "parallel"]

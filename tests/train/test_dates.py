@@ -87,6 +87,7 @@ def test_no_text_means_two_days():
             assert seen.setdefault(written(day, form), day) == day
 
 
+@pytest.mark.slow
 def test_targets_are_what_python_reads_in_the_sources(train):
     texts, targets = dates.decode(train.sources), dates.iso(train.targets)
     read = 0

@@ -48,12 +48,14 @@ def test_fit_learns():
     assert fitted.seconds_per_step > 0
 
 
+@pytest.mark.slow
 def test_seeds_trained_together_equal_each_seed_alone():
     together = train([4, 5, 6]).params["w"]
     alone = jnp.concatenate([train([seed]).params["w"] for seed in (4, 5, 6)])
     chex.assert_trees_all_close(together, alone, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_fit_is_a_loop_of_steps_over_shuffled_epochs():
     order_key, loss_key = jax.random.split(jax.random.key(3))
     optimizer = optax.adam(0.1)
@@ -64,6 +66,7 @@ def test_fit_is_a_loop_of_steps_over_shuffled_epochs():
     chex.assert_trees_all_close(train([3]).params["w"][0], state.params["w"], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_numbers():
     chex.assert_trees_all_equal(train([1, 2]).params, train([1, 2]).params)
 
@@ -82,6 +85,7 @@ def test_every_call_is_logged_for_every_seed():
     assert all(np.isfinite([row["loss"], row["gradient_norm"]]).all() for row in rows)
 
 
+@pytest.mark.slow
 def test_models_may_differ_in_their_learning_rates():
     rates = jnp.array([0.1, 0.01])
     # In float32, as injected, 1 - b2 would not be 0.001.
@@ -100,6 +104,7 @@ def test_hyperparameters_must_be_in_the_state_of_the_optimizer():
         train([5], hyperparameters={"learning_rate": jnp.ones(1)})
 
 
+@pytest.mark.slow
 def test_hyperparameters_reach_an_optimizer_behind_a_clip_and_a_schedule():
     rates = jnp.array([0.1, 0.01])
     make = optax.inject_hyperparams(make_optimizer, static_args=("name", "clip_norm"))
@@ -185,6 +190,7 @@ def test_a_parameter_that_is_not_finite_is_named_even_in_the_last_step():
         )
 
 
+@pytest.mark.slow
 def test_data_that_is_not_finite_is_named():
     with pytest.raises(NonFiniteError, match="the data 1"):
         fit(
@@ -237,6 +243,7 @@ def test_data_must_be_of_one_length():
         )
 
 
+@pytest.mark.slow
 def test_a_probe_runs_before_every_nth_step():
     """It sees what a training that ends there leaves."""
 
@@ -291,6 +298,7 @@ def test_clip_with_stats_equals_optax_clip_by_global_norm():
         chex.assert_trees_all_equal(updates, expected)
 
 
+@pytest.mark.slow
 def test_without_jit_the_numbers_are_the_same():
     def loss_fn(w, x, key):
         return ((w - x) ** 2).mean()

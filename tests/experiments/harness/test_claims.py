@@ -26,6 +26,7 @@ def test_an_interval_is_scipys(cases, level):
     np.testing.assert_allclose(found, [values.mean(), low, high])
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_true_mean_as_often_as_they_say():
     draws = np.random.default_rng(0).normal(2, 3, (2000, 3))
     found = np.array([interval(row) for row in draws])

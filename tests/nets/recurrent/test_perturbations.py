@@ -1,6 +1,7 @@
 """Deltas in every way of running a cell, and instruments in layers of cells."""
 
 from functools import partial
+from typing import Any
 
 import cases
 import chex
@@ -39,7 +40,8 @@ def deltas_like(layer, params, xs, state=None, **options):
 @partial(jax.jit, static_argnums=(0, 5))
 def by_hand(name, params, xs, state, perturbations, reverse=False):
     """One step after the other, each state moved before it is read."""
-    case, states, ys = CASES[name], {}, {}
+    case: Any = CASES[name]
+    states, ys = {}, {}
     for t in range(len(xs))[:: -1 if reverse else 1]:
         state, _ = case.cell.step(params, state, xs[t])
         state = jax.tree.map(jnp.add, state, at(perturbations, t))

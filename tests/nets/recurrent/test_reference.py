@@ -17,16 +17,26 @@ LENGTHS = jnp.array([3, TIME, 1, 4])  # no 0: some peers are wrong on it
 REAL = jnp.arange(TIME)[:, None, None] < LENGTHS[None, :, None]
 
 
-def evaluate(run, params, xs):
+def with_grads(run, params, xs):
     """(final state, outputs), and the gradients by all weights and inputs."""
 
     def loss(params, xs):
         state, ys = run(params, xs)
         return cases.total(state, ys), (state, ys)
 
-    with jax.numpy_rank_promotion("allow"):  # peers broadcast freely
-        grads, out = jax.jit(jax.grad(loss, argnums=(0, 1), has_aux=True))(params, xs)
+    grads, out = jax.grad(loss, argnums=(0, 1), has_aux=True)(params, xs)
     return out, grads
+
+
+@partial(jax.jit, static_argnames="layer")
+def ours(layer, params, xs, lengths=None):
+    """Of our layer: one program for all its peers."""
+    return with_grads(partial(layer.apply, lengths=lengths), params, xs)
+
+
+@jax.numpy_rank_promotion("allow")  # peers broadcast freely
+def theirs(run, params, xs):
+    return jax.jit(partial(with_grads, run))(params, xs)
 
 
 def mask(run):
@@ -44,25 +54,19 @@ def mask(run):
 def test_equal_to_a_peer(peer):
     params, xs, _ = cases.example(peer.cell, 4)
     params = peer.expressible(params)
-
-    def ours(params, xs):
-        return nets.unroll(peer.cell, peer.expressible(params), xs)
-
-    (mine, my_grads), (its, its_grads) = (
-        evaluate(run, params, xs) for run in (ours, peer.run)
-    )
+    mine, (by_params, by_xs) = ours(nets.as_layer(peer.cell), params, xs)
+    its, its_grads = theirs(peer.run, params, xs)
     close(mine, its)
-    close(my_grads, its_grads)
-    assert (my_grads[0].w_h != 0).all() or peer.cell == nets.elman(jax.nn.relu)
+    close((peer.expressible(by_params), by_xs), its_grads)
+    assert (by_params.w_h != 0).all() or peer.cell == nets.elman(jax.nn.relu)
 
 
 @pytest.mark.peers
 @pytest.mark.parametrize("peer", PADDING_PEERS.values(), ids=PADDING_PEERS)
 def test_padded_sequences_equal_a_peers(peer):
     params, xs, _ = cases.example(peer.cell, 4)
-    mine = evaluate(partial(nets.unroll, peer.cell, lengths=LENGTHS), params, xs)
-    theirs = mask(partial(peer.run, lengths=LENGTHS))
-    close(mine, evaluate(theirs, params, xs))
+    mine = ours(nets.as_layer(peer.cell), params, xs, LENGTHS)
+    close(mine, theirs(mask(partial(peer.run, lengths=LENGTHS)), params, xs))
 
 
 @pytest.mark.peers
@@ -71,7 +75,5 @@ def test_padded_bidirectional_equals_a_peers(peer):
     """Here too a sequence is full, and the backward cell is one in reverse."""
     params, xs, _ = cases.example(peer.cell, 4)
     params = BidirectionalParams(params, cases.draw_params(peer.cell, seed=5))
-    layer = nets.bidirectional(peer.cell)
-    mine = evaluate(partial(layer.apply, lengths=LENGTHS), params, xs)
-    theirs = mask(partial(peer.run, lengths=LENGTHS))
-    close(mine, evaluate(theirs, params, xs))
+    mine = ours(nets.bidirectional(peer.cell), params, xs, LENGTHS)
+    close(mine, theirs(mask(partial(peer.run, lengths=LENGTHS)), params, xs))
