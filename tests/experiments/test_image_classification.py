@@ -83,6 +83,12 @@ DATA = {
 }
 
 
+def table_line(lines):
+    """The last line of the table, which follows the answer and a blank line."""
+    start = lines.index("") + 1
+    return lines[lines.index("", start) - 1]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("data", DATA)
 def test_it_trains_and_shows_what_was_learned(data, run, here):
@@ -91,7 +97,7 @@ def test_it_trains_and_shows_what_was_learned(data, run, here):
     assert (code, err) == (0, "")
     *lines, reference, last = out.splitlines()
     model = "cnn_1d on mnist1d" if data == "mnist1d" else "cnn on "
-    line = lines[lines.index("") - 1]
+    line = table_line(lines)
     assert line.startswith(model) and f" {parameters} " in line
     number = image_classification.REFERENCES[data].accuracy
     assert number in line and reference.startswith("Reference: ")
@@ -148,7 +154,7 @@ def test_other_models_are_trained_and_shown_too(model, run, here):
     code, out, err = run(*flags, *MODELS[model], "--results=out")
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert lines[lines.index("") - 1].startswith(f"{model} on ")
+    assert table_line(lines).startswith(f"{model} on ")
     assert {path.stem for path in (here / "out").glob("*.png")} == FIGURES
 
 
