@@ -31,7 +31,8 @@ def from_equinox(module: Any, initial_state: Callable[[Any], Any] | None = None)
 
     An object holds its parameters. An `eqx.nn.GRUCell` or `LSTMCell` becomes the cell
     of this library with the same numbers, so that `nets.flow.gates` and all other
-    instruments apply. Any other cell runs its own code.
+    instruments apply. Any other cell, and a cell with an `initial_state`, runs
+    Equinox's code.
 
     Args:
         module: A class of cells, or a function that makes one, such as
@@ -67,7 +68,8 @@ def from_equinox(module: Any, initial_state: Callable[[Any], Any] | None = None)
     if not callable(module):
         raise ValueError(f"expected a cell of Equinox, or its class; got {name}")
     template, arrays = _split(module)
-    if type(module).__module__.startswith("equinox.") and name in KNOWN:
+    is_theirs = type(module).__module__.startswith("equinox.")
+    if is_theirs and name in KNOWN and initial_state is None:
         make, kind = KNOWN[name]
         return make(), params_from_equinox(arrays, kind)
     sizes = [getattr(module, n, None) for n in ("input_size", "hidden_size")]

@@ -370,3 +370,10 @@ def test_weights_of_keras_without_the_layer():
     pair = BidirectionalParams(params, params)
     layer, _ = nets.from_keras(nets.interop.to_keras(pair))
     assert layer == nets.bidirectional(nets.gru(reset_after=False))
+
+
+def test_an_initial_state_for_equinox():
+    theirs: Any = eqx.nn.GRUCell(INPUTS, FEATURES, key=jax.random.key(0))
+    cell, params = nets.from_equinox(theirs, lambda cell: cell.bias_n)
+    state = cell.initial_state(params, XS[0])
+    np.testing.assert_array_equal(state, np.tile(theirs.bias_n, (BATCH, 1)))
