@@ -159,6 +159,7 @@ def classifier(
 
 
 def _array(leaf: Any) -> Any:
+    """The input as an array, if there is one."""
     return None if leaf is None else jnp.asarray(leaf)
 
 

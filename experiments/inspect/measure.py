@@ -61,11 +61,12 @@ class Instrument(NamedTuple):
 
 
 def _options(part: RecurrentPart) -> dict[str, Any]:
+    """Options of an instrument for sequences of different lengths."""
     return {} if part.lengths is None else {"lengths": part.lengths}
 
 
 def _median(log_norms: Array) -> Array:
-    """Median over sequences, [time]; -inf where a sequence has no gradient counts."""
+    """Median over sequences, from log norms [time, sequences]."""
     return jnp.median(log_norms, axis=1)
 
 
