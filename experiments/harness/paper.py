@@ -18,6 +18,7 @@ from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.text import Text
+from matplotlib.ticker import FixedLocator
 
 COLUMN, TWO_COLUMNS = 3.25, 6.75  # inches
 POINTS = 8.0
@@ -26,7 +27,8 @@ STACKED = 4  # most panels in one column
 ACROSS = 3  # most panels in a row over two columns
 THIN = 0.6  # lines and markers, relative to the screen
 FEW = 4  # most entries of a legend inside a panel
-LONG = 26  # characters in the height of a panel
+LONG, WIDE = 26, 40  # characters in the height and the width of a panel
+LINE = 0.14  # inches of a line of text
 BELOW: Any = {"loc": "outside lower center", "frameon": False}
 
 
@@ -57,20 +59,24 @@ def restyle(figure: Figure, *, wide: bool = False) -> None:
         _shrink(figure, panels)
         return
     count = len(panels)
-    narrow = not wide and count <= STACKED
-    across = 1 if narrow else min(count, ACROSS if wide else 2)
+    ticks = [_names(axis) for axis in panels]
+    worded = max(len(name) for names in ticks for name in ("", *names)) > LONG
+    narrow = not wide and count <= STACKED and not worded
+    across = 1 if narrow or worded else min(count, ACROSS if wide else 2)
     down = -(-count // across)
-    grid = GridSpec(down, across, figure=figure)
+    heights = [
+        max(HEIGHT, 1 + LINE * max(map(len, ticks[i * across : (i + 1) * across])))
+        for i in range(down)
+    ]
+    grid = GridSpec(down, across, figure=figure, height_ratios=heights)
     for i, axis in enumerate(panels):
         axis.set_subplotspec(grid[divmod(i, across)])
         _label(axis)
-    figure.set_size_inches(COLUMN if narrow else TWO_COLUMNS, HEIGHT * down)
+    figure.set_size_inches(COLUMN if narrow else TWO_COLUMNS, sum(heights))
     _set_text(figure, 1.0)
     if count == 1:
         panels[0].set_title("")
-    _thin(figure)
-    for axis in panels:
-        _rebuild_legend(axis)
+    _finish(figure, panels)
     for legend in list(figure.legends):
         figure.legend(
             *_entries(legend, {}),
@@ -89,22 +95,35 @@ def _is_grid(panels: list[Axes]) -> bool:
     return len(grids) == 1 and single and all(axis.axison for axis in panels)
 
 
+def _names(axis: Axes) -> list[str]:
+    """The labels of the y axis, if they were given one by one."""
+    if not isinstance(axis.yaxis.get_major_locator(), FixedLocator):
+        return []
+    return [text.get_text() for text in axis.get_yticklabels()]
+
+
 def _label(axis: Axes) -> None:
     """Give a panel the labels that it had in common with its neighbors."""
     axis.tick_params(labelleft=True, labelbottom=True)
     for direction in "xy":
         group = getattr(axis, f"get_shared_{direction}_axes")().get_siblings(axis)
         labels = [getattr(a, f"get_{direction}label")() for a in (axis, *group)]
-        axis.set(**{f"{direction}label": _wrapped(next(filter(None, labels), ""))})
+        axis.set(**{f"{direction}label": next(filter(None, labels), "")})
 
 
-def _wrapped(label: str) -> str:
+def _wrap_labels(axis: Axes) -> None:
+    """Divide long labels into lines."""
+    axis.set_xlabel(_wrapped(axis.get_xlabel(), WIDE))
+    axis.set_ylabel(_wrapped(axis.get_ylabel(), LONG))
+
+
+def _wrapped(label: str, most: int) -> str:
     """A label in lines that fit a panel; formulas are not divided."""
-    if len(re.sub(r"\$.*?\$", "xxxxx", label)) <= LONG:
+    if len(re.sub(r"\$.*?\$", "xxxxx", label)) <= most:
         return label
     if "$" in label:
         return re.sub(r"(,|\)) (?=[^$]*\$)", r"\1\n", label, count=1)
-    return "\n".join(textwrap.fill(line, LONG) for line in label.split("\n"))
+    return "\n".join(textwrap.fill(line, most) for line in label.split("\n"))
 
 
 def _shrink(figure: Figure, panels: list[Axes]) -> None:
@@ -114,8 +133,14 @@ def _shrink(figure: Figure, panels: list[Axes]) -> None:
     figure.set_size_inches(TWO_COLUMNS, height * scale)
     pictures = not all(axis.axison for axis in panels)
     _set_text(figure, min(1.0, scale) if pictures else 1.0)
+    _finish(figure, panels)
+
+
+def _finish(figure: Figure, panels: list[Axes]) -> None:
+    """Thin lines, short lines of text, and legends of 8 points."""
     _thin(figure)
     for axis in panels:
+        _wrap_labels(axis)
         _rebuild_legend(axis)
 
 
@@ -163,4 +188,5 @@ def _rebuild_legend(axis: Axes) -> None:
         figure = axis.get_figure(root=True)
         assert figure is not None
         figure.set_figheight(figure.get_figheight() + 0.15 * rows)
-    axis.legend(handles, labels, title=title, fontsize=POINTS, **place)
+    sizes = {"fontsize": POINTS, "title_fontsize": POINTS}
+    axis.legend(handles, labels, title=title, **sizes, **place)
