@@ -52,9 +52,10 @@ def restyle(figure: Figure, *, wide: bool = False) -> None:
     for text in (figure.suptitle(""), figure.supxlabel("")):
         text.set_in_layout(False)
     panels = [axis for axis in figure.axes if axis.get_subplotspec() is not None]
-    for axis in [axis for axis in panels if not axis.axison and not axis.has_data()]:
+    empty = [a for a in panels if not (a.axison or a.has_data() or a.texts)]
+    for axis in empty:
         axis.remove()
-        panels.remove(axis)
+    panels = [axis for axis in panels if axis not in empty]
     if not _is_grid(panels):
         _shrink(figure, panels)
         return

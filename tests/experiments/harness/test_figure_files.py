@@ -173,6 +173,14 @@ def test_figure_legends_are_below_all_panels():
     assert legend.get_window_extent().y1 < bottom
 
 
+def test_empty_panels_go_and_text_stays():
+    figure, axes = plotting.panels("digits", 1, 3)
+    plotting.show(axes[0, 0], np.eye(3))
+    plotting.row_label(axes[0, 1], "seed 0")
+    paper.restyle(figure)
+    assert figure.axes == list(axes[0, :2])
+
+
 def test_pictures_keep_their_arrangement():
     figure, axes = plotting.panels("digits", 2, 6)
     for axis in axes.flat:
