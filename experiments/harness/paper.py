@@ -79,6 +79,7 @@ def restyle(figure: Figure, *, wide: bool = False) -> None:
         panels[0].set_title("")
     _finish(figure, panels)
     for legend in list(figure.legends):
+        _heighten(figure, len(legend.texts) // (1 if narrow else 2))
         figure.legend(
             *_entries(legend, {}),
             ncols=1 if narrow else 2,
@@ -172,6 +173,11 @@ def _entries(legend: Legend, drawn: Mapping[str, Any]) -> tuple[list, list[str]]
     return [drawn.get(label, handle) for label, handle in pairs], labels
 
 
+def _heighten(figure: Figure, rows: int) -> None:
+    """Give a legend room."""
+    figure.set_figheight(figure.get_figheight() + LINE * rows)
+
+
 def _rebuild_legend(axis: Axes) -> None:
     """Draw a legend of 8 points, below the panel if it has many entries."""
     legend = axis.get_legend()
@@ -181,13 +187,13 @@ def _rebuild_legend(axis: Axes) -> None:
     handles, labels = _entries(legend, dict(zip(names, artists, strict=True)))
     title = legend.get_title().get_text() or None
     place: dict[str, Any] = {"loc": "best"}
-    if len(labels) > FEW:
+    outside = legend.get_bbox_to_anchor() is not axis.bbox
+    if len(labels) > FEW or outside:
         columns = 2 if max(map(len, labels)) < 24 else 1
         down = -0.25 if axis.get_xlabel() else -0.1
         place = {"loc": "upper center", "bbox_to_anchor": (0.5, down), "ncols": columns}
-        rows = math.ceil(len(labels) / columns)
         figure = axis.get_figure(root=True)
         assert figure is not None
-        figure.set_figheight(figure.get_figheight() + 0.15 * rows)
+        _heighten(figure, math.ceil(len(labels) / columns))
     sizes = {"fontsize": POINTS, "title_fontsize": POINTS}
     axis.legend(handles, labels, title=title, **sizes, **place)

@@ -152,10 +152,12 @@ def test_long_names_of_ticks_get_room():
     assert tuple(figure.get_size_inches()) == pytest.approx((6.75, 5.2))
 
 
-def test_long_legends_are_below_their_panel():
+@pytest.mark.parametrize(("count", "place"), [(6, {}), (2, {"bbox_to_anchor": (1, 1)})])
+def test_long_legends_and_those_outside_are_below_their_panel(count, place):
     figure = Figure(layout="constrained")
     axis = figure.subplots()
-    plot.curves({f"cell {i}": np.arange(3.0) for i in range(6)}, ax=axis)
+    plot.curves({f"cell {i}": np.arange(3.0) for i in range(count)}, ax=axis)
+    axis.legend(**place)
     paper.restyle(figure)
     figure.canvas.draw()
     legend = axis.get_legend()
