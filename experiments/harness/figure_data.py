@@ -150,13 +150,20 @@ def _series(axis: Axes, artists: list[Artist], parts: dict[int, Any]) -> list[st
     for artist, label in zip(artists, labels, strict=True):
         if label:
             by_color.setdefault(_color(artist), label)
-    kinds = {Line2D: "line", AxesImage: "", QuadMesh: ""}
     return _unique(
         [
-            label or by_color.get(_color(artist), kinds.get(type(artist), "points"))
+            label or by_color.get(_color(artist)) or _kind(artist, parts)
             for artist, label in zip(artists, labels, strict=True)
         ]
     )
+
+
+def _kind(artist: Artist, parts: dict[int, Any]) -> str:
+    """The name of a series without a label; a map needs none."""
+    if isinstance(artist, AxesImage | QuadMesh):
+        return ""
+    is_line = isinstance(artist, Line2D) and id(artist) not in parts
+    return "line" if is_line else "points"
 
 
 def _label(artist: Any) -> str:

@@ -18,6 +18,7 @@ from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.text import Text
+from matplotlib.ticker import FixedLocator
 
 COLUMN, TWO_COLUMNS = 3.25, 6.75  # inches
 POINTS = 8.0
@@ -26,7 +27,8 @@ STACKED = 4  # most panels in one column
 ACROSS = 3  # most panels in a row over two columns
 THIN = 0.6  # lines and markers, relative to the screen
 FEW = 4  # most entries of a legend inside a panel
-LONG = 26  # characters in the height of a panel
+LONG, WIDE = 26, 40  # characters in the height and the width of a panel
+LINE = 0.14  # inches of a line of text
 BELOW: Any = {"loc": "outside lower center", "frameon": False}
 
 
@@ -50,28 +52,34 @@ def restyle(figure: Figure, *, wide: bool = False) -> None:
     for text in (figure.suptitle(""), figure.supxlabel("")):
         text.set_in_layout(False)
     panels = [axis for axis in figure.axes if axis.get_subplotspec() is not None]
-    for axis in [axis for axis in panels if not axis.axison and not axis.has_data()]:
+    empty = [a for a in panels if not (a.axison or a.has_data() or a.texts)]
+    for axis in empty:
         axis.remove()
-        panels.remove(axis)
+    panels = [axis for axis in panels if axis not in empty]
     if not _is_grid(panels):
         _shrink(figure, panels)
         return
     count = len(panels)
-    narrow = not wide and count <= STACKED
-    across = 1 if narrow else min(count, ACROSS if wide else 2)
+    ticks = [_names(axis) for axis in panels]
+    worded = max(len(name) for names in ticks for name in ("", *names)) > LONG
+    narrow = not wide and count <= STACKED and not worded
+    across = 1 if narrow or worded else min(count, ACROSS if wide else 2)
     down = -(-count // across)
-    grid = GridSpec(down, across, figure=figure)
+    heights = [
+        max(HEIGHT, 1 + LINE * max(map(len, ticks[i * across : (i + 1) * across])))
+        for i in range(down)
+    ]
+    grid = GridSpec(down, across, figure=figure, height_ratios=heights)
     for i, axis in enumerate(panels):
         axis.set_subplotspec(grid[divmod(i, across)])
         _label(axis)
-    figure.set_size_inches(COLUMN if narrow else TWO_COLUMNS, HEIGHT * down)
+    figure.set_size_inches(COLUMN if narrow else TWO_COLUMNS, sum(heights))
     _set_text(figure, 1.0)
     if count == 1:
         panels[0].set_title("")
-    _thin(figure)
-    for axis in panels:
-        _rebuild_legend(axis)
+    _finish(figure, panels)
     for legend in list(figure.legends):
+        _heighten(figure, len(legend.texts) // (1 if narrow else 2))
         figure.legend(
             *_entries(legend, {}),
             ncols=1 if narrow else 2,
@@ -89,22 +97,35 @@ def _is_grid(panels: list[Axes]) -> bool:
     return len(grids) == 1 and single and all(axis.axison for axis in panels)
 
 
+def _names(axis: Axes) -> list[str]:
+    """The labels of the y axis, if they were given one by one."""
+    if not isinstance(axis.yaxis.get_major_locator(), FixedLocator):
+        return []
+    return [text.get_text() for text in axis.get_yticklabels()]
+
+
 def _label(axis: Axes) -> None:
     """Give a panel the labels that it had in common with its neighbors."""
     axis.tick_params(labelleft=True, labelbottom=True)
     for direction in "xy":
         group = getattr(axis, f"get_shared_{direction}_axes")().get_siblings(axis)
         labels = [getattr(a, f"get_{direction}label")() for a in (axis, *group)]
-        axis.set(**{f"{direction}label": _wrapped(next(filter(None, labels), ""))})
+        axis.set(**{f"{direction}label": next(filter(None, labels), "")})
 
 
-def _wrapped(label: str) -> str:
+def _wrap_labels(axis: Axes) -> None:
+    """Divide long labels into lines."""
+    axis.set_xlabel(_wrapped(axis.get_xlabel(), WIDE))
+    axis.set_ylabel(_wrapped(axis.get_ylabel(), LONG))
+
+
+def _wrapped(label: str, most: int) -> str:
     """A label in lines that fit a panel; formulas are not divided."""
-    if len(re.sub(r"\$.*?\$", "xxxxx", label)) <= LONG:
+    if len(re.sub(r"\$.*?\$", "xxxxx", label)) <= most:
         return label
     if "$" in label:
         return re.sub(r"(,|\)) (?=[^$]*\$)", r"\1\n", label, count=1)
-    return "\n".join(textwrap.fill(line, LONG) for line in label.split("\n"))
+    return "\n".join(textwrap.fill(line, most) for line in label.split("\n"))
 
 
 def _shrink(figure: Figure, panels: list[Axes]) -> None:
@@ -114,8 +135,14 @@ def _shrink(figure: Figure, panels: list[Axes]) -> None:
     figure.set_size_inches(TWO_COLUMNS, height * scale)
     pictures = not all(axis.axison for axis in panels)
     _set_text(figure, min(1.0, scale) if pictures else 1.0)
+    _finish(figure, panels)
+
+
+def _finish(figure: Figure, panels: list[Axes]) -> None:
+    """Thin lines, short lines of text, and legends of 8 points."""
     _thin(figure)
     for axis in panels:
+        _wrap_labels(axis)
         _rebuild_legend(axis)
 
 
@@ -146,6 +173,11 @@ def _entries(legend: Legend, drawn: Mapping[str, Any]) -> tuple[list, list[str]]
     return [drawn.get(label, handle) for label, handle in pairs], labels
 
 
+def _heighten(figure: Figure, rows: int) -> None:
+    """Give a legend room."""
+    figure.set_figheight(figure.get_figheight() + LINE * rows)
+
+
 def _rebuild_legend(axis: Axes) -> None:
     """Draw a legend of 8 points, below the panel if it has many entries."""
     legend = axis.get_legend()
@@ -155,12 +187,13 @@ def _rebuild_legend(axis: Axes) -> None:
     handles, labels = _entries(legend, dict(zip(names, artists, strict=True)))
     title = legend.get_title().get_text() or None
     place: dict[str, Any] = {"loc": "best"}
-    if len(labels) > FEW:
+    outside = legend.get_bbox_to_anchor() is not axis.bbox
+    if len(labels) > FEW or outside:
         columns = 2 if max(map(len, labels)) < 24 else 1
         down = -0.25 if axis.get_xlabel() else -0.1
         place = {"loc": "upper center", "bbox_to_anchor": (0.5, down), "ncols": columns}
-        rows = math.ceil(len(labels) / columns)
         figure = axis.get_figure(root=True)
         assert figure is not None
-        figure.set_figheight(figure.get_figheight() + 0.15 * rows)
-    axis.legend(handles, labels, title=title, fontsize=POINTS, **place)
+        _heighten(figure, math.ceil(len(labels) / columns))
+    sizes = {"fontsize": POINTS, "title_fontsize": POINTS}
+    axis.legend(handles, labels, title=title, **sizes, **place)

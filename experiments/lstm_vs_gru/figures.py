@@ -1,6 +1,7 @@
 """The figure of the GRU compared with the LSTM."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -37,10 +38,11 @@ def draw(
     gains = judge_accuracy(comparisons).intervals
     for i, (pair, gain) in enumerate(zip(comparisons, gains, strict=True)):
         color = plotting.COLORS[SETTINGS.index(pair.setting)]
-        _point(left, i, *gain, color)
-        _bar(middle, i, pair.parameters, color)
+        style = {"color": color, "label": pair.setting}
+        _point(left, i, *gain, style)
+        _bar(middle, i, pair.parameters, style)
         low, median, high = np.quantile(pair.ratios, [0.25, 0.5, 0.75])
-        _point(right, i, median, low, high, color)
+        _point(right, i, median, low, high, style)
     left.set_xlim(left=min(left.get_xlim()[0], -1.5 * MARGIN))
     left.axvline(0, color="0.3", linewidth=0.8)
     left.axvline(-MARGIN, color="0.3", linewidth=1, linestyle=":")
@@ -70,17 +72,17 @@ def draw(
     return plotting.captioned(figure, finding, caption)
 
 
-def _bar(axis: Axes, place: int, parameters: tuple[int, int], color: str) -> None:
+def _bar(axis: Axes, place: int, parameters: tuple[int, int], style: Any) -> None:
     """Draw the parameters of the GRU as a share of the LSTM, and both counts."""
     lstm, gru = parameters
-    axis.barh(place, gru / lstm, color=color)
+    axis.barh(place, gru / lstm, **style)
     words = {"ha": "center", "va": "center", "fontsize": 9, "color": "white"}
     axis.text(gru / lstm / 2, place, f"{gru:,} of {lstm:,}", **words)
 
 
 def _point(
-    axis: Axes, place: int, mean: float, low: float, high: float, color: str
+    axis: Axes, place: int, mean: float, low: float, high: float, style: Any
 ) -> None:
     """Draw a number and its interval, if the interval is finite."""
     error = [[mean - low], [high - mean]] if np.isfinite(low) else None
-    axis.errorbar([mean], [place], xerr=error, fmt="o", color=color, capsize=4)
+    axis.errorbar([mean], [place], xerr=error, fmt="o", capsize=4, **style)

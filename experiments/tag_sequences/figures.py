@@ -32,7 +32,8 @@ def draw(results: Sequence[TaggingResult], caption: str) -> Plot:
         color = plotting.COLORS[i]
         mean, low, high = interval(100 * result.f1)
         error = [[mean - low], [high - mean]] if np.isfinite(low) else None
-        left.errorbar([mean], [i], xerr=error, fmt="o", color=color, capsize=4)
+        point = {"fmt": "o", "color": color, "capsize": 4, "label": result.way}
+        left.errorbar([mean], [i], xerr=error, **point)
         left.annotate(
             f"{mean:.1f}",
             (mean, i),

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from nets.flow import plot
 RNG = np.random.default_rng(0)
 
 
-def read(figure):
+def read(figure) -> list[dict[str, Any]]:
     """The rows of the CSV of a figure; a missing number is nan."""
     rows = list(csv.DictReader(io.StringIO(figure_data.as_csv(figure))))
     texts = {"panel", "x_label", "y_label", "series", "x_name", "y_name", "value_label"}
