@@ -73,7 +73,7 @@ def run(config: Config, results: Run) -> None:
         )
     model = SequenceClassifier(nets.lstm(), config.features, data.outputs)
     learned, params = compare(LEARNED, None, model, data, config, results)
-    traces = trace(model, params, data.test, config.digit, data.classes)
+    traces = trace(model, params, data.measured, config.digit, data.classes)
     gate_results = [learned]
     for name, b in zip(names, config.biases, strict=True):
         clamped_model = model.clone(cell=clamped(nets.lstm(), b))
@@ -98,7 +98,7 @@ def compare(
     params = training.start(model, data.example, config.seeds)
 
     def measure(params):
-        return accuracy_and_norms(model, params, data.test)
+        return accuracy_and_norms(model, params, data.measured)
 
     measure_all = jax.jit(lambda params: jax.lax.map(measure, params))
     _, before, highway = map(np.asarray, measure_all(params))

@@ -50,7 +50,7 @@ class Config(own_sequences.Config):
 def run(config: Config, results: Run) -> None:
     """Train one network per seed and probe its states; publish the results."""
     data = own_sequences.load(config, results, least=2)
-    xs, lengths = unpadded(data.test[0])
+    xs, lengths = unpadded(data.measured[0])
     # Digits as images of 8 rows, in any order; one's own sequences as they are.
     whole = xs if config.own() else xs.reshape(len(xs), *SHAPE)
     test = Data(xs, whole, data.test[1], lengths)
