@@ -52,7 +52,7 @@ def run(config: Config, results: Run) -> None:
     models = build(config, data)
     model = models.pop(LEARNED)
     learned, params = compare(LEARNED, None, model, data, config, results)
-    traces = trace(model, params, data.test, config.digit, data.classes)
+    traces = trace(model, params, data.measured, config.digit, data.classes)
     gate_results = [learned]
     for b, (name, model) in zip(config.biases, models.items(), strict=True):
         result, _ = compare(name, b, model, data, config, results)
@@ -99,7 +99,7 @@ def compare(
     params = training.start(model, data.example, config.seeds)
 
     def measure(params):
-        return accuracy_and_norms(model, params, data.test)
+        return accuracy_and_norms(model, params, data.measured)
 
     measure_all = jax.jit(lambda params: jax.lax.map(measure, params))
     _, before, highway = map(np.asarray, measure_all(params))

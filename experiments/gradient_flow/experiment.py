@@ -132,7 +132,7 @@ def compare(
                     kind="gradient", **where, seed=seed, decay=rate, log_norm=row
                 )
 
-    _, before = measure_all(params, *data.test)
+    _, before = measure_all(params, *data.measured)
     log("before", before)
     fitted = training.train(
         loss_of(model),
@@ -146,7 +146,7 @@ def compare(
         probe_every=config.probe_every,
         log_probe_fn=lambda step, v: log_probe(name, step, v, config, results),
     )
-    accuracy, after = measure_all(fitted.params, *data.test)
+    accuracy, after = measure_all(fitted.params, *data.measured)
     log("after", after)
     for seed, value in zip(config.seeds, accuracy, strict=True):
         results.log(kind="accuracy", cell=name, seed=seed, **data.scores(value))

@@ -39,6 +39,11 @@ class Sequences(NamedTuple):
     own: bool = False
 
     @property
+    def measured(self) -> tuple[Inputs, Array]:
+        """The held-out data without steps that are padding in every sequence."""
+        return trimmed(self.test[0]), self.test[1]
+
+    @property
     def example(self) -> Inputs:
         """Inputs of one training example."""
         return first(self.train[0], 1)
@@ -147,8 +152,8 @@ def own(config: Any, results: Run | None, least: int = 1) -> Sequences:
     if data.lengths is not None:
         unit = "values, sequences aligned at their ends"
     assert data.x_test is not None and data.y_test is not None
-    test = trimmed(_inputs(data.x_test, data.lengths_test))
-    if (time := unpadded(test)[0].shape[1]) < least:
+    test = _inputs(data.x_test, data.lengths_test)
+    if (time := unpadded(trimmed(test))[0].shape[1]) < least:
         raise cli.UsageError(
             f"flag --data: expected sequences of at least {least} steps, whose "
             f"gradients can be compared; the longest to test on has {time}"

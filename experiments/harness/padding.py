@@ -98,7 +98,7 @@ def median_from_end(
         >>> median_from_end(values, jnp.array([3, 1])).tolist()
         [2.0, 3.0, 4.0]
     """
-    time = len(values)
+    time, lengths = len(values), lengths[None]
     ahead = jnp.arange(time - 1, -1, -1)[:, None]  # steps that are read later
     place = jnp.broadcast_to(ahead if reverse else lengths - 1 - ahead, values.shape)
     aligned = jnp.take_along_axis(values, jnp.clip(place, 0, time - 1), axis=0)

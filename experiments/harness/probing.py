@@ -182,7 +182,7 @@ def gates(
     statistics = flow.gates(layer(model), weights, time_first(xs), lengths=lengths)
     counts = None  # sequences that have the step
     if lengths is not None:
-        counts = (jnp.arange(xs.shape[1])[:, None] < lengths).sum(axis=1)
+        counts = (jnp.arange(xs.shape[1])[:, None] < lengths[None]).sum(axis=1)
 
     def mean(by_step):
         return (

@@ -31,7 +31,7 @@ POINTS = 16  # maximal number of steps at which states are probed
 def run(config: Config, results: Run) -> None:
     """Train one network per seed and probe its states; publish the results."""
     data = own_sequences.load(config, results, least=2)
-    xs, lengths = unpadded(data.test[0])
+    xs, lengths = unpadded(data.measured[0])
     # Digits as images of 8 rows, in any order; own sequences as they are.
     whole = xs if config.own() else xs.reshape(len(xs), *SHAPE)
     test = Data(xs, whole, data.test[1], lengths)

@@ -153,9 +153,10 @@ def at_times(states: Any, times: np.ndarray, lengths: Array | None) -> Any:
     """
     if lengths is None:
         return jax.tree.map(lambda leaf: leaf[times], states)
+    examples = jnp.arange(len(lengths))[None]
     share = jnp.asarray(times)[:, None] / max(int(times[-1]), 1)
-    places = jnp.round(share * (lengths - 1)).astype(int)
-    return jax.tree.map(lambda leaf: leaf[places, jnp.arange(len(lengths))], states)
+    places = jnp.round(share * (lengths[None] - 1)).astype(int)
+    return jax.tree.map(lambda leaf: leaf[places, examples], states)
 
 
 def states(

@@ -1,17 +1,24 @@
 """Data of the user's own: every format, what is refused, splits and scales."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from train import DataError
-from train.data import Dataset, load
+from train.data import Dataset, loading, splits
 from train.data.loading import files, sha256
-from train.data.splits import split, standardize
 
 LONG = "example,time,a,b,label\n0,0,1,2,up\n0,1,3,4,up\n7,5,5,6,down\n"
 WIDE = "0,1,label\n1,2,up\n3,4,down\n"
 TS = "#x\n@problemName w\n@dimensions 2\n@classLabel true a b\n@data\n"
+
+
+# Without the types of optional parts.
+load: Any = loading.load
+split: Any = splits.split
+standardize: Any = splits.standardize
 
 
 def written(folder, name, content):
@@ -298,7 +305,7 @@ def test_a_pipe_an_unreadable_name_and_two_pairs(tmp_path):
         load(written(tmp_path, "d.npz", {"x": X, "y": Y}), kind="images", image_size=8)
 
 
-def made(count=20, **changed):
+def made(count=20, **changed) -> Any:
     x = np.arange(count * 6, dtype=np.float32).reshape(count, 3, 2)
     y = (np.arange(count) % 4 == 0).astype(np.int32)
     fields = dict.fromkeys(["lengths", "x_test", "y_test", "lengths_test"])
