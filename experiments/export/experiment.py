@@ -125,10 +125,10 @@ def write(file: pathlib.Path, arrays: Mapping[str, jax.Array], to: str) -> None:
         interop.save_safetensors(file, dict(arrays))
         return
     draft = file.with_name(file.name + ".draft")
+    named: Any = {name: np.asarray(array) for name, array in arrays.items()}
     try:
         with draft.open("wb") as stream:
-            values: Any = {name: np.asarray(a) for name, a in arrays.items()}
-            np.savez(stream, **values)
+            np.savez(stream, **named)
             os.fsync(stream.fileno())
         draft.replace(file)
     finally:

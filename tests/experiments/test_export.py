@@ -28,6 +28,7 @@ def run(launched, saved):
 def outputs(saved, name, seed):
     """Outputs of the recurrent layer, and logits, of a network of the run."""
     network, params = saved.model(name, seed)
+    assert network.recurrent is not None
     part = network.recurrent(params, 1)
     xs = jnp.asarray(XS)
     _, ys = part.layer.apply(part.params, jnp.swapaxes(xs, 0, 1))

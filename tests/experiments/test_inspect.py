@@ -36,11 +36,11 @@ def test_every_instrument_measures(launched, saved, tmp_path):
             (part, seed) for part in parts for seed in (3, 5)
         ]
         assert {len(row["values"]) for row in found} == {length}
-    part = saved.model("gru", 5)[0].recurrent(saved.params("gru", 5), 6)
+    network, params = saved.model("gru", 5)
+    part = network.recurrent(params, 6)
     _, gradients = flow.state_gradients(part.layer, part.params, part.xs, part.loss)
     expected = np.median(flow.log_norms(gradients), axis=1)
     np.testing.assert_allclose(rows(folder, "gradients")[1]["values"], expected, 1e-4)
-    network, params = saved.model("gru", 5)
     assert rows(folder, "score")[1]["score"] == pytest.approx(network.score(params))
     page = (folder / "report.html").read_text()
     assert page.count("<img ") == 5 and "largest, nats/step" in page

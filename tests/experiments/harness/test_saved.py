@@ -4,6 +4,7 @@ import json
 import shutil
 
 import jax
+import jax.numpy as jnp
 import kept
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from experiments.harness.saved import open_run
 from nets import flow
 
 PARAMS = {
-    "cell": nets.cells.ElmanParams(*(np.full((2, n), float(n)) for n in (1, 2, 3))),
+    "cell": nets.cells.ElmanParams(*(jnp.full((2, n), float(n)) for n in (1, 2, 3))),
     "layers": (np.arange(4.0).reshape(2, 2), np.ones((2, 1), np.float16)),
 }
 
@@ -65,7 +66,9 @@ def test_a_network_is_rebuilt_with_the_data_of_the_run(rebuilt):
     assert isinstance(params["recurrent"]["cell"], nets.cells.LSTMParams)
     (xs,) = network.inputs
     assert network.apply(params, xs).shape == (*network.targets.shape, 10)
+    assert network.recurrent is not None
     part = network.recurrent(params, 6)
+    assert part.losses is not None
     _, ys = part.layer.apply(part.params, part.xs)
     logits = network.apply(params, xs[:6])
     targets = network.targets[:6]
