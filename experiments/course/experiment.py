@@ -144,9 +144,10 @@ def run_lesson(name: str, flags: Sequence[str], results: Run) -> float:
         cli.UsageError: The lesson refused its flags or its data.
         ChildProcessError: The lesson failed.
     """
+    command = [sys.executable, "-m", f"experiments.{name}"]
     form = results.figures
-    command = [sys.executable, "-m", f"experiments.{name}", f"--style={form.style}"]
-    command.append(f"--figures={','.join(form.figures)}")
+    if form != cli.FigureFlags():
+        command += [f"--figures={','.join(form.figures)}", f"--style={form.style}"]
     folder = results.path / name
     # Left by a course that was interrupted during the lesson, or before it was logged.
     for old in (folder, folder.with_name(folder.name + ".unfinished")):

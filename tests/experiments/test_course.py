@@ -198,6 +198,15 @@ def test_a_lesson_that_leaves_nothing_is_not_logged(run, monkeypatch, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_the_form_of_figures_is_passed_on_to_the_lessons(run, monkeypatch):
+    commands = []
+    monkeypatch.setattr(course.signals, "run", lambda c, **_: commands.append(c) or 1)
+    for flags in ([], ["--figures=pdf", "--style=paper"]):
+        assert run("--lessons=edges", *flags)[0] == 1
+        given = [word for word in commands[-1] if word[:5] in ("--fig", "--sty")]
+        assert given == flags
+
+
 def test_the_page_counts_and_shows(tmp_path):
     (tmp_path / "one").mkdir()
     Image.new("RGB", (4, 4)).save(tmp_path / "one" / "one.png")
