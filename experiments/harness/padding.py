@@ -69,7 +69,7 @@ def trimmed(inputs: Inputs) -> Inputs:
     """
     if not isinstance(inputs, Padded):
         return inputs
-    return inputs._replace(xs=inputs.xs[:, : int(np.max(inputs.lengths))])
+    return inputs._replace(xs=inputs.xs[:, : int(np.asarray(inputs.lengths).max())])
 
 
 def median_from_end(
