@@ -83,7 +83,8 @@ def _add_errors(points: list[Row], container: ErrorbarContainer) -> None:
     for direction, bars in zip(directions, container.lines[2], strict=True):
         column = "xy".index(direction)
         for row, ends in zip(points, bars.get_segments(), strict=True):
-            low, high = sorted(float(end[column]) for end in ends)
+            # The bar of a point that is not a number has no ends.
+            low, high = sorted(float(end[column]) for end in ends) or (np.nan, np.nan)
             row |= {f"{direction}_low": low, f"{direction}_high": high}
 
 

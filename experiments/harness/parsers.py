@@ -228,7 +228,8 @@ def positional(config_class: type, words: Sequence[str]) -> dict[str, Any]:
         count = len(rest) if many else 1
         taken, rest = rest[:count], rest[count:]
         if not taken or "" in taken:
-            raise UsageError(f"expected {name}: {field.metadata['help']}")
+            what = field.metadata["help"].partition(". ")[0].rstrip(".")
+            raise UsageError(f"expected {name} ({what}); got none")
         for value in taken:
             check_text(name, value)
         given[field.name] = taken if many else taken[0]

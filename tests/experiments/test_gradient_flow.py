@@ -5,6 +5,7 @@ import os
 import pathlib
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -179,13 +180,14 @@ def test_captions_give_what_was_measured():
         ProbeResult(cell, np.array([0, 1]), None, marks, None)
         for cell, marks in {"elman": {}, "lstm": gates}.items()
     ]
-    said = captions.learning(courses, config, 64, 64)
+    data = SimpleNamespace(noun="digits", setting="Digits as pixels", time=64)
+    said = captions.learning(courses, config, 64, data)
     assert "Median over 64 held-out digits" in said["learning.png"]
     assert "range" not in "".join(said.values())  # of one seed there is none
     assert "over 4 held-out digits" in said["lyapunov.png"]
     assert "lstm: orthogonal" in said["gates.png"] and "elman" not in said["gates.png"]
     two = gradient_flow.Config(cells=["lstm"], seeds=[0, 1])
-    said = captions.learning(courses[1:], two, 3, 64)
+    said = captions.learning(courses[1:], two, 3, data)
     assert "range" not in said["learning.png"]
     assert "over 3 held-out digits" in said["lyapunov.png"]
     assert "mean and range of 2 seeds" in said["gates.png"]

@@ -26,7 +26,7 @@ def test_every_instrument_measures(launched, saved, tmp_path):
     instruments = ["gradients", "inputs", "gates", "lyapunov", "lags"]
     assert {path.name for path in folder.iterdir()} == {
         *("config.json", "metrics.jsonl", "report.html"),
-        *(f"{name}.png" for name in instruments),
+        *(f"{name}.{kind}" for name in instruments for kind in ("png", "csv")),
     }
     lengths = {"gradients": 8, "inputs": 8, "gates": 8, "lyapunov": 4, "lags": 8}
     for name, length in lengths.items():
@@ -49,7 +49,7 @@ def test_every_instrument_measures(launched, saved, tmp_path):
 def test_both_directions_are_measured(launched, tmp_path):
     kept.untrained(tmp_path / "run", cells=["elman"], bidirectional=True)
     flags = "--instruments=gradients,gates", "--examples=4", "--results=out"
-    done = launched(inspect, *flags, "--run=run")
+    done = launched(inspect, *flags, "run")
     assert done.returncode == 0, done.stderr
     found = rows(tmp_path / "out", "gradients")
     assert [row["cell"] for row in found] == [*["forward"] * 2, *["backward"] * 2]
@@ -61,10 +61,9 @@ def test_both_directions_are_measured(launched, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        ([], "expected the folder of a run: python -m experiments.inspect FOLDER"),
+        ([], r"expected RUN \(Folder of a complete run\); got none"),
         (["nowhere"], "there is no folder nowhere"),
-        (["RUN", "more"], "expected RUN and flags, --name=value; got 'more'"),
-        (["RUN", "--run=x"], "flag --run is given twice"),
+        (["RUN", "more"], "expected only RUN and flags, --name=value; got 'more'"),
         (["RUN", "--instruments=hammer"], "expected some of gradients, .*got 'hammer'"),
         (["RUN", "--networks=lstm"], "--networks: expected some of gru; got 'lstm'"),
         (

@@ -280,7 +280,7 @@ def test_of_many_pairs_each_interval_is_wider():
 SHARED = [of("feed-forward tanh", 1.0, 2.0), of("feed-forward tanh, one matrix", 1, 3)]
 
 MISTAKES = [
-    ("--depth=5", "flag --depth: expected a divisor of 64, the pixels of a digit; got"),
+    ("--depth=5", "flag --depth: expected a divisor of 64, the pixels of a digit, of"),
     ("--depth=1", "flag --depth=1: "),
     (
         "--inits=glorot",

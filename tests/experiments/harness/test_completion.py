@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from commands import TOOLS
 
 from experiments.harness import common_flags, completion, process
 
@@ -73,6 +74,8 @@ def test_every_flag_is_completed():
     parse = completion.parser().parse_args
     for name in process.experiments():
         words = ["--flagfile=a", "--results=b"]
+        if name in TOOLS:
+            words += ["run", "file"][: 2 if name == "export" else 1]
         if name in ("gates", "information"):
             words += ["--order=rows", "--seeds=1"]
         assert vars(parse([name, *words]))["results"] == "b"

@@ -17,6 +17,10 @@ NUMBERS = {int: int, float: float, list[int]: int, list[float]: float}
 BEYOND = 10**30
 
 
+def flags(config):
+    return [f for f in dataclasses.fields(config) if "argument" not in f.metadata]
+
+
 def configs():
     return [
         (name, importlib.import_module(f"experiments.{name}").Config)
@@ -28,7 +32,7 @@ def numeric():
     return [
         (name, field)
         for name, config in configs()
-        for field in dataclasses.fields(config)
+        for field in flags(config)
         if typing.get_type_hints(config)[field.name] in NUMBERS
     ]
 
@@ -69,7 +73,7 @@ def test_bounds_are_said_in_the_help(launched):
         flags_help = " ".join(out[out.index("\n  --") :].split())
         bounded = [
             field
-            for field in dataclasses.fields(config)
+            for field in flags(config)
             if field.metadata["upper_bound"] is not None
         ]
         assert flags_help.count(" At most ") == len(bounded), name
@@ -88,15 +92,15 @@ def test_help_begins_with_a_question_and_two_commands(name):
 
 def test_choices_are_the_names_in_the_code():
     """Help is printed without importing JAX, so configs repeat these names."""
-    from experiments.classify_sequences import figures
+    from experiments.classify_sequences import config, figures
     from experiments.edges.experiment import POOLS
-    from experiments.harness import common_flags, probing
+    from experiments.harness import common_flags, data_flags, probing
     from experiments.hyperparameters.experiment import OBJECTIVES
     from experiments.vanishing.networks import INITIALIZERS
     from nets import initializers
     from nets.initializers import kernels
     from nets.models import autoencoder, images
-    from train.data import chorales, digits, photographs
+    from train.data import chorales, csv_files, dataset, digits, loading, photographs
 
     assert tuple(train.OPTIMIZERS) == common_flags.OPTIMIZERS
     assert tuple(probing.PROBES) == common_flags.PROBES
@@ -105,15 +109,17 @@ def test_choices_are_the_names_in_the_code():
     assert {*initializers.INITIALIZERS, "chrono"} == {*common_flags.INITIALIZERS}
     choices = {
         (name, field.name): field.metadata["choices"]
-        for name, config in configs()
-        for field in dataclasses.fields(config)
+        for name, made in configs()
+        for field in flags(made)
     }
     shown = {
         (name, field.name): field.metadata["help"]
-        for name, config in configs()
-        for field in dataclasses.fields(config)
+        for name, made in configs()
+        for field in flags(made)
     }
-    assert choices["classify_sequences", "data"] == tuple(figures.DATA)
+    assert tuple(figures.DATA) == config.DATA
+    assert data_flags.TASKS == dataset.TASKS and data_flags.LABEL == csv_files.LABEL
+    assert (data_flags.SEQUENCES, data_flags.IMAGES) == loading.KINDS
     assert choices["edges", "pool"] == tuple(POOLS)
     assert choices["edges", "photograph"] == photographs.PHOTOGRAPHS
     assert choices["hyperparameters", "objective"] == tuple(OBJECTIVES)
@@ -127,9 +133,9 @@ def test_choices_are_the_names_in_the_code():
 
 def test_no_default_is_near_its_bound():
     for name, config in configs():
-        for field in dataclasses.fields(config):
+        for field in flags(config):
             high = field.metadata["upper_bound"]
-            if high in (None, 1.0):  # a probability
+            if high is None or high <= 1:  # a probability
                 continue
             usual = getattr(config(), field.name)
             most = max(usual) if isinstance(usual, list) else usual
