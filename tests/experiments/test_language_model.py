@@ -166,6 +166,7 @@ def test_a_net_goes_on_from_the_whole_prompt():
         assert found.tolist() == read[len(prompt) :].tolist()
 
 
+@pytest.mark.slow
 def test_symbols_begin_with_variance_1_and_seeds_do_not_meet():
     model, _ = tagger(symbols=700)
     vectors = characters.start(model, [5, 6])["embed"]["embedding"]

@@ -68,6 +68,7 @@ def test_both_learn_every_task(run, tmp_path):
     assert len(said) == 3 and all(row["text"] in out for row in said)
 
 
+@pytest.mark.slow
 def test_compiled_programs_are_timed_even_if_jit_is_disabled():
     task = measure.digits_task()
     config = lstm_vs_gru.Config(seeds=[0], batch_size=2, timing_rounds=1)

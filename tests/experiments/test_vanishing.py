@@ -98,6 +98,7 @@ def test_nets_are_measured_and_those_that_can_be_are_trained(
     assert all(f"{claim}: " in out for claim in said)
 
 
+@pytest.mark.slow
 def test_the_gradient_by_layer_is_that_of_depth_gradients():
     net = BY_NAME["feed-forward ReLU"]
     params = net.init(jax.random.key(3), INITIALIZERS["torch"], 8)

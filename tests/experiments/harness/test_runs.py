@@ -153,6 +153,7 @@ def test_two_runs_do_not_resume_one_folder(complete, tmp_path):
         assert run.logged() == [{"a": 1}, {"a": 2}]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="no such locks")
 def test_the_lock_ends_with_its_process(tmp_path):
     code = (

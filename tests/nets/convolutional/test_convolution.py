@@ -103,6 +103,7 @@ def operands(space, size, groups, filters=4, inputs=4):
     return xs, kernel, normal(filters, seed=3)
 
 
+@pytest.mark.slow
 @pytest.mark.peers
 @given(case=cases())
 @few
@@ -127,6 +128,7 @@ def test_conv_equals_torch(case):
     close(and_gradients(ours, *args), torch_and_gradients(torch, theirs, *args))
 
 
+@pytest.mark.slow
 @pytest.mark.peers
 @given(case=cases(), extra=st.integers(0, 1))
 @few

@@ -99,6 +99,7 @@ def in_both(make):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "rank"), RANKS.items())
 def test_what_is_lost_in_one_dtype_is_lost_in_the_other(name, rank, x64):
     """And as many are known as the product's rank.

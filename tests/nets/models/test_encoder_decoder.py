@@ -55,6 +55,7 @@ def test_padding_cannot_be_seen(cell, bidirectional, attention):
     assert np.abs(shorter - logits).max(axis=(1, 2)).min() > 1e-4  # all is read
 
 
+@pytest.mark.slow
 @each_kind
 def test_steps_say_what_teacher_forcing_says(cell, bidirectional, attention):
     model, variables, apply = model_of(cell, bidirectional, attention)
