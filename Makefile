@@ -29,7 +29,6 @@ course: install ## Every claim, tested: one page. What is there is not run again
 	@echo "Open results/course/index.html; to run it all again, remove results/course."
 
 docs: install ## The API reference, with search: build/docs/index.html, which opens offline.
-	$(BIN)/python -m pip install --quiet "pdoc>=16"
 	$(BIN)/python .ci/docs/build.py
 
 install: .venv/installed

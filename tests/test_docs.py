@@ -8,8 +8,6 @@ import sys
 
 import pytest
 
-pytest.importorskip("pdoc")
-
 ROOT = pathlib.Path(__file__).parent.parent
 PAGES = (
     *("index", "nets", "nets/blocks", "nets/cells", "nets/convolutional"),
