@@ -145,41 +145,29 @@ def fit(
     examples = loop.check_sizes(params, hyperparameters, data, seeds)
     order_keys, loss_keys = loop.draw_keys(seeds)
     states = loop.init_states(optimizer, params, loss_keys, hyperparameters)
-    first = int(states.step[0])
-    last = first + steps
+    first, last = int(states.step[0]), int(states.step[0]) + steps
     order = loop.draw_order(order_keys, examples, batch_size, steps, first)
     step = loop.step_of_all(loss_fn, optimizer)
     data = jax.tree.map(jnp.asarray, data)
     probed = np.arange(first, last) % probe_every == 0
-    many_steps = loop.many_steps(step, probe)
     parts = loop.calls(first, last, steps_per_call, save_every if save_fn else 0)
     rates = progress.rates(learning_rate, first, last)
 
-    @functools.cache  # calls differ in length
-    def program(length):
-        # With jit disabled, e.g. to debug a loss, there is nothing to compile.
-        if jax.config.values["jax_disable_jit"]:
-            return many_steps
-        return many_steps.lower(states, order[:length], probed[:length], data).compile()
-
+    program = _compiler(loop.many_steps(step, probe), states, order, probed, data)
     seconds, measured = [], []
     with progress.bar(first, last, desc) as bar:
         for part in parts:
             indices, flags = order[part], probed[part]
-            run = program(len(indices))
-            began = time.perf_counter()
-            after, (metrics, values) = jax.block_until_ready(
-                run(states, indices, flags, data)
-            )
-            seconds.append((time.perf_counter() - began) / len(indices))
+            call = program(len(indices)), states, indices, flags, data
+            after, (metrics, values), duration = _timed(*call)
+            seconds.append(duration / len(indices))
             metrics = jax.tree.map(np.asarray, metrics)
             measured.append(jax.tree.map(lambda v, at=flags: np.asarray(v)[at], values))
             start = first + part.start
             good = _log(log_fn, seeds, start, metrics, rates[part], stop_if_not_finite)
             if good < len(indices):
-                raise locate_nonfinite(
-                    step, loss_fn, states, indices, data, good, seeds
-                )
+                where = step, loss_fn, states, indices, data, good, seeds
+                raise locate_nonfinite(*where)
             states = after
             if probe is not None:
                 _log_probes(log_probe_fn, start + np.flatnonzero(flags), measured[-1])
@@ -188,10 +176,29 @@ def fit(
             progress.advance(bar, metrics, rates[part])
     if stop_if_not_finite:
         check_parameters(states.params, last, seeds)
-    if probe is None:
-        return FitResult(states, float(np.median(seconds)), None)
-    typical = _without_probes(seconds, [probed[part].any() for part in parts])
-    return FitResult(states, typical, _join(measured, first + np.flatnonzero(probed)))
+    probing = [probe is not None and probed[part].any() for part in parts]
+    probes = _join(measured, first + np.flatnonzero(probed)) if probe else None
+    return FitResult(states, _without_probes(seconds, probing), probes)
+
+
+def _compiler(many_steps, states, order, probed, data) -> Callable[[int], Callable]:
+    """Function that compiles the program of a call from its number of steps, once."""
+
+    @functools.cache  # calls differ in length
+    def program(length):
+        # With jit disabled, e.g. to debug a loss, there is nothing to compile.
+        if jax.config.values["jax_disable_jit"]:
+            return many_steps
+        return many_steps.lower(states, order[:length], probed[:length], data).compile()
+
+    return program
+
+
+def _timed(run, *arguments) -> tuple[TrainState, Any, float]:
+    """The results of a call of the program, and its duration in seconds."""
+    began = time.perf_counter()
+    states, outputs = jax.block_until_ready(run(*arguments))
+    return states, outputs, time.perf_counter() - began
 
 
 def _check_counts(steps, steps_per_call, probe_every, save_every) -> None:

@@ -9,8 +9,11 @@ from matplotlib.figure import Figure
 
 from experiments.harness import plotting
 from experiments.harness.plotting import Plot
-from experiments.information.claims import of_way, rows_title, title
+from experiments.information.claims import of_way, spread
 from experiments.information.measure import (
+    BACKWARD,
+    BOTH,
+    FORWARD,
     TRAINED,
     UNTRAINED,
     WAYS,
@@ -149,4 +152,43 @@ def draw_rows(
         caption,
         f"Information on each {part} of the {'digit' if part == 'row' else unit}: "
         f"share of its variance that a linear probe of the state explains. {caption}",
+    )
+
+
+def title(result: InformationResult, subject: str = "digit") -> str:
+    """The finding on the label of the subject, if it holds for every seed."""
+    forward, backward, both = (of_way(result.bits, way) for way in WAYS)
+    gains = forward[:, -1] - forward[:, 0], backward[:, 0] - backward[:, -1]
+    if not all((gain > 0).all() for gain in gains):
+        return "Whether states gain information with every step depends on the seed"
+    ends = (forward[:, 0], forward[:, -1], backward[:, 0], backward[:, -1])
+    first, last, early, late = (end.mean() for end in ends)
+    line = (
+        f"Read forward, a state contains {first:.1f} bits on the {subject} at the "
+        f"first step and {last:.1f} at the last; backward, {early:.1f} and {late:.1f}"
+    )
+    alone = np.minimum(spread(forward), spread(backward))
+    if not (spread(both) < alone).all():
+        return line
+    low, high = both.min(axis=1).mean(), both.max(axis=1).mean()
+    return f"{line};\nboth together {low:.1f} to {high:.1f} at every step"
+
+
+def row_information(
+    result: InformationResult,
+) -> dict[str, Float[np.ndarray, " seeds"]]:
+    """Share of a row's variance that is explained, the mean over steps and rows."""
+    return {way: of_way(result.rows, way).mean(axis=(-1, -2)) for way in WAYS}
+
+
+def rows_title(result: InformationResult, part: str = "row") -> str:
+    """The finding on rows, or steps, if it holds for every seed."""
+    shares = row_information(result)
+    alone = np.maximum(shares[FORWARD], shares[BACKWARD])
+    if not (shares[BOTH] > alone).all():
+        return f"Which {part}s a state contains depends on the seed"
+    means = {way: f"{100 * share.mean():.0f} %" for way, share in shares.items()}
+    return (
+        f"On average, a state contains {means[FORWARD]} of a {part} read forward, "
+        f"{means[BACKWARD]} read backward, {means[BOTH]} both together"
     )

@@ -19,7 +19,7 @@ from experiments.harness.claims import (
     SUPPORTED,
 )
 from experiments.harness.training import losses
-from experiments.information import claims, measure
+from experiments.information import claims, figures, measure
 from experiments.information import experiment as information
 from experiments.information.measure import (
     TRAINED,
@@ -267,7 +267,7 @@ TITLES = [
 
 @pytest.mark.parametrize(("made", "words"), TITLES)
 def test_the_title_claims_what_holds_for_every_seed(made, words):
-    title = claims.title(made)
+    title = figures.title(made)
     assert words in title
     assert ("at every step" in title) == ("at every step" in words)
 
