@@ -13,7 +13,7 @@ from train.step import Metrics
 
 # What a narrow terminal cuts off, the steps per second, is last.
 FORMAT = "{desc}|{bar}| {n_fmt}/{total_fmt} [{remaining} left{postfix}, {rate_fmt}]"
-NUMBERS = 66  # characters of the steps, the time left, the loss, the norm and the rate
+NUMBERS = 70  # characters of the steps, the time left, the loss, the norm and the rate
 
 
 def bar(first: int, last: int, desc: str) -> tqdm:
@@ -49,7 +49,7 @@ def shortened(desc: str, columns: int) -> str:
 
     Example:
         >>> shortened("lstm", 80), shortened("digits, layer_norm_lstm", 80)
-        ('lstm: ', 'digits, la..: ')
+        ('lstm: ', 'digits..: ')
     """
     room = max(columns - NUMBERS - 2, 8)
     if len(desc) > room:
