@@ -106,7 +106,7 @@ def _names(axis: Axes) -> list[str]:
 
 def _label(axis: Axes) -> None:
     """Give a panel the labels that it had in common with its neighbors."""
-    axis.tick_params(labelleft=True, labelbottom=True)
+    axis.tick_params(which="both", labelleft=True, labelbottom=True)
     for direction in "xy":
         group = getattr(axis, f"get_shared_{direction}_axes")().get_siblings(axis)
         labels = [getattr(a, f"get_{direction}label")() for a in (axis, *group)]

@@ -159,6 +159,19 @@ def test_a_label_is_not_wider_than_its_panel():
     assert label.width <= 1.05 * panel.width
 
 
+def test_stacked_panels_of_less_than_a_decade_keep_their_numbers():
+    figure = Figure(layout="constrained")
+    axes = figure.subplots(1, 2, sharey=True)
+    for axis in axes:
+        axis.plot([0, 1], [2.1, 2.9])
+        axis.set_yscale("log")
+    paper.restyle(figure)
+    figure.draw_without_rendering()
+    for axis in axes:
+        shown = [t for t in axis.get_yticklabels(which="minor") if t.get_visible()]
+        assert any(text.get_text() for text in shown)
+
+
 def test_a_single_panel_has_no_title():
     figure = decay(panels=1)
     paper.restyle(figure)
