@@ -32,8 +32,7 @@ def answer(name: str, flags: list[str]) -> None:
     if name in ("--help", "-h", "-help", "help"):
         print(listed())
     elif name in ("--version", "-version"):
-        for package, version in process.versions().items():
-            print(package, version)
+        print(process.versions_text())
     elif word in ("--completion", "-completion"):
         try:
             print(completion.script(value or " ".join(flags)))

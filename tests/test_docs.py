@@ -1,5 +1,6 @@
 """The API reference: complete, and without anything from the network."""
 
+import importlib.util
 import os
 import pathlib
 import re
@@ -11,9 +12,26 @@ import pytest
 ROOT = pathlib.Path(__file__).parent.parent
 PAGES = (
     *("index", "nets", "nets/blocks", "nets/cells", "nets/convolutional"),
-    *("nets/flow", "nets/initializers", "nets/linen", "nets/models", "nets/nnx"),
+    *(
+        "nets/flow",
+        "nets/flow/plot",
+        "nets/initializers",
+        "nets/linen",
+        "nets/models",
+        "nets/nnx",
+    ),
     *("nets/recurrent", "train", "train/data"),
 )
+
+
+def test_the_readme_names_the_folder_of_the_pages():
+    spec = importlib.util.spec_from_file_location("build", ROOT / ".ci/docs/build.py")
+    assert spec and spec.loader
+    build = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(build)
+    page = (build.PAGES / "index.html").relative_to(ROOT).as_posix()
+    texts = [(ROOT / name).read_text() for name in ("README.md", "Makefile")]
+    assert all(f": {page}" in text for text in texts)
 
 
 @pytest.mark.slow

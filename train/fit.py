@@ -1,5 +1,7 @@
 """The training loop: many steps in one jitted scan, many seeds in one vmap."""
 
+from __future__ import annotations  # help() prints them as they are written
+
 import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -67,11 +69,11 @@ def fit(
     hyperparameters: Mapping[str, ArrayLike] | None = None,
     probe: Callable[[Params], Any] | None = None,
     probe_every: int = 1,
-    log_probe_fn: Callable[[int, Any], Any] = lambda step, values: None,
+    log_probe_fn: Callable[[int, Any], Any] | None = None,
     save_fn: Callable[[TrainState], Any] | None = None,
     save_every: int = 1,
     stop_if_not_finite: bool = True,
-    log_fn: Callable[..., Any] = lambda **row: None,
+    log_fn: Callable[..., Any] | None = None,
     learning_rate: optax.ScalarOrSchedule | None = None,
     desc: str = "",
     steps_per_call: int = 20,
@@ -169,7 +171,7 @@ def fit(
                 where = step, loss_fn, states, indices, data, good, seeds
                 raise locate_nonfinite(*where)
             states = after
-            if probe is not None:
+            if probe is not None and log_probe_fn is not None:
                 _log_probes(log_probe_fn, start + np.flatnonzero(flags), measured[-1])
             if save_fn is not None and (first + part.stop) % save_every == 0:
                 save_fn(states)
@@ -233,6 +235,8 @@ def _log(log_fn, seeds, start: int, metrics: Metrics, rates, stop: bool) -> int:
     loss, norm = metrics
     finite = (np.isfinite(loss) & np.isfinite(norm)).all(axis=1) | (not stop)
     good = len(loss) if finite.all() else int(np.argmin(finite))
+    if log_fn is None:
+        return good
     rate = float(rates[max(good, 1) - 1])
     known = {} if np.isnan(rate) else {"learning_rate": rate}
     for i, seed in enumerate(seeds if good else ()):

@@ -1,5 +1,7 @@
 """The progress bar of `train.fit`, on standard error if that is a terminal."""
 
+import shutil
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +12,8 @@ from tqdm import tqdm
 from train.step import Metrics
 
 # What a narrow terminal cuts off, the steps per second, is last.
-FORMAT = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{remaining} left{postfix}, {rate_fmt}]"
+FORMAT = "{desc}|{bar}| {n_fmt}/{total_fmt} [{remaining} left{postfix}, {rate_fmt}]"
+NUMBERS = 70  # characters of the steps, the time left, the loss, the norm and the rate
 
 
 def bar(first: int, last: int, desc: str) -> tqdm:
@@ -27,11 +30,31 @@ def bar(first: int, last: int, desc: str) -> tqdm:
     return tqdm(
         total=last,
         initial=first,
-        desc=desc,
+        desc=shortened(desc, shutil.get_terminal_size().columns),
         unit="step",
         bar_format=FORMAT,
         disable=None,
     )
+
+
+def shortened(desc: str, columns: int) -> str:
+    """The text before the bar, cut so that the numbers fit into a terminal.
+
+    Args:
+        desc: The text.
+        columns: Width of the terminal.
+
+    Returns:
+        The text and a colon; "" if there is no text.
+
+    Example:
+        >>> shortened("lstm", 80), shortened("digits, layer_norm_lstm", 80)
+        ('lstm: ', 'digits..: ')
+    """
+    room = max(columns - NUMBERS - 2, 8)
+    if len(desc) > room:
+        desc = f"{desc[: room - 2]}.."
+    return f"{desc}: " if desc else ""
 
 
 def rates(
@@ -89,9 +112,9 @@ def text(
 
     Example:
         >>> text(np.array([[1.0, 2.0]]), np.array([[0.5, np.nan]]), 0.003)
-        'loss=1.5, gradient norm=0.5, rate=0.003'
+        'loss=1.5, |grad|=0.5, rate=0.003'
     """
-    words = [f"loss={_mean(loss):.3g}", f"gradient norm={_mean(norm):.3g}"]
+    words = [f"loss={_mean(loss):.3g}", f"|grad|={_mean(norm):.3g}"]
     return ", ".join(words if np.isnan(rate) else [*words, f"rate={rate:.2g}"])
 
 

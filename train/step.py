@@ -1,5 +1,7 @@
 """One training step, as a pure function."""
 
+from __future__ import annotations  # help() prints them as they are written
+
 from collections.abc import Callable
 from typing import Any, NamedTuple
 

@@ -15,12 +15,14 @@ import pdoc.render
 from nets import signatures
 
 HERE = pathlib.Path(__file__).resolve().parent
+PAGES = HERE.parents[1] / "build/docs"
 MODULES = (
     *("nets", "nets.blocks", "nets.linen", "nets.models", "nets.nnx"),
     *("train", "train.data"),
 )
-# Modules of one function each, which the page of their package shows.
-PARTS = r"!nets\.\w+\.\w+", "!train.fit"
+# Modules of one function each, which the page of their package shows; plots are not
+# among the names of nets.flow, as that does not import Matplotlib.
+PARTS = r"!nets\.\w+\.\w+", "!train.fit", "nets.flow.plot", r"!nets\.flow\.plot\.\w+"
 
 
 def build(folder: pathlib.Path) -> None:
@@ -28,7 +30,7 @@ def build(folder: pathlib.Path) -> None:
     warnings.simplefilter("error")
     # Types of other libraries that only their type checkers resolve.
     warnings.filterwarnings("ignore", message="Error parsing type annotation")
-    for name in MODULES:
+    for name in (*MODULES, "nets.flow.plot"):
         simplify(importlib.import_module(name))
     pdoc.render.configure(docformat="google", template_directory=HERE)
     pdoc.pdoc(*MODULES, *PARTS, output_directory=folder)
@@ -50,6 +52,6 @@ def simplify(module: types.ModuleType) -> None:
 
 
 if __name__ == "__main__":
-    target = pathlib.Path(sys.argv[1] if sys.argv[1:] else HERE.parent / "build/docs")
+    target = pathlib.Path(sys.argv[1]) if sys.argv[1:] else PAGES
     build(target)
     print(f"Open {target / 'index.html'}")

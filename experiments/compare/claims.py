@@ -201,12 +201,15 @@ def words_of(difference: Difference, runs: Sequence[RunRecord]) -> tuple[str, st
         runs: The runs.
 
     Returns:
-        The name of the case, which has the names of the runs if there are more than
-        two, and the difference with its interval, such as "+0.02 [+0.01, +0.03]".
+        The name of the case, with the names of the runs if there are more than two or
+        the metric has only one case, and the difference with its interval, such as
+        "+0.02 [+0.01, +0.03]".
     """
     metric, run = difference.metric, difference.run
     samples = [metric.values(0), metric.values(run)]
-    names = [f"{runs[run].name} - {runs[0].name}"] if len(runs) > 2 else []
+    names = [f"{runs[run].name} - {runs[0].name}"]
+    if len(runs) == 2 and metric.case:
+        names = []
     words = [*names, *filter(None, [metric.case])]
     return ", ".join(words), _gain(difference, format_of(samples))
 

@@ -13,4 +13,5 @@ class Config:
         "Folders of complete runs of one experiment, two or more. The first is the one "
         "that the others are compared with.",
         many=True,
+        folder=True,
     )

@@ -12,7 +12,7 @@ FIRST = -1  # the first seed of the run
 class Config:
     """The flags."""
 
-    run: str = cli.argument("Folder of a complete run.")
+    run: str = cli.argument("Folder of a complete run.", folder=True)
     file: str = cli.argument("File to write.")
     to: str = cli.flag("safetensors", "Format of the file.", choices=FORMATS)
     cell: str = cli.flag(

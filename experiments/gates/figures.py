@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from experiments.gates.claims import bias_of, evaluate_claims
 from experiments.gates.measure import ForgetGateResult, Traces
@@ -65,7 +66,7 @@ def draw(
         title="gates of the plain LSTM",
         xlabel=f"step t, reading {order}",
     )
-    over_time.set_ylabel("mean of the gate, from 0 (closed) to 1 (open)")
+    over_time.set_ylabel("mean gate, from 0 (closed) to 1 (open)")
     inner = grid[0, 1].subgridspec(2, 1, height_ratios=(8, 1), hspace=0.02)
     _cell_state(figure, [figure.add_subplot(part) for part in inner], traces, order)
     _decays(figure.add_subplot(grid[1, 0]), results, traces)
@@ -93,8 +94,10 @@ def _cell_state(
         title=f"cell state of the plain LSTM, reading a {traces.label}", ylabel="unit"
     )
     above.set_xticks([])
+    above.yaxis.set_major_locator(MaxNLocator(integer=True))
     below.imshow(traces.xs.T, aspect="auto", cmap="Greys", interpolation="nearest")
-    below.set(xlabel=f"step t, reading {order}", ylabel="input")
+    below.set_xlabel(f"step t, reading {order}")
+    below.set_ylabel("input", rotation=0, ha="right", va="center")
     below.set_yticks([])
 
 

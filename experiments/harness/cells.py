@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import nets
-from experiments.harness import cli
+from experiments.harness import cli, process
 from nets import flow, initializers, interop
 
 OWN = "own"  # default of `--init`
@@ -130,7 +130,7 @@ def _imported(name: str) -> nets.Cell:
     if not (path and colon and attribute):
         raise cli.UsageError(
             f"unknown cell {name!r}; expected one of {', '.join(nets.CELLS)}, or one "
-            "of your own as package.module:name"
+            f"of your own as package.module:name{process.nearest(name, nets.CELLS)}"
         )
     with _told(f"cell {name!r} cannot be imported"):
         value = importlib.import_module(path)

@@ -16,10 +16,10 @@ from typing import Any
 
 from absl import flags
 
-from experiments.harness import parsers, process, streams, usage
+from experiments.harness import parsers, positionals, process, streams, usage
 from experiments.harness.process import UsageError
 
-FLAGS = "results", "help", "flagfile"  # of every command
+FLAGS = "results", "help", "version", "flagfile"  # of every command
 
 
 def flag(
@@ -80,12 +80,13 @@ def flag(
     )
 
 
-def argument(help: str, *, many: bool = False) -> Any:
+def argument(help: str, *, many: bool = False, folder: bool = False) -> Any:
     """A field of a `Config` that is a positional argument, which must be given.
 
     Args:
         help: One sentence.
         many: True for a list of one or more; no argument can follow it.
+        folder: True if shell completion offers folders only.
 
     Returns:
         A dataclass field.
@@ -100,7 +101,7 @@ def argument(help: str, *, many: bool = False) -> Any:
     """
     return dataclasses.field(
         default_factory=list if many else str,
-        metadata={"help": help, "argument": True, "many": many},
+        metadata={"help": help, "argument": True, "many": many, "folder": folder},
     )
 
 
@@ -163,7 +164,9 @@ def parse_all(
         FigureFlags(figures=['pdf', 'svg'], style='paper')
     """
     values = flags.FlagValues()
-    fields = [f for f in dataclasses.fields(config_class) if not parsers.is_argument(f)]
+    fields = [
+        f for f in dataclasses.fields(config_class) if not positionals.is_argument(f)
+    ]
     common = dataclasses.fields(FigureFlags)
     kinds = typing.get_type_hints(FigureFlags) | typing.get_type_hints(config_class)
     for defaults, some in ((config_class(), fields), (FigureFlags(), common)):
@@ -189,7 +192,7 @@ def parse_all(
     if values["help"].value or values["helpfull"].value:
         return None, None, FigureFlags()
     given = {field.name: values[field.name].value for field in fields}
-    given |= parsers.positional(config_class, rest)
+    given |= positionals.assign(config_class, rest)
     figures: dict[str, Any] = {f.name: values[f.name].value for f in common}
     return config_class(**given), values["results"].value, FigureFlags(**figures)
 
@@ -257,6 +260,9 @@ def _answer(
     """Read the flags, then help or run; return the exit code."""
     short = name.rpartition(".")[2]
     arguments = sys.argv[1:]
+    if "--version" in arguments:
+        print(process.versions_text())
+        return 0
     resume = resumable and "--resume" in arguments
     arguments = [a for a in arguments if not (resume and a == "--resume")]
     try:

@@ -13,7 +13,7 @@ import typing
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from experiments.harness import cli, parsers, process
+from experiments.harness import cli, positionals, process
 
 SHELLS = "bash", "zsh", "fish", "powershell"
 
@@ -73,15 +73,17 @@ def parser() -> argparse.ArgumentParser:
                 _add(command, field, typing.get_type_hints(flags)[field.name])
         _offer(command.add_argument("--results"), _directories)
         _offer(command.add_argument("--flagfile"), _files)
+        command.add_argument("--version", action="store_true")
     return whole
 
 
 def _add(command: argparse.ArgumentParser, field: dataclasses.Field, kind: Any) -> None:
     """Add one flag or positional argument of an experiment."""
     help = _plain(field.metadata["help"])
-    if parsers.is_argument(field):
+    if positionals.is_argument(field):
         count = "+" if field.metadata["many"] else None
-        _offer(command.add_argument(field.name, help=help, nargs=count), _files)
+        completer = _directories if field.metadata["folder"] else _files
+        _offer(command.add_argument(field.name, help=help, nargs=count), completer)
     elif kind is bool:
         for name in (field.name, f"no{field.name}"):
             command.add_argument(f"--{name}", help=help, action="store_true")

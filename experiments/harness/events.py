@@ -163,7 +163,10 @@ def _config(metadata: Mapping[str, Any]) -> str:
     """The flags and the environment, as a table of Markdown."""
     rows = {"command": metadata.get("command"), "commit": metadata.get("commit")}
     rows |= metadata["config"]
-    lines = [f"| {name} | {json.dumps(value)} |" for name, value in rows.items()]
+    cells = {
+        name: json.dumps(value).replace("|", r"\|") for name, value in rows.items()
+    }
+    lines = [f"| {name} | {text} |" for name, text in cells.items()]
     return "\n".join(["| flag | value |", "|---|---|", *lines])
 
 

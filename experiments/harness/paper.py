@@ -106,7 +106,7 @@ def _names(axis: Axes) -> list[str]:
 
 def _label(axis: Axes) -> None:
     """Give a panel the labels that it had in common with its neighbors."""
-    axis.tick_params(labelleft=True, labelbottom=True)
+    axis.tick_params(which="both", labelleft=True, labelbottom=True)
     for direction in "xy":
         group = getattr(axis, f"get_shared_{direction}_axes")().get_siblings(axis)
         labels = [getattr(a, f"get_{direction}label")() for a in (axis, *group)]
@@ -139,11 +139,22 @@ def _shrink(figure: Figure, panels: list[Axes]) -> None:
 
 
 def _finish(figure: Figure, panels: list[Axes]) -> None:
-    """Thin lines, short lines of text, and legends of 8 points."""
+    """Thin lines, short lines of text, and legends of 8 points, not over the data."""
     _thin(figure)
     for axis in panels:
         _wrap_labels(axis)
         _rebuild_legend(axis)
+    figure.draw_without_rendering()  # sizes of panels, labels and legends
+    for axis in panels:
+        label, width = axis.xaxis.label, axis.get_window_extent().width
+        share = width / max(label.get_window_extent().width, 1.0)
+        if share < 1:  # a color bar takes a part of the width
+            lines = label.get_text().split("\n")
+            label.set_text(
+                _wrapped(" ".join(lines), int(len(max(lines, key=len)) * share))
+            )
+        if _covers_data(axis):
+            _rebuild_legend(axis, below=True)
 
 
 def _set_text(figure: Figure, scale: float) -> None:
@@ -178,7 +189,20 @@ def _heighten(figure: Figure, rows: int) -> None:
     figure.set_figheight(figure.get_figheight() + LINE * rows)
 
 
-def _rebuild_legend(axis: Axes) -> None:
+def _covers_data(axis: Axes) -> bool:
+    """Whether the legend of a panel is on top of lines or bars."""
+    legend = axis.get_legend()
+    if legend is None:
+        return False
+    box = legend.get_window_extent()
+    paths = [
+        artist.get_transform().transform_path(artist.get_path())
+        for artist in (*axis.lines, *axis.patches)
+    ]
+    return any(path.intersects_bbox(box, filled=False) for path in paths)
+
+
+def _rebuild_legend(axis: Axes, below: bool = False) -> None:
     """Draw a legend of 8 points, below the panel if it has many entries."""
     legend = axis.get_legend()
     if legend is None:
@@ -188,7 +212,7 @@ def _rebuild_legend(axis: Axes) -> None:
     title = legend.get_title().get_text() or None
     place: dict[str, Any] = {"loc": "best"}
     outside = legend.get_bbox_to_anchor() is not axis.bbox
-    if len(labels) > FEW or outside:
+    if len(labels) > FEW or outside or below:
         columns = 2 if max(map(len, labels)) < 24 else 1
         down = -0.25 if axis.get_xlabel() else -0.1
         place = {"loc": "upper center", "bbox_to_anchor": (0.5, down), "ncols": columns}

@@ -8,12 +8,11 @@ import dataclasses
 import math
 import os
 import typing
-from collections.abc import Sequence
 from typing import Any
 
 from absl import flags
 
-from experiments.harness.process import UsageError
+from experiments.harness.process import UsageError, nearest
 
 NAMES = {int: "integers", float: "numbers", str: "words"}
 MOST_ITEMS = 1000  # of a list
@@ -49,7 +48,7 @@ def _parser(field: dataclasses.Field, kind: Any) -> flags.ArgumentParser:
     if kind is not str:
         return List(field=field, item=typing.get_args(kind)[0])
     if field.metadata["choices"] is not None:
-        return flags.EnumParser(field.metadata["choices"])
+        return Choice(field=field)
     if field.metadata["path"]:
         return Path(name=field.name)
     return Text(name=field.name)
@@ -70,8 +69,11 @@ class Integer(flags.IntegerParser):
     """An integer within the bounds of a field."""
 
     def __init__(self, field: dataclasses.Field):
-        super().__init__(lower_bound=field.metadata["lower_bound"])
+        low = field.metadata["lower_bound"]
+        super().__init__(lower_bound=low)
         self.field = field
+        if low and low > 1:  # absl's text, "integer >= 2", has no article
+            self.syntactic_help = f"an integer of at least {number(low)}"
 
     def convert(self, argument: int | str) -> int:
         """Convert one value."""
@@ -91,8 +93,11 @@ class Float(flags.FloatParser):
     """A finite number within the bounds of a field."""
 
     def __init__(self, field: dataclasses.Field):
-        super().__init__(lower_bound=field.metadata["lower_bound"])
+        low = field.metadata["lower_bound"]
+        super().__init__(lower_bound=low)
         self.field = field
+        if low:  # absl's text, "number >= 0.5", has no article
+            self.syntactic_help = f"a number of at least {number(low)}"
 
     def convert(self, argument: float | str) -> float:
         """Convert one value."""
@@ -122,6 +127,19 @@ class Text(flags.ArgumentParser):
     def parse(self, argument: str) -> str:
         """Check one value."""
         check_text(f"flag --{self.name}", argument)
+        return argument
+
+
+class Choice(flags.ArgumentParser):
+    """One of the choices of a field."""
+
+    def __init__(self, field: dataclasses.Field):
+        super().__init__()
+        self.field = field
+
+    def parse(self, argument: str) -> str:
+        """Check one value."""
+        _check_choice(self.field, "one", argument)
         return argument
 
 
@@ -186,11 +204,8 @@ class List(flags.ListParser):
     def _check(self, value: Any) -> None:
         """Refuse one value."""
         name, low = self.field.name, self.field.metadata["lower_bound"]
-        choices = self.field.metadata["choices"]
-        if choices and value not in choices:
-            raise UsageError(
-                f"flag --{name}: expected some of {', '.join(choices)}; got {value!r}"
-            )
+        if self.field.metadata["choices"]:
+            _check_choice(self.field, "some", value)
         if self.item is str:
             return check_text(f"flag --{name}", value)
         if self.item is float and not math.isfinite(value):
@@ -201,48 +216,6 @@ class List(flags.ListParser):
                 f"{value}"
             )
         return _check_bounds(self.field, value)
-
-
-def is_argument(field: dataclasses.Field) -> bool:
-    """True for a positional argument, False for a flag."""
-    return "argument" in field.metadata
-
-
-def positional(config_class: type, words: Sequence[str]) -> dict[str, Any]:
-    """Assign the words that are not flags to the positional arguments.
-
-    Args:
-        config_class: A `Config`.
-        words: Words of the command line.
-
-    Returns:
-        Values, from the names of the fields.
-
-    Raises:
-        UsageError: There are too few or too many words.
-    """
-    fields = [f for f in dataclasses.fields(config_class) if is_argument(f)]
-    rest, given = list(words), {}
-    for field in fields:
-        name, many = placeholder(field), field.metadata["many"]
-        count = len(rest) if many else 1
-        taken, rest = rest[:count], rest[count:]
-        if not taken or "" in taken:
-            what = field.metadata["help"].partition(". ")[0].rstrip(".")
-            raise UsageError(f"expected {name} ({what}); got none")
-        for value in taken:
-            check_text(name, value)
-        given[field.name] = taken if many else taken[0]
-    if rest:
-        names = " ".join(map(placeholder, fields))
-        only = f"only {names} and flags" if fields else "flags only"
-        raise UsageError(f"expected {only}, --name=value; got {rest[0]!r}")
-    return given
-
-
-def placeholder(field: dataclasses.Field) -> str:
-    """A positional argument in a usage line, such as "RUN" or "RUNS..."."""
-    return field.name.upper() + ("..." if field.metadata["many"] else "")
 
 
 def check_text(what: str, value: str) -> None:
@@ -257,6 +230,17 @@ def check_text(what: str, value: str) -> None:
     """
     if "\0" in value:
         raise UsageError(f"{what}: expected text without a NUL; got {value!r}")
+
+
+def _check_choice(field: dataclasses.Field, count: str, value: str) -> None:
+    """Refuse a word that is not a choice of a field, and name the nearest."""
+    choices = field.metadata["choices"]
+    if value in choices:
+        return
+    raise UsageError(
+        f"flag --{field.name}: expected {count} of {', '.join(choices)}; got "
+        f"{value!r}{nearest(value, choices)}"
+    )
 
 
 def _check_bounds(field: dataclasses.Field, value: float) -> None:

@@ -14,6 +14,7 @@ import tempfile
 import traceback
 import types
 import typing
+from collections.abc import Iterable
 from importlib.machinery import PathFinder
 
 from experiments.harness import signals, streams
@@ -106,6 +107,37 @@ def versions() -> dict[str, str]:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             numbers[name] = importlib.metadata.version(name)
     return numbers | {"python": platform.python_version()}
+
+
+def versions_text() -> str:
+    """The versions, one per line.
+
+    Returns:
+        Lines.
+
+    Example:
+        >>> versions_text().splitlines()[0].split()[0]
+        'backflow'
+    """
+    return "\n".join(f"{package} {number}" for package, number in versions().items())
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """The end of a sentence on a word that is not known.
+
+    Args:
+        word: The word.
+        words: The words that are known.
+
+    Returns:
+        The known word that is nearest; "" if none is near.
+
+    Example:
+        >>> nearest("lsmt", ["gru", "lstm"]), nearest("x", ["gru"])
+        ('; did you mean lstm?', '')
+    """
+    close = difflib.get_close_matches(word, list(words), 1)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def keep_traceback(error: BaseException, folder: pathlib.Path | None = None) -> str:

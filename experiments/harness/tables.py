@@ -66,9 +66,10 @@ class Table(NamedTuple):
         )
 
     def _block(self, header: Sequence[str], columns: Sequence[int]) -> str:
-        """Some columns of the table."""
+        """Some columns of the table; rows that are blank in these are left out."""
+        chosen = [[row[column] for column in columns] for row in self.rows]
         text = tabulate.tabulate(
-            [[row[column] for column in columns] for row in self.rows],
+            [row for row in chosen if any(row[1:]) or len(row) == 1],
             [header[column] for column in columns],
             disable_numparse=True,
             preserve_whitespace=True,

@@ -7,9 +7,10 @@ import textwrap
 from collections.abc import Sequence
 from typing import Literal, get_args, get_origin
 
-from experiments.harness import parsers
+from experiments.harness import parsers, positionals
 
 FLAGFILE = "Read flags from a file, one per line."
+VERSION = "Print the versions of the packages."
 Group = Literal["data", "model", "training", "measuring", "output"]
 
 
@@ -35,10 +36,10 @@ def text(
     lines = [inspect.cleandoc(question)]
     config_class, *common = classes
     fields = dataclasses.fields(config_class)
-    if arguments := list(filter(parsers.is_argument, fields)):
+    if arguments := list(filter(positionals.is_argument, fields)):
         lines += ["", "Arguments:"]
         for field in arguments:
-            lines += _entry(parsers.placeholder(field), field.metadata["help"])
+            lines += _entry(positionals.placeholder(field), field.metadata["help"])
     groups: dict[str, list[str]] = {group: [] for group in get_args(Group)}
     _add_flags(config_class, groups)
     folder = f"Where results go; by default a new folder under results/{name}."
@@ -52,6 +53,7 @@ def text(
     for group, entries in groups.items():
         lines += ["", f"{group.capitalize()}:", *entries] if entries else []
     lines += ["", "Other:", *_entry("--flagfile=FILE", FLAGFILE)]
+    lines += _entry("--version", VERSION)
     return "\n".join(lines)
 
 
@@ -59,7 +61,7 @@ def _add_flags(flags: type, groups: dict[str, list[str]]) -> None:
     """Add the flags of a dataclass to their groups."""
     defaults = flags()
     for field in dataclasses.fields(flags):
-        if not parsers.is_argument(field):
+        if not positionals.is_argument(field):
             default = getattr(defaults, field.name)
             if isinstance(default, list):
                 default = ",".join(str(item) for item in default)

@@ -13,7 +13,7 @@ FEW = 4
 class Config:
     """The flags."""
 
-    run: str = cli.argument("Folder of a complete run.")
+    run: str = cli.argument("Folder of a complete run.", folder=True)
     instruments: list[str] = cli.flag(
         ["gradients", "gates", "lyapunov"],
         f"Instruments: {', '.join(INSTRUMENTS)}.",

@@ -16,6 +16,7 @@ from experiments.language_model.ngrams import NgramResult
 from nets.flow import plot
 
 TICKS = (0.1, 0.2, 0.5, 1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 10, 15)  # bits
+DENSE = 50  # largest ratio of the ends of an axis on which these ticks have room
 
 
 def draw(
@@ -59,8 +60,10 @@ def draw(
     right.set_xscale("log", base=2)
     right.xaxis.set_major_formatter("{x:.0f}")
     left.set_yscale("log")
-    left.yaxis.set_major_locator(FixedLocator(TICKS))
-    left.yaxis.set_minor_locator(NullLocator())
+    low, high = left.get_ylim()
+    if high < DENSE * low:
+        left.yaxis.set_major_locator(FixedLocator(TICKS))
+        left.yaxis.set_minor_locator(NullLocator())
     left.yaxis.set_major_formatter("{x:g}")
     left.set(xlabel="training steps", ylabel="bits per held-out character")
     right.set(xlabel="characters read since a fresh state")

@@ -15,7 +15,7 @@ class Config:
             *("gru", "coupled_lstm", "mgu", "min_gru", "lru"),
         ],
         "Cells to compare: names in nets.CELLS, all for every cell that reads vectors, "
-        "or package.module:name of your own.",
+        f"or {common_flags.OTHERS}.",
         values=(*common_flags.CELLS, "all"),
         group="model",
     )

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import shutil
 
 import numpy as np
@@ -154,6 +155,15 @@ def test_three_runs_are_compared_with_the_first(run, tmp_path):
     assert code == 0 and "run 2 - run 1" in out and "run 3 - run 1" in out
     differences = rows(tmp_path / "out", "difference")
     assert {row["run"] for row in differences} == {"wide", "2026-11-27_10-00-00"}
+    named = [line for line in out.splitlines() if re.match(r"--|folder", line)]
+    assert named and all(re.search(r"  \S", line) for line in named)  # no blank rows
+
+
+def test_the_only_case_of_a_metric_has_the_names_of_the_runs(run, tmp_path):
+    make(tmp_path / "a", {"lstm": [0.1, 0.2, 0.3]}, features=32)
+    make(tmp_path / "b", {"lstm": [0.5, 0.8, 0.6]}, features=64)
+    code, out, _ = run("a", "b")
+    assert code == 0 and re.search(r"\nb - a +\+0\.43 \[", out)
 
 
 def test_equal_runs_are_called_equal(run, tmp_path):

@@ -248,8 +248,8 @@ MISTAKES = [
     ("--digits=0,1,2,3,4,5,6,7,8", "flag --digits: expected at most 8, as all are"),
     ("--filters=0", "flag --filters=0: 0 is not a positive integer"),
     ("--filters=17", "flag --filters: expected at most 16, as all are drawn; got 17"),
-    ("--photograph=cat", "should be one of <china|flower>"),
-    ("--pool=lp", "should be one of <mean|max>"),
+    ("--photograph=cat", "expected one of china, flower"),
+    ("--pool=lp", "expected one of mean, max"),
     ("--batch_size=441", "expected at most 440, the training strokes; got 441"),
     ("--steps=99999999999", "flag --steps: expected at most 10,000,000"),
 ]

@@ -105,7 +105,7 @@ def test_keras_computes_the_same(run, saved, tmp_path, name):
             "has no network 'elman'; expected one of 'lstm', 'gru'",
         ),
         (["x", "--cell=gru", "--seed=4"], "at seed 4; expected one of 3, 5"),
-        (["x", "--to=onnx"], "should be one of <safetensors|torch_names|keras>"),
+        (["x", "--to=onnx"], "expected one of safetensors, torch_names, keras"),
         (["no/x", "--cell=gru"], "cannot write no/x: .*no such folder"),
         (["no/x", "--cell=gru", "--to=keras"], "cannot write no/x: "),
         ([], "expected the folder of a run and a file to write"),

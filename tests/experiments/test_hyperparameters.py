@@ -368,7 +368,7 @@ MISTAKES = [
     (["--experiment=mine.half"], "expected a Config of mine.half that is a dataclass"),
     (["--where=rate"], "flag --where: expected NAME=VALUE;NAME=VALUE; got 'rate'"),
     (["--where=cell=lstm"], "flag --where: the experiment logs no row of cell=lstm"),
-    (["--objective=best"], "should be one of <max|min>"),
+    (["--objective=best"], "expected one of max, min"),
 ]
 
 

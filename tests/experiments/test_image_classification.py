@@ -261,8 +261,8 @@ MISTAKES = [
     (["--filters=8,0"], "expected filters to be a positive integer; got 0"),
     (["--filters=8,x"], "flag --filters: expected integers separated by commas"),
     (["--hidden=-1"], "expected features to be a positive integer; got -1"),
-    (["--pool=sum"], "should be one of <auto|max|mean|lp|none>"),
-    (["--init=zeros"], "should be one of <auto|linen|he|keras|torch>"),
+    (["--pool=sum"], "expected one of auto, max, mean, lp, none"),
+    (["--init=zeros"], "expected one of auto, linen, he, keras, torch"),
     (
         ["--model=linear", "--hidden=5"],
         "flag --hidden: linear does not use this flag; omit it, or use --model=cnn or "

@@ -274,8 +274,8 @@ def test_the_title_claims_what_holds_for_every_seed(made, words):
 
 MISTAKES = [
     ("--cell=lsmt", "unknown cell 'lsmt'; expected one of elman, irnn, "),
-    ("--order=columns", "flag --order=columns: value should be one of <pixels|rows>"),
-    ("--ridge=0", "flag --ridge=0: 0.0 is not number >= 1e-06"),
+    ("--order=columns", "flag --order: expected one of pixels, rows"),
+    ("--ridge=0", "flag --ridge=0: 0.0 is not a number of at least 1e-06"),
     ("--seeds=0,-1", "flag --seeds: expected integers from 0 to 2^32 - 1; got [0, -1]"),
     ("--batch_size=61", "--batch_size: expected at most 60, the training digits; got"),
 ]

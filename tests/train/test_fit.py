@@ -1,10 +1,12 @@
 """Many steps in one scan, many seeds in one vmap."""
 
+import inspect
 from typing import Any
 
 import chex
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import optax
 import pytest
@@ -325,3 +327,15 @@ def test_without_jit_the_numbers_are_the_same():
     np.testing.assert_allclose(
         plain.probes.values, compiled.probes.values, rtol=1e-6, atol=1e-7
     )
+
+
+def test_help_prints_types_by_their_names():
+    for function in (fit, make_step, init_state):
+        text = str(inspect.signature(function))
+        assert " at 0x" not in text and "jaxlib" not in text and "Union" not in text
+    assert "params: 'Params | TrainState'" in str(inspect.signature(fit))
+
+
+def test_types_are_still_checked():
+    with pytest.raises(jaxtyping.TypeCheckError):
+        make_step(print, "adam")  # type: ignore[arg-type]

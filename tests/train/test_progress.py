@@ -2,13 +2,14 @@
 
 import io
 import sys
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
-from train import fit, progress
+from train import Metrics, fit, progress
 
 XS = jnp.arange(8.0)
 
@@ -35,9 +36,25 @@ def test_the_bar_shows_loss_norm_rate_and_the_time_left(monkeypatch):
     last = terminal.getvalue().split("\r")[-1]
     loss = np.mean([row["loss"] for row in rows[-2:]])
     norm = np.mean([row["gradient_norm"] for row in rows[-2:]])
-    assert last.startswith("gru: 100%") and "| 6/6 [00:00 left, " in last
-    assert f"loss={loss:.3g}, gradient norm={norm:.3g}, rate=0.1, " in last
+    assert last.startswith("gru: |") and "| 6/6 [00:00 left, " in last
+    assert f"loss={loss:.3g}, |grad|={norm:.3g}, rate=0.1, " in last
     assert "step/s" in last
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize("desc", ["gru", "digits, layer_norm_lstm", ""])
+def test_all_numbers_fit_into_a_terminal(columns, desc, monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    with progress.bar(0, 10_000, desc) as bar:
+        bar.ncols, bar.start_t = columns, bar.start_t - 0.4  # a bit over an hour
+        metrics: Any = np.array([[1234.0]]), np.array([[0.0000123]])
+        progress.advance(bar, Metrics(*metrics), np.array([0.003]))
+        shown = str(bar)
+    assert len(shown) <= columns and shown.startswith(desc[:6])
+    for part in (" left", "loss=1.23e+03", "|grad|=1.23e-05", "rate=0.003"):
+        assert part in shown
 
 
 def test_the_bar_is_nowhere_but_on_a_terminal(monkeypatch):
@@ -86,4 +103,4 @@ def test_probes_are_logged_as_they_come():
 
 def test_models_that_diverged_are_left_out_of_the_mean():
     loss, norm = np.array([[1.0, np.inf]]), np.full((1, 2), np.nan)
-    assert progress.text(loss, norm, np.nan) == "loss=1, gradient norm=nan"
+    assert progress.text(loss, norm, np.nan) == "loss=1, |grad|=nan"

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import ArrayLike, Shaped
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.ticker import AutoLocator, MaxNLocator
 
 # The palette of Okabe and Ito, safe for color-blind readers; dark colors first.
 COLORS = (
@@ -89,6 +91,23 @@ def axes(ax: Axes | None) -> Axes:
     import matplotlib.pyplot  # only here, as it chooses a backend for windows
 
     return matplotlib.pyplot.subplots(layout="constrained")[1]
+
+
+def whole(axis: Axis) -> None:
+    """Number an axis of indices by integers, as 2.5 is not an index.
+
+    Args:
+        axis: The x or the y axis; one with a logarithmic scale or names is left alone.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> ax = Figure().subplots()
+        >>> ax.set(xlim=(0, 3)) and whole(ax.xaxis)
+        >>> ax.get_xticks().tolist()
+        [0.0, 1.0, 2.0, 3.0]
+    """
+    if isinstance(axis.get_major_locator(), AutoLocator):
+        axis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
 
 
 def named(series: Any) -> dict[str, Any]:
@@ -197,6 +216,8 @@ def draw(
         for low, high in bands:
             shade = curve.get_color()
             ax.fill_between(places, low, high, color=shade, alpha=0.2, linewidth=0)
+    if x is None:
+        whole(ax.xaxis)
     ax.grid(alpha=0.3)
     if legend and any(drawn):
         ax.legend()

@@ -12,7 +12,7 @@ from nets.flow.decay import decay_profile, log_norms
 from nets.flow.gates import GateStatistics
 from nets.flow.lyapunov import LyapunovSpectrum
 from nets.flow.paths import Paths
-from nets.flow.plot.curves import STYLES, Curve, axes, draw, named, summary
+from nets.flow.plot.curves import STYLES, Curve, axes, draw, named, summary, whole
 
 
 def gradient_norms(
@@ -159,6 +159,8 @@ def spectrum(
     for name, curve in drawn.items():
         count = np.arange(1, len(curve.mean) + 1)
         draw({name: curve}, count if x is None else x, ax, line, legend)
+    if x is None:
+        whole(ax.xaxis)
     ax.axhline(0, color="0.3", linewidth=0.8, zorder=0)
     if title is None:
         title = _largest(drawn[""].mean) if list(every) == [""] else ""
@@ -192,8 +194,12 @@ def paths(
         ['whole gradient', 'along the highway', 'through gates and candidates']
     """
     names = "whole gradient", "along the highway", "through gates and candidates"
-    norms = [np.asarray(log_norms(part, batch_axes)) for part in paths]
-    return gradient_norms(dict(zip(names, norms, strict=True)), ax=ax, **options)
+    legend, ax = options.pop("legend", True), axes(ax)
+    for name, part, style in zip(names, paths, STYLES, strict=False):
+        norms = {name: np.asarray(log_norms(part, batch_axes))}
+        # Styles show the whole gradient where it is equal to one of its parts.
+        gradient_norms(norms, ax=ax, legend=legend, **{"linestyle": style, **options})
+    return ax
 
 
 def _quantiles(gate):

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import ArrayLike, Float, Shaped
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
-from nets.flow.plot.curves import axes, mean
+from nets.flow.plot.curves import axes, mean, whole
 
 SEQUENTIAL = "cividis"
 DIVERGING = "PuOr_r"  # orange above zero, purple below, white at zero
@@ -54,6 +53,8 @@ def lag_matrix(
     label = r"$\log_{10} \|\partial L_t/\partial s_{t-k}\|$"
     _color(image, values, limits, label if colorbar else None)
     ax.set(xlabel="lag k, steps", ylabel="step t of the loss", title=title)
+    whole(ax.xaxis)
+    whole(ax.yaxis)
     return ax
 
 
@@ -106,6 +107,7 @@ def gradient_heat_map(
     label = r"$\log_{10} \|\partial L/\partial s_t\|$"
     _color(mesh, values, limits, label if colorbar else None)
     ax.set(xlabel="step t of the sequence", ylabel="training step", title=title)
+    whole(ax.xaxis)
     return ax
 
 
@@ -163,7 +165,8 @@ def saliency(
     image = ax.imshow(values, aspect="auto", cmap=cmap, interpolation="nearest")
     _color(image, values, limits, label if colorbar else None)
     ax.set(xlabel="step t", ylabel="input", title=title)
-    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    whole(ax.xaxis)
+    whole(ax.yaxis)
     return ax
 
 

@@ -25,6 +25,10 @@ class Config:
     rates: list[float] = cli.flag([0.5], "Steps.", lower_bound=0.1)
     gains: list[float] = cli.flag([1.0], "Of any size.")
     names: list[str] = cli.flag(["a"], "Words.", extends=True)
+    form: str = cli.flag("paper", "One word.", choices=("screen", "paper"))
+    forms: list[str] = cli.flag(["png"], "Some words.", choices=("png", "svg"))
+    share: float = cli.flag(0.5, "A share.", lower_bound=0.001)
+    count: int = cli.flag(2, "A count.", lower_bound=2)
 
 
 def run(config, results):
@@ -42,6 +46,17 @@ MISTAKES = [
     ("--rates=inf", "flag --rates: expected finite numbers; got inf"),
     ("--gains=1,nan", "flag --gains: expected finite numbers; got nan"),
     ("--gains=-inf", "flag --gains: expected finite numbers; got -inf"),
+    (
+        "--form=papr",
+        "flag --form: expected one of screen, paper; got 'papr'; did you mean paper?",
+    ),
+    ("--form=zzz", "flag --form: expected one of screen, paper; got 'zzz'"),
+    (
+        "--forms=pgn",
+        "flag --forms: expected some of png, svg; got 'pgn'; did you mean png?",
+    ),
+    ("--share=0", "flag --share=0: 0.0 is not a number of at least 0.001"),
+    ("--count=1", "flag --count=1: 1 is not an integer of at least 2"),
 ]
 
 
@@ -123,6 +138,12 @@ def test_the_help_has_arguments_and_groups(launched):
     assert code == 0 and headings == ["Arguments:", "Model:", "Output:", "Other:"]
     assert "\n  RUNS...\n      Folders of runs." in out
     assert "Model:\n  --seed=0\n      Seed.\n\nOutput:\n  --results" in out
+
+
+def test_every_experiment_prints_the_versions(launched):
+    code, out, _ = launched(toy, "--widths=4", "--version")
+    assert code == 0 and out.startswith("backflow ") and "\njax " in out
+    assert "--version\n" in launched(toy, "--help").stdout
 
 
 def test_what_is_allowed_in_a_list_is_taken():

@@ -29,10 +29,15 @@ OFFERED = {
     },
     "backflow gradient_flow --features=": set(),
     "backflow gradient_flow --nob": {"--nobidirectional"},
-    "backflow gradient_flow --order=rows --sa": set(),
+    "backflow gradient_flow --order=rows --sa": {"--save_every"},
     "backflow music --data_dir=fold": {"folder/"},
     "backflow music --results=f": {"folder/"},
     "backflow hyperparameters --experiment=gat": {"gates"},
+    "backflow gates --ver": {"--version"},
+    "backflow compare f": {"folder/"},
+    "backflow compare folder/ f": {"folder/"},
+    "backflow inspect f": {"folder/"},
+    "backflow export folder/ f": {"folder/", "file"},
 }
 
 

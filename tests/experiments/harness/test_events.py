@@ -41,7 +41,7 @@ def scalars(folder, tag):
 
 
 def run(tmp_path, *logged, tensorboard=True):
-    config = {"tensorboard": tensorboard, "features": 3}
+    config = {"tensorboard": tensorboard, "features": 3, "grid": "a=1|2"}
     with new_run(tmp_path / "out", {"command": "me", "config": config}) as results:
         for row in logged:
             results.log(**row)
@@ -66,6 +66,7 @@ def test_the_config_is_text(tmp_path):
     folder = run(tmp_path, STEP)
     ((_, text),) = scalars(folder / "gru-4", "config/text_summary")
     assert '| command | "me" |' in text and "| features | 3 |" in text
+    assert r'| grid | "a=1\|2" |' in text  # a bar would end the cell
 
 
 def test_the_gradient_over_time_is_an_image_at_each_probe(tmp_path):

@@ -131,6 +131,47 @@ def test_stacked_panels_keep_their_own_labels():
     )
 
 
+@pytest.mark.parametrize(
+    ("names", "inside"), [(("a", "b"), True), (("a" * 30, "b"), False)]
+)
+def test_a_legend_is_below_the_panel_if_it_would_be_over_the_data(names, inside):
+    figure = Figure(layout="constrained")
+    axis = figure.subplots()
+    for slope, name in zip((1, 2), names, strict=True):
+        axis.plot([0, 1, 2], [0, slope, 2 * slope], label=name)
+    axis.plot([0, 2], [1.6, 3.2] if inside else [3.8, 0.2])
+    axis.legend()
+    paper.restyle(figure)
+    figure.draw_without_rendering()
+    legend, panel = axis.get_legend(), axis.get_window_extent()
+    assert legend is not None
+    assert (legend.get_window_extent().y1 > panel.y0) == inside
+
+
+def test_a_label_is_not_wider_than_its_panel():
+    figure = Figure(layout="constrained")
+    axis = figure.subplots()
+    figure.colorbar(axis.imshow(np.eye(3)), ax=axis, label="value")
+    axis.set_xlabel("step t of the sequence (loss at the end)")
+    paper.restyle(figure)
+    figure.draw_without_rendering()
+    label, panel = axis.xaxis.label.get_window_extent(), axis.get_window_extent()
+    assert label.width <= 1.05 * panel.width
+
+
+def test_stacked_panels_of_less_than_a_decade_keep_their_numbers():
+    figure = Figure(layout="constrained")
+    axes = figure.subplots(1, 2, sharey=True)
+    for axis in axes:
+        axis.plot([0, 1], [2.1, 2.9])
+        axis.set_yscale("log")
+    paper.restyle(figure)
+    figure.draw_without_rendering()
+    for axis in axes:
+        shown = [t for t in axis.get_yticklabels(which="minor") if t.get_visible()]
+        assert any(text.get_text() for text in shown)
+
+
 def test_a_single_panel_has_no_title():
     figure = decay(panels=1)
     paper.restyle(figure)
@@ -210,7 +251,7 @@ def test_the_page_links_the_files(tmp_path):
         ("--figures=gif", "expected some of png, pdf, svg; got 'gif'"),
         ("--figures=", "expected values separated by commas"),
         ("--figures=pdf,pdf", "pdf is given twice"),
-        ("--style=poster", "screen|paper|paper_wide"),
+        ("--style=poster", "expected one of screen, paper, paper_wide; got"),
     ],
 )
 def test_wrong_formats_and_styles_are_refused(flag, message):

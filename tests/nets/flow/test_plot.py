@@ -355,3 +355,35 @@ def test_a_new_figure_is_made_only_without_axes_and_settings_stay():
     assert len(matplotlib.pyplot.get_fignums()) == len(opened) + 1
     matplotlib.pyplot.close(matplotlib.pyplot.get_fignums()[-1])
     assert matplotlib.rcParams == before
+
+
+def test_axes_of_indices_are_numbered_by_integers():
+    few = np.zeros((4, 3))
+    drawn = [
+        plot.gradient_norms(few, ax=Figure().subplots()),
+        plot.curves(few, ax=Figure().subplots()),
+        plot.spectrum(few[0], ax=Figure().subplots()),
+        plot.lag_matrix(np.zeros((3, 3)), ax=Figure().subplots()),
+        plot.saliency(few, ax=Figure().subplots()),
+        plot.gradient_heat_map(few, [0, 1, 2, 3], ax=Figure().subplots()),
+    ]
+    for ax in drawn:
+        assert all(tick == round(tick) for tick in ax.get_xticks())
+    assert (
+        0.2 in plot.curves(few, x=[0, 0.5, 1, 1.5], ax=Figure().subplots()).get_xticks()
+    )
+
+
+def test_each_path_has_a_style():
+    part = np.ones((10, 4, 8))
+    ax = plot.paths(flow.Paths(part, part, part), ax=Figure().subplots())
+    assert [line.get_linestyle() for line in ax.lines] == ["-", "--", ":"]
+    legend = ax.get_legend()
+    assert legend is not None and len(legend.get_texts()) == 3
+    ax = plot.paths(
+        flow.Paths(part, part, part),
+        ax=Figure().subplots(),
+        linestyle="-",
+        legend=False,
+    )
+    assert {line.get_linestyle() for line in ax.lines} == {"-"} and not ax.get_legend()
