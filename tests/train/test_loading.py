@@ -55,6 +55,26 @@ def test_npz(tmp_path):
     assert load(gray, kind="images").x.max() == 1
 
 
+def test_labels_are_numbers_without_rounding(tmp_path):
+    x = np.zeros((4, 2, 1))
+    for y, classes in [
+        ([2**53, 2**53 + 1] * 2, ("9007199254740992", "9007199254740993")),
+        (np.array([1, 2**64 - 1] * 2, np.uint64), ("1", "18446744073709551615")),
+        (["10", "1_0"] * 2, ("10", "1_0")),
+        (["10.0", "9"] * 2, ("9", "10")),
+        ([True, False] * 2, ("0", "1")),
+    ]:
+        assert load(written(tmp_path, "d.npz", {"x": x, "y": y})).classes == classes
+
+
+def test_images_of_both_parts_have_one_scale(tmp_path):
+    x, y = np.zeros((2, 4, 4), np.uint8), [0, 1]
+    arrays = {"x": x, "y": y, "x_test": x.astype(np.float32), "y_test": y}
+    path = written(tmp_path, "d.npz", arrays)
+    with pytest.raises(DataError, match=r"x_test: expected images of uint8.*float32"):
+        load(path, kind="images")
+
+
 def test_ts(tmp_path):
     train = written(tmp_path, "W_TRAIN.ts", TS + "1,2:3,4:a\n5:6:b\n")
     alone = load(train)
@@ -125,6 +145,9 @@ BAD = [
     ),
     ("a.npz", {"x": X + 1e39, "y": Y}, "expected numbers that are finite in float32"),
     ("a.npz", {"x": X, "y": [0.5, 1.5]}, "use task=regress for real targets"),
+    ("a.npz", {"x": X, "y": [0.0, 1.0]}, "got an array of float64; convert it, or use"),
+    ("a.npz", {"x": X, "y": ["", "b"]}, "names of classes on one line; got ''; rena"),
+    ("a.npz", {"x": X, "y": ["a\nb", "b"]}, "on one line; got 'a\\nb'; rename"),
     (
         "a.npz",
         {"x": X, "y": [1, 1]},
