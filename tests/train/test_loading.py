@@ -1,5 +1,6 @@
 """Data of the user's own: every format, what is refused, splits and scales."""
 
+import os
 from typing import Any
 
 import numpy as np
@@ -122,6 +123,22 @@ def test_a_folder_of_images(tmp_path):
         1,
         np.float32(0.2),
     ]
+
+
+def test_a_folder_that_cannot_be_read_is_not_left_out(tmp_path, monkeypatch):
+    gray = np.full((4, 4), 51)
+    content = {"a/1.png": gray, "a/deep/2.png": gray, "b/1.png": gray}
+    path = written(tmp_path, "pets", content)
+    scandir = os.scandir
+
+    def denied(folder):
+        if str(folder).endswith("deep"):
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    with pytest.raises(DataError, match="deep: expected a readable folder; got Perm"):
+        load(path, kind="images")
 
 
 X, Y = np.zeros((2, 3, 1)), [0, 1]
