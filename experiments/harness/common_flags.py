@@ -29,18 +29,19 @@ INITIALIZERS = (
 CELLS = sorted(
     path.stem for path in process.ROOT.joinpath("nets", "cells").glob("[a-z]*.py")
 )
+_OTHERS = "package.module:name of your own, or flax.linen:GRUCell and the like."
 _INITS = f"{', '.join(INITIALIZERS)}, chrono(STEPS); own for each cell's default."
 
 
 def cells(default: list[str], help: str = "Cells to compare") -> Any:
     """Names of cells, as in `cells.named`."""
-    help = f"{help}: names in nets.CELLS, or package.module:name of your own."
+    help = f"{help}: names in nets.CELLS, or {_OTHERS}"
     return cli.flag(default, help, values=CELLS, group="model")
 
 
 def cell(default: str, help: str = "Cell") -> Any:
     """Name of a cell, as in `cells.named`."""
-    help = f"{help}: a name in nets.CELLS, or package.module:name of your own."
+    help = f"{help}: a name in nets.CELLS, or {_OTHERS}"
     return cli.flag(default, help, values=CELLS, group="model")
 
 
