@@ -1,7 +1,6 @@
 """The steps of the command."""
 
-import os
-import pathlib
+import io
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ from experiments.export.config import FIRST, Config
 from experiments.harness import cli
 from experiments.harness.saved import SavedRun, open_run
 from nets import interop
+from nets.interop import files
 from nets.interop.names import flatten
 
 
@@ -24,7 +24,7 @@ def run(config: Config) -> None:
     params = saved.params(name, seed, config.step or None)
     arrays = converted(params, config.to)
     try:
-        write(pathlib.Path(config.file), arrays, config.to)
+        write(config.file, arrays, config.to)
     except (OSError, ValueError) as error:
         raise cli.UsageError(f"cannot write {config.file}: {error}") from None
     print(f"{name}, seed {seed}: {len(arrays)} arrays in {config.file}")
@@ -119,17 +119,12 @@ def dense(params: Mapping[str, Any]) -> list[jax.Array]:
     return [params["kernel"], params["bias"]]
 
 
-def write(file: pathlib.Path, arrays: Mapping[str, jax.Array], to: str) -> None:
+def write(file: str, arrays: Mapping[str, jax.Array], to: str) -> None:
     """Write the arrays; the file is complete or unchanged."""
     if to != "keras":
         interop.save_safetensors(file, dict(arrays))
         return
-    draft = file.with_name(file.name + ".draft")
     named: Any = {name: np.asarray(array) for name, array in arrays.items()}
-    try:
-        with draft.open("wb") as stream:
-            np.savez(stream, **named)
-            os.fsync(stream.fileno())
-        draft.replace(file)
-    finally:
-        draft.unlink(missing_ok=True)
+    archive = io.BytesIO()
+    np.savez(archive, **named)
+    files.write(file, archive.getvalue())

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from experiments.harness import checkpoints
+from experiments.harness.fingerprints import restored
 from experiments.harness.folders import ResultsError
 from experiments.harness.networks import Network
 from experiments.harness.runs import FORMAT, read_rows
@@ -94,6 +95,11 @@ def _read_metadata(path: pathlib.Path) -> dict[str, Any]:
         )
     if not isinstance(metadata.get("config"), dict):
         raise ResultsError(f"run {path} is damaged: config.json has no flags")
+    data = metadata.get("data", {"path": "", "sha256": ""})
+    if not isinstance(data, dict) or not {"path", "sha256"} <= data.keys():
+        raise ResultsError(
+            f"run {path} is damaged: config.json has no path and SHA-256 of its data"
+        )
     return metadata
 
 
@@ -155,8 +161,9 @@ class SavedRun:
             tuples are lists.
 
         Raises:
-            ResultsError: There is no such network, seed or step; or a file of the
-                checkpoint is missing or damaged.
+            ResultsError: There is no such network, seed or step; a file of the
+                checkpoint is missing or damaged; or the user's own data, by which the
+                network is rebuilt, have changed.
         """
         network = self.networks.get(name) if self._rebuilds else None
         return self._params(name, seed, step, network and network.shapes)
@@ -199,6 +206,8 @@ class SavedRun:
                 f"run {self.folder} has other flags than {self.experiment} in this "
                 f"version: {error}"
             ) from None
+        if data := self.metadata.get("data"):
+            config = restored(config, data, self.folder)
         return module.reopen(config)
 
     @property

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from experiments.harness import cli
+from experiments.harness.fingerprints import fingerprint
 from experiments.harness.folders import ResultsError
 from experiments.harness.runs import Run, new_run, read_rows
 from experiments.hyperparameters.config import AUTO
@@ -125,11 +126,13 @@ def measure(
 def _run(module: Any, trial: Trial, folder: pathlib.Path) -> None:
     """Run the experiment in a folder, and keep its output there."""
     flags = [f"--{name}={value}" for name, value in trial.given.items()]
-    settings = {
+    settings: dict[str, Any] = {
         "experiment": module.__name__.removeprefix("experiments."),
         "command": shlex.join(["python", "-m", module.__name__, *flags]),
         "config": dataclasses.asdict(trial.config),
     }
+    if data := fingerprint(trial.config):
+        settings["data"] = data
     output = io.StringIO()
     question = module.__doc__ or ""
     with new_run(folder, settings, question=question, resume=True) as results:

@@ -64,7 +64,26 @@ def save_safetensors(path: str | bytes | os.PathLike, params: Any) -> None:
         ['0.backward.b', '0.backward.w_h']
     """
     arrays = {n: _array(n, a) for n, a in flatten(params, separator=".").items()}
-    data = safetensors.numpy.save(arrays)
+    write(path, safetensors.numpy.save(arrays))
+
+
+def write(path: str | bytes | os.PathLike, data: bytes) -> None:
+    """Write a file as a whole: after a crash it is the old one or the new one.
+
+    Args:
+        path: As in `save_safetensors`.
+        data: The content.
+
+    Raises:
+        ValueError: The path is a folder, a pipe or a device.
+        FileNotFoundError: The folder does not exist.
+
+    Example:
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "weights.npz"
+        >>> write(path, b"weights")
+        >>> path.read_bytes()
+        b'weights'
+    """
     path = _file(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(

@@ -10,6 +10,7 @@ import numpy as np
 from experiments import gradient_flow
 from experiments.gradient_flow import experiment
 from experiments.harness import own_sequences, training
+from experiments.harness.fingerprints import fingerprint
 from experiments.harness.runs import new_run
 from experiments.harness.saved import SavedRun, open_run
 
@@ -67,13 +68,15 @@ def untrained(folder: pathlib.Path, **flags: Any) -> SavedRun:
     config = gradient_flow.Config(
         **{
             "cells": ["lstm", "gru"],
-            "order": "rows",
+            **({} if "data" in flags else {"order": "rows"}),
             "features": 4,
             "seeds": [3, 5],
             **flags,
         }
     )
     settings = {"experiment": "gradient_flow", "config": dataclasses.asdict(config)}
+    if known := fingerprint(config):
+        settings["data"] = known
     data = own_sequences.load(config)
     with new_run(folder, settings) as results:
         for name, model in experiment.build(config, data).items():

@@ -1,5 +1,6 @@
 """The parameters of a run, as files of other libraries."""
 
+import os
 import re
 from functools import partial
 
@@ -107,8 +108,12 @@ def test_keras_computes_the_same(run, saved, tmp_path, name):
         (["x", "--cell=gru", "--seed=4"], "at seed 4; expected one of 3, 5"),
         (["x", "--to=onnx"], "expected one of safetensors, torch_names, keras"),
         (["no/x", "--cell=gru"], "cannot write no/x: .*no such folder"),
-        (["no/x", "--cell=gru", "--to=keras"], "cannot write no/x: "),
-        ([], "expected the folder of a run and a file to write"),
+        (
+            ["no/x", "--cell=gru", "--to=keras"],
+            "cannot write no/x: .*no such folder",
+        ),
+        (["..", "--cell=gru", "--to=keras"], "..: expected a file; got a folder"),
+        ([], "expected FILE (File to write); got none"),
     ],
 )
 def test_mistakes_are_answered_in_one_sentence(run, tmp_path, flags, sentence):
@@ -126,3 +131,10 @@ def test_a_cell_that_a_library_does_not_have_is_named(launched, tmp_path):
         assert done.returncode == 2 and done.stderr.count("\n") == 1
         assert f"{to} has no part such as 'recurrent'" in done.stderr
     assert not (tmp_path / "x").exists()
+
+
+def test_a_pipe_is_not_replaced_by_an_archive(run, tmp_path):
+    os.mkfifo(tmp_path / "x")
+    done = run("x", "--to=keras", "--cell=gru")
+    assert done.returncode == 2 and "got a pipe or a device" in done.stderr
+    assert [path.is_fifo() for path in tmp_path.iterdir()] == [True]

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import types
 
 import numpy as np
 import pytest
@@ -193,3 +194,19 @@ def test_a_search_is_not_resumed_with_other_data(launched, run, tmp_path):
     (unfinished / "metrics.jsonl").write_text('{"kind": "data", "sha256": ["0"]}\n')
     code, _, err = launched(hyperparameters, *flags, "--resume", resumable=True)
     assert code == 2 and "belongs to a run with other data files" in err
+
+
+def test_the_runs_of_a_search_keep_the_hash_of_the_data(run, tmp_path):
+    from experiments.gradient_flow import Config
+    from experiments.harness.fingerprints import fingerprint
+    from experiments.hyperparameters import trials
+    from experiments.hyperparameters.grid import Trial
+
+    module = types.SimpleNamespace(
+        __name__="experiments.gradient_flow", run=lambda config, results: None
+    )
+    config = Config(data="equal.npz")
+    trials._run(module, Trial(0, {}, {}, config), tmp_path / "000")
+    settings = json.loads((tmp_path / "000" / "config.json").read_text())
+    assert settings["data"] == fingerprint(config)
+    assert settings["data"]["path"] == str(tmp_path / "equal.npz")

@@ -1,5 +1,6 @@
 """Data of the user's own: every format, what is refused, splits and scales."""
 
+import os
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,26 @@ def test_npz(tmp_path):
     assert load(gray, kind="images").x.max() == 1
 
 
+def test_labels_are_numbers_without_rounding(tmp_path):
+    x = np.zeros((4, 2, 1))
+    for y, classes in [
+        ([2**53, 2**53 + 1] * 2, ("9007199254740992", "9007199254740993")),
+        (np.array([1, 2**64 - 1] * 2, np.uint64), ("1", "18446744073709551615")),
+        (["10", "1_0"] * 2, ("10", "1_0")),
+        (["10.0", "9"] * 2, ("9", "10")),
+        ([True, False] * 2, ("0", "1")),
+    ]:
+        assert load(written(tmp_path, "d.npz", {"x": x, "y": y})).classes == classes
+
+
+def test_images_of_both_parts_have_one_scale(tmp_path):
+    x, y = np.zeros((2, 4, 4), np.uint8), [0, 1]
+    arrays = {"x": x, "y": y, "x_test": x.astype(np.float32), "y_test": y}
+    path = written(tmp_path, "d.npz", arrays)
+    with pytest.raises(DataError, match=r"x_test: expected images of uint8.*float32"):
+        load(path, kind="images")
+
+
 def test_ts(tmp_path):
     train = written(tmp_path, "W_TRAIN.ts", TS + "1,2:3,4:a\n5:6:b\n")
     alone = load(train)
@@ -104,6 +125,22 @@ def test_a_folder_of_images(tmp_path):
     ]
 
 
+def test_a_folder_that_cannot_be_read_is_not_left_out(tmp_path, monkeypatch):
+    gray = np.full((4, 4), 51)
+    content = {"a/1.png": gray, "a/deep/2.png": gray, "b/1.png": gray}
+    path = written(tmp_path, "pets", content)
+    scandir = os.scandir
+
+    def denied(folder):
+        if str(folder).endswith("deep"):
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    with pytest.raises(DataError, match="deep: expected a readable folder; got Perm"):
+        load(path, kind="images")
+
+
 X, Y = np.zeros((2, 3, 1)), [0, 1]
 GRAY = np.zeros((4, 4))
 BAD = [
@@ -125,6 +162,9 @@ BAD = [
     ),
     ("a.npz", {"x": X + 1e39, "y": Y}, "expected numbers that are finite in float32"),
     ("a.npz", {"x": X, "y": [0.5, 1.5]}, "use task=regress for real targets"),
+    ("a.npz", {"x": X, "y": [0.0, 1.0]}, "got an array of float64; convert it, or use"),
+    ("a.npz", {"x": X, "y": ["", "b"]}, "names of classes on one line; got ''; rena"),
+    ("a.npz", {"x": X, "y": ["a\nb", "b"]}, "on one line; got 'a\\nb'; rename"),
     (
         "a.npz",
         {"x": X, "y": [1, 1]},

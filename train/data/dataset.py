@@ -122,9 +122,9 @@ def targets(values: np.ndarray, task: str, where: str) -> Shaped[np.ndarray, "..
     if values.dtype.kind not in "buiU":
         raise DataError(
             f"{where}: expected labels of classes, integers or strings; got an array "
-            f"of {values.dtype}; use task=regress for real targets"
+            f"of {values.dtype}; convert it, or use task=regress for real targets"
         )
-    return values.astype(np.int64) if values.dtype.kind in "bu" else values
+    return values.astype(np.int64) if values.dtype.kind == "b" else values
 
 
 def padded(

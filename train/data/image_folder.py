@@ -146,7 +146,7 @@ def _images(folder: pathlib.Path) -> Files:
     for path in classes:
         images = [
             file
-            for file in sorted(path.rglob("*"))
+            for file in _inside(path)
             if file.suffix.lower() in endings and file.name[0] != "."
         ]
         if not images:
@@ -155,6 +155,19 @@ def _images(folder: pathlib.Path) -> Files:
             )
         files += [(image, path.name) for image in images]
     return files
+
+
+def _inside(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Files in a folder and in all folders within it, sorted."""
+
+    def refuse(error: OSError):  # os.walk, as Path.rglob, would leave the folder out
+        raise DataError(
+            f"{error.filename}: expected a readable folder; got {error.strerror}; "
+            "change its permissions, or remove it"
+        )
+
+    walk = os.walk(folder, onerror=refuse)
+    return sorted(pathlib.Path(at, name) for at, _, names in walk for name in names)
 
 
 def _open(path: pathlib.Path) -> Image.Image:

@@ -260,6 +260,12 @@ def _numbered(
             f"{file}: expected at least 2 classes in the training part; got only "
             f"{classes[0]!r}; check the labels"
         )
+    for name in classes:
+        if not name.strip() or len(name.splitlines()) > 1:
+            raise DataError(
+                f"{file}: expected names of classes on one line; got {name!r}; rename "
+                "the class"
+            )
     for name in names[-1]:
         if name not in distinct:
             raise DataError(
@@ -277,13 +283,21 @@ def _names(labels: Shaped[np.ndarray, " examples"]) -> list[str]:
     if all(map(_is_number, set(names))):
         values = [float(name) for name in names]
         if all(value.is_integer() for value in set(values)):
-            return [str(int(value)) for value in values]
+            return [str(_whole(name)) for name in names]
     return names
+
+
+def _whole(name: str) -> int:
+    """A whole number, exact above 2^53 too unless written with a point."""
+    try:
+        return int(name)
+    except ValueError:
+        return int(float(name))
 
 
 def _is_number(name: str) -> bool:
     """Whether the name of a class is a finite number."""
     try:
-        return bool(np.isfinite(float(name)))
+        return "_" not in name and bool(np.isfinite(float(name)))
     except ValueError:
         return False

@@ -60,7 +60,14 @@ def load(
     train = _part(arrays, "", path, task, kind)
     if not any(name.endswith("_test") for name in arrays):
         return train, None
-    return train, _part(arrays, "_test", path, task, kind)
+    test = _part(arrays, "_test", path, task, kind)
+    dtypes = arrays["x"].dtype, arrays["x_test"].dtype
+    if kind == "images" and dtypes[0] != dtypes[1] and np.uint8 in dtypes:
+        raise DataError(  # only bytes are divided by 255
+            f"{path}, x_test: expected images of {dtypes[0]}, as in the training part; "
+            f"got {dtypes[1]}; convert one of them, with pixels on one scale"
+        )
+    return train, test
 
 
 def _arrays(path: pathlib.Path) -> dict[str, np.ndarray]:

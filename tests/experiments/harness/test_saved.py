@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import nets
-from experiments.harness import checkpoints
+from experiments.harness import checkpoints, fingerprints
 from experiments.harness.folders import ResultsError
 from experiments.harness.runs import new_run
 from experiments.harness.saved import open_run
@@ -114,6 +114,44 @@ def test_other_flags_or_parameters_than_this_version_has_are_named(rebuilt):
         file.write_text(before)
 
 
+def test_a_run_on_data_of_ones_own_is_reopened_with_the_same_data(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "a").mkdir()
+    monkeypatch.chdir(tmp_path / "a")
+    x = np.random.default_rng(0).normal(size=(70, 3, 2))
+    np.savez("waves.npz", x=x, y=np.arange(70) % 2)
+    flags = {"data": "waves.npz", "cells": ["elman"], "seeds": [3], "batch_size": 8}
+    folder = kept.untrained(tmp_path / "run", **flags).folder
+    monkeypatch.chdir(tmp_path)  # where the flag leads nowhere
+    network, _ = open_run(folder).model("elman", 3)
+    assert network.inputs[0].shape == (14, 3, 2)
+    (tmp_path / "a" / "waves.npz").rename("waves.npz")  # where the flag leads now
+    assert open_run(folder).params("elman", 3)["recurrent"]["cell"].b.shape == (4,)
+    np.savez("waves.npz", x=x + 1, y=np.arange(70) % 2)
+    with pytest.raises(ResultsError, match=r"needs its data, .*a/waves.npz, .*changed"):
+        open_run(folder).model("elman", 3)
+    (tmp_path / "waves.npz").unlink()
+    with pytest.raises(
+        ResultsError, match=r"cannot be read: waves.npz: .*no such file"
+    ):
+        open_run(folder).params("elman")
+
+
+def test_a_text_of_ones_own_must_not_have_changed(tmp_path):
+    from experiments.language_model import Config
+
+    text = tmp_path / "text.txt"
+    text.write_text("abc")
+    config = Config(text_file=str(text))
+    data = fingerprints.fingerprint(config)
+    assert data is not None and fingerprints.fingerprint(Config()) is None
+    assert fingerprints.restored(config, data, tmp_path) == config
+    text.write_text("abd")
+    with pytest.raises(ResultsError, match=r"needs its data, .*text.txt, .*changed"):
+        fingerprints.restored(config, data, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("file", "content", "sentence"),
     [
@@ -121,6 +159,11 @@ def test_other_flags_or_parameters_than_this_version_has_are_named(rebuilt):
         ("config.json", '{"config"', "is damaged: config.json cannot be read"),
         ("config.json", "[1]", "config.json cannot be read .it is no object"),
         ("config.json", '{"format": 1}', "is damaged: config.json has no flags"),
+        (
+            "config.json",
+            '{"format": 1, "config": {}, "data": {"path": "a.npz"}}',
+            "is damaged: config.json has no path and SHA-256 of its data",
+        ),
         (
             "config.json",
             '{"config": {}, "versions": {"backflow": "0.0.9"}}',
