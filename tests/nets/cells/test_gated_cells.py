@@ -399,9 +399,7 @@ def test_layer_norm_is_torchs_and_linens():
         return jit(gradients)(x, scale, bias)
 
     grads, y = with_gradients(layer_norm, optimized_jit)
-    chex.assert_trees_all_close(
-        (grads, y), with_gradients(linen, jax.jit), atol=1e-5
-    )
+    chex.assert_trees_all_close((grads, y), with_gradients(linen, jax.jit), atol=1e-5)
 
     theirs = [torch.tensor(a.tolist(), requires_grad=True) for a in (x, scale, bias)]
     out = torch.nn.functional.layer_norm(theirs[0], (5,), *theirs[1:])
