@@ -21,8 +21,7 @@ types:
 	$(BIN)/pyright
 
 tests:
-	$(PYTEST) -m "not peers"
-	BACKFLOW_XLA=default $(PYTEST) -m peers tests/nets
+	$(PYTEST)
 
 course: install ## Every claim, tested: one page. What is there is not run again.
 	$(BIN)/python -m experiments.course --data_dir="$(DATA_DIR)" --results=results/course --resume

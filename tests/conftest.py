@@ -21,16 +21,15 @@ os.environ.setdefault(
 )
 
 # Tests compile much and compute little: the optimizer is off, so that programs compile
-# in half the time and run slowly. Commands that tests start inherit this. With
-# BACKFLOW_XLA=default, XLA optimizes as it does for users: `make test` runs the
-# comparisons with other libraries so (marker `peers`).
-if os.environ.get("BACKFLOW_XLA") != "default":
-    os.environ.setdefault(
-        "XLA_FLAGS",
-        "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false "
-        "--xla_cpu_parallel_codegen_split_count=1 "
-        "--xla_llvm_disable_expensive_passes=true",
-    )
+# in a seventh of the time and run slowly. Commands that tests start inherit this. What
+# is compared with other libraries is compiled with XLA's defaults, as users compile it:
+# `optimized_jit` in tests/nets/side_by_side.py.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false "
+    "--xla_cpu_parallel_codegen_split_count=1 "
+    "--xla_llvm_disable_expensive_passes=true",
+)
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 
 import jax

@@ -18,7 +18,7 @@ import nets
 
 NOTHING: Any = None  # what nobody asks of these cells
 
-TIME, BATCH, INPUTS, UNITS = 4, 2, 2, 3
+TIME, BATCH, INPUTS, UNITS = 3, 2, 2, 3
 
 
 class Foreign(NamedTuple):

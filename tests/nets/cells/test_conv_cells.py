@@ -15,6 +15,7 @@ import pytest
 from cases import FEATURES, INPUTS, example
 from flax import nnx
 from peers import swap
+from side_by_side import optimized_jit
 from tolerances import close_to_peers as close
 
 import nets
@@ -33,7 +34,7 @@ def images(*space, batch=(BATCH,), time=TIME, inputs=INPUTS, seed=1):
     return cases.normal(time, *batch, *space, inputs, seed=seed, scale=1.0)
 
 
-def outputs_and_grads(run, *args):
+def outputs_and_grads(run, *args, jit=optimized_jit):
     """(final state, outputs), and the gradients by all arguments."""
 
     def loss(*args):
@@ -42,7 +43,7 @@ def outputs_and_grads(run, *args):
 
     numbers = tuple(range(len(args)))
     with jax.numpy_rank_promotion("allow"):  # peers broadcast freely
-        return jax.jit(jax.grad(loss, argnums=numbers, has_aux=True))(*args)
+        return jit(jax.grad(loss, argnums=numbers, has_aux=True))(*args)
 
 
 FORMS = {
@@ -86,8 +87,8 @@ def test_equal_to_keras(size, space, options):
 
     xs = images(*space)
     one = outputs_and_grads(ours, weights, xs)
-    close(one, outputs_and_grads(theirs, weights, xs))
-    assert all(leaf.any() for leaf in jax.tree.leaves(one))
+    close(one, outputs_and_grads(theirs, weights, xs, jit=jax.jit))
+    assert all(np.any(leaf) for leaf in jax.tree.leaves(one))
 
 
 @pytest.mark.peers
@@ -110,7 +111,7 @@ def test_equal_to_linen():
 
     close(
         outputs_and_grads(partial(nets.unroll, cell), params, xs),
-        outputs_and_grads(theirs, params, xs),
+        outputs_and_grads(theirs, params, xs, jit=jax.jit),
     )
 
 

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from cases import FEATURES, INPUTS, TIME, draw, example, normal
+from side_by_side import optimized_jit, optimized_run_and_grad
 
 import nets
 from nets import initializers
@@ -331,7 +332,8 @@ def test_projected_lstm_is_torchs():
     ys, (h_n, c_n) = layer(x, (h[None], c[None]))
     torch.stack([torch.sin(a).sum() for a in (h_n, c_n, ys)]).sum().backward()
 
-    out, (by_params, by_xs, by_state) = cases.run_and_grad(cell, params, xs, first)
+    out, grads = optimized_run_and_grad(cell, params, xs, first)
+    by_params, by_xs, by_state = grads
     theirs = [h_n[0], c_n[0], ys]
     theirs += [layer.weight_ih_l0.grad.T, layer.weight_hh_l0.grad.T]
     theirs += [layer.bias_ih_l0.grad, layer.weight_hr_l0.grad.T, x.grad, h.grad, c.grad]
@@ -363,7 +365,7 @@ def test_mgu_is_linens(reset_gate):
 
     gradient = jax.jit(jax.grad(run_linen, argnums=(0, 1, 2), has_aux=True))
     grads, out = gradient(params, xs, first)
-    ours = cases.run_and_grad(cell, params, xs, first)
+    ours = optimized_run_and_grad(cell, params, xs, first)
     chex.assert_trees_all_close(ours, (out, grads), rtol=1e-5, atol=1e-6)
 
 
@@ -388,13 +390,16 @@ def test_layer_norm_is_torchs_and_linens():
         variables = {"params": {"scale": scale, "bias": bias}}
         return nn.LayerNorm(epsilon=1e-5).apply(variables, x)
 
-    def gradient(f):
-        by = jax.grad(lambda *args: jnp.sin(f(*args)).sum(), argnums=(0, 1, 2))
-        return by(x, scale, bias)
+    def with_gradients(function, jit):
+        def loss(*args):
+            y = function(*args)
+            return jnp.sin(y).sum(), y
 
-    y, grads = layer_norm(x, scale, bias), gradient(layer_norm)
-    chex.assert_trees_all_close(y, linen(x, scale, bias), atol=1e-5)
-    chex.assert_trees_all_close(grads, gradient(linen), atol=1e-5)
+        gradients = jax.grad(loss, argnums=(0, 1, 2), has_aux=True)
+        return jit(gradients)(x, scale, bias)
+
+    grads, y = with_gradients(layer_norm, optimized_jit)
+    chex.assert_trees_all_close((grads, y), with_gradients(linen, jax.jit), atol=1e-5)
 
     theirs = [torch.tensor(a.tolist(), requires_grad=True) for a in (x, scale, bias)]
     out = torch.nn.functional.layer_norm(theirs[0], (5,), *theirs[1:])

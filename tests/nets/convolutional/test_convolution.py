@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from side_by_side import optimized_jit
 from tolerances import close_to_peers as close
 
 import nets
@@ -35,15 +36,18 @@ def normal(*shape, seed=0):
     return jnp.asarray(numbers, jnp.float32)
 
 
-def and_gradients(function, *args):
+def and_gradients(function, *args, jit=jax.jit):
     """What it returns, and the gradients of a weighted sum of it by every argument."""
 
-    @jax.jit
+    @jit
     def run(*args):
         ys, pull = jax.vjp(function, *args)
         return ys, pull(weights(ys))
 
     return run(*args)
+
+
+ours_and_gradients = partial(and_gradients, jit=optimized_jit)
 
 
 def weights(ys):
@@ -125,7 +129,7 @@ def test_conv_equals_torch(case):
         )
 
     args = operands(space, size, groups)
-    close(and_gradients(ours, *args), torch_and_gradients(torch, theirs, *args))
+    close(ours_and_gradients(ours, *args), torch_and_gradients(torch, theirs, *args))
 
 
 @pytest.mark.slow
@@ -157,7 +161,7 @@ def test_conv_transpose_equals_torch(case, extra):
         return last(run(first(xs), *args))
 
     args = operands(space, size, groups)
-    close(and_gradients(ours, *args), torch_and_gradients(torch, theirs, *args))
+    close(ours_and_gradients(ours, *args), torch_and_gradients(torch, theirs, *args))
 
 
 MODES = {"reflect": "reflect", "circular": "circular", "replicate": "replicate"}
@@ -183,7 +187,7 @@ def test_filled_padding_equals_torch(mode, size):
         return nets.conv(nets.convolutional.ConvParams(kernel, bias), xs, padding=mode)
 
     args = operands((5, 6, 4)[: len(size)], size, 1)
-    close(and_gradients(ours, *args), torch_and_gradients(torch, theirs, *args))
+    close(ours_and_gradients(ours, *args), torch_and_gradients(torch, theirs, *args))
 
 
 KERAS = {1: "Conv1D", 2: "Conv2D", 3: "Conv3D"}
@@ -225,7 +229,7 @@ def test_named_padding_equals_keras(padding, n, k, s, d, way):
         params = nets.convolutional.ConvParams(kernel, bias)
         return nets.conv(params, xs, padding=padding, strides=s, dilation=d)
 
-    close(and_gradients(ours, *args), keras_run(layer, *args))
+    close(ours_and_gradients(ours, *args), keras_run(layer, *args))
 
 
 @pytest.mark.peers
@@ -250,7 +254,7 @@ def test_conv_transpose_equals_keras(padding, k, s, more, way):
             output_padding=more,
         )
 
-    close(and_gradients(ours, *args), keras_run(layer, *args))
+    close(ours_and_gradients(ours, *args), keras_run(layer, *args))
 
 
 @pytest.mark.peers
@@ -265,7 +269,7 @@ def test_depthwise_and_separable_equal_keras():
         params = nets.convolutional.ConvParams(kernel.reshape(3, 2, 1, 6), None)
         return nets.conv(params, xs, padding="same", groups=3)
 
-    close(and_gradients(ours_deep, xs, depthwise), keras_run(deep, xs, depthwise))
+    close(ours_and_gradients(ours_deep, xs, depthwise), keras_run(deep, xs, depthwise))
     separable = keras.layers.SeparableConv2D(
         4, (3, 2), depth_multiplier=2, padding="same", strides=2
     )
@@ -276,7 +280,7 @@ def test_depthwise_and_separable_equal_keras():
         return nets.separable_conv(params, xs, padding="same", strides=2)
 
     args = xs, depthwise, pointwise.reshape(1, 1, 6, 4), bias
-    close(and_gradients(ours, *args), keras_run(separable, *args))
+    close(ours_and_gradients(ours, *args), keras_run(separable, *args))
 
 
 @pytest.mark.peers
@@ -301,7 +305,7 @@ def test_conv_equals_flax(padding, k, s, d):
         return nets.conv(params, xs, padding=padding.lower(), strides=s, dilation=d)
 
     args = operands((7, 8)[:axes], (k,) * axes, 1)
-    close(and_gradients(ours, *args), and_gradients(theirs, *args))
+    close(ours_and_gradients(ours, *args), and_gradients(theirs, *args))
 
 
 @pytest.mark.peers
@@ -319,7 +323,7 @@ def test_conv_transpose_equals_flax(padding, k, s):
         return nets.conv_transpose(params, xs, padding=padding.lower(), strides=s)
 
     args = operands((4, 5), (k, k), 1)
-    close(and_gradients(ours, *args), and_gradients(theirs, *args))
+    close(ours_and_gradients(ours, *args), and_gradients(theirs, *args))
 
 
 GRID = list(itertools.product([1, 2], [1, 2], [1, 2]))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from side_by_side import run
+from side_by_side import optimized_jit, run
 from tolerances import close_to_peers as close
 
 import nets
@@ -115,7 +115,7 @@ def test_indices_and_unpool_equal_torch(torch, space, window, padding):
     xs, axes = draw(*space), len(space)
     pairs = [(p, p) for p in padding]
 
-    @jax.jit
+    @optimized_jit
     def ours(xs):
         pool = partial(nets.max_pool, window=window, padding=pairs, return_indices=True)
         ys, pull, indices = jax.vjp(pool, xs, has_aux=True)
@@ -144,7 +144,7 @@ def test_indices_of_dilated_and_overlapping_windows_equal_torch(torch):
     xs = draw(7, 8)
     xs[0, :, :, 0] = -np.inf  # as small as the padding, and yet it is found
     xs[1, 2:4, 3:5, 1] = np.nan
-    ours = jax.jit(
+    ours = optimized_jit(
         partial(
             nets.max_pool,
             window=(3, 3),
@@ -293,8 +293,8 @@ def test_equal_to_keras_and_flax(space, window, strides, padding):
             getattr(layers, f"GlobalAveragePooling{axes}D")(),
         ),
     ]
-    found = run(xs, *(function for pair in pairs for function in pair))
-    close(found[::2], found[1::2])
+    mine, theirs = zip(*pairs, strict=True)
+    close(run(xs, *mine), run(xs, *theirs, jit=jax.jit))
 
 
 def test_windows_of_6_by_3_with_stride_2():

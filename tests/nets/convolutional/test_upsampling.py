@@ -101,7 +101,7 @@ def test_equal_to_jax(space, sizes):
                 **options,
             ),
         ]
-    found = run(xs, *mine, *theirs)
+    found = run(xs, *mine, *theirs, jit=jax.jit)
     half = len(mine)
     chex.assert_trees_all_close(found[:half], found[half:], rtol=1e-4, atol=3e-5)
 
@@ -118,8 +118,8 @@ def test_equal_to_keras():
         )
         for interpolation, method in methods.items()
     ]
-    found = run(xs, *(function for pair in pairs for function in pair))
-    close(found[::2], found[1::2])
+    mine, theirs = zip(*pairs, strict=True)
+    close(run(xs, *mine), run(xs, *theirs, jit=jax.jit))
 
 
 @pytest.mark.peers
@@ -128,12 +128,8 @@ def test_equal_to_keras():
     [((4,), keras.layers.UpSampling1D, 3), ((2, 3, 2), keras.layers.UpSampling3D, 2)],
 )
 def test_repeats_equal_keras(space, peer, factor):
-    mine, theirs = run(
-        draw(*space),
-        partial(nets.upsample, factor=(factor,) * len(space)),
-        peer(factor),
-    )
-    close(mine, theirs)
+    xs, ours = draw(*space), partial(nets.upsample, factor=(factor,) * len(space))
+    close(run(xs, ours), run(xs, peer(factor), jit=jax.jit))
 
 
 def test_mean_pool_undoes_nearest():

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from cases import FEATURES, INPUTS, TIME, example
+from side_by_side import optimized_jit
 
 import nets
 from nets.flow import input_saliency, integrated_gradients
@@ -120,7 +121,7 @@ def test_saliency_equals_torch(x64):
         jnp.asarray(weight.detach().numpy()) for weight in module.all_weights[0]
     )
     by = partial(input_saliency, nets.lstm(), loss=lambda _, ys: (ys[-1] ** 2).sum())
-    value, saliency = jax.jit(by)(
+    value, saliency = optimized_jit(by)(
         nets.cells.LSTMParams(w_ih.T, w_hh.T, b_ih + b_hh),
         jnp.asarray(inputs.detach().numpy()),
     )

@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from cases import FEATURES, INPUTS, TIME
 from flax import nnx
+from side_by_side import optimized_jit
+from tolerances import close_to_peers as close
 from tolerances import closest
 
 import nets
@@ -160,18 +162,21 @@ def test_numbers_and_gradients_are_theirs(name):
     assert cell is theirs.convert() and cell.spatial_dims == len(theirs.space)
     xs = cases.normal(TIME, BATCH, *theirs.space, INPUTS, scale=1.0)
 
-    def both(key, xs):
-        params = cell.init(key, INPUTS, FEATURES)
-        ours = lambda params, xs: nets.unroll(cell, params, xs)[1]  # noqa: E731
-        results = []
-        for run in ours, theirs.run:
-            ys, back = jax.vjp(run, params, xs)
-            results.append((ys, back(jnp.cos(ys))))
-        return (params, results[0]), (theirs.init(key), results[1])
+    def init(key):
+        return cell.init(key, INPUTS, FEATURES)
 
-    one, other = jax.jit(both)(jax.random.key(1), xs)
-    closest(one, other)
-    assert all((leaf != 0).any() for leaf in jax.tree.leaves(one[1]))
+    def unroll(params, xs):
+        return nets.unroll(cell, params, xs)[1]
+
+    def with_gradients(run, params, xs):
+        ys, back = jax.vjp(run, params, xs)
+        return ys, back(jnp.cos(ys))
+
+    params, same = (jax.jit(f)(jax.random.key(1)) for f in (init, theirs.init))
+    closest(params, same)
+    one = optimized_jit(partial(with_gradients, unroll))(params, xs)
+    close(one, jax.jit(partial(with_gradients, theirs.run))(params, xs))
+    assert all(np.any(leaf) for leaf in jax.tree.leaves(one))
 
 
 CLASSES = {

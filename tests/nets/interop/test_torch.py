@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from cases import FEATURES, INPUTS, TIME
+from side_by_side import optimized_jit
 from tolerances import close_to_peers as close
 
 import nets
@@ -96,9 +97,8 @@ def test_equal_to_torch(cell, module, options, both, lengths):
         return cases.total(state, ys), (state, ys)
 
     params = tree([to_params(cell, weights(module, s)) for s in DIRECTIONS[both]])
-    grads, (state, ys) = jax.jit(jax.grad(ours, argnums=(0, 1), has_aux=True))(
-        params, array(inputs)
-    )
+    gradients = optimized_jit(jax.grad(ours, argnums=(0, 1), has_aux=True))
+    grads, (state, ys) = gradients(params, array(inputs))
     close(ys, array(outputs))
     close(jax.tree.leaves(state), jax.tree.leaves(to_state(cell, end)))
     their_grads = [
@@ -138,9 +138,10 @@ def test_state_gradients_equal_retain_grad(name, part, x64):
 
     names = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"]
     params = to_params(cell, [array(getattr(step, name)) for name in names])
-    value, gradients = nets.flow.state_gradients(
-        cell, params, array(inputs), lambda state, ys: jnp.sin(part(ys)).sum()
+    by_states = partial(
+        nets.flow.state_gradients, cell, loss=lambda _, ys: jnp.sin(part(ys)).sum()
     )
+    value, gradients = optimized_jit(by_states)(params, array(inputs))
     np.testing.assert_allclose(value, loss.item(), rtol=1e-10)
     theirs = [
         jnp.stack([jnp.zeros((4, 3)) if p.grad is None else array(p.grad) for p in ps])
@@ -197,9 +198,12 @@ def test_packed_stacks_equal_torch(cell, kind, module, options, both):
 
     xs, lengths = array(inputs), jnp.array(LENGTHS)
     real = jnp.arange(TIME)[:, None] < lengths[None]
-    for options in ({"lengths": lengths}, {"mask": real}):
-        run = jax.jit(jax.grad(ours, has_aux=True))
-        grads, (state, ys) = run(xs, options)
+    gradient = jax.grad(ours, has_aux=True)
+    for jit, options in (
+        (optimized_jit, {"lengths": lengths}),
+        (jax.jit, {"mask": real}),
+    ):
+        grads, (state, ys) = jit(gradient)(xs, options)
         close(ys, array(outputs))
         close(grads, array(inputs.grad))
         # torch puts layer by layer, in each forward and backward, on one axis.

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import pytest
 from cases import TIME
 from peers import BIDIRECTIONAL_PEERS, PADDING_PEERS, PEERS
+from side_by_side import optimized_jit
 from tolerances import close_to_peers as close
 
 import nets
@@ -28,7 +29,7 @@ def with_grads(run, params, xs):
     return out, grads
 
 
-@partial(jax.jit, static_argnames="layer")
+@partial(optimized_jit, static_argnames="layer")
 def ours(layer, params, xs, lengths=None):
     """Of our layer: one program for all its peers."""
     return with_grads(partial(layer.apply, lengths=lengths), params, xs)

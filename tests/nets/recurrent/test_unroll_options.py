@@ -163,7 +163,7 @@ def test_parallel_in_reverse_equals_one_step_after_another(name, x64):
     `test_linear_cells` compares every linear cell, from the first step to the last.
     """
     cell = CASES[name].cell
-    params, xs, first = example(cell, 3, dtype=jnp.float64)
+    params, xs, first = example(cell, 3, time=3, dtype=jnp.float64)
     options = {"reverse": True, "all_states": True}
     chex.assert_trees_all_close(
         out_and_grads(cell, params, xs, first, parallel=True, **options),
@@ -182,15 +182,20 @@ def test_parallel_padding_cannot_be_seen(name, reverse):
     params, xs, first = example(cell, 4)
     mask = np.array([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [0, 1, 0, 1, 1], [0] * 5]).T > 0
     xs = jnp.where(mask[..., None], xs, np.nan)
-    for all_states in (False, True):
-        options = {"reverse": reverse, "mask": mask, "all_states": all_states}
-        got, expected = (
-            jax.jit(partial(nets.unroll, cell, parallel=parallel, **options))(
-                params, xs, first
-            )
+
+    @jax.jit
+    def program(*run):
+        options = {"reverse": reverse, "mask": mask}
+        return [
+            [
+                nets.unroll(cell, *run, parallel=parallel, all_states=every, **options)
+                for every in (False, True)
+            ]
             for parallel in (True, False)
-        )
-        chex.assert_trees_all_close(got, expected, rtol=1e-5, atol=1e-5)
+        ]
+
+    got, expected = program(params, xs, first)
+    chex.assert_trees_all_close(got, expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["qrnn", "lru"])
