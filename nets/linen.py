@@ -210,11 +210,11 @@ class Sequential(nn.Module):
         Returns:
             One output per layer.
         """
-        found, ys = [], xs
+        maps, ys = [], xs
         for i, layer in enumerate(self.layers):
             ys = Block(layer, name=f"{layer.name.split()[0]}_{i}")(ys)
-            found.append(ys)
-        return found
+            maps.append(ys)
+        return maps
 
 
 def _run(

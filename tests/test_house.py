@@ -31,23 +31,22 @@ def test_contracts_of_imports_name_every_package():
         for path in (ROOT / "experiments").glob("*/__init__.py")
     }
     experiments = packages - {"experiments.harness"}
-    independent = [c for c in contracts if c["type"] == "independence"]
-    assert [set(contract["modules"]) for contract in independent] == [experiments]
     contained = [set(c["containers"]) for c in contracts if "containers" in c]
     assert [names for names in contained if names & experiments] == [experiments]
-    layers = {
-        name
+    layers = [
+        layer
         for contract in contracts
         if contract["type"] == "layers" and "containers" not in contract
         for layer in contract["layers"]
-        for name in re.split(r" [|:] ", layer)
-    }
+    ]
+    assert experiments in [set(layer.split(" | ")) for layer in layers]
+    named = {name for layer in layers for name in re.split(r" [|:] ", layer)}
     rooms = {
         f"nets.{path.stem}"
         for path in (ROOT / "nets").iterdir()
         if path.suffix == ".py" or (path / "__init__.py").exists()
     }
-    assert rooms - {"nets.__init__"} | packages <= layers
+    assert rooms - {"nets.__init__"} | packages <= named
 
 
 @pytest.mark.parametrize("file", [f for f in FILES if f.startswith("experiments/")])

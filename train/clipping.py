@@ -85,5 +85,5 @@ def clip_stats(opt_state: Any) -> ClipStats | None:
     states = [node for node in nodes if isinstance(node, _ClipState)]
     if not states:
         return None
-    norm, clipped, seen = states[0]
-    return ClipStats(norm, clipped / jnp.maximum(seen, 1))
+    norm, clipped, steps = states[0]
+    return ClipStats(norm, clipped / jnp.maximum(steps, 1))

@@ -73,7 +73,7 @@ def run(config: Config, results: Run) -> None:
     claim = claim._replace(text=claim.text.replace("digit", noun))
     which = [f"Data: {setting.removesuffix('; ')}."] if setting else []
     title = walk_title(distances, pca_distance).replace("digit", noun)
-    found = [
+    findings = [
         sentence.replace("digit", noun) for sentence in remarks(studies, pca_result)
     ]
     publish(
@@ -88,7 +88,7 @@ def run(config: Config, results: Run) -> None:
         },
         tables={"Mean squared errors": table(studies, pca_result)},
         claims=[claim],
-        findings=[*found, *which],
+        findings=[*findings, *which],
     )
 
 

@@ -33,7 +33,7 @@ def caption(runs: Sequence[RunRecord]) -> str:
 
 
 def remarks(runs: Sequence[RunRecord], metrics: Sequence[Metric]) -> list[str]:
-    """What limits the comparison: code, data, devices, seeds, and missing metrics.
+    """Limits of the comparison: code, data, devices, seeds, and missing metrics.
 
     Args:
         runs: The runs.

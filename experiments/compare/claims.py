@@ -79,9 +79,9 @@ def _is_comparable(metric: Metric, run: int) -> bool:
 
 def _case(metric: Metric, run: int) -> Any:
     """Differences by seed, or the numbers of both runs if they share no seeds."""
-    first, other = metric.by_run[0], metric.by_run[run]
+    first, later = metric.by_run[0], metric.by_run[run]
     if seeds := metric.common_seeds(run):
-        return np.array([other[seed] - first[seed] for seed in seeds])
+        return np.array([later[seed] - first[seed] for seed in seeds])
     return metric.values(0), metric.values(run)
 
 
@@ -100,14 +100,14 @@ def _estimate(case: Any, cases: int) -> Interval:
 def table(
     runs: Sequence[RunRecord],
     metrics: Sequence[Metric],
-    found: Sequence[Difference],
+    judged: Sequence[Difference],
 ) -> Table:
     """The flags that differ, the metrics, and their differences.
 
     Args:
         runs: The runs.
         metrics: The metrics.
-        found: Of `differences`.
+        judged: Differences, from `differences`.
 
     Returns:
         One row per flag and metric. Each run has a column, and each later run two more:
@@ -121,15 +121,19 @@ def table(
     rows += [
         [f"--{flag}", *texts, *blank] for flag, texts in changed_flags(runs).items()
     ]
-    by_key = {(id(d.metric), d.run): d for d in found}
+    by_key = {(id(d.metric), d.run): d for d in judged}
     for metric in metrics:
         samples = [metric.values(i) for i in range(len(runs)) if metric.by_run[i]]
         form = format_of(samples)
         row = [metric.label]
         row += [_interval(metric.values(i), form) for i in range(len(runs))]
         for i in range(1, len(runs)):
-            one = by_key.get((id(metric), i))
-            row += [_gain(one, form), one.outcome] if one else ["-", "-"]
+            difference = by_key.get((id(metric), i))
+            row += (
+                [_gain(difference, form), difference.outcome]
+                if difference
+                else ["-", "-"]
+            )
         rows.append(row)
     return Table(header, rows)
 
@@ -141,11 +145,11 @@ def _interval(values: np.ndarray, form: str) -> str:
     return interval(values).text(form) if finite(values) else "none"
 
 
-def _gain(one: Difference, form: str) -> str:
+def _gain(difference: Difference, form: str) -> str:
     """A difference, with its sign."""
-    if one.outcome == EQUAL:
+    if difference.outcome == EQUAL:
         return "0"
-    return one.interval.text(form.replace(":", ":+"))
+    return difference.interval.text(form.replace(":", ":+"))
 
 
 def format_of(samples: Sequence[np.ndarray]) -> str:
@@ -169,12 +173,12 @@ def format_of(samples: Sequence[np.ndarray]) -> str:
 
 
 def evaluate_claims(
-    found: Sequence[Difference], runs: Sequence[RunRecord]
+    judged: Sequence[Difference], runs: Sequence[RunRecord]
 ) -> list[Claim]:
     """For every metric, the claim that it differs from the first run.
 
     Args:
-        found: Of `differences`.
+        judged: Differences, from `differences`.
         runs: The runs.
 
     Returns:
@@ -182,8 +186,8 @@ def evaluate_claims(
     """
     claims = []
     others = runs[1].name if len(runs) == 2 else "the other runs"
-    for name in dict.fromkeys(d.metric.name for d in found if d.outcome != EQUAL):
-        some = [d for d in found if d.metric.name == name and d.outcome != EQUAL]
+    for name in dict.fromkeys(d.metric.name for d in judged if d.outcome != EQUAL):
+        some = [d for d in judged if d.metric.name == name and d.outcome != EQUAL]
         claim = claim_of_cases(
             f"{others} and {runs[0].name} differ in {name}",
             f"Difference of {name} to {runs[0].name}.",
@@ -214,26 +218,26 @@ def words_of(difference: Difference, runs: Sequence[RunRecord]) -> tuple[str, st
     return ", ".join(words), _gain(difference, format_of(samples))
 
 
-def answer(found: Sequence[Difference], runs: Sequence[RunRecord]) -> str:
+def answer(judged: Sequence[Difference], runs: Sequence[RunRecord]) -> str:
     """The number of supported differences, and the first of them.
 
     Args:
-        found: Of `differences`.
+        judged: Differences, from `differences`.
         runs: The runs.
 
     Returns:
         One sentence.
     """
-    judged = [d for d in found if d.outcome != EQUAL]
-    supported = [d for d in judged if d.outcome == SUPPORTED]
-    if not judged:
+    unequal = [d for d in judged if d.outcome != EQUAL]
+    supported = [d for d in unequal if d.outcome == SUPPORTED]
+    if not unequal:
         return "The runs have measured the same numbers."
     if not supported:
-        return f"None of {len(judged)} differences is supported."
+        return f"None of {len(unequal)} differences is supported."
     verb = "is" if len(supported) == 1 else "are"
     listed = "; ".join(
         f"{d.metric.name}, {' '.join(words_of(d, runs))}" for d in supported[:LISTED]
     )
     rest = "" if len(supported) <= LISTED else "; the table has all"
-    count = f"{len(supported)} of {len(judged)} differences {verb} supported"
+    count = f"{len(supported)} of {len(unequal)} differences {verb} supported"
     return f"{count}: {listed}{rest}."

@@ -26,22 +26,22 @@ def run(config: Config, results: Run) -> None:
     runs = load(config.runs)
     metrics = measure.metrics(runs)
     check(runs, metrics)
-    found = claims.differences(metrics, len(runs))
+    differences = claims.differences(metrics, len(runs))
     for metric in metrics:
         for i, values in enumerate(metric.by_run):
             for seed, value in values.items():
                 row = {"metric": metric.name, "case": metric.case, "value": value}
                 results.log(kind="value", run=runs[i].folder, seed=seed, **row)
-    for one in found:
+    for difference in differences:
         results.log(
             kind="difference",
-            run=runs[one.run].folder,
-            metric=one.metric.name,
-            case=one.metric.case,
-            **one.interval._asdict(),
-            outcome=one.outcome,
+            run=runs[difference.run].folder,
+            metric=difference.metric.name,
+            case=difference.metric.case,
+            **difference.interval._asdict(),
+            outcome=difference.outcome,
         )
-    show(runs, metrics, found, results)
+    show(runs, metrics, differences, results)
 
 
 def load(folders: Sequence[str]) -> list[RunRecord]:
@@ -99,23 +99,23 @@ def check(runs: Sequence[RunRecord], metrics: Sequence[Metric]) -> None:
 def show(
     runs: Sequence[RunRecord],
     metrics: Sequence[Metric],
-    found: Sequence[Difference],
+    differences: Sequence[Difference],
     results: Run,
 ) -> None:
     """Publish the results."""
     title = "Flags that differ, metrics and differences"
     publish(
         results,
-        answer=claims.answer(found, runs),
+        answer=claims.answer(differences, runs),
         figures=draw(runs),
-        tables={title: claims.table(runs, metrics, found)},
-        claims=claims.evaluate_claims(found, runs),
+        tables={title: claims.table(runs, metrics, differences)},
+        claims=claims.evaluate_claims(differences, runs),
         findings=[*captions.remarks(runs, metrics), INTERVALS],
     )
 
 
 def draw(runs: Sequence[RunRecord]) -> dict[str, Plot]:
-    """The figures of those curves that several runs have."""
+    """The figures of the curves that several runs have."""
     loss = measure.learning_curves(runs, "loss")
     norm = measure.learning_curves(runs, "gradient_norm")
     profiles = measure.profiles(runs)

@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 
 import matplotlib
-import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.compare.measure import Curves
-from experiments.harness.plotting import COLORS, STYLES, Plot, captioned, plain
+from experiments.harness.plotting import Plot, captioned, mean_and_range, plain
 
 COLUMNS, MOST_PANELS = 3, 9
 
@@ -51,7 +49,8 @@ def draw(
         axis.set_title(plain(case.case), fontsize=10, parse_math=False)
         axis.grid(alpha=0.3)
         for i, (x, values) in case.by_run.items():
-            _band(axis, x, values, names[i], i)
+            marker = "o" if len(x) == 1 else None
+            mean_and_range(axis, x, values, i, label=plain(names[i]), marker=marker)
         axis.set_xlabel(axes[0])
     drawn = [values for case in shown for _, values in case.by_run.values()]
     if log and all((values > 0).all() for values in drawn):
@@ -63,13 +62,3 @@ def draw(
     rest = f" {left_out} more cases are left out." if left_out else ""
     text = f"{title}. Lines: means over seeds; bands: their range.{rest} {caption}"
     return captioned(figure, "", text)
-
-
-def _band(axis: Axes, x: np.ndarray, values: np.ndarray, label: str, run: int) -> None:
-    """The mean over seeds as a line, and their range as a band."""
-    color, style = COLORS[run % len(COLORS)], STYLES[run // len(COLORS) % len(STYLES)]
-    point = "o" if len(x) == 1 else None
-    mean = values.mean(axis=0)
-    axis.plot(x, mean, style, color=color, label=plain(label), marker=point)
-    low, high = values.min(axis=0), values.max(axis=0)
-    axis.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)

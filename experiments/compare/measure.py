@@ -53,9 +53,9 @@ class Metric(NamedTuple):
             Seeds of both; none if there are fewer than two, unless neither run has
             another seed.
         """
-        first, other = self.by_run[0], self.by_run[run]
-        common = [seed for seed in first if seed in other]
-        alone = len(first) == len(other) == 1
+        first, later = self.by_run[0], self.by_run[run]
+        common = [seed for seed in first if seed in later]
+        alone = len(first) == len(later) == 1
         return common if len(common) > 1 or alone else []
 
 
@@ -75,25 +75,25 @@ class Curves(NamedTuple):
 def metrics(runs: Sequence[RunRecord]) -> list[Metric]:
     """The metrics that the runs have measured for every seed.
 
-    Of a metric that is logged during training, the last value counts. Metrics that are
+    The last value of a metric that is logged during training counts. Metrics that are
     the same for all seeds and runs, such as sizes, are left out if there are others.
 
     Args:
         runs: Runs of one experiment.
 
     Returns:
-        Metrics in the order in which they are logged, those of the training last.
+        Metrics in the order in which they are logged, metrics of the training last.
     """
     series_by_run = [series(run.rows) for run in runs]
     kinds = dict.fromkeys(s.kind for some in series_by_run for s in some)
     values: dict[tuple[str, str, Case], list[dict[int, list[float]]]] = {}
     for kind in sorted(kinds, key=lambda kind: kind == TRAINING):
         for i, some in enumerate(of_kind(series_by_run, kind)):
-            for case, one in some:
+            for case, model in some:
                 labels = [name for name, _ in case]
-                for name, value in numbers(one.rows[-1], labels):
+                for name, value in numbers(model.rows[-1], labels):
                     by_run = values.setdefault((kind, name, case), [{} for _ in runs])
-                    by_run[i].setdefault(one.seed, []).append(value)
+                    by_run[i].setdefault(model.seed, []).append(value)
     kinds_of: dict[str, set[str]] = {}
     for kind, name, _ in values:
         kinds_of.setdefault(name, set()).add(kind)
@@ -155,9 +155,9 @@ def learning_curves(runs: Sequence[RunRecord], name: str) -> list[Curves]:
     """
     return _curves(
         runs,
-        lambda one: (
-            ([row["step"] for row in one.rows], [row.get(name) for row in one.rows])
-            if one.kind == TRAINING
+        lambda model: (
+            ([row["step"] for row in model.rows], [row.get(name) for row in model.rows])
+            if model.kind == TRAINING
             else None
         ),
     )
@@ -174,8 +174,8 @@ def profiles(runs: Sequence[RunRecord]) -> list[Curves]:
         left out if there are later ones.
     """
 
-    def draw(one: Series) -> Any:
-        row = one.rows[-1]
+    def draw(model: Series) -> Any:
+        row = model.rows[-1]
         norms = row.get(PROFILE)
         if not isinstance(norms, list) or row.get("when") in ("before", "untrained"):
             return None
@@ -191,8 +191,8 @@ def _curves(runs: Sequence[RunRecord], draw: Callable[[Series], Any]) -> list[Cu
     made: dict[str, dict[int, list[tuple[Any, Any]]]] = {}
     for kind in kinds:
         for i, some in enumerate(of_kind(series_by_run, kind)):
-            for case, one in some:
-                made.setdefault(text_of(case), {}).setdefault(i, []).append(draw(one))
+            for case, model in some:
+                made.setdefault(text_of(case), {}).setdefault(i, []).append(draw(model))
     return [
         Curves(
             case,

@@ -1,13 +1,14 @@
 """Runs and their rows, divided by models.
 
-Rows of one kind and seed are distinguished by those of their fields that are the same
-for all seeds, such as the name of a cell.
+Rows of one kind and seed are distinguished by the fields that are the same for all
+seeds, such as the name of a cell.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from experiments.harness.folders import ResultsError
+from experiments.harness.report import typed
 from experiments.harness.saved import open_run
 
 MOST_LETTERS = 16  # of a name
@@ -34,7 +35,7 @@ class RunRecord(NamedTuple):
 
 
 class Series(NamedTuple):
-    """Rows of one model and one seed: those of its training, or a single row.
+    """Rows of one model and one seed: all rows of its training, or a single row.
 
     Attributes:
         kind: Kind of the rows.
@@ -54,8 +55,8 @@ def read(folders: Sequence[str]) -> list[RunRecord]:
         folders: Their folders.
 
     Returns:
-        One `RunRecord` per folder. Its name is that of the folder, or "run 2" if the
-        name of a folder is long, as a time is, or that of another folder.
+        One `RunRecord` per folder, with the name of the folder. If a name is long, as a
+        time is, or two folders have the same name, the names are "run 1", "run 2", ...
 
     Raises:
         ResultsError: A folder is missing, incomplete, damaged, or not of a run.
@@ -117,8 +118,8 @@ def of_kind(
         kind: Kind of the rows.
 
     Returns:
-        Pairs of labels and series, for every run. The labels are those that are
-        necessary in any of the runs: cells are distinguished if a run has several.
+        Pairs of labels and series, for every run. The labels are the fields
+        that distinguish models in any run: the cell, if a run has several cells.
     """
     chosen = [[s for s in some if s.kind == kind] for some in series_by_run]
     names = list(dict.fromkeys(name for some in chosen for name in _labels(some)))
@@ -131,15 +132,15 @@ def of_kind(
 def _labels(some: Sequence[Series]) -> list[str]:
     """Names of the fields that distinguish the series of one seed, words first."""
     by_seed: dict[int, list[Row]] = {}
-    for one in some:
-        by_seed.setdefault(one.seed, []).append(one.rows[-1])
+    for model in some:
+        by_seed.setdefault(model.seed, []).append(model.rows[-1])
     groups = list(by_seed.values())
     names = dict.fromkeys(n for rows in groups for row in rows for n in row)
     fields = {n: [[row.get(n) for row in rows] for rows in groups] for n in names}
     words = [n for n, columns in fields.items() if _all(str | bool, columns)]
-    others = [n for n, columns in fields.items() if _all(int | float, columns)]
+    numbers = [n for n, columns in fields.items() if _all(int | float, columns)]
     labels: list[str] = []
-    for name in (*words, *others):
+    for name in (*words, *numbers):
         count = _count(groups, labels)
         if count == sum(map(len, groups)):
             break
@@ -185,14 +186,7 @@ def changed_flags(runs: Sequence[RunRecord]) -> dict[str, list[str]]:
     """
     configs = [run.metadata["config"] for run in runs]
     names = dict.fromkeys(name for config in configs for name in config)
-    values = {name: [_typed(c.get(name)) for c in configs] for name in names}
+    values = {
+        name: [typed(c[name]) if name in c else "-" for c in configs] for name in names
+    }
     return {name: texts for name, texts in values.items() if len(set(texts)) > 1}
-
-
-def _typed(value: Any) -> str:
-    """The value of a flag, as it is typed."""
-    if isinstance(value, list):
-        return ",".join(map(_typed, value))
-    if isinstance(value, bool):
-        return str(value).lower()
-    return "-" if value is None else str(value)

@@ -105,9 +105,9 @@ def convolve(
         name,
         image,
         by_padding,
-        rim_zeros=rim(by_padding["same"].found),
-        rim_repeated=rim(maps(image, "replicate").found),
-        kept=float(valid.kept.sum() / np.abs(valid.found).sum()),
+        rim_zeros=rim(by_padding["same"].edges),
+        rim_repeated=rim(maps(image, "replicate").edges),
+        kept=float(valid.kept.sum() / np.abs(valid.edges).sum()),
     )
     for padding, parts in by_padding.items():
         results.log(
@@ -115,7 +115,7 @@ def convolve(
             image=name,
             padding=padding,
             sizes={part: m.shape[:2] for part, m in parts._asdict().items()},
-            rim=rim(parts.found),
+            rim=rim(parts.edges),
             rim_repeated=picture.rim_repeated,
             kept=picture.kept,
         )

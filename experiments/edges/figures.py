@@ -34,7 +34,7 @@ def photograph(picture: Picture, kernel: Float[np.ndarray, "3 3"]) -> Plot:
         plotting.show(axis, values, f"kernel {mark}", signed=True)
         write_numbers(axis, values)
     place, corner = brightest_corner(picture.image)
-    high = float(np.quantile(np.abs(picture.maps["valid"].found), 0.995))
+    high = float(np.quantile(np.abs(picture.maps["valid"].edges), 0.995))
     rows = [(i, padding) for i in (0, 1) for padding in picture.maps]
     for row, (i, padding) in zip(axes[1:], rows, strict=True):
         maps = [m[..., i] for m in picture.maps[padding]]
@@ -70,7 +70,7 @@ def digits(shown: Sequence[Picture]) -> Plot:
     )
     figure, axes = plotting.panels(title, 2 * len(shown), 7, 1.35)
     for i, picture in enumerate(shown):
-        high = float(np.abs(picture.maps["same"].found).max())
+        high = float(np.abs(picture.maps["same"].edges).max())
         for row, padding in zip(axes[2 * i :], picture.maps, strict=False):
             draw_chain(row, picture, padding, high)
     return plotting.captioned(

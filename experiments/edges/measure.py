@@ -125,12 +125,12 @@ class Maps(NamedTuple):
     """Feature maps [height, width, 2] of horizontal and of vertical edges.
 
     Attributes:
-        found: Maps after the convolution.
+        edges: Maps after the convolution.
         kept: Maps after ReLU.
         pooled: Maps after max pooling.
     """
 
-    found: Float[np.ndarray, "height width 2"]
+    edges: Float[np.ndarray, "height width 2"]
     kept: Float[np.ndarray, "height width 2"]
     pooled: Float[np.ndarray, "lower narrower 2"]
 

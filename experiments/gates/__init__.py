@@ -4,7 +4,7 @@
     python -m experiments.gates --order=rows --features=16 --seeds=0,1
 
 LSTMs learn to classify handwritten digits that they read pixel by pixel. One is a plain
-LSTM. In the others the forget gate is clamped at sigmoid(b), whatever the input. By the
+LSTM. In the other LSTMs the forget gate is clamped at sigmoid(b) for any input. By the
 textbook, the gradient along the cell state then shrinks by sigmoid(b) per step, so that
 sigmoid(b)^T remains after T steps. The experiment measures this along the cell state
 alone, and for the whole gradient, which also flows through the recurrent weights.

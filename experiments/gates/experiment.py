@@ -70,7 +70,7 @@ def name_of(bias: float) -> str:
 
 
 def build(config: Config, data: Sequences) -> dict[str, SequenceClassifier]:
-    """The LSTM that learns its forget gate, and those with a clamped one, by name."""
+    """The LSTM that learns its forget gate, and the LSTMs that clamp it, by name."""
     model = SequenceClassifier(nets.lstm(), config.features, data.outputs)
     return {
         LEARNED: model,

@@ -62,7 +62,7 @@ def accuracy_and_norms(
 def add_last_probe(
     fitted: FitResult, probe: Any, last_step: int
 ) -> tuple[Int[np.ndarray, " probes"], dict[str, dict[str, Any]]]:
-    """Add the measurements after training to those of the probes.
+    """Add the measurements after training to the measurements of the probes.
 
     Args:
         fitted: Result of training, with probes.

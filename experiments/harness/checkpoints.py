@@ -69,7 +69,7 @@ def save(
             run / FOLDER / INDEX,
             json.dumps({n: k._asdict() for n, k in index.items()}) + "\n",
         )
-    except Exception as error:  # whatever orbax and its file system may raise
+    except Exception as error:  # of any type, from orbax or its file system
         why = " ".join(str(error).split())
         raise OSError(f"cannot write the parameters to {place}: {why}") from error
 
@@ -162,8 +162,8 @@ def load(run: pathlib.Path, name: str, step: int, like: Any = None) -> Any:
         A tree of NumPy arrays [seeds, ...]; nested dicts and lists without `like`.
 
     Raises:
-        ResultsError: A file is missing or damaged, or the parameters are not those of
-            `like`.
+        ResultsError: A file is missing or damaged, or the parameters have other
+            shapes than `like`.
     """
     known = read_index(run)[name]
     place = run / FOLDER / known.folder / str(step)
@@ -172,7 +172,7 @@ def load(run: pathlib.Path, name: str, step: int, like: Any = None) -> Any:
 
     try:
         params = ocp.load_checkpointables(str(place.absolute()))[PARAMS]
-    except Exception as error:  # whatever orbax may raise
+    except Exception as error:  # of any type, from orbax
         why = " ".join(str(error).split())
         raise ResultsError(f"checkpoint {place} cannot be read: {why}") from None
     if like is None:

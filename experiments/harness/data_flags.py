@@ -1,4 +1,4 @@
-"""Flags of a user's own data, base classes of the `Config` of an experiment.
+"""Flags of the user's data: base classes of the `Config` of an experiment.
 
 The classes import no JAX, as `experiments.harness.common_flags`.
 """
@@ -39,7 +39,7 @@ def task() -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class OwnDataConfig(common_flags.TrainingConfig):
-    """Flags of own sequences and of own images."""
+    """Flags of the user's sequences and images."""
 
     test_fraction: float = cli.flag(
         0.2,
@@ -50,7 +50,7 @@ class OwnDataConfig(common_flags.TrainingConfig):
     )
     split_seed: int = cli.flag(
         0,
-        "Seed of that split of --data.",
+        "Seed of the split of --data into a training and a test part.",
         lower_bound=0,
         upper_bound=2**32 - 1,
         group="data",

@@ -38,7 +38,7 @@ class EventFiles:
         self._folder, self._metadata = folder, metadata
         self._library = _library()
         self._early: list[Mapping[str, Any]] = []  # rows from before the first training
-        self._labels: list[str] = []  # that distinguish models
+        self._labels: list[str] = []  # names of the fields that distinguish models
         self._steps: dict[str, int] = {}
         self._files: dict[str, Any] = {}
 
@@ -74,7 +74,7 @@ class EventFiles:
             r"[^\w.=-]", "_", "-".join([*(words or ["seed"]), str(row["seed"])])
         )
         last = self._steps.get(model, 0)
-        step = row.get("step", last)  # what has no step comes after the last
+        step = row.get("step", last)  # a row without a step comes after the last step
         self._steps[model] = max(step, last)
         labels = [
             str(value)
@@ -136,7 +136,7 @@ class EventFiles:
 
 @contextlib.contextmanager
 def following(run: Any) -> Iterator[None]:
-    """Within, the rows that a run logs go to event files too, if its flags ask for it.
+    """Write the rows that a run logs to event files too, if its flags ask for it.
 
     Args:
         run: A `Run`.
@@ -171,7 +171,7 @@ def _config(metadata: Mapping[str, Any]) -> str:
 
 
 def _library() -> SimpleNamespace:
-    """What is used of tensorboardX, which would import torch if that is installed."""
+    """The parts of tensorboardX that are used, imported without torch."""
     blocked = {"torch"} - set(sys.modules)
     sys.modules |= dict.fromkeys(blocked)  # an import of it fails, which is expected
     try:

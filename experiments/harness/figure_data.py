@@ -144,7 +144,7 @@ def _line_of(
 
 
 def _series(axis: Axes, artists: list[Artist], parts: dict[int, Any]) -> list[str]:
-    """A name for each artist: its label, or that of another one of its color."""
+    """A name for each artist: its label, or that of an artist of the same color."""
     labels = [_label(parts.get(id(artist)) or artist) for artist in artists]
     by_color = {}
     for artist, label in zip(artists, labels, strict=True):
@@ -228,8 +228,8 @@ def _line(text: str) -> str:
 
 def _unique(names: list[str]) -> list[str]:
     """The names, numbered where they are repeated."""
-    seen, result = Counter(), []
+    counts, result = Counter(), []
     for name in names:
-        seen[name] += 1
-        result.append(f"{name} ({seen[name]})" if seen[name] > 1 else name)
+        counts[name] += 1
+        result.append(f"{name} ({counts[name]})" if counts[name] > 1 else name)
     return result

@@ -28,7 +28,7 @@ def check_backend() -> None:
     try:
         jax.devices()
         jax.numpy.zeros(())
-    except Exception as error:  # whatever a backend may raise
+    except Exception as error:  # of any type, from the backend
         why = process.sentence(error) if str(error) else "it finds no such device"
         raise process.UsageError(
             f"JAX cannot start with {process.variables() or 'this installation'}: {why}"

@@ -9,7 +9,7 @@ from flax import linen as nn
 from jaxtyping import Array
 
 from experiments.harness import training
-from experiments.harness.padding import arguments
+from experiments.harness.padding import arguments, first
 from nets import as_layer, bidirectional
 from nets.linen import Bidirectional, Recurrent
 from nets.recurrent import RecurrentLayer, batch_first, time_first
@@ -101,8 +101,7 @@ def linen(
     """
     inputs = tuple(map(_array, inputs))
     targets = jax.tree.map(jnp.asarray, targets)
-    first = jax.tree.map(lambda leaf: leaf[:1], inputs)
-    shapes = jax.eval_shape(model.init, jax.random.key(0), *first)["params"]
+    shapes = jax.eval_shape(model.init, jax.random.key(0), *first(inputs, 1))["params"]
 
     def apply(params, *inputs):
         return model.apply({"params": params}, *inputs)

@@ -59,12 +59,12 @@ def load(config: Any, **options: Any) -> tuple[Dataset, str]:
 
 
 def describe(config: Any, data: Dataset, given: bool) -> str:
-    """Which data were used, in one sentence.
+    """Describe the data, and how they were split, in one sentence.
 
     Args:
         config: The flags.
         data: The split data.
-        given: Whether the data have a test part of their own.
+        given: Whether the test part was given, not held out.
 
     Returns:
         Text such as "waves.npz: 80 training and 20 test sequences of 5 to 9 steps, 1
@@ -110,13 +110,13 @@ def _count(number: int, noun: str) -> str:
 
 
 def announce(results: Run, text: str, noun: str) -> None:
-    """Put which data are used in place of the text below the question.
+    """Replace the text below the question by a description of the user's data.
 
-    That text describes built-in data. The first line is the question.
+    The text describes built-in data. The first line is the question.
 
     Args:
         results: The run.
-        text: Of `describe`.
+        text: Description of the data, from `describe`.
         noun: Noun for an example, in place of "digit".
     """
     question = results.question.strip().partition("\n")[0]
@@ -136,8 +136,8 @@ def expect_defaults(config: Any, names: Sequence[str], reason: str) -> None:
 
     Args:
         config: The flags.
-        names: Names of flags; those that the experiment does not have are left out.
-        reason: Why, and what to do.
+        names: Names of flags. The experiment may lack some of them.
+        reason: Why the flags have no effect, and what to do.
 
     Raises:
         cli.UsageError: A flag has another value than its default.

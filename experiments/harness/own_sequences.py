@@ -1,4 +1,4 @@
-"""Sequences to learn: handwritten digits, or the user's own."""
+"""Sequences to learn: handwritten digits, or the user's data."""
 
 import math
 from collections.abc import Mapping
@@ -23,10 +23,10 @@ class Sequences(NamedTuple):
         test: Held-out inputs, and their labels or targets.
         classes: Names of the classes; empty for real targets.
         noun: Noun for the examples, "digits" or "sequences".
-        unit: Noun for what is read in a step, such as "pixels".
+        unit: Noun for the content of a step, such as "pixels".
         setting: Description of the data, for captions.
         scale: Deviation by which targets were divided.
-        own: Whether they are the user's own.
+        from_user: Whether the user gave them by `--data`.
     """
 
     train: tuple[Inputs, Array]
@@ -36,7 +36,7 @@ class Sequences(NamedTuple):
     unit: str
     setting: str
     scale: float = 1.0
-    own: bool = False
+    from_user: bool = False
 
     @property
     def measured(self) -> tuple[Inputs, Array]:
@@ -82,14 +82,14 @@ class Sequences(NamedTuple):
     def findings(
         self, r2: Mapping[str, Float[np.ndarray, " seeds"]] | None = None
     ) -> list[str]:
-        """Findings on the user's own data: which they are, and the RMSE of models.
+        """Findings: a description of the user's data, and the RMSE of models.
 
         Args:
             r2: R2 of each model, for real targets.
         """
-        which = [f"Data: {self.setting}."] if self.own else []
+        data = [f"Data: {self.setting}."] if self.from_user else []
         if self.classes or not r2:
-            return which
+            return data
         numbers = ", ".join(
             f"{name} {tables.mean_and_deviation(self.rmse(values), '{:.4g}')}"
             for name, values in r2.items()
@@ -97,7 +97,7 @@ class Sequences(NamedTuple):
         always = np.asarray(self.test[1]) - np.asarray(self.train[1]).mean()
         mean = self.scale * math.sqrt(np.square(always).mean())
         return [
-            *which,
+            *data,
             f"RMSE on held-out {self.noun}, in units of the target: {numbers}; always "
             f"predicting the mean of the training part: {mean:.4g}.",
         ]
@@ -119,7 +119,7 @@ def load(config: Any, results: Run | None = None, least: int = 1) -> Sequences:
         DataError: The data cannot be read.
     """
     if config.own():
-        return own(config, results, least)
+        return _load_from_user(config, results, least)
     own_data.expect_no_flags_of_own_data(config)
     halves = training.parts(digits.load(), config)
     training.check(config, len(halves[0].labels), "digits")
@@ -140,7 +140,7 @@ def load(config: Any, results: Run | None = None, least: int = 1) -> Sequences:
     )
 
 
-def own(config: Any, results: Run | None, least: int = 1) -> Sequences:
+def _load_from_user(config: Any, results: Run | None, least: int = 1) -> Sequences:
     """Load the user's own sequences; see `load`."""
     own_data.expect_defaults(config, ["order"], "omit it with --data")
     task = getattr(config, "task", CLASSIFY)
@@ -166,7 +166,7 @@ def own(config: Any, results: Run | None, least: int = 1) -> Sequences:
         unit=unit,
         setting=text,
         scale=data.scale,
-        own=True,
+        from_user=True,
     )
 
 

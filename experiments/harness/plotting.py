@@ -114,6 +114,24 @@ def line_style(index: int) -> dict[str, Any]:
     return {"color": COLORS[color], "linestyle": STYLES[turn % len(STYLES)]}
 
 
+def mean_and_range(
+    axis: Axes, x: np.ndarray, values: np.ndarray, index: int, **options: Any
+) -> None:
+    """Draw the mean over seeds as a line, and their range as a band.
+
+    Args:
+        axis: Axes to draw on.
+        x: Places, [x].
+        values: Values, [seeds, x].
+        index: Number of the line, as in `line_style`.
+        **options: Further options of `Axes.plot`, such as the label.
+    """
+    style = line_style(index)
+    axis.plot(x, values.mean(axis=0), **style, **options)
+    low, high = values.min(axis=0), values.max(axis=0)
+    axis.fill_between(x, low, high, color=style["color"], alpha=0.2, linewidth=0)
+
+
 def legend(figure: Figure, axis: Axes, lines: int) -> None:
     """Add a legend inside the axes, or below them if it would cover the lines.
 

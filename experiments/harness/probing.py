@@ -291,7 +291,7 @@ def make(
     for name in names:
         try:
             jax.eval_shape(lambda p, name=name: PROBES[name](model, p, data), params)
-        except Exception as error:  # whatever the user's own cell may raise
+        except Exception as error:  # of any type, from the user's cell
             sentence = " ".join(str(error).split())
             raise cli.UsageError(
                 f"flag --probes: {name} cannot measure cell {cell!r}: "

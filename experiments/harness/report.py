@@ -133,7 +133,7 @@ def _save(results: Run, file: str, plot: Plot) -> Picture:
 def _flags(metadata: Mapping[str, Any]) -> Table:
     """The flags of a run, as they are typed."""
     rows = [
-        [f"--{name}", _typed(value)]
+        [f"--{name}", typed(value)]
         for name, value in metadata.get("config", {}).items()
     ]
     return Table(["flag", "value"], rows)
@@ -151,10 +151,21 @@ def _environment(metadata: Mapping[str, Any]) -> Table:
     return Table(["what", "which"], rows)
 
 
-def _typed(value: Any) -> str:
-    """The value of a flag, as it is typed."""
+def typed(value: Any) -> str:
+    """The value of a flag, as it is typed.
+
+    Args:
+        value: Value of a field of a `Config`.
+
+    Returns:
+        Text.
+
+    Example:
+        >>> typed([1, 2]), typed(True)
+        ('1,2', 'true')
+    """
     if isinstance(value, list):
-        return ",".join(map(_typed, value))
+        return ",".join(map(typed, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -74,7 +74,7 @@ def settings(text: str, module: Any) -> str:
 
 
 def expect_same_data(all_trials: Sequence[Trial], results: Run) -> None:
-    """Log hashes of the user's own data, or compare those of an interrupted search.
+    """Log hashes of the user's data, or compare them with an interrupted search's.
 
     Raises:
         ResultsError: The data have changed since.

@@ -130,8 +130,8 @@ def reopen(config: Config) -> dict[str, Network]:
     model, _ = network(config, test.images.shape[1:], len(classes) or CLASSES)
 
     def accuracy(params):
-        one = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], params)
-        predicted = probabilities(model, one, test.images)[0].argmax(axis=-1)
+        stacked = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], params)
+        predicted = probabilities(model, stacked, test.images)[0].argmax(axis=-1)
         return jnp.asarray((predicted == test.labels).mean())
 
     kept = classifier(model, test.images, test.labels, accuracy, layer=None)

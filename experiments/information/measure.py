@@ -148,8 +148,8 @@ def shares(
 def at_times(states: Any, times: np.ndarray, lengths: Array | None) -> Any:
     """The states after some steps, [times, examples, ...].
 
-    Of sequences of unequal length, the states after the same shares of each sequence:
-    `times` refer to the longest.
+    If lengths differ, `times` refer to the longest sequence; the states of a shorter
+    sequence are taken after the same share of its steps.
     """
     if lengths is None:
         return jax.tree.map(lambda leaf: leaf[times], states)
@@ -209,7 +209,7 @@ def by_state(
 def median(
     norms: Float[Array, "ways time examples"], lengths: Array | None
 ) -> Float[Array, "ways time"]:
-    """Median over sequences; those of unequal length are aligned at their ends."""
+    """Median over sequences, which are aligned at their ends."""
     if lengths is None:
         return jnp.median(norms, axis=-1)
     return jnp.stack([median_from_end(way, lengths) for way in norms])

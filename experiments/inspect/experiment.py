@@ -79,7 +79,7 @@ def measure_all(
             for name, network in chosen.items():
                 bar.set_description(f"{instrument}, {name}")
                 try:
-                    found = measure(
+                    values_by_part = measure(
                         INSTRUMENTS[instrument], network, params[name], config.examples
                     )
                 except ValueError as error:
@@ -87,7 +87,8 @@ def measure_all(
                     refused.append(f"{instrument} cannot measure {name!r}: {why}")
                 else:
                     curves[instrument] += [
-                        Curve(name, *key, values) for key, values in found.items()
+                        Curve(name, *key, values)
+                        for key, values in values_by_part.items()
                     ]
                 bar.update()
     return curves, refused
@@ -120,15 +121,15 @@ def show(
     results: Run,
 ) -> None:
     """Publish the results."""
-    measured = {name: found for name, found in curves.items() if found}
+    measured = {name: drawn for name, drawn in curves.items() if drawn}
     text = (
         f"Networks of the run {saved.folder} of {saved.experiment}, on "
         f"{config.examples} held-out sequences ({FEW} for Lyapunov exponents and "
         "lags). Lines: means over seeds; bands: their range."
     )
     plots = {
-        f"{name}.png": figures.draw(name, found, text)
-        for name, found in measured.items()
+        f"{name}.png": figures.draw(name, drawn, text)
+        for name, drawn in measured.items()
     }
     first = next(iter(plots.values()))
     publish(

@@ -45,12 +45,9 @@ def _panel(axis: Axes, curves: Sequence[Curve]) -> None:
     """Draw the curves of one network."""
     for i, curve in enumerate(curves):
         values = np.where(np.isfinite(curve.values), curve.values, np.nan)
-        x, color = np.arange(values.shape[1]), plotting.COLORS[i % len(plotting.COLORS)]
-        style = plotting.STYLES[i // len(plotting.COLORS) % len(plotting.STYLES)]
         label = ", ".join(filter(None, (curve.cell, curve.part)))
-        axis.plot(x, values.mean(axis=0), style, color=color, label=label, linewidth=2)
-        low, high = values.min(axis=0), values.max(axis=0)
-        axis.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
+        x = np.arange(values.shape[1])
+        plotting.mean_and_range(axis, x, values, i, label=label, linewidth=2)
     if len(curves) > 1:
         axis.legend(fontsize=8)
     axis.grid(alpha=0.3)

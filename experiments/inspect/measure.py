@@ -92,10 +92,10 @@ def inputs(part: RecurrentPart) -> dict[tuple[str, str], Array]:
 
 def gates(part: RecurrentPart) -> dict[tuple[str, str], Array]:
     """Mean of every gate at every step, over units and sequences, by cell."""
-    found = flow.gates(part.layer, part.params, part.xs, **_options(part))
+    statistics = flow.gates(part.layer, part.params, part.xs, **_options(part))
     return {
         (cell, name): gate.mean
-        for cell, of_cell in by_cell(part.layer, found).items()
+        for cell, of_cell in by_cell(part.layer, statistics).items()
         for name, gate in of_cell.items()
     }
 
@@ -104,10 +104,10 @@ def lyapunov(part: RecurrentPart) -> dict[tuple[str, str], Array]:
     """The largest Lyapunov exponents, the mean over sequences, by cell."""
 
     def spectra(count=None):
-        found = flow.lyapunov_spectrum(
+        spectrum = flow.lyapunov_spectrum(
             part.layer, part.params, part.xs, count=count, **_options(part)
         )
-        return {n: s.exponents for n, s in by_cell(part.layer, found).items()}
+        return {n: s.exponents for n, s in by_cell(part.layer, spectrum).items()}
 
     sizes = [s.shape[-1] for s in jax.eval_shape(spectra).values()]
     largest = spectra(min(EXPONENTS, *sizes))
@@ -118,11 +118,11 @@ def lags(part: RecurrentPart) -> dict[tuple[str, str], Array]:
     """ln |dL_t/ds_{t-k}| by the lag k, the median over steps and sequences, by cell."""
     if part.losses is None:
         raise ValueError("the outputs of the layer predict nothing step by step")
-    found: Any = flow.lag_matrix(
+    matrices: Any = flow.lag_matrix(
         part.layer, part.params, part.xs, part.losses, **_options(part)
     )
     curves = {}
-    for name, matrix in found.items():
+    for name, matrix in matrices.items():
         there = jnp.where(jnp.isneginf(matrix), jnp.nan, matrix)
         curves[name, ""] = jnp.nanmedian(there, axis=(0, 2))
     return curves

@@ -117,18 +117,18 @@ def time_step(name: str, cell: Cell, config: Config) -> tuple[np.ndarray, np.nda
 
 
 def alternately(
-    one: Callable[..., Any],
-    other: Callable[..., Any],
+    first: Callable[..., Any],
+    second: Callable[..., Any],
     args: tuple,
     repeats: int,
     title: str,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Seconds of two functions, run in turn after a first call that compiles."""
-    for function in (one, other):
+    for function in (first, second):
         jax.block_until_ready(function(*args))
     seconds = np.zeros((2, repeats))
     for i in tqdm(range(repeats), desc=title, disable=None):
-        for j, function in enumerate((one, other)):
+        for j, function in enumerate((first, second)):
             began = time.perf_counter()
             jax.block_until_ready(function(*args))
             seconds[j, i] = time.perf_counter() - began

@@ -82,7 +82,7 @@ def answer(results: Sequence[SpectrumResult]) -> str:
 
 
 def findings(results: Sequence[SpectrumResult]) -> list[str]:
-    """Findings that hold for every seed, except those in the title of the figure."""
+    """Findings that hold for every seed, except the findings in the figure's title."""
     near = [r.name for r in results if (np.abs(r.largest) <= NEAR).all()]
     growing = [r.name for r in results if (r.largest > NEAR).all()]
     return [

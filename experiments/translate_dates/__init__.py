@@ -4,10 +4,10 @@
     python -m experiments.translate_dates --attention=with --beam=8
 
 One recurrent cell reads a date character by character, in one of nine languages and 26
-formats, and another writes it as "2024-03-05". One day in five of two centuries is held
-out, in every format. An encoder-decoder with attention to the source is compared with
-one whose decoder sees the encoder's last state only, and beam search with greedy
-search.
+formats, and a second cell writes it as "2024-03-05". One day in five of two centuries
+is held out, in every format. An encoder-decoder with attention to the source is
+compared with one whose decoder sees only the encoder's last state, and beam search with
+greedy search.
 """
 
 from experiments.translate_dates.config import Config

@@ -49,8 +49,10 @@ def dense(
         return DenseParams(w, b if use_bias else None)
 
     def window(shape):
-        one = (Fraction(1),) * (len(shape) - 1)
-        return ReceptiveField(one, one) if one else None  # a vector is read as a whole
+        ones = (Fraction(1),) * (len(shape) - 1)
+        return (
+            ReceptiveField(ones, ones) if ones else None
+        )  # a vector is read as a whole
 
     return ImageLayer(
         init_params,

@@ -32,8 +32,8 @@ def activation(function: Callable[[Array], Array]) -> ImageLayer:
     """
 
     def window(shape):
-        one = (Fraction(1),) * (len(shape) - 1)
-        return ReceptiveField(one, one)
+        ones = (Fraction(1),) * (len(shape) - 1)
+        return ReceptiveField(ones, ones)
 
     name = getattr(function, "__name__", "activation")
     return ImageLayer(

@@ -14,7 +14,7 @@ from nets.types import Cell
 
 
 class MinimalRNNParams(NamedTuple):
-    """Of z: w_i [inputs, features], b_z; of u: w_h and w_z [features, features], b_u.
+    """For z: w_i [inputs, features], b_z; for u: w_h and w_z [features, features], b_u.
 
     Both biases are [features].
     """

@@ -78,11 +78,13 @@ def depth_gradients(
 
     def outputs(perturbations):
         activations = [xs if perturbations is None else plus(xs, perturbations[0])]
-        for i, (layer, own) in enumerate(zip(layers, params, strict=True)):
+        for i, (layer, params_of_layer) in enumerate(zip(layers, params, strict=True)):
             if isinstance(layer, ImageLayer):
-                ys = layer.apply(own, activations[-1])
+                ys = layer.apply(params_of_layer, activations[-1])
             else:
-                _, ys = as_layer(layer).apply(own, activations[-1], **options)
+                _, ys = as_layer(layer).apply(
+                    params_of_layer, activations[-1], **options
+                )
             activations.append(
                 ys if perturbations is None else plus(ys, perturbations[i + 1])
             )
@@ -154,8 +156,8 @@ def depth_log_norms(
         return jnp.moveaxis(leaf, axis, 0).reshape(1, leaf.shape[axis], rest)
 
     norms = [
-        log_norms([rows(leaf, axis) for leaf in jax.tree.leaves(one)])
-        for one, axis in zip(gradients, batch_axis, strict=True)
+        log_norms([rows(leaf, axis) for leaf in jax.tree.leaves(gradient)])
+        for gradient, axis in zip(gradients, batch_axis, strict=True)
     ]
     if len({norm.shape for norm in norms}) > 1:
         raise ValueError(

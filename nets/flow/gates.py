@@ -164,15 +164,15 @@ def _batch_axes(cell, params, walk, values, batch) -> list[int | None]:
     if not batch or larger is None:  # a cell that runs with one size of it only
         return [0 if value.shape[: len(batch)] == batch else None for value in plain]
     x, state = larger
-    others = jax.eval_shape(values, state, x)
-    if len(others) != len(plain):
+    enlarged = jax.eval_shape(values, state, x)
+    if len(enlarged) != len(plain):
         raise ValueError(
             "expected gates that do not depend in number on the size of the batch; got "
             "some in a scan over the sequences: use `jax.vmap`, or all at once"
         )
     return [
-        next((i for i, n in enumerate(one.shape) if n != other.shape[i]), None)
-        for one, other in zip(plain, others, strict=True)
+        next((i for i, n in enumerate(small.shape) if n != large.shape[i]), None)
+        for small, large in zip(plain, enlarged, strict=True)
     ]
 
 
@@ -187,7 +187,7 @@ def _by_sequence(value: Array, first: int | None, batch: tuple[int, ...]) -> Arr
 def _units(cell: Cell, tag: Tag, value: Array, batch_axes: int) -> Array:
     """The value of a gate in one step, [*batch, *units], without an axis of time.
 
-    The coefficients of a linear cell are those of all steps, here of one: what is
+    A linear cell has coefficients of all steps, here of one: what is
     tagged there has an axis of time in front. Only there the old state is multiplied.
     """
     if cell.linear is None or tag.kind != KEEPER:
@@ -223,7 +223,7 @@ def _statistics(value, real, keeps, quantiles, closed, opened):
     def share(where):
         return where.astype(value.dtype).mean(1, where=real)
 
-    # Of what is not padding; a NaN of the gate's own is not passed over.
+    # Padding is left out; a NaN of the gate itself is not.
     mean = value.mean(1, where=real)
     points = jnp.asarray(quantiles, value.dtype)
     known = jnp.where(real, value, jnp.nan)

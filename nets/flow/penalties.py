@@ -183,11 +183,11 @@ def flossing_penalty(
     return jnp.stack([_off(result, target) for result in each]).mean()
 
 
-def _off(found, target):
+def _off(growth, target):
     """The mean of the exponents' squared distances, over sequences with a step."""
-    logs = found.logs
+    logs = growth.logs
     floor = math.log(jnp.finfo(logs.dtype).eps)
-    exponents, there = found.exponents(), found.counts.any(axis=0)
+    exponents, there = growth.exponents(), growth.counts.any(axis=0)
     there = there.reshape(*there.shape, *(1,) * (exponents.ndim - there.ndim))
     there = jnp.broadcast_to(there, exponents.shape)
     exponents = jnp.where(jnp.isneginf(exponents), floor, exponents)

@@ -50,7 +50,7 @@ def linen(
 
     where fan_in is the number of inputs that a filter reads.
 
-    The arguments and the result are those of `KernelInitializer`.
+    `KernelInitializer` describes the arguments and the result.
 
     Example:
         >>> kernel, bias = linen(jax.random.key(0), (3, 3, 16, 32))
@@ -71,7 +71,7 @@ def he(
 
         W ~ truncated normal of variance 2 / fan_in    (he_normal),   b = 0
 
-    The arguments and the result are those of `KernelInitializer`.
+    `KernelInitializer` describes the arguments and the result.
 
     Example:
         >>> kernel, bias = he(jax.random.key(0), (3, 3, 16, 32))
@@ -94,7 +94,7 @@ def keras(
 
     where fan_out is the number of outputs that read an input channel.
 
-    The arguments and the result are those of `KernelInitializer`.
+    `KernelInitializer` describes the arguments and the result.
 
     Example:
         >>> kernel, bias = keras(jax.random.key(0), (3, 3, 16, 32))
@@ -118,7 +118,7 @@ def torch(
 
     (For a transposed convolution PyTorch counts filters instead of inputs in fan_in.)
 
-    The arguments and the result are those of `KernelInitializer`.
+    `KernelInitializer` describes the arguments and the result.
 
     Example:
         >>> kernel, bias = torch(jax.random.key(0), (3, 3, 16, 32))

@@ -19,7 +19,7 @@ def linen(
 
     All singular values of each Q are 1.
 
-    The arguments and the result are those of `Initializer`.
+    `Initializer` describes the arguments and the result.
 
     Example:
         >>> weights = linen(jax.random.key(0), inputs=3, features=8, gates="ifgo")
@@ -55,7 +55,7 @@ def nnx(
     mean square 1 / sqrt(gates). nnx.LSTMCell, which is not fused, is initialized as by
     `linen`.
 
-    The arguments and the result are those of `Initializer`.
+    `Initializer` describes the arguments and the result.
 
     Example:
         >>> w_h = nnx(jax.random.key(0), inputs=3, features=8, gates="ifgo").w_h
@@ -82,7 +82,7 @@ def keras(
         W_h uniform over the matrices with W_h W_h^T = I,   [hidden, gates features]
         b_f = 1, other biases 0
 
-    The arguments and the result are those of `Initializer`.
+    `Initializer` describes the arguments and the result.
 
     Example:
         >>> keras(jax.random.key(0), 3, 2, "ifgo").b_i.tolist()
@@ -111,7 +111,7 @@ def torch(
     A cell with one bias uses the sum of both, which has a triangular distribution. The
     bound depends on `features` even if W_h reads a projection of the state.
 
-    The arguments and the result are those of `Initializer`.
+    `Initializer` describes the arguments and the result.
 
     Example:
         >>> weights = torch(jax.random.key(0), inputs=3, features=16, gates="rzn")
@@ -137,7 +137,7 @@ def equinox(
 
     Equinox has only an LSTM and a GRU; all other cells are initialized as its LSTM.
 
-    The arguments and the result are those of `Initializer`.
+    `Initializer` describes the arguments and the result.
 
     Example:
         >>> equinox(jax.random.key(0), 3, 2, "rzn").b_h[:4].tolist()
@@ -173,7 +173,7 @@ def haiku(
     In Haiku, W_i and W_h of an LSTM are one matrix that reads the vector [x, h], and
     the 1 is added to f at each step; here it is an initial value of the bias.
 
-    The arguments and the result are those of `Initializer`.
+    `Initializer` describes the arguments and the result.
 
     Example:
         >>> weights = haiku(jax.random.key(0), inputs=9, features=16, gates="ifgo")

@@ -16,7 +16,7 @@ def orthogonal(
 
         W_i, W_h as in `linen`;  b_f = 1, other biases 0
 
-    The arguments and the result are those of `Initializer`.
+    `Initializer` describes the arguments and the result.
 
     Example:
         >>> orthogonal(jax.random.key(0), 3, 2, "ifgo").b_i.tolist()
@@ -41,7 +41,7 @@ def irnn(
     and the gradient through active units neither vanishes nor explodes. If `hidden`
     differs from `features`, I is a rectangular identity matrix.
 
-    The arguments and the result are those of `Initializer`.
+    `Initializer` describes the arguments and the result.
 
     Example:
         >>> irnn(jax.random.key(0), 3, 2, "n").w_h.tolist()

@@ -119,8 +119,10 @@ class Bidirectional(NamedTuple):
         params = self.split_params(params)
         none = (None, None)
         (s_f, y_f), (s_b, y_b) = (
-            layer.apply(own, xs, first, key=key_of_cell, perturbations=added, **options)
-            for layer, own, first, key_of_cell, added in zip(
+            layer.apply(
+                weights, xs, first, key=key_of_cell, perturbations=added, **options
+            )
+            for layer, weights, first, key_of_cell, added in zip(
                 self.cells,
                 params,
                 none if state is None else state,

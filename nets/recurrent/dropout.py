@@ -36,11 +36,11 @@ def dropped(key: KeyArray, x: Any, rate: float) -> Any:
 def _dropped(rate: float) -> Callable[[KeyArray, Array], Array]:
     """Dropout of one array."""
 
-    def one(key: KeyArray, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    def drop(key: KeyArray, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         kept = jax.random.bernoulli(key, 1 - rate, x.shape)
         return jnp.where(kept, x / (1 - rate), 0)
 
-    return one
+    return drop
 
 
 def check_rate(name: str, rate: float) -> float:

@@ -72,10 +72,10 @@ def per_cell(
     refuse_reverse(options)
     if isinstance(layer, Bidirectional):
         firsts = (None, None) if state is None else state
-        for one_way, own, first in zip(
+        for one_way, weights, first in zip(
             layer.cells, layer.split_params(params), firsts, strict=True
         ):
-            yield from per_cell(one_way, own, xs, first, **options)
+            yield from per_cell(one_way, weights, xs, first, **options)
         return
     params, firsts = layer.split(params, "parameters"), layer.split(state, "states")
     below = layer.bottom(xs, options)

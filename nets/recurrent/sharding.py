@@ -100,7 +100,7 @@ def split_like(array: Any, like: Any) -> Any:
     """Split an array over the devices like a second array.
 
     Args:
-        array: Array with axes that can be split like those of the second array.
+        array: Array with axes that can be split like the axes of the second array.
         like: Second array, or its shape from `jax.eval_shape`.
 
     Returns:

@@ -119,7 +119,7 @@ def _run(program, inputs, perturbations):
             for p, m, delta in zip(plain, moved, deltas, strict=True)
         ]
 
-    def perturb(variables, values):  # those that no equation computes
+    def perturb(variables, values):  # the variables that no equation computes
         return [
             _plus(value, pending.get(variable))
             for variable, value in zip(variables, values, strict=True)

@@ -58,7 +58,7 @@ def image(request):
     [("same", "constant"), ("valid", "nearest"), ("replicate",) * 2],
 )
 def test_maps_are_those_of_scipy(image, padding, mode):
-    found = measure.maps(image, padding).found
+    found = measure.maps(image, padding).edges
     mode = "nearest" if mode == "replicate" else mode
     for i, kernel in enumerate((SOBEL, SOBEL.T)):
         wanted = ndimage.correlate(image.astype(float), kernel, mode=mode)
@@ -70,24 +70,24 @@ def test_maps_are_those_of_scipy(image, padding, mode):
 
 def test_a_step_is_found_by_the_kernel_of_its_direction_alone():
     step = np.repeat(np.array([[0, 0, 0, 1, 1, 1]], np.float32), 6, axis=0)
-    found = measure.maps(step, "valid").found
+    found = measure.maps(step, "valid").edges
     assert found[..., 1].tolist() == [[0, 4, 4, 0]] * 4  # at the step, nowhere else
     assert not found[..., 0].any()
-    turned = measure.maps(step.T, "valid").found
+    turned = measure.maps(step.T, "valid").edges
     np.testing.assert_array_equal(turned, found.swapaxes(0, 1)[..., ::-1])
 
 
 def test_zeros_around_an_image_are_an_edge_that_it_does_not_have():
     white = np.ones((5, 6), np.float32)
-    same = measure.maps(white, "same").found[..., 1]
+    same = measure.maps(white, "same").edges[..., 1]
     assert same.tolist() == [
         [3, 0, 0, 0, 0, -3],
         *[[4, 0, 0, 0, 0, -4]] * 3,
         [3, 0, 0, 0, 0, -3],
     ]
-    assert not measure.maps(white, "valid").found.any()
-    assert not measure.maps(white, "replicate").found.any()
-    both = measure.maps(white, "same").found  # 4 corners, 4 and 3 a side without them
+    assert not measure.maps(white, "valid").edges.any()
+    assert not measure.maps(white, "replicate").edges.any()
+    both = measure.maps(white, "same").edges  # 4 corners, 4 and 3 a side without them
     assert measure.rim(both) == pytest.approx(
         (4 * (3 + 3) + 2 * 4 * (4 + 0) + 2 * 3 * (0 + 4)) / (18 * 2)
     )
@@ -100,9 +100,9 @@ def test_zeros_around_an_image_are_an_edge_that_it_does_not_have():
 def test_relu_and_pooling_keep_what_is_brighter(padding, found, pooled):
     image = np.random.default_rng(0).random((9, 12), np.float32)
     maps = measure.maps(image, padding)
-    assert maps.found.shape == maps.kept.shape == (*found, 2)
+    assert maps.edges.shape == maps.kept.shape == (*found, 2)
     assert maps.pooled.shape == (*pooled, 2)
-    np.testing.assert_array_equal(maps.kept, np.maximum(maps.found, 0))
+    np.testing.assert_array_equal(maps.kept, np.maximum(maps.edges, 0))
     even = maps.kept[: 2 * pooled[0], : 2 * pooled[1]]
     blocks = even.reshape(pooled[0], 2, pooled[1], 2, 2)
     np.testing.assert_array_equal(maps.pooled, blocks.max(axis=(1, 3)))

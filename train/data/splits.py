@@ -9,8 +9,8 @@ from train.data.errors import DataError
 def split(data: Dataset, fraction: float = 0.2, seed: int = 0) -> Dataset:
     """Hold out a part of the examples, at random, if the data have no test part.
 
-    Of each class, the same fraction is held out, rounded, but at least one example. Of
-    data with real targets, a fraction of all examples is held out.
+    The same fraction of each class is held out, rounded, at least one example. If the
+    targets are real, a fraction of all examples is held out.
 
     Args:
         data: A `Dataset`.
@@ -71,9 +71,10 @@ def standardize(data: Dataset) -> Dataset:
 
         x' = (x - mean) / deviation
 
-    Mean and deviation are those of the training part, over its examples and steps (or
-    pixels), without padding, which stays zero. The test part is transformed by the same
-    numbers. A constant feature is only centered. Real targets are standardized too.
+    Mean and deviation are computed from the training part, over its examples and steps
+    (or pixels), without padding, which stays zero. The test part is transformed by the
+    same numbers. A constant feature is only centered. Real targets are standardized
+    too.
 
     Args:
         data: A `Dataset`.

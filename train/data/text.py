@@ -82,14 +82,14 @@ def documentation() -> str:
         True
     """
     paragraphs = re.split(r"\n\s*\n", "\n\n".join(topics.topics.values()))
-    seen, kept = set(), []
+    known, kept = set(), []
     for paragraph in paragraphs:
         bare = "".join(paragraph.split()).lower()
         count = max(1, len(bare) - REPEATED + 1)
         stretches = {bare[i : i + REPEATED] for i in range(count)}
-        if seen.isdisjoint(stretches):
+        if known.isdisjoint(stretches):
             kept.append(paragraph)
-            seen |= stretches
+            known |= stretches
     return "\n\n".join(kept)
 
 

@@ -90,13 +90,13 @@ def from_keras(layer: Any) -> tuple[RecurrentLayer, Params]:
             "expected a Bidirectional whose first layer reads forward; got one with "
             "go_backwards=True, whose outputs are in reversed order"
         )
-    (one, p), (other, q) = _one_way(forward), _one_way(backward)
-    if not (hasattr(one, "cell") and hasattr(other, "cell")):
+    (ahead, p), (back, q) = _one_way(forward), _one_way(backward)
+    if not (hasattr(ahead, "cell") and hasattr(back, "cell")):
         raise ValueError(
             "expected a Bidirectional of one cell per direction; got several cells"
         )
     merge = MERGES[layer.merge_mode]
-    return bidirectional(one.cell, other.cell, merge=merge), BidirectionalParams(p, q)
+    return bidirectional(ahead.cell, back.cell, merge=merge), BidirectionalParams(p, q)
 
 
 def _one_way(layer: Any) -> tuple[Any, Params]:

@@ -4,7 +4,6 @@ import os
 import pathlib
 import subprocess
 import sys
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +11,6 @@ import numpy as np
 import pytest
 
 import nets
-from nets import blocks
 from nets.convolutional.upsampling import scaled
 
 EMPTY = jnp.ones((2, 0, 3))
@@ -146,36 +144,6 @@ def test_factors_are_still_rounded_down():
     for factor in (0, -1, np.nan, np.inf, 1e-9, "a", None):
         with pytest.raises(ValueError, match="expected a factor above 0"):
             nets.upsample(jnp.ones((5, 1)), (factor,))
-
-
-def test_integers_of_numpy_are_integers():
-    two, four = np.arange(5)[[2, 4]]
-    size = (two, two)
-    x = jnp.ones((8, 8, 4))
-    layers = [
-        blocks.conv(four, size, strides=two, dilation=two, groups=two, padding="same"),
-        blocks.conv_transpose(four, size, strides=two, groups=two, dilation=(two, two)),
-        blocks.separable_conv(four, size, multiplier=two),
-        blocks.depthwise_conv(size, multiplier=two, dilation=two),
-        blocks.max_pool(size, strides=two, padding=np.arange(2)[1]),
-        blocks.adaptive_max_pool((four, None)),
-        blocks.upsample((np.float32(2), two)),
-        blocks.upsample(sizes=(four, two), method="linear"),
-        blocks.unpool(size),
-        blocks.flatten(two),
-        blocks.reshape((four, four, four)),
-        blocks.dense(four),
-    ]
-    for layer in layers:
-        shape = (64,) if layer.name.startswith("reshape") else x.shape
-        (row,) = blocks.summary([layer], shape)
-        assert "np." not in row.name and row.shape
-    for pool in (blocks.global_max_pool, blocks.global_mean_pool):
-        assert pool(two).apply((), x).shape == (4,)
-    wrongs: tuple[Any, ...] = (0, 2.5, "4", True, np.True_, np.array([1, 2]))
-    for wrong in wrongs:
-        with pytest.raises((ValueError, TypeError)):
-            blocks.dense(wrong)
 
 
 # Without the checks of types that tests run under, which take arrays of JAX alone.

@@ -13,7 +13,7 @@ from tolerances import closely
 
 import nets
 from nets import flow
-from nets.tracing.tags import CANDIDATE, KEEPER, with_tags
+from nets.tracing.tags import CANDIDATE, with_tags
 
 GATES = {  # by their names, those that multiply the old state with a star
     "lem": "memory_step hidden_step memory_keep* hidden_keep*",
@@ -157,25 +157,6 @@ def test_marks_are_found_inside_of_jit_and_checkpoint(name, wrap):
     chex.assert_trees_all_close(
         gates(wrapped, params, xs, first), gates(cell, params, xs, first), rtol=1e-5
     )
-
-
-def test_marks_change_no_numbers():
-    """Nor does taking them out: the same step, its marks passed over, is the same."""
-    cell = nets.lstm()
-    params, xs, first = example(cell, 2)
-    plain = cell.step(params, first, xs[0])
-    out, marked = with_tags(cell.step)(params, first, xs[0])
-    chex.assert_trees_all_equal(out, plain)
-    assert [mark.kind for mark, _ in marked] == ["gate", KEEPER, "gate", CANDIDATE]
-
-
-def test_a_changed_mark_changes_the_step():
-    """What the marks are found on is what the step goes on with."""
-    cell = nets.gru()
-    params, xs, first = example(cell)
-    keep = with_tags(cell.step, lambda index, z: jnp.ones_like(z) if index == 1 else z)
-    (state, _), _ = keep(params, first, xs[0])
-    chex.assert_trees_all_equal(state, first)
 
 
 @cases.both_ways
