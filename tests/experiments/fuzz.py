@@ -125,11 +125,16 @@ def flags(name: str, choose: Callable[[Sequence[Any]], Any]) -> list[str]:
     fields = {field.name: field for field in dataclasses.fields(config)}
     given = {n: v for n, v in (TINY | OWN.get(name, {})).items() if n in fields}
     words = [f"--{n}={v}" for n, v in given.items() if v is not None]
+    arguments = [n for n, field in fields.items() if "argument" in field.metadata]
+    words += [choose(["/dev/null", ".", "zzz", "", "x" * 300]) for _ in arguments]
+    fields = {n: field for n, field in fields.items() if n not in arguments}
     for _ in range(choose([1, 1, 1, 2, 3])):
         if choose(range(20)) == 0:
             words.append(
                 choose(["--zzz=1", "zzz", "--results=", "-1", "--seeds", "--"])
             )
+            continue
+        if not fields:
             continue
         field = fields[choose(sorted(fields))]
         value = _value(kinds[field.name], field.metadata["choices"], choose)

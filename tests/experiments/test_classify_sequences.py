@@ -308,7 +308,7 @@ MISTAKES = [
     ("--order=columns", "flag --order=columns: "),
     ("--features=1", "flag --features=1: "),
     ("--probe_every=0", "flag --probe_every=0: "),
-    ("--batch_size=899", "flag --batch_size: expected at most 898, the training seq"),
+    ("--batch_size=899", "flag --batch_size: expected at most 898, the training dig"),
 ]
 
 

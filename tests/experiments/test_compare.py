@@ -190,7 +190,7 @@ def test_what_diverged_is_not_judged(run, tmp_path):
 
 MISTAKES = [
     (["narrow"], "expected the folders of two runs or more; got 1"),
-    ([], "expected the folders of two runs or more; got 0"),
+    ([], "expected RUNS... (Folders of complete runs of one experiment, two or more)"),
     (["narrow", "narrow/"], "expected different runs; narrow/ is given twice"),
     (["narrow", "zzz"], "expected the folder of a run; there is no folder zzz"),
     (["narrow", "half"], "run half is not complete"),
