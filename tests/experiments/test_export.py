@@ -51,7 +51,7 @@ def test_a_safetensors_file_has_our_names(run, saved, tmp_path):
 @pytest.mark.peers
 @pytest.mark.parametrize("name", ["lstm", "gru"])
 def test_pytorch_computes_the_same(run, saved, tmp_path, name):
-    import torch
+    torch = pytest.importorskip("torch", reason="pip install -e '.[peers]'")
     from safetensors.torch import load_file
 
     assert run("x.st", "--to=torch_names", f"--cell={name}").returncode == 0

@@ -1,6 +1,8 @@
 """Our function and a peer's, compared in numbers and gradients."""
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import cases
 import jax
@@ -14,13 +16,13 @@ XLA_DEFAULTS = {
     "xla_cpu_parallel_codegen_split_count": 32,
     "xla_llvm_disable_expensive_passes": False,
 }
-optimized_jit = partial(jax.jit, compiler_options=XLA_DEFAULTS)
+optimized_jit: Callable[..., Any] = partial(jax.jit, compiler_options=XLA_DEFAULTS)
 optimized_run_and_grad = optimized_jit(
-    cases.run_and_grad.__wrapped__, static_argnames=("cell", "reverse")
+    cases.run_and_grad, static_argnames=("cell", "reverse")
 )
 
 
-def run(xs, *functions, jit=optimized_jit):
+def run(xs, *functions, jit: Callable[..., Any] = optimized_jit):
     """Of each function its outputs, and the gradient of the sum of their sines."""
 
     @jit

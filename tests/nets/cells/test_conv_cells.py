@@ -34,7 +34,7 @@ def images(*space, batch=(BATCH,), time=TIME, inputs=INPUTS, seed=1):
     return cases.normal(time, *batch, *space, inputs, seed=seed, scale=1.0)
 
 
-def outputs_and_grads(run, *args, jit=optimized_jit):
+def outputs_and_grads(run, *args, jit: Any = optimized_jit):
     """(final state, outputs), and the gradients by all arguments."""
 
     def loss(*args):
