@@ -57,7 +57,9 @@ def test_sequences_of_unequal_length_are_aligned_at_their_ends(launched, tmp_pat
     assert (done.returncode, done.stderr) == (0, "")
     assert "nan" not in done.stdout and "inf" not in done.stdout
     network, params = saved.model("elman", 3)
+    assert network.recurrent is not None
     part = network.recurrent(params, 64)
+    assert part.lengths is not None
     _, gradients = flow.state_gradients(
         part.layer, part.params, part.xs, part.loss, lengths=part.lengths
     )
