@@ -141,7 +141,8 @@ def mean_and_deviation(values: Float[np.ndarray, " seeds"], form: str) -> str:
         form: Format of the mean, such as "{:.1f}".
 
     Returns:
-        "mean ± deviation", the sample's deviation (n - 1); "none" if any value is nan.
+        "mean ± deviation", the sample's deviation (n - 1); only the mean if it is not
+        finite; "none" if any value is nan.
 
     Example:
         >>> mean_and_deviation(np.array([1.0, 2.0, 3.0]), "{:.1f}")
@@ -149,8 +150,10 @@ def mean_and_deviation(values: Float[np.ndarray, " seeds"], form: str) -> str:
     """
     if np.isnan(values).any():
         return "none"
+    if np.isinf(values).any() and len({*np.sign(values[np.isinf(values)])}) > 1:
+        return "none"
     mean = form.format(values.mean())
-    if len(values) < 2:
+    if len(values) < 2 or not finite(values):
         return mean
     return f"{mean} ± {form.replace('+', '').format(values.std(ddof=1))}"
 

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from experiments.harness.networks import Network, RecurrentPart
+from experiments.harness.padding import median_from_end
 from experiments.inspect.config import FEW
 from nets import flow
 from nets.flow.decay import norms_of
@@ -65,9 +66,15 @@ def _options(part: RecurrentPart) -> dict[str, Any]:
     return {} if part.lengths is None else {"lengths": part.lengths}
 
 
-def _median(log_norms: Array) -> Array:
-    """Median over sequences, from log norms [time, sequences]."""
-    return jnp.median(log_norms, axis=1)
+def _median(part: RecurrentPart, log_norms: Array, reverse: bool = False) -> Array:
+    """Median over sequences in the order of reading, from log norms [time, sequences].
+
+    Sequences of different lengths are aligned at the step that is read last.
+    """
+    if part.lengths is not None:
+        return median_from_end(log_norms, part.lengths, reverse)
+    median = jnp.median(log_norms, axis=1)
+    return median[::-1] if reverse else median
 
 
 def gradients(part: RecurrentPart) -> dict[tuple[str, str], Array]:
@@ -77,8 +84,8 @@ def gradients(part: RecurrentPart) -> dict[tuple[str, str], Array]:
     )
     curves = {}
     for name, cell in by_cell(part.layer, part.layer.cells).items():
-        norms = _median(norms_of(by_cell(part.layer, states)[name]))
-        curves[name, ""] = norms[::-1] if cell.reverse else norms
+        norms = norms_of(by_cell(part.layer, states)[name])
+        curves[name, ""] = _median(part, norms, cell.reverse)
     return curves
 
 
@@ -87,7 +94,7 @@ def inputs(part: RecurrentPart) -> dict[tuple[str, str], Array]:
     _, saliency = flow.input_saliency(
         part.layer, part.params, part.xs, part.loss, **_options(part)
     )
-    return {("", ""): _median(norms_of(saliency))}
+    return {("", ""): _median(part, norms_of(saliency))}
 
 
 def gates(part: RecurrentPart) -> dict[tuple[str, str], Array]:

@@ -46,6 +46,34 @@ def test_every_instrument_measures(launched, saved, tmp_path):
     assert page.count("<img ") == 5 and "largest, nats/step" in page
 
 
+def test_sequences_of_unequal_length_are_aligned_at_their_ends(launched, tmp_path):
+    lengths = np.array([2, 3, 6] * 10)
+    x = np.random.default_rng(0).normal(size=(30, 6, 2))
+    data = tmp_path / "waves.npz"
+    np.savez(data, x=x, y=np.arange(30) % 2, lengths=lengths)
+    flags = {"data": str(data), "cells": ["elman"], "batch_size": 4}
+    saved = kept.untrained(tmp_path / "run", bidirectional=True, **flags)
+    done = launched(inspect, "run", "--instruments=gradients", "--results=out")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "nan" not in done.stdout and "inf" not in done.stdout
+    network, params = saved.model("elman", 3)
+    assert network.recurrent is not None
+    part = network.recurrent(params, 64)
+    assert part.lengths is not None
+    _, gradients = flow.state_gradients(
+        part.layer, part.params, part.xs, part.loss, lengths=part.lengths
+    )
+    forward, backward = (
+        np.asarray(flow.log_norms(g))
+        for g in flow.by_cell(part.layer, gradients).values()
+    )
+    last = forward[np.asarray(part.lengths) - 1, np.arange(len(part.lengths))]
+    measured = {row["cell"]: row for row in rows(tmp_path / "out", "gradients")[::2]}
+    assert measured["forward"]["values"][-1] == pytest.approx(np.median(last), 1e-4)
+    first = measured["backward"]["values"][-1]
+    assert first == pytest.approx(np.median(backward[0]), 1e-4)
+
+
 def test_both_directions_are_measured(launched, tmp_path):
     kept.untrained(tmp_path / "run", cells=["elman"], bidirectional=True)
     flags = "--instruments=gradients,gates", "--examples=4", "--results=out"
