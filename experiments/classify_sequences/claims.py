@@ -178,16 +178,17 @@ def last_output_claim(results: Sequence[ModelResult]) -> Claim:
 
 def both_ends_claim(results: Sequence[ModelResult]) -> Claim:
     """Claim that reading from both ends is better, also with no more parameters."""
-    end, gains = by_cell(results, END), {}
-    for way in (BOTH, SMALL):
-        for cell, result in by_cell(results, way).items():
-            name = f"{cell}, {_sizes(result, end[cell])}"
-            gains[name] = gain(result, end[cell])
-    judgment = judge(list(gains.values()))
+    end = by_cell(results, END)
+    pairs = [
+        (cell, result)
+        for way in (BOTH, SMALL)
+        for cell, result in by_cell(results, way).items()
+    ]
+    judgment = judge([gain(result, end[cell]) for cell, result in pairs])
     return judgment.claim(
         "Reading from both ends classifies better than reading forward",
         "Accuracy in both directions minus accuracy forward, in percentage points.",
-        gains,
+        (f"{cell}, {_sizes(result, end[cell])}" for cell, result in pairs),
         POINTS,
     )
 

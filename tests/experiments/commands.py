@@ -68,3 +68,12 @@ TINY = {
     "vanishing": "batch_size=4;depth=4;widths=4;trained_width=4;steps=2;inits=he;"
     "trained_inits=he",
 }
+
+
+def files(folder: pathlib.Path) -> set[str]:
+    """Names of the files in a results folder, but the data next to each figure."""
+    return {
+        path.name
+        for path in folder.iterdir()
+        if not (path.suffix == ".csv" and path.with_suffix(".png").exists())
+    }

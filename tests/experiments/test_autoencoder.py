@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from commands import files
 
 from experiments.autoencoder import experiment as autoencoder
 from experiments.harness import cli
@@ -41,7 +42,7 @@ def test_it_compares_and_draws(command, capsys, tmp_path):
     command(*TINY, "--upsample=nearest,unpool", "--results=out")
     folder, said = tmp_path / "out", capsys.readouterr()
     assert said.err == ""
-    assert {path.name for path in folder.iterdir()} == {
+    assert files(folder) == {
         *("config.json", "metrics.jsonl", "checkpoints", "report.html"),
         *("reconstructions.png", "walk.png", "errors.png"),
     }

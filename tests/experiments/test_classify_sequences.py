@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from commands import LEAKY, rows
+from commands import LEAKY, files, rows
 
 import nets
 from experiments.classify_sequences import claims, figures
@@ -49,7 +49,7 @@ def test_digits_are_read_from_both_ends(run, tmp_path):
     assert (code, err) == (0, "")
     folder = tmp_path / "out"
     pictures = {"classify_sequences.png", "confusions.png"}
-    assert {path.name for path in folder.iterdir()} == {
+    assert files(folder) == {
         *("config.json", "metrics.jsonl", "checkpoints", "report.html"),
         *pictures,
     }
@@ -304,8 +304,8 @@ def test_the_most_frequent_error_is_that_of_the_last_output():
 MISTAKES = [
     ("--cells=lsmt", "unknown cell 'lsmt'; expected one of elman, irnn, "),
     ("--cells=mycells:nothing", "has no attribute 'nothing'"),
-    ("--data=cifar", "flag --data=cifar: "),
-    ("--order=columns", "flag --order=columns: "),
+    ("--data=cifar", "flag --data: expected digits, mnist1d, or a file or folder"),
+    ("--order=columns", "flag --order: expected one of pixels, rows; got"),
     ("--features=1", "flag --features=1: "),
     ("--probe_every=0", "flag --probe_every=0: "),
     ("--batch_size=899", "flag --batch_size: expected at most 898, the training dig"),

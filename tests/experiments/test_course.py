@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from commands import rows
+from commands import files, rows
 from PIL import Image
 from scipy.io import savemat
 
@@ -50,7 +50,7 @@ def test_a_course_is_run_and_gone_on_with(run, tmp_path):
     code, out, err = run(*flags)
     assert code == 0, err
     folder = tmp_path / "out"
-    assert {path.name for path in folder.iterdir()} == {
+    assert files(folder) == {
         *("config.json", "metrics.jsonl", "index.html", "claims.md", "edges")
     }
     (lesson,) = rows(folder, "lesson")

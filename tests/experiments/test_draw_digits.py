@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from commands import rows
+from commands import files, rows
 
 import nets
 from experiments.draw_digits import claims, measure
@@ -44,7 +44,7 @@ def test_it_draws_and_judges(run, tmp_path):
     code, out, err = run(*TINY, "--temperatures=1,0", "--results=out")
     assert (code, err) == (0, "")
     folder = tmp_path / "out"
-    assert {path.name for path in folder.iterdir()} == {
+    assert files(folder) == {
         *(
             "config.json",
             "metrics.jsonl",

@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from commands import rows
+from commands import files, rows
 from scipy import integrate
 
 from experiments.edge_of_chaos import experiment as edge_of_chaos
@@ -25,7 +25,7 @@ def test_it_measures_networks_against_theory(run, tmp_path):
     assert done.returncode == 0, done.stderr
     out = tmp_path / "out"
     names = {"config.json", "metrics.jsonl", "edge_of_chaos.png", "report.html"}
-    assert {path.name for path in out.iterdir()} == names
+    assert files(out) == names
     assert (out / "edge_of_chaos.png").read_bytes().startswith(b"\x89PNG")
     page = (out / "report.html").read_text()
     assert "<h1>At which gain of its weights does a random network" in page

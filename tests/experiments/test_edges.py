@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from commands import files
 from scipy import ndimage
 
 from experiments.edges import claims, figures, measure
@@ -179,7 +180,7 @@ def test_it_looks_and_learns_and_draws(command, tmp_path):
     assert " of 8 filters fire on some of them; " in lines[-2]
     assert lines[-1] == "Results: out"
     folder = tmp_path / "out"
-    assert {path.name for path in folder.iterdir()} == {
+    assert files(folder) == {
         "config.json",
         "metrics.jsonl",
         "checkpoints",

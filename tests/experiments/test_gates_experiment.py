@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from commands import rows
+from commands import files, rows
 
 import nets
 from experiments.gates import claims
@@ -35,7 +35,7 @@ def test_it_clamps_and_measures(run, tmp_path):
     code, out, err = run(*TINY, "--biases=-1,2", "--results=out")
     assert (code, err) == (0, "")
     folder = tmp_path / "out"
-    assert {path.name for path in folder.iterdir()} == {
+    assert files(folder) == {
         *("config.json", "metrics.jsonl", "checkpoints", "report.html", "gates.png")
     }
     found = rows(folder, "clamp")

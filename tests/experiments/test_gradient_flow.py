@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from commands import files
 
 from experiments.gradient_flow import captions, figures
 from experiments.gradient_flow import experiment as gradient_flow
@@ -146,7 +147,7 @@ def test_it_compares_cells_before_and_after_training(run, folder):
     ]
     assert lines[-1] == "Results: out"
     out = folder / "out"
-    assert {path.name for path in out.iterdir()} == {
+    assert files(out) == {
         "config.json",
         "metrics.jsonl",
         "checkpoints",
@@ -370,7 +371,7 @@ def test_a_mistake_is_one_sentence(flag, sentence, run, folder):
     assert done.stderr.startswith("gradient_flow: ")
     assert sentence in done.stderr
     assert done.stderr.count("\n") == 1
-    assert {path.name for path in folder.iterdir()} <= {
+    assert files(folder) <= {
         "mycells.py",
         "__pycache__",
         "results",

@@ -68,7 +68,9 @@ def run(launched, tmp_path, monkeypatch):
     monkeypatch.setattr(
         Figure,
         "savefig",
-        lambda _, file, **how: Image.new("L", (9, 9)).save(file, **how),
+        lambda _, file, **how: Image.new("L", (9, 9)).save(
+            file, format=how.get("format")
+        ),
     )
     for name in ("mine.toy", "mine"):
         sys.modules.pop(name, None)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from commands import rows
+from commands import files, rows
 from sklearn.metrics import r2_score
 from threadpoolctl import threadpool_limits
 
@@ -57,7 +57,7 @@ def test_it_trains_and_reads_out_what_states_know(run, tmp_path, monkeypatch):
     assert (code, err) == (0, "")
     folder = tmp_path / "out"
     figures = {"information.png", "information_rows.png"}
-    assert {path.name for path in folder.iterdir()} == {
+    assert files(folder) == {
         *("config.json", "metrics.jsonl", "checkpoints", "report.html"),
         *figures,
     }

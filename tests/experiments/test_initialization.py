@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from commands import LEAKY, rows
+from commands import LEAKY, files, rows
 
 import nets
 from experiments.initialization import claims, figures, measure
@@ -28,7 +28,7 @@ def test_it_measures_the_norms_of_all_initializers(run, tmp_path):
     assert (code, err) == (0, "")  # no bar where there is no terminal
     folder = tmp_path / "out"
     names = {"config.json", "metrics.jsonl", "initialization.png", "report.html"}
-    assert {path.name for path in folder.iterdir()} == names
+    assert files(folder) == names
     assert (folder / "initialization.png").read_bytes().startswith(b"\x89PNG")
     page = (folder / "report.html").read_text()
     assert "<h1>How far does a cell&#39;s gradient reach at the start" in page

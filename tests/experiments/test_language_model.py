@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from commands import rows
+from commands import files, rows
 
 import nets
 from experiments.language_model import (
@@ -61,7 +61,7 @@ def test_it_counts_learns_and_writes(run, tmp_path):
         "language_model.png",
         "report.html",
     }
-    assert {path.name for path in folder.iterdir()} == names
+    assert files(folder) == names
     assert (folder / "language_model.png").read_bytes().startswith(b"\x89PNG")
     page = (folder / "report.html").read_text()
     assert "<h1>How well does a recurrent net predict the next character" in page

@@ -5,7 +5,7 @@ from functools import partial
 import jax
 import numpy as np
 import pytest
-from commands import rows
+from commands import files, rows
 
 import nets
 from experiments.harness import training
@@ -34,7 +34,7 @@ def test_both_learn_every_task(run, tmp_path):
     code, out, err = run(*TINY, "--seeds=0,1", "--results=out")
     assert (code, err) == (0, "")
     folder = tmp_path / "out"
-    assert {path.name for path in folder.iterdir()} == {
+    assert files(folder) == {
         *(
             "config.json",
             "metrics.jsonl",

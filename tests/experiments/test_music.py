@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import mido
 import numpy as np
 import pytest
-from commands import LEAKY, rows
+from commands import LEAKY, files, rows
 from scipy.io import savemat
 
 import nets
@@ -53,7 +53,7 @@ def test_it_learns_compares_and_goes_on(run, tmp_path):
     code, out, err = run(*TINY, "--steps=5", "--cells=elman,gru", "--results=out")
     assert (code, err) == (0, "")
     folder = tmp_path / "out"
-    assert {path.name for path in folder.iterdir()} == {
+    assert files(folder) == {
         "config.json",
         "metrics.jsonl",
         "checkpoints",

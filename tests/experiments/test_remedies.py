@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from commands import rows
+from commands import files, rows
 
 import nets
 from experiments.remedies import experiment as remedies
@@ -43,7 +43,7 @@ def test_every_remedy_is_compared_with_its_claim(run, tmp_path):
         "remedies.png",
         "report.html",
     }
-    assert {path.name for path in out.iterdir()} == names
+    assert files(out) == names
     assert (out / "remedies.png").read_bytes().startswith(b"\x89PNG")
     page = (out / "report.html").read_text()
     assert "<h1>Does each remedy for vanishing and exploding gradients" in page

@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from commands import LEAKY, rows
+from commands import LEAKY, files, rows
 
 import nets
 from experiments.harness import starts
@@ -39,7 +39,7 @@ def test_it_finds_the_spectra_of_all_starts(run, tmp_path):
     assert (code, err) == (0, "")  # no bar where there is no terminal
     folder = tmp_path / "out"
     names = {"config.json", "metrics.jsonl", "spectra.png", "report.html"}
-    assert {path.name for path in folder.iterdir()} == names
+    assert files(folder) == names
     assert (folder / "spectra.png").read_bytes().startswith(b"\x89PNG")
     found = {(r["cell"], r["init"], r["seed"]): r for r in rows(folder, "spectrum")}
     starts = ["elman orthogonal", "elman keras", "gru orthogonal", "gru keras"]

@@ -5,7 +5,7 @@ from functools import partial
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from commands import rows
+from commands import files, rows
 
 from experiments.harness import training
 from experiments.harness.claims import (
@@ -34,7 +34,7 @@ def test_it_trains_and_compares_four_ways(run, tmp_path):
     code, out, err = run(*TINY, "--results=out")
     assert (code, err) == (0, "")
     folder = tmp_path / "out"
-    assert {path.name for path in folder.iterdir()} == {
+    assert files(folder) == {
         *(
             "config.json",
             "metrics.jsonl",

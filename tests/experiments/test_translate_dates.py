@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from commands import LEAKY, rows
+from commands import LEAKY, files, rows
 
 from experiments.harness.claims import (
     INCONCLUSIVE,
@@ -42,7 +42,7 @@ def test_it_trains_and_translates(run, tmp_path):
     folder = tmp_path / "out"
     names = {"config.json", "metrics.jsonl", "checkpoints", "report.html"}
     names |= {"translate_dates.png", "attention.png"}
-    assert {path.name for path in folder.iterdir()} == names
+    assert files(folder) == names
     assert (folder / "report.html").read_text().count("<img ") == 2
 
     found = {(r["model"], r["seed"]): r for r in rows(folder, "exact")}

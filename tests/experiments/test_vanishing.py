@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from commands import rows
+from commands import files, rows
 
 import nets
 from experiments.harness.claims import INCONCLUSIVE
@@ -53,7 +53,7 @@ def test_nets_are_measured_and_those_that_can_be_are_trained(
     folder = tmp_path / "out"
     names = {"config.json", "metrics.jsonl", "checkpoints", "report.html"}
     names |= {"vanishing.png", "rates.png"}
-    assert {path.name for path in folder.iterdir()} == names
+    assert files(folder) == names
     gradients = rows(folder, "gradient")
     places = {(r["net"], r["init"], r["width"], r["when"]) for r in gradients}
     trained = {place[:3] for place in places if place[3] == "after"}
