@@ -95,7 +95,7 @@ def test_zeros_around_an_image_are_an_edge_that_it_does_not_have():
 
 
 @pytest.mark.parametrize(
-    ("padding", "found", "pooled"),
+    ("padding", "edges", "pooled"),
     [("same", (9, 12), (4, 6)), ("valid", (7, 10), (3, 5))],
 )
 def test_relu_and_pooling_keep_what_is_brighter(padding, found, pooled):
@@ -196,9 +196,9 @@ def test_it_looks_and_learns_and_draws(command, tmp_path):
         for image in ("china", "no. 3: 3", "no. 5: 5")
         for padding in ("same", "valid")
     }
-    assert sizes["china", "same"]["found"] == [427, 640]
+    assert sizes["china", "same"]["edges"] == [427, 640]
     assert sizes["china", "valid"] == {
-        "found": [425, 638],
+        "edges": [425, 638],
         "kept": [425, 638],
         "pooled": [212, 319],
     }

@@ -137,7 +137,7 @@ MISTAKES = [
     ("--biases=20", "flag --biases: expected numbers from -15 to 15"),
     ("--biases=5,5.0000001", "flag --biases: expected distinct numbers"),
     ("--digit=899", "flag --digit: expected a number from 0 to 898; got 899"),
-    ("--order=columns", "--order=columns"),
+    ("--order=columns", "flag --order: expected one of pixels, rows"),
     ("--batch_size=899", "flag --batch_size: expected at most 898"),
 ]
 

@@ -282,7 +282,7 @@ SHARED = [of("feed-forward tanh", 1.0, 2.0), of("feed-forward tanh, one matrix",
 
 MISTAKES = [
     ("--depth=5", "flag --depth: expected a divisor of 64, the pixels of a digit, of"),
-    ("--depth=1", "flag --depth=1: "),
+    ("--depth=1", "flag --depth: expected a divisor of 64, the pixels of a digit, of"),
     (
         "--inits=glorot",
         "flag --inits: expected some of orthogonal, lecun, he, torc",
