@@ -95,7 +95,7 @@ def test_zeros_around_an_image_are_an_edge_that_it_does_not_have():
 
 
 @pytest.mark.parametrize(
-    ("padding", "edges", "pooled"),
+    ("padding", "found", "pooled"),
     [("same", (9, 12), (4, 6)), ("valid", (7, 10), (3, 5))],
 )
 def test_relu_and_pooling_keep_what_is_brighter(padding, found, pooled):
