@@ -145,7 +145,8 @@ def classifier(
     Returns:
         A `Network`.
     """
-    inputs, labels = arguments(xs), jnp.asarray(labels)
+    inputs = jax.tree.map(jnp.asarray, arguments(xs))
+    labels = jnp.asarray(labels)
 
     def losses(outputs, labels):
         logits = outputs[1] if isinstance(outputs, tuple) else outputs

@@ -169,7 +169,7 @@ INSTRUMENTS = {
         "step",
         "mean of the gate",
         "mean over steps",
-        lambda values: values.mean(axis=1),
+        lambda values: np.nanmean(values, axis=1),  # nan at steps of no sequence
     ),
     "lyapunov": Instrument(
         lyapunov,

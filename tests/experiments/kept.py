@@ -39,7 +39,7 @@ REPORTS: dict[str, list[tuple[dict[str, Any], str, str]]] = {
     ],
     "tag_sequences": [({"kind": "scores"}, "accuracy", "{way}")],
     "translate_dates": [({"kind": "exact"}, "greedy", "{model}")],
-    "vanishing": [({"kind": "accuracy"}, "test_accuracy", "{net}, {scheme}")],
+    "vanishing": [({"kind": "accuracy"}, "test_accuracy", "{net}, {init}")],
 }
 
 
