@@ -9,8 +9,8 @@ from typing import Any
 from experiments.harness.folders import ResultsError
 from experiments.harness.process import UsageError
 from train import DataError
-from train.data import loading
-from train.data.files import expanded
+from train.data import loading, text
+from train.data.files import expanded, read
 
 
 def fingerprint(config: Any) -> dict[str, str] | None:
@@ -34,6 +34,7 @@ def fingerprint(config: Any) -> dict[str, str] | None:
         return None
     path = expanded(name).absolute()
     if flag == "text_file":
+        read(path, text.HINT)  # says what is wrong with it
         files = [path]
     else:
         if config.built_in() and not os.path.lexists(path):
