@@ -70,7 +70,10 @@ def run(config: Config, results: Run) -> None:
         )
     noun = "image" if config.own() else "digit"
     text, claim = setting + caption(config), evaluate_claim(studies, pca_result)
-    claim = claim._replace(text=claim.text.replace("digit", noun))
+    claim = claim._replace(
+        text=claim.text.replace("digit", noun),
+        evidence=claim.evidence.replace("digit", noun),
+    )
     which = [f"Data: {setting.removesuffix('; ')}."] if setting else []
     title = walk_title(distances, pca_distance).replace("digit", noun)
     findings = [

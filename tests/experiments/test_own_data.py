@@ -151,7 +151,7 @@ MISTAKES = [
         ["--data=equal.npz"],
         "flag --depth: expected a divisor of 6, its steps",
     ),
-    ("vanishing", ["--data=equal.npz", "--task=regress"], "Unknown command line flag"),
+    ("vanishing", ["--data=equal.npz", "--task=regress"], "unknown flag --task"),
     (
         "image_classification",
         ["--data=photos", "--data_dir=x"],
