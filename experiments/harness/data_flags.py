@@ -71,10 +71,6 @@ class OwnDataConfig(common_flags.TrainingConfig):
         name = getattr(self, "data", "")
         return "" if name in self.built_in() else name
 
-    def kind(self) -> str:
-        """The kind of the data, "sequences" or "images"."""
-        raise NotImplementedError
-
 
 @dataclasses.dataclass(frozen=True)
 class SequencesConfig(OwnDataConfig):

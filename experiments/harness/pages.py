@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import jinja2
 from markupsafe import Markup, escape
 
+from experiments.harness import folders
+
 
 class Picture(NamedTuple):
     """A figure of a page.
@@ -40,9 +42,7 @@ def write(file: pathlib.Path, template: str, **values: Any) -> None:
     """
     text = _ENVIRONMENT.get_template(template).render(values)
     # Bytes of the command line that are no UTF-8 become "?".
-    draft = file.with_name(file.name + ".draft")
-    draft.write_text(text, encoding="utf-8", errors="replace")
-    draft.replace(file)
+    folders.write(file, text.encode("utf-8", "replace").decode("utf-8"))
 
 
 def inline(text: str) -> Markup:

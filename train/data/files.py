@@ -4,7 +4,7 @@ import errno
 import os
 import pathlib
 import stat
-from typing import BinaryIO
+from io import BufferedReader
 
 from train.data.errors import DataError
 
@@ -27,7 +27,7 @@ def expanded(path: str | bytes | os.PathLike) -> pathlib.Path:
     return pathlib.Path(os.path.expanduser(os.fsdecode(path)))
 
 
-def opened(path: pathlib.Path) -> BinaryIO:
+def opened(path: pathlib.Path) -> BufferedReader:
     """Open a regular file for reading.
 
     Pipes and devices are refused: a pipe may block forever, and a device such as

@@ -19,7 +19,6 @@ FORMATS = {
     SEQUENCES: "a file .npz, .ts, .csv or .tsv, or a folder with NAME_TRAIN.ts",
     IMAGES: "a file .npz, or a folder with one folder of images per class",
 }
-CHUNK = 2**20
 
 
 def load(
@@ -135,11 +134,9 @@ def sha256(paths: Sequence[pathlib.Path]) -> str:
     """
     whole = hashlib.sha256()
     for path in paths:
-        part = hashlib.sha256()
         try:
             with opened(path) as file:
-                while chunk := file.read(CHUNK):
-                    part.update(chunk)
+                part = hashlib.file_digest(file, "sha256")
         except OSError as error:
             raise DataError(
                 f"{path}: expected a readable file; got {error.strerror or error}; "
