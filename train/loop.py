@@ -132,7 +132,7 @@ def many_steps(step: Callable[..., Any], probe: Callable[[Params], Any] | None) 
     """Many steps of all models in one jitted scan, with probes in between.
 
     Args:
-        step: Of `step_of_all`.
+        step: Step of all models, from `step_of_all`.
         probe: As in `train.fit`.
 
     Returns:
