@@ -9,7 +9,7 @@ import optax
 from flax import linen as nn
 from jaxtyping import Array
 
-from experiments.harness import checkpoints, cli, common_flags, machine
+from experiments.harness import cli, common_flags, machine, replay
 from experiments.harness.common_flags import TEST, TrainingConfig
 from experiments.harness.padding import arguments
 from experiments.harness.runs import Run
@@ -181,6 +181,8 @@ def train(
 ) -> FitResult:
     """Train the models by the flags; log how it goes, and keep the parameters.
 
+    In a run that is resumed, it continues or is read from a checkpoint.
+
     Args:
         loss_fn: As in `train.fit`.
         params: Of `start`.
@@ -196,7 +198,9 @@ def train(
         A `FitResult`.
     """
     rate = config.learning_rate
-    fitted = fit(
+    return replay.fit(
+        results,
+        title,
         loss_fn,
         _optimizer(config, config.learning_rate, schedule),
         params,
@@ -204,14 +208,13 @@ def train(
         config.seeds,
         steps=config.steps,
         batch_size=config.batch_size,
+        keep_every=config.save_every,
+        checkpoint_every=config.checkpoint_every,
         log_fn=lambda **row: results.log(kind="training", **(labels or {}), **row),
         learning_rate=rate if schedule is None else lambda step: rate * schedule(step),
         desc=title,
-        **checkpoints.saving(title, config, results),
         **options,
     )
-    results.keep(title, config.steps, config.seeds, fitted.params)
-    return fitted
 
 
 def train_at_rates(
