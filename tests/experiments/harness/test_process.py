@@ -76,7 +76,9 @@ def test_a_signal_ends_a_run_and_says_what_is_left(tmp_path):
     code, _, err = ended(child)
     assert code == 130
     assert err == (
-        "gradient_flow: interrupted (what was logged is in out.unfinished)\n"
+        "gradient_flow: interrupted (what was logged is in out.unfinished); to resume:\n"
+        f"python -m experiments.gradient_flow {' '.join(flags)} --steps=1000000 "
+        "--results=out --resume\n"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["out.unfinished"]
 
