@@ -7,6 +7,7 @@
 A checkpoint is complete once it is in the index, which is replaced atomically.
 """
 
+import contextlib
 import json
 import logging
 import os
@@ -15,7 +16,7 @@ import re
 import shutil
 import tempfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -87,7 +88,8 @@ def save(
     logging.getLogger("absl").setLevel(logging.CRITICAL)
     try:
         _reserve(place.parent, sum(leaf.nbytes for leaf in jax.tree.leaves(parts)))
-        ocp.save_checkpointables(str(place), parts, overwrite=True)
+        with _alone(ocp):
+            ocp.save_checkpointables(str(place), parts, overwrite=True)
         for kind, wanted in ((known.steps, keep), (known.states, training is not None)):
             kind.pop(step, None)
             if wanted:
@@ -263,13 +265,39 @@ def load_training(run: pathlib.Path, name: str, step: int) -> Any:
     return _load(place, known.states[step])[TRAINING]
 
 
+@contextlib.contextmanager
+def _alone(ocp: Any) -> Iterator[None]:
+    """A context in which orbax does not wait for other processes of the run.
+
+    Each process has a folder of its own, and writes at times of its own.
+    """
+    if jax.process_count() == 1:
+        yield
+        return
+    from unittest import mock
+
+    # Its options do not cover one step, which compares the folders of all processes.
+    from orbax.checkpoint.experimental.v1._src.saving import execution
+
+    here = jax.process_index()
+    options = ocp.options.MultiprocessingOptions(
+        primary_host=here, active_processes={here}
+    )
+    with (
+        ocp.Context(multiprocessing_options=options),
+        mock.patch.object(execution, "_check_directory_consistency"),
+    ):
+        yield
+
+
 def _load(place: pathlib.Path, files: Mapping[str, Sequence[int]]) -> Any:
     """The parts of a checkpoint whose files are those of the index."""
     _check(place, files)
     from orbax.checkpoint.experimental import v1 as ocp
 
     try:
-        return ocp.load_checkpointables(str(place.absolute()))
+        with _alone(ocp):
+            return ocp.load_checkpointables(str(place.absolute()))
     except Exception as error:  # of any type, from orbax
         why = " ".join(str(error).split())
         raise ResultsError(f"checkpoint {place} cannot be read: {why}") from None

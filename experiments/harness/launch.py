@@ -11,15 +11,17 @@ from typing import Any
 
 import train
 from experiments.harness import (
+    devices,
     endings,
     folders,
     machine,
     process,
+    processes,
     runs,
     signals,
     streams,
 )
-from experiments.harness.cli import FigureFlags
+from experiments.harness.cli import FigureFlags, LaunchFlags
 from experiments.harness.fingerprints import fingerprint
 from experiments.harness.process import UsageError
 
@@ -34,6 +36,7 @@ def launch(
     resume: bool,
     resumable: bool,
     figures: FigureFlags,
+    launch_flags: LaunchFlags,
     keeps_results: bool = True,
 ) -> int:
     """Run an experiment, and report how it ended.
@@ -47,6 +50,7 @@ def launch(
         resume: Whether to resume the run in the folder.
         resumable: Whether a run in the folder is kept, and refused without `resume`.
         figures: Form of its figures.
+        launch_flags: Its devices, and other processes.
         keeps_results: Whether it has a results folder; without one, `run(config)` is
             called.
 
@@ -57,6 +61,8 @@ def launch(
     results = None
 
     def left() -> str:
+        if not processes.first():
+            return ""
         return _left(results) + _resuming(results, name, folder)
 
     def at_stop() -> str:
@@ -66,24 +72,33 @@ def launch(
 
     signals.at_stop.append(at_stop)
     try:
+        trains = hasattr(config, "learning_rate")
+        devices.start(launch_flags, trains=trains)
         machine.check_backend()
-        if hasattr(config, "learning_rate"):  # it trains
+        devices.check(launch_flags)
+        if trains:
             machine.check_promotion()
         machine.keep_compiled()
         if not keeps_results:
             run(config)
             return 0
-        with runs.new_run(
-            _fresh_folder(short) if folder is None else folder,
-            _settings(config, name),
-            question=question,
-            resume=resume,
-            extends=_extending(type(config)),
-            resumable=resumable,
-        ) as results:
-            results.figures = figures
+        chosen = _fresh_folder(short) if folder is None else folder
+        with (
+            processes.writing(chosen, resume=resume) as place,
+            runs.new_run(
+                place,
+                _settings(config, name),
+                question=question,
+                resume=resume,
+                extends=_extending(type(config)),
+                resumable=resumable,
+            ) as results,
+        ):
+            results.figures, results.launch = figures, launch_flags
             run(config, results)
-        print(f"Results: {_shown(results.folder)}")
+        if processes.first():
+            print(f"Results: {_shown(results.folder)}")
+        processes.leave(0)
         return 0
     except (UsageError, train.DataError, folders.ResultsError) as error:
         sentence, code = str(error), endings.REFUSED
@@ -99,14 +114,24 @@ def launch(
     except SystemExit:
         raise
     except BaseException as error:
-        sentence, code = endings.explain(error, config)
-        log = process.keep_traceback(error, results and results.path)
-        logged = results and str(results.path) in log
-        sentence += f" ({log})" + ("" if logged else _left(results))
+        if words := processes.lost(error):
+            sentence, code = f"{words}{left()}", endings.FAILED
+        else:
+            sentence, code = _unexpected(error, config, results)
     finally:
         signals.at_stop.remove(at_stop)
     streams.say(f"{short}: {sentence}")
+    processes.leave(code)
     return code
+
+
+def _unexpected(error: BaseException, config: Any, results: Any) -> tuple[str, int]:
+    """Sentence and exit code for an error whose traceback is kept."""
+    sentence, code = endings.explain(error, config)
+    folder = results if processes.first() else None  # the other folders are removed
+    log = process.keep_traceback(error, folder and folder.path)
+    logged = folder and str(folder.path) in log
+    return f"{sentence} ({log})" + ("" if logged else _left(folder)), code
 
 
 def _settings(config: Any, name: str) -> dict[str, Any]:
