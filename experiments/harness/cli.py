@@ -124,6 +124,21 @@ class FigureFlags:
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class LaunchFlags:
+    """Flags of every command: the part of the study that it runs."""
+
+    shard: str = flag(
+        "",
+        "Train only the members (seeds) of shard I of N, counted from 0, such as 0/8; "
+        "merge joins the shards in --results.",
+        group="output",
+    )
+
+
+COMMON = FigureFlags, LaunchFlags  # a `Config` may have a flag of the same name
+
+
 def parse(config_class: type, arguments: Sequence[str]) -> tuple[Any, str | None]:
     """A `Config` from command-line arguments.
 
@@ -142,7 +157,7 @@ def parse(config_class: type, arguments: Sequence[str]) -> tuple[Any, str | None
 
 def parse_all(
     config_class: type, arguments: Sequence[str]
-) -> tuple[Any, str | None, FigureFlags]:
+) -> tuple[Any, str | None, FigureFlags, LaunchFlags]:
     """A `Config`, and the flags of every command, from command-line arguments.
 
     Args:
@@ -150,8 +165,8 @@ def parse_all(
         arguments: As in `sys.argv[1:]`.
 
     Returns:
-        The config, and the value of `--results`, as from `parse`; and the form of the
-        figures.
+        The config, and the value of `--results`, as from `parse`; the form of the
+        figures; and how the command is run.
 
     Raises:
         UsageError: A flag or value is not allowed.
@@ -167,21 +182,21 @@ def parse_all(
     fields = [
         f for f in dataclasses.fields(config_class) if not positionals.is_argument(f)
     ]
-    common = dataclasses.fields(FigureFlags)
-    kinds = typing.get_type_hints(FigureFlags) | typing.get_type_hints(config_class)
-    for defaults, some in ((config_class(), fields), (FigureFlags(), common)):
-        for field in some:
-            default = getattr(defaults, field.name)
-            parsers.define(values, field, kinds[field.name], default)
-    folder = parsers.Folder(name="results")
-    flags.DEFINE(folder, "results", None, "", flag_values=values)
+    for some in (config_class, *COMMON):
+        defaults, kinds = some(), typing.get_type_hints(some)
+        for field in dataclasses.fields(some):
+            if not (positionals.is_argument(field) or field.name in values):
+                default = getattr(defaults, field.name)
+                parsers.define(values, field, kinds[field.name], default)
+    if "results" not in values:
+        folder = parsers.Folder(name="results")
+        flags.DEFINE(folder, "results", None, "", flag_values=values)
     flags.DEFINE_boolean("help", False, "", short_name="h", flag_values=values)
     flags.DEFINE_boolean("helpfull", False, "", flag_values=values)
     try:
         rest = values(["", *arguments])[1:]
     except flags.UnrecognizedFlagError as error:
-        names = [field.name for field in (*fields, *common)]
-        raise UsageError(_unknown(error.flagname, names)) from None
+        raise UsageError(_unknown(error.flagname, list(values))) from None
     except (flags.CantOpenFlagFileError, UnicodeError, ValueError, OSError) as error:
         cause = error.__context__ or error  # without absl's own prefix
         raise UsageError(
@@ -190,11 +205,14 @@ def parse_all(
     except flags.Error as error:
         raise UsageError(" ".join(str(error).split())) from None
     if values["help"].value or values["helpfull"].value:
-        return None, None, FigureFlags()
+        return None, None, FigureFlags(), LaunchFlags()
     given = {field.name: values[field.name].value for field in fields}
     given |= positionals.assign(config_class, rest)
-    figures: dict[str, Any] = {f.name: values[f.name].value for f in common}
-    return config_class(**given), values["results"].value, FigureFlags(**figures)
+    figures, launch = (
+        some(**{f.name: values[f.name].value for f in dataclasses.fields(some)})
+        for some in COMMON
+    )
+    return config_class(**given), values["results"].value, figures, launch
 
 
 def _check_once(arguments: Sequence[str]) -> None:
@@ -268,7 +286,7 @@ def _answer(
     try:
         if process.began():  # not a call from Python, which may append flags
             _check_once(arguments)
-        config, folder, figures = parse_all(config_class, arguments)
+        config, folder, figures, launch_flags = parse_all(config_class, arguments)
         if resume and config is not None and folder is None:
             raise UsageError("flag --resume: name the run to resume with --results")
     except UsageError as error:
@@ -276,7 +294,7 @@ def _answer(
         return 2
     if config is None:
         question = module.__doc__ or short
-        classes = (config_class, FigureFlags) if kept else (config_class,)
+        classes = (config_class, *COMMON) if kept else (config_class,)
         print(usage.text(question, short, classes, resumable, kept))
         return 0
     from experiments.harness import launch  # JAX, which takes seconds
@@ -291,4 +309,5 @@ def _answer(
         resumable=resumable,
         keeps_results=kept,
         figures=figures,
+        launch_flags=launch_flags,
     )

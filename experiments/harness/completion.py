@@ -68,10 +68,14 @@ def parser() -> argparse.ArgumentParser:
     for name, question in process.experiments().items():
         config = importlib.import_module(f"experiments.{name}").Config
         command = commands.add_parser(name, help=_plain(question), allow_abbrev=False)
-        for flags in (config, cli.FigureFlags):
+        kinds: dict[str, Any] = {}
+        for flags in (config, *cli.COMMON):
             for field in dataclasses.fields(flags):
-                _add(command, field, typing.get_type_hints(flags)[field.name])
-        _offer(command.add_argument("--results"), _directories)
+                if field.name not in kinds:  # a `Config` may have a common flag
+                    kinds[field.name] = typing.get_type_hints(flags)[field.name]
+                    _add(command, field, kinds[field.name])
+        if "results" not in kinds:
+            _offer(command.add_argument("--results"), _directories)
         _offer(command.add_argument("--flagfile"), _files)
         command.add_argument("--version", action="store_true")
     return whole

@@ -16,10 +16,11 @@ from experiments.harness import (
     machine,
     process,
     runs,
+    shards,
     signals,
     streams,
 )
-from experiments.harness.cli import FigureFlags
+from experiments.harness.cli import FigureFlags, LaunchFlags
 from experiments.harness.fingerprints import fingerprint
 from experiments.harness.process import UsageError
 
@@ -34,6 +35,7 @@ def launch(
     resume: bool,
     resumable: bool,
     figures: FigureFlags,
+    launch_flags: LaunchFlags,
     keeps_results: bool = True,
 ) -> int:
     """Run an experiment, and report how it ended.
@@ -47,6 +49,7 @@ def launch(
         resume: Whether to resume the run in the folder.
         resumable: Whether it can be resumed.
         figures: Form of its figures.
+        launch_flags: Part of the study that it runs.
         keeps_results: Whether it has a results folder; without one, `run(config)` is
             called.
 
@@ -64,6 +67,10 @@ def launch(
 
     signals.at_stop.append(at_stop)
     try:
+        study = config
+        if shard := shards.parse(launch_flags.shard):
+            config = shards.narrowed(study, shard, short)
+            folder = shards.folder(folder, shard)
         machine.check_backend()
         if hasattr(config, "learning_rate"):  # it trains
             machine.check_promotion()
@@ -72,8 +79,8 @@ def launch(
             run(config)
             return 0
         with runs.new_run(
-            _fresh_folder(short) if folder is None else folder,
-            _settings(config, name),
+            fresh_folder(short) if folder is None else folder,
+            _settings(study, name) | ({"shard": str(shard)} if shard else {}),
             question=question,
             resume=resume,
             extends=_extending(type(config)),
@@ -130,8 +137,15 @@ def _repeatable(arguments: Sequence[str]) -> list[str]:
     return kept
 
 
-def _fresh_folder(name: str) -> pathlib.Path:
-    """results/NAME/TIME, a folder that does not exist."""
+def fresh_folder(name: str) -> pathlib.Path:
+    """A folder for the results of a command that names none.
+
+    Args:
+        name: Name of the experiment.
+
+    Returns:
+        results/NAME/TIME, which does not exist.
+    """
     now = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     parent = pathlib.Path("results") / name
     count, folder = 1, parent / now
