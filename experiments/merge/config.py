@@ -6,7 +6,7 @@ from experiments.harness import cli
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(cli.FigureFlags):
+class Config:
     """The flags."""
 
     shards: str = cli.argument("Folder that the shards share.", folder=True)

@@ -15,7 +15,7 @@ from experiments.harness.shards import Shard
 SHARD = re.compile(r"shard_(\d+)_of_(\d+)", re.ASCII)
 UNFINISHED = ".unfinished"
 # Entries of config.json that all shards have in common; not the time and the machine.
-COMMON = "experiment", "commit", "device", "devices", "processes", "versions", "data"
+COMMON = "experiment", "commit", "device", "devices", "processes", "versions"
 
 
 def read(folder: pathlib.Path) -> list[SavedRun]:
@@ -111,26 +111,32 @@ def _check_alike(first: SavedRun, run: SavedRun) -> None:
     for name in COMMON:
         if one.get(name) != other.get(name):
             _refuse(first, run, name, one.get(name), other.get(name))
+    one_data, other_data = (known.get("data", {}) for known in (one, other))
+    if one_data.get("sha256") != other_data.get("sha256"):
+        paths = one_data.get("path"), other_data.get("path")
+        _refuse(first, run, "the content of their data", *paths)
     flags = one["config"].keys() | other["config"].keys()
     for name in sorted(flags):
-        values = (typed(known["config"].get(name)) for known in (one, other))
-        mine, theirs = values
-        if mine != theirs:
-            _refuse(first, run, f"flag --{name}", mine, theirs)
+        values = [typed(known["config"].get(name)) for known in (one, other)]
+        if values[0] != values[1]:
+            _refuse(first, run, f"flag --{name}", *values)
 
 
 def _refuse(first: SavedRun, run: SavedRun, what: str, one: Any, other: Any) -> None:
     """Raise the error for shards that differ."""
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        what, one, other = next(
-            (f"{what}: {key}", one.get(key), other.get(key))
-            for key in [*one, *other]
-            if one.get(key) != other.get(key)
-        )
+    what, one, other = _difference(what, one, other)
     raise cli.UsageError(
         f"expected shards of one study; {first.folder.name} and {run.folder.name} "
         f"differ in {what}: {one} and {other}"
     )
+
+
+def _difference(what: str, one: Any, other: Any) -> tuple[str, Any, Any]:
+    """The entry in which two values differ, if they are mappings."""
+    if not (isinstance(one, Mapping) and isinstance(other, Mapping)):
+        return what, one, other
+    names = [name for name in [*one, *other] if one.get(name) != other.get(name)]
+    return f"{what}: {names[0]}", one.get(names[0]), other.get(names[0])
 
 
 def module_name(shards: Sequence[SavedRun]) -> str:
@@ -146,3 +152,39 @@ def module_name(shards: Sequence[SavedRun]) -> str:
             f"{name or 'an unknown experiment'}"
         )
     return f"experiments.{name}"
+
+
+def flags(run: SavedRun) -> list[str]:
+    """The flags of the study, as they were typed for one of its shards.
+
+    Args:
+        run: The shard.
+
+    Returns:
+        Words, without `--shard`.
+    """
+    words = shlex.split(str(run.metadata.get("command", "")))[3:]
+    for i, word in enumerate(words):
+        if re.fullmatch("--?shard(=.*)?", word):
+            return words[:i] + words[i + (1 if "=" in word else 2) :]
+    return [*words, "--shard="]  # it is in a file of flags
+
+
+def expect_same(run: SavedRun, environment: Mapping[str, Any]) -> None:
+    """Check that the measurements after training are made as those of the shards.
+
+    Args:
+        run: A shard.
+        environment: Versions and device of this process.
+
+    Raises:
+        UsageError: They differ from those of the shard.
+    """
+    for name in ("device", "versions"):
+        before, now = run.metadata.get(name), environment[name]
+        if before != now:
+            what, before, now = _difference(name, before, now)
+            raise cli.UsageError(
+                f"the shards were run with {what} {before}, and this is {now}; merge "
+                "them with the same"
+            )

@@ -1,0 +1,131 @@
+"""Shards in a folder, joined into one run."""
+
+import dataclasses
+import json
+import re
+import shutil
+
+import pytest
+
+from experiments import gradient_flow, merge
+from experiments.harness.runs import new_run
+from experiments.merge import records
+
+
+def shard(folder, index, count=2, **other):
+    """The folder of a shard, as if it had been run."""
+    metadata = {
+        "experiment": "gradient_flow",
+        "config": dataclasses.asdict(gradient_flow.Config(seeds=[0, 1, 2])),
+        "shard": f"{index}/{count}",
+        "command": "python -m experiments.gradient_flow --seeds=0,1,2 "
+        f"--shard={index}/{count}",
+    }
+    place = folder / f"shard_{index}_of_{count}"
+    with new_run(place, {**metadata, **other}) as results:
+        results.log(kind="accuracy", seed=index, test_accuracy=0.5)
+    return place
+
+
+def alter(place, **entries):
+    """Change config.json of a run."""
+    file = place / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **entries}))
+
+
+@pytest.fixture
+def study(tmp_path):
+    for index in (0, 1):
+        shard(tmp_path / "study", index)
+    return tmp_path / "study"
+
+
+@pytest.fixture
+def refused(launched):
+    """The one sentence with which the folder "study" is refused."""
+
+    def refused(*flags):
+        done = launched(merge, "study", *flags, keeps_results=False)
+        assert done.returncode == 2 and done.stderr.count("\n") == 1, done
+        return done.stderr
+
+    return refused
+
+
+def test_shards_are_opened_in_their_order_next_to_other_files(study):
+    (study / "slurm-17.out").write_text("")
+    (study / "submitit").mkdir()
+    assert [run.metadata["shard"] for run in records.read(study)] == ["0/2", "1/2"]
+
+
+def test_missing_and_unfinished_shards_are_named(refused, tmp_path):
+    for index in (0, 3):
+        shard(tmp_path / "study", index, 5)
+    place = shard(tmp_path / "study", 2, 5)
+    place.rename(place.with_name(place.name + ".unfinished"))
+    assert refused().endswith(
+        "expected 5 complete shards; study has no shard 1, 4: run --shard=1/5, "
+        "--shard=4/5; and it has unfinished shards 2: wait for their end, or resume "
+        "them, e.g. python -m experiments.gradient_flow --seeds=0,1,2 --shard=2/5 "
+        "--results=study --resume\n"
+    )
+    assert not (tmp_path / "study" / "merged").exists()
+
+
+@pytest.mark.parametrize(
+    ("entries", "sentence"),
+    [
+        ({"commit": "abc"}, "differ in commit: .* and abc"),
+        ({"device": "gpu: X"}, "differ in device: cpu: cpu and gpu: X"),
+        ({"devices": 4}, "differ in devices: None and 4"),
+        ({"versions": {"jax": "0.1"}}, "differ in versions: .* and "),
+        ({"data": {"path": "a", "sha256": "b"}}, "content of their data: None and a"),
+        ({"experiment": "gates"}, "differ in experiment: gradient_flow and gates"),
+        ({"shard": "0/2"}, "expected shard 1 of 2 in .*; .* has shard '0/2'"),
+    ],
+)
+def test_shards_of_two_studies_are_refused(entries, sentence, study, refused):
+    alter(study / "shard_1_of_2", **entries)
+    assert re.search(sentence, refused())
+
+
+def test_the_flag_is_named_in_which_shards_differ(study, refused):
+    config = json.loads((study / "shard_1_of_2" / "config.json").read_text())["config"]
+    alter(study / "shard_1_of_2", config={**config, "features": 7})
+    assert refused().endswith("differ in flag --features: 64 and 7\n")
+
+
+def test_shards_of_other_versions_than_this_are_refused(study, refused):
+    for index in (0, 1):
+        alter(study / f"shard_{index}_of_2", device="gpu: X")
+    assert "were run with device gpu: X, and this is cpu: cpu" in refused()
+
+
+def test_other_folders_are_refused(study, refused, tmp_path):
+    (study / "shard_1").mkdir()
+    assert "expected folders shard_I_of_N only" in refused()
+    (study / "shard_1").rmdir()
+    shard(study, 0, 3)
+    assert "got shards of 2 and 3" in refused()
+    shutil.rmtree(study)
+    assert "there is no folder study" in refused()
+    study.mkdir()
+    assert "there are none" in refused()
+
+
+def test_a_merged_run_is_not_replaced(study, refused, tmp_path):
+    (tmp_path / "out").mkdir()
+    (study / "merged.unfinished").mkdir()
+    assert "/out exists already" in refused("--results=out")
+    assert "/merged.unfinished exists already" in refused()
+
+
+def test_the_flags_of_a_shard_are_those_of_the_study(study):
+    first = records.read(study)[0]
+    assert records.flags(first) == ["--seeds=0,1,2"]
+    for typed, flags in (
+        ("--shard 0/2 --steps=3", ["--steps=3"]),
+        ("--flagfile=f", ["--flagfile=f", "--shard="]),
+    ):
+        first.metadata["command"] = f"python -m experiments.gradient_flow {typed}"
+        assert records.flags(first) == flags
