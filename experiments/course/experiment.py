@@ -149,12 +149,11 @@ def run_lesson(name: str, flags: Sequence[str], results: Run) -> float:
     if form != cli.FigureFlags():
         command += [f"--figures={','.join(form.figures)}", f"--style={form.style}"]
     folder = results.path / name
-    # Left by a course that was interrupted during the lesson, or before it was logged.
-    for old in (folder, folder.with_name(folder.name + ".unfinished")):
-        shutil.rmtree(old, ignore_errors=True)
+    # Left by a course that was interrupted before the lesson was logged.
+    shutil.rmtree(folder, ignore_errors=True)
     began = time.perf_counter()
     code = signals.run(
-        [*command, *flags, f"--results={os.path.relpath(folder)}"],
+        [*command, *flags, "--resume", f"--results={os.path.relpath(folder)}"],
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -2,6 +2,7 @@
 
     checkpoints/index.json       networks, seeds, steps; size and CRC-32 of every file
     checkpoints/gru/840/params   parameters of all seeds, a tree of arrays [seeds, ...]
+    checkpoints/gru/840/training the rest of a training, until the run is complete
 
 A checkpoint is complete once it is in the index, which is replaced atomically.
 """
@@ -9,6 +10,7 @@ A checkpoint is complete once it is in the index, which is replaced atomically.
 import json
 import pathlib
 import re
+import shutil
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -21,7 +23,10 @@ from nets.interop.names import flatten
 
 FOLDER, INDEX = "checkpoints", "index.json"
 LONGEST = 40  # characters of a network's folder
-PARAMS = "params"  # name of the parameters in a checkpoint of orbax
+PARAMS, TRAINING = "params", "training"  # names of the parts of a checkpoint of orbax
+STATES = 2  # number of the latest states of a training that are kept
+
+Files = dict[str, list[int]]
 
 
 class Kept(NamedTuple):
@@ -31,15 +36,24 @@ class Kept(NamedTuple):
         folder: Name of its folder.
         seeds: Seeds of its parameters, in their order.
         steps: Files of each checkpoint, with their sizes and CRC-32, by training step.
+        states: The same for checkpoints with the state of the training, from which it
+            is resumed.
     """
 
     folder: str
     seeds: list[int]
-    steps: dict[int, dict[str, list[int]]]
+    steps: dict[int, Files]
+    states: dict[int, Files]
 
 
 def save(
-    run: pathlib.Path, name: str, step: int, seeds: Sequence[int], params: Any
+    run: pathlib.Path,
+    name: str,
+    step: int,
+    seeds: Sequence[int],
+    params: Any,
+    training: Any = None,
+    keep: bool = True,
 ) -> None:
     """Add a checkpoint to the folder of a run.
 
@@ -49,6 +63,9 @@ def save(
         step: Number of training steps.
         seeds: Seeds of the parameters.
         params: Parameters, a tree of arrays [seeds, ...].
+        training: The rest of the training, a tree of arrays. The latest of these are
+            kept until the run is complete.
+        keep: Whether the parameters are kept when the run is complete.
 
     Raises:
         OSError: The checkpoint cannot be written.
@@ -57,43 +74,65 @@ def save(
     from orbax.checkpoint.experimental import v1 as ocp
 
     kept = read_index(run)
-    known = kept.get(name) or Kept(_folder(name, kept), list(seeds), {})
+    known = kept.get(name) or Kept(_folder(name, kept), list(seeds), {}, {})
     place = run / FOLDER / known.folder / str(step)
     # NumPy arrays, whose files do not depend on the devices of the run.
-    arrays = jax.tree.map(np.asarray, params)
+    parts = {PARAMS: jax.tree.map(np.asarray, params)}
+    parts |= {} if training is None else {TRAINING: training}
     try:
-        ocp.save_checkpointables(str(place), {PARAMS: arrays}, overwrite=True)
-        known.steps[step] = _files(place)
-        index = {**kept, name: known}
-        write(
-            run / FOLDER / INDEX,
-            json.dumps({n: k._asdict() for n, k in index.items()}) + "\n",
-        )
+        ocp.save_checkpointables(str(place), parts, overwrite=True)
+        for kind, wanted in ((known.steps, keep), (known.states, training is not None)):
+            kind.pop(step, None)
+            if wanted:
+                kind[step] = _files(place)
+        old = sorted(known.states)[:-STATES]
+        _drop_states(run, {**kept, name: known}, {name: old})
     except Exception as error:  # of any type, from orbax or its file system
         why = " ".join(str(error).split())
         raise OSError(f"cannot write the parameters to {place}: {why}") from error
 
 
-def saving(name: str, config: Any, results: Any) -> dict[str, Any]:
-    """Options of `train.fit` that keep parameters during training.
+def finish(run: pathlib.Path, keep_last: bool = False) -> None:
+    """Remove what only serves to resume the trainings of a run.
+
+    The state of an optimizer has two times the size of the parameters, and a complete
+    run is not trained further.
 
     Args:
-        name: Name of the network.
-        config: The flags of an experiment that trains.
-        results: Run that keeps the parameters.
-
-    Returns:
-        Options; none for `--save_every=0`.
+        run: Folder of the run.
+        keep_last: Whether to keep the last state of each training.
     """
-    if not config.save_every:
-        return {}
+    kept = read_index(run)
+    if not kept:
+        return
+    last = -1 if keep_last else None
+    old = {name: sorted(known.states)[:last] for name, known in kept.items()}
+    _drop_states(run, kept, old)
+    for known in kept.values():  # left by a process that was killed
+        for path in (run / FOLDER / known.folder).iterdir():
+            if path.name not in map(str, [*known.steps, *known.states]):
+                shutil.rmtree(path)
 
-    def keep(state):
-        step = int(state.step[0])
-        if step < config.steps:  # the last are kept in any case
-            results.keep(name, step, config.seeds, state.params)
 
-    return {"save_fn": keep, "save_every": config.save_every}
+def _drop_states(
+    run: pathlib.Path, kept: Mapping[str, Kept], old: Mapping[str, Sequence[int]]
+) -> None:
+    """Write the index without some states of trainings; remove their files."""
+    unused = []
+    for name, steps in old.items():
+        for step in steps:
+            place = run / FOLDER / kept[name].folder / str(step)
+            kept[name].states.pop(step)
+            if files := kept[name].steps.get(step):
+                rest = {f: s for f, s in files.items() if not f.startswith(TRAINING)}
+                kept[name].steps[step] = rest
+                place /= TRAINING
+            unused.append(place)
+    # First, so that whatever is in the index is there.
+    text = json.dumps({name: known._asdict() for name, known in kept.items()})
+    write(run / FOLDER / INDEX, text + "\n")
+    for place in unused:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def _folder(name: str, kept: Mapping[str, Kept]) -> str:
@@ -106,7 +145,7 @@ def _folder(name: str, kept: Mapping[str, Kept]) -> str:
     return folder
 
 
-def _files(place: pathlib.Path) -> dict[str, list[int]]:
+def _files(place: pathlib.Path) -> Files:
     """Size and CRC-32 of every file of a checkpoint."""
     files = sorted(path for path in place.rglob("*") if path.is_file())
     contents = ((path, path.read_bytes()) for path in files)
@@ -137,7 +176,10 @@ def read_index(run: pathlib.Path) -> dict[str, Kept]:
             name: Kept(
                 str(known["folder"]),
                 [int(seed) for seed in known["seeds"]],
-                {int(step): dict(files) for step, files in known["steps"].items()},
+                *(
+                    {int(step): dict(files) for step, files in steps.items()}
+                    for steps in (known["steps"], known.get("states", {}))
+                ),
             )
             for name, known in networks.items()
         }
@@ -167,14 +209,7 @@ def load(run: pathlib.Path, name: str, step: int, like: Any = None) -> Any:
     """
     known = read_index(run)[name]
     place = run / FOLDER / known.folder / str(step)
-    _check(place, known.steps[step])
-    from orbax.checkpoint.experimental import v1 as ocp
-
-    try:
-        params = ocp.load_checkpointables(str(place.absolute()))[PARAMS]
-    except Exception as error:  # of any type, from orbax
-        why = " ".join(str(error).split())
-        raise ResultsError(f"checkpoint {place} cannot be read: {why}") from None
+    params = _load(place, known.steps[step])[PARAMS]
     if like is None:
         return params
     arrays, expected = flatten(params, "."), flatten(like, ".")
@@ -187,6 +222,37 @@ def load(run: pathlib.Path, name: str, step: int, like: Any = None) -> Any:
     return jax.tree.unflatten(
         jax.tree.structure(like), [arrays[name] for name in expected]
     )
+
+
+def load_training(run: pathlib.Path, name: str, step: int) -> Any:
+    """The state of a training.
+
+    Args:
+        run: Folder of the run.
+        name: Name of the network, in the index.
+        step: Training step, in the index.
+
+    Returns:
+        The rest of the training, as nested dicts and lists of NumPy arrays.
+
+    Raises:
+        ResultsError: A file is missing or damaged.
+    """
+    known = read_index(run)[name]
+    place = run / FOLDER / known.folder / str(step)
+    return _load(place, known.states[step])[TRAINING]
+
+
+def _load(place: pathlib.Path, files: Mapping[str, Sequence[int]]) -> Any:
+    """The parts of a checkpoint whose files are those of the index."""
+    _check(place, files)
+    from orbax.checkpoint.experimental import v1 as ocp
+
+    try:
+        return ocp.load_checkpointables(str(place.absolute()))
+    except Exception as error:  # of any type, from orbax
+        why = " ".join(str(error).split())
+        raise ResultsError(f"checkpoint {place} cannot be read: {why}") from None
 
 
 def _check(place: pathlib.Path, files: Mapping[str, Sequence[int]]) -> None:

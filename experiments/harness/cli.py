@@ -253,9 +253,10 @@ def main(
         run: `run(config, results)`, a function; or "package.module:function", which is
             imported once the flags are right, so that help and mistakes need no JAX.
             It is `run(config)` if the command keeps no results.
-        resumable: Whether `run` goes on from what an interrupted run has logged, which
-            the flag `--resume` asks for; from a complete one if some flag `extends` it.
-        keeps_results: Whether the command has a folder of results.
+        resumable: Whether an interrupted run is kept for `--resume`, and refused
+            without. By default the next run of that name sets its folder aside. If some
+            flag `extends` the run, `run` logs only what it adds when it is resumed.
+        keeps_results: Whether the command has a folder of results, and `--resume`.
     """
     # The package, which has the question, for the `Config` of one of its modules.
     place = config_class.__module__
@@ -281,7 +282,7 @@ def _answer(
     if "--version" in arguments:
         print(process.versions_text())
         return 0
-    resume = resumable and "--resume" in arguments
+    resume = kept and "--resume" in arguments
     arguments = [a for a in arguments if not (resume and a == "--resume")]
     try:
         if process.began():  # not a call from Python, which may append flags
@@ -295,7 +296,7 @@ def _answer(
     if config is None:
         question = module.__doc__ or short
         classes = (config_class, *COMMON) if kept else (config_class,)
-        print(usage.text(question, short, classes, resumable, kept))
+        print(usage.text(question, short, classes, kept))
         return 0
     from experiments.harness import launch  # JAX, which takes seconds
 

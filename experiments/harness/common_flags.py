@@ -134,6 +134,18 @@ def save_every() -> Any:
     )
 
 
+def checkpoint_every() -> Any:
+    """Number of training steps between two checkpoints."""
+    return cli.flag(
+        0,
+        "Least number of training steps between two checkpoints, from which --resume "
+        "continues; 0 for a checkpoint every 30 seconds.",
+        lower_bound=0,
+        upper_bound=MOST_STEPS,
+        group="output",
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig:
     """Flags of every experiment that trains, a base class of its `Config`."""
@@ -147,6 +159,7 @@ class TrainingConfig:
     batch_size: int = batch_size(64)
     steps: int = steps(840)
     save_every: int = save_every()
+    checkpoint_every: int = checkpoint_every()
     evaluate_on: str = cli.flag(
         TEST,
         "Set that held-out numbers are measured on: the test set, or a validation set "

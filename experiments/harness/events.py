@@ -12,6 +12,7 @@ import json
 import math
 import pathlib
 import re
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -138,6 +139,8 @@ class EventFiles:
 def following(run: Any) -> Iterator[None]:
     """Write the rows that a run logs to event files too, if its flags ask for it.
 
+    A run that is resumed logs all rows again, and so the files are written again.
+
     Args:
         run: A `Run`.
     """
@@ -145,7 +148,10 @@ def following(run: Any) -> Iterator[None]:
     if not (isinstance(config, Mapping) and config.get("tensorboard")):
         yield
         return
-    files = EventFiles(run.path / "tensorboard", run.metadata)
+    folder = run.path / "tensorboard"
+    if run.repeats:
+        shutil.rmtree(folder, ignore_errors=True)
+    files = EventFiles(folder, run.metadata)
     run.listeners.append(files.add)
     try:
         yield

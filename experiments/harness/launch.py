@@ -47,7 +47,7 @@ def launch(
         name: Full name of the experiment's module.
         question: The question that it answers.
         resume: Whether to resume the run in the folder.
-        resumable: Whether it can be resumed.
+        resumable: Whether a run in the folder is kept, and refused without `resume`.
         figures: Form of its figures.
         launch_flags: Part of the study that it runs.
         keeps_results: Whether it has a results folder; without one, `run(config)` is
@@ -59,11 +59,13 @@ def launch(
     short = name.rpartition(".")[2]
     results = None
 
+    def left() -> str:
+        return _left(results) + _resuming(results, name, folder)
+
     def at_stop() -> str:
-        if results is None:
-            return ""
-        results.abandon()
-        return _left(results)
+        if results is not None:
+            results.abandon()
+        return left()
 
     signals.at_stop.append(at_stop)
     try:
@@ -92,10 +94,15 @@ def launch(
         return 0
     except (UsageError, train.DataError, folders.ResultsError) as error:
         sentence, code = str(error), endings.REFUSED
-    except (train.NonFiniteError, OSError) as error:
+    except train.NonFiniteError as error:
         sentence, code = f"the run failed: {error}{_left(results)}", endings.FAILED
-    except KeyboardInterrupt:
-        sentence, code = f"interrupted{_left(results)}", 130
+    except OSError as error:
+        sentence, code = f"the run failed: {error}{left()}", endings.FAILED
+    except KeyboardInterrupt as error:
+        word, code = "interrupted", 130
+        if isinstance(error, signals.Stopped):
+            word, code = signals.word(error.number), 128 + error.number
+        sentence = f"{word}{left()}"
     except SystemExit:
         raise
     except BaseException as error:
@@ -165,3 +172,13 @@ def _left(results: runs.Run | None) -> str:
     if results is None or not results.path.exists():
         return ""
     return f" (what was logged is in {_shown(results.path)})"
+
+
+def _resuming(results: runs.Run | None, name: str, folder: str | None) -> str:
+    """The command that resumes an incomplete run, on a separate line."""
+    if results is None or not results.path.exists():
+        return ""
+    words = [word for word in sys.argv[1:] if word != "--resume"]
+    if folder is None:
+        words.append(f"--results={_shown(results.folder)}")
+    return "; to resume:\n" + shlex.join(["python", "-m", name, *words, "--resume"])

@@ -2,15 +2,19 @@
 
 import contextlib
 import json
-import math
 import pathlib
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from experiments.harness import checkpoints, events, folders, machine
+import jax
+import numpy as np
+
+from experiments.harness import changes, checkpoints, events, folders, machine
+from experiments.harness.background import Writer
 from experiments.harness.cli import FigureFlags
 from experiments.harness.folders import ResultsError
+from experiments.harness.rows import Rows, plain
 
 FORMAT = 1  # of a run's folder
 
@@ -21,11 +25,12 @@ class Run:
     Attributes:
         folder: Name of the folder once the run is complete.
         path: Name of the folder until then: "FOLDER.unfinished".
-        rows: Number of rows in metrics.jsonl.
         metadata: Content of config.json.
         question: Question that the run answers: title and text of its report.
         listeners: Functions that are called with every row that is logged.
         figures: Form of its figures.
+        writer: Writer of its checkpoints.
+        repeats: Whether rows that are there already will be logged again.
     """
 
     def __init__(
@@ -39,8 +44,10 @@ class Run:
         self.question = question
         self.figures = FigureFlags()
         self.path = folder.with_name(folder.name + ".unfinished")
-        self.rows = 0
         self.listeners: list[Callable[[Mapping[str, Any]], None]] = []
+        self.writer = Writer()
+        self.repeats = False
+        self._rows = Rows(self.path / "metrics.jsonl")
         self._new = True  # nothing was there before
         self._before: dict[str, int] | None = None  # what a complete run held
         self._made = b""  # and its config.json
@@ -48,19 +55,21 @@ class Run:
     def log(self, **row: Any) -> None:
         """Add a row to metrics.jsonl, on the disk when this returns.
 
+        A run that is resumed logs the rows again that are there already; they are not
+        written twice.
+
         Args:
             **row: Names and values: numbers, strings, lists and arrays of them. Numbers
                 that are not finite are written as null, as JSON cannot express them.
         """
-        row = _plain(row)
-        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row, allow_nan=False) + "\n")
-        self.rows += 1
+        added = self._rows.add(plain(row))
         for listen in self.listeners:
-            listen(row)
+            listen(added)
 
     def keep(self, name: str, step: int, seeds: Sequence[int], params: Any) -> None:
         """Save parameters, to be opened by `experiments.harness.saved.open_run`.
+
+        They are written in the background.
 
         Args:
             name: Name of the network.
@@ -68,7 +77,8 @@ class Run:
             seeds: Seeds of the parameters.
             params: Parameters, a tree of arrays [seeds, ...].
         """
-        checkpoints.save(self.path, name, step, seeds, params)
+        params = jax.tree.map(np.array, params)  # a copy: training changes its arrays
+        self.writer.submit(checkpoints.save, self.path, name, step, seeds, params)
 
     def abandon(self) -> None:
         """Undo what `new_run` did, if nothing has been written since.
@@ -88,6 +98,19 @@ class Run:
             One dict per row.
         """
         return read_rows(self.path)
+
+    def _expect(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Expect the rows that are there already to be logged again."""
+        self.repeats = True
+        self._rows.repeat(rows)
+
+    def _complete(self) -> None:
+        """Give the folder its name."""
+        self.writer.wait()
+        self._rows.cut()
+        # `experiments.merge` joins the trainings of shards.
+        checkpoints.finish(self.path, keep_last="shard" in self.metadata)
+        self.path.replace(self.folder)
 
 
 def read_rows(folder: str | pathlib.Path) -> list[dict[str, Any]]:
@@ -138,12 +161,15 @@ def new_run(
             the versions of the packages, the device and the time.
         question: Question that the run answers, for its report.
         resume: True to resume "FOLDER.unfinished" if it exists, from a run of the same
-            `config["config"]`; its rows are in `Run.logged`.
+            `config["config"]`; its rows are in `Run.logged`. The run begins again, and
+            must log the same rows in the same order; trainings continue from their
+            checkpoints.
         extends: Names in `config["config"]` that may change when a run is resumed, as
-            they add to its results. A complete folder is then resumed too, as
-            "FOLDER.unfinished"; if nothing is added, it stays unchanged.
-        resumable: True if an unfinished folder can be resumed, so that it is not set
-            aside, but refused without `resume`.
+            they add to its results. The run then logs only what is added. A complete
+            folder is resumed too, as "FOLDER.unfinished"; if nothing is added, it stays
+            unchanged.
+        resumable: True if an unfinished folder is not set aside, but refused without
+            `resume`.
 
     Yields:
         A `Run`, to log to and to write figures into.
@@ -160,7 +186,7 @@ def new_run(
         >>> sorted(file.name for file in folder.iterdir())
         ['config.json', 'metrics.jsonl']
     """
-    metadata = _plain({**config, "format": FORMAT, **machine.environment()})
+    metadata = plain({**config, "format": FORMAT, **machine.environment()})
     text = json.dumps(metadata, indent=2)
     run = Run(folders.place(folder), metadata, question)
     handle = None
@@ -171,19 +197,21 @@ def new_run(
                 run._before = _sizes(run.path)
                 run._made = (run.path / "config.json").read_bytes()
             if resume:
-                _resume(run, config, extends, run.folder if again else run.path)
+                _resume(run, metadata, extends, run.folder if again else run.path)
             folders.write(run.path / "config.json", text + "\n")
             folders.expect_long_names(run.path)
         except OSError as error:
             raise folders.unusable(run.folder, error) from None
         with events.following(run):
             yield run
-        run.path.replace(run.folder)
+        run._complete()
     except BaseException:
+        run.writer.close()
         if handle is not None:
             run.abandon()
         raise
     finally:
+        run.writer.close()
         if handle is not None:
             folders.unlock(handle)
 
@@ -242,7 +270,10 @@ def _claim(
 
 
 def _resume(
-    run: Run, config: Mapping[str, Any], extends: Collection[str], called: pathlib.Path
+    run: Run,
+    metadata: Mapping[str, Any],
+    extends: Collection[str],
+    called: pathlib.Path,
 ) -> None:
     """Take over the log of a run of the same config, apart from the `extends` flags."""
     file = run.path / "config.json"
@@ -256,34 +287,14 @@ def _resume(
             f"results folder {called} cannot be resumed, because a file in it is "
             f"damaged: {error}; remove the folder, or name another"
         ) from None
-    if before is not None and _fixed(before, extends) != _fixed(config, extends):
+    if before is not None and (other := changes.between(before, metadata, extends)):
         raise ResultsError(
-            f"results folder {called} belongs to a run with other flags, or other data "
-            "files; give the same, or name another folder"
+            f"results folder {called} belongs to a run with {other}; give the same, or "
+            "name another folder"
         )
-    if rows:
-        text = "".join(json.dumps(row) + "\n" for row in rows)
-        folders.write(run.path / "metrics.jsonl", text)
-    run.rows = len(rows)
-
-
-def _fixed(config: Mapping[str, Any], extends: Collection[str]) -> Any:
-    """The settings that may not change when a run is resumed."""
-    settings = _plain(config).get("config")
-    if not isinstance(settings, dict):
-        return settings
-    kept = {name: value for name, value in settings.items() if name not in extends}
-    return kept, _plain(config).get("data")
-
-
-def _plain(value: Any) -> Any:
-    """The value as JSON has it."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+    if (metrics := run.path / "metrics.jsonl").exists():
+        # Without a last line that was cut off.
+        folders.write(metrics, "".join(json.dumps(row) + "\n" for row in rows))
+    if not extends:
+        run._expect(rows)
+    (run.path / "traceback.txt").unlink(missing_ok=True)  # why it ended

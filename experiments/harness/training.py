@@ -5,11 +5,12 @@ from typing import Any, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import linen as nn
 from jaxtyping import Array
 
-from experiments.harness import checkpoints, cli, common_flags, machine
+from experiments.harness import cli, common_flags, machine, replay
 from experiments.harness.common_flags import TEST, TrainingConfig
 from experiments.harness.padding import arguments
 from experiments.harness.runs import Run
@@ -181,6 +182,8 @@ def train(
 ) -> FitResult:
     """Train the models by the flags; log how it goes, and keep the parameters.
 
+    In a run that is resumed, it continues or is read from a checkpoint.
+
     Args:
         loss_fn: As in `train.fit`.
         params: Of `start`.
@@ -196,7 +199,9 @@ def train(
         A `FitResult`.
     """
     rate = config.learning_rate
-    fitted = fit(
+    return replay.fit(
+        results,
+        title,
         loss_fn,
         _optimizer(config, config.learning_rate, schedule),
         params,
@@ -204,14 +209,13 @@ def train(
         config.seeds,
         steps=config.steps,
         batch_size=config.batch_size,
+        keep_every=config.save_every,
+        checkpoint_every=config.checkpoint_every,
         log_fn=lambda **row: results.log(kind="training", **(labels or {}), **row),
         learning_rate=rate if schedule is None else lambda step: rate * schedule(step),
         desc=title,
-        **checkpoints.saving(title, config, results),
         **options,
     )
-    results.keep(title, config.steps, config.seeds, fitted.params)
-    return fitted
 
 
 def train_at_rates(
@@ -249,12 +253,18 @@ def train_at_rates(
         steps=config.steps,
         batch_size=config.batch_size,
         hyperparameters={"learning_rate": jnp.repeat(jnp.array(rates), len(seeds))},
-        stop_if_not_finite=False,
+        on_nonfinite="drop_member",
+        nonfinite_fn=lambda error: None,
         desc=title,
     )
-    return jax.tree.map(
-        lambda leaf: leaf.reshape(count, len(seeds), *leaf.shape[1:]), fitted.params
-    )
+    diverged = np.asarray(fitted.nonfinite) > 0
+
+    def by_rate(leaf):
+        shape = (-1, *[1] * (leaf.ndim - 1))
+        leaf = jnp.where(diverged.reshape(shape), jnp.nan, leaf)
+        return leaf.reshape(count, len(seeds), *leaf.shape[1:])
+
+    return jax.tree.map(by_rate, fitted.params)
 
 
 def _optimizer(config, rate, schedule, make=make_optimizer):

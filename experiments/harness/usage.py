@@ -10,6 +10,11 @@ from typing import Literal, get_args, get_origin
 from experiments.harness import parsers, positionals
 
 FLAGFILE = "Read flags from a file, one per line."
+RESUME = (
+    "Resume the run in --results if it was interrupted; all other flags must be the "
+    "same. What was trained is not trained again, and the results are those of a run "
+    "that was not interrupted."
+)
 VERSION = "Print the versions of the packages."
 Group = Literal["data", "model", "training", "measuring", "output"]
 
@@ -18,7 +23,6 @@ def text(
     question: str,
     name: str,
     classes: Sequence[type],
-    resumable: bool,
     keeps_results: bool = True,
 ) -> str:
     """The help of an experiment.
@@ -27,8 +31,7 @@ def text(
         question: Docstring of its module: the question, and commands as examples.
         name: Name of the experiment.
         classes: Its `Config`, then dataclasses of the flags of every command.
-        resumable: Whether it has the flag `--resume`.
-        keeps_results: Whether it has the flag `--results`.
+        keeps_results: Whether it has the flags `--results` and `--resume`.
 
     Returns:
         Lines.
@@ -45,9 +48,7 @@ def text(
     folder = f"Where results go; by default a new folder under results/{name}."
     if keeps_results:
         groups["output"] += _entry("--results=FOLDER", folder)
-    if resumable:
-        resume = "Go on with the run in --results, if it was interrupted."
-        groups["output"] += _entry("--resume", resume)
+        groups["output"] += _entry("--resume", RESUME)
     for some in common:
         _add_flags(some, groups)
     for group, entries in groups.items():

@@ -37,12 +37,14 @@ def run(config: Config, results: Run) -> None:
     for group in groups(module, all_trials):
         remaining = [trial for trial in group if trial.name not in scores_by_trial]
         measured = trials.measure(module, remaining, search, results)
-        for trial, scored in zip(remaining, measured, strict=True):
+        names = [trial.name for trial in remaining]
+        scores_by_trial |= dict(zip(names, measured, strict=True))
+        for trial in group:
+            scored = scores_by_trial[trial.name]
             row = {"trial": trial.name, **trial.values, "scores": scored.scores}
             if scored.test is not None:
                 row["test"] = scored.test
             results.log(kind="trial", **row, means=scored.means)
-            scores_by_trial[trial.name] = scored
     all_scores = [scores_by_trial[trial.name] for trial in all_trials]
     scores = [np.array(trial_scores.scores, float) for trial_scores in all_scores]
     best = best_of(scores, search.objective)
@@ -89,7 +91,7 @@ def expect_same_data(all_trials: Sequence[Trial], results: Run) -> None:
             f"results folder {results.folder} belongs to a run with other data files; "
             "give the same, or name another folder"
         )
-    if hashes and not logged:
+    if hashes:
         results.log(kind="data", sha256=hashes)
 
 

@@ -136,9 +136,6 @@ def _run(module: Any, trial: Trial, folder: pathlib.Path) -> None:
     output = io.StringIO()
     question = module.__doc__ or ""
     with new_run(folder, settings, question=question, resume=True) as results:
-        (results.path / "metrics.jsonl").unlink(
-            missing_ok=True
-        )  # rows of an unfinished run
         with contextlib.redirect_stdout(output):
             module.run(trial.config, results)
         (results.path / "output.txt").write_text(

@@ -11,11 +11,11 @@ import optax
 from jaxtyping import Array, Bool, Float
 
 import nets
-from experiments.harness import checkpoints, common_flags
+from experiments.harness import common_flags, replay
 from experiments.harness.runs import Run
 from nets import Cell, flow
 from nets.recurrent import time_first
-from train import FitResult, clip_with_stats, fit, make_optimizer
+from train import FitResult, clip_with_stats, make_optimizer
 from train.data import adding
 
 HELD_OUT = 1000  # number of test sequences
@@ -143,7 +143,9 @@ class Bench:
 
         optimizer = make_optimizer(config.optimizer, config.learning_rate)
         clipping = clip_with_stats(clip) if clip else optax.identity()
-        fitted = fit(
+        return replay.fit(
+            self.results,
+            title,
             loss_fn,
             optax.chain(
                 track_largest_norm(), clipping, track_largest_norm(), optimizer
@@ -158,10 +160,9 @@ class Bench:
             desc=title,
             # One row per step, so that clipped steps can be counted from the rows.
             steps_per_call=1 if clip else 20,
-            **checkpoints.saving(title, config, self.results),
+            keep_every=config.save_every,
+            checkpoint_every=config.checkpoint_every,
         )
-        self.results.keep(title, config.steps, config.seeds, fitted.params)
-        return fitted
 
     def baseline(self, title: str, cell: Cell) -> FitResult:
         """Train a cell without a remedy, once for all remedies compared with it."""

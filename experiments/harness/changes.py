@@ -1,0 +1,64 @@
+"""Differences between a run and the command that resumes it."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+FREE = {"checkpoint_every"}  # flags that change no result
+
+
+def between(
+    before: Mapping[str, Any], now: Mapping[str, Any], extends: Collection[str] = ()
+) -> str:
+    """The settings in which the config.json of two runs differ.
+
+    Args:
+        before: Content of config.json of the run to resume.
+        now: Content for the run that resumes it.
+        extends: Names of flags that may differ, as they add to the results. Versions
+            and devices may then differ too, as what is there is not continued.
+
+    Returns:
+        Words for a sentence; "" if the run can be resumed.
+
+    Example:
+        >>> between({"config": {"features": 8}}, {"config": {"features": 16}})
+        'other flags: --features=8 (now 16)'
+    """
+    flags = _differing(before.get("config"), now.get("config"), {*extends, *FREE})
+    if flags:
+        return f"other flags: {', '.join(f'--{flag}' for flag in flags)}"
+    if before.get("data") != now.get("data"):
+        return "other data files"
+    if extends:
+        return ""
+    versions = _differing(before.get("versions"), now.get("versions"), (), " ")
+    if versions:
+        return f"other versions: {', '.join(versions)}"
+    places = [
+        {name: run[name] for name in ("device", "devices", "processes") if name in run}
+        for run in (before, now)
+    ]
+    devices = _differing(*places, (), " ")
+    return f"other devices: {', '.join(devices)}" if devices else ""
+
+
+def _differing(
+    before: Any, now: Any, free: Collection[str], sign: str = "="
+) -> list[str]:
+    """Names and both values of the entries that differ."""
+    if not (isinstance(before, Mapping) and isinstance(now, Mapping)):
+        return []  # from an earlier version
+    return [
+        f"{name}{sign}{_shown(before.get(name))} (now {_shown(now.get(name))})"
+        for name in dict.fromkeys([*before, *now])
+        if name not in free and before.get(name) != now.get(name)
+    ]
+
+
+def _shown(value: Any) -> str:
+    """The value of a flag, as it is typed."""
+    if isinstance(value, list):
+        return ",".join(map(_shown, value))
+    if value is None:
+        return "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)

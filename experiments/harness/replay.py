@@ -1,0 +1,252 @@
+"""Trainings that continue when a run is resumed.
+
+A resumed run begins again. A training that was complete is read from its checkpoint,
+one that was in progress continues from the latest, and everything else is computed
+again. All of it is deterministic, so that the results are those of a run that was never
+interrupted. A checkpoint has the whole `train.FitResult`, and the rows that were logged
+since the training began.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import train
+from experiments.harness import checkpoints, signals, streams
+from experiments.harness.folders import ResultsError
+from experiments.harness.runs import Run
+from train import FitResult
+
+SECONDS = 30.0  # between two checkpoints: writing one takes 0.1 s in the background
+META = "meta"
+
+
+class Earlier(NamedTuple):
+    """A training that was interrupted, or is complete.
+
+    Attributes:
+        result: The training so far.
+        rows: Rows that it has logged.
+        complete: Whether it is complete.
+    """
+
+    result: FitResult
+    rows: list[dict[str, Any]]
+    complete: bool
+
+
+def fit(
+    results: Run,
+    name: str,
+    loss_fn: Callable[..., Any],
+    optimizer: Any,
+    params: Any,
+    data: Any,
+    seeds: Sequence[int],
+    *,
+    steps: int,
+    keep_every: int = 0,
+    checkpoint_every: int = 0,
+    **options: Any,
+) -> FitResult:
+    """`train.fit`, whose result is kept, and which continues in a run that is resumed.
+
+    Args:
+        results: The run. Rows that are logged meanwhile belong to the training.
+        name: Name of the network, which no other training of the run has.
+        loss_fn: As in `train.fit`.
+        optimizer: As in `train.fit`.
+        params: As in `train.fit`.
+        data: As in `train.fit`.
+        seeds: As in `train.fit`.
+        steps: Number of steps of the whole training.
+        keep_every: Steps between two steps whose parameters are kept when the run is
+            complete; 0 to keep only the last.
+        checkpoint_every: Least number of steps between two checkpoints; 0 for one every
+            `SECONDS` seconds.
+        **options: Other arguments of `train.fit`.
+
+    Returns:
+        A `FitResult`.
+
+    Raises:
+        signals.Stopped: A signal came; the training is saved.
+        OSError: A checkpoint cannot be written.
+    """
+    names = "hyperparameters", "probe", "evaluate_fn"
+    shapes = train.result_shapes(
+        optimizer, params, seeds, **{n: options[n] for n in names if n in options}
+    )
+    rows: list[Mapping[str, Any]] = []
+    results.listeners.append(rows.append)
+    try:
+        earlier = _earlier(results, name, seeds, shapes)
+        if earlier is not None:
+            for row in earlier.rows:
+                results.log(**row)
+            if earlier.complete:
+                return earlier.result
+            params = earlier.result
+        with signals.awaiting_end() as signal:
+            saver = _Saver(
+                results, name, seeds, steps, keep_every, checkpoint_every, rows, signal
+            )
+            done = 0 if earlier is None else int(earlier.result.state.step.max())
+            fitted = train.fit(
+                loss_fn,
+                optimizer,
+                params,
+                data,
+                seeds,
+                steps=steps - done,
+                save_fn=saver.save,
+                save_every=keep_every,
+                save_when=saver.due,
+                **options,
+            )
+            saver.save(fitted, complete=True)
+        return fitted
+    finally:
+        results.listeners.remove(rows.append)
+
+
+class _Saver:
+    """Saves a training, in the background."""
+
+    def __init__(self, results, name, seeds, steps, keep_every, every, rows, signal):
+        self._results, self._name, self._seeds = results, name, list(seeds)
+        self._steps, self._keep_every, self._every = steps, keep_every, every
+        self._rows, self._signal = rows, signal
+        self._saved_at = time.monotonic()
+        self._saved_step = 0
+
+    def due(self, step: int) -> bool:
+        """Whether to save the state after a call of the program."""
+        if step == self._steps:
+            return False  # it is saved as complete
+        if self._signal():
+            return True
+        if self._every:
+            return step // self._every > self._saved_step // self._every
+        late = time.monotonic() - self._saved_at > SECONDS
+        return late and not self._results.writer.busy
+
+    def save(self, result: FitResult, complete: bool = False) -> None:
+        """Save the training so far; raise `Stopped` if a signal came."""
+        step = int(np.max(result.state.step))
+        kept = bool(self._keep_every) and step % self._keep_every == 0
+        state = complete or self.due(step)
+        if step == self._steps and not complete:
+            return
+        training = packed(result, self._rows, complete) if state else None
+        self._results.writer.submit(
+            checkpoints.save,
+            self._results.path,
+            self._name,
+            step,
+            self._seeds,
+            jax.tree.map(np.array, result.params),
+            training,
+            kept or complete,
+        )
+        if state:
+            self._saved_at, self._saved_step = time.monotonic(), step
+        if number := self._signal():
+            self._results.writer.wait()
+            raise signals.Stopped(number)
+
+
+def packed(
+    result: FitResult, rows: Sequence[Mapping[str, Any]], complete: bool
+) -> dict[str, Any]:
+    """A training as arrays, for a checkpoint.
+
+    Args:
+        result: The training so far.
+        rows: Rows that it has logged.
+        complete: Whether it is complete.
+
+    Returns:
+        From the names of the fields of `FitResult` to their leaves, copied; and "meta",
+        the rest as JSON in bytes.
+    """
+    meta: dict[str, Any] = {"rows": list(rows), "complete": complete, "empty": {}}
+    parts: dict[str, Any] = {}
+    for field, value in zip(result._fields, result, strict=True):
+        leaves = [_array(leaf) for leaf in jax.tree.leaves(value)]
+        # orbax refuses arrays without elements.
+        parts[field] = {str(i): leaf for i, leaf in enumerate(leaves) if leaf.size}
+        meta["empty"][field] = {
+            str(i): [leaf.shape, leaf.dtype.name]
+            for i, leaf in enumerate(leaves)
+            if not leaf.size
+        }
+    text = json.dumps(meta).encode()
+    return {f: p for f, p in parts.items() if p} | {META: np.frombuffer(text, np.uint8)}
+
+
+def unpacked(parts: Mapping[str, Any], shapes: FitResult) -> Earlier:
+    """A training from the arrays of a checkpoint.
+
+    Args:
+        parts: Result of `packed`.
+        shapes: Structure of the result, of `train.result_shapes`.
+
+    Returns:
+        An `Earlier`.
+    """
+    meta = json.loads(parts[META].tobytes())
+    fields = {}
+    for field, like in zip(shapes._fields, shapes, strict=True):
+        there, empty = parts.get(field, {}), meta["empty"][field]
+        leaves = []
+        for i, leaf in enumerate(jax.tree.leaves(like)):
+            array = there.get(str(i))
+            if array is None:
+                shape, dtype = empty[str(i)]
+                array = np.zeros(shape, dtype)
+            leaves.append(_typed(array, leaf.dtype))
+        fields[field] = jax.tree.unflatten(jax.tree.structure(like), leaves)
+    result = FitResult(**fields)
+    result = result._replace(
+        state=jax.tree.map(jnp.asarray, result.state),
+        seconds_per_step=float(result.seconds_per_step),
+    )
+    return Earlier(result, meta["rows"], meta["complete"])
+
+
+def _array(leaf: Any) -> np.ndarray:
+    """A copy of an array, in NumPy; the numbers of a key."""
+    if jnp.issubdtype(getattr(leaf, "dtype", None), jax.dtypes.prng_key):
+        leaf = jax.random.key_data(leaf)
+    return np.array(leaf)
+
+
+def _typed(array: np.ndarray, dtype: Any) -> Any:
+    """The array; a key of its numbers if the type is that of keys."""
+    if jnp.issubdtype(dtype, jax.dtypes.prng_key):
+        return jax.random.wrap_key_data(jnp.asarray(array))
+    return array
+
+
+def _earlier(
+    results: Run, name: str, seeds: Sequence[int], shapes: FitResult
+) -> Earlier | None:
+    """The latest checkpoint of a training that is not damaged; None without one."""
+    known = checkpoints.read_index(results.path).get(name)
+    if known is None or known.seeds != list(seeds):
+        return None
+    for step in sorted(known.states, reverse=True):
+        try:
+            training = checkpoints.load_training(results.path, name, step)
+            return unpacked(training, shapes)
+        except ResultsError as error:
+            before = min(known.states) < step
+            instead = "the one before is used" if before else "the training begins again"
+            streams.say(f"{signals.command or name}: {error}; {instead}")
+    return None

@@ -1,0 +1,136 @@
+"""Kill a command at some moment, and compare what its resumed run leaves.
+
+    python tests/experiments/kills.py FOLDER 20
+"""
+
+import json
+import os
+import pathlib
+import random
+import shutil
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+# Trainings with probes, and a checkpoint after nearly every call of the program.
+FLAGS = (
+    *("--order=rows", "--features=3", "--cells=elman,gru", "--seeds=0,1"),
+    *("--batch_size=4", "--probe_every=50", "--checkpoint_every=20"),
+)
+COMMAND = "experiments.gradient_flow"
+INSIDE = "inside a write"
+
+
+def start(folder: pathlib.Path, *flags: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", COMMAND, *FLAGS, *flags, "--results=out"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(child: subprocess.Popen) -> str:
+    """What the command says on standard error, once it has come to its end."""
+    _, err = child.communicate(timeout=600)
+    assert child.returncode == 0, err
+    return err
+
+
+def kill(child: subprocess.Popen, folder: pathlib.Path, moment: float | str) -> bool:
+    """Kill a command some seconds after it begins to log, or inside a write."""
+    run = folder / "out.unfinished"
+    began = None
+    while child.poll() is None:
+        logs = (run / "metrics.jsonl").exists() and (run / "config.json").exists()
+        began = began or (time.monotonic() if logs else None)
+        if moment == INSIDE:
+            due = began and any(run.glob("checkpoints/*/*.orbax-checkpoint-tmp*"))
+        else:
+            due = began and time.monotonic() - began >= float(moment)
+        if due:
+            child.kill()
+            child.wait()
+            return True
+        time.sleep(0.001)
+    return False
+
+
+def left(run: pathlib.Path) -> dict[str, object]:
+    """What a run leaves, but for times: rows, data of figures, parameters."""
+    from experiments.harness.saved import open_run
+
+    saved = open_run(run)
+    files = [path for path in sorted(run.rglob("*")) if path.is_file()]
+    names = [path.relative_to(run).as_posix() for path in files]
+    return {
+        "rows": (run / "metrics.jsonl").read_text().splitlines(),
+        "figures": {p.name: p.read_text() for p in files if p.suffix == ".csv"},
+        # The names of arrays in the files of orbax are drawn at random.
+        "files": [name for name in names if "/d/" not in name],
+        "params": {
+            f"{name} {step} {path}": leaf
+            for name in saved.names
+            for step in saved.steps(name)
+            for path, leaf in leaves(saved.params(name, step=step))
+        },
+    }
+
+
+def leaves(tree) -> list[tuple[str, np.ndarray]]:
+    import jax
+
+    pairs = jax.tree_util.tree_leaves_with_path(tree)
+    return [(jax.tree_util.keystr(path), np.asarray(leaf)) for path, leaf in pairs]
+
+
+def check_same(run: pathlib.Path, other: pathlib.Path) -> None:
+    """Both runs left the same, bit for bit."""
+    one, two = left(run), left(other)
+    assert [json.loads(row) for row in one["rows"]]  # no row is cut off
+    for what in ("rows", "figures", "files"):
+        assert one[what] == two[what], what
+    assert one["params"].keys() == two["params"].keys()
+    for name, array in one["params"].items():
+        assert array.dtype == two["params"][name].dtype
+        assert array.tobytes() == two["params"][name].tobytes(), name
+
+
+def kill_and_resume(folder: pathlib.Path, moments, *flags: str) -> int:
+    """Kill a run at each of the moments, resume it, and let it come to its end."""
+    count = 0
+    for moment in moments:
+        count += kill(start(folder, *flags, "--resume"), folder, moment)
+        if (folder / "out").exists():
+            break
+    if not (folder / "out").exists():
+        finish(start(folder, *flags, "--resume"))
+    return count
+
+
+def main(folder: str, kills: int) -> None:
+    """Kill runs until there were so many kills; two are inside a write."""
+    place, draw, count = pathlib.Path(folder), random.Random(0), 0
+    flags = ("--steps=2000",)
+    (place / "whole").mkdir(parents=True)
+    began = time.monotonic()
+    finish(start(place / "whole", *flags))
+    print(f"a run that is not killed: {time.monotonic() - began:.1f} s", flush=True)
+    while count < kills:
+        moments = [INSIDE, *(draw.uniform(0.0, 6.0) for _ in range(4))]
+        killed = place / "killed"
+        shutil.rmtree(killed, ignore_errors=True)
+        killed.mkdir()
+        count += kill_and_resume(killed, moments, *flags)
+        check_same(place / "whole" / "out", killed / "out")
+        print(f"{count} kills, at {moments}: the same", flush=True)
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    main(sys.argv[1], int(sys.argv[2]))
