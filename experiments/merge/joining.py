@@ -36,18 +36,15 @@ def join(shards: Sequence[SavedRun], run: pathlib.Path) -> None:
     for name, known in indices[0].items():
         parts = [_of(index, name, shards).seeds for index in indices]
         seeds = interleaved(parts)
-        for step in sorted({*known.steps, *known.states}):
+        for step in sorted(known.steps):
             steps = [_of(index, name, shards, step) for index in indices]
-            if all(step in of_shard.states for of_shard in steps):
-                pairs = [checkpoints.load_training(f, name, step) for f in folders]
-                training = joined_training([part for _, part in pairs], parts, name)
-                params = [params for params, _ in pairs]
-            else:
-                params = [checkpoints.load(f, name, step) for f in folders]
-                training = None
+            params = [checkpoints.load(folder, name, step) for folder in folders]
             stacked = jax.tree.map(lambda *leaves: joined(leaves), *params)
-            keep = step in known.steps
-            checkpoints.save(run, name, step, seeds, stacked, training, keep)
+            training = None
+            if all(step in of_shard.states for of_shard in steps):
+                each = [checkpoints.load_training(f, name, step) for f in folders]
+                training = joined_training(each, parts, name)
+            checkpoints.save(run, name, step, seeds, stacked, training)
 
 
 def interleaved(parts: Sequence[Sequence[Any]]) -> list[Any]:
@@ -217,7 +214,7 @@ def _of(
 ) -> checkpoints.Kept:
     """The checkpoints of a network in the index of one shard."""
     known = index.get(name)
-    if known is None or step not in (None, *known.steps, *known.states):
+    if known is None or step not in (None, *known.steps):
         at = "" if step is None else f" at step {step}"
         raise ResultsError(
             f"the shards of {shards[0].folder.parent} have not all kept {name!r}{at}; "
