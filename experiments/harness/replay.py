@@ -247,6 +247,8 @@ def _earlier(
             return unpacked(training, shapes)
         except ResultsError as error:
             before = min(known.states) < step
-            instead = "the one before is used" if before else "the training begins again"
+            instead = (
+                "the one before is used" if before else "the training begins again"
+            )
             streams.say(f"{signals.command or name}: {error}; {instead}")
     return None

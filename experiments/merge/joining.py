@@ -79,14 +79,14 @@ def joined(arrays: Sequence[np.ndarray], axis: int = 0) -> np.ndarray:
 
 
 def joined_training(
-    parts: Sequence[Mapping[str, Any]], seeds: Sequence[Sequence[int]], place: str
+    parts: Sequence[Mapping[str, Any]], seeds: Sequence[Sequence[int]], name: str
 ) -> dict[str, Any]:
     """Join trainings, each as `replay.packed` has it.
 
     Args:
         parts: One training per shard.
         seeds: Seeds of each shard.
-        place: Name of the training, for the message.
+        name: Name of the network, for the message.
 
     Returns:
         The training of all members, in the same form.
@@ -107,7 +107,7 @@ def joined_training(
         rows = joined_rows([meta["rows"] for meta in metas], seeds)
     except (ValueError, LookupError) as error:
         raise ResultsError(
-            f"the shards have trained {place} differently, e.g. one stopped early "
+            f"the shards have trained {name!r} differently, e.g. one stopped early "
             f"({error}); run the study without --shard"
         ) from None
     total = sum(map(len, seeds))

@@ -1,6 +1,6 @@
 """Kill a command at some moment, and compare what its resumed run leaves.
 
-    python tests/experiments/kills.py FOLDER 20
+python tests/experiments/kills.py FOLDER 20
 """
 
 import json

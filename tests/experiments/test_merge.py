@@ -2,13 +2,23 @@
 
 import dataclasses
 import json
+import os
 import re
+import shlex
 import shutil
+import subprocess
+import sys
 
+import chex
+import jax
+import numpy as np
 import pytest
+from commands import TINY, files
 
 from experiments import gradient_flow, merge
+from experiments.harness.process import ROOT
 from experiments.harness.runs import new_run
+from experiments.harness.saved import open_run
 from experiments.merge import records
 
 
@@ -129,3 +139,46 @@ def test_the_flags_of_a_shard_are_those_of_the_study(study):
     ):
         first.metadata["command"] = f"python -m experiments.gradient_flow {typed}"
         assert records.flags(first) == flags
+
+
+def leaves(run):
+    """Numbers and words of the rows of a run, but its text."""
+    rows = [row for row in run.metrics if row["kind"] != "report"]
+    paths, values = zip(*jax.tree.leaves_with_path(rows), strict=True)
+    words = [value for value in values if not isinstance(value, float)]
+    return paths, words, [value for value in values if isinstance(value, float)]
+
+
+@pytest.mark.slow
+def test_shards_of_a_shell_loop_are_merged_into_the_run_of_all_members(
+    launched, tmp_path
+):
+    flags = [f"--{flag}" for flag in TINY["gradient_flow"].split(";")]
+    flags = [flag for flag in flags if not flag.startswith(("--probes", "--cells"))]
+    flags += ["--probes=state_gradients", "--cells=elman", "--seeds=5,3,4"]
+    shard = [sys.executable, "-m", "experiments.gradient_flow", *flags]
+    shard += ["--results=study", "--shard={}/2"]
+    loop = f"seq 0 1 | xargs -P 2 -I {{}} {shlex.join(shard)}"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run(["bash", "-c", loop], check=True, cwd=tmp_path, env=environment)
+    done = launched(gradient_flow, *flags, "--results=whole")
+    assert done.returncode == 0, done.stderr
+    done = launched(merge, "study", keeps_results=False)
+    assert done.returncode == 0 and "Results: study/merged" in done.stdout, done
+    whole, merged = (open_run(tmp_path / name) for name in ("whole", "study/merged"))
+    assert files(whole.folder) == files(merged.folder)
+    settings = [
+        {name: run.metadata[name] for name in ("experiment", "command", "config")}
+        for run in (whole, merged)
+    ]
+    assert settings[0] == settings[1] and "shard" not in merged.metadata
+    assert merged.seeds("elman") == [5, 3, 4] and merged.names == whole.names
+    params = whole.params("elman"), merged.params("elman")
+    chex.assert_trees_all_close(*params, rtol=1e-5, atol=1e-6)
+    rows = leaves(whole), leaves(merged)
+    assert rows[0][:2] == rows[1][:2]
+    np.testing.assert_allclose(rows[0][2], rows[1][2], rtol=1e-4, atol=1e-5)
+    # Nothing of the trainings' states is left.
+    assert len(list(merged.folder.rglob("training"))) == 0
+    shard_files = list((tmp_path / "study" / "shard_0_of_2").rglob("training"))
+    assert len(shard_files) == 1
