@@ -1,12 +1,12 @@
-"""Join the shards of a study into one run.
+"""How do the shards of a study become one run?
 
-    python -m experiments.gradient_flow --results=results/study --shard=0/2
-    python -m experiments.gradient_flow --results=results/study --shard=1/2
     python -m experiments.merge results/study
+    python -m experiments.merge results/study --results=results/whole
 
-The argument is the folder that the shards share. The merged run has the networks of
-all shards, and is measured again as a whole: its rows, figures and claims are those of
-a run without --shard. Nothing is trained.
+The argument is the folder that the shards share: the value of --results of the commands
+with --shard. The merged run has the networks of all shards, and is measured again as a
+whole: its rows, figures and claims are those of a run without --shard. Nothing is
+trained.
 """
 
 from experiments.merge.config import Config
