@@ -41,7 +41,8 @@ def fit(
     evaluate_every: int = 1,
     patience: int | None = None,
     save_fn: Callable[[FitResult], Any] | None = None,
-    save_every: int = 1,
+    save_every: int | None = 1,
+    save_when: Callable[[int], bool] | None = None,
     on_nonfinite: str = "stop",
     nonfinite_fn: Callable[[NonFiniteError], Any] | None = None,
     log_fn: Callable[..., Any] | None = None,
@@ -87,7 +88,10 @@ def fit(
             stops to train; None to train all of them to the end.
         save_fn: Called with the result so far after every `save_every` steps. An
             exception that it raises ends the training.
-        save_every: Steps between two calls of `save_fn`.
+        save_every: Steps between two calls of `save_fn`; None to call it only as
+            `save_when` decides.
+        save_when: Function of the number of steps taken, asked after every call of the
+            compiled program. If it returns True, `save_fn` is called, too.
         on_nonfinite: What happens if the loss, the gradient or the update of a member
             is not finite. "stop" raises an error. "skip" leaves out that step.
             "drop_member" trains only the other members further.
@@ -135,7 +139,7 @@ def fit(
     members, arguments = loop.init_members(optimizer, params, loss_keys, settings)
     loop.check_arguments(loss_fn, arguments)
     first = int(members.state.step.max())
-    due = save_every if save_fn else 0, evaluate_every if evaluate_fn else 0
+    due = (save_fn and save_every) or 0, evaluate_every if evaluate_fn else 0
     plan = Plan(
         first,
         loop.draw_order(order_keys, examples, batch_size, steps, first),
@@ -170,7 +174,10 @@ def fit(
             done = first + part.stop
             if evaluate_fn and done % evaluate_every == 0:
                 history.evaluate(done, patience)
-            if save_fn and done % save_every == 0:
+            if save_fn and (
+                (save_every and done % save_every == 0)
+                or (save_when and save_when(done))
+            ):
                 save_fn(history.result())
             progress.advance(bar, call.metrics, rates[part])
     result = history.result()
@@ -195,7 +202,7 @@ def _check(
         ("save_every", save_every),
         ("evaluate_every", evaluate_every),
     ):
-        if count < 1:
+        if count is not None and count < 1:
             raise ValueError(f"expected {name} of at least 1 step; got {count}")
     if on_nonfinite not in ON_NONFINITE:
         raise ValueError(

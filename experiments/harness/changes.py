@@ -38,7 +38,7 @@ def between(
         {name: run[name] for name in ("device", "devices", "processes") if name in run}
         for run in (before, now)
     ]
-    devices = _differing(*places, (), " ")
+    devices = _differing(places[0], places[1], (), " ")
     return f"other devices: {', '.join(devices)}" if devices else ""
 
 

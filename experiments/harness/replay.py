@@ -7,9 +7,11 @@ interrupted. A checkpoint has the whole `train.FitResult`, and the rows that wer
 since the training began.
 """
 
+import dataclasses
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -79,85 +81,90 @@ def fit(
         OSError: A checkpoint cannot be written.
     """
     names = "hyperparameters", "probe", "evaluate_fn"
-    shapes = train.result_shapes(
-        optimizer, params, seeds, **{n: options[n] for n in names if n in options}
-    )
+    given = {n: options[n] for n in names if n in options}
+    shapes = partial(train.result_shapes, optimizer, params, seeds, **given)
     rows: list[Mapping[str, Any]] = []
     results.listeners.append(rows.append)
     try:
         earlier = _earlier(results, name, seeds, shapes)
-        if earlier is not None:
-            for row in earlier.rows:
-                results.log(**row)
-            if earlier.complete:
-                return earlier.result
-            params = earlier.result
-        with signals.awaiting_end() as signal:
+        for row in earlier.rows if earlier else ():
+            results.log(**row)
+        if earlier and earlier.complete:
+            fitted = earlier.result
+        else:
+            done = int(earlier.result.state.step.max()) if earlier else 0
             saver = _Saver(
-                results, name, seeds, steps, keep_every, checkpoint_every, rows, signal
+                results, name, list(seeds), rows, steps, keep_every, checkpoint_every
             )
-            done = 0 if earlier is None else int(earlier.result.state.step.max())
-            fitted = train.fit(
-                loss_fn,
-                optimizer,
-                params,
-                data,
-                seeds,
-                steps=steps - done,
-                save_fn=saver.save,
-                save_every=keep_every,
-                save_when=saver.due,
-                **options,
-            )
-            saver.save(fitted, complete=True)
-        return fitted
+            with signals.awaiting_end() as saver.signal:
+                saver.saved_step = done
+                fitted = train.fit(
+                    loss_fn,
+                    optimizer,
+                    earlier.result if earlier else params,
+                    data,
+                    seeds,
+                    steps=steps - done,
+                    save_fn=saver.save,
+                    save_every=keep_every or None,
+                    save_when=saver.due,
+                    **options,
+                )
+                saver.save(fitted, complete=True)
     finally:
         results.listeners.remove(rows.append)
+    if fitted.best is not None:
+        results.keep(f"{name}, best", steps, seeds, fitted.best.params)
+    return fitted
 
 
+@dataclasses.dataclass
 class _Saver:
     """Saves a training, in the background."""
 
-    def __init__(self, results, name, seeds, steps, keep_every, every, rows, signal):
-        self._results, self._name, self._seeds = results, name, list(seeds)
-        self._steps, self._keep_every, self._every = steps, keep_every, every
-        self._rows, self._signal = rows, signal
-        self._saved_at = time.monotonic()
-        self._saved_step = 0
+    results: Run
+    name: str
+    seeds: list[int]
+    rows: list[Mapping[str, Any]]
+    steps: int
+    keep_every: int
+    checkpoint_every: int
+    saved_step: int = 0
+    saved_at: float = dataclasses.field(default_factory=time.monotonic)
+    signal: Callable[[], int] = int  # none
 
     def due(self, step: int) -> bool:
         """Whether to save the state after a call of the program."""
-        if step == self._steps:
+        if step == self.steps:
             return False  # it is saved as complete
-        if self._signal():
+        if self.signal():
             return True
-        if self._every:
-            return step // self._every > self._saved_step // self._every
-        late = time.monotonic() - self._saved_at > SECONDS
-        return late and not self._results.writer.busy
+        if every := self.checkpoint_every:
+            return step // every > self.saved_step // every
+        late = time.monotonic() - self.saved_at > SECONDS
+        return late and not self.results.writer.busy
 
     def save(self, result: FitResult, complete: bool = False) -> None:
         """Save the training so far; raise `Stopped` if a signal came."""
         step = int(np.max(result.state.step))
-        kept = bool(self._keep_every) and step % self._keep_every == 0
-        state = complete or self.due(step)
-        if step == self._steps and not complete:
+        if step == self.steps and not complete:
             return
-        training = packed(result, self._rows, complete) if state else None
-        self._results.writer.submit(
+        due = complete or self.due(step)
+        kept = complete or bool(self.keep_every and step % self.keep_every == 0)
+        self.results.writer.submit(
             checkpoints.save,
-            self._results.path,
-            self._name,
+            self.results.path,
+            self.name,
             step,
-            self._seeds,
+            self.seeds,
             jax.tree.map(np.array, result.params),
-            training,
-            kept or complete,
+            packed(result, self.rows, complete) if due else None,
+            kept,
         )
-        if state:
-            self._saved_at, self._saved_step = time.monotonic(), step
-        if number := self._signal():
-            self._results.writer.wait()
+        if due:
+            self.saved_step, self.saved_at = step, time.monotonic()
+        if number := self.signal():
+            self.results.writer.wait()
             raise signals.Stopped(number)
 
 
@@ -222,7 +229,7 @@ def unpacked(parts: Mapping[str, Any], shapes: FitResult) -> Earlier:
 
 def _array(leaf: Any) -> np.ndarray:
     """A copy of an array, in NumPy; the numbers of a key."""
-    if jnp.issubdtype(getattr(leaf, "dtype", None), jax.dtypes.prng_key):
+    if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         leaf = jax.random.key_data(leaf)
     return np.array(leaf)
 
@@ -235,7 +242,7 @@ def _typed(array: np.ndarray, dtype: Any) -> Any:
 
 
 def _earlier(
-    results: Run, name: str, seeds: Sequence[int], shapes: FitResult
+    results: Run, name: str, seeds: Sequence[int], shapes: Callable[[], FitResult]
 ) -> Earlier | None:
     """The latest checkpoint of a training that is not damaged; None without one."""
     known = checkpoints.read_index(results.path).get(name)
@@ -244,11 +251,10 @@ def _earlier(
     for step in sorted(known.states, reverse=True):
         try:
             training = checkpoints.load_training(results.path, name, step)
-            return unpacked(training, shapes)
         except ResultsError as error:
             before = min(known.states) < step
-            instead = (
-                "the one before is used" if before else "the training begins again"
-            )
+            instead = "the one before is used" if before else "the training is repeated"
             streams.say(f"{signals.command or name}: {error}; {instead}")
+        else:
+            return unpacked(training, shapes())
     return None

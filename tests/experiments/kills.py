@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
+from typing import Any
 
 import numpy as np
 
@@ -61,7 +62,7 @@ def kill(child: subprocess.Popen, folder: pathlib.Path, moment: float | str) -> 
     return False
 
 
-def left(run: pathlib.Path) -> dict[str, object]:
+def left(run: pathlib.Path) -> dict[str, Any]:
     """What a run leaves, but for times: rows, data of figures, parameters."""
     from experiments.harness.saved import open_run
 

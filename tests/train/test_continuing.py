@@ -83,6 +83,13 @@ def test_the_result_so_far_is_saved_every_so_many_steps():
         chex.assert_trees_all_equal(rest.state, whole.state)
 
 
+def test_the_result_so_far_is_saved_when_a_function_decides():
+    results = []
+    saving = {"save_every": None, "save_when": lambda step: step == 40}
+    train(start(2), 60, save_fn=results.append, **saving)
+    assert [result.state.step.tolist() for result in results] == [[40, 40]]
+
+
 def test_a_learning_rate_may_change_on_the_way():
     optimizer = optax.inject_hyperparams(optax.sgd)(0.1)
     first, _ = train(start(2), 20, optimizer=optimizer)
