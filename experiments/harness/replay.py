@@ -217,7 +217,8 @@ def unpacked(parts: Mapping[str, Any], shapes: FitResult) -> Earlier:
             if array is None:
                 shape, dtype = empty[str(i)]
                 array = np.zeros(shape, dtype)
-            leaves.append(_typed(array, leaf.dtype))
+            dtype = getattr(leaf, "dtype", None)  # a float has none
+            leaves.append(_typed(array, dtype))
         fields[field] = jax.tree.unflatten(jax.tree.structure(like), leaves)
     result = FitResult(**fields)
     result = result._replace(

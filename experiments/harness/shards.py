@@ -22,15 +22,15 @@ class Shard(NamedTuple):
     """One of several parts of a study.
 
     Attributes:
-        index: Number of the shard, counted from 0.
-        count: Number of shards.
+        number: Number of the shard, counted from 0.
+        total: Number of shards.
     """
 
-    index: int
-    count: int
+    number: int
+    total: int
 
     def __str__(self) -> str:
-        return f"{self.index}/{self.count}"
+        return f"{self.number}/{self.total}"
 
 
 def parse(text: str) -> Shard | None:
@@ -47,13 +47,13 @@ def parse(text: str) -> Shard | None:
 
     Example:
         >>> parse("2/8"), parse("")
-        (Shard(index=2, count=8), None)
+        (Shard(number=2, total=8), None)
     """
     if not text:
         return None
     match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text, re.ASCII)
     shard = Shard(*map(int, match.groups())) if match else None
-    if shard is None or not shard.index < shard.count <= MOST:
+    if shard is None or not shard.number < shard.total <= MOST:
         raise UsageError(
             "flag --shard: expected I/N, shard I of N with I from 0 to N - 1, such as "
             f"0/8; got {text!r}"
@@ -79,12 +79,12 @@ def select(members: Sequence[Member], shard: Shard) -> list[Member]:
         >>> select(["a", "b", "c", "d", "e"], Shard(1, 2))
         ['b', 'd']
     """
-    if shard.count > len(members):
+    if shard.total > len(members):
         raise UsageError(
             f"flag --shard: expected at most {len(members)} shards, one per member of "
             f"the study (--seeds); got {shard}"
         )
-    return list(members[shard.index :: shard.count])
+    return list(members[shard.number :: shard.total])
 
 
 def narrowed(config: Any, shard: Shard, name: str) -> Any:
@@ -138,4 +138,4 @@ def folder(results: str | pathlib.Path | None, shard: Shard) -> pathlib.Path:
         raise UsageError(
             "flag --shard: name the folder that all shards share with --results"
         )
-    return pathlib.Path(results) / f"shard_{shard.index}_of_{shard.count}"
+    return pathlib.Path(results) / f"shard_{shard.number}_of_{shard.total}"

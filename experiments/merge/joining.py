@@ -33,18 +33,21 @@ def join(shards: Sequence[SavedRun], run: pathlib.Path) -> None:
     """
     folders = [shard.folder for shard in shards]
     indices = [checkpoints.read_index(folder) for folder in folders]
-    for name, known in indices[0].items():
-        parts = [_of(index, name, shards).seeds for index in indices]
-        seeds = interleaved(parts)
-        for step in sorted(known.steps):
-            steps = [_of(index, name, shards, step) for index in indices]
-            params = [checkpoints.load(folder, name, step) for folder in folders]
+    for name in indices[0]:
+        known = [_of(index, name, shards) for index in indices]
+        seeds = [of_shard.seeds for of_shard in known]
+        for step in sorted({step for of_shard in known for step in of_shard.steps}):
+            # Members that stopped early stay as they are.
+            steps = [max(s for s in k.steps if s <= step) for k in known]
+            places = list(zip(folders, steps, strict=True))
+            params = [checkpoints.load(folder, name, at) for folder, at in places]
             stacked = jax.tree.map(lambda *leaves: joined(leaves), *params)
             training = None
-            if all(step in of_shard.states for of_shard in steps):
-                each = [checkpoints.load_training(f, name, step) for f in folders]
-                training = joined_training(each, parts, name)
-            checkpoints.save(run, name, step, seeds, stacked, training)
+            if all(at in k.states for k, at in zip(known, steps, strict=True)):
+                each = [checkpoints.load_training(f, name, at) for f, at in places]
+                training = joined_training(each, seeds, name)
+            members = interleaved(seeds)
+            checkpoints.save(run, name, step, members, stacked, training)
 
 
 def interleaved(parts: Sequence[Sequence[Any]]) -> list[Any]:
@@ -96,6 +99,7 @@ def joined_training(
     """
     metas = [json.loads(part[replay.META].tobytes()) for part in parts]
     try:
+        parts = _of_one_length(parts)
         fields = {
             field: {
                 number: _joined_field(field, number, [part[field] for part in parts])
@@ -107,8 +111,8 @@ def joined_training(
         rows = joined_rows([meta["rows"] for meta in metas], seeds)
     except (ValueError, LookupError) as error:
         raise ResultsError(
-            f"the shards have trained {name!r} differently, e.g. one stopped early "
-            f"({error}); run the study without --shard"
+            f"the trainings of {name!r} cannot be joined ({error}); run the study "
+            "without --shard"
         ) from None
     total = sum(map(len, seeds))
     empty = {
@@ -123,6 +127,29 @@ def joined_training(
     return {**fields, replay.META: np.frombuffer(meta.encode(), np.uint8)}
 
 
+def _of_one_length(parts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Trainings with as many measurements as the longest.
+
+    A shard whose members all stopped early measures no more. A run of all members does,
+    with the same results: members that have stopped do not change.
+    """
+    lengthened = [dict(part) for part in parts]
+    for field in SERIES:
+        steps = max((part.get(field, {}).get("0", ()) for part in parts), key=len)
+        for part in lengthened:
+            series = part.get(field)
+            if series is None or len(series["0"]) == len(steps):
+                continue
+            if series["0"][-1] < part["state"]["0"].max():
+                raise ValueError(f"a shard stopped early, after its last {field}")
+            missing = len(steps) - len(series["0"])
+            part[field] = {
+                number: np.concatenate([array, np.repeat(array[-1:], missing, axis=0)])
+                for number, array in series.items()
+            } | {"0": steps}
+    return lengthened
+
+
 def _axis(field: str, number: str) -> int | None:
     """The axis of members of an array of a `FitResult`; None if it has none."""
     if field == SECONDS or (field in SERIES and number == "0"):
@@ -135,13 +162,13 @@ def _joined_field(
 ) -> np.ndarray:
     """One array of a `FitResult`, for all members."""
     arrays = [np.asarray(part[number]) for part in parts]
-    if field == SECONDS:
-        return np.asarray(sum(arrays))  # as if one device had trained all
     axis = _axis(field, number)
     if axis is not None:
         return joined(arrays, axis)
+    if field == SECONDS:
+        return np.asarray(sum(arrays))  # as if one device had trained all
     if not all(np.array_equal(arrays[0], array) for array in arrays):
-        raise ValueError(f"{field} of different steps")
+        raise ValueError(f"{field} at different steps")
     return arrays[0]
 
 
@@ -179,8 +206,7 @@ def joined_rows(
     """
     groups = [_groups(*pair) for pair in zip(parts, seeds, strict=True)]
     rows = []
-    labels = [label for label, _ in max(groups, key=len)]  # no member stopped early
-    for label in labels:
+    for label in _order([[label for label, _ in of_shard] for of_shard in groups]):
         members: list[tuple[int, Mapping[str, Any]]] = []
         for shard, of_shard in enumerate(groups):
             if of_shard and of_shard[0][0] == label:
@@ -188,8 +214,29 @@ def joined_rows(
                 members += [(i * len(parts) + shard, row) for i, row in local]
         rows += [row for _, row in sorted(members, key=lambda pair: pair[0])]
     if any(groups):
-        raise ValueError("different rows")
+        raise ValueError("rows in different orders")
     return rows
+
+
+def _order(labels: Sequence[Sequence[Any]]) -> list[Any]:
+    """The order of the groups of all shards.
+
+    Groups that only some shards have, such as steps that were not finite, come after
+    the same group as in their shard, by step.
+    """
+    order = list(max(labels, key=len))
+    common = [label for label in order if all(label in some for some in labels)]
+    for some in labels:
+        place = 0
+        for label in some:
+            if label not in order[place:]:
+                while place < len(order) and (
+                    order[place] not in common and order[place]["step"] <= label["step"]
+                ):
+                    place += 1
+                order.insert(place, label)
+            place = order.index(label, place) + 1
+    return order
 
 
 def _groups(
@@ -207,17 +254,13 @@ def _groups(
 
 
 def _of(
-    index: Mapping[str, checkpoints.Kept],
-    name: str,
-    shards: Sequence[SavedRun],
-    step: int | None = None,
+    index: Mapping[str, checkpoints.Kept], name: str, shards: Sequence[SavedRun]
 ) -> checkpoints.Kept:
     """The checkpoints of a network in the index of one shard."""
     known = index.get(name)
-    if known is None or step not in (None, *known.steps):
-        at = "" if step is None else f" at step {step}"
+    if known is None or not known.steps:
         raise ResultsError(
-            f"the shards of {shards[0].folder.parent} have not all kept {name!r}{at}; "
-            "run the study without --shard"
+            f"the shards of {shards[0].folder.parent} have not all kept {name!r}; run "
+            "the study without --shard"
         )
     return known

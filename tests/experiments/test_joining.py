@@ -49,9 +49,22 @@ def test_a_member_that_stopped_early_has_fewer_rows():
     assert joined == expected
 
 
-def test_rows_of_other_kinds_are_refused():
-    with pytest.raises(ValueError, match="different rows"):
-        joining.joined_rows([rows([0]), [{"kind": "other", "seed": 1}]], [[0], [1]])
+def failure(seed, step, tensor="w"):
+    return {"kind": "nonfinite", "seed": seed, "step": step, "tensor": tensor}
+
+
+def test_steps_that_were_not_finite_come_after_the_call_in_which_they_were():
+    whole, first, second = rows([0, 1, 2]), rows([0, 2]), rows([1])
+    whole[3:3] = [failure(1, 4), failure(0, 7, "b"), failure(2, 7)]
+    first[2:2] = [failure(0, 7, "b"), failure(2, 7)]
+    second[1:1] = [failure(1, 4)]
+    assert joining.joined_rows([first, second], [[0, 2], [1]]) == whole
+
+
+def test_rows_without_a_member_are_refused():
+    other = [[{"kind": "mean", "step": 1}]] * 2
+    with pytest.raises(LookupError, match="seed"):
+        joining.joined_rows(other, [[0], [1]])
 
 
 def test_arrays_are_interleaved_along_their_axis():
@@ -98,13 +111,25 @@ def test_a_training_is_joined_in_all_its_fields():
     chex.assert_trees_all_equal(joined, expected)
 
 
-def test_trainings_of_other_lengths_are_refused():
-    packed = [
+def shortened(stopped_at):
+    """Trainings of one member each, of which the second stopped after some steps."""
+    return [
         {
-            "probes": {"0": np.arange(count), "1": np.zeros((count, 1))},
-            "meta": np.frombuffer(b'{"rows": [], "empty": {}}', np.uint8),
+            "state": {"0": np.array([steps])},
+            "scores": {"0": np.array(at), "1": np.array(at, float)[:, None] + steps},
+            "meta": np.frombuffer(b'{"rows": [], "empty": {}, "complete": true}', "u1"),
         }
-        for count in (2, 3)
+        for at, steps in (([2, 4, 6], 6), ([2, 4], stopped_at))
     ]
-    with pytest.raises(ResultsError, match=r"trained .gru. differently, .* --shard"):
-        joining.joined_training(packed, [[0], [1]], "gru")
+
+
+def test_the_last_score_of_a_member_that_stopped_early_is_repeated():
+    joined = joining.joined_training(shortened(4), [[0], [1]], "gru")
+    assert joined["scores"]["0"].tolist() == [2, 4, 6]
+    assert joined["scores"]["1"].tolist() == [[8, 6], [10, 8], [12, 8]]
+    assert joined["state"]["0"].tolist() == [6, 4]
+
+
+def test_a_training_that_was_not_scored_at_its_end_is_refused():
+    with pytest.raises(ResultsError, match=r"of .gru. cannot be joined .* --shard"):
+        joining.joined_training(shortened(5), [[0], [1]], "gru")
