@@ -8,9 +8,12 @@ A checkpoint is complete once it is in the index, which is replaced atomically.
 """
 
 import json
+import logging
+import os
 import pathlib
 import re
 import shutil
+import tempfile
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -24,6 +27,7 @@ from nets.interop.names import flatten
 FOLDER, INDEX = "checkpoints", "index.json"
 LONGEST = 40  # characters of a network's folder
 PARAMS, TRAINING = "params", "training"  # names of the parts of a checkpoint of orbax
+OVERHEAD = 100_000  # bytes of a checkpoint besides the arrays
 STATES = 2  # number of the latest states of a training that are kept
 
 Files = dict[str, list[int]]
@@ -79,7 +83,10 @@ def save(
     # NumPy arrays, whose files do not depend on the devices of the run.
     parts = {PARAMS: jax.tree.map(np.asarray, params)}
     parts |= {} if training is None else {TRAINING: training}
+    # What orbax logs of an error is in the exception, too.
+    logging.getLogger("absl").setLevel(logging.CRITICAL)
     try:
+        _reserve(place.parent, sum(leaf.nbytes for leaf in jax.tree.leaves(parts)))
         ocp.save_checkpointables(str(place), parts, overwrite=True)
         for kind, wanted in ((known.steps, keep), (known.states, training is not None)):
             kind.pop(step, None)
@@ -90,6 +97,19 @@ def save(
     except Exception as error:  # of any type, from orbax or its file system
         why = " ".join(str(error).split())
         raise OSError(f"cannot write the parameters to {place}: {why}") from error
+
+
+def _reserve(folder: pathlib.Path, count: int) -> None:
+    """Check that a checkpoint of so many bytes fits on the disk.
+
+    The threads of orbax would print the error of each file on a full disk.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        # orbax writes the arrays, then merges their files.
+        os.posix_fallocate(file.fileno(), 0, 2 * count + OVERHEAD)
 
 
 def finish(run: pathlib.Path, keep_last: bool = False) -> None:

@@ -49,6 +49,7 @@ def awaiting_end() -> Iterator[Callable[[], int]]:
         Function that returns the number of the signal that came, or 0. It has to be
         called often: from its first call on, the process ends `PATIENCE` seconds after
         a signal, or at a second signal. Before, as during compilation, it ends at once.
+        Whoever reads a number ends the process.
     """
 
     def requested() -> int:
@@ -60,7 +61,7 @@ def awaiting_end() -> Iterator[Callable[[], int]]:
     try:
         yield requested
     finally:
-        _patient = False
+        _patient = bool(_requested)
 
 
 def run(words: Sequence[str], **options: Any) -> int:

@@ -11,7 +11,7 @@ import optax
 from jaxtyping import Array, Bool, Float
 
 import nets
-from experiments.harness import common_flags, replay
+from experiments.harness import common_flags, fitting, replay
 from experiments.harness.runs import Run
 from nets import Cell, flow
 from nets.recurrent import time_first
@@ -143,15 +143,17 @@ class Bench:
 
         optimizer = make_optimizer(config.optimizer, config.learning_rate)
         clipping = clip_with_stats(clip) if clip else optax.identity()
-        return replay.fit(
+        chain = optax.chain(
+            track_largest_norm(), clipping, track_largest_norm(), optimizer
+        )
+        data, evaluation = fitting.evaluation(loss_fn, self.train_data, config)
+        fitted = replay.fit(
             self.results,
             title,
             loss_fn,
-            optax.chain(
-                track_largest_norm(), clipping, track_largest_norm(), optimizer
-            ),
+            fitting.optimizer(chain, config),
             self.start(cell),
-            self.train_data,
+            data,
             config.seeds,
             steps=config.steps,
             batch_size=config.batch_size,
@@ -162,7 +164,11 @@ class Bench:
             steps_per_call=1 if clip else 20,
             keep_every=config.save_every,
             checkpoint_every=config.checkpoint_every,
+            **evaluation,
+            **fitting.guards(config, self.results, title, {"network": title}),
         )
+        fitting.log_scores(fitted, config, self.results, {"network": title})
+        return fitted
 
     def baseline(self, title: str, cell: Cell) -> FitResult:
         """Train a cell without a remedy, once for all remedies compared with it."""
