@@ -89,7 +89,8 @@ def prepare(
     total = plan.order.shape[1]
     extra = placement.missing(total, mesh)  # these repeat the last member
     length = max(part.stop - part.start for part in plan.parts)
-    probes = max(int(plan.probed[part].sum()) for part in plan.parts)
+    # At least one, as no step may be left that is probed.
+    probes = max(1, *(int(plan.probed[part].sum()) for part in plan.parts))
     members, arguments = (
         placement.put(placement.repeat_last(tree, extra), mesh, PER_MEMBER)
         for tree in (members, dict(arguments))

@@ -113,8 +113,6 @@ def fit(
                 saver.save(fitted, complete=True)
     finally:
         results.listeners.remove(rows.append)
-    if fitted.best is not None:
-        results.keep(f"{name}, best", steps, seeds, fitted.best.params)
     return fitted
 
 
@@ -150,6 +148,7 @@ class _Saver:
         if step == self.steps and not complete:
             return
         due = complete or self.due(step)
+        params = result.params if complete else result.state.params
         kept = complete or bool(self.keep_every and step % self.keep_every == 0)
         self.results.writer.submit(
             checkpoints.save,
@@ -157,7 +156,7 @@ class _Saver:
             self.name,
             step,
             self.seeds,
-            jax.tree.map(np.array, result.params),
+            jax.tree.map(np.array, params),
             packed(result, self.rows, complete) if due else None,
             kept,
         )
@@ -182,8 +181,10 @@ def packed(
         From the names of the fields of `FitResult` to their leaves, copied; and "meta",
         the rest as JSON in bytes.
     """
-    meta: dict[str, Any] = {"rows": list(rows), "complete": complete, "empty": {}}
+    none = [field for field in result._fields if getattr(result, field) is None]
+    meta: dict[str, Any] = {"rows": list(rows), "complete": complete, "none": none}
     parts: dict[str, Any] = {}
+    meta["empty"] = {}
     for field, value in zip(result._fields, result, strict=True):
         leaves = [_array(leaf) for leaf in jax.tree.leaves(value)]
         # orbax refuses arrays without elements.
@@ -210,6 +211,9 @@ def unpacked(parts: Mapping[str, Any], shapes: FitResult) -> Earlier:
     meta = json.loads(parts[META].tobytes())
     fields = {}
     for field, like in zip(shapes._fields, shapes, strict=True):
+        if field in meta["none"]:  # such as evaluations, before the first
+            fields[field] = None
+            continue
         there, empty = parts.get(field, {}), meta["empty"][field]
         leaves = []
         for i, leaf in enumerate(jax.tree.leaves(like)):
@@ -217,15 +221,10 @@ def unpacked(parts: Mapping[str, Any], shapes: FitResult) -> Earlier:
             if array is None:
                 shape, dtype = empty[str(i)]
                 array = np.zeros(shape, dtype)
-            dtype = getattr(leaf, "dtype", None)  # a float has none
-            leaves.append(_typed(array, dtype))
+            # Measurements are NumPy arrays.
+            leaves.append(array if field == "probes" else _like(leaf, array))
         fields[field] = jax.tree.unflatten(jax.tree.structure(like), leaves)
-    result = FitResult(**fields)
-    result = result._replace(
-        state=jax.tree.map(jnp.asarray, result.state),
-        seconds_per_step=float(result.seconds_per_step),
-    )
-    return Earlier(result, meta["rows"], meta["complete"])
+    return Earlier(FitResult(**fields), meta["rows"], meta["complete"])
 
 
 def _array(leaf: Any) -> np.ndarray:
@@ -235,11 +234,15 @@ def _array(leaf: Any) -> np.ndarray:
     return np.array(leaf)
 
 
-def _typed(array: np.ndarray, dtype: Any) -> Any:
-    """The array; a key of its numbers if the type is that of keys."""
-    if jnp.issubdtype(dtype, jax.dtypes.prng_key):
+def _like(leaf: Any, array: np.ndarray) -> Any:
+    """The array in the type of a leaf of `train.result_shapes`."""
+    if isinstance(leaf, float):
+        return float(array)
+    if not isinstance(leaf, jax.ShapeDtypeStruct):
+        return array
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         return jax.random.wrap_key_data(jnp.asarray(array))
-    return array
+    return jnp.asarray(array)
 
 
 def _earlier(
