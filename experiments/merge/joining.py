@@ -122,8 +122,7 @@ def joined_training(
         }
         for field, leaves in metas[0]["empty"].items()
     }
-    complete = all(meta["complete"] for meta in metas)
-    meta = json.dumps({"rows": rows, "complete": complete, "empty": empty})
+    meta = json.dumps({**metas[0], "rows": rows, "empty": empty})
     return {**fields, replay.META: np.frombuffer(meta.encode(), np.uint8)}
 
 
@@ -133,6 +132,8 @@ def _of_one_length(parts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     A shard whose members all stopped early measures no more. A run of all members does,
     with the same results: members that have stopped do not change.
     """
+    if any(part.keys() != parts[0].keys() for part in parts):
+        raise ValueError("a shard stopped before its first evaluation")
     lengthened = [dict(part) for part in parts]
     for field in SERIES:
         steps = max((part.get(field, {}).get("0", ()) for part in parts), key=len)

@@ -133,3 +133,7 @@ def test_the_last_score_of_a_member_that_stopped_early_is_repeated():
 def test_a_training_that_was_not_scored_at_its_end_is_refused():
     with pytest.raises(ResultsError, match=r"of .gru. cannot be joined .* --shard"):
         joining.joined_training(shortened(5), [[0], [1]], "gru")
+    first, second = shortened(4)
+    del second["scores"]
+    with pytest.raises(ResultsError, match="before its first evaluation"):
+        joining.joined_training([first, second], [[0], [1]], "gru")
