@@ -87,7 +87,8 @@ def save(
     logging.getLogger("absl").setLevel(logging.CRITICAL)
     try:
         _reserve(place.parent, sum(leaf.nbytes for leaf in jax.tree.leaves(parts)))
-        ocp.save_checkpointables(str(place), parts, overwrite=True)
+        with _alone(ocp):
+            ocp.save_checkpointables(str(place), parts, overwrite=True)
         for kind, wanted in ((known.steps, keep), (known.states, training is not None)):
             kind.pop(step, None)
             if wanted:
@@ -263,13 +264,23 @@ def load_training(run: pathlib.Path, name: str, step: int) -> Any:
     return _load(place, known.states[step])[TRAINING]
 
 
+def _alone(ocp: Any) -> Any:
+    """A context in which a process does not wait for others, which write elsewhere."""
+    here = jax.process_index()
+    options = ocp.options.MultiprocessingOptions(
+        primary_host=here, active_processes={here}
+    )
+    return ocp.Context(multiprocessing_options=options)
+
+
 def _load(place: pathlib.Path, files: Mapping[str, Sequence[int]]) -> Any:
     """The parts of a checkpoint whose files are those of the index."""
     _check(place, files)
     from orbax.checkpoint.experimental import v1 as ocp
 
     try:
-        return ocp.load_checkpointables(str(place.absolute()))
+        with _alone(ocp):
+            return ocp.load_checkpointables(str(place.absolute()))
     except Exception as error:  # of any type, from orbax
         why = " ".join(str(error).split())
         raise ResultsError(f"checkpoint {place} cannot be read: {why}") from None

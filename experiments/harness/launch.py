@@ -11,10 +11,12 @@ from typing import Any
 
 import train
 from experiments.harness import (
+    devices,
     endings,
     folders,
     machine,
     process,
+    processes,
     runs,
     shards,
     signals,
@@ -49,7 +51,7 @@ def launch(
         resume: Whether to resume the run in the folder.
         resumable: Whether a run in the folder is kept, and refused without `resume`.
         figures: Form of its figures.
-        launch_flags: Part of the study that it runs.
+        launch_flags: Part of the study that it runs, its devices, other processes.
         keeps_results: Whether it has a results folder; without one, `run(config)` is
             called.
 
@@ -73,24 +75,33 @@ def launch(
         if shard := shards.parse(launch_flags.shard):
             config = shards.narrowed(study, shard, short)
             folder = shards.folder(folder, shard)
+        trains = hasattr(config, "learning_rate")
+        devices.start(launch_flags, trains=trains)
         machine.check_backend()
-        if hasattr(config, "learning_rate"):  # it trains
+        devices.check(launch_flags)
+        if trains:
             machine.check_promotion()
         machine.keep_compiled()
         if not keeps_results:
             run(config)
             return 0
-        with runs.new_run(
-            fresh_folder(short) if folder is None else folder,
-            _settings(study, name) | ({"shard": str(shard)} if shard else {}),
-            question=question,
-            resume=resume,
-            extends=_extending(type(config)),
-            resumable=resumable,
-        ) as results:
-            results.figures = figures
+        chosen = fresh_folder(short) if folder is None else folder
+        with (
+            processes.writing(chosen, resume=resume) as place,
+            runs.new_run(
+                place,
+                _settings(study, name) | ({"shard": str(shard)} if shard else {}),
+                question=question,
+                resume=resume,
+                extends=_extending(type(config)),
+                resumable=resumable,
+            ) as results,
+        ):
+            results.figures, results.launch = figures, launch_flags
             run(config, results)
-        print(f"Results: {_shown(results.folder)}")
+        if processes.first():
+            print(f"Results: {_shown(results.folder)}")
+        processes.leave(0)
         return 0
     except (UsageError, train.DataError, folders.ResultsError) as error:
         sentence, code = str(error), endings.REFUSED
@@ -106,14 +117,24 @@ def launch(
     except SystemExit:
         raise
     except BaseException as error:
-        sentence, code = endings.explain(error, config)
-        log = process.keep_traceback(error, results and results.path)
-        logged = results and str(results.path) in log
-        sentence += f" ({log})" + ("" if logged else _left(results))
+        if words := processes.lost(error):
+            sentence, code = f"{words}{left()}", endings.FAILED
+        else:
+            sentence, code = _unexpected(error, config, results)
     finally:
         signals.at_stop.remove(at_stop)
     streams.say(f"{short}: {sentence}")
+    processes.leave(code)
     return code
+
+
+def _unexpected(error: BaseException, config: Any, results: Any) -> tuple[str, int]:
+    """Sentence and exit code for an error whose traceback is kept."""
+    sentence, code = endings.explain(error, config)
+    folder = results if processes.first() else None  # the other folders are removed
+    log = process.keep_traceback(error, folder and folder.path)
+    logged = folder and str(folder.path) in log
+    return f"{sentence} ({log})" + ("" if logged else _left(folder)), code
 
 
 def _settings(config: Any, name: str) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def check_promotion() -> None:
 
 def memory() -> int:
     """Number of bytes available for arrays, on the device or in the process."""
-    device = jax.devices()[0]
+    device = jax.local_devices()[0]
     if device.platform != "cpu":
         with contextlib.suppress(Exception):
             return int((device.memory_stats() or {})["bytes_limit"])
@@ -134,6 +134,8 @@ def environment() -> dict[str, Any]:
         "commit": _commit(),
         "versions": process.versions(),
         "device": f"{device.platform}: {device.device_kind}",
+        "devices": jax.device_count(),
+        "processes": jax.process_count(),
         "machine": platform.platform(),
     }
 

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import train
-from experiments.harness import checkpoints, signals, streams
+from experiments.harness import checkpoints, devices, signals, streams
 from experiments.harness.folders import ResultsError
 from experiments.harness.runs import Run
 from train import FitResult
@@ -52,6 +52,7 @@ def fit(
     seeds: Sequence[int],
     *,
     steps: int,
+    batch_size: int,
     keep_every: int = 0,
     checkpoint_every: int = 0,
     **options: Any,
@@ -67,6 +68,7 @@ def fit(
         data: As in `train.fit`.
         seeds: As in `train.fit`.
         steps: Number of steps of the whole training.
+        batch_size: As in `train.fit`.
         keep_every: Steps between two steps whose parameters are kept when the run is
             complete; 0 to keep only the last.
         checkpoint_every: Least number of steps between two checkpoints; 0 for one every
@@ -105,9 +107,11 @@ def fit(
                     data,
                     seeds,
                     steps=steps - done,
+                    batch_size=batch_size,
                     save_fn=saver.save,
                     save_every=keep_every or None,
                     save_when=saver.due,
+                    mesh=devices.mesh(len(seeds), batch_size, results.launch),
                     **options,
                 )
                 saver.save(fitted, complete=True)

@@ -12,7 +12,7 @@ import numpy as np
 
 from experiments.harness import changes, checkpoints, events, folders, machine
 from experiments.harness.background import Writer
-from experiments.harness.cli import FigureFlags
+from experiments.harness.cli import FigureFlags, LaunchFlags
 from experiments.harness.folders import ResultsError
 from experiments.harness.rows import Rows, plain
 
@@ -29,6 +29,7 @@ class Run:
         question: Question that the run answers: title and text of its report.
         listeners: Functions that are called with every row that is logged.
         figures: Form of its figures.
+        launch: Its devices, and other processes.
         writer: Writer of its checkpoints.
         repeats: Whether rows that are there already will be logged again.
     """
@@ -43,6 +44,7 @@ class Run:
         self.metadata = metadata or {}
         self.question = question
         self.figures = FigureFlags()
+        self.launch = LaunchFlags()
         self.path = folder.with_name(folder.name + ".unfinished")
         self.listeners: list[Callable[[Mapping[str, Any]], None]] = []
         self.writer = Writer()

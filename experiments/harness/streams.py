@@ -105,3 +105,21 @@ def forgiving() -> Iterator[None]:
         # Or Python complains, at its end, of what it still holds back.
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+class _NoTerminal(_Forgiving):
+    """A stream that is no terminal, so that it shows no progress bar."""
+
+    def isatty(self) -> bool:
+        return False
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[None]:
+    """A context in which nothing is printed except messages on standard error."""
+    with (
+        open(os.devnull, "w") as nowhere,
+        contextlib.redirect_stdout(nowhere),
+        contextlib.redirect_stderr(_NoTerminal(sys.stderr)),  # type: ignore[type-var]
+    ):
+        yield

@@ -10,7 +10,14 @@ import optax
 from flax import linen as nn
 from jaxtyping import Array
 
-from experiments.harness import cli, common_flags, fitting, machine, replay
+from experiments.harness import (
+    cli,
+    common_flags,
+    devices,
+    fitting,
+    machine,
+    replay,
+)
 from experiments.harness.common_flags import TEST, TrainingConfig
 from experiments.harness.padding import arguments
 from experiments.harness.runs import Run
@@ -258,6 +265,7 @@ def train_at_rates(
         on_nonfinite="drop_member",
         nonfinite_fn=lambda error: None,
         desc=title,
+        mesh=devices.mesh(count * len(seeds), config.batch_size),
     )
     diverged = np.asarray(fitted.nonfinite) > 0
 

@@ -16,7 +16,7 @@ RESUME = (
     "that was not interrupted."
 )
 VERSION = "Print the versions of the packages."
-Group = Literal["data", "model", "training", "measuring", "output"]
+Group = Literal["data", "model", "training", "measuring", "output", "devices"]
 
 
 def text(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import os
 import pathlib
 import shutil
 import sys
@@ -41,6 +42,6 @@ def run(config: Config) -> None:
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
-    # From here on, this process is the command of a run of all members.
-    sys.argv = [name, *flags, f"--results={results}", "--resume"]
-    cli.main(module.Config, module.run)
+    # A new process, as JAX may need other devices than here.
+    command = [sys.executable, "-m", name, *flags, f"--results={results}", "--resume"]
+    os.execv(sys.executable, command)

@@ -14,6 +14,8 @@ from experiments.harness.shards import Shard
 
 SHARD = re.compile(r"shard_(\d+)_of_(\d+)", re.ASCII)
 UNFINISHED = ".unfinished"
+# Flags of a shard that are not flags of the merged run, and their defaults.
+LEFT_OUT = {"shard": "", "coordinator": "", "num_processes": 0, "process_id": -1}
 # Entries of config.json that all shards have in common; not the time and the machine.
 COMMON = "experiment", "commit", "device", "devices", "processes", "versions"
 
@@ -161,13 +163,18 @@ def flags(run: SavedRun) -> list[str]:
         run: The shard.
 
     Returns:
-        Words, without `--shard`.
+        Words, without the shard and without other processes, as nothing is trained.
     """
-    words = shlex.split(str(run.metadata.get("command", "")))[3:]
-    for i, word in enumerate(words):
-        if re.fullmatch("--?shard(=.*)?", word):
-            return words[:i] + words[i + (1 if "=" in word else 2) :]
-    return [*words, "--shard="]  # it is in a file of flags
+    words, kept = shlex.split(str(run.metadata.get("command", "")))[3:], []
+    while words:
+        word = words.pop(0)
+        if re.fullmatch(f"--?({'|'.join(LEFT_OUT)})(=.*)?", word, re.S):
+            del words[: "=" not in word]  # and its value
+        else:
+            kept.append(word)
+    # They may be in a file of flags.
+    in_file = any(re.match("--?flagfile", word) for word in kept)
+    return [*kept, *(f"--{n}={v}" for n, v in LEFT_OUT.items() if in_file)]
 
 
 def expect_same(run: SavedRun, environment: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from functools import partial
 
 import chex
 import jax
@@ -87,7 +88,7 @@ def test_missing_and_unfinished_shards_are_named(refused, tmp_path):
     [
         ({"commit": "abc"}, "differ in commit: .* and abc"),
         ({"device": "gpu: X"}, "differ in device: cpu: cpu and gpu: X"),
-        ({"devices": 4}, "differ in devices: None and 4"),
+        ({"devices": 4}, "differ in devices: 1 and 4"),
         ({"versions": {"jax": "0.1"}}, "differ in versions: .* and "),
         ({"data": {"path": "a", "sha256": "b"}}, "content of their data: None and a"),
         ({"experiment": "gates"}, "differ in experiment: gradient_flow and gates"),
@@ -135,7 +136,14 @@ def test_the_flags_of_a_shard_are_those_of_the_study(study):
     assert records.flags(first) == ["--seeds=0,1,2"]
     for typed, flags in (
         ("--shard 0/2 --steps=3", ["--steps=3"]),
-        ("--flagfile=f", ["--flagfile=f", "--shard="]),
+        ("--coordinator=a:1 --process_id=1 --devices=2", ["--devices=2"]),
+        (
+            "--flagfile=f --shard=0/2",
+            [
+                *("--flagfile=f", "--shard=", "--coordinator="),
+                *("--num_processes=0", "--process_id=-1"),
+            ],
+        ),
     ):
         first.metadata["command"] = f"python -m experiments.gradient_flow {typed}"
         assert records.flags(first) == flags
@@ -160,11 +168,12 @@ def test_shards_of_a_shell_loop_are_merged_into_the_run_of_all_members(
     shard += ["--results=study", "--shard={}/2"]
     loop = f"seq 0 1 | xargs -P 2 -I {{}} {shlex.join(shard)}"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    subprocess.run(["bash", "-c", loop], check=True, cwd=tmp_path, env=environment)
+    run = partial(subprocess.run, check=True, cwd=tmp_path, env=environment, text=True)
+    run(["bash", "-c", loop])
     done = launched(gradient_flow, *flags, "--results=whole")
     assert done.returncode == 0, done.stderr
-    done = launched(merge, "study", keeps_results=False)
-    assert done.returncode == 0 and "Results: study/merged" in done.stdout, done
+    done = run([sys.executable, "-m", "experiments.merge", "study"], stdout=-1)
+    assert "Results: study/merged" in done.stdout
     whole, merged = (open_run(tmp_path / name) for name in ("whole", "study/merged"))
     assert files(whole.folder) == files(merged.folder)
     settings = [
