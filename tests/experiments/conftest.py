@@ -3,10 +3,18 @@
 import sys
 from typing import Any
 
+import numpy as np
 import pytest
 from commands import Done
+from matplotlib.figure import Figure
+from PIL import Image
+from scipy.io import savemat
 
 from experiments.harness import cli
+from train.data import digits
+from train.data.chorales import FILE, PARTS
+
+FEW = 200  # digits of each half, so that tests are quick
 
 
 @pytest.fixture
@@ -27,3 +35,26 @@ def launched(tmp_path, monkeypatch, capsys):
         return Done(code, *capsys.readouterr())
 
     return launched
+
+
+@pytest.fixture
+def small_data(tmp_path, monkeypatch):
+    """What the commands of `commands.TINY` read, and figures that take no time."""
+    halves = [digits.Digits(*(a[:FEW] for a in half)) for half in digits.load()]
+    monkeypatch.setattr(digits, "load", lambda: halves)
+    (tmp_path / "text.txt").write_text("To be, or not to be. " * 40)
+    pieces = {}
+    for part, count in zip(PARTS, (6, 2, 2), strict=True):
+        pieces[part] = np.empty((1, count), object)
+        for i in range(count):
+            pieces[part][0, i] = np.eye(9, 88, 40, np.uint8)
+    (tmp_path / "music").mkdir()
+    savemat(tmp_path / "music" / FILE, pieces)
+    # Each experiment's test looks at its figures; here, drawing them only takes time.
+    monkeypatch.setattr(
+        Figure,
+        "savefig",
+        lambda _, file, **how: Image.new("L", (9, 9)).save(
+            file, format=how.get("format")
+        ),
+    )

@@ -17,17 +17,21 @@ import numpy as np
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Trainings with probes, and a checkpoint after nearly every call of the program.
-FLAGS = (
-    *("--order=rows", "--features=3", "--cells=elman,gru", "--seeds=0,1"),
-    *("--batch_size=4", "--probe_every=50", "--checkpoint_every=20"),
-)
+FLAGS = {
+    **{"order": "rows", "features": "3", "cells": "elman,gru", "seeds": "0,1"},
+    **{"batch_size": "4", "probe_every": "50", "checkpoint_every": "20"},
+}
 COMMAND = "experiments.gradient_flow"
 INSIDE = "inside a write"
 
 
-def start(folder: pathlib.Path, *flags: str) -> subprocess.Popen:
+def flags(**others: str) -> list[str]:
+    return [f"--{name}={value}" for name, value in {**FLAGS, **others}.items()]
+
+
+def start(folder: pathlib.Path, *more: str, **others: str) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-m", COMMAND, *FLAGS, *flags, "--results=out"],
+        [sys.executable, "-m", COMMAND, *flags(**others), *more, "--results=out"],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.DEVNULL,
@@ -72,8 +76,8 @@ def left(run: pathlib.Path) -> dict[str, Any]:
     return {
         "rows": (run / "metrics.jsonl").read_text().splitlines(),
         "figures": {p.name: p.read_text() for p in files if p.suffix == ".csv"},
-        # The names of arrays in the files of orbax are drawn at random.
-        "files": [name for name in names if "/d/" not in name],
+        # Names that orbax draws at random, or TensorBoard makes of the time, apart.
+        "files": [n for n in names if "/d/" not in n and "tfevents" not in n],
         "params": {
             f"{name} {step} {path}": leaf
             for name in saved.names
@@ -102,32 +106,32 @@ def check_same(run: pathlib.Path, other: pathlib.Path) -> None:
         assert array.tobytes() == two["params"][name].tobytes(), name
 
 
-def kill_and_resume(folder: pathlib.Path, moments, *flags: str) -> int:
+def kill_and_resume(folder: pathlib.Path, moments, *more: str) -> int:
     """Kill a run at each of the moments, resume it, and let it come to its end."""
     count = 0
     for moment in moments:
-        count += kill(start(folder, *flags, "--resume"), folder, moment)
+        count += kill(start(folder, *more, "--resume"), folder, moment)
         if (folder / "out").exists():
             break
     if not (folder / "out").exists():
-        finish(start(folder, *flags, "--resume"))
+        finish(start(folder, *more, "--resume"))
     return count
 
 
 def main(folder: str, kills: int) -> None:
     """Kill runs until there were so many kills; two are inside a write."""
     place, draw, count = pathlib.Path(folder), random.Random(0), 0
-    flags = ("--steps=2000",)
+    steps = "--steps=2000"
     (place / "whole").mkdir(parents=True)
     began = time.monotonic()
-    finish(start(place / "whole", *flags))
+    finish(start(place / "whole", steps))
     print(f"a run that is not killed: {time.monotonic() - began:.1f} s", flush=True)
     while count < kills:
         moments = [INSIDE, *(draw.uniform(0.0, 6.0) for _ in range(4))]
         killed = place / "killed"
         shutil.rmtree(killed, ignore_errors=True)
         killed.mkdir()
-        count += kill_and_resume(killed, moments, *flags)
+        count += kill_and_resume(killed, moments, steps)
         check_same(place / "whole" / "out", killed / "out")
         print(f"{count} kills, at {moments}: the same", flush=True)
 

@@ -7,18 +7,12 @@ import sys
 from functools import partial
 
 import kept
-import numpy as np
 import pytest
 from commands import TINY, TOOLS, rows
-from matplotlib.figure import Figure
-from PIL import Image
-from scipy.io import savemat
 
 from experiments.course import experiment as course
 from experiments.harness import common_flags, process
 from experiments.hyperparameters import experiment as hyperparameters
-from train.data import digits
-from train.data.chorales import FILE, PARTS
 
 EXPERIMENTS = sorted(set(process.experiments()) - TOOLS)
 GRIDS = {
@@ -30,6 +24,7 @@ GRIDS = {
     "instrument_cost": "features=2,3",
     "memory": "features=2,3",
     "spectra": "features=2,3",
+    "throughput": "batch_size=2,3",
 }
 TWICE = "gradient_flow", "image_classification"  # the others only in validation
 TOY = """
@@ -47,31 +42,10 @@ def run(config, results):
 """
 
 
-FEW = 200  # digits of each half, so that tests are quick
-
-
 @pytest.fixture
-def run(launched, tmp_path, monkeypatch):
-    halves = [digits.Digits(*(a[:FEW] for a in half)) for half in digits.load()]
-    monkeypatch.setattr(digits, "load", lambda: halves)
+def run(launched, small_data, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "toy.py").write_text(TOY)
-    (tmp_path / "text.txt").write_text("To be, or not to be. " * 40)
-    pieces = {}
-    for part, count in zip(PARTS, (6, 2, 2), strict=True):
-        pieces[part] = np.empty((1, count), object)
-        for i in range(count):
-            pieces[part][0, i] = np.eye(9, 88, 40, np.uint8)
-    (tmp_path / "music").mkdir()
-    savemat(tmp_path / "music" / FILE, pieces)
-    # Each experiment's test looks at its figures; here, drawing them only takes time.
-    monkeypatch.setattr(
-        Figure,
-        "savefig",
-        lambda _, file, **how: Image.new("L", (9, 9)).save(
-            file, format=how.get("format")
-        ),
-    )
     for name in ("mine.toy", "mine"):
         sys.modules.pop(name, None)
     return partial(launched, hyperparameters, "--results=out", resumable=True)

@@ -90,6 +90,13 @@ def test_the_result_so_far_is_saved_when_a_function_decides():
     assert [result.state.step.tolist() for result in results] == [[40, 40]]
 
 
+def test_no_probe_may_be_left():
+    options: dict = {"probe": lambda params: params["w"].sum(), "probe_every": 25}
+    first, _ = train(start(2), 30, **options)
+    rest, _ = train(first, 10, **options)
+    assert rest.probes is not None and rest.probes.steps.tolist() == [0, 25]
+
+
 def test_a_learning_rate_may_change_on_the_way():
     optimizer = optax.inject_hyperparams(optax.sgd)(0.1)
     first, _ = train(start(2), 20, optimizer=optimizer)

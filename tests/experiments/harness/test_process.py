@@ -75,8 +75,10 @@ def test_a_signal_ends_a_run_and_says_what_is_left(tmp_path):
     child.send_signal(signal.SIGINT)
     code, _, err = ended(child)
     assert code == 130
+    given = " ".join([*flags, "--steps=1000000", "--results=out", "--resume"])
     assert err == (
-        "gradient_flow: interrupted (what was logged is in out.unfinished)\n"
+        "gradient_flow: interrupted (what was logged is in out.unfinished); to resume:"
+        f"\npython -m experiments.gradient_flow {given}\n"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["out.unfinished"]
 

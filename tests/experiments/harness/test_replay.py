@@ -1,6 +1,7 @@
 """Trainings that continue in a run that is resumed."""
 
 import dataclasses
+import itertools
 import shutil
 
 import chex
@@ -68,13 +69,13 @@ def trained(results, steps=40, **options):
 
 def run(folder, *, rows=None, states=None, **options):
     """Train in a run that is stopped after some rows, or after some checkpoints."""
-    left = {"rows": rows, "states": states}
+    counts = {"rows": rows, "states": states}
+    left = {k: itertools.count() if n is None else range(n) for k, n in counts.items()}
+    left = {kind: iter(count) for kind, count in left.items()}
 
     def stop(what):
-        if left[what] is not None:
-            left[what] -= 1
-            if left[what] < 0:
-                raise KeyboardInterrupt
+        if next(left[what], None) is None:
+            raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
         save = checkpoints.save

@@ -1,0 +1,251 @@
+"""Commands that are killed or stopped, and resumed."""
+
+import contextlib
+import importlib
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import kills
+import pytest
+import test_events
+from commands import TINY, rows
+
+import train
+from experiments import export, gradient_flow
+from experiments.harness import common_flags, signals
+from experiments.harness.runs import Run, new_run
+
+POSIX = pytest.mark.skipif(os.name != "posix", reason="signals and limits of POSIX")
+STEPS = "--steps=60"
+
+
+@pytest.fixture
+def stopped_after(monkeypatch):
+    """`with stopped_after(count):` stops a run after it has logged so many rows."""
+
+    @contextlib.contextmanager
+    def stopped_after(count):
+        log, rest = Run.log, iter(range(count))
+
+        def log_or_stop(run, **row):
+            if next(rest, None) is None:
+                raise KeyboardInterrupt
+            log(run, **row)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Run, "log", log_or_stop)
+            yield
+
+    return stopped_after
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_command_that_was_stopped_gives_the_same(
+    seed, launched, stopped_after, tmp_path
+):
+    flags = [*kills.flags(cells="gru"), STEPS, "--tensorboard=true"]
+    assert launched(gradient_flow, *flags, "--results=whole").returncode == 0
+    count = len((tmp_path / "whole" / "metrics.jsonl").read_text().splitlines())
+    for at in sorted(random.Random(seed).sample(range(count), 2)):
+        with stopped_after(at):
+            code, _, err = launched(gradient_flow, *flags, "--results=out", "--resume")
+        assert code == 130
+        command = err.splitlines()[-1]
+        if at:
+            assert command.startswith("python -m ")
+            assert command.endswith(" --results=out --resume")
+    code, _, err = launched(gradient_flow, *flags, "--results=out", "--resume")
+    assert code == 0, err
+    kills.check_same(tmp_path / "whole", tmp_path / "out")
+    for model in ("gru-0", "gru-1"):
+        one, two = (
+            [event[:2] for event in test_events.read(tmp_path / name / model)]
+            for name in ("whole/tensorboard", "out/tensorboard")
+        )
+        assert one and one == two
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(filter(trains, TINY)))
+def test_no_experiment_trains_again_what_is_trained(
+    name, launched, small_data, monkeypatch, tmp_path
+):
+    module = importlib.import_module(f"experiments.{name}")
+    flags = [f"--{flag}" for flag in TINY[name].split(";")]
+    flags += ["--seeds=0,1", "--results=out"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "_complete", stop)
+        code, _, err = launched(module, *flags)
+        assert code == 130, err
+    logged = tmp_path / "out.unfinished" / "metrics.jsonl"
+    before = list(map(json.loads, logged.read_text().splitlines()))
+    monkeypatch.setattr(train, "fit", stop)
+    code, _, err = launched(module, *flags, "--resume")
+    assert code == 0, err
+    lines = (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()
+    after = list(map(json.loads, lines))
+    assert any(row["kind"] == "training" for row in after)
+    for one, two in zip(before, after, strict=True):
+        assert one == two or one["kind"] == "report"  # durations in a text
+
+
+def interrupted(launched, stopped_after, *flags):
+    with stopped_after(7):
+        given = *kills.flags(), STEPS, *flags, "--results=out"
+        assert launched(gradient_flow, *given).returncode == 130
+
+
+def test_other_flags_are_refused_and_named(launched, stopped_after, tmp_path):
+    interrupted(launched, stopped_after)
+    metrics = tmp_path / "out.unfinished" / "metrics.jsonl"
+    before = metrics.read_bytes()
+    for flag, now, difference in (
+        ("features", "8", "--features=3 (now 8)"),
+        ("seeds", "0,1,2", "--seeds=0,1 (now 0,1,2)"),
+        ("seeds", "1,0", "--seeds=0,1 (now 1,0)"),
+        ("learning_rate", "0.5", "--learning_rate=0.003 (now 0.5)"),
+    ):
+        flags = *kills.flags(**{flag: now}), STEPS, "--results=out", "--resume"
+        code, _, err = launched(gradient_flow, *flags)
+        assert code == 2 and err.count("\n") == 1
+        assert f"belongs to a run with other flags: {difference}; give the same" in err
+        assert metrics.read_bytes() == before
+
+
+def test_a_second_run_in_the_folder_is_refused(launched, stopped_after, tmp_path):
+    interrupted(launched, stopped_after)
+    config = json.loads((tmp_path / "out.unfinished" / "config.json").read_text())
+    with pytest.raises(KeyboardInterrupt), new_run("out", config, resume=True):
+        for more in ([], ["--resume"]):
+            flags = *kills.flags(), STEPS, "--results=out", *more
+            code, _, err = launched(gradient_flow, *flags)
+            assert code == 2 and "another run writes to it" in err
+        raise KeyboardInterrupt
+    flags = *kills.flags(), STEPS, "--results=out", "--resume"
+    assert launched(gradient_flow, *flags).returncode == 0
+
+
+def test_a_signal_during_training_is_answered_by_the_command_that_resumes(
+    launched, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(signals, "_requested", int(signal.SIGTERM))
+    flags = *kills.flags(), STEPS, "--results=out"
+    code, _, err = launched(gradient_flow, *flags)
+    assert code == 128 + signal.SIGTERM
+    first, second = err.splitlines()
+    assert first.endswith(
+        ": terminated (what was logged is in out.unfinished); to resume:"
+    )
+    assert second.startswith("python -m ") and second.endswith(" --resume")
+    index = tmp_path / "out.unfinished" / "checkpoints" / "index.json"
+    assert list(json.loads(index.read_text())["elman"]["states"]) == ["20"]
+
+
+@POSIX
+def test_a_full_disk_is_one_sentence(launched, monkeypatch, tmp_path):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    flags = *kills.flags(), STEPS, "--results=out"
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", full)
+        code, _, err = launched(gradient_flow, *flags)
+    assert code == 1 and "No space left on device" in err
+    assert err.splitlines()[1:] == [err.splitlines()[-1]]
+    assert err.splitlines()[-1].endswith(" --results=out --resume")
+    assert rows(tmp_path / "out.unfinished", "training")
+    assert launched(gradient_flow, *flags, "--resume").returncode == 0
+    assert launched(gradient_flow, *flags[:-1], "--results=whole").returncode == 0
+    kills.check_same(tmp_path / "whole", tmp_path / "out")
+
+
+LIMITED = """
+import resource, runpy, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)),) * 2)
+sys.argv[0] = "experiments.gradient_flow"
+runpy.run_module("experiments.gradient_flow", run_name="__main__", alter_sys=True)
+"""
+
+
+@POSIX
+@pytest.mark.slow
+@pytest.mark.parametrize("limit", [2_000, 150_000])
+def test_a_limit_on_files_loses_no_row(limit, tmp_path):
+    """Of 2 kB it stops a row; of 150 kB a checkpoint."""
+    wide = kills.flags(features="32")
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(kills.ROOT),
+        "JAX_ENABLE_COMPILATION_CACHE": "false",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(limit), *wide, STEPS, "--results=out"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1 and "File too large" in done.stderr
+    assert done.stderr.count("\n") == 2, done.stderr
+    lines = (tmp_path / "out.unfinished/metrics.jsonl").read_text().splitlines()
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    kills.finish(kills.start(whole, STEPS, features="32"))
+    expected = (whole / "out" / "metrics.jsonl").read_text().splitlines()
+    complete = lines if limit > 2_000 else lines[:-1]
+    assert complete and complete == expected[: len(complete)]
+    kills.finish(kills.start(tmp_path, STEPS, "--resume", features="32"))
+    kills.check_same(whole / "out", tmp_path / "out")
+
+
+@POSIX
+@pytest.mark.slow
+def test_a_run_that_is_killed_and_resumed_gives_the_same(tmp_path):
+    """Three kills, one inside a write; tests/experiments/kills.py kills 20 times."""
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    whole.mkdir()
+    killed.mkdir()
+    flags = ("--steps=400",)
+    kills.finish(kills.start(whole, *flags))
+    draw = random.Random(1)
+    moments = [kills.INSIDE, draw.uniform(0, 2), draw.uniform(0, 2)]
+    assert kills.kill_and_resume(killed, moments, *flags) >= 1
+    kills.check_same(whole / "out", killed / "out")
+
+
+@POSIX
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_signal_ends_a_training_between_two_steps(name, tmp_path):
+    child = kills.start(tmp_path, "--steps=1000000", checkpoint_every="0")
+    metrics = tmp_path / "out.unfinished" / "metrics.jsonl"
+    for _ in range(2400):
+        if metrics.exists() and '"training"' in metrics.read_text():
+            break
+        assert child.poll() is None
+        time.sleep(0.05)
+    number = getattr(signal, name)
+    child.send_signal(number)
+    child.send_signal(number)  # as `timeout` does
+    _, err = child.communicate(timeout=120)
+    assert child.returncode == 128 + number
+    word = signals.SIGNALS[name]
+    pattern = rf"gradient_flow: {word} \(.*\); to resume:\npython -m .* --resume\n"
+    assert re.fullmatch(pattern, err)
+    index = json.loads((tmp_path / "out.unfinished/checkpoints/index.json").read_text())
+    (step,) = index["elman"]["states"]
+    assert rows(tmp_path / "out.unfinished", "training")[-1]["step"] == int(step)
+
+
+def test_resume_is_a_flag_of_every_command_that_keeps_results(launched):
+    assert "--resume" in launched(gradient_flow, "--help").stdout
+    assert "--resume" not in launched(export, "--help", keeps_results=False).stdout
+    code, _, err = launched(gradient_flow, "--resume")
+    assert code == 2 and "name the run to resume with --results" in err
