@@ -40,6 +40,7 @@ def fit(
     evaluate_fn: Callable[[Params], Any] | None = None,
     evaluate_every: int = 1,
     patience: int | None = None,
+    start_fn: Callable[[], Any] | None = None,
     save_fn: Callable[[FitResult], Any] | None = None,
     save_every: int | None = 1,
     save_when: Callable[[int], bool] | None = None,
@@ -89,6 +90,7 @@ def fit(
         evaluate_every: Steps between two evaluations.
         patience: Number of evaluations without a smaller result after which a member
             stops to train; None to train all of them to the end.
+        start_fn: Called before the first step, when the program is compiled.
         save_fn: Called with the result so far after every `save_every` steps. An
             exception that it raises ends the training.
         save_every: Steps between two calls of `save_fn`; None to call it only as
@@ -156,6 +158,8 @@ def fit(
     members, run = prepare(step, probe, plan, members, data, arguments, mesh)
     history = History(members, earlier, evaluate_fn, len(seeds), mesh)
     rates = progress.rates(learning_rate, first, first + steps)
+    if start_fn is not None:
+        start_fn()
 
     with progress.bar(first, first + steps, desc) as bar:
         for part in plan.parts:

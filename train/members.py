@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
-from jaxtyping import Array, Bool, Int, PyTree
+from jaxtyping import Array, ArrayLike, Bool, Int, PyTree
 
 from train.step import TrainState
 
@@ -102,7 +102,7 @@ def put(tree: PyTree, mesh: Mesh | None, spec: P) -> PyTree:
     """Place arrays on the devices of a mesh.
 
     Args:
-        tree: A tree of arrays.
+        tree: A tree of arrays, the same in all processes.
         mesh: The mesh; None for the default device.
         spec: Axes of the mesh that divide the arrays.
 
@@ -111,7 +111,23 @@ def put(tree: PyTree, mesh: Mesh | None, spec: P) -> PyTree:
     """
     if mesh is None:
         return jax.tree.map(jnp.asarray, tree)
-    return jax.device_put(tree, NamedSharding(mesh, spec))
+    sharding = NamedSharding(mesh, spec)
+    if sharding.is_fully_addressable:
+        return jax.device_put(tree, sharding)
+    return jax.tree.map(lambda leaf: _put_own(leaf, sharding), tree)
+
+
+def _put_own(leaf: ArrayLike, sharding: NamedSharding) -> Array:
+    """An array of which every process places the parts on its own devices."""
+    if not isinstance(leaf, jax.Array):
+        leaf = np.asarray(leaf)
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        data = _put_own(jax.random.key_data(leaf), sharding)
+        return jax.random.wrap_key_data(data, impl=jax.random.key_impl(leaf))
+    array = fetch(leaf)
+    return jax.make_array_from_callback(
+        array.shape, sharding, lambda index: array[index]
+    )
 
 
 def fetch(tree: PyTree) -> PyTree:
@@ -132,6 +148,12 @@ def fetch(tree: PyTree) -> PyTree:
             return jax.random.wrap_key_data(data, impl=jax.random.key_impl(leaf))
         if leaf.is_fully_addressable or leaf.is_fully_replicated:
             return np.asarray(leaf)
+        array = np.empty(leaf.shape, leaf.dtype)
+        parts = {str(part.index): part for part in leaf.addressable_shards}
+        if sum(part.data.size for part in parts.values()) == array.size:
+            for part in parts.values():  # this process has the whole array
+                array[part.index] = np.asarray(part.data)
+            return array
         from jax.experimental import multihost_utils
 
         return np.asarray(multihost_utils.process_allgather(leaf, tiled=True))

@@ -62,6 +62,8 @@ def launch(
     results = None
 
     def left() -> str:
+        if not processes.first():
+            return ""
         return _left(results) + _resuming(results, name, folder)
 
     def at_stop() -> str:

@@ -11,13 +11,14 @@ import pathlib
 import re
 import sys
 import tempfile
+import time
 import traceback
 import types
 import typing
 from collections.abc import Iterable
 from importlib.machinery import PathFinder
 
-from experiments.harness import signals, streams
+from experiments.harness import allocator, signals, streams
 
 HERE = pathlib.Path(__file__).resolve().parent.parent
 ROOT = HERE.parent
@@ -27,7 +28,9 @@ PACKAGES = (
 )
 FAULT = 70  # EX_SOFTWARE of BSD's sysexits.h: a mistake of the program's own
 
+STARTED = time.monotonic()
 _began = False
+_reported = False
 
 
 class UsageError(Exception):
@@ -49,6 +52,7 @@ def begin(module: str) -> None:
         sys.excepthook = _unhandled
         # Figures are files: no backend for windows is needed, whatever is asked for.
         os.environ["MPLBACKEND"] = "agg"
+        allocator.keep_memory()
         _order_path()
     if module not in ("experiments", "experiments.__main__"):
         _expect_experiment(signals.command)
@@ -57,6 +61,14 @@ def begin(module: str) -> None:
 def began() -> bool:
     """True if this process is a command."""
     return _began
+
+
+def report_start() -> None:
+    """Print the time until the first training step of the command, once."""
+    global _reported
+    if _began and not _reported:
+        _reported = True
+        streams.say(f"first step after {time.monotonic() - STARTED:.1f} s")
 
 
 def leave(name: str, sentence: str, code: int) -> typing.NoReturn:

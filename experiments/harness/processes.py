@@ -210,7 +210,14 @@ def writing(
         )
     with contextlib.ExitStack() as stack:
         if not first():
-            temporary = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            temporary = pathlib.Path(tempfile.mkdtemp())
+
+            def remove() -> str:
+                shutil.rmtree(temporary, ignore_errors=True)
+                return ""
+
+            stack.callback(remove)
+            signals.at_stop.append(remove)
             for run in there if resume else ():
                 shutil.copytree(run, temporary / run.name)
             folder = temporary / path.name

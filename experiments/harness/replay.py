@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import train
-from experiments.harness import checkpoints, devices, signals, streams
+from experiments.harness import checkpoints, devices, process, signals, streams
 from experiments.harness.folders import ResultsError
 from experiments.harness.runs import Run
 from train import FitResult
@@ -108,6 +108,7 @@ def fit(
                     seeds,
                     steps=steps - done,
                     batch_size=batch_size,
+                    start_fn=process.report_start,
                     save_fn=saver.save,
                     save_every=keep_every or None,
                     save_when=saver.due,

@@ -16,6 +16,7 @@ from experiments.harness import (
     devices,
     fitting,
     machine,
+    process,
     replay,
 )
 from experiments.harness.common_flags import TEST, TrainingConfig
@@ -265,6 +266,7 @@ def train_at_rates(
         on_nonfinite="drop_member",
         nonfinite_fn=lambda error: None,
         desc=title,
+        start_fn=process.report_start,
         mesh=devices.mesh(count * len(seeds), config.batch_size),
     )
     diverged = np.asarray(fitted.nonfinite) > 0
