@@ -76,7 +76,7 @@ def launch(
         study = config
         if shard := shards.parse(launch_flags.shard):
             config = shards.narrowed(study, shard, short)
-            folder = shards.folder(folder, shard)
+            folder = str(shards.folder(folder, shard))
         trains = hasattr(config, "learning_rate")
         devices.start(launch_flags, trains=trains)
         machine.check_backend()
