@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments.harness import cli, process
+from experiments.harness import cli, process, streams
 from experiments.harness.report import typed
 from experiments.harness.saved import SavedRun, open_run
 from experiments.harness.shards import Shard
@@ -17,7 +17,7 @@ UNFINISHED = ".unfinished"
 # Flags of a shard that are not flags of the merged run, and their defaults.
 LEFT_OUT = {"shard": "", "coordinator": "", "num_processes": 0, "process_id": -1}
 # Entries of config.json that all shards have in common; not the time and the machine.
-COMMON = "experiment", "commit", "device", "devices", "processes", "versions"
+COMMON = "experiment", "device", "devices", "processes", "versions"
 
 
 def read(folder: pathlib.Path) -> list[SavedRun]:
@@ -48,6 +48,9 @@ def read(folder: pathlib.Path) -> list[SavedRun]:
                 f"has shard {run.metadata.get('shard')!r}"
             )
         _check_alike(shards[0], run)
+    commits = dict.fromkeys(str(run.metadata.get("commit")) for run in shards)
+    if len(commits) > 1:
+        streams.say(f"merge: the shards are of several commits: {', '.join(commits)}")
     return shards
 
 

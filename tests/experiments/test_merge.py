@@ -69,6 +69,12 @@ def test_shards_are_opened_in_their_order_next_to_other_files(study):
     assert [run.metadata["shard"] for run in records.read(study)] == ["0/2", "1/2"]
 
 
+def test_commits_may_differ_but_are_named(study, capsys):
+    alter(study / "shard_1_of_2", commit="abc")
+    assert len(records.read(study)) == 2
+    assert capsys.readouterr().err.endswith(", abc\n")
+
+
 def test_missing_and_unfinished_shards_are_named(refused, tmp_path):
     for index in (0, 3):
         shard(tmp_path / "study", index, 5)
@@ -86,7 +92,6 @@ def test_missing_and_unfinished_shards_are_named(refused, tmp_path):
 @pytest.mark.parametrize(
     ("entries", "sentence"),
     [
-        ({"commit": "abc"}, "differ in commit: .* and abc"),
         ({"device": "gpu: X"}, "differ in device: cpu: cpu and gpu: X"),
         ({"devices": 4}, "differ in devices: 1 and 4"),
         ({"versions": {"jax": "0.1"}}, "differ in versions: .* and "),
