@@ -71,6 +71,15 @@ def test_a_command_that_was_stopped_gives_the_same(
         assert one and one == two
 
 
+def stop(*_, **__):
+    raise KeyboardInterrupt
+
+
+def trains(name):
+    config = importlib.import_module(f"experiments.{name}").Config()
+    return isinstance(config, common_flags.TrainingConfig)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(filter(trains, TINY)))
 def test_no_experiment_trains_again_what_is_trained(
