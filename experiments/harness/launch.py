@@ -18,6 +18,7 @@ from experiments.harness import (
     process,
     processes,
     runs,
+    shards,
     signals,
     streams,
 )
@@ -50,7 +51,7 @@ def launch(
         resume: Whether to resume the run in the folder.
         resumable: Whether a run in the folder is kept, and refused without `resume`.
         figures: Form of its figures.
-        launch_flags: Its devices, and other processes.
+        launch_flags: Part of the study that it runs, its devices, other processes.
         keeps_results: Whether it has a results folder; without one, `run(config)` is
             called.
 
@@ -72,6 +73,10 @@ def launch(
 
     signals.at_stop.append(at_stop)
     try:
+        study = config
+        if shard := shards.parse(launch_flags.shard):
+            config = shards.narrowed(study, shard, short)
+            folder = str(shards.folder(folder, shard))
         trains = hasattr(config, "learning_rate")
         devices.start(launch_flags, trains=trains)
         machine.check_backend()
@@ -82,12 +87,12 @@ def launch(
         if not keeps_results:
             run(config)
             return 0
-        chosen = _fresh_folder(short) if folder is None else folder
+        chosen = fresh_folder(short) if folder is None else folder
         with (
             processes.writing(chosen, resume=resume) as place,
             runs.new_run(
                 place,
-                _settings(config, name),
+                _settings(study, name) | ({"shard": str(shard)} if shard else {}),
                 question=question,
                 resume=resume,
                 extends=_extending(type(config)),
@@ -162,8 +167,15 @@ def _repeatable(arguments: Sequence[str]) -> list[str]:
     return kept
 
 
-def _fresh_folder(name: str) -> pathlib.Path:
-    """results/NAME/TIME, a folder that does not exist."""
+def fresh_folder(name: str) -> pathlib.Path:
+    """A folder for the results of a command that names none.
+
+    Args:
+        name: Name of the experiment.
+
+    Returns:
+        results/NAME/TIME, which does not exist.
+    """
     now = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     parent = pathlib.Path("results") / name
     count, folder = 1, parent / now

@@ -22,6 +22,10 @@ from experiments.harness.plotting import Plot
 from experiments.harness.runs import Run
 from experiments.harness.tables import Table
 
+SHARD = (
+    "This is shard {} of a study, counted from 0: all numbers cover only its members; "
+    "experiments.merge joins the shards."
+)
 VALIDATION = (
     "All numbers called test or held-out were measured on a validation set, cut off "
     "the training set (--evaluate_on=validation)."
@@ -72,6 +76,8 @@ def publish(
     findings = list(findings)
     if results.metadata.get("config", {}).get("evaluate_on") == "validation":
         findings.append(VALIDATION)
+    if shard := results.metadata.get("shard"):
+        findings.append(SHARD.format(shard.replace("/", " of ")))
     pictures = {file: _save(results, file, plot) for file, plot in figures.items()}
     title = _write_page(results, answer, pictures, tables, claims, findings)
     for claim in claims:

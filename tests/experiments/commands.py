@@ -32,7 +32,8 @@ def rows(folder: pathlib.Path, kind: str) -> list[dict]:
     return [row for row in map(json.loads, lines) if row["kind"] == kind]
 
 
-TOOLS = {"compare", "export", "inspect"}  # commands that read runs of experiments
+# Commands that read runs of experiments, or run them in parts.
+TOOLS = {"compare", "export", "inspect", "merge", "submit"}
 
 # Flags of a small run of each experiment.
 TINY = {

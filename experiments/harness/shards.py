@@ -1,0 +1,141 @@
+"""Shards: parts of a study that are separate runs, for example jobs of a cluster.
+
+Shard i of n, counted from 0, trains the members i, i + n, i + 2n, ... of every
+training. It is the run `shard_i_of_n` in a folder that all shards share;
+`experiments.merge` joins them.
+"""
+
+import dataclasses
+import pathlib
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from experiments.harness.process import UsageError
+
+MOST = 100_000  # digits of a longer number may not fit in the name of a folder
+
+Member = TypeVar("Member")
+
+
+class Shard(NamedTuple):
+    """One of several parts of a study.
+
+    Attributes:
+        number: Number of the shard, counted from 0.
+        total: Number of shards.
+    """
+
+    number: int
+    total: int
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.total}"
+
+
+def parse(text: str) -> Shard | None:
+    """The value of the flag `--shard`.
+
+    Args:
+        text: "I/N", or "" for all members.
+
+    Returns:
+        The shard; None for "".
+
+    Raises:
+        UsageError: The text has another form, or there is no such shard.
+
+    Example:
+        >>> parse("2/8"), parse("")
+        (Shard(number=2, total=8), None)
+    """
+    if not text:
+        return None
+    match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text, re.ASCII)
+    shard = Shard(*map(int, match.groups())) if match else None
+    if shard is None or not shard.number < shard.total <= MOST:
+        raise UsageError(
+            "flag --shard: expected I/N, shard I of N with I from 0 to N - 1, such as "
+            f"0/8; got {text!r}"
+        )
+    return shard
+
+
+def select(members: Sequence[Member], shard: Shard) -> list[Member]:
+    """The members of a shard.
+
+    Args:
+        members: Members of the whole study, in its order: the seeds, or pairs of a seed
+            and hyperparameters.
+        shard: The shard.
+
+    Returns:
+        Every n-th member, beginning with member i.
+
+    Raises:
+        UsageError: There are more shards than members.
+
+    Example:
+        >>> select(["a", "b", "c", "d", "e"], Shard(1, 2))
+        ['b', 'd']
+    """
+    if shard.total > len(members):
+        raise UsageError(
+            f"flag --shard: expected at most {len(members)} shards, one per member of "
+            f"the study (--seeds); got {shard}"
+        )
+    return list(members[shard.number :: shard.total])
+
+
+def narrowed(config: Any, shard: Shard, name: str) -> Any:
+    """The flags of a shard: those of the study with the seeds of the shard.
+
+    Args:
+        config: Flags of the study.
+        shard: The shard.
+        name: Name of the experiment.
+
+    Returns:
+        The flags.
+
+    Raises:
+        UsageError: The experiment does not train, or there are more shards than seeds.
+
+    Example:
+        >>> @dataclasses.dataclass(frozen=True)
+        ... class Config:
+        ...     seeds: list[int]
+        ...     learning_rate: float = 1e-3
+        >>> narrowed(Config([0, 1, 2]), Shard(0, 2), "mine").seeds
+        [0, 2]
+    """
+    if not (hasattr(config, "seeds") and hasattr(config, "learning_rate")):
+        raise UsageError(
+            f"flag --shard: {name} has no members to divide, as it does not train one "
+            "network per --seeds"
+        )
+    return dataclasses.replace(config, seeds=select(config.seeds, shard))
+
+
+def folder(results: str | pathlib.Path | None, shard: Shard) -> pathlib.Path:
+    """The results folder of a shard.
+
+    Args:
+        results: Folder that all shards share; None if it is not named.
+        shard: The shard.
+
+    Returns:
+        A path in the folder.
+
+    Raises:
+        UsageError: The folder is not named, as a default name has the time.
+
+    Example:
+        >>> folder("results/study", Shard(2, 8)).as_posix()
+        'results/study/shard_2_of_8'
+    """
+    if results is None:
+        raise UsageError(
+            "flag --shard: name the folder that all shards share with --results"
+        )
+    return pathlib.Path(results) / f"shard_{shard.number}_of_{shard.total}"
