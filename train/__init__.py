@@ -1,27 +1,35 @@
 """Training: optax and trees of arrays, independent of `nets`."""
 
+from train.averaging import average_parameters, averaged
 from train.clipping import ClipStats, clip_stats, clip_with_stats
 from train.data.errors import DataError
 from train.finite import NonFiniteError
-from train.fit import FitResult, Probes, fit
+from train.fit import fit
+from train.loop import result_shapes
 from train.optimizers import OPTIMIZERS, make_optimizer
+from train.result import Best, FitResult, Probes, Scores
 from train.step import Metrics, TrainState, init_state, make_step
 
 __all__ = [
     "OPTIMIZERS",
+    "Best",
     "ClipStats",
     "DataError",
     "FitResult",
     "Metrics",
     "NonFiniteError",
     "Probes",
+    "Scores",
     "TrainState",
+    "average_parameters",
+    "averaged",
     "clip_stats",
     "clip_with_stats",
     "fit",
     "init_state",
     "make_optimizer",
     "make_step",
+    "result_shapes",
 ]
 
 

@@ -1,11 +1,12 @@
 """Locate the first number of a training run that is not finite."""
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 from jaxtyping import PyTree
 
 from train.step import LossFn, Params, TrainState
@@ -18,23 +19,42 @@ class NonFiniteError(ArithmeticError):
         step: Step, counted from 1.
         seed: Seed of the model.
         tensor: Name of the array.
+        settings: Hyperparameters of the model, if they differ between models.
     """
 
-    def __init__(self, step: int, seed: int, tensor: str):
+    def __init__(
+        self,
+        step: int,
+        seed: int,
+        tensor: str,
+        settings: Mapping[str, float] | None = None,
+    ):
         self.step, self.seed, self.tensor = step, seed, tensor
+        self.settings = dict(settings or {})
+        member = [f"step {step}", f"seed {seed}"]
+        member += [f"{name} {value:.4g}" for name, value in self.settings.items()]
         super().__init__(
-            f"step {step}, seed {seed}: {tensor} is not finite; a smaller learning "
-            "rate or a smaller clip norm may help"
+            f"{', '.join(member)}: {tensor} is not finite; a smaller learning rate or "
+            "a smaller clip norm may help"
         )
 
+    def __reduce__(self):
+        return type(self), (self.step, self.seed, self.tensor, self.settings)
 
-def check_parameters(params: Params, steps: int, seeds: Sequence[int]) -> None:
+
+def check_parameters(
+    params: Params,
+    steps: int,
+    seeds: Sequence[int],
+    hyperparameters: Mapping[str, Any] | None = None,
+) -> None:
     """Raise an error if the parameters are not finite after the last update.
 
     Args:
-        params: Parameters after training, a tree of arrays [seeds, ...].
+        params: Parameters after training, a tree of arrays [members, ...].
         steps: Number of steps taken.
         seeds: As in `train.fit`.
+        hyperparameters: As in `train.fit`.
 
     Raises:
         NonFiniteError: A parameter is not finite.
@@ -42,53 +62,53 @@ def check_parameters(params: Params, steps: int, seeds: Sequence[int]) -> None:
     for i, seed in enumerate(seeds):
         last = jax.tree.map(operator.itemgetter(i), params)
         if name := not_finite("the parameter", last):
-            raise NonFiniteError(steps, seed, name)
+            raise NonFiniteError(steps, seed, name, settings_of(i, hyperparameters))
 
 
-def locate_nonfinite(
-    step: Callable[..., Any],
-    loss_fn: LossFn,
-    states: Any,
-    order: Any,
-    data: PyTree,
-    good: int,
-    seeds: Sequence[int],
-) -> NonFiniteError:
-    """Repeat the finite steps, and find the array that is not finite in the next step.
-
-    Only a failed run pays for this: the compiled program of `train.fit` returns just
-    the loss and the norm of the gradient.
+def settings_of(i: int, hyperparameters: Mapping[str, Any] | None) -> dict[str, float]:
+    """The hyperparameters of a member.
 
     Args:
-        step: `states, metrics = step(states, indices, data)`, one step of all models.
-        loss_fn: As in `train.fit`.
-        states: States of all models before the first of the steps.
-        order: Indices of the examples, [steps, seeds, batch_size].
-        data: As in `train.fit`.
-        good: Number of steps before the one that is not finite.
-        seeds: As in `train.fit`.
+        i: Index of the member.
+        hyperparameters: As in `train.fit`.
 
     Returns:
-        A `NonFiniteError`, to be raised.
+        A number for each name.
+
+    Example:
+        >>> settings_of(1, {"learning_rate": [0.5, 2.0]})
+        {'learning_rate': 2.0}
     """
-    every_seed = jax.jit(step)
-    for indices in order[:good]:
-        states, _ = every_seed(states, indices, data)
-    _, metrics = every_seed(states, order[good], data)
-    finite = jnp.isfinite(metrics.loss) & jnp.isfinite(metrics.gradient_norm)
-    worst = int(jnp.argmin(finite))
-    state: TrainState = jax.tree.map(operator.itemgetter(worst), states)
-    batch = jax.tree.map(lambda array: array[order[good, worst]], data)
+    return {name: float(values[i]) for name, values in (hyperparameters or {}).items()}
+
+
+def tensor_not_finite(
+    loss_fn: LossFn, state: TrainState, batch: PyTree, arguments: Mapping[str, Any]
+) -> str:
+    """Name of the first array of a step that is not finite.
+
+    Only a step that failed pays for this: the compiled program of `train.fit` returns
+    just the loss and the norm of the gradient.
+
+    Args:
+        loss_fn: As in `train.fit`.
+        state: State of one model before the step.
+        batch: Examples of the step.
+        arguments: Keyword arguments of the loss.
+
+    Returns:
+        The name, in words.
+    """
     key = jax.random.fold_in(state.key, state.step)
-    loss, gradient = jax.value_and_grad(loss_fn)(state.params, batch, key)
-    name = (
+    loss, gradient = jax.value_and_grad(loss_fn)(state.params, batch, key, **arguments)
+    return (
         not_finite("the data", batch)
         or not_finite("the parameter", state.params)
         or not_finite("the loss", loss)
         or not_finite("the gradient of", gradient)
-        or "the norm of the gradient"
+        or not_finite("the norm of the gradient", optax.tree.norm(gradient))
+        or "the update"
     )
-    return NonFiniteError(int(state.step) + 1, seeds[worst], name)
 
 
 def not_finite(kind: str, tree: PyTree) -> str | None:

@@ -1,7 +1,8 @@
-"""The parts of `train.fit`: states, order of the examples, and the compiled program."""
+"""Before the loop of `train.fit`: keys, states, order of the examples, calls."""
 
+import inspect
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -11,19 +12,21 @@ import optax
 from jaxtyping import Array, Int, Key, PyTree
 
 from train.data.batches import epochs
-from train.step import LossFn, Params, TrainState, init_state, make_step
+from train.members import Members
+from train.result import Best, FitResult, Probes, Scores
+from train.step import LossFn, Params, TrainState, init_state
 
 
 def draw_keys(
     seeds: Sequence[int],
-) -> tuple[Key[Array, " seeds"], Key[Array, " seeds"]]:
+) -> tuple[Key[Array, " members"], Key[Array, " members"]]:
     """Keys of the order of the examples, and keys of the losses.
 
     Args:
         seeds: One seed per model.
 
     Returns:
-        Both keys of every model, each [seeds].
+        Both keys of every model, each [members].
     """
     keys = jnp.stack([jax.random.key(seed) for seed in seeds])
     order_keys, loss_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
@@ -31,8 +34,8 @@ def draw_keys(
 
 
 def draw_order(
-    keys: Key[Array, " seeds"], examples: int, batch_size: int, steps: int, start: int
-) -> Int[Array, "steps seeds batch_size"]:
+    keys: Key[Array, " members"], examples: int, batch_size: int, steps: int, start: int
+) -> Int[np.ndarray, "steps members batch_size"]:
     """Indices of the examples of each step and model.
 
     Args:
@@ -43,34 +46,35 @@ def draw_order(
         start: Number of steps taken before.
 
     Returns:
-        Indices, [steps, seeds, batch_size].
+        Indices, [steps, members, batch_size].
     """
     draw = jax.vmap(
         lambda key: epochs(key, examples, batch_size, steps, start), out_axes=1
     )
-    return draw(keys)
+    return np.asarray(draw(keys))
 
 
-def init_states(
+def init_members(
     optimizer: optax.GradientTransformation,
-    params: Params | TrainState,
-    keys: Key[Array, " seeds"],
+    params: Params | FitResult,
+    keys: Key[Array, " members"],
     hyperparameters: Mapping[str, Array],
-) -> TrainState:
-    """States of all models before the next step, each with its hyperparameters.
+) -> tuple[Members, dict[str, Array]]:
+    """Members before the next step, and arguments of their losses.
 
     Args:
         optimizer: As in `train.fit`.
         params: As in `train.fit`.
         keys: Keys of the losses.
-        hyperparameters: As in `train.fit`, arrays [seeds].
+        hyperparameters: As in `train.fit`, arrays [members].
 
     Returns:
-        A `TrainState`, [seeds, ...].
+        The members, whose optimizer has its hyperparameters; and the hyperparameters
+        that the optimizer does not have.
 
     Raises:
-        ValueError: The state is that of other seeds, its models have taken different
-            numbers of steps, or the optimizer's state lacks a hyperparameter.
+        ValueError: The result to continue from is that of other seeds, or its members
+            have taken different numbers of steps.
     """
 
     def init_one(params, key, hyperparameters):
@@ -83,85 +87,63 @@ def init_states(
             opt_state=optax.tree.set(state.opt_state, **hyperparameters)
         )
 
-    if isinstance(params, TrainState):
-        _check_state(params, keys)
-    try:
-        return jax.vmap(init_one)(params, keys, hyperparameters)
-    except KeyError as error:
-        raise ValueError(
-            f"expected an optimizer of optax.inject_hyperparams whose state has "
-            f"{', '.join(hyperparameters)}; got {error.args[0]}"
-        ) from None
+    training, nonfinite = jnp.ones(len(keys), bool), jnp.zeros(len(keys), int)
+    if isinstance(params, FitResult):
+        _check_result(params, keys)
+        training, nonfinite = (
+            jnp.asarray(params.training),
+            jnp.asarray(params.nonfinite),
+        )
+        params = params.state
+    states = jax.eval_shape(jax.vmap(lambda p, k: init_one(p, k, {})), params, keys)
+    arguments = {
+        name: values
+        for name, values in hyperparameters.items()
+        if not optax.tree.get_all_with_path(states.opt_state, name)
+    }
+    in_state = {n: v for n, v in hyperparameters.items() if n not in arguments}
+    states = jax.vmap(init_one)(params, keys, in_state)
+    return Members(states, training, nonfinite), arguments
 
 
-def _check_state(state: TrainState, keys: Key[Array, " seeds"]) -> None:
-    """Check that the state is that of the same seeds, all after the same step."""
-    if not (jax.random.key_data(state.key) == jax.random.key_data(keys)).all():
+def _check_result(result: FitResult, keys: Key[Array, " members"]) -> None:
+    """Check that a result is that of the same seeds, all after the same step."""
+    before, now = map(jax.random.key_data, (result.state.key, keys))
+    if jnp.shape(before) != jnp.shape(now) or not (before == now).all():
         raise ValueError(
             "expected the state of the same seeds, in the same order; got the state "
             "of other seeds"
         )
-    steps = np.unique(state.step).tolist()
+    steps = np.unique(np.asarray(result.state.step)[np.asarray(result.training)])
     if len(steps) > 1:
         raise ValueError(
-            f"expected the state of models after equally many steps; got {steps}"
+            f"expected the state of models after equally many steps; got "
+            f"{steps.tolist()}"
         )
 
 
-def step_of_all(
-    loss_fn: LossFn, optimizer: optax.GradientTransformation
-) -> Callable[..., Any]:
-    """One step of all models.
+def check_arguments(loss_fn: LossFn, names: Collection[str]) -> None:
+    """Check that a loss takes the hyperparameters that the optimizer does not have.
 
     Args:
         loss_fn: As in `train.fit`.
-        optimizer: As in `train.fit`.
+        names: Names of the hyperparameters.
 
-    Returns:
-        `states, metrics = step(states, indices, data)`, indices [seeds, batch_size].
+    Raises:
+        ValueError: It does not take them.
     """
-    take_step = make_step(loss_fn, optimizer)
-
-    def step_of_one(state, indices, data):
-        return take_step(state, jax.tree.map(lambda array: array[indices], data))
-
-    return jax.vmap(step_of_one, in_axes=(0, 0, None))
-
-
-def many_steps(step: Callable[..., Any], probe: Callable[[Params], Any] | None) -> Any:
-    """Many steps of all models in one jitted scan, with probes in between.
-
-    Args:
-        step: Step of all models, from `step_of_all`.
-        probe: As in `train.fit`.
-
-    Returns:
-        `states, (metrics, values) = run(states, order, probed, data)`, where `order`
-        is that of `draw_order` and `probed` is true before the steps of a probe.
-    """
-
-    @jax.jit
-    def run(states, order, probed, data):
-        def one_step(states, now):
-            indices, due = now
-            values = None if probe is None else _probe_all(probe, states.params, due)
-            states, metrics = step(states, indices, data)
-            return states, (metrics, values)
-
-        return jax.lax.scan(one_step, states, (order, probed))
-
-    return run
-
-
-def _probe_all(probe, params, due):
-    """Results of the probe for every model, one after the other; zeros if not due."""
-    like = jax.eval_shape(lambda p: jax.lax.map(probe, p), params)
-    return jax.lax.cond(
-        due,
-        lambda p: jax.lax.map(probe, p),
-        lambda p: jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), like),
-        params,
-    )
+    try:
+        inspect.signature(loss_fn).bind(None, None, None, **dict.fromkeys(names))
+    except TypeError as error:
+        if not names:
+            return  # a loss without a signature, or with a mistake of its own
+        raise ValueError(
+            f"expected an optimizer of optax.inject_hyperparams whose state has "
+            f"{', '.join(names)}, or a loss_fn with keyword arguments of these names; "
+            f"got neither ({error})"
+        ) from None
+    except ValueError:
+        return
 
 
 def calls(start: int, stop: int, *every: int) -> list[slice]:
@@ -187,7 +169,7 @@ def calls(start: int, stop: int, *every: int) -> list[slice]:
 
 
 def check_sizes(
-    params: Params | TrainState,
+    params: Params | FitResult,
     hyperparameters: Mapping[str, Array],
     data: PyTree,
     seeds: Sequence[int],
@@ -207,12 +189,12 @@ def check_sizes(
         ValueError: They do not agree.
     """
     # The state of an optimizer may have parts without arrays; the parameters do not.
-    models = params.params if isinstance(params, TrainState) else params
+    models = params.state.params if isinstance(params, FitResult) else params
     counts = {len(leaf) for leaf in jax.tree.leaves((models, hyperparameters))}
     if counts != {len(seeds)}:
         raise ValueError(
             f"expected parameters, and hyperparameters if there are any, stacked over "
-            f"{len(seeds)} seeds, [seeds, ...]; got arrays of length {sorted(counts)}"
+            f"{len(seeds)} seeds, [members, ...]; got arrays of length {sorted(counts)}"
         )
     lengths = {len(leaf) for leaf in jax.tree.leaves(data)}
     if len(lengths) != 1:
@@ -220,3 +202,60 @@ def check_sizes(
             f"expected data [examples, ...] of one length; got {sorted(lengths)}"
         )
     return lengths.pop()
+
+
+def result_shapes(
+    optimizer: optax.GradientTransformation,
+    params: Params,
+    seeds: Sequence[int],
+    *,
+    hyperparameters: Mapping[str, Any] | None = None,
+    probe: Callable[[Params], Any] | None = None,
+    evaluate_fn: Callable[[Params], Any] | None = None,
+) -> FitResult:
+    """The structure of a `FitResult`, to restore one from a file.
+
+    Args:
+        optimizer: As in `fit`.
+        params: As in `fit`.
+        seeds: As in `fit`.
+        hyperparameters: As in `fit`.
+        probe: As in `fit`.
+        evaluate_fn: As in `fit`.
+
+    Returns:
+        A `FitResult` without numbers: `jax.ShapeDtypeStruct` in place of arrays of JAX.
+        Its probes and evaluations have length 0.
+
+    Example:
+        >>> shapes = result_shapes(optax.sgd(0.1), jnp.zeros((2, 3)), [0, 1])
+        >>> shapes.state.params.shape, shapes.probes
+        ((2, 3), None)
+    """
+    hyperparameters = {k: jnp.asarray(v) for k, v in (hyperparameters or {}).items()}
+    count, none = len(seeds), np.zeros(0, int)
+
+    def state(params):
+        _, keys = draw_keys(seeds)
+        return init_members(optimizer, params, keys, hyperparameters)[0].state
+
+    result = FitResult(
+        jax.eval_shape(state, params),
+        0.0,
+        probes=None,
+        scores=None,
+        best=None,
+        training=np.ones(count, bool),
+        nonfinite=np.zeros(count, int),
+    )
+    if probe is not None:
+        values = jax.eval_shape(lambda p: jax.lax.map(probe, p), params)
+        empty = jax.tree.map(
+            lambda v: jax.ShapeDtypeStruct((0, *v.shape), v.dtype), values
+        )
+        result = result._replace(probes=Probes(none, empty))
+    if evaluate_fn is not None:
+        scores = Scores(none, np.zeros((0, count)))
+        best = Best(np.zeros(count, int), np.zeros(count), result.params)
+        result = result._replace(scores=scores, best=best)
+    return result

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, Key, PyTree
+from jaxtyping import Array, Float, Int, Key
 
 Params = Any
-LossFn = Callable[[Params, PyTree, Array], Float[Array, ""]]
+LossFn = Callable[..., Float[Array, ""]]  # of parameters, a batch, and a key
 
 
 class TrainState(NamedTuple):
@@ -66,7 +66,7 @@ def init_state(
 
 def make_step(
     loss_fn: LossFn, optimizer: optax.GradientTransformation
-) -> Callable[[TrainState, PyTree], tuple[TrainState, Metrics]]:
+) -> Callable[..., tuple[TrainState, Metrics]]:
     """A pure function that takes one optimization step.
 
         params' = params + optimizer(grad loss_fn(params, batch, key))
@@ -77,6 +77,7 @@ def make_step(
 
     Returns:
         `state, metrics = step(state, batch)`, ready for `jax.lax.scan` over batches.
+        Its keyword arguments are passed to `loss_fn`.
 
     Example:
         >>> optimizer = optax.sgd(0.5)
@@ -87,9 +88,11 @@ def make_step(
         (4.0, 17.0)
     """
 
-    def step(state, batch):
+    def step(state, batch, **arguments):
         key = jax.random.fold_in(state.key, state.step)
-        loss, gradient = jax.value_and_grad(loss_fn)(state.params, batch, key)
+        loss, gradient = jax.value_and_grad(loss_fn)(
+            state.params, batch, key, **arguments
+        )
         updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         state = TrainState(state.step + 1, params, opt_state, state.key)

@@ -88,10 +88,10 @@ def saving(name: str, config: Any, results: Any) -> dict[str, Any]:
     if not config.save_every:
         return {}
 
-    def keep(state):
-        step = int(state.step[0])
+    def keep(result):
+        step = int(result.state.step.max())
         if step < config.steps:  # the last are kept in any case
-            results.keep(name, step, config.seeds, state.params)
+            results.keep(name, step, config.seeds, result.params)
 
     return {"save_fn": keep, "save_every": config.save_every}
 

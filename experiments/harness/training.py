@@ -5,6 +5,7 @@ from typing import Any, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import linen as nn
 from jaxtyping import Array
@@ -249,12 +250,18 @@ def train_at_rates(
         steps=config.steps,
         batch_size=config.batch_size,
         hyperparameters={"learning_rate": jnp.repeat(jnp.array(rates), len(seeds))},
-        stop_if_not_finite=False,
+        on_nonfinite="drop_member",
+        nonfinite_fn=lambda error: None,
         desc=title,
     )
-    return jax.tree.map(
-        lambda leaf: leaf.reshape(count, len(seeds), *leaf.shape[1:]), fitted.params
-    )
+    diverged = np.asarray(fitted.nonfinite) > 0
+
+    def by_rate(leaf):
+        shape = (-1, *[1] * (leaf.ndim - 1))
+        leaf = jnp.where(diverged.reshape(shape), jnp.nan, leaf)
+        return leaf.reshape(count, len(seeds), *leaf.shape[1:])
+
+    return jax.tree.map(by_rate, fitted.params)
 
 
 def _optimizer(config, rate, schedule, make=make_optimizer):

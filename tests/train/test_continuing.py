@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 
-from train import TrainState, fit, make_optimizer
+from train import FitResult, fit, make_optimizer
 from train.data.batches import epochs
 
 XS = np.random.default_rng(7).standard_normal((20, 3), np.float32)
@@ -54,33 +54,32 @@ def test_40_and_40_steps_are_80_bit_for_bit():
     options = {"probe": probe, "probe_every": 30}
     whole, rows = train(start(2), 80, **options)
     first, earlier = train(start(2), 40, **options)
-    second, later = train(first.state, 40, **options)
+    second, later = train(first, 40, **options)
     chex.assert_trees_all_equal(second.state, whole.state)
     assert whole.state.step.tolist() == [80, 80]
     assert earlier + later == rows
     assert whole.probes is not None and first.probes is not None
-    assert second.probes is not None
-    joined = jax.tree.map(lambda *parts: np.concatenate(parts), first[2], second[2])
-    chex.assert_trees_all_equal(joined, whole.probes)
+    assert first.probes.steps.tolist() == [0, 30]
+    chex.assert_trees_all_equal(second.probes, whole.probes)
 
 
 def test_a_training_cut_anywhere_logs_the_same_steps_afterwards():
     whole, rows = train(start(2), 60)
     first, _ = train(start(2), 27)
-    second, later = train(first.state, 33)
+    second, later = train(first, 33)
     chex.assert_trees_all_equal(second.params, whole.params)
     assert [row["step"] for row in later] == [40, 40, 60, 60]
     assert later[-2:] == rows[-2:]
 
 
-def test_a_state_is_handed_out_every_so_many_steps():
-    states = []
-    whole, rows = train(start(2), 60, save_fn=states.append, save_every=25)
-    assert [state.step.tolist() for state in states] == [[25, 25], [50, 50]]
+def test_the_result_so_far_is_saved_every_so_many_steps():
+    results = []
+    whole, rows = train(start(2), 60, save_fn=results.append, save_every=25)
+    assert [result.state.step.tolist() for result in results] == [[25, 25], [50, 50]]
     assert [row["step"] for row in rows[::2]] == [20, 25, 40, 50, 60]
-    for state in states:
-        assert isinstance(state, TrainState)
-        rest, _ = train(state, 60 - int(state.step[0]))
+    for result in results:
+        assert isinstance(result, FitResult)
+        rest, _ = train(result, 60 - int(result.state.step[0]))
         chex.assert_trees_all_equal(rest.state, whole.state)
 
 
@@ -88,7 +87,7 @@ def test_a_learning_rate_may_change_on_the_way():
     optimizer = optax.inject_hyperparams(optax.sgd)(0.1)
     first, _ = train(start(2), 20, optimizer=optimizer)
     rates = {"learning_rate": jnp.array([0.1, 0.0])}
-    second, _ = train(first.state, 20, optimizer=optimizer, hyperparameters=rates)
+    second, _ = train(first, 20, optimizer=optimizer, hyperparameters=rates)
     moved = (second.params["w"] != first.params["w"]).any(axis=1)
     assert moved.tolist() == [True, False]
 
@@ -96,10 +95,10 @@ def test_a_learning_rate_may_change_on_the_way():
 def test_the_state_must_be_that_of_the_same_seeds():
     first, _ = train(start(2), 1)
     with pytest.raises(ValueError, match="the state of other seeds"):
-        train(first.state, 1, seeds=[9, 4])
+        train(first, 1, seeds=[9, 4])
     with pytest.raises(ValueError, match="stacked over 1 seeds"):
-        train(first.state, 1, seeds=[4])
-    uneven = first.state._replace(step=jnp.array([1, 2]))
+        train(first, 1, seeds=[4])
+    uneven = first._replace(state=first.state._replace(step=jnp.array([1, 2])))
     with pytest.raises(ValueError, match=r"equally many steps; got \[1, 2\]"):
         train(uneven, 1)
     with pytest.raises(ValueError, match="save_every of at least 1 step; got 0"):

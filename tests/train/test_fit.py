@@ -123,17 +123,23 @@ def test_hyperparameters_reach_an_optimizer_behind_a_clip_and_a_schedule():
 
 
 def test_a_model_that_diverges_does_not_stop_the_others():
-    rates = jnp.array([0.1, 1e6])
+    rates, errors = jnp.array([0.1, 1e6]), []
     fitted = train(
         [5, 5],
         optimizer=optax.inject_hyperparams(optax.sgd)(1.0),
         hyperparameters={"learning_rate": rates},
         steps=60,
-        stop_if_not_finite=False,
+        on_nonfinite="drop_member",
+        nonfinite_fn=errors.append,
     )
     alone = train([5], optimizer=optax.sgd(0.1), steps=60).params["w"][0]
     chex.assert_trees_all_close(fitted.params["w"][0], alone, atol=1e-6)
-    assert not jnp.isfinite(fitted.params["w"][1]).any()
+    (error,) = errors
+    assert fitted.training.tolist() == [True, False]
+    assert fitted.nonfinite.tolist() == [0, 1]
+    assert fitted.state.step.tolist() == [60, error.step - 1]
+    assert jnp.isfinite(fitted.params["w"]).all()
+    assert "seed 5, learning_rate 1e+06: the" in str(error)
 
 
 def test_an_epoch_sees_every_example_once():
@@ -333,7 +339,7 @@ def test_help_prints_types_by_their_names():
     for function in (fit, make_step, init_state):
         text = str(inspect.signature(function))
         assert " at 0x" not in text and "jaxlib" not in text and "Union" not in text
-    assert "params: 'Params | TrainState'" in str(inspect.signature(fit))
+    assert "params: 'Params | FitResult'" in str(inspect.signature(fit))
 
 
 def test_types_are_still_checked():

@@ -1,0 +1,200 @@
+"""The compiled program of `train.fit`: many steps of all members, with probes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+from jaxtyping import PyTree
+
+from train.members import DATA, PER_MEMBER, PER_STEP, SHARED, STUDY, Members
+from train.step import LossFn, Params, make_step
+
+
+def step_of_all(
+    loss_fn: LossFn,
+    optimizer: optax.GradientTransformation,
+    *,
+    mesh: Mesh | None = None,
+    masked: bool = False,
+    drop: bool = False,
+) -> Callable[..., Any]:
+    """One step of all members.
+
+    Args:
+        loss_fn: As in `train.fit`.
+        optimizer: As in `train.fit`.
+        mesh: As in `train.fit`.
+        masked: Whether members that do not train, and steps that are not finite, are
+            left out.
+        drop: Whether a member stops to train at a step that is not finite.
+
+    Returns:
+        `members, (metrics, finite) = step(members, indices, data, arguments)`, with
+        indices [members, batch_size]; `finite` is True for members that do not train.
+    """
+    take_step = make_step(loss_fn, optimizer)
+
+    def step_of_one(member, indices, data, arguments):
+        batch = jax.tree.map(lambda array: array[indices], data)
+        state, metrics = take_step(member.state, batch, **arguments)
+        finite = jnp.isfinite(metrics.loss) & jnp.isfinite(metrics.gradient_norm)
+        if not masked:
+            return member._replace(state=state), (metrics, finite)
+        before, training, count = member
+        for leaf in jax.tree.leaves(state.params):  # an update may overflow
+            finite &= jnp.isfinite(leaf).all()
+        state = state._replace(step=jnp.where(training, state.step, before.step))
+        if drop:
+            state = state._replace(step=jnp.where(finite, state.step, before.step))
+        params, opt_state = jax.tree.map(
+            lambda new, old: jnp.where(training & finite, new, old),
+            (state.params, state.opt_state),
+            (before.params, before.opt_state),
+        )
+        state = state._replace(params=params, opt_state=opt_state)
+        count += training & ~finite
+        finite |= ~training
+        training &= finite if drop else True
+        return Members(state, training, count), (metrics, finite)
+
+    def step_of_batches(members, indices, data, arguments):
+        if mesh is not None and mesh.shape[DATA] > 1:
+            sharding = NamedSharding(mesh, P(None, DATA))
+            indices = jax.lax.with_sharding_constraint(indices, sharding)
+        return jax.vmap(step_of_one, in_axes=(0, 0, None, 0))(
+            members, indices, data, arguments
+        )
+
+    return step_of_batches
+
+
+def many_steps(
+    step: Callable[..., Any], probe: Callable[[Params], Any] | None, probes: int
+) -> Callable[..., Any]:
+    """Many steps of all members in one loop, with probes in between.
+
+    Args:
+        step: Step of all members, from `step_of_all`.
+        probe: As in `train.fit`.
+        probes: Largest number of probes in one call.
+
+    Returns:
+        `members, (metrics, finite), values = run(members, order, probed, count, data,
+        arguments)`. `order` has the indices of the examples, [steps, members,
+        batch_size]; `probed` is True before the steps of a probe, [steps]; the first
+        `count` steps are taken. `values` are the results of the probe, [probes,
+        members, ...].
+    """
+
+    def run(members, order, probed, count, data, arguments):
+        def empty(shapes, length):
+            return jax.tree.map(
+                lambda s: jnp.zeros((length, *s.shape), s.dtype), shapes
+            )
+
+        def put_at(i, arrays, now):
+            return jax.tree.map(lambda array, v: array.at[i].set(v), arrays, now)
+
+        def one_step(i, carry):
+            members, outputs, values, done = carry
+            if probe is not None:
+                values, done = jax.lax.cond(
+                    probed[i],
+                    lambda values, params: (
+                        put_at(done, values, jax.lax.map(probe, params)),
+                        done + 1,
+                    ),
+                    lambda values, params: (values, done),
+                    values,
+                    members.state.params,
+                )
+            members, now = step(members, order[i], data, arguments)
+            return members, put_at(i, outputs, now), values, done
+
+        shapes = jax.eval_shape(step, members, order[0], data, arguments)[1]
+        values = None
+        if probe is not None:
+            like = jax.eval_shape(lambda p: jax.lax.map(probe, p), members.state.params)
+            values = empty(like, probes)
+        carry = members, empty(shapes, len(order)), values, jnp.zeros((), int)
+        return jax.lax.fori_loop(0, count, one_step, carry)[:3]
+
+    return run
+
+
+def compiled(
+    run: Callable[..., Any],
+    mesh: Mesh | None,
+    members: Members,
+    order: Any,
+    probed: Any,
+    data: PyTree,
+    arguments: PyTree,
+) -> Callable[..., Any]:
+    """The program, compiled for arrays of these shapes.
+
+    Args:
+        run: From `many_steps`.
+        mesh: As in `train.fit`.
+        members: Members, on the devices of the mesh.
+        order: Indices of the examples of one call.
+        probed: Steps of the call with a probe.
+        data: Examples.
+        arguments: Arguments of the loss that differ between members.
+
+    Returns:
+        A function with the arguments of `run`.
+    """
+    # With jit disabled, e.g. to debug a loss, there is nothing to compile.
+    if jax.config.values["jax_disable_jit"]:
+        return run
+    count = jnp.zeros((), jnp.int32)
+    specs = (PER_MEMBER, PER_STEP, SHARED, SHARED, SHARED, PER_MEMBER)
+    program = jitted(run, mesh, specs, (PER_MEMBER, PER_STEP, PER_STEP))
+    return program.lower(members, order, probed, count, data, arguments).compile()
+
+
+def jitted(
+    function: Callable[..., Any], mesh: Mesh | None, inputs: Any, outputs: Any
+) -> Any:
+    """A jitted function, each device of the axis "study" with members of its own.
+
+    Args:
+        function: Function of arrays of all members.
+        mesh: As in `train.fit`.
+        inputs: A `PartitionSpec` for each argument.
+        outputs: A `PartitionSpec` for each result.
+
+    Returns:
+        The function.
+    """
+    if mesh is None:
+        return jax.jit(function)
+
+    def shardings(specs):
+        return jax.tree.map(
+            lambda spec: NamedSharding(mesh, spec),
+            specs,
+            is_leaf=lambda leaf: isinstance(leaf, P),
+        )
+
+    parts = function
+    if mesh.shape[STUDY] > 1:
+        # Members have nothing in common, so the compiler need not look for it.
+        parts = jax.shard_map(
+            function,
+            mesh=mesh,
+            in_specs=inputs,
+            out_specs=outputs,
+            axis_names={STUDY},
+            check_vma=False,
+        )
+    return jax.jit(
+        parts, in_shardings=shardings(inputs), out_shardings=shardings(outputs)
+    )
