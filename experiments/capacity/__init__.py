@@ -5,10 +5,10 @@
 
 The program of `train.fit` is compiled, but not run, for several numbers of chips, batch
 sizes, lengths of the sequences and sizes of the state. XLA reports the bytes that it
-allocates on each chip: arguments (parameters, state of the optimizer, data), outputs and
-temporary arrays. These grow linearly with time, because back-propagation saves the
-activations of every step. A program for a TPU is compiled without a TPU: it needs the
-package libtpu only.
+allocates on each chip: arguments (parameters, state of the optimizer, data), outputs
+and temporary arrays. Temporary arrays grow linearly with time, because back-propagation
+saves the activations of every step. A program for a TPU is compiled without a TPU: it
+needs the package libtpu only.
 """
 
 from experiments.capacity.config import Config

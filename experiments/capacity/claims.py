@@ -42,7 +42,7 @@ class Line(NamedTuple):
     @property
     def growth(self) -> float:
         """Temporary bytes per example and step at the two longest; nan for a single."""
-        first, last = (self.memories * 2)[len(self.memories) - 2], self.memories[-1]
+        first, last = self.memories[max(len(self.memories) - 2, 0)], self.memories[-1]
         setting = last.setting
         steps = setting.time - first.setting.time
         examples = self.members * setting.batch_size / setting.data

@@ -3,7 +3,6 @@
 import itertools
 import re
 from collections.abc import Sequence
-from typing import Any
 
 from tqdm import tqdm
 
@@ -104,11 +103,11 @@ def log(kind: str, memory: Memory, results: Run) -> None:
 def show(lines: Sequence[Line], device: str, config: Config, results: Run) -> None:
     """Publish the results."""
     text = (
-        f"{config.members} models, {config.inputs} inputs, {config.examples:,} examples "
-        f"on the chips, Adam, float32, compiled for {device}. Where it is not on the "
-        f"axis: batches of {config.batch_size[0]}, {max(config.features)} units, T = "
-        f"{max(config.time):,}, chips {lines[0].memories[0].setting.chips} (models x "
-        "examples)."
+        f"{config.members} models; {config.inputs} inputs; {config.examples:,} "
+        f"examples, all on each chip; Adam; float32; compiled for {device}. Where it "
+        f"is not on the axis: batches of {config.batch_size[0]}, "
+        f"{max(config.features)} units, T = {max(config.time):,}, chips "
+        f"{lines[0].memories[0].setting.chips} (models x examples)."
     )
     publish(
         results,

@@ -100,8 +100,10 @@ def devices(config: Config) -> Sequence[Any]:
             f"flag --platform={TPU}: programs for TPUs are compiled by the package "
             "libtpu, which is not installed; run: pip install libtpu"
         )
-    for name, value in OFFLINE.items():
-        os.environ.setdefault(name, value)
+    os.environ.update(OFFLINE | os.environ)
+    # libtpu ends the process at a flag of another platform; its own flags are in
+    # LIBTPU_INIT_ARGS.
+    os.environ.pop("XLA_FLAGS", None)
     name = config.topology or DEFAULT_TOPOLOGY
     try:
         return topologies.get_topology_desc(name, "tpu").devices
@@ -179,7 +181,7 @@ def compile_training(setting: Setting, config: Config, devices: Sequence[Any]) -
     mesh = Mesh(used.reshape(setting.study, setting.data), (STUDY, DATA))
     count = config.members + missing(config.members, mesh)
 
-    def arrays(*shape, dtype=jnp.float32):
+    def arrays(*shape, dtype: Any = jnp.float32) -> Any:
         return jax.ShapeDtypeStruct(shape, dtype)
 
     def init(key):
@@ -196,15 +198,13 @@ def compile_training(setting: Setting, config: Config, devices: Sequence[Any]) -
         arrays(config.examples, setting.time, config.inputs),
         arrays(config.examples, dtype=int),
     )
-    return compiled(
-        many_steps(step_of_all(loss_of(model), optimizer, mesh=mesh), None, 0),
-        mesh,
-        members,
-        arrays(STEPS_PER_CALL, count, setting.batch_size, dtype=jnp.int32),
-        arrays(STEPS_PER_CALL, dtype=bool),
-        data,
-        {},
-    )
+    step = step_of_all(loss_of(model), optimizer, mesh=mesh)
+    order = arrays(STEPS_PER_CALL, count, setting.batch_size, dtype=jnp.int32)
+    probed = arrays(STEPS_PER_CALL, dtype=bool)
+    with jax.disable_jit(False):  # compile without running
+        return compiled(
+            many_steps(step, None, 0), mesh, members, order, probed, data, {}
+        )
 
 
 def saved_bytes(setting: Setting, config: Config) -> tuple[int, int]:

@@ -37,6 +37,7 @@ TOOLS = {"compare", "export", "inspect"}  # commands that read runs of experimen
 # Flags of a small run of each experiment.
 TINY = {
     "autoencoder": "batch_size=4;steps=2;filters=4;latent=4,2;upsample=nearest",
+    "capacity": "cells=elman;features=2;time=4,8;batch_size=2;members=2;examples=4",
     "catalogue": "inputs=1",
     "classify_sequences": "order=rows;features=4;cells=elman,gru;steps=2;batch_size=4",
     "course": "lessons=edges",
