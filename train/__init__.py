@@ -6,12 +6,13 @@ from train.data.errors import DataError
 from train.finite import NonFiniteError
 from train.fit import fit
 from train.loop import result_shapes
-from train.optimizers import OPTIMIZERS, make_optimizer
+from train.optimizers import OPTIMIZERS, SCHEDULES, make_optimizer, make_schedule
 from train.result import Best, FitResult, Probes, Scores
 from train.step import Metrics, TrainState, init_state, make_step
 
 __all__ = [
     "OPTIMIZERS",
+    "SCHEDULES",
     "Best",
     "ClipStats",
     "DataError",
@@ -28,6 +29,7 @@ __all__ = [
     "fit",
     "init_state",
     "make_optimizer",
+    "make_schedule",
     "make_step",
     "result_shapes",
 ]

@@ -26,7 +26,7 @@ class _ClipState(NamedTuple):
     steps_seen: Array
 
 
-def clip_with_stats(max_norm: float) -> optax.GradientTransformation:
+def clip_with_stats(max_norm: float | Float[Array, ""]) -> optax.GradientTransformation:
     """`optax.clip_by_global_norm` that keeps statistics in its state.
 
         g' = g min(1, max_norm / |g|)
@@ -49,7 +49,8 @@ def clip_with_stats(max_norm: float) -> optax.GradientTransformation:
         Pascanu, Mikolov and Bengio 2013, On the difficulty of training recurrent neural
         networks, https://arxiv.org/abs/1211.5063
     """
-    clip = optax.clip_by_global_norm(max_norm)
+    limit: Any = max_norm  # optax takes arrays, too
+    clip = optax.clip_by_global_norm(limit)
 
     def init(params):
         return _ClipState(jnp.zeros(()), jnp.zeros((), int), jnp.zeros((), int))

@@ -80,8 +80,9 @@ def fit(
             a tree of arrays [members, ...], after the call of the compiled program in
             which the probe ran.
         evaluate_fn: Function of one member's parameters that returns a number, such as
-            the held-out loss. The parameters with the smallest are kept. If the
-            optimizer averages the parameters, it evaluates their average.
+            the held-out loss. The parameters with the smallest number are
+            `FitResult.params`. If the optimizer averages the parameters, their average
+            is evaluated.
         evaluate_every: Steps between two evaluations.
         patience: Number of evaluations without a smaller result after which a member
             stops to train; None to train all of them to the end.

@@ -77,10 +77,13 @@ class FitResult(NamedTuple):
 
     @property
     def params(self) -> Params:
-        """Trained parameters, or their average by `average_parameters`, if it is used.
+        """The trained parameters, a tree of arrays [members, ...].
 
-        A tree of arrays [members, ...].
+        The parameters of the best evaluation, if there are evaluations; otherwise their
+        average by `average_parameters`, if the optimizer keeps it; otherwise the last.
         """
+        if self.best is not None:
+            return self.best.params
         average = averaged(self.state.opt_state)
         return self.state.params if average is None else average
 

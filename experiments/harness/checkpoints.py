@@ -91,7 +91,7 @@ def saving(name: str, config: Any, results: Any) -> dict[str, Any]:
     def keep(result):
         step = int(result.state.step.max())
         if step < config.steps:  # the last are kept in any case
-            results.keep(name, step, config.seeds, result.params)
+            results.keep(name, step, config.seeds, result.state.params)
 
     return {"save_fn": keep, "save_every": config.save_every}
 

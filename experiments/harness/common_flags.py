@@ -18,10 +18,14 @@ TEST, VALIDATION = "test", "validation"
 
 # Names that flags take, written here because help and completion do not import JAX:
 # keys of `train.OPTIMIZERS`, `probing.PROBES` and `nets.initializers.INITIALIZERS`,
-# values of `train.data.digits.ORDERS`, and the cells, which are one per file.
+# values of `train.SCHEDULES`, `train.fit.ON_NONFINITE` and `train.data.digits.ORDERS`,
+# and the cells, which are one per file.
 OPTIMIZERS = "adam", "adamw", "lion", "rmsprop", "sgd"
 PROBES = "state_gradients", "gates", "lyapunov"
 ORDERS = "pixels", "rows"
+AUTO = "auto"
+SCHEDULES = AUTO, "constant", "cosine", "linear"
+ON_NONFINITE = "stop", "skip", "drop_member"
 INITIALIZERS = (
     *("orthogonal", "linen", "nnx", "keras", "torch", "haiku", "equinox", "irnn"),
     "chrono",
@@ -105,6 +109,17 @@ def steps(default: int, help: str = "Training steps.") -> Any:
     )
 
 
+def schedule(help: str = "auto is the experiment's schedule.") -> Any:
+    """Name of the schedule of the learning rate."""
+    return cli.flag(
+        AUTO,
+        f"Schedule of the learning rate: constant, or decay to 0 by cosine or linear; "
+        f"{help}",
+        choices=SCHEDULES,
+        group="training",
+    )
+
+
 def probe_every(default: int, help: str) -> Any:
     """Number of training steps between two measurements."""
     return cli.flag(
@@ -146,6 +161,53 @@ class TrainingConfig:
     clip_norm: float = clip_norm(1.0)
     batch_size: int = batch_size(64)
     steps: int = steps(840)
+    schedule: str = schedule()
+    warmup: int = cli.flag(
+        0,
+        "Steps in which the learning rate rises from 0, with --schedule.",
+        lower_bound=0,
+        upper_bound=MOST_STEPS,
+        group="training",
+    )
+    accumulate: int = cli.flag(
+        1,
+        "Steps whose gradients are averaged for one update.",
+        lower_bound=1,
+        upper_bound=MOST_STEPS,
+        group="training",
+    )
+    average: float = cli.flag(
+        0.0,
+        "Decay of an exponential moving average of the parameters, which is measured "
+        "in place of the last, e.g. 0.999; 0 for none.",
+        lower_bound=0.0,
+        upper_bound=1.0,
+        group="training",
+    )
+    evaluate_every: int = cli.flag(
+        0,
+        "Training steps between two evaluations of the loss on the last fifth of the "
+        "training set, which is then not trained on. The parameters with the smallest "
+        "loss are measured. 0 for none.",
+        lower_bound=0,
+        upper_bound=MOST_STEPS,
+        group="training",
+    )
+    patience: int = cli.flag(
+        0,
+        "Evaluations without a smaller loss after which a model stops to train, with "
+        "--evaluate_every; 0 to train to the end.",
+        lower_bound=0,
+        upper_bound=MOST_STEPS,
+        group="training",
+    )
+    on_nonfinite: str = cli.flag(
+        "stop",
+        "If a loss or a gradient is not finite: stop the run, skip the step, or "
+        "drop_member, which trains the other models further.",
+        choices=ON_NONFINITE,
+        group="training",
+    )
     save_every: int = save_every()
     evaluate_on: str = cli.flag(
         TEST,

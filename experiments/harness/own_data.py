@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.harness import cli, common_flags, training
+from experiments.harness import cli, common_flags, fitting
 from experiments.harness.runs import Run
 from train import DataError
 from train.data import Dataset, loading
@@ -37,7 +37,7 @@ def load(config: Any, **options: Any) -> tuple[Dataset, str]:
         data = split(data, config.test_fraction, config.split_seed)
         if config.evaluate_on == common_flags.VALIDATION:
             data = data._replace(x_test=None, y_test=None, lengths_test=None)
-            data = split(data, 1 / training.VALIDATED, config.split_seed)
+            data = split(data, 1 / fitting.VALIDATED, config.split_seed)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
     assert data.x_test is not None and data.y_test is not None

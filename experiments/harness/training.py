@@ -10,13 +10,11 @@ import optax
 from flax import linen as nn
 from jaxtyping import Array
 
-from experiments.harness import checkpoints, cli, common_flags, machine
+from experiments.harness import checkpoints, cli, common_flags, fitting, machine
 from experiments.harness.common_flags import TEST, TrainingConfig
 from experiments.harness.padding import arguments
 from experiments.harness.runs import Run
 from train import FitResult, fit, make_optimizer
-
-VALIDATED = 5  # one training example in so many is for validation
 
 Data = TypeVar("Data")
 
@@ -30,8 +28,7 @@ def parts(halves: Iterable[Data], config: TrainingConfig) -> tuple[Data, Data]:
 
     Returns:
         Both as they are; for `--evaluate_on=validation` the training set without its
-        last fifth, and that fifth. (The last, not a random one: neighbors of a file are
-        alike, such as digits of one writer, or overlapping windows of a text.)
+        last fifth, and that fifth.
 
     Example:
         >>> import numpy as np
@@ -42,12 +39,7 @@ def parts(halves: Iterable[Data], config: TrainingConfig) -> tuple[Data, Data]:
     train, test = halves
     if config.evaluate_on == TEST:
         return train, test
-    count = len(jax.tree.leaves(train)[0])
-    cut = count - max(1, count // VALIDATED)
-    return (
-        jax.tree.map(lambda leaf: leaf[:cut], train),
-        jax.tree.map(lambda leaf: leaf[cut:], train),
-    )
+    return fitting.cut(train)
 
 
 def check(config: TrainingConfig, examples: int, of: str) -> None:
@@ -73,6 +65,7 @@ def check(config: TrainingConfig, examples: int, of: str) -> None:
             f"{config.steps}"
         )
     common_flags.check_seeds(config.seeds)
+    fitting.check(config)
 
 
 def start(model: nn.Module, example: Any, seeds: list[int]) -> Any:
@@ -190,27 +183,34 @@ def train(
         results: Run that gets rows of the kind "training".
         title: Text before the progress bar, and name of the network in the folder.
         labels: Other entries of the rows.
-        schedule: Factor of the learning rate by step; by default 1.
+        schedule: Factor of the learning rate by step that `--schedule=auto` stands for;
+            by default 1.
         **options: Other arguments of `train.fit`, such as `probe`.
 
     Returns:
         A `FitResult`.
     """
-    rate = config.learning_rate
+    labels = labels or {}
+    data, evaluation = fitting.evaluation(loss_fn, data, config)
+    rate, factor = config.learning_rate, fitting.factor_of(config, schedule)
+    base = make_optimizer(config.optimizer, rate, config.clip_norm)
     fitted = fit(
         loss_fn,
-        _optimizer(config, config.learning_rate, schedule),
+        fitting.optimizer(base, config, schedule),
         params,
         data,
         config.seeds,
         steps=config.steps,
         batch_size=config.batch_size,
-        log_fn=lambda **row: results.log(kind="training", **(labels or {}), **row),
-        learning_rate=rate if schedule is None else lambda step: rate * schedule(step),
+        log_fn=lambda **row: results.log(kind="training", **labels, **row),
+        learning_rate=rate if factor is None else lambda step: rate * factor(step),
         desc=title,
+        **evaluation,
+        **fitting.guards(config, results, title, labels),
         **checkpoints.saving(title, config, results),
         **options,
     )
+    fitting.log_scores(fitted, config, results, labels)
     results.keep(title, config.steps, config.seeds, fitted.params)
     return fitted
 
@@ -241,9 +241,10 @@ def train_at_rates(
     """
     count, seeds = len(rates), config.seeds
     make = optax.inject_hyperparams(make_optimizer, static_args=("name", "clip_norm"))
+    base = make(config.optimizer, rates[0], config.clip_norm)
     fitted = fit(
         loss_fn,
-        _optimizer(config, rates[0], schedule, make),
+        fitting.optimizer(base, config, schedule),
         jax.tree.map(lambda leaf: jnp.concatenate([leaf] * count), params),
         data,
         seeds * count,
@@ -262,13 +263,6 @@ def train_at_rates(
         return leaf.reshape(count, len(seeds), *leaf.shape[1:])
 
     return jax.tree.map(by_rate, fitted.params)
-
-
-def _optimizer(config, rate, schedule, make=make_optimizer):
-    optimizer = make(config.optimizer, rate, config.clip_norm)
-    if schedule is None:
-        return optimizer
-    return optax.chain(optimizer, optax.scale_by_schedule(schedule))
 
 
 def losses(logits: Array, labels: Array) -> Array:

@@ -82,12 +82,8 @@ class Config(data_flags.ImagesConfig):
     learning_rate: float = common_flags.learning_rate(
         0.0, "Learning rate; " + by_data("learning_rate")
     )
-    schedule: str = cli.flag(
-        AUTO,
-        "Schedule of the learning rate: constant, or cosine decay to 0; auto is the "
-        "reference's: constant, for idx cosine.",
-        choices=(AUTO, "constant", "cosine"),
-        group="training",
+    schedule: str = common_flags.schedule(
+        "auto is the reference's: constant, for idx cosine."
     )
     seeds: list[int] = common_flags.seeds([0, 1, 2, 3, 4])
     clip_norm: float = common_flags.clip_norm(0.0)

@@ -7,7 +7,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from experiments.harness import cli, own_data, own_images, tables, training
 from experiments.harness.networks import Network, classifier
@@ -67,7 +66,6 @@ def run(config: Config, results: Run) -> None:
         config,
         results,
         title=config.model,
-        schedule=schedule_of(config),
     )
     result = evaluate(model, fitted.params, train, test, classes)
     log(result, config, len(train.labels), results)
@@ -109,7 +107,6 @@ def scores(configs: Sequence[Config]) -> list[dict[str, list[float]]]:
         config,
         rates,
         title=f"{config.model} at {len(rates)} learning rates",
-        schedule=schedule_of(config),
     )
 
     def accuracy(params, part):
@@ -159,13 +156,6 @@ def load(
         parts = idx.load(config.data_dir, CLASSES)
     splits = (Images(images[..., None], labels) for images, labels in parts)
     return *training.parts(splits, config), (), ""
-
-
-def schedule_of(config: Config) -> optax.Schedule | None:
-    """Schedule of the learning rate; None if it is constant."""
-    if config.schedule != "cosine":
-        return None
-    return optax.cosine_decay_schedule(1.0, config.steps)
 
 
 def log(result: ClassifierResult, config: Config, examples: int, results: Run) -> None:

@@ -11,7 +11,7 @@ import optax
 from jaxtyping import Array, Bool, Float
 
 import nets
-from experiments.harness import checkpoints, common_flags
+from experiments.harness import checkpoints, common_flags, fitting
 from experiments.harness.runs import Run
 from nets import Cell, flow
 from nets.recurrent import time_first
@@ -143,13 +143,15 @@ class Bench:
 
         optimizer = make_optimizer(config.optimizer, config.learning_rate)
         clipping = clip_with_stats(clip) if clip else optax.identity()
+        chain = optax.chain(
+            track_largest_norm(), clipping, track_largest_norm(), optimizer
+        )
+        data, evaluation = fitting.evaluation(loss_fn, self.train_data, config)
         fitted = fit(
             loss_fn,
-            optax.chain(
-                track_largest_norm(), clipping, track_largest_norm(), optimizer
-            ),
+            fitting.optimizer(chain, config),
             self.start(cell),
-            self.train_data,
+            data,
             config.seeds,
             steps=config.steps,
             batch_size=config.batch_size,
@@ -158,8 +160,11 @@ class Bench:
             desc=title,
             # One row per step, so that clipped steps can be counted from the rows.
             steps_per_call=1 if clip else 20,
+            **evaluation,
+            **fitting.guards(config, self.results, title, {"network": title}),
             **checkpoints.saving(title, config, self.results),
         )
+        fitting.log_scores(fitted, config, self.results, {"network": title})
         self.results.keep(title, config.steps, config.seeds, fitted.params)
         return fitted
 
