@@ -63,6 +63,7 @@ TINY = {
     "remedies": "features=4;length=6;examples=40;batch_size=8;steps=2;exponents=2;"
     "remedies=clip",
     "spectra": "inputs=2;steps=30;warmup=10;cells=elman;inits=own",
+    "study": "batch_size=4;features=3;steps=2;order=rows;cells=elman;gain=1",
     "tag_sequences": "features=4;length=12;steps=2;cell=elman",
     "translate_dates": "features=4;embedding=3;steps=2;batch_size=4;examples=60;"
     "held_out=26;beam=1;cell=elman;attention=with",

@@ -196,6 +196,7 @@ TAKE_CELLS = {
     "memory": "cells",
     "music": "cells",
     "spectra": "cells",
+    "study": "cells",
     "tag_sequences": "cell",
     "translate_dates": "cell",
 }
