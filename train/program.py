@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -40,7 +41,7 @@ def step_of_all(
     """
     take_step = make_step(loss_fn, optimizer)
 
-    def step_of_one(member, indices, data, arguments):
+    def step_of_one(member, indices, arguments, data):
         batch = jax.tree.map(lambda array: array[indices], data)
         state, metrics = take_step(member.state, batch, **arguments)
         finite = jnp.isfinite(metrics.loss) & jnp.isfinite(metrics.gradient_norm)
@@ -67,11 +68,33 @@ def step_of_all(
         if mesh is not None and mesh.shape[DATA] > 1:
             sharding = NamedSharding(mesh, P(None, DATA))
             indices = jax.lax.with_sharding_constraint(indices, sharding)
-        return jax.vmap(step_of_one, in_axes=(0, 0, None, 0))(
-            members, indices, data, arguments
-        )
+        each = functools.partial(step_of_one, data=data)
+        return all_members(each, members, indices, arguments, mesh=mesh)
 
     return step_of_batches
+
+
+def all_members(
+    function: Callable[..., Any], *inputs: PyTree, mesh: Mesh | None = None
+) -> Any:
+    """Apply a function of one member to all members.
+
+    On a CPU it is applied to one member after the other: the arrays of one member stay
+    in the cache, whereas those of all members do not, and convolutions with the kernels
+    of several members are slow. Elsewhere all members are batched.
+
+    Args:
+        function: Function of one member.
+        *inputs: Its arguments for all members, trees of arrays [members, ...].
+        mesh: As in `train.fit`.
+
+    Returns:
+        Its results, arrays [members, ...].
+    """
+    platform = jax.default_backend() if mesh is None else mesh.devices.flat[0].platform
+    if platform == "cpu":
+        return jax.lax.map(lambda leaves: function(*leaves), inputs)
+    return jax.vmap(function)(*inputs)
 
 
 def many_steps(

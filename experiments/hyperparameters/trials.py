@@ -37,6 +37,7 @@ METRICS = {
     "remedies": ("error_with", "min"),
     "spectra": ("exponents.0", "max"),
     "tag_sequences": ("f1", "max"),
+    "throughput": ("seconds.0", "min"),
     "translate_dates": ("greedy", "max"),
 }
 DEFAULT = ("test_accuracy", "max")

@@ -31,6 +31,7 @@ GRIDS = {
     "instrument_cost": "features=2,3",
     "memory": "features=2,3",
     "spectra": "features=2,3",
+    "throughput": "batch_size=2,3",
 }
 TWICE = "gradient_flow", "image_classification"  # the others only in validation
 TOY = """

@@ -54,7 +54,8 @@ def test_fit_learns():
 def test_seeds_trained_together_equal_each_seed_alone():
     together = train([4, 5, 6]).params["w"]
     alone = jnp.concatenate([train([seed]).params["w"] for seed in (4, 5, 6)])
-    chex.assert_trees_all_close(together, alone, atol=1e-6)
+    exact = jax.default_backend() == "cpu"
+    chex.assert_trees_all_close(together, alone, atol=0 if exact else 1e-6, rtol=0)
 
 
 @pytest.mark.slow
@@ -328,10 +329,10 @@ def test_without_jit_the_numbers_are_the_same():
     compiled = trained()
     with jax.disable_jit():
         plain = trained()
-    np.testing.assert_allclose(plain.params, compiled.params, rtol=1e-6)
+    np.testing.assert_allclose(plain.params, compiled.params, rtol=5e-6)
     assert compiled.probes is not None and plain.probes is not None
     np.testing.assert_allclose(
-        plain.probes.values, compiled.probes.values, rtol=1e-6, atol=1e-7
+        plain.probes.values, compiled.probes.values, rtol=5e-6, atol=1e-7
     )
 
 

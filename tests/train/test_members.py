@@ -241,8 +241,12 @@ def test_devices_change_nothing():
     assert "a multiple of 4" in done.stderr and "got 6" in done.stderr
     results = json.loads(done.stdout)
     for name in ("2x1", "4x1", "1x2", "2x2"):
+        # Members alone on their devices are computed as before, bit for bit.
+        tolerance = 0 if name.endswith("x1") else 1e-6
         for ours, expected in zip(results[name], results["none"], strict=True):
-            np.testing.assert_allclose(ours, expected, atol=1e-6, err_msg=name)
+            np.testing.assert_allclose(
+                ours, expected, rtol=0, atol=tolerance, err_msg=name
+            )
 
 
 def test_a_mesh_needs_both_axes():

@@ -1,0 +1,1 @@
+"""Contenders, each a program that prints one time per line that it reads."""
