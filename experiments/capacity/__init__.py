@@ -7,7 +7,8 @@ The program of `train.fit` is compiled, but not run, for several numbers of chip
 sizes, lengths of the sequences and sizes of the state. XLA reports the bytes that it
 allocates on each chip: arguments (parameters, state of the optimizer, data), outputs
 and temporary arrays. Temporary arrays grow linearly with time, because back-propagation
-saves the activations of every step. A program for a TPU is compiled without a TPU: it
+saves the activations of every step. (A TPU pads them to multiples of 128 units. A CPU
+keeps those of one model at a time.) A program for a TPU is compiled without a TPU: it
 needs the package libtpu only.
 """
 

@@ -18,14 +18,14 @@ class Line(NamedTuple):
 
     Attributes:
         memories: Memory of each, in ascending order of time.
-        members: Members on each chip.
+        at_once: Members of a chip whose activations exist at the same time.
         saved: Bytes of activations that back-propagation saves, per example and step.
         outputs: Bytes of the layer's output, per example and step.
         longest: The longest sequences that fit; None if unknown.
     """
 
     memories: Sequence[Memory]
-    members: int
+    at_once: int
     saved: int
     outputs: int
     longest: Memory | None
@@ -43,12 +43,16 @@ class Line(NamedTuple):
     def growth(self) -> float:
         """Temporary bytes per example and step at the two longest; nan for a single."""
         first, last = self.memories[max(len(self.memories) - 2, 0)], self.memories[-1]
-        setting = last.setting
-        steps = setting.time - first.setting.time
-        examples = self.members * setting.batch_size / setting.data
+        steps = last.setting.time - first.setting.time
         if not steps:
             return np.nan
-        return (last.temporary - first.temporary) / steps / examples
+        return (last.temporary - first.temporary) / steps / self.examples
+
+    @property
+    def examples(self) -> float:
+        """Examples on each chip whose activations exist at the same time."""
+        setting = self.memories[0].setting
+        return self.at_once * setting.batch_size / setting.data
 
 
 def table(lines: Sequence[Line]) -> tables.Table:
@@ -107,23 +111,27 @@ def growth_claim(lines: Sequence[Line]) -> list[Claim]:
 
 
 def share_claim(lines: Sequence[Line]) -> list[Claim]:
-    """Claim that N chips need 1/N of the temporary memory each."""
+    """Claim that the memory of a chip is in proportion to its examples."""
     alone = {without_chips(line): line for line in lines if chips_of(line) == 1}
     cases = []
     for line in lines:
         whole = alone.get(without_chips(line))
-        count = chips_of(line)
-        if whole is None or count == 1 or not whole.memories[-1].temporary:
+        if whole is None or whole is line or not whole.memories[-1].temporary:
             continue
-        share = line.memories[-1].temporary / whole.memories[-1].temporary * count
-        good = share <= 1 + TOLERANCE
-        cases.append(Case(line.name, f"{share:.3f}", SUPPORTED if good else REFUTED))
+        here, there = (x.memories[-1].temporary / x.examples for x in (line, whole))
+        good = here / there <= 1 + TOLERANCE
+        cases.append(
+            Case(line.name, f"{here / there:.3f}", SUPPORTED if good else REFUTED)
+        )
     if not cases:
         return []
-    text = "On N chips, each needs 1/N of the temporary memory of one chip"
+    text = (
+        "On several chips, the temporary memory of each is that of a single chip with "
+        "as many examples at once"
+    )
     evidence = (
-        "N times the temporary memory of a chip, divided by that of a single chip, for "
-        f"the longest sequences; supported up to {1 + TOLERANCE:g}."
+        "Temporary memory per example on each of several chips, divided by that on a "
+        f"single chip, for the longest sequences; supported up to {1 + TOLERANCE:g}."
     )
     return [claim_of_cases(text, evidence, cases)]
 
@@ -140,31 +148,38 @@ def without_chips(line: Line) -> tuple:
     return setting.cell, setting.batch_size, setting.features
 
 
-def answer(lines: Sequence[Line], device: str) -> str:
-    """The answer: the longest sequences that fit with most units, on fewest chips."""
+def answer(lines: Sequence[Line], members: int, device: str) -> str:
+    """The answer: the longest sequences that fit with most units, on fewest chips.
+
+    Args:
+        lines: The trainings.
+        members: Number of members.
+        device: Kind of the chips.
+    """
     features = max(line.memories[0].setting.features for line in lines)
     chips = min(map(chips_of, lines))
-    parts = {}
+    parts: dict[str, Line] = {}
     for line in lines:
         setting = line.memories[0].setting
         if setting.features == features and chips_of(line) == chips:
             parts.setdefault(setting.cell, line)
     first = next(iter(parts.values())).memories[-1]
-    members = lines[0].members * lines[0].memories[0].setting.study
     what = (
         f"{members} models of {features} units with {first.setting.batch_size} "
         "examples per step"
     )
     where = "one chip" if chips == 1 else f"{chips} chips"
-    if first.limit is None or not all(line.longest for line in parts.values()):
+    longest = {
+        cell: line.longest.setting.time for cell, line in parts.items() if line.longest
+    }
+    if first.limit is None or len(longest) < len(parts):
         most = max(line.memories[-1].total for line in parts.values())
         return (
             f"For sequences of {first.setting.time:,} steps, {what} need up to "
             f"{most / GIB:.3g} GiB on {where} ({device})."
         )
     fits = ", ".join(
-        f"{line.longest.setting.time:,} steps ({plotting.written(cell)})"
-        for cell, line in parts.items()
+        f"{time:,} steps ({plotting.written(cell)})" for cell, time in longest.items()
     )
     return (
         f"On {where} with {first.limit / GIB:.4g} GiB ({device}), {what} fit if the "

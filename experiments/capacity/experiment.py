@@ -16,6 +16,7 @@ from experiments.capacity.measure import (
     limit,
     longest,
     measure,
+    members_at_once,
     saved_bytes,
 )
 from experiments.harness import cli
@@ -46,8 +47,8 @@ def run(config: Config, results: Run) -> None:
         most = longest(memories, config, attached)
         if most is not None:
             log("longest", most, results)
-        members = -(-config.members // mesh[0])
-        lines.append(Line(memories, members, *saved_bytes(settings[0], config), most))
+        at_once = members_at_once(-(-config.members // mesh[0]), attached[0])
+        lines.append(Line(memories, at_once, *saved_bytes(settings[0], config), most))
     show(lines, attached[0].device_kind, config, results)
 
 
@@ -111,7 +112,7 @@ def show(lines: Sequence[Line], device: str, config: Config, results: Run) -> No
     )
     publish(
         results,
-        answer=claims.answer(lines, device),
+        answer=claims.answer(lines, config.members, device),
         figures={"capacity.png": figures.draw(lines, device, text)},
         tables={"Memory per chip": claims.table(lines)},
         claims=claims.evaluate_claims(lines),

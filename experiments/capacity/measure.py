@@ -207,6 +207,18 @@ def compile_training(setting: Setting, config: Config, devices: Sequence[Any]) -
         )
 
 
+def members_at_once(members: int, device: Any) -> int:
+    """Number of members whose activations a device keeps at the same time.
+
+    On a CPU, `train.fit` takes the step of one member after the other.
+
+    Args:
+        members: Members on each device.
+        device: One of the devices.
+    """
+    return 1 if device.platform == "cpu" else members
+
+
 def saved_bytes(setting: Setting, config: Config) -> tuple[int, int]:
     """Bytes that the length of a sequence adds to a training, per example and step.
 

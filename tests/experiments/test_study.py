@@ -17,9 +17,9 @@ from experiments.study import claims, experiment, figures, measure
 from experiments.study.measure import CellResult, Member
 
 SMALL = ["--order=rows", "--features=3", "--batch_size=8", "--steps=3"]
-# A member and its own run differ by rounding: by 2e-7 of the loss after 3 steps here,
-# and by up to a few points of accuracy after hundreds.
-CLOSE = 1e-5
+# On a CPU, a member's numbers are those of a run of its own, bit for bit. Elsewhere the
+# members of a step are batched, and differ by rounding.
+CLOSE = 0 if jax.default_backend() == "cpu" else 1e-4
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_members_are_as_in_runs_of_their_own(run, tmp_path):
     for name in settings:
         (other,) = {row[name] for row in found} - {settings[name]}
         changed = only(found, **settings | {name: other})
-        assert abs(changed["test_loss"] - together["test_loss"]) > 10 * CLOSE, name
+        assert abs(changed["test_loss"] - together["test_loss"]) > 1e-4, name
 
 
 def test_a_member_that_diverges_changes_no_other(run, tmp_path):
