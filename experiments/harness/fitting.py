@@ -176,6 +176,7 @@ def guards(
             kind="nonfinite",
             **labels,
             seed=error.seed,
+            **error.settings,
             step=error.step,
             tensor=error.tensor,
         )

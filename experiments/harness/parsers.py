@@ -7,6 +7,7 @@ list, the parser raises a separate `UsageError`.
 import dataclasses
 import math
 import os
+import re
 import typing
 from typing import Any
 
@@ -16,6 +17,7 @@ from experiments.harness.process import UsageError, nearest
 
 NAMES = {int: "integers", float: "numbers", str: "words"}
 MOST_ITEMS = 1000  # of a list
+RANGE = re.compile(r"(-?\d+):(-?\d+)", re.ASCII)
 
 
 def define(
@@ -168,7 +170,10 @@ class Folder(Path):
 
 
 class List(flags.ListParser):
-    """Values separated by commas, each within the bounds of a field."""
+    """Values separated by commas, each within the bounds of a field.
+
+    In a list of integers, "0:16" is a range: 0, 1, ..., 15.
+    """
 
     def __init__(self, field: dataclasses.Field, item: type):
         super().__init__()
@@ -180,7 +185,7 @@ class List(flags.ListParser):
             return argument
         name = self.field.name
         try:
-            items = [self.item(text) for text in super().parse(argument)]
+            items = [v for text in super().parse(argument) for v in self._items(text)]
         except ValueError:
             raise UsageError(
                 f"flag --{name}: expected {NAMES[self.item]} separated by commas; got "
@@ -190,16 +195,35 @@ class List(flags.ListParser):
             raise UsageError(
                 f"flag --{name}: expected values separated by commas; got {argument!r}"
             )
-        if len(items) > MOST_ITEMS:
-            raise UsageError(
-                f"flag --{name}: expected at most {MOST_ITEMS} values; got {len(items)}"
-            )
+        self._check_count(len(items))
         for value in items:
             self._check(value)
         repeated = [value for value in items if items.count(value) > 1]
         if repeated and not self.field.metadata["repeats"]:
             raise UsageError(f"flag --{name}: {repeated[0]} is given twice")
         return items
+
+    def _items(self, text: str) -> list:
+        """The value of a text, or all values of a range."""
+        ends = RANGE.fullmatch(text) if self.item is int else None
+        if ends is None:
+            return [self.item(text)]
+        first, stop = map(int, ends.groups())
+        if first >= stop:
+            raise UsageError(
+                f"flag --{self.field.name}: expected a range that ends above its "
+                f"start, as 0:16 for the integers 0 to 15; got {text!r}"
+            )
+        self._check_count(stop - first)  # before a list is made
+        return list(range(first, stop))
+
+    def _check_count(self, count: int) -> None:
+        """Refuse too many values."""
+        if count > MOST_ITEMS:
+            raise UsageError(
+                f"flag --{self.field.name}: expected at most {MOST_ITEMS} values; got "
+                f"{count}"
+            )
 
     def _check(self, value: Any) -> None:
         """Refuse one value."""

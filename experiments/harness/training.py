@@ -203,7 +203,10 @@ def train(
     labels = labels or {}
     data, evaluation = fitting.evaluation(loss_fn, data, config)
     rate, factor = config.learning_rate, fitting.factor_of(config, schedule)
-    base = make_optimizer(config.optimizer, rate, config.clip_norm)
+    make = make_optimizer
+    if "hyperparameters" in options:  # those of the optimizer differ between members
+        make = optax.inject_hyperparams(make_optimizer, static_args=("name",))
+    base = make(config.optimizer, rate, config.clip_norm)
     fitted = replay.fit(
         results,
         title,

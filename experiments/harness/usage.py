@@ -76,6 +76,8 @@ def _described(field: dataclasses.Field) -> str:
     if field.metadata["choices"]:
         names = ", ".join(field.metadata["choices"])
         text += f" {'Some' if several else 'One'} of {names}."
+    if field.type == list[int]:
+        text += " 0:4 is short for 0,1,2,3."
     for bound, what in (("lower_bound", "least"), ("upper_bound", "most")):
         if field.metadata[bound] is not None:
             text += f" At {what} {parsers.number(field.metadata[bound])}."

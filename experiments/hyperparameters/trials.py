@@ -23,6 +23,7 @@ from train import NonFiniteError
 # dot is an index into a list.
 METRICS = {
     "autoencoder": ("test_mse", "min"),
+    "capacity": ("bytes", "min"),
     "catalogue": ("parameters", "min"),
     "course": ("seconds", "min"),
     "draw_digits": ("test_nll", "min"),

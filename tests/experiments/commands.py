@@ -38,6 +38,7 @@ TOOLS = {"compare", "export", "inspect", "merge", "submit"}
 # Flags of a small run of each experiment.
 TINY = {
     "autoencoder": "batch_size=4;steps=2;filters=4;latent=4,2;upsample=nearest",
+    "capacity": "cells=elman;features=2;time=4,8;batch_size=2;members=2;examples=4",
     "catalogue": "inputs=1",
     "classify_sequences": "order=rows;features=4;cells=elman,gru;steps=2;batch_size=4",
     "course": "lessons=edges",
@@ -63,6 +64,7 @@ TINY = {
     "remedies": "features=4;length=6;examples=40;batch_size=8;steps=2;exponents=2;"
     "remedies=clip",
     "spectra": "inputs=2;steps=30;warmup=10;cells=elman;inits=own",
+    "study": "batch_size=4;features=3;steps=2;order=rows;cells=elman;gain=1",
     "tag_sequences": "features=4;length=12;steps=2;cell=elman",
     "throughput": "cells=elman;members=1;features=4;time=5;rounds=1;seconds=0",
     "translate_dates": "features=4;embedding=3;steps=2;batch_size=4;examples=60;"

@@ -185,6 +185,7 @@ def _names(text: str) -> list[str]:
 BROKEN = [*_names(_WRONG), "Class", "NeedsArguments"]
 RIGHT = _names(_RIGHT)
 TAKE_CELLS = {
+    "capacity": "cells",
     "classify_sequences": "cells",
     "draw_digits": "cell",
     "gradient_flow": "cells",
@@ -195,6 +196,7 @@ TAKE_CELLS = {
     "memory": "cells",
     "music": "cells",
     "spectra": "cells",
+    "study": "cells",
     "tag_sequences": "cell",
     "translate_dates": "cell",
 }

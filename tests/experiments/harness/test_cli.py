@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from commands import TOOLS
 
-from experiments.harness import cli, process
+from experiments.harness import cli, process, usage
 from experiments.harness.folders import ResultsError
 from experiments.harness.runs import new_run
 
@@ -55,6 +55,30 @@ MISTAKES = [
         "--forms=pgn",
         "flag --forms: expected some of png, svg; got 'pgn'; did you mean png?",
     ),
+    (
+        "--widths=1,5:5",
+        "flag --widths: expected a range that ends above its start, as 0:16 for the "
+        "integers 0 to 15; got '5:5'",
+    ),
+    (
+        "--widths=3:1",
+        "flag --widths: expected a range that ends above its start, as 0:16 for the "
+        "integers 0 to 15; got '3:1'",
+    ),
+    ("--widths=0:3", "flag --widths: expected integers of at least 1; got 0"),
+    ("--widths=1:4,2", "flag --widths: 2 is given twice"),
+    (
+        "--widths=1:9999999999",
+        "flag --widths: expected at most 1000 values; got 9999999998",
+    ),
+    (
+        "--widths=1:",
+        "flag --widths: expected integers separated by commas; got '1:'",
+    ),
+    (
+        "--rates=1:3",
+        "flag --rates: expected numbers separated by commas; got '1:3'",
+    ),
     ("--share=0", "flag --share=0: 0.0 is not a number of at least 0.001"),
     ("--count=1", "flag --count=1: 1 is not an integer of at least 2"),
 ]
@@ -65,6 +89,19 @@ def test_each_item_of_a_list_is_checked(flag, sentence):
     with pytest.raises(cli.UsageError) as error:
         cli.parse(Config, [flag])
     assert str(error.value) == sentence
+
+
+def test_a_range_is_a_list_of_integers():
+    config, _ = cli.parse(Config, ["--widths=1:4,9,16:18"])
+    assert config.widths == [1, 2, 3, 9, 16, 17]
+    signed = dataclasses.make_dataclass(
+        "Signed", [("shifts", list[int], cli.flag([0], "Shifts."))], frozen=True
+    )
+    assert cli.parse(signed, ["--shifts=-2:2"])[0].shifts == [-2, -1, 0, 1]
+    text = usage.text("Which?", "toy", (Config,), resumable=False)
+    entry = " ".join(text[text.index("--widths") : text.index("--rates")].split())
+    assert "Units. 0:4 is short for 0,1,2,3. At least 1." in entry
+    assert text.count("is short for") == 1
 
 
 UNKNOWN = [
