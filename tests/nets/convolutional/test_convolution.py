@@ -1,5 +1,6 @@
 """Convolutions: the numbers and gradients of PyTorch, Keras and Flax."""
 
+import contextlib
 import itertools
 from functools import partial
 from typing import Any
@@ -19,16 +20,16 @@ from tolerances import close_to_peers as close
 import nets
 
 few = settings(max_examples=10, deadline=None, derandomize=True, database=None)
-both_ways = pytest.mark.parametrize("way", ["products", "xla"])
 
 
-@pytest.fixture(autouse=True)
-def way_of_computing(request, monkeypatch):
-    """On an accelerator XLA's own convolutions run; here they do where a test asks."""
-    if "way" in request.fixturenames and request.getfixturevalue("way") == "xla":
-        monkeypatch.setattr(
+@contextlib.contextmanager
+def as_on_accelerators():
+    """XLA's own convolutions, which accelerators run, in place of products."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
             jax.lax, "platform_dependent", lambda *args, cpu, default: default(*args)
         )
+        yield
 
 
 def normal(*shape, seed=0):
@@ -51,14 +52,15 @@ ours_and_gradients = partial(and_gradients, jit=optimized_jit)
 
 
 def weights(ys):
-    return jnp.cos(jnp.arange(ys.size, dtype=ys.dtype)).reshape(ys.shape)
+    """A constant of the program."""
+    return np.cos(np.arange(ys.size)).reshape(ys.shape).astype(ys.dtype)
 
 
 def torch_and_gradients(torch, function, *args):
     """The same of PyTorch, whose function takes and returns channels last."""
     tensors = [torch.tensor(np.array(a), requires_grad=True) for a in args]
     ys = function(*tensors)
-    ys.backward(torch.tensor(np.array(weights(jnp.asarray(ys.detach().numpy())))))
+    ys.backward(torch.tensor(weights(ys.detach().numpy())))
     return ys.detach().numpy(), tuple(t.grad.numpy() for t in tensors)
 
 
@@ -204,8 +206,14 @@ def keras_run(layer, xs, *params):
     return and_gradients(run, xs, *params)
 
 
+def compare_both_ways(ours, args, theirs):
+    """As the CPU computes it, optimized, and as accelerators do."""
+    close(ours_and_gradients(ours, *args), theirs)
+    with as_on_accelerators():
+        close(and_gradients(ours, *args), theirs)
+
+
 @pytest.mark.peers
-@both_ways
 @pytest.mark.parametrize("padding", ["valid", "same", "causal"])
 @pytest.mark.parametrize(
     "n, k, s, d",
@@ -218,7 +226,7 @@ def keras_run(layer, xs, *params):
         (9, 2, 3, 1),
     ],
 )
-def test_named_padding_equals_keras(padding, n, k, s, d, way):
+def test_named_padding_equals_keras(padding, n, k, s, d):
     axes = 1 if padding == "causal" else 2
     layer = getattr(keras.layers, KERAS[axes])(
         4, k, strides=s, padding=padding, dilation_rate=d
@@ -229,17 +237,16 @@ def test_named_padding_equals_keras(padding, n, k, s, d, way):
         params = nets.convolutional.ConvParams(kernel, bias)
         return nets.conv(params, xs, padding=padding, strides=s, dilation=d)
 
-    close(ours_and_gradients(ours, *args), keras_run(layer, *args))
+    compare_both_ways(ours, args, keras_run(layer, *args))
 
 
 @pytest.mark.peers
-@both_ways
 @pytest.mark.parametrize("padding", ["valid", "same"])
 @pytest.mark.parametrize(
     "k, s, more",
     [(3, 2, None), (4, 2, None), (2, 3, None), (5, 3, None), (3, 2, 1), (4, 3, 2)],
 )
-def test_conv_transpose_equals_keras(padding, k, s, more, way):
+def test_conv_transpose_equals_keras(padding, k, s, more):
     layer = keras.layers.Conv2DTranspose(
         4, k, strides=s, padding=padding, output_padding=more
     )
@@ -254,7 +261,7 @@ def test_conv_transpose_equals_keras(padding, k, s, more, way):
             output_padding=more,
         )
 
-    close(ours_and_gradients(ours, *args), keras_run(layer, *args))
+    compare_both_ways(ours, args, keras_run(layer, *args))
 
 
 @pytest.mark.peers
@@ -285,7 +292,7 @@ def test_depthwise_and_separable_equal_keras():
 
 @pytest.mark.peers
 @pytest.mark.parametrize("padding", ["VALID", "SAME", "CIRCULAR", "REFLECT", "CAUSAL"])
-@pytest.mark.parametrize("k, s, d", [(3, 1, 1), (4, 2, 1), (3, 1, 2)])
+@pytest.mark.parametrize("k, s, d", [(4, 2, 1)])
 def test_conv_equals_flax(padding, k, s, d):
     axes = 1 if padding == "CAUSAL" else 2
     layer = nn.Conv(
@@ -310,7 +317,7 @@ def test_conv_equals_flax(padding, k, s, d):
 
 @pytest.mark.peers
 @pytest.mark.parametrize("padding", ["VALID", "SAME"])
-@pytest.mark.parametrize("k, s", [(3, 2), (4, 2), (2, 3), (3, 1)])
+@pytest.mark.parametrize("k, s", [(4, 2), (2, 3)])
 def test_conv_transpose_equals_flax(padding, k, s):
     layer = nn.ConvTranspose(4, (k, k), (s, s), padding, transpose_kernel=True)
 
@@ -331,19 +338,25 @@ GRID = list(itertools.product([1, 2], [1, 2], [1, 2]))
 
 @pytest.mark.parametrize("padding", ["valid", "same", ((1, 0), (2, 1))], ids=str)
 @pytest.mark.parametrize("s, d, groups", GRID)
-def test_both_ways_of_computing_agree(s, d, groups, padding, monkeypatch):
+def test_both_ways_of_computing_agree(s, d, groups, padding):
     xs, kernel, bias = operands((6, 7), (3, 2), groups)
     options: Any = {"strides": s, "dilation": d, "groups": groups, "padding": padding}
 
-    def run(function, xs, kernel):
-        return function(nets.convolutional.ConvParams(kernel, bias), xs, **options)
+    def run(xs, kernel):
+        results = []
+        for function in nets.conv, nets.conv_transpose:
 
-    functions = nets.conv, nets.conv_transpose
-    one = [and_gradients(partial(run, f), xs, kernel) for f in functions]
-    monkeypatch.setattr(
-        jax.lax, "platform_dependent", lambda *args, cpu, default: default(*args)
-    )
-    close(one, [and_gradients(partial(run, f), xs, kernel) for f in functions])
+            def ys(xs, kernel, function=function):
+                params = nets.convolutional.ConvParams(kernel, bias)
+                return function(params, xs, **options)
+
+            results.append(and_gradients(ys, xs, kernel, jit=lambda run: run))
+        return results
+
+    products = jax.jit(run)(xs, kernel)
+    with as_on_accelerators():
+        on_accelerators = jax.jit(partial(run))(xs, kernel)  # traced again
+    close(products, on_accelerators)
 
 
 def test_full_is_the_convolution_of_the_textbook():
@@ -353,26 +366,27 @@ def test_full_is_the_convolution_of_the_textbook():
     np.testing.assert_allclose(ys[:, 0], np.convolve(signal, kernel), rtol=1e-5)
 
 
-@both_ways
 @pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.parametrize("k, s, d, p", [(3, 1, 1, 0), (3, 2, 1, 1), (2, 2, 2, 0)])
-def test_the_transposed_convolution_is_the_adjoint(k, s, d, p, groups, way):
+def test_the_transposed_convolution_is_the_adjoint(k, s, d, p, groups):
     """<conv x, y> = <x, conv_transpose y>."""
     options: Any = {"strides": s, "dilation": d, "padding": p, "groups": groups}
     xs, kernel, _ = operands((7, 9), (k, k), groups, filters=6)
     turned = np.reshape(kernel, (k, k, 4 // groups, groups, 6 // groups))
     turned = turned.swapaxes(2, 4).reshape(k, k, 6 // groups, 4)
 
-    @jax.jit
     def products(xs, kernel, turned):
         there, back = map(nets.convolutional.ConvParams, (kernel, turned), (None,) * 2)
         ys = nets.conv(there, xs, **options)
-        weights = jnp.sin(jnp.arange(ys.size, dtype=float)).reshape(ys.shape)
-        reached = nets.conv_transpose(back, weights, **options)  # at most as large
+        other = jnp.asarray(np.sin(np.arange(ys.size)).reshape(ys.shape), ys.dtype)
+        reached = nets.conv_transpose(back, other, **options)  # at most as large
         inside = xs[tuple(map(slice, reached.shape))]
-        return (ys * weights).sum(), (inside * reached).sum()
+        return (ys * other).sum(), (inside * reached).sum()
 
-    np.testing.assert_allclose(*products(xs, kernel, turned), rtol=1e-5)
+    np.testing.assert_allclose(*jax.jit(products)(xs, kernel, turned), rtol=1e-5)
+    with as_on_accelerators():
+        on_accelerators = jax.jit(partial(products))(xs, kernel, turned)  # traced again
+    np.testing.assert_allclose(*on_accelerators, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """Instruments of foreign cells against brute force.
 
 Brute force knows no batch axes, no scan and no trajectory: it runs the steps in a loop,
-all sequences as one system, differentiates it in float64 and forward, and leaves the
-rest to NumPy.
+all sequences as one system, moves the state between the steps, differentiates the whole
+run in float64 and forward, and leaves the rest to NumPy.
 """
 
 from typing import Any, NamedTuple
@@ -78,34 +78,31 @@ def brute(foreign: Foreign) -> Brute:
     state = cell.initial_state(params, steps[0]) if state is None else state
     still = jnp.zeros_like(coordinates(state, batch))
     number, size = np.prod(batch, dtype=int), still.shape[-1]
-    jacobians, slopes = [], []
+    still = jnp.stack([still] * (TIME + 1))
 
-    def own(derivatives, *axes):
-        """Each sequence's derivatives by its own coordinates."""
-        whole = derivatives.reshape(*axes, number, size)
-        return jnp.stack([whole[..., i, i, :] for i in range(number)], axis=-2)
+    def run(by):
+        """Losses and states of a run whose state is moved before and after each step.
 
-    for t in range(TIME):
+        The states are those that leave the steps, before they are moved.
+        """
+        now, ys, states = moved(state, by[0]), [], []
+        for x, after in zip(steps, by[1:], strict=True):
+            now, _ = cell.step(params, now, x)
+            states.append(coordinates(now, batch))
+            now = moved(now, after)
+            ys.append(read(params, now, x))
+        states = jnp.moveaxis(jnp.stack(states), -1, 1)
+        return losses(jnp.stack(ys), len(batch)), states
 
-        def after(by, state=state, t=t):
-            state, _ = cell.step(params, moved(state, by), steps[t])
-            return jnp.moveaxis(coordinates(state, batch), -1, 0)
-
-        jacobians.append(own(derivative(after)(still), size, number))
-        state, _ = cell.step(params, state, steps[t])
-
-        def later(by, state=state, t=t):
-            """Restart from the state that left step t."""
-            state = moved(state, by)
-            ys = [read(params, state, steps[t])]
-            for x in steps[t + 1 :]:
-                state, y = cell.step(params, state, x)
-                ys.append(y)
-            return losses(jnp.stack(ys), len(batch))
-
-        found = own(derivative(later)(still), TIME - t, number)
-        slopes.append(jnp.concatenate([jnp.zeros((t, number, size)), found]))
-    return Brute(jnp.moveaxis(jnp.stack(jacobians), 1, 2), jnp.stack(slopes))
+    slopes, jacobians = (
+        d.reshape(TIME, -1, number, TIME + 1, number, size)
+        for d in derivative(run)(still)
+    )
+    each = np.arange(number)  # of each sequence the derivatives by its coordinates
+    slopes = slopes[:, 0, each, 1:, each]  # [sequences, t, tau, n]
+    steps_of = np.arange(TIME)
+    jacobians = jacobians[steps_of, :, :, steps_of][:, :, each, each]
+    return Brute(jnp.moveaxis(jacobians, 1, 2), slopes.transpose(2, 1, 0, 3))
 
 
 def measured(foreign: Foreign, spectra: bool) -> dict[str, Any]:
