@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from experiments.harness.claims import Case, Claim, claim_of_cases, positive
 from experiments.harness.intervals import Interval, interval
 from experiments.harness.tables import Table
@@ -16,9 +18,11 @@ from experiments.throughput.measure import (
     Times,
     best,
 )
+from experiments.throughput.overhead import EVERY
 
 MANY = 16  # models in the studies that the claims are about, at least
 LANGUAGES = {IN_TURN: "PyTorch", LOOP: "a plain loop in JAX"}
+OVERHEAD = 3.0  # percent
 LSTM = "lstm"  # PyTorch has a faster program for it
 
 
@@ -98,6 +102,26 @@ def evaluate_claims(times: Sequence[Times]) -> list[Claim]:
             evidence = f"Time of a step, {target.contender} divided by one program."
             claims.append(claim_of_cases(target.text, evidence, cases))
     return claims
+
+
+def overhead_claim(ratios: np.ndarray) -> Claim:
+    """Judge the time that checkpoints and logging add.
+
+    Args:
+        ratios: Time of a step with them, divided by that without, [rounds].
+
+    Returns:
+        The claim.
+    """
+    added = interval(100 * (ratios - 1))
+    outcome = positive(Interval(-added.mean, -added.high, -added.low), -OVERHEAD)
+    case = Case("a step", added.text("{:+.1f} %"), outcome)
+    return claim_of_cases(
+        f"Checkpoints every {EVERY} steps and logging add less than {OVERHEAD:g} % to "
+        "the time of a training",
+        "Time that they add to a step.",
+        [case],
+    )
 
 
 def of_contender(times: Sequence[Times], contender: str) -> list[Times]:

@@ -35,3 +35,10 @@ class Config:
         lower_bound=0.0,
         upper_bound=3600.0,
     )
+    overhead_steps: int = cli.flag(
+        400,
+        "Steps of the trainings with and without checkpoints and logging that are "
+        "compared; 0 for none.",
+        lower_bound=0,
+        upper_bound=common_flags.MOST_STEPS,
+    )

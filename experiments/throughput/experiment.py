@@ -3,7 +3,7 @@
 from experiments.harness import cli
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
-from experiments.throughput import claims, figures, measure
+from experiments.throughput import claims, figures, measure, overhead
 from experiments.throughput.config import Config
 from experiments.throughput.workers.protocol import EXAMPLES
 
@@ -20,6 +20,11 @@ def run(config: Config, results: Run) -> None:
         for measured in measure.measure(cell, config):
             results.log(kind="step", **measured._asdict())
             times.append(measured)
+    judged = claims.evaluate_claims(times)
+    if config.overhead_steps:
+        ratios = overhead.measure(config)
+        results.log(kind="overhead", ratios=ratios)
+        judged.append(claims.overhead_claim(ratios))
     findings = []
     if not measure.has_torch():
         findings.append("PyTorch was not timed: it is not installed.")
@@ -37,6 +42,6 @@ def run(config: Config, results: Run) -> None:
             "Time of a step of all models, ms: least, median (least divided by that of "
             "one program)": claims.table(times)
         },
-        claims=claims.evaluate_claims(times),
+        claims=judged,
         findings=findings,
     )

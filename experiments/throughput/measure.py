@@ -15,6 +15,7 @@ from jaxtyping import Float
 from tqdm import tqdm
 
 from experiments.harness import process
+from experiments.harness.devices import cores
 from experiments.throughput.config import Config
 from experiments.throughput.workers.protocol import Task
 
@@ -97,13 +98,6 @@ def _workers(module: str, tasks: Sequence[Task]) -> Iterator[list[_Worker]]:
     finally:
         for worker in started:
             worker.end()
-
-
-def cores() -> int:
-    """Number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def has_torch() -> bool:

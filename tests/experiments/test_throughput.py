@@ -18,7 +18,14 @@ from experiments.throughput.measure import (
     Times,
 )
 
-TINY = ["--features=4", "--time=5", "--batch_size=4", "--rounds=2", "--seconds=0"]
+TINY = [
+    "--features=4",
+    "--time=5",
+    "--batch_size=4",
+    "--rounds=2",
+    "--seconds=0",
+    "--overhead_steps=40",
+]
 PEERS = {IN_TURN, PER_CORE} if measure.has_torch() else set()
 
 
@@ -39,6 +46,9 @@ def test_every_contender_is_timed_in_every_round(run, tmp_path, monkeypatch):
         expected |= {(IN_TURN, 1), (IN_TURN, 2), (PER_CORE, 2)}
     assert contenders == expected
     assert all(len(row["seconds"]) == 2 and min(row["seconds"]) > 0 for row in steps)
+    (overhead,) = rows(tmp_path / "out", "overhead")
+    assert len(overhead["ratios"]) == 2 and min(overhead["ratios"]) > 0
+    assert "Checkpoints every 100 steps and logging add less than 3 %" in done.stdout
     assert "One program trains a study of 3 models" in done.stdout
     assert (tmp_path / "out" / "throughput.png").stat().st_size > 10_000
 
@@ -73,6 +83,13 @@ def test_claims_follow_from_the_ratios():
         "between 4.0 and 4.0 times as fast as one model after another in PyTorch"
         in (claims.answer(of_all(0.5)))
     )
+
+
+def test_the_time_of_checkpoints_is_judged():
+    quick = claims.overhead_claim(np.array([1.01, 1.0, 1.02, 1.01, 1.01]))
+    assert quick.outcome == SUPPORTED and quick.cases[0].value.startswith("+1.0 %")
+    slow = claims.overhead_claim(np.array([1.10, 1.1, 1.12]))
+    assert slow.outcome == REFUTED
 
 
 def test_single_models_take_their_turn():

@@ -2,7 +2,7 @@
 
 import jax
 
-from experiments.harness import machine
+from experiments.harness import devices, machine
 from experiments.throughput.workers import protocol
 from experiments.throughput.workers.network import initial_params, loss_fn_of, optimizer
 
@@ -12,20 +12,14 @@ STEPS = 20  # of a call, as in `train.fit`
 def main() -> None:
     """Serve times of the study."""
     task = protocol.task()
-    if jax.config.values["jax_platforms"] in (None, "", "cpu"):
-        jax.config.update("jax_num_cpu_devices", task.cores)
+    jax.config.update("jax_num_cpu_devices", task.cores)  # accelerators are all used
     machine.keep_compiled()
-    from jax.sharding import AxisType
 
     from train import loop
     from train.calls import Plan, prepare
     from train.program import step_of_all
 
-    devices = min(len(jax.devices()), task.cores, task.members)
-    mesh = None
-    if devices > 1:
-        axes = ("study", "data")
-        mesh = jax.make_mesh((devices, 1), axes, axis_types=(AxisType.Auto,) * 2)
+    mesh = devices.mesh(task.members, task.batch_size) if task.cores > 1 else None
     seeds = range(task.members)
     order_keys, loss_keys = loop.draw_keys(seeds)
     chain, loss_fn = optimizer(), loss_fn_of(task)
