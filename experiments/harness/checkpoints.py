@@ -75,6 +75,8 @@ def save(
     Raises:
         OSError: The checkpoint cannot be written.
     """
+    if jax.process_index():
+        return  # the results of process 0 are kept
     # Importing orbax takes a third of a second.
     from orbax.checkpoint.experimental import v1 as ocp
 
@@ -267,10 +269,7 @@ def load_training(run: pathlib.Path, name: str, step: int) -> Any:
 
 @contextlib.contextmanager
 def _alone(ocp: Any) -> Iterator[None]:
-    """A context in which orbax does not wait for other processes of the run.
-
-    Each process has a folder of its own, and writes at times of its own.
-    """
+    """A context in which orbax does not wait for other processes of the run."""
     if jax.process_count() == 1:
         yield
         return

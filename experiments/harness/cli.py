@@ -230,10 +230,11 @@ def parse_all(
         return None, None, FigureFlags(), LaunchFlags()
     given = {field.name: values[field.name].value for field in fields}
     given |= positionals.assign(config_class, rest)
-    figures, launch = (
-        some(**{f.name: values[f.name].value for f in dataclasses.fields(some)})
-        for some in COMMON
-    )
+
+    def common(some: type) -> Any:
+        return some(**{f.name: values[f.name].value for f in dataclasses.fields(some)})
+
+    figures, launch = common(FigureFlags), common(LaunchFlags)
     return config_class(**given), values["results"].value, figures, launch
 
 

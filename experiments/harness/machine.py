@@ -120,6 +120,9 @@ def keep_compiled() -> None:
     if jax.config.values["jax_compilation_cache_dir"] is None and cache[0] != "~":
         folder = str(pathlib.Path(cache) / "backflow")
         jax.config.update("jax_compilation_cache_dir", folder)
+    if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
+        # Small programs, too: there are dozens before the first step.
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
 def environment() -> dict[str, Any]:
