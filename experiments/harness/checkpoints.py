@@ -8,6 +8,7 @@ A checkpoint is complete once it is in the index, which is replaced atomically.
 """
 
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -28,6 +29,7 @@ from nets.interop.names import flatten
 FOLDER, INDEX = "checkpoints", "index.json"
 LONGEST = 40  # characters of a network's folder
 PARAMS, TRAINING = "params", "training"  # names of the parts of a checkpoint of orbax
+FULL = errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)
 OVERHEAD = 100_000  # bytes of a checkpoint besides the arrays
 STATES = 2  # number of the latest states of a training that are kept
 
@@ -102,16 +104,17 @@ def save(
 
 
 def _reserve(folder: pathlib.Path, count: int) -> None:
-    """Check that a checkpoint of so many bytes fits on the disk.
-
-    The threads of orbax would print the error of each file on a full disk.
-    """
+    """Check that so many bytes fit, as orbax prints an error for each file."""
     if not hasattr(os, "posix_fallocate"):
         return
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder) as file:
-        # orbax writes the arrays, then merges their files.
-        os.posix_fallocate(file.fileno(), 0, 2 * count + OVERHEAD)
+        try:
+            # orbax writes the arrays, then merges their files.
+            os.posix_fallocate(file.fileno(), 0, 2 * count + OVERHEAD)
+        except OSError as error:
+            if error.errno in FULL:  # or the file system reserves nothing
+                raise
 
 
 def finish(run: pathlib.Path, keep_last: bool = False) -> None:

@@ -8,6 +8,7 @@ import os
 import pathlib
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -60,10 +61,10 @@ def kill(child: subprocess.Popen, folder: pathlib.Path, moment: float | str) -> 
             due = began and time.monotonic() - began >= float(moment)
         if due:
             child.kill()
-            child.wait()
-            return True
+            break
         time.sleep(0.001)
-    return False
+    child.communicate()
+    return child.returncode == -signal.SIGKILL
 
 
 def left(run: pathlib.Path) -> dict[str, Any]:
@@ -121,13 +122,13 @@ def kill_and_resume(folder: pathlib.Path, moments, *more: str) -> int:
 def main(folder: str, kills: int) -> None:
     """Kill runs until there were so many kills; two are inside a write."""
     place, draw, count = pathlib.Path(folder), random.Random(0), 0
-    steps = "--steps=2000"
+    steps = "--steps=1000"
     (place / "whole").mkdir(parents=True)
     began = time.monotonic()
     finish(start(place / "whole", steps))
     print(f"a run that is not killed: {time.monotonic() - began:.1f} s", flush=True)
     while count < kills:
-        moments = [INSIDE, *(draw.uniform(0.0, 6.0) for _ in range(4))]
+        moments = [INSIDE, *(draw.uniform(0.0, 6.0) for _ in range(6))]
         killed = place / "killed"
         shutil.rmtree(killed, ignore_errors=True)
         killed.mkdir()
