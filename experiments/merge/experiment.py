@@ -38,6 +38,9 @@ def run(config: Config) -> None:
             )
     try:
         unfinished.mkdir(parents=True)
+    except OSError as error:
+        raise folders.unusable(results, error) from None
+    try:
         joining.join(shards, unfinished)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)

@@ -134,6 +134,8 @@ def test_a_merged_run_is_not_replaced(study, refused, tmp_path):
     (study / "merged.unfinished").mkdir()
     assert "/out exists already" in refused("--results=out")
     assert "/merged.unfinished exists already" in refused()
+    (tmp_path / "file").write_text("")
+    assert "cannot be written: Not a directory" in refused("--results=file/out")
 
 
 def test_the_flags_of_a_shard_are_those_of_the_study(study):
