@@ -123,5 +123,6 @@ def caption(config: Config, data: Sequences, studied: list[CellResult]) -> str:
         f"{counts}, from {len(config.seeds)} seeds. Each panel varies one setting; "
         "the others are those at which the cell is most accurate. Lines: mean over "
         "seeds; bands: range. x: a member that diverged, with its last finite "
-        "parameters."
+        f"parameters. Dashed: {config.trained_accuracy:.0%} accuracy. Decay rates are "
+        f"on a log scale above {figures.LINEAR:g}."
     )

@@ -22,7 +22,7 @@ from train.data.chorales import FILE, PARTS
 
 EXPERIMENTS = sorted(set(process.experiments()) - TOOLS)
 GRIDS = {
-    "capacity": "members=2,3",
+    "capacity": "inputs=1,2",
     "catalogue": "features=2,3",
     "course": "flags=--steps=2|--steps=3",
     "edge_of_chaos": "seeds=0|1",
