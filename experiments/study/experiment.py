@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.harness import own_sequences, probing, training
+from experiments.harness import cli, own_sequences, probing, training
 from experiments.harness.common_flags import TrainingConfig
 from experiments.harness.own_sequences import Sequences
 from experiments.harness.report import publish
@@ -20,6 +20,12 @@ NO_CLIP = 1e30  # a norm that no gradient reaches
 
 def run(config: Config, results: Run) -> None:
     """Train and measure the grid of every cell, and publish the results."""
+    if config.tensorboard and len(config.learning_rate) > 1:
+        raise cli.UsageError(
+            "flag --tensorboard: expected a single --learning_rate with it, as the "
+            "models in TensorBoard are named by all settings but this; got "
+            f"{len(config.learning_rate)} rates"
+        )
     data = own_sequences.load(config, results, least=2)
     models = {cell: measure.network(cell, config, data) for cell in config.cells}
     studied = []
@@ -123,5 +129,6 @@ def caption(config: Config, data: Sequences, studied: list[CellResult]) -> str:
         f"{counts}, from {len(config.seeds)} seeds. Each panel varies one setting; "
         "the others are those at which the cell is most accurate. Lines: mean over "
         "seeds; bands: range. x: a member that diverged, with its last finite "
-        "parameters."
+        f"parameters. Dashed: {config.trained_accuracy:.0%} accuracy. Decay rates are "
+        f"on a log scale above {figures.LINEAR:g}."
     )

@@ -16,7 +16,7 @@ from experiments.hyperparameters import experiment as hyperparameters
 
 EXPERIMENTS = sorted(set(process.experiments()) - TOOLS)
 GRIDS = {
-    "capacity": "members=2,3",
+    "capacity": "inputs=1,2",
     "catalogue": "features=2,3",
     "course": "flags=--steps=2|--steps=3",
     "edge_of_chaos": "seeds=0|1",

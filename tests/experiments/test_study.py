@@ -212,6 +212,7 @@ MISTAKES = [
     ("--cells=lru", "flag --gain: cell 'lru' has no recurrent weights 'w_h' to scale"),
     ("--dropout=1", "flag --dropout: expected at most 0.999; got 1.0"),
     ("--learning_rate=0", "flag --learning_rate: expected numbers of at least 1e-30"),
+    ("--tensorboard", "flag --tensorboard: expected a single --learning_rate with it"),
     ("--seeds=3:3", "flag --seeds: expected a range that ends above its start"),
 ]
 
