@@ -5,8 +5,20 @@ from typing import Any
 
 import pytest
 from commands import Done
+from matplotlib.figure import Figure
+from PIL import Image
 
 from experiments.harness import cli
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Blank figures, which save a second each where a test does not look at them."""
+
+    def save(figure, file, **options):
+        Image.new("L", (9, 9)).save(file, format=options.get("format"))
+
+    monkeypatch.setattr(Figure, "savefig", save)
 
 
 @pytest.fixture

@@ -10,8 +10,6 @@ import kept
 import numpy as np
 import pytest
 from commands import TINY, TOOLS, rows
-from matplotlib.figure import Figure
-from PIL import Image
 from scipy.io import savemat
 
 from experiments.course import experiment as course
@@ -51,7 +49,7 @@ FEW = 200  # digits of each half, so that tests are quick
 
 
 @pytest.fixture
-def run(launched, tmp_path, monkeypatch):
+def run(launched, undrawn, tmp_path, monkeypatch):
     halves = [digits.Digits(*(a[:FEW] for a in half)) for half in digits.load()]
     monkeypatch.setattr(digits, "load", lambda: halves)
     (tmp_path / "mine").mkdir()
@@ -64,14 +62,6 @@ def run(launched, tmp_path, monkeypatch):
             pieces[part][0, i] = np.eye(9, 88, 40, np.uint8)
     (tmp_path / "music").mkdir()
     savemat(tmp_path / "music" / FILE, pieces)
-    # Each experiment's test looks at its figures; here, drawing them only takes time.
-    monkeypatch.setattr(
-        Figure,
-        "savefig",
-        lambda _, file, **how: Image.new("L", (9, 9)).save(
-            file, format=how.get("format")
-        ),
-    )
     for name in ("mine.toy", "mine"):
         sys.modules.pop(name, None)
     return partial(launched, hyperparameters, "--results=out", resumable=True)

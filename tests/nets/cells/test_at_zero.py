@@ -50,11 +50,10 @@ def test_slopes_at_zero_are_finite_differences(cell, x64):
             _, two = cell.step(params, state, 0 * x)
             return jnp.stack([one, two]).ravel()
 
-        def difference(direction):
-            return (outputs(flat + direction) - outputs(flat - direction)) / (2 * step)
-
-        directions = step * jnp.eye(len(flat), dtype=flat.dtype)
-        return jax.jacrev(outputs)(flat), jax.lax.map(difference, directions).T
+        directions = step * np.eye(len(flat))
+        moved = flat[None] + np.concatenate([directions, -directions])
+        there, back = jnp.split(jax.lax.map(outputs, moved), 2)
+        return jax.jacrev(outputs)(flat), (there - back).T / (2 * step)
 
     for seed in (None, 0):
         params, first, x = blank(cell, seed)
