@@ -131,16 +131,16 @@ def test_gradients_equal_finite_differences(cell, x64):
 
 
 @cases.each_core
-def test_no_output_sees_what_comes_later(cell):
-    assert_no_output_sees_what_comes_later(cell, reverse=False)
+def test_outputs_do_not_depend_on_later_inputs(cell):
+    assert_outputs_do_not_depend_on_later_inputs(cell, reverse=False)
 
 
 @cases.each_core
 def test_no_output_sees_what_comes_later_in_reverse(cell):
-    assert_no_output_sees_what_comes_later(cell, reverse=True)
+    assert_outputs_do_not_depend_on_later_inputs(cell, reverse=True)
 
 
-def assert_no_output_sees_what_comes_later(cell, reverse):
+def assert_outputs_do_not_depend_on_later_inputs(cell, reverse):
     params, xs, first = example(cell, 8)  # a relu may not see a change
     t = 2
     _, before = cases.run(cell, params, xs, first, reverse=reverse)
@@ -151,7 +151,7 @@ def assert_no_output_sees_what_comes_later(cell, reverse):
     assert changed[t] and not (changed[t + 1 :] if reverse else changed[:t]).any()
 
 
-def assert_padding_cannot_be_seen(cell, fill, reverse):
+def assert_padding_changes_no_number(cell, fill, reverse):
     """Outputs, states and all gradients equal those of sequences cut to length."""
     params, xs, first = example(cell, len(LENGTHS))
     padded = cases.run_and_grad(
@@ -170,7 +170,7 @@ def assert_padding_cannot_be_seen(cell, fill, reverse):
 
 
 @each_cell
-def test_padding_cannot_be_seen(cell, x64):
+def test_padding_changes_no_number(cell, x64):
     """Two sequences of the same length: cut, they are one batch, and one program."""
     params, xs, first = example(cell, 2)
     length = TIME - 2
@@ -209,8 +209,8 @@ def test_padding_has_no_gradient(cell, x64):
 
 @pytest.mark.parametrize("fill", [7.0, np.nan, np.inf], ids=str)
 @cases.each_core
-def test_no_padding_can_be_seen(cell, fill, x64):
-    assert_padding_cannot_be_seen(cell, fill, reverse=False)
+def test_padding_of_any_value_changes_no_number(cell, fill, x64):
+    assert_padding_changes_no_number(cell, fill, reverse=False)
 
 
 @cases.each_core

@@ -338,7 +338,7 @@ def test_a_streamed_sequence_is_the_whole_one(case, x64):
 
 
 @pytest.mark.parametrize(
-    "make, params_of, says",
+    "make, params_of, message",
     [
         (sru(), sru(peephole=True), "only peephole=True has v"),
         (sru(peephole=True), sru(), r"parameters of sru\(peephole=True\)"),
@@ -346,13 +346,13 @@ def test_a_streamed_sequence_is_the_whole_one(case, x64):
         (mlstm(3), mlstm(1), r"mlstm\(heads=3\); got those of heads=1"),
     ],
 )
-def test_parameters_of_another_form_are_told(make, params_of, says):
+def test_parameters_of_another_form_are_refused(make, params_of, message):
     params = params_of.init(jax.random.key(0), INPUTS, 3)
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(ValueError, match=message):
         make.initial_state(params, jnp.ones(INPUTS))
 
 
-def test_options_out_of_range_are_told():
+def test_options_out_of_range_are_refused():
     with pytest.raises(ValueError, match="a window of at least 1 input; got 0"):
         qrnn(window=0)
     with pytest.raises(ValueError, match="2 heads share equally; got 3"):

@@ -99,15 +99,15 @@ def example(layer, batch=BATCH):
 
 
 @pytest.mark.parametrize("name", INSTRUMENTS)
-def test_it_goes_through_every_instrument(name):
+def test_every_instrument_measures_the_cell(name):
     """Also under jit, where nothing may hang on values."""
     layer = STACK if name in IN_A_STACK else nets.bidirectional(OWN)
     params, xs = example(layer)
     measure = partial(INSTRUMENTS[name], layer)
     if name == "flossing":
         measure = jax.value_and_grad(measure)
-    found = jax.tree.map(np.asarray, jax.jit(measure)(params, xs))
-    leaves = jax.tree.leaves(found)
+    result = jax.tree.map(np.asarray, jax.jit(measure)(params, xs))
+    leaves = jax.tree.leaves(result)
     if name == "lyapunov":  # so few steps tell no errors, which come second
         leaves = leaves[::2]
     assert leaves

@@ -132,10 +132,10 @@ def test_indices_and_unpool_equal_torch(torch, space, window, padding):
         ys, indices, window, padding=padding, output_size=space
     )
     torch.sin(again).sum().backward()
-    found = ours(xs)
-    assert found[1].dtype == jnp.int32
+    result = ours(xs)
+    assert result[1].dtype == jnp.int32
     theirs = (ys, indices, again, ys.grad, fed.grad)
-    close(found, tuple(map(channels_last, theirs)))
+    close(result, tuple(map(channels_last, theirs)))
 
 
 @pytest.mark.peers
@@ -158,8 +158,8 @@ def test_indices_of_dilated_and_overlapping_windows_equal_torch(torch):
         theirs = torch.nn.functional.max_pool2d(
             channels_first(torch, xs), 3, (2, 1), 1, dilation, True, return_indices=True
         )
-        found = ours(xs, dilation=dilation)
-        for one, other in zip(found, theirs, strict=True):
+        result = ours(xs, dilation=dilation)
+        for one, other in zip(result, theirs, strict=True):
             np.testing.assert_array_equal(one, channels_last(other))
 
 

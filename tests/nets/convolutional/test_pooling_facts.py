@@ -109,13 +109,13 @@ def test_batches_dtypes_and_both_modes(pool):
             "short": pool(xs.astype(jnp.bfloat16)),
         }
 
-    found = program(xs, tangent)
-    close(found["ys"], found["apart"])
-    close(found["ys"][1, 1], found["alone"])
-    close(found["forwards"], found["backwards"])
-    assert found["ys"].dtype == jnp.float32 and found["short"].dtype == jnp.bfloat16
+    result = program(xs, tangent)
+    close(result["ys"], result["apart"])
+    close(result["ys"][1, 1], result["alone"])
+    close(result["forwards"], result["backwards"])
+    assert result["ys"].dtype == jnp.float32 and result["short"].dtype == jnp.bfloat16
     np.testing.assert_allclose(
-        found["short"].astype(jnp.float32), found["ys"], rtol=0.03, atol=0.03
+        result["short"].astype(jnp.float32), result["ys"], rtol=0.03, atol=0.03
     )
 
 

@@ -217,7 +217,7 @@ def test_initializers_have_names():
 
 
 @pytest.mark.parametrize("name", ["", "glorot", "chrono", "keras(1)", "Keras"])
-def test_unknown_names_are_told_the_known(name):
+def test_an_unknown_name_is_answered_with_the_known_ones(name):
     with pytest.raises(ValueError, match="unknown initializer") as info:
         initializers.from_name(name)
     assert repr(name) in str(info.value)
@@ -225,7 +225,7 @@ def test_unknown_names_are_told_the_known(name):
 
 
 @pytest.mark.parametrize("number", ["", "many", "2", "-1", "nan", "inf", "3, 4"])
-def test_bad_numbers_are_told_the_known(number):
+def test_a_number_is_answered_with_the_known_names(number):
     with pytest.raises(ValueError, match="has no number of steps above 2") as info:
         initializers.from_name(f"chrono({number})")
     assert all(known in str(info.value) for known in (*INITIALIZERS, "chrono(STEPS)"))

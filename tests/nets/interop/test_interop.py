@@ -216,7 +216,7 @@ for name, (cell, kind, theirs, options) in KERAS.items():
 
 @pytest.mark.peers
 @pytest.mark.parametrize("theirs", THEIRS.values(), ids=THEIRS)
-def test_equal_to_theirs(theirs):
+def test_layers_equal_those_of_other_libraries(theirs):
     """Also by their weights: the conversion is differentiated with the layer."""
     weights = cases.draw(theirs.weights())
     xs = cases.normal(TIME, 4, INPUTS, seed=1, scale=1.0)
@@ -256,7 +256,7 @@ UNFOLDED = [n for n in THEIRS if n not in FOLDED and "no bias" not in n]
 
 
 @pytest.mark.parametrize("name", UNFOLDED)
-def test_theirs_come_back(name):
+def test_weights_of_other_libraries_come_back(name):
     weights = cases.draw(THEIRS[name].weights())
     write = WRITERS[name.split()[0]]
     exact(write(THEIRS[name].read(weights)), weights)
@@ -295,7 +295,7 @@ for name, (cell, *_) in KERAS.items():
 
 
 @pytest.mark.parametrize("write, read, params", ROUND_TRIPS.values(), ids=ROUND_TRIPS)
-def test_ours_come_back(write, read, params):
+def test_our_parameters_come_back(write, read, params):
     kind = type(jax.tree.leaves(params, is_leaf=lambda p: hasattr(p, "w_i"))[0])
     exact(read(write(params), kind), params)
 

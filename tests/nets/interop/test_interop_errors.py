@@ -256,7 +256,7 @@ ERRORS = {
 
 
 @pytest.mark.parametrize("call, message", ERRORS.values(), ids=ERRORS)
-def test_what_does_not_fit_is_said(call, message):
+def test_weights_that_do_not_fit_are_refused_in_one_sentence(call, message):
     with pytest.raises(ValueError) as error:
         call()
     assert message in str(error.value)
@@ -283,5 +283,5 @@ def test_two_keras_cells_on_top_of_each_other_are_no_two_directions(inputs, bias
         interop.params_from_keras(weights, nets.cells.LSTMParams)
     size = len(weights) // 2
     for cell, part in zip(cells, (weights[:size], weights[size:]), strict=True):
-        found = interop.params_from_keras(part, nets.cells.LSTMParams)
-        chex.assert_trees_all_equal(found[:size], cell[:size])
+        result = interop.params_from_keras(part, nets.cells.LSTMParams)
+        chex.assert_trees_all_equal(result[:size], cell[:size])

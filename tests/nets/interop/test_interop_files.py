@@ -61,10 +61,10 @@ def test_files_keep_every_dtype(dtype, tmp_path):
 def test_names_in_files(tmp_path):
     path = tmp_path / "params.safetensors"
     interop.save_safetensors(path, (params_of(LSTM, both=True), params_of(BEFORE)))
-    found = interop.load_safetensors(path)
+    result = interop.load_safetensors(path)
     sides = [f"0.{side}.{n}" for side in ("forward", "backward") for n in ("w_i", "b")]
-    assert set(sides) < set(found) and "1.w_h" in found and len(found) == 9
-    assert all(a.flags.writeable for a in found.values())
+    assert set(sides) < set(result) and "1.w_h" in result and len(result) == 9
+    assert all(a.flags.writeable for a in result.values())
 
 
 def test_files_of_torch(tmp_path):
@@ -105,7 +105,7 @@ def test_a_file_is_not_narrowed_in_silence(tmp_path):
 
 
 @pytest.mark.parametrize("keep", [0, 5, 40, -1], ids=str)
-def test_half_a_file_is_said_to_be_none(tmp_path, keep):
+def test_an_incomplete_file_is_refused(tmp_path, keep):
     path = tmp_path / "params.safetensors"
     interop.save_safetensors(path, params_of(LSTM))
     path.write_bytes(path.read_bytes()[:keep])
@@ -140,7 +140,7 @@ UNWRITABLE = {
 
 
 @pytest.mark.parametrize("tree, message", UNWRITABLE.values(), ids=UNWRITABLE)
-def test_what_files_do_not_hold(tree, message, tmp_path):
+def test_trees_that_a_file_cannot_hold_are_refused(tree, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         interop.save_safetensors(tmp_path / "params.safetensors", tree)
     assert not list(tmp_path.iterdir())
