@@ -7,7 +7,6 @@
 A checkpoint is complete once it is in the index, which is replaced atomically.
 """
 
-import contextlib
 import errno
 import json
 import logging

@@ -18,6 +18,16 @@ FEW = 200  # digits of each half, so that tests are quick
 
 
 @pytest.fixture
+def undrawn(monkeypatch):
+    """Blank figures, which save a second each where a test does not look at them."""
+
+    def save(figure, file, **options):
+        Image.new("L", (9, 9)).save(file, format=options.get("format"))
+
+    monkeypatch.setattr(Figure, "savefig", save)
+
+
+@pytest.fixture
 def launched(tmp_path, monkeypatch, capsys):
     """`done = launched(experiment, "--flag=value", ...)`, in a folder of its own."""
     monkeypatch.chdir(tmp_path)

@@ -112,6 +112,7 @@ def test_a_user_cell_reads_mnist1d(run, tmp_path):
     assert "nets of one seed" in page and "1 seeds" not in page
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.slow
 def test_the_linear_model_has_a_separate_rate(run, tmp_path):
     losses = {}
@@ -132,6 +133,7 @@ CAPTIONS = [
 ]
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.slow
 @pytest.mark.parametrize(("flag", "words"), CAPTIONS)
 def test_the_caption_names_the_source_of_known_accuracies(flag, words, run, tmp_path):

@@ -73,6 +73,7 @@ def test_flags_metrics_and_differences_are_in_one_table(run, tmp_path):
     assert files == {"loss.png", "gradient_norm.png", "gradient_over_time.png"}
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_differences_are_judged_as_claims_are(run, tmp_path):
     run("narrow", "wide")
     logged = rows(tmp_path / "out", "difference")
@@ -94,6 +95,7 @@ def test_differences_are_judged_as_claims_are(run, tmp_path):
     assert outcomes == [("lstm", "supported"), ("gru", "inconclusive")]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_only_common_seeds_are_paired(run, tmp_path):
     make(tmp_path / "more", {"lstm": [0.5, 0.92, 0.94]}, seeds=(7, 2, 1), features=8)
     code, out, _ = run("narrow", "more")
@@ -111,6 +113,7 @@ def test_only_common_seeds_are_paired(run, tmp_path):
     assert (row["low"], row["high"]) == pytest.approx(expected)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_other_seeds_are_compared_by_their_means(run, tmp_path):
     make(tmp_path / "others", {"lstm": WIDE["lstm"]}, seeds=(5, 6, 7), features=32)
     code, out, _ = run("narrow", "others")
@@ -134,6 +137,7 @@ def test_one_cell_is_compared_with_another(run, tmp_path):
     assert table["--cells"].split() == ["lstm", "gru"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_runs_of_other_code_and_data_are_remarked(run, tmp_path):
     file = tmp_path / "wide" / "config.json"
     made = json.loads(file.read_text())
@@ -149,6 +153,7 @@ def test_runs_of_other_code_and_data_are_remarked(run, tmp_path):
     )
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_three_runs_are_compared_with_the_first(run, tmp_path):
     make(tmp_path / "2026-11-27_10-00-00", WIDE, features=64, cells=["lstm", "gru"])
     code, out, _ = run("narrow", "wide", "2026-11-27_10-00-00")
@@ -159,6 +164,7 @@ def test_three_runs_are_compared_with_the_first(run, tmp_path):
     assert named and all(re.search(r"  \S", line) for line in named)  # no blank rows
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_only_case_of_a_metric_has_the_names_of_the_runs(run, tmp_path):
     make(tmp_path / "a", {"lstm": [0.1, 0.2, 0.3]}, features=32)
     make(tmp_path / "b", {"lstm": [0.5, 0.8, 0.6]}, features=64)
@@ -166,6 +172,7 @@ def test_the_only_case_of_a_metric_has_the_names_of_the_runs(run, tmp_path):
     assert code == 0 and re.search(r"\nb - a +\+0\.43 \[", out)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_equal_runs_are_called_equal(run, tmp_path):
     shutil.copytree(tmp_path / "narrow", tmp_path / "copy")
     code, out, _ = run("narrow", "copy")
@@ -181,6 +188,7 @@ def test_one_seed_supports_nothing(run, tmp_path):
     assert "one seed has no interval" in out
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_diverged_is_not_judged(run, tmp_path):
     make(tmp_path / "bad", {"lstm": [0.5, np.nan, 0.5], "gru": NARROW["gru"]})
     code, out, _ = run("narrow", "bad")
@@ -221,6 +229,7 @@ def test_a_mistake_is_one_sentence(words, sentence, run, tmp_path):
     assert not (tmp_path / "out").exists() and not list(tmp_path.glob("out.*"))
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["gradient_flow", "remedies", "spectra"])
 def test_runs_of_experiments_are_compared(name, launched, tmp_path):

@@ -277,6 +277,7 @@ def test_each_direction_is_measured_in_its_own_order(run, folder):
     assert set(directions) == {"forward", "backward"}
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.slow
 def test_the_initializer_is_chosen_and_always_recorded(run, folder):
     flags = *TINY, "--steps=1", "--seeds=0"
@@ -300,6 +301,7 @@ def test_the_same_flags_give_the_same_numbers(run, command, folder):
     assert first == second
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.slow
 def test_flags_can_be_in_a_file_and_results_go_to_a_new_folder(run, folder):
     (folder / "flags.txt").write_text("\n".join([*TINY, "--cells=elman"]))

@@ -44,7 +44,7 @@ def run(config, results):
 
 
 @pytest.fixture
-def run(launched, small_data, tmp_path):
+def run(launched, small_data, undrawn, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "toy.py").write_text(TOY)
     for name in ("mine.toy", "mine"):

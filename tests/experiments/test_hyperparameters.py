@@ -114,6 +114,7 @@ def test_every_combination_is_run_in_turn(command, tmp_path):
     assert (tmp_path / "out/runs/000/output.txt").read_text() == "a table\n"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_leaves_shapes_alone_is_one_program(command, tmp_path):
     code, _, _ = command("--experiment=mine.together", *GRID, "--results=out")
     calls = sys.modules["mine.together"].CALLS
@@ -126,6 +127,7 @@ def test_what_leaves_shapes_alone_is_one_program(command, tmp_path):
     }
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_interrupted_search_goes_on(command, tmp_path):
     grid = "--grid=steps=1,2,13,3"
     flags = ["--experiment=mine.toy", grid, "--set=", "--results=out"]
@@ -149,6 +151,7 @@ def test_an_interrupted_search_goes_on(command, tmp_path):
     ]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_other_flags_cannot_be_resumed(command, tmp_path):
     flags = ["--experiment=mine.toy", "--set=", "--results=out"]
     command(*flags, "--grid=steps=1,13")
@@ -158,6 +161,7 @@ def test_other_flags_cannot_be_resumed(command, tmp_path):
     assert trials(tmp_path / "out.unfinished") == before
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("file", ["config.json", "metrics.jsonl"])
 def test_a_damaged_search_is_refused_and_kept(file, command, tmp_path):
     flags = ["--experiment=mine.toy", "--grid=steps=1,13", "--set=", "--results=out"]
@@ -224,6 +228,7 @@ SPLIT = TOYS.replace(
 )
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_best_in_validation_is_run_again_on_the_test_set(command, tmp_path):
     (tmp_path / "mine" / "split.py").write_text(SPLIT)
     sys.modules.pop("mine.split", None)
@@ -250,6 +255,7 @@ def test_the_best_in_validation_is_run_again_on_the_test_set(command, tmp_path):
     assert {c.evaluate_on for c in sys.modules["mine.split"].CALLS[4:]} == {"test"}
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_experiment_that_logs_both_is_selected_by_the_one_that_is_asked(
     command, tmp_path
 ):
@@ -274,6 +280,7 @@ BAD_ROWS = [
 ]
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("row", BAD_ROWS)
 def test_a_damaged_row_is_one_sentence(row, command, tmp_path):
     flags = ["--experiment=mine.toy", "--grid=steps=1,13", "--set=", "--results=out"]
@@ -383,6 +390,7 @@ def test_a_mistake_is_one_sentence(flags, sentence, command, tmp_path):
     assert list(tmp_path.glob("out*")) == left  # a run that is done is kept
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_of_the_default_settings_those_count_that_the_experiment_has(command, tmp_path):
     (tmp_path / "mine" / "bare.py").write_text(
         TOYS.replace("    steps: int", "    other: int").replace("config.steps", "0")
@@ -405,6 +413,7 @@ def test_a_run_reads_what_it_logged(tmp_path):
         assert results.logged() == [{"a": 1}]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_trials_with_event_files_run_one_by_one(command, tmp_path):
     flag = 'tensorboard: bool = cli.flag(False, "Event files.")'
     text = TOGETHER.replace("    steps: int", f"    {flag}\n    steps: int")

@@ -1,6 +1,7 @@
 """Runs keep the parameters of the networks that they train."""
 
 import kept
+import pytest
 from commands import TINY, rows
 
 from experiments import gradient_flow, image_classification
@@ -11,6 +12,7 @@ def flags(experiment):
     return [f"--{flag}" for flag in TINY[name].split(";")]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_parameters_are_kept_on_the_way(launched, tmp_path):
     steps = "--steps=45", "--save_every=20", "--cells=gru", "--seeds=3,5"
     given = [
@@ -28,6 +30,7 @@ def test_parameters_are_kept_on_the_way(launched, tmp_path):
     assert (on_the_way[0] != on_the_way[1]).any() and (on_the_way[1] != last[0]).any()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_those_of_a_network_of_images_give_its_accuracy_again(launched, tmp_path):
     given = [*flags(image_classification), "--seeds=0,1", "--results=out"]
     done = launched(image_classification, *given)

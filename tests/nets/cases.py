@@ -129,6 +129,7 @@ class Example(NamedTuple):
 
 def differ(one: Any, other: Any) -> list[bool]:
     """Whether each array of one tree differs from the other's."""
+    one, other = jax.tree.map(np.asarray, (one, other))
     return jax.tree.leaves(jax.tree.map(lambda a, b: bool((a != b).any()), one, other))
 
 
@@ -145,8 +146,11 @@ def draw(like: Any, seed: int = 0, scale: float = 0.5, dtype: Any = None) -> Any
     return jax.tree.map(leaf, like)
 
 
-def normal(*shape: int, seed: int = 0, scale: float = 0.5) -> jax.Array:
-    return jnp.asarray(scale * np.random.default_rng(seed).standard_normal(shape))
+def normal(
+    *shape: int, seed: int = 0, scale: float = 0.5, dtype: Any = None
+) -> jax.Array:
+    values = scale * np.random.default_rng(seed).standard_normal(shape)
+    return jnp.asarray(values, dtype)
 
 
 def draw_params(cell: nets.Cell, seed: int = 0, **kwargs: Any) -> Any:
@@ -167,7 +171,7 @@ def example(
     """Parameters, inputs [time, *batch, inputs] and a first state, all at random."""
     params = draw_params(cell, seed, dtype=dtype)
     shape = time, *batch, *PLACES[cell.spatial_dims], INPUTS
-    xs = normal(*shape, seed=seed + 1, scale=1.0).astype(dtype)
+    xs = normal(*shape, seed=seed + 1, scale=1.0, dtype=dtype)
     x = jax.ShapeDtypeStruct(xs.shape[1:], xs.dtype)
     state = draw(jax.eval_shape(cell.initial_state, params, x), seed + 2)
     return Example(params, xs, state)

@@ -1,8 +1,8 @@
 """Other JAX libraries, fed with our parameters.
 
-Each peer is a function (params, xs, lengths) of ours, [time, batch, inputs],
-to the final state and outputs as ours. It can be differentiated by our parameters, so
-that its gradients need no translation.
+Each peer is a function of our params and xs, [time, batch, inputs], and of lengths if
+it runs in both directions. It returns the final state and outputs as ours. It can be
+differentiated by our parameters, so that its gradients need no translation.
 """
 
 from collections.abc import Callable
@@ -65,14 +65,10 @@ def from_flax(carry):
 
 
 def linen(state, kind=None):
-    def run(params, xs, lengths=None):
+    def run(params, xs):
         tree, cell = to_linen(params)
         layer = nn.RNN((kind or cell)(FEATURES), return_carry=True, time_major=True)
-        carry, ys = layer.apply(
-            {"params": {"cell": tree}},
-            xs,
-            seq_lengths=lengths,
-        )
+        carry, ys = layer.apply({"params": {"cell": tree}}, xs)
         return state(carry), ys
 
     return run
@@ -97,14 +93,14 @@ def linen_bidirectional(state):
 
 
 def nnx_run(state, kind):
-    def run(params, xs, lengths=None):
+    def run(params, xs):
         cell = kind(INPUTS, FEATURES, rngs=nnx.Rngs(0))
         cell.dense_i.kernel.set_value(params.w_i)
         cell.dense_h.kernel.set_value(params.w_h)
         has_bias = cell.dense_h if kind is nnx.OptimizedLSTMCell else cell.dense_i
         has_bias.bias.set_value(params.b)
         layer = nnx.RNN(cell, time_major=True, return_carry=True, rngs=nnx.Rngs(0))
-        carry, ys = layer(xs, seq_lengths=lengths)
+        carry, ys = layer(xs)
         return state(carry), ys
 
     return run
@@ -142,7 +138,7 @@ def keras_layer(params: Any, reset_after: bool, **options: Any) -> tuple[list, A
 
 
 def keras_run(state, reset_after=True):
-    def run(params, xs, lengths=None):
+    def run(params, xs):
         weights, layer = keras_layer(params, reset_after)
         batch_first = xs.swapaxes(0, 1)
         layer.build(batch_first.shape)
@@ -150,7 +146,6 @@ def keras_run(state, reset_after=True):
             weights,
             [v.value for v in layer.non_trainable_variables],
             batch_first,
-            mask=_mask(xs, lengths),
         )
         return state(*end), ys.swapaxes(0, 1)
 
@@ -247,7 +242,7 @@ def without_b_hn(params):
 ELMAN, RELU, LSTM = nets.elman(), nets.elman(jax.nn.relu), nets.lstm()
 AFTER, BEFORE = nets.gru(), nets.gru(reset_after=False)
 
-PADDING_PEERS = {
+PEERS = {
     "elman linen": Peer(ELMAN, linen(ElmanState)),
     "lstm linen": Peer(LSTM, linen(from_flax)),
     "gru linen": Peer(AFTER, linen(GRUState)),
@@ -255,8 +250,6 @@ PADDING_PEERS = {
     "lstm keras": Peer(LSTM, keras_run(LSTMState)),
     "gru keras": Peer(AFTER, keras_run(GRUState)),
     "gru keras reset_before": Peer(BEFORE, keras_run(GRUState, reset_after=False)),
-}
-PEERS = PADDING_PEERS | {
     "lstm linen not fused": Peer(LSTM, linen(from_flax, nn.LSTMCell)),
     "elman nnx": Peer(ELMAN, nnx_run(ElmanState, nnx.SimpleCell)),
     "lstm nnx": Peer(LSTM, nnx_run(from_flax, nnx.OptimizedLSTMCell)),

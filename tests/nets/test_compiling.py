@@ -190,7 +190,7 @@ def _changing():
 
 @pytest.mark.parametrize("name", [name for name, *_ in _changing()])
 def test_what_a_step_closes_over_may_change(name):
-    _, step, change = next(found for found in _changing() if found[0] == name)
+    _, step, change = next(result for result in _changing() if result[0] == name)
     cell = accumulator(step)
     before = summed(W, cell=cell)
     assert summed(W, cell=cell) == before
@@ -220,11 +220,11 @@ def test_parameters_that_are_no_arrays(compilations):
         return (params["act"](params["rate"] * state + x @ params["w"]),) * 2
 
     cell, params = accumulator(step), {"act": jnp.tanh, "name": "mine", "w": W}
-    found = [summed({**params, "rate": rate}, cell=cell) for rate in (0.5, 0.0, -0.0)]
-    assert found[0] != found[1] == found[2]
+    result = [summed({**params, "rate": rate}, cell=cell) for rate in (0.5, 0.0, -0.0)]
+    assert result[0] != result[1] == result[2]
     before = compilations[0]
-    assert summed({**params, "rate": 0.5}, cell=cell) == found[0]
-    assert summed({**params, "act": jnp.sin, "rate": 0.5}, cell=cell) != found[0]
+    assert summed({**params, "rate": 0.5}, cell=cell) == result[0]
+    assert summed({**params, "act": jnp.sin, "rate": 0.5}, cell=cell) != result[0]
     assert compilations[0] > before  # of the second alone: another function
 
 

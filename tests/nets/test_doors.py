@@ -77,9 +77,9 @@ def test_numpys_float64_is_taken_without_a_warning(name, jit):
     run = jax.jit(lambda: RUNS[name](xs, lengths)) if jit else None
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = run() if run else RUNS[name](xs, lengths)
-    assert found.dtype == jnp.float32
-    chex.assert_trees_all_close(found, right, rtol=1e-5, atol=1e-6)
+        result = run() if run else RUNS[name](xs, lengths)
+    assert result.dtype == jnp.float32
+    chex.assert_trees_all_close(result, right, rtol=1e-5, atol=1e-6)
 
 
 def test_parameters_and_states_of_numpy():
@@ -88,10 +88,10 @@ def test_parameters_and_states_of_numpy():
     xs, state = np.ones((5, 2, IN)), nets.cells.GRUState(zeros)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = nets.unroll(GRU, params, xs, state)
+        result = nets.unroll(GRU, params, xs, state)
         under_jit = jax.jit(lambda: nets.unroll(GRU, params, xs, state))()
-    chex.assert_trees_all_close(found, under_jit, rtol=1e-6)
-    chex.assert_trees_all_close(found, nets.unroll(GRU, PARAMS, jnp.asarray(xs)))
+    chex.assert_trees_all_close(result, under_jit, rtol=1e-6)
+    chex.assert_trees_all_close(result, nets.unroll(GRU, PARAMS, jnp.asarray(xs)))
 
 
 @pytest.mark.parametrize("name", [name for name in RUNS if name != "parallel"])

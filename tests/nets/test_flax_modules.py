@@ -178,8 +178,8 @@ def test_nnx_jit_and_grad(both):
     _, (_, ys) = out_and_grads(pure_apply(cell, both), params, xs)
     grads, _ = out_and_grads(pure_apply(cell, both), params, xs)
     close(nnx.jit(lambda layer, xs: layer(xs)[1])(layer, xs), ys)
-    found = gradient(layer, xs)["weights"]
-    close(jax.tree.leaves(found), in_order(nnx.state(layer), grads[0]))
+    result = gradient(layer, xs)["weights"]
+    close(jax.tree.leaves(result), in_order(nnx.state(layer), grads[0]))
 
 
 def test_merge_and_a_second_cell_reach_both_apis():

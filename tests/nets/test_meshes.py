@@ -29,14 +29,19 @@ def mesh(kind: AxisType):
     return jax.make_mesh((jax.device_count(),), ("batch",), axis_types=(kind,))
 
 
-def by_shard_map(function, args, specs, out: Any = COLUMNS):
+def call(program, *args):
+    return program(*args)
+
+
+def by_shard_map(function, args, specs, out: Any = COLUMNS, then=call):
     """A function of each device's share."""
-    return jax.jit(
-        jax.shard_map(function, mesh=mesh(AxisType.Auto), in_specs=specs, out_specs=out)
-    )(*args)
+    split = jax.shard_map(
+        function, mesh=mesh(AxisType.Auto), in_specs=specs, out_specs=out
+    )
+    return then(jax.jit(split), *args)
 
 
-def by_types(function, args, specs, out: Any = COLUMNS):
+def by_types(function, args, specs, out: Any = COLUMNS, then=call):
     """A function of arrays whose types say where they are."""
     explicit = mesh(AxisType.Explicit)
     with jax.set_mesh(explicit):
@@ -44,14 +49,15 @@ def by_types(function, args, specs, out: Any = COLUMNS):
             jax.device_put(a, NamedSharding(explicit, spec))
             for a, spec in zip(args, specs, strict=True)
         ]
-        return jax.jit(function)(*put)
+        return then(jax.jit(function), *put)
 
 
 WAYS = by_shard_map, by_types
 
 
 @each_kind
-def test_every_kind_of_cell(cell):
+def test_every_kind_of_cell_has_the_types(cell):
+    """Types are checked where a program is written: none is compiled."""
     params, xs, _ = example(cell, BATCH)
 
     def run(params, xs):
@@ -61,9 +67,26 @@ def test_every_kind_of_cell(cell):
 
         return jax.grad(loss, has_aux=True)(xs)
 
-    whole = jax.jit(run)(params, xs)
+    def shapes(program, *args):
+        return [a.shape for a in program.lower(*args).out_info]
+
+    whole = [a.shape for a in jax.eval_shape(run, params, xs)]
     for split in WAYS:
-        parts = split(run, (params, xs), (P(), COLUMNS), out=(COLUMNS, COLUMNS))
+        specs, out = (P(), COLUMNS), (COLUMNS, COLUMNS)
+        assert split(run, (params, xs), specs, out, then=shapes) == whole
+
+
+def test_the_gradient_of_a_split_batch():
+    def run(params, xs):
+        def loss(xs):
+            ys = nets.unroll(LSTM, params, xs)[1]
+            return (ys**2).sum(), ys
+
+        return jax.grad(loss, has_aux=True)(xs)
+
+    whole = jax.jit(run)(PARAMS, XS)
+    for split in WAYS:
+        parts = split(run, (PARAMS, XS), (P(), COLUMNS), out=(COLUMNS, COLUMNS))
         for got, wanted in zip(parts, whole, strict=True):
             np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5)
 

@@ -58,8 +58,8 @@ def test_symbolic_time_and_batch(name):
         jax.ShapeDtypeStruct([sizes.get(n, n) for n in a.shape], a.dtype) for a in args
     ]
     exported = jax.export.export(jax.jit(function))(*shapes)
-    found, right = exported.call(*args), jax.jit(function)(*args)
-    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(right), strict=True):
+    result, right = exported.call(*args), jax.jit(function)(*args)
+    for one, other in zip(jax.tree.leaves(result), jax.tree.leaves(right), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 

@@ -131,6 +131,7 @@ def test_training_writes_loss_norm_and_rate(tmp_path):
     assert logged["learning_rate"] == pytest.approx(0.125)
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.slow
 def test_experiments_write_event_files(launched, tmp_path):
     flags = [f"--{f}" for f in TINY["gradient_flow"].split(";") if "probes" not in f]

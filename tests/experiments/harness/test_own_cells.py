@@ -83,6 +83,7 @@ def test_an_odd_cell_that_is_right_is_taken(name, run):
     assert cells.named(f"mine_cells:{name}", inputs=3, features=4).step
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.slow
 def test_an_odd_cell_is_run(run, tmp_path):
     for cell in ("counts_steps", "no_parameters"):
@@ -116,6 +117,7 @@ def test_what_is_not_finite_is_named(run):
             cells.named(f"mine_cells:{name}", inputs=3, features=4)
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.slow
 def test_cells_of_other_libraries_are_trained(run, tmp_path):
     done = run("gradient_flow", THEIRS)
@@ -125,6 +127,7 @@ def test_cells_of_other_libraries_are_trained(run, tmp_path):
     assert all(f"\n{name} " in done.stdout for name in THEIRS.split(","))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_cell_of_another_library_with_options_or_parameters(run, tmp_path):
     (tmp_path / "theirs.py").write_text(
         """

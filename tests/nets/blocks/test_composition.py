@@ -58,11 +58,11 @@ def test_linen_and_nnx_are_the_pure_function():
         }
 
     def one_by_one(params, xs):
-        found = []
+        result = []
         for layer, own in zip(MIXED, params, strict=True):
             xs = layer.apply(own, xs)
-            found.append(xs)
-        return found
+            result.append(xs)
+        return result
 
     def by_linen(params, xs):
         return linen.apply({"params": named(params)}, xs, method="outputs")
@@ -82,8 +82,8 @@ def test_linen_and_nnx_are_the_pure_function():
     ways = one_by_one, partial(blocks.outputs, MIXED), by_linen, by_nnx
     run = jax.jit(lambda *args: [with_gradients(way)(*args) for way in ways])
     expected, *others = run(params, xs)
-    for found in others:
-        chex.assert_trees_all_close(found, expected, rtol=1e-6, atol=1e-6)
+    for result in others:
+        chex.assert_trees_all_close(result, expected, rtol=1e-6, atol=1e-6)
     shapes = [ys.shape[1:] for ys in expected[1]]
     assert shapes == [row.shape for row in blocks.summary(MIXED, SHAPE)]
 

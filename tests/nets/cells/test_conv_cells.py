@@ -49,9 +49,7 @@ def outputs_and_grads(run, *args, jit: Any = optimized_jit):
 FORMS = {
     "1-D": ((3,), (5,), {}),
     "1-D valid, strides": ((3,), (6,), {"padding": "valid", "strides": 2}),
-    "1-D dilation": ((2,), (5,), {"dilation": 2}),
     "2-D": ((3, 3), (4, 5), {}),
-    "2-D valid": ((2, 3), (4, 5), {"padding": "valid"}),
     "2-D strides": ((3, 2), (5, 4), {"strides": (2, 1)}),
     "2-D valid, dilation": ((2, 2), (4, 5), {"padding": "valid", "dilation": (2, 1)}),
 }
@@ -193,7 +191,7 @@ REACH = {
 
 
 @pytest.mark.parametrize("cell, growth", REACH.values(), ids=REACH)
-def test_how_far_a_place_is_seen(cell, growth, x64):
+def test_the_receptive_field_of_a_place(cell, growth, x64):
     """x reaches 1 further in its own step, and h as far again in each later one."""
     params = cases.draw_params(cell)
     xs = images(11, 11, batch=())
@@ -226,9 +224,9 @@ def test_log_norms_take_an_image_as_one_vector():
     _, gradients = flow.state_gradients(cell, params, xs, cases.total, first)
     flat = [np.asarray(g).reshape(len(xs), BATCH, -1) for g in gradients]
     norms = np.linalg.norm(np.concatenate(flat, axis=-1), axis=-1)
-    found = flow.log_norms(gradients)
-    assert found.shape == (len(xs), BATCH)
-    np.testing.assert_allclose(found, np.log(norms), rtol=1e-5, atol=1e-5)
+    result = flow.log_norms(gradients)
+    assert result.shape == (len(xs), BATCH)
+    np.testing.assert_allclose(result, np.log(norms), rtol=1e-5, atol=1e-5)
 
 
 def test_it_starts_as_in_keras():
@@ -464,7 +462,7 @@ ERRORS = {
 
 
 @pytest.mark.parametrize("call, message", ERRORS.values(), ids=ERRORS)
-def test_what_does_not_fit_is_said(call, message):
+def test_weights_that_do_not_fit_are_refused_in_one_sentence(call, message):
     with pytest.raises(ValueError) as error:
         call()
     assert message in str(error.value)

@@ -252,7 +252,7 @@ def _with_grads(run, cell, params, xs, state):
 
 @each
 def test_in_parallel_as_step_by_step(case, x64):
-    example = _example(case, 2, 3, dtype=jnp.float64, time=5)
+    example = _example(case, 2, 3, dtype=jnp.float64, time=3)
     one = _with_grads(_sequential, case.cell, *example)
     other = _with_grads(_parallel, case.cell, *example)
     chex.assert_trees_all_equal_shapes_and_dtypes(one, other)
@@ -261,18 +261,19 @@ def test_in_parallel_as_step_by_step(case, x64):
 
 @each
 def test_bfloat16_is_near_float32(case):
-    example = _example(case, 2, dtype=jnp.bfloat16)
+    example = _example(case, 2, dtype=jnp.bfloat16, time=4)
     runs = [_sequential(case.cell, *example), _parallel(case.cell, *example)]
     exact = _sequential(case.cell, *wide_each(example))
     for states, ys in runs:
-        chex.assert_trees_all_close(ys.astype(jnp.float32), exact[1], atol=0.05)
+        chex.assert_trees_all_close(np.float32(ys), np.asarray(exact[1]), atol=0.05)
         assert ys.dtype == jnp.bfloat16
         chex.assert_trees_all_equal_dtypes(states, example[2])
 
 
 def wide_each(trees):
     """Each leaf in its own dtype, float32 at the least."""
-    return jax.tree.map(wide, trees)
+    dtypes = jax.eval_shape(lambda trees: jax.tree.map(wide, trees), trees)
+    return jax.tree.map(lambda a, to: np.asarray(a).astype(to.dtype), trees, dtypes)
 
 
 @each_and_peephole
@@ -325,19 +326,19 @@ def test_the_gradient_by_the_first_state_is_the_product_of_a(case, x64):
 
 @each
 def test_a_streamed_sequence_is_the_whole_one(case, x64):
-    params, xs, state = _example(case, 2, time=6)
+    params, xs, state = _example(case, 2, time=4)
     run = partial(_parallel, case.cell, params)
     whole = run(xs, state)
     xs = np.asarray(xs)
-    half = run(xs[:3], state)
+    half = run(xs[:2], state)
     middle = jax.tree.map(lambda s: np.asarray(s)[-1], half[0])
-    rest = run(xs[3:], middle)
+    rest = run(xs[2:], middle)
     joined = jax.tree.map(lambda *parts: np.concatenate(parts), half, rest)
     chex.assert_trees_all_close(whole, joined)
 
 
 @pytest.mark.parametrize(
-    "make, params_of, says",
+    "make, params_of, message",
     [
         (sru(), sru(peephole=True), "only peephole=True has v"),
         (sru(peephole=True), sru(), r"parameters of sru\(peephole=True\)"),
@@ -345,100 +346,17 @@ def test_a_streamed_sequence_is_the_whole_one(case, x64):
         (mlstm(3), mlstm(1), r"mlstm\(heads=3\); got those of heads=1"),
     ],
 )
-def test_parameters_of_another_form_are_told(make, params_of, says):
+def test_parameters_of_another_form_are_refused(make, params_of, message):
     params = params_of.init(jax.random.key(0), INPUTS, 3)
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(ValueError, match=message):
         make.initial_state(params, jnp.ones(INPUTS))
 
 
-def test_options_out_of_range_are_told():
+def test_options_out_of_range_are_refused():
     with pytest.raises(ValueError, match="a window of at least 1 input; got 0"):
         qrnn(window=0)
     with pytest.raises(ValueError, match="2 heads share equally; got 3"):
         mlstm(heads=2).init(jax.random.key(0), 2, 3)
-
-
-# How they begin.
-
-
-def _uniform(sample, low, high):
-    """Whether the sample's quantiles are those of the uniform distribution."""
-    sample = np.sort(np.asarray(sample, np.float64))
-    expected = np.linspace(low, high, len(sample))
-    assert low <= sample[0] and sample[-1] <= high
-    np.testing.assert_allclose(sample, expected, atol=0.12 * (high - low))
-
-
-@pytest.mark.parametrize("r_min, r_max, phase", [(0.0, 1.0, 6.28), (0.9, 0.999, 0.3)])
-def test_lru_starts_on_its_ring(r_min, r_max, phase):
-    cell = lru(r_min, r_max, phase)
-    params = cell.init(jax.random.key(0), 3, 200)
-    modulus = np.exp(-np.exp(np.float64(params.nu)))
-    edge = 1e-6  # of float32
-    _uniform(modulus**2, r_min**2 - edge, r_max**2 + edge)
-    _uniform(np.exp(params.theta), 0, phase + edge)
-    np.testing.assert_allclose(np.exp(params.gamma), np.sqrt(1 - modulus**2), rtol=1e-4)
-    assert np.std(params.b_re) == pytest.approx(6**-0.5, rel=0.1)
-    assert np.std(params.c_im) == pytest.approx(200**-0.5, rel=0.1)
-
-
-def test_rg_lru_starts_with_long_memory():
-    params = rg_lru().init(jax.random.key(0), 3, 400)
-    _uniform(np.exp(-8 * np.log1p(np.exp(np.float64(params.decay)))), 0.8999, 0.9991)
-
-
-@pytest.mark.parametrize("features", [1, 2, 5, 16])
-def test_s5_starts_as_hippo_n(features, x64):
-    """The eigenvalues of HiPPO-LegS, plus its rank-one term, as a general matrix."""
-    params = s5().init(jax.random.key(0), 3, features)
-    size = 2 * max(1, features // 2)
-    n = np.arange(size)
-    legs = -np.sqrt(np.outer(2 * n + 1, 2 * n + 1))
-    legs = np.tril(legs, -1) - np.diag(n + 1.0)
-    hippo_n = legs + np.sqrt(np.outer(n + 0.5, n + 0.5))
-    wanted = np.linalg.eigvals(hippo_n)
-    half = np.asarray(params.lambda_re + 1j * params.lambda_im)
-    got = np.concatenate([half, half.conj()])
-    np.testing.assert_allclose(np.real(got), np.real(wanted), rtol=1e-9)
-    np.testing.assert_allclose(
-        np.sort(np.imag(got)), np.sort(np.imag(wanted)), rtol=1e-9, atol=1e-12
-    )
-    assert params.lambda_re.shape == (size // 2,)
-    assert params.lambda_re.dtype == jnp.float64
-    steps = np.exp(params.log_step)
-    assert (steps >= 0.001).all() and (steps <= 0.1).all()
-
-
-def test_s5_starts_in_the_basis_of_the_eigenvectors(x64):
-    """B as drawn is real: V B is, with the conjugates, all of it."""
-    params = s5().init(jax.random.key(0), 3, 8)
-    n = np.arange(8)
-    root = np.sqrt(n + 0.5)
-    lower = np.tril(np.outer(root, root), -1)
-    _, vectors = np.linalg.eigh(-1j * (lower.T - lower))
-    b = np.asarray(params.b_re + 1j * params.b_im).T
-    drawn = 2 * np.real(vectors[:, :4] @ b)
-    np.testing.assert_allclose(vectors[:, :4].conj().T @ drawn, b, atol=1e-12)
-    key = jax.random.split(jax.random.key(0), 5)[0]
-    lecun = jax.nn.initializers.lecun_normal()(key, (8, 3))
-    np.testing.assert_allclose(drawn, lecun, atol=1e-12)
-
-
-def test_gates_start_as_their_authors_say():
-    params = mlstm(heads=4).init(jax.random.key(0), 3, 8)
-    assert params.b_g[4:].tolist() == [3, 4, 5, 6]
-    assert not params.w_g.any()
-    assert min_lstm(2.0).init(jax.random.key(0), 3, 1).b.tolist() == [0, 2, 0]
-    params = sru(highway_bias=-3.0).init(jax.random.key(0), 4, 4)
-    assert params.b.tolist() == [0, 0, 0, 0, -3, -3, -3, -3]
-    assert params.v is None and params.w_x is None
-    params = sru(peephole=True).init(jax.random.key(0), 300, 100)
-    c, f, r = (np.std(w) for w in np.split(np.asarray(params.w_i), 3, axis=-1))
-    assert c == pytest.approx(300**-0.5, rel=0.05)
-    assert f == pytest.approx(600**-0.5, rel=0.05)
-    assert r == pytest.approx(600**-0.5, rel=0.05)
-    assert np.std(params.w_x) == pytest.approx(100**-0.5, rel=0.05)
-    assert np.std(params.v) == pytest.approx(0.5**0.5, rel=0.1)
 
 
 # Where numbers are extreme.
@@ -449,17 +367,21 @@ def test_gates_start_as_their_authors_say():
 def test_mlstm_stays_finite_at_gates_of_200(dtype, run):
     """Gates open and shut in all pairs, and each by an input."""
     cell = mlstm(heads=2)
-    drawn = cell.init(jax.random.key(0), 4, 4)
+    like = jax.eval_shape(lambda: cell.init(jax.random.key(0), 4, 4))
+    drawn = _draw(like, 0)._replace(w_g=np.zeros((4, 4)), b_g=np.zeros(4))
+    begin = jax.jit(cell.initial_state)
     for signs in ("both", "+ +", "+ -", "- +", "- -"):
-        xs = cases.normal(16, 2, 4, scale=1.0)
+        xs = np.random.default_rng(0).standard_normal((8, 2, 4))
         if signs == "both":  # each gate of each head by a separate input
-            xs = jnp.sign(xs)
-            params = drawn._replace(w_g=200 * jnp.eye(4), b_g=jnp.zeros(4))
+            xs = np.sign(xs)
+            params = drawn._replace(w_g=200 * np.eye(4))
         else:
             i, f = (200.0 if sign == "+" else -200.0 for sign in signs.split())
-            params = drawn._replace(b_g=jnp.array([i, i, f, f]))
-        params, xs = jax.tree.map(lambda a: a.astype(dtype), (params, xs))
-        state = cell.initial_state(params, xs[0])
+            params = drawn._replace(b_g=np.array([i, i, f, f]))
+        params, xs = jax.tree.map(
+            lambda a: np.asarray(a).astype(jnp.dtype(dtype)), (params, xs)
+        )
+        state = begin(params, xs[0])
         grads, out = _with_grads(run, cell, params, xs, state)
         chex.assert_tree_all_finite((grads, out))
         if signs == "+ +":  # nothing is lost, and much is remembered

@@ -14,14 +14,15 @@ from hypothesis import strategies as st
 import nets
 
 # Each pair of shapes is compiled, and then serves all values drawn for it.
-BATCHES = [(), (3,), (2, 2)]
-TIMES = [1, 4]
+BATCHES = [(3,), (2, 2)]
+TIME = 3
 TOLERANCES = {"float64": 1e-12, "bfloat16": 0.1}
-CELLS = [nets.elman(), nets.lstm(), nets.gru(), cases.FAST_WEIGHTS]
 LAYERS = {
-    "unroll": [nets.as_layer(cell) for cell in CELLS],
-    "reverse": [nets.as_layer(cell, reverse=True) for cell in CELLS],
-    "bidirectional": [nets.bidirectional(cell) for cell in CELLS[1:3]],
+    "unroll": [nets.as_layer(cell) for cell in (nets.elman(), nets.lstm())],
+    "reverse": [
+        nets.as_layer(cell, reverse=True) for cell in (nets.gru(), cases.FAST_WEIGHTS)
+    ],
+    "bidirectional": [nets.bidirectional(nets.lstm()), nets.bidirectional(nets.gru())],
     "stack": [nets.stack(nets.lstm(), nets.bidirectional(nets.gru()), residual=True)],
 }
 thorough = settings(
@@ -40,7 +41,8 @@ def apply(layer, params, xs, state, lengths, mask):
 @st.composite
 def runs(draw, layers):
     """A layer, its arguments, and which steps are real."""
-    layer, batch, time = (draw(st.sampled_from(s)) for s in (layers, BATCHES, TIMES))
+    layer, batch = (draw(st.sampled_from(s)) for s in (layers, BATCHES))
+    time = TIME
     dtype = jnp.dtype(draw(st.sampled_from(sorted(TOLERANCES))))
     rows = int(np.prod(batch))
     rng = np.random.default_rng(draw(st.integers(0, 2**16)))
@@ -68,9 +70,10 @@ def test_each_sequence_is_as_if_alone(layers, x64):
     @given(runs(layers))
     def check(drawn):
         layer, params, xs, state, lengths, mask, real = drawn
-        noise = jnp.where(real[..., None], xs, jnp.asarray(np.nan, xs.dtype))
+        noise = np.where(real[..., None], xs, np.asarray(np.nan, xs.dtype))
         end, ys = apply(layer, params, noise, state, lengths, mask)
         assert ys.dtype == xs.dtype
+        end, state, xs = jax.tree.map(np.asarray, (end, state, xs))
         chex.assert_trees_all_equal_shapes_and_dtypes(end, state)
         tolerance = TOLERANCES[xs.dtype.name]
         same = partial(chex.assert_trees_all_close, rtol=tolerance, atol=tolerance)
@@ -80,7 +83,7 @@ def test_each_sequence_is_as_if_alone(layers, x64):
             alone = xs[(steps, *row)]
             after, outputs = apply(layer, params, alone, first, None, None)
             same(jax.tree.map(lambda s, row=row: s[row], end), after)
-            column = np.asarray(ys[(slice(None), *row)], np.float64)
+            column = np.asarray(ys, np.float64)[(slice(None), *row)]
             same(column[steps], np.asarray(outputs, np.float64))
             assert (np.delete(column, steps, axis=0) == 0).all()
 

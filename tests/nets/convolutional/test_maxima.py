@@ -94,15 +94,15 @@ def test_both_ways_of_finding_places_agree(monkeypatch):
     from nets.convolutional import maxima
 
     xs = np.random.default_rng(2).choice(VALUES, (20, 6, 5, 2)).astype(np.float32)
-    found = []
+    result = []
     for most in (0, 1000):
         monkeypatch.setattr(maxima, "MAX_SLICES", most)
         for size, pad in itertools.product([(2, 3), (4, 4)], [0, 1]):
             _, at = nets.max_pool(
                 jnp.array(xs), size, strides=1, padding=pad, return_indices=True
             )
-            found.append(at)
-    for one, other in zip(found[:4], found[4:], strict=True):
+            result.append(at)
+    for one, other in zip(result[:4], result[4:], strict=True):
         np.testing.assert_array_equal(one, other)
 
 

@@ -101,9 +101,9 @@ def test_equal_to_jax(space, sizes):
                 **options,
             ),
         ]
-    found = run(xs, *mine, *theirs, jit=jax.jit)
+    result = run(xs, *mine, *theirs, jit=jax.jit)
     half = len(mine)
-    chex.assert_trees_all_close(found[:half], found[half:], rtol=1e-4, atol=3e-5)
+    chex.assert_trees_all_close(result[:half], result[half:], rtol=1e-4, atol=3e-5)
 
 
 @pytest.mark.peers

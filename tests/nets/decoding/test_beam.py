@@ -46,8 +46,8 @@ def log_probability(table, sequence):
 
 def ranked(table):
     """Every sequence, the most probable first."""
-    found = itertools.product(range(CLASSES), repeat=LENGTH)
-    return sorted(found, key=lambda sequence: -log_probability(table, sequence))
+    result = itertools.product(range(CLASSES), repeat=LENGTH)
+    return sorted(result, key=lambda sequence: -log_probability(table, sequence))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -106,8 +106,8 @@ def test_a_batch_is_its_members_one_by_one():
 
 def test_where_there_are_fewer_sequences_the_rest_is_impossible():
     width = CLASSES**LENGTH + 3
-    found = search(tables(), width).log_probabilities
-    assert np.isneginf(found[-3:]).all() and np.isfinite(found[:-3]).all()
+    result = search(tables(), width).log_probabilities
+    assert np.isneginf(result[-3:]).all() and np.isfinite(result[:-3]).all()
 
 
 def test_probabilities_are_of_logits_whatever_their_sum():
@@ -123,9 +123,9 @@ def test_a_long_sum_of_log_probabilities_is_of_float32(dtype):
     def step(state, symbol):
         return state, jnp.broadcast_to(logits, (*symbol.shape, 2))
 
-    found = beam_search(step, (), jnp.array(0), 600, 2).log_probabilities
+    result = beam_search(step, (), jnp.array(0), 600, 2).log_probabilities
     wanted = -600 * np.log1p(np.exp(-0.125))
-    np.testing.assert_allclose(found, [wanted, wanted - 0.125], rtol=1e-4)
+    np.testing.assert_allclose(result, [wanted, wanted - 0.125], rtol=1e-4)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "uint32", "int64"])
@@ -135,8 +135,8 @@ def test_a_start_is_of_any_integers_and_symbols_do_not_overflow(dtype, x64):
     def step(state, symbol):
         return state, jnp.broadcast_to(jnp.arange(300.0), (*symbol.shape, 300))
 
-    found = beam_search(step, (), jnp.array([0, 1], dtype), 3, 2)
-    assert (found.sequences[:, 0] == 299).all()
+    result = beam_search(step, (), jnp.array([0, 1], dtype), 3, 2)
+    assert (result.sequences[:, 0] == 299).all()
 
 
 @pytest.mark.parametrize(("length", "width"), [(0, 1), (1, 0)])

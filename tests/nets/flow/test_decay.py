@@ -10,26 +10,33 @@ import pytest
 from scipy import stats
 
 from nets import flow
-from nets.flow import decay_rate, gradient_horizon, half_life, log_norms
+from nets.flow import half_life, log_norms
 
 decay_profile = jax.jit(flow.decay_profile, static_argnames="reverse")
+decay_rate = jax.jit(flow.decay_rate)
+gradient_horizon = jax.jit(flow.gradient_horizon, static_argnames="fall")
 close = partial(np.testing.assert_allclose, rtol=1e-10)
 
 
 def lines(*rates, time=50):
     """ln |g_t| that grow by a rate a step."""
-    return jnp.arange(float(time))[:, None] * jnp.array(rates)[None]
+    return np.arange(float(time))[:, None] * np.array(rates)[None]
+
+
+def normal(*shape, seed=0):
+    """NumPy's, whose slices and sums are not compiled."""
+    return np.asarray(cases.normal(*shape, seed=seed))
 
 
 def test_the_interval_is_students(x64):
-    norms = lines(*(0.3 + 0.1 * cases.normal(12))) + cases.normal(50, 12, seed=1)
-    found, slopes = decay_profile(norms), np.polyfit(np.arange(50), norms, deg=1)[0]
+    norms = lines(*(0.3 + 0.1 * normal(12))) + normal(50, 12, seed=1)
+    result, slopes = decay_profile(norms), np.polyfit(np.arange(50), norms, deg=1)[0]
     test = stats.ttest_1samp(slopes, 0).confidence_interval(0.95)
-    close((found.low, found.high), test)
-    close(found.rate, slopes.mean())
-    close(found.half_life, half_life(jnp.asarray(slopes.mean())))
-    close(found.log_norm, norms[::-1].mean(axis=1))
-    close(found.horizon, np.median(gradient_horizon(norms)))
+    close((result.low, result.high), test)
+    close(result.rate, slopes.mean())
+    close(result.half_life, half_life(jnp.asarray(slopes.mean())))
+    close(result.log_norm, norms[::-1].mean(axis=1))
+    close(result.horizon, np.median(gradient_horizon(norms)))
 
 
 def test_about_95_of_100_intervals_have_the_true_rate(x64):
@@ -37,19 +44,19 @@ def test_about_95_of_100_intervals_have_the_true_rate(x64):
     rates = 0.2 + 0.05 * drawn.standard_normal((5, 1000))
     noise = 0.1 * drawn.standard_normal((20, 5, 1000))
     norms = np.arange(20.0)[:, None, None] * rates + noise
-    found = jax.jit(jax.vmap(decay_profile, in_axes=-1))(jnp.asarray(norms))
-    inside = (found.low < 0.2) & (found.high > 0.2)
+    result = jax.jit(jax.vmap(decay_profile, in_axes=-1))(jnp.asarray(norms))
+    inside = (result.low < 0.2) & (result.high > 0.2)
     assert abs(inside.mean() - 0.95) < 4 * (0.95 * 0.05 / 1000) ** 0.5
 
 
 def test_one_sample_has_no_interval():
-    found = decay_profile(lines(0.25))
-    assert jnp.isnan(found.low) and jnp.isnan(found.high)
-    np.testing.assert_allclose(found.rate, 0.25, rtol=1e-5)
+    result = decay_profile(lines(0.25))
+    assert np.isnan(result.low) and np.isnan(result.high)
+    np.testing.assert_allclose(result.rate, 0.25, rtol=1e-5)
 
 
 def test_any_number_of_axes_of_samples(x64):
-    norms = cases.normal(20, 6)
+    norms = normal(20, 6)
     for shape in ((20, 2, 3), (20, 6)):
         for one, other in zip(
             decay_profile(norms.reshape(shape)), decay_profile(norms), strict=True
@@ -60,7 +67,7 @@ def test_any_number_of_axes_of_samples(x64):
 
 
 def test_a_cell_in_reverse_is_flipped(x64):
-    norms = lines(0.1, 0.2, 0.4) + cases.normal(50, 3)
+    norms = lines(0.1, 0.2, 0.4) + normal(50, 3)
     for there, back in zip(
         decay_profile(norms), decay_profile(norms[::-1], reverse=True), strict=True
     ):
@@ -70,97 +77,105 @@ def test_a_cell_in_reverse_is_flipped(x64):
 
 def test_padding_is_left_out(x64):
     """Of four samples one has no gradient at all, another at one step only."""
-    norms = lines(0.1, 0.3, 0.2, 0.2).at[30:, 1].set(-jnp.inf).at[:, 2].set(-jnp.inf)
-    norms = norms.at[1:, 3].set(-jnp.inf)
-    found, pair = decay_profile(norms), decay_profile(norms[:, :2])
-    close(found.rate, 0.2)
-    close((found.low, found.high), (pair.low, pair.high))
+    norms = lines(0.1, 0.3, 0.2, 0.2)
+    norms[30:, 1] = norms[:, 2] = -np.inf
+    norms[1:, 3] = -np.inf
+    result, pair = decay_profile(norms), decay_profile(norms[:, :2])
+    result = jax.tree.map(np.asarray, result)
+    close(result.rate, 0.2)
+    close((result.low, result.high), (pair.low, pair.high))
     width = 0.2 / 2 * stats.t.ppf(0.975, 1)
-    close(found.high - found.rate, width)
-    close(found.log_norm[:20], norms[::-1][:20, 0])
-    close(found.log_norm[20:49], norms[::-1][20:49, :2].mean(axis=1))
+    close(result.high - result.rate, width)
+    close(result.log_norm[:20], norms[::-1][:20, 0])
+    close(result.log_norm[20:49], norms[::-1][20:49, :2].mean(axis=1))
 
 
 def test_nothing_at_all():
-    found = decay_profile(jnp.full((5, 3), -jnp.inf))
-    assert all(jnp.isnan(number) for number in found[1:])
-    assert jnp.isneginf(found.log_norm).all()
+    result = decay_profile(np.full((5, 3), -np.inf))
+    assert all(np.isnan(number) for number in result[1:])
+    assert np.isneginf(result.log_norm).all()
 
 
 @pytest.mark.slow
 def test_under_jit(x64):
-    norms = lines(0.1, 0.3, 0.2).at[30:, 1].set(-jnp.inf)
+    norms = lines(0.1, 0.3, 0.2)
+    norms[30:, 1] = -np.inf
+    norms = jnp.asarray(norms)
     for one, other in zip(decay_profile(norms), flow.decay_profile(norms), strict=True):
         close(one, other)
 
 
 @pytest.mark.parametrize("rate", [0.05, 1.0, 30.0])
 def test_the_reach_of_a_known_decay(rate, x64):
-    found = gradient_horizon(lines(rate, time=200))[0]
-    assert found == np.ceil(np.log(1e3) / rate)
+    result = np.asarray(gradient_horizon(lines(rate, time=200)))[0]
+    assert result == np.ceil(np.log(1e3) / rate)
 
 
 def test_the_reach_by_its_definition(x64):
-    norms = jnp.log(jnp.abs(cases.normal(60, 20)))
-    found = gradient_horizon(norms, fall=0.05)
-    for row, norm in enumerate(np.asarray(norms).T):
+    norms = np.log(np.abs(normal(60, 20)))
+    result = np.asarray(gradient_horizon(norms, fall=0.05))
+    for row, norm in enumerate(norms.T):
         back = np.exp(norm[::-1])
         steps = [k for k in range(60) if back[k] <= 0.05 * back[0]]
-        assert found[row] == (steps[0] if steps else np.inf)
-    assert jnp.isfinite(found).any() and jnp.isinf(found).any()
+        assert result[row] == (steps[0] if steps else np.inf)
+    assert np.isfinite(result).any() and np.isinf(result).any()
 
 
 def test_where_it_does_not_fall_so_far_the_reach_is_infinite():
-    assert jnp.isinf(gradient_horizon(lines(0.0, -0.1, 0.1))).all()
+    assert np.isinf(gradient_horizon(lines(0.0, -0.1, 0.1))).all()
 
 
 def test_the_reach_begins_at_each_sequences_end():
-    norms = lines(1.0, 1.0, 1.0).at[20:, 1].set(-jnp.inf).at[:, 2].set(-jnp.inf)
+    norms = lines(1.0, 1.0, 1.0)
+    norms[20:, 1] = norms[:, 2] = -np.inf
     np.testing.assert_array_equal(gradient_horizon(norms), [7, 7, np.nan])
 
 
 def test_a_gradient_that_is_cut_off_has_fallen():
     """As by truncation: zeros before some step."""
-    norms = jnp.full((10, 1), 2.0).at[:6].set(-jnp.inf)
-    assert gradient_horizon(norms)[0] == 4
+    norms = np.full((10, 1), 2.0)
+    norms[:6] = -np.inf
+    assert np.asarray(gradient_horizon(norms)) == [4]
 
 
 @pytest.mark.parametrize("fall", [0.0, 1.0, -1.0, 2.0])
 def test_a_share_out_of_range(fall):
     with pytest.raises(ValueError, match="a share between 0 and 1"):
-        gradient_horizon(jnp.zeros((3, 1)), fall)
+        flow.gradient_horizon(jnp.zeros((3, 1)), fall)
 
 
 @pytest.mark.slow
-def test_what_overflows_or_is_nan_is_told():
+def test_infinite_and_nan_gradients_stay_visible():
     """A gradient 3^k that overflows, then is nan; and one of two samples of nan."""
-    g = jnp.ones((200, 4, 8)) * (3.0 ** jnp.arange(80.0, -120, -1))[:, None, None]
-    g = g.at[:60].set(jnp.nan).at[60:65].set(jnp.inf)
-    logs = log_norms(g)
-    assert jnp.isnan(logs[:60]).all() and jnp.isposinf(logs[60:65]).all()
-    found = decay_profile(logs)
-    assert jnp.isnan(found.log_norm[140:]).all()
-    assert jnp.isposinf(found.log_norm[135:140]).all()
-    assert all(jnp.isnan(n) for n in (found.rate, found.half_life, found.horizon))
-    beside = decay_profile(lines(0.1, 0.2).at[3, 0].set(jnp.nan))
-    assert jnp.isnan(beside.rate) and jnp.isnan(beside.log_norm[46])
-    assert jnp.isfinite(beside.log_norm[:46]).all()
+    g = np.ones((200, 4, 8)) * (3.0 ** np.arange(80.0, -120, -1))[:, None, None]
+    g[:60], g[60:65] = np.nan, np.inf
+    logs = np.asarray(jax.jit(log_norms)(g.astype(np.float32)))
+    assert np.isnan(logs[:60]).all() and np.isposinf(logs[60:65]).all()
+    result = jax.tree.map(np.asarray, decay_profile(logs))
+    assert np.isnan(result.log_norm[140:]).all()
+    assert np.isposinf(result.log_norm[135:140]).all()
+    assert all(np.isnan(n) for n in (result.rate, result.half_life, result.horizon))
+    norms = lines(0.1, 0.2)
+    norms[3, 0] = np.nan
+    broken = jax.tree.map(np.asarray, decay_profile(norms))
+    assert np.isnan(broken.rate) and np.isnan(broken.log_norm[46])
+    assert np.isfinite(broken.log_norm[:46]).all()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_precision_is_summed_in_float32(dtype):
-    steps = jnp.arange(500.0)[::-1]
-    g = jnp.exp(-0.01 * steps)[:, None, None] * jnp.ones((500, 3, 8))
-    logs = log_norms(g.astype(dtype))
-    for found in (logs, logs.astype(dtype)):
-        assert decay_rate(found).dtype == jnp.float32
-        np.testing.assert_allclose(decay_rate(found), 0.01, rtol=0.02)
-        np.testing.assert_allclose(decay_profile(found).half_life, 69.3, rtol=0.02)
+    steps = np.arange(500.0)[::-1]
+    g = np.exp(-0.01 * steps)[:, None, None] * np.ones((500, 3, 8))
+    logs = np.asarray(jax.jit(log_norms)(g.astype(jnp.dtype(dtype))))
+    for result in (logs, logs.astype(jnp.dtype(dtype))):
+        assert decay_rate(result).dtype == jnp.float32
+        np.testing.assert_allclose(decay_rate(result), 0.01, rtol=0.02)
+        np.testing.assert_allclose(decay_profile(result).half_life, 69.3, rtol=0.02)
 
 
 def test_lists_and_numbers_will_do():
-    assert decay_rate([1.0, 2.0]) == 1.0
+    assert flow.decay_rate([1.0, 2.0]) == 1.0
     np.testing.assert_allclose(half_life(0.1), np.log(2) / 0.1, rtol=1e-6)
 
 

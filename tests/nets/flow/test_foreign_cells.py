@@ -121,7 +121,7 @@ def measured(foreign: Foreign, spectra: bool) -> dict[str, Any]:
         else state
     )
     real = [g for g, s in zip(real, states, strict=True) if moving(s)]
-    found = {
+    result = {
         "gradients": coordinates(real, (TIME, *batch)),
         "lags": flow.lag_matrix(*run, lambda ys: losses(ys, axes), state),
         "jacobians": flow.step_jacobians(*run, state),
@@ -129,7 +129,7 @@ def measured(foreign: Foreign, spectra: bool) -> dict[str, Any]:
     }
     leading = {"gradients": 1, "lags": 2, "jacobians": 1}
     if spectra:
-        found |= {
+        result |= {
             "exponents": flow.lyapunov_spectrum(*run, state).exponents,
             "sigmas": flow.log_singular_values(*run, state, count=None),
             "flossing": flow.flossing_penalty(*run, state, target=-0.5),
@@ -137,11 +137,11 @@ def measured(foreign: Foreign, spectra: bool) -> dict[str, Any]:
         leading |= {"exponents": 0, "sigmas": 1}
     number = np.prod(batch, dtype=int)
     for name, before in leading.items():
-        a = found[name]
+        a = result[name]
         shape = a.shape[:before], a.shape[before + axes :]
         assert a.shape[before : before + axes] == batch, f"{name}: {a.shape}"
-        found[name] = a.reshape(*shape[0], number, *shape[1])
-    return found
+        result[name] = a.reshape(*shape[0], number, *shape[1])
+    return result
 
 
 def spectrum_of(jacobians, batch):
@@ -158,12 +158,12 @@ def spectrum_of(jacobians, batch):
     return total / TIME
 
 
-def compare(name, found, right, close):
+def compare(name, result, right, close):
     """Equal to a tolerance, relative and of the largest."""
     right = np.asarray(right)
     largest = np.abs(right[np.isfinite(right)]).max(initial=1e-300)
     np.testing.assert_allclose(
-        found, right, rtol=close, atol=close * largest, err_msg=name
+        result, right, rtol=close, atol=close * largest, err_msg=name
     )
 
 
@@ -173,46 +173,46 @@ def test_instruments_are_brute_force(name, x64):
     foreign = FOREIGN[name]()
     close = foreign.close
     right = jax.tree.map(np.asarray, jax.jit(lambda: brute(foreign))())
-    found = jax.tree.map(
+    result = jax.tree.map(
         np.asarray, jax.jit(lambda: measured(foreign, name in SPECTRA))()
     )
     jacobians, slopes = right
     g = slopes.sum(axis=1)
-    compare("jacobians", found["jacobians"], jacobians, close)
-    compare("gradients", found["gradients"], g, close)
+    compare("jacobians", result["jacobians"], jacobians, close)
+    compare("gradients", result["gradients"], g, close)
 
     norms = np.linalg.norm(slopes, axis=-1)  # [tau, t, sequences]
     for t in range(TIME):
         with np.errstate(divide="ignore"):
             lags = np.log(norms[: t + 1, t][::-1])
-        there = np.exp(found["lags"][t, : t + 1])
+        there = np.exp(result["lags"][t, : t + 1])
         compare("lags", there, np.exp(lags), close)
-        assert np.isneginf(found["lags"][t, t + 1 :]).all()
+        assert np.isneginf(result["lags"][t, t + 1 :]).all()
 
     ratio = np.linalg.norm(np.einsum("tbi,tbij->tbj", g, jacobians), axis=-1)
     size = np.linalg.norm(g, axis=-1)
     ratio = np.divide(ratio, size, out=np.ones_like(size), where=size > 0)
     omega = ((ratio - 1) ** 2).sum() / g.shape[1]
-    compare("pascanu", found["pascanu"], omega, close)
+    compare("pascanu", result["pascanu"], omega, close)
 
     if name in SPECTRA:
-        compare_spectra(foreign, found, jacobians)
+        compare_spectra(foreign, result, jacobians)
 
 
-def compare_spectra(foreign, found, jacobians):
+def compare_spectra(foreign, result, jacobians):
     """Exponents, singular values and flossing, by NumPy from the true Jacobians."""
     close, size = foreign.close, jacobians.shape[-1]
     exponents = spectrum_of(jacobians, foreign.batch)
     first, exponents = exponents[:, 0], -np.sort(-exponents, axis=-1)
-    compare("flossing", found["flossing"], ((first + 0.5) ** 2).mean(), close)
+    compare("flossing", result["flossing"], ((first + 0.5) ** 2).mean(), close)
     lost: Any = None
     product, rounding = np.eye(size)[None], 1e-12 if close < 1e-6 else 1e-8
     for t, j in enumerate(jacobians):
         product = j @ product
         sigmas = np.linalg.svd(product, compute_uv=False)
         lost = sigmas <= rounding * sigmas[:, :1]
-        np.testing.assert_array_equal(np.isneginf(found["sigmas"][t]), lost)
-        compare("sigmas", np.exp(found["sigmas"][t]), np.where(lost, 0, sigmas), close)
-    np.testing.assert_array_equal(np.isneginf(found["exponents"]), lost)
-    kept = np.where(lost, 0, found["exponents"])
+        np.testing.assert_array_equal(np.isneginf(result["sigmas"][t]), lost)
+        compare("sigmas", np.exp(result["sigmas"][t]), np.where(lost, 0, sigmas), close)
+    np.testing.assert_array_equal(np.isneginf(result["exponents"]), lost)
+    kept = np.where(lost, 0, result["exponents"])
     compare("exponents", kept, np.where(lost, 0, exponents), 100 * close)

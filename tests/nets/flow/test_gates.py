@@ -62,14 +62,14 @@ def lstm_by_hand(params, xs, first):
     """Input, forget and output gates of every step, of one sequence, in NumPy."""
     w_i, w_h, b = (np.asarray(p) for p in params)
     h, c = (np.asarray(s) for s in first)
-    found = []
+    result = []
     for x in np.asarray(xs):
         i, f, g, o = np.split(x @ w_i + h @ w_h + b, 4)
         i, f, o = sigmoid(i), sigmoid(f), sigmoid(o)
         c = f * c + i * np.tanh(g)
         h = o * np.tanh(c)
-        found.append((i, f, o))
-    return np.array(found)  # [time, gates, features]
+        result.append((i, f, o))
+    return np.array(result)  # [time, gates, features]
 
 
 def batch_by_hand(params, xs, first, steps):
@@ -77,13 +77,13 @@ def batch_by_hand(params, xs, first, steps):
 
     steps[row] are the steps that a sequence reads, in its order.
     """
-    found = np.full((len(xs), 3, xs.shape[1], FEATURES), np.nan)
+    result = np.full((len(xs), 3, xs.shape[1], FEATURES), np.nan)
     for row, order in enumerate(steps):
         order = np.asarray(order, int)
         one = jax.tree.map(lambda s, row=row: s[row], first)
         if len(order):
-            found[order, :, row] = lstm_by_hand(params, xs[order, row], one)
-    return found
+            result[order, :, row] = lstm_by_hand(params, xs[order, row], one)
+    return result
 
 
 def statistics_by_hand(values, quantiles=QUANTILES, closed=0.1, opened=0.9):
@@ -103,16 +103,16 @@ def statistics_by_hand(values, quantiles=QUANTILES, closed=0.1, opened=0.9):
     )
 
 
-def assert_by_hand(found, values, **options):
+def assert_by_hand(result, values, **options):
     for index, name in enumerate(["input", "forget", "output"]):
-        one = found.pop(name)
+        one = result.pop(name)
         *rest, memory = statistics_by_hand(values[:, index], **options)
         closely(tuple(one[:-1]), tuple(rest))
         if name == "forget":
             closely(one.memory, memory)
         else:
             assert one.memory is None
-    assert not found
+    assert not result
 
 
 def test_the_table_names_every_cell():
@@ -125,11 +125,11 @@ def test_every_gated_cell_names_its_gates(name):
     """All are from 0 to 1, and units have no axis of time or of batch."""
     cell = cases.CASES[name].cell
     params, xs, first = example(cell, 2, time=2)
-    found = jax.eval_shape(partial(flow.gates, cell), params, xs, first)
+    result = jax.eval_shape(partial(flow.gates, cell), params, xs, first)
     kept = {word.rstrip("*"): word.endswith("*") for word in GATES[name].split()}
-    assert [word.replace(" ", "_") for word in sorted(found)] == sorted(kept)
+    assert [word.replace(" ", "_") for word in sorted(result)] == sorted(kept)
     units = jax.tree.leaves(first)[0].shape[1:]
-    for word, one in found.items():
+    for word, one in result.items():
         chex.assert_shape((one.mean, one.closed, one.opened), (2,))
         chex.assert_shape(one.quantiles, (2, len(QUANTILES)))
         if kept[word.replace(" ", "_")]:
@@ -165,10 +165,10 @@ def test_statistics_are_those_of_numpy(reverse, x64):
     params, xs = jax.tree.map(lambda a: 4 * a, (params, xs))  # some are saturated
     order = range(TIME)[:: -1 if reverse else 1]
     values = batch_by_hand(params, xs, first, [order] * 3)
-    found = gates(nets.lstm(), params, xs, first, reverse=reverse)
-    assert 0 < found["forget"].closed.mean() < 1
-    assert 0 < found["forget"].opened.mean() < 1
-    assert_by_hand(found, values)
+    result = gates(nets.lstm(), params, xs, first, reverse=reverse)
+    assert 0 < result["forget"].closed.mean() < 1
+    assert 0 < result["forget"].opened.mean() < 1
+    assert_by_hand(result, values)
 
 
 def test_bounds_and_quantiles_are_the_callers(x64):
@@ -184,7 +184,7 @@ def test_padding_does_not_count(reverse, x64):
     params, xs, first = example(nets.lstm(), 3)
     lengths = jnp.array([2, 0, TIME - 1])
     steps = [range(n)[:: -1 if reverse else 1] for n in lengths.tolist()]
-    found = gates(
+    result = gates(
         nets.lstm(),
         params,
         cases.fill_padding(xs, lengths, np.nan),
@@ -192,8 +192,8 @@ def test_padding_does_not_count(reverse, x64):
         lengths=lengths,
         reverse=reverse,
     )
-    assert jnp.isnan(found["input"].mean).tolist() == [False] * (TIME - 1) + [True]
-    assert_by_hand(found, batch_by_hand(params, xs, first, steps))
+    assert jnp.isnan(result["input"].mean).tolist() == [False] * (TIME - 1) + [True]
+    assert_by_hand(result, batch_by_hand(params, xs, first, steps))
 
 
 def test_padding_may_stand_between_steps(x64):
@@ -202,8 +202,8 @@ def test_padding_may_stand_between_steps(x64):
     mask = jnp.zeros((TIME, 2), bool)
     for row, real in enumerate(steps):
         mask = mask.at[jnp.array(real), row].set(True)
-    found = gates(nets.lstm(), params, xs, first, mask=mask)
-    assert_by_hand(found, batch_by_hand(params, xs, first, steps))
+    result = gates(nets.lstm(), params, xs, first, mask=mask)
+    assert_by_hand(result, batch_by_hand(params, xs, first, steps))
 
 
 @pytest.mark.slow
@@ -226,9 +226,9 @@ def test_seeds_are_vmapped(x64):
     xs = cases.normal(TIME, 2, INPUTS)
     several = [cases.draw_params(cell, seed) for seed in (0, 1)]
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *several)
-    found = jax.vmap(lambda params: gates(cell, params, xs))(stacked)
+    result = jax.vmap(lambda params: gates(cell, params, xs))(stacked)
     for seed, params in enumerate(several):
-        one = jax.tree.map(lambda a, seed=seed: a[seed], found)
+        one = jax.tree.map(lambda a, seed=seed: a[seed], result)
         closely(one, gates(cell, params, xs))
 
 
@@ -238,9 +238,9 @@ def test_memory_of_a_constant_gate(x64):
     params = jax.tree.map(jnp.zeros_like, cases.draw_params(cell))
     bias = jnp.array([-1.0, 3.0, 800.0])
     params = params._replace(b=nets.initializers.set_gate(params.b, "ifgo", "f", bias))
-    found = gates(cell, params, jnp.ones((TIME, 2, INPUTS)))["forget"]
-    closely(found.memory[:2], -1 / np.log(sigmoid(np.array([-1.0, 3.0]))))
-    assert found.memory[2] == jnp.inf
+    result = gates(cell, params, jnp.ones((TIME, 2, INPUTS)))["forget"]
+    closely(result.memory[:2], -1 / np.log(sigmoid(np.array([-1.0, 3.0]))))
+    assert result.memory[2] == jnp.inf
 
 
 def own_step(params, state, x):
@@ -263,18 +263,18 @@ OWN = nets.Cell(
 def test_a_cell_of_ones_own(x64):
     params, xs = jnp.arange(2.0), cases.normal(TIME, 4, 2)
     lengths = jnp.array([TIME, 1, 2, 0])
-    found = gates(OWN, params, xs, lengths=lengths)
-    assert set(found) == {"decay", "write 1", "write 2"}
-    closely(found["decay"].memory, -1 / np.log(sigmoid(np.arange(2.0))))
-    closely(found["decay"].mean, np.full(TIME, sigmoid(np.arange(2.0)).mean()))
-    closely(found["write 1"].mean[-1], sigmoid(np.asarray(xs[-1, 0])).mean())
-    closely(found["write 1"].mean, 1 - found["write 2"].mean)
+    result = gates(OWN, params, xs, lengths=lengths)
+    assert set(result) == {"decay", "write 1", "write 2"}
+    closely(result["decay"].memory, -1 / np.log(sigmoid(np.arange(2.0))))
+    closely(result["decay"].mean, np.full(TIME, sigmoid(np.arange(2.0)).mean()))
+    closely(result["write 1"].mean[-1], sigmoid(np.asarray(xs[-1, 0])).mean())
+    closely(result["write 1"].mean, 1 - result["write 2"].mean)
 
 
 def test_a_gate_that_is_nan_is_seen():
-    found = gates(OWN, jnp.zeros(2), jnp.full((3, 4, 2), jnp.nan).at[0].set(1.0))
-    assert jnp.isnan(found["write 1"].mean).tolist() == [False, True, True]
-    assert jnp.isnan(found["write 1"].quantiles[:, 0]).tolist() == [False, True, True]
+    result = gates(OWN, jnp.zeros(2), jnp.full((3, 4, 2), jnp.nan).at[0].set(1.0))
+    assert jnp.isnan(result["write 1"].mean).tolist() == [False, True, True]
+    assert jnp.isnan(result["write 1"].quantiles[:, 0]).tolist() == [False, True, True]
 
 
 @pytest.mark.slow
@@ -284,15 +284,15 @@ def test_layers_have_the_gates_of_every_cell(x64):
         jax.eval_shape(lambda key: layer.init(key, INPUTS, 4), jax.random.key(0))
     )
     xs, lengths = cases.normal(TIME, 2, INPUTS), jnp.array([TIME, 2])
-    found = gates(layer, params, xs, lengths=lengths, closed=0.5)
+    result = gates(layer, params, xs, lengths=lengths, closed=0.5)
     _, ys = nets.bidirectional(nets.gru()).apply(params[0], xs, lengths=lengths)
     options = {"lengths": lengths, "closed": 0.5}
-    closely(found[0].forward, gates(nets.gru(), params[0].forward, xs, **options))
+    closely(result[0].forward, gates(nets.gru(), params[0].forward, xs, **options))
     closely(
-        found[0].backward,
+        result[0].backward,
         gates(nets.gru(), params[0].backward, xs, reverse=True, **options),
     )
-    closely(found[1], gates(nets.lstm(), params[1], ys, **options))
+    closely(result[1], gates(nets.lstm(), params[1], ys, **options))
 
 
 @pytest.mark.parametrize("name", sorted(UNGATED))

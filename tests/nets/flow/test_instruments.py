@@ -89,8 +89,8 @@ def test_nothing_is_nan_on_the_way(name):
     """Step by step too, as those do who look for a nan of theirs."""
     run = example(batch=8)
     with jax.debug_nans(True):
-        found = INSTRUMENTS[name](*run)
-    assert not any(bool(jnp.isnan(leaf).any()) for leaf in jax.tree.leaves(found))
+        result = INSTRUMENTS[name](*run)
+    assert not any(bool(jnp.isnan(leaf).any()) for leaf in jax.tree.leaves(result))
 
 
 @pytest.mark.slow
@@ -143,10 +143,10 @@ def test_products_of_matrices_are_in_full_precision(name, activation):
         pytest.skip("a second derivative of what has no first")
     program = jax.make_jaxpr(lambda p: INSTRUMENTS[name](cell, p, xs))(jnp.ones(2))
     highest = jax.lax.Precision.HIGHEST
-    found = list(products(program.jaxpr))
-    assert all(each in (highest, (highest, highest)) for each in found), found
+    result = list(products(program.jaxpr))
+    assert all(each in (highest, (highest, highest)) for each in result), result
     if name.startswith(("log_singular_values", "lyapunov", "memory")):
-        assert found
+        assert result
 
 
 NUMBERS = {
@@ -197,8 +197,8 @@ SHAPES = {
 @pytest.mark.parametrize("name", SHAPES)
 def test_no_steps_or_no_sequences(name, time, batch):
     cell, *run = example(time=time, batch=batch)
-    found = jax.jit(partial(INSTRUMENTS[name], cell))(*run)
-    assert jax.tree.leaves(found)[0].shape == SHAPES[name](time, batch)
+    result = jax.jit(partial(INSTRUMENTS[name], cell))(*run)
+    assert jax.tree.leaves(result)[0].shape == SHAPES[name](time, batch)
 
 
 def test_no_sequences_have_no_exponents_and_no_penalty():

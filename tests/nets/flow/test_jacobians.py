@@ -45,37 +45,37 @@ def back(flat, like):
 
 def by_reverse_mode(cell, params, xs, state):
     """One sequence: every step's Jacobian by jacrev, along the run."""
-    found = []
+    result = []
     for x in xs:
 
         def step(flat, x=x, state=state):
             return vector(cell.step(params, back(flat, state), x)[0])
 
-        found.append(jax.jacrev(step)(vector(state)))
+        result.append(jax.jacrev(step)(vector(state)))
         state, _ = cell.step(params, state, x)
-    return jnp.stack(found)
+    return jnp.stack(result)
 
 
 @cases.each_kind
-def test_they_are_those_of_reverse_mode(cell, x64):
+def test_jacobians_are_those_of_reverse_mode(cell, x64):
     params, xs, state = example(cell, time=2)
-    found = jacobians(cell, params, xs, state)
+    result = jacobians(cell, params, xs, state)
     slow = jax.jit(partial(by_reverse_mode, cell))
-    exactly(found, slow(params, xs, state))
-    assert found.dtype == jnp.float64
+    exactly(result, slow(params, xs, state))
+    assert result.dtype == jnp.float64
 
 
 @cases.each_core
-def test_they_are_finite_differences(cell, x64):
+def test_jacobians_are_finite_differences(cell, x64):
     params, xs, state = example(cell, time=2)
-    found, small = jacobians(cell, params, xs, state)[0], 1e-6
+    result, small = jacobians(cell, params, xs, state)[0], 1e-6
     flat = vector(state)
     step = jax.jit(lambda v: vector(cell.step(params, back(v, state), xs[0])[0]))
     rows = [
         (step(flat + small * e) - step(flat - small * e)) / (2 * small)
         for e in jnp.eye(len(flat))
     ]
-    np.testing.assert_allclose(found, np.stack(rows, axis=1), atol=1e-8)
+    np.testing.assert_allclose(result, np.stack(rows, axis=1), atol=1e-8)
 
 
 @pytest.mark.parametrize("name", ["lstm", "fast weights", "lru", "conv_gru"])
@@ -101,12 +101,12 @@ def test_padding_is_the_identity_and_is_not_seen(name, x64):
     cell = cases.CASES[name].cell
     params, xs, state = example(cell, len(LENGTHS))
     filled = cases.fill_padding(xs, LENGTHS, np.nan)
-    found = jacobians(cell, params, filled, state, lengths=jnp.array(LENGTHS))
+    result = jacobians(cell, params, filled, state, lengths=jnp.array(LENGTHS))
     plain = jacobians(cell, params, xs, state)
-    eye = np.eye(found.shape[-1])
+    eye = np.eye(result.shape[-1])
     for row, length in enumerate(LENGTHS):
-        exactly(found[:length, row], plain[:length, row])
-        exactly(found[length:, row], np.broadcast_to(eye, found[length:, row].shape))
+        exactly(result[:length, row], plain[:length, row])
+        exactly(result[length:, row], np.broadcast_to(eye, result[length:, row].shape))
 
 
 def test_a_mask_leaves_out_steps_in_between(x64):
@@ -115,10 +115,10 @@ def test_a_mask_leaves_out_steps_in_between(x64):
     mask = np.ones((TIME, 2), bool)
     mask[[0, 2], 0] = False
     filled = jnp.where(mask[..., None], xs, np.nan)
-    found = jacobians(cell, params, filled, state, mask=mask)
+    result = jacobians(cell, params, filled, state, mask=mask)
     first = jax.tree.map(lambda s: s[0], state)
-    exactly(found[mask[:, 0], 0], jacobians(cell, params, xs[mask[:, 0], 0], first))
-    exactly(found[0, 0], np.eye(FEATURES))
+    exactly(result[mask[:, 0], 0], jacobians(cell, params, xs[mask[:, 0], 0], first))
+    exactly(result[0, 0], np.eye(FEATURES))
 
 
 def test_reverse_is_the_flip(x64):
@@ -132,10 +132,10 @@ def test_reverse_with_padding_begins_at_each_sequences_end(x64):
     cell = nets.lstm()
     params, xs, state = example(cell, 2)
     lengths = jnp.array([2, 4])
-    found = jacobians(cell, params, xs, state, lengths=lengths, reverse=True)
+    result = jacobians(cell, params, xs, state, lengths=lengths, reverse=True)
     first = jax.tree.map(lambda s: s[0], state)
-    exactly(found[:2, 0], jacobians(cell, params, xs[:2, 0], first, reverse=True))
-    exactly(found[2:, 0], np.broadcast_to(np.eye(2 * FEATURES), (3, 6, 6)))
+    exactly(result[:2, 0], jacobians(cell, params, xs[:2, 0], first, reverse=True))
+    exactly(result[2:, 0], np.broadcast_to(np.eye(2 * FEATURES), (3, 6, 6)))
 
 
 def test_jit_changes_nothing():
@@ -154,8 +154,8 @@ def test_vmap_over_seeds(x64):
     runs = [example(cell, 2, seed=seed) for seed in (0, 10)]
     params = jax.tree.map(lambda *ps: jnp.stack(ps), *[run.params for run in runs])
     xs = runs[0].xs
-    found = jax.vmap(lambda p: jacobians(cell, p, xs))(params)
-    exactly(found, jnp.stack([jacobians(cell, run.params, xs) for run in runs]))
+    result = jax.vmap(lambda p: jacobians(cell, p, xs))(params)
+    exactly(result, jnp.stack([jacobians(cell, run.params, xs) for run in runs]))
 
 
 def test_no_steps_no_jacobians():
@@ -194,10 +194,10 @@ def test_a_layer_as_a_whole_is_not_reversed():
 def test_one_cell_as_a_layer_may_be_reversed(x64):
     cell = nets.gru()
     params, xs, state = example(cell)
-    found = jacobians(nets.as_layer(cell, True), params, xs, state)
-    exactly(found, jacobians(cell, params, xs, state, reverse=True))
+    result = jacobians(nets.as_layer(cell, True), params, xs, state)
+    exactly(result, jacobians(cell, params, xs, state, reverse=True))
     again = jacobians(nets.as_layer(cell), params, xs, state, reverse=True)
-    exactly(found, again)
+    exactly(result, again)
 
 
 def test_a_counter_is_no_coordinate():
@@ -210,8 +210,10 @@ def test_a_counter_is_no_coordinate():
         lambda params, x: (jnp.zeros(x.shape), jnp.ones(x.shape, int)),
         step,
     )
-    found = step_jacobians(cell, (), jnp.ones((4, 3, 2)))
-    np.testing.assert_array_equal(found, np.broadcast_to(0.5 * np.eye(2), (4, 3, 2, 2)))
+    result = step_jacobians(cell, (), jnp.ones((4, 3, 2)))
+    np.testing.assert_array_equal(
+        result, np.broadcast_to(0.5 * np.eye(2), (4, 3, 2, 2))
+    )
 
 
 def test_inputs_may_be_tokens(x64):
@@ -225,9 +227,9 @@ def test_inputs_may_be_tokens(x64):
         lambda params, state, x: elman.step(params, state, table[x]),
     )
     tokens = jnp.array([[0, 3], [6, 6], [1, 2]])
-    found = jacobians(cell, params, tokens, lengths=jnp.array([3, 1]))
+    result = jacobians(cell, params, tokens, lengths=jnp.array([3, 1]))
     plain = jacobians(elman, params, table[tokens], lengths=jnp.array([3, 1]))
-    exactly(found, plain)
+    exactly(result, plain)
 
 
 def test_inputs_may_be_a_tree():
@@ -241,8 +243,8 @@ def test_inputs_may_be_a_tree():
         step,
     )
     gates = jnp.array([2.0, 3.0, 5.0])[:, None]
-    found = step_jacobians(cell, (), {"gate": gates, "x": jnp.ones((3, 1))})
-    np.testing.assert_array_equal(found[:, 0, 0], gates[:, 0])
+    result = step_jacobians(cell, (), {"gate": gates, "x": jnp.ones((3, 1))})
+    np.testing.assert_array_equal(result[:, 0, 0], gates[:, 0])
 
 
 def rows(gradients):
@@ -288,11 +290,11 @@ def test_with_outputs_each_step_adds_its_own_share(name, x64):
 def test_low_precision_is_measured_in_float32(dtype):
     cell = nets.lstm()
     params, xs, state = example(cell, 2, dtype=dtype)
-    found = jacobians(cell, params, xs, state)
-    assert found.dtype == jnp.float32
+    result = jacobians(cell, params, xs, state)
+    assert result.dtype == jnp.float32
     wide = jax.tree.map(lambda a: a.astype(jnp.float32), (params, xs, state))
     close = 0.05 if dtype == "bfloat16" else 1e-5
-    np.testing.assert_allclose(found, jacobians(cell, *wide), atol=close)
+    np.testing.assert_allclose(result, jacobians(cell, *wide), atol=close)
 
 
 @each_cell

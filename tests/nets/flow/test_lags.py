@@ -45,13 +45,13 @@ def by_lag(tensor, back=False):
     )
     with np.errstate(divide="ignore"):
         norms = np.log(squares) / 2
-    found = np.full(norms.shape, -np.inf)
+    result = np.full(norms.shape, -np.inf)
     for t in range(TIME):
         for k in range(TIME):
             u = t + k if back else t - k
             if 0 <= u < TIME:
-                found[t, k] = norms[t, u]
-    return found
+                result[t, k] = norms[t, u]
+    return result
 
 
 @cases.both_ways
@@ -59,13 +59,13 @@ def by_lag(tensor, back=False):
 def test_it_is_the_whole_jacobian_put_in_order(name, reverse, x64):
     cell = cases.CASES[name].cell
     params, xs, state = example(cell, 2)
-    found = lags(cell, params, xs, state=state, reverse=reverse)
+    result = lags(cell, params, xs, state=state, reverse=reverse)
     tensor = whole(nets.as_layer(cell, reverse), params, xs, state)
-    exactly(found, by_lag(tensor, reverse))
+    exactly(result, by_lag(tensor, reverse))
     for t in range(TIME):
         reachable = TIME - t if reverse else t + 1
-        assert jnp.isneginf(found[t, reachable:]).all()
-        assert jnp.isfinite(found[t, :reachable]).all()
+        assert jnp.isneginf(result[t, reachable:]).all()
+        assert jnp.isfinite(result[t, :reachable]).all()
 
 
 def test_over_all_steps_they_sum_to_the_state_gradients(x64):
@@ -92,9 +92,9 @@ def test_a_known_decay(x64):
         lambda params, x: jnp.zeros(x.shape, x.dtype),
         lambda params, state, x: (0.5 * state + x,) * 2,
     )
-    found = lag_matrix(cell, (), jnp.ones((4, 1)), lambda ys: ys[:, 0])
+    result = lag_matrix(cell, (), jnp.ones((4, 1)), lambda ys: ys[:, 0])
     t, k = np.indices((4, 4))
-    exactly(found, np.where(k <= t, -k * np.log(2), -np.inf))
+    exactly(result, np.where(k <= t, -k * np.log(2), -np.inf))
 
 
 def draw_layer(layer):
@@ -106,12 +106,12 @@ def draw_layer(layer):
 def test_layers_by_their_cells_names(x64):
     layer = nets.stack(nets.bidirectional(nets.gru()), nets.lstm())
     params, xs = draw_layer(layer), cases.normal(TIME, 2, INPUTS)
-    found = lag_matrix(layer, params, xs, losses)
-    assert list(found) == ["0.forward", "0.backward", "1"]
+    result = lag_matrix(layer, params, xs, losses)
+    assert list(result) == ["0.forward", "0.backward", "1"]
     (forward, backward), above = whole(layer, params, xs)
-    exactly(found["0.forward"], by_lag(forward))
-    exactly(found["0.backward"], by_lag(backward, back=True))
-    exactly(found["1"], by_lag(above))
+    exactly(result["0.forward"], by_lag(forward))
+    exactly(result["0.backward"], by_lag(backward, back=True))
+    exactly(result["1"], by_lag(above))
 
 
 @cases.both_ways
@@ -120,11 +120,11 @@ def test_padding_has_no_lags(reverse, x64):
     params, xs, state = example(cell, 3)
     filled = cases.fill_padding(xs, LENGTHS, np.nan)
     lengths = jnp.array(LENGTHS)
-    found = lags(cell, params, filled, state=state, reverse=reverse, lengths=lengths)
+    result = lags(cell, params, filled, state=state, reverse=reverse, lengths=lengths)
     layer = nets.as_layer(cell, reverse)
-    exactly(found, by_lag(whole(layer, params, xs, state, lengths=lengths), reverse))
-    assert jnp.isneginf(found[:, :, 0]).all() and jnp.isneginf(found[3:, :, 1]).all()
-    assert jnp.isfinite(found[:, 0, 2]).all()
+    exactly(result, by_lag(whole(layer, params, xs, state, lengths=lengths), reverse))
+    assert jnp.isneginf(result[:, :, 0]).all() and jnp.isneginf(result[3:, :, 1]).all()
+    assert jnp.isfinite(result[:, 0, 2]).all()
 
 
 def test_without_a_batch_and_without_jit(x64):
@@ -139,12 +139,12 @@ def test_without_a_batch_and_without_jit(x64):
 def test_images(x64):
     cell = nets.conv_gru(kernel_size=(2,))
     params, xs, state = example(cell, 2)
-    found = jax.jit(
+    result = jax.jit(
         lambda: lag_matrix(
             cell, params, xs, lambda ys: jnp.sin(ys).sum(axis=(-2, -1)), state
         )
     )()
-    exactly(found, by_lag(whole(nets.as_layer(cell), params, xs, state)))
+    exactly(result, by_lag(whole(nets.as_layer(cell), params, xs, state)))
 
 
 def test_refusals():

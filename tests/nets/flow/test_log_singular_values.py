@@ -91,11 +91,11 @@ def test_all_singular_values_against_many_digits(name, x64):
     matrices, close = PRODUCTS[name]
     for dtype, tolerance in (("float64", 1e-10), ("float32", close)):
         given = jnp.asarray(matrices, dtype)
-        found, exact = product(given)[-1], by_many_digits(given)
-        assert found.dtype == dtype
+        result, exact = product(given)[-1], by_many_digits(given)
+        assert result.dtype == dtype
         known = np.isfinite(exact)
-        np.testing.assert_allclose(found[known], exact[known], rtol=0, atol=tolerance)
-        rest = found[~known]  # zero, but for rounding in every step
+        np.testing.assert_allclose(result[known], exact[known], rtol=0, atol=tolerance)
+        rest = result[~known]  # zero, but for rounding in every step
         assert (rest < exact[known][-1] + len(matrices) * np.log(1e-5)).all()
 
 
@@ -105,21 +105,21 @@ def test_the_product_of_the_step_jacobians(name, x64):
     """At every step, short enough for NumPy."""
     cell = cases.CASES[name].cell
     params, xs, state = example(cell, 2)
-    found = carried(cell, params, xs, state, count=None)
-    so_far = np.broadcast_to(np.eye(found.shape[-1]), (2, *[found.shape[-1]] * 2))
+    result = carried(cell, params, xs, state, count=None)
+    so_far = np.broadcast_to(np.eye(result.shape[-1]), (2, *[result.shape[-1]] * 2))
     jacobians = np.asarray(step_jacobians(cell, params, xs, state))
     for t in range(TIME):
         so_far = jacobians[t] @ so_far
         expected = np.log(np.linalg.svd(so_far, compute_uv=False))
         good = expected > expected.max() - 20  # the others are beyond NumPy
-        np.testing.assert_allclose(found[t][good], expected[good], atol=1e-6)
+        np.testing.assert_allclose(result[t][good], expected[good], atol=1e-6)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype, tolerance", [("float64", 1e-10), ("float32", 1e-3)])
 def test_a_linear_orthogonal_network_keeps_all_norms(dtype, tolerance, x64):
-    found = of_a_linear_network(orthogonal(6, 6).astype(dtype))
-    np.testing.assert_allclose(np.exp(found), 1, atol=tolerance)
+    result = of_a_linear_network(orthogonal(6, 6).astype(dtype))
+    np.testing.assert_allclose(np.exp(result), 1, atol=tolerance)
 
 
 def of_a_linear_network(w_h):
@@ -136,20 +136,20 @@ def test_ten_thousand_steps_in_float32():
     steps = np.arange(1, 10_001)[:, None]
     shrinking = jnp.asarray(0.9 * orthogonal(4, 4), jnp.float32)
     params = ElmanParams(jnp.zeros((1, 4)), shrinking, jnp.zeros(4))
-    found = carried(LINEAR, params, jnp.zeros((10_000, 1)), count=None)
+    result = carried(LINEAR, params, jnp.zeros((10_000, 1)), count=None)
     exact = steps * np.log(np.linalg.svd(np.asarray(shrinking, float))[1])
     assert exact[-1, 0] < -1000
     # float32 holds a number near 1053 to 6e-5
-    np.testing.assert_allclose(found, exact, rtol=0, atol=2e-3)
+    np.testing.assert_allclose(result, exact, rtol=0, atol=2e-3)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype, close", [("float64", 1e-9), ("float32", 1e-5)])
 def test_diagonal_gates(dtype, close, x64):
     gates = np.array([0.5, 0.99, 1.0, 1e-6, 0.1, 1.5], dtype)
-    found = of_a_linear_network(np.diag(gates))
+    result = of_a_linear_network(np.diag(gates))
     exact = 1000 * np.sort(np.log(gates.astype(float)))[::-1]
-    np.testing.assert_allclose(found[-1], exact, rtol=close)
+    np.testing.assert_allclose(result[-1], exact, rtol=close)
 
 
 @pytest.mark.slow
@@ -158,20 +158,20 @@ def test_the_forget_bias_alone_sets_an_lstms_memory(b, kept, x64):
     bias = jnp.repeat(jnp.array([0.0, b, 0.0, 0.0]), FEATURES)
     w_i, w_h = jnp.zeros((INPUTS, len(bias))), jnp.zeros((FEATURES, len(bias)))
     params = LSTMParams(w_i, w_h, bias)
-    found = carried(nets.lstm(), params, cases.normal(100, INPUTS), count=None)[-1]
+    result = carried(nets.lstm(), params, cases.normal(100, INPUTS), count=None)[-1]
     # h' = tanh(c') / 2 has slope 1/2 at c' = 0: the column (1/2, 1) f^T.
-    grown = np.exp(found[:FEATURES]) / 1.25**0.5
+    grown = np.exp(result[:FEATURES]) / 1.25**0.5
     np.testing.assert_allclose(grown, (1 + np.exp(-b)) ** -100, rtol=1e-9)
     np.testing.assert_allclose(grown, kept, rtol=1e-6)
-    assert np.isneginf(found[FEATURES:]).all()  # what h was is forgotten at once
+    assert np.isneginf(result[FEATURES:]).all()  # what h was is forgotten at once
 
 
 @pytest.mark.slow
 def test_the_constant_error_carousel_and_an_irnn_are_exactly_zero():
     f_open = jnp.repeat(jnp.array([-1e3, 1e3, 0.3, -1e3]), FEATURES)
     params = cases.draw_params(nets.lstm())._replace(b=f_open)
-    found = carried(nets.lstm(), params, cases.normal(50, INPUTS), count=FEATURES)
-    assert (found == 0).all()
+    result = carried(nets.lstm(), params, cases.normal(50, INPUTS), count=FEATURES)
+    assert (result == 0).all()
     ones = ElmanParams(jnp.ones((4, 4)), jnp.eye(4), jnp.zeros(4))
     xs = np.abs(normal(6, 4)) + 0.1
     assert (carried(RELU, ones, jnp.asarray(xs, jnp.float32), count=None) == 0).all()
@@ -187,10 +187,10 @@ def test_pascanus_bound(activation, gamma, x64):
     params, xs, _ = example(cell, 8, time=20)
     for scale in (0.3, 2.0):
         params = params._replace(w_h=cases.normal(FEATURES, FEATURES, scale=scale))
-        found = carried(cell, params, xs)[..., 0]
+        result = carried(cell, params, xs)[..., 0]
         rate = np.log(gamma * np.linalg.norm(params.w_h, ord=2))
         bound = np.arange(1, 21)[:, None] * rate
-        assert (found <= bound + 1e-12).all()
+        assert (result <= bound + 1e-12).all()
 
 
 @pytest.mark.slow
@@ -200,11 +200,11 @@ def test_dead_units_lose_rank_and_nothing_else():
     params = ElmanParams(jnp.eye(4), w, jnp.zeros(4))
     drive = np.tile(10.0 ** np.arange(6)[:, None], (1, 4)).astype(np.float32)
     drive[2, 1] = drive[5] = -1e9
-    found = carried(RELU, params, jnp.asarray(drive), count=None)
-    np.testing.assert_allclose(found[:2], 0, atol=1e-6)
-    np.testing.assert_allclose(found[2:5, :3], 0, atol=1e-6)
-    assert (found[2:5, 3] < np.log(1e-6)).all()
-    assert np.isneginf(found[5]).all()
+    result = carried(RELU, params, jnp.asarray(drive), count=None)
+    np.testing.assert_allclose(result[:2], 0, atol=1e-6)
+    np.testing.assert_allclose(result[2:5, :3], 0, atol=1e-6)
+    assert (result[2:5, 3] < np.log(1e-6)).all()
+    assert np.isneginf(result[5]).all()
 
 
 LOSING = {
@@ -216,18 +216,18 @@ LOSING = {
 }
 
 
-def test_what_is_lost_takes_nothing_with_it(x64):
+def test_lost_directions_change_no_other(x64):
     """Exact zeros on the diagonal of R, before columns that are not zero."""
     matrices = np.zeros((len(LOSING), 4, 4))
     for whole, matrix in zip(matrices, LOSING.values(), strict=True):
         whole[: len(matrix), : len(matrix)] = matrix
     given = jnp.asarray(np.stack([matrices] * 3))
-    found = carried(GIVEN, (), given, count=None)
-    assert not np.isnan(found).any()
+    result = carried(GIVEN, (), given, count=None)
+    assert not np.isnan(result).any()
     for t in range(3):
         powers = np.linalg.matrix_power(matrices, t + 1)
         exact = np.linalg.svd(powers, compute_uv=False)
-        np.testing.assert_allclose(np.exp(found[t]), exact, atol=1e-12)
+        np.testing.assert_allclose(np.exp(result[t]), exact, atol=1e-12)
 
 
 @pytest.mark.slow
@@ -240,14 +240,14 @@ def test_graded_matrices_against_many_digits(size, dtype, close, x64):
     spread = np.array([0, 270 // size])[:, None]
     k = jnp.asarray(spread * np.random.default_rng(size).permutation(size), dtype)
     eye = jnp.asarray(np.broadcast_to(np.eye(size, dtype=dtype), w.shape))
-    found = np.asarray(singular(UDT(eye, k, w)))
+    result = np.asarray(singular(UDT(eye, k, w)))
     for i in range(2):
         with mp.workdps(120):
             rows = mp.matrix(np.asarray(w[i], float).tolist())
             scale = mp.diag([mp.mpf(2) ** int(power) for power in k[i]])
             sigmas = mp.svd_r(scale * rows, compute_uv=False)
             exact = sorted((float(mp.log(s)) for s in sigmas), reverse=True)
-        np.testing.assert_allclose(found[i], exact, rtol=0, atol=close)
+        np.testing.assert_allclose(result[i], exact, rtol=0, atol=close)
 
 
 @pytest.mark.slow
@@ -277,9 +277,9 @@ def test_counts_are_the_first_of_all(x64):
 def test_a_batch_is_a_vmap(x64):
     cell = nets.gru()
     params, xs, _ = example(cell, 2, 3)
-    found = carried(cell, params, xs)
+    result = carried(cell, params, xs)
     run = partial(_carried, cell, params)
-    exactly(found, jax.jit(jax.vmap(jax.vmap(run, 1, 1), 1, 1))(xs))
+    exactly(result, jax.jit(jax.vmap(jax.vmap(run, 1, 1), 1, 1))(xs))
 
 
 @pytest.mark.slow
@@ -298,16 +298,16 @@ def test_in_padding_the_product_waits(reverse, x64):
     params, xs, state = example(cell, 3)
     run = partial(carried, cell, params, state=state, count=None)
     padded = cases.fill_padding(xs, lengths, np.nan)
-    found = run(padded, lengths=np.array(lengths), reverse=reverse)
-    exactly(found[:, 0], np.zeros((TIME, FEATURES)))
+    result = run(padded, lengths=np.array(lengths), reverse=reverse)
+    exactly(result[:, 0], np.zeros((TIME, FEATURES)))
     # The three steps as the first of five, in the order in which they are read.
     order = [2, 1, 0, 3, 4] if reverse else range(TIME)
     xs = jnp.asarray(np.asarray(xs)[[*order]])
     alone = run(xs, lengths=np.full(3, TIME))[:3, 1]
     alone = alone[::-1] if reverse else alone
-    exactly(found[:3, 1], alone)
+    exactly(result[:3, 1], alone)
     waiting = np.zeros(FEATURES) if reverse else alone[-1]
-    exactly(found[3:, 1], np.broadcast_to(waiting, (2, FEATURES)))
+    exactly(result[3:, 1], np.broadcast_to(waiting, (2, FEATURES)))
 
 
 @pytest.mark.slow

@@ -141,9 +141,9 @@ def test_refusals():
 
 def test_shares_that_are_equal_do_not_cancel(x64):
     shares = {"w": jnp.full((6, 2, 3), 2.0), "b": jnp.full((6, 3), -1.0)}
-    found = cancellation(shares)
-    exactly(found.index, jnp.array(1.0))
-    exactly(found.log_norms, jnp.full(6, np.log(6 * 4 + 3) / 2))
+    result = cancellation(shares)
+    exactly(result.index, jnp.array(1.0))
+    exactly(result.log_norms, jnp.full(6, np.log(6 * 4 + 3) / 2))
 
 
 def test_shares_that_cancel():
@@ -155,21 +155,21 @@ def test_the_index_is_the_formula(x64):
     shares = {"w": cases.normal(7, 2, 3), "b": cases.normal(7, 3, seed=1)}
     flat = np.concatenate([shares["b"], shares["w"].reshape(7, -1)], axis=1)
     norms = np.linalg.norm(flat, axis=1)
-    found = cancellation(shares)
-    exactly(found.log_norms, jnp.log(norms))
+    result = cancellation(shares)
+    exactly(result.log_norms, jnp.log(norms))
     expected = np.linalg.norm(flat.sum(axis=0)) / norms.sum()
     assert 0.05 < expected < 0.95
-    exactly(found.index, jnp.asarray(expected))
+    exactly(result.index, jnp.asarray(expected))
 
 
 def test_the_index_of_nothing_is_unknown():
-    found = cancellation(jnp.zeros((4, 3)))
-    assert jnp.isnan(found.index) and jnp.isneginf(found.log_norms).all()
+    result = cancellation(jnp.zeros((4, 3)))
+    assert jnp.isnan(result.index) and jnp.isneginf(result.log_norms).all()
 
 
 @pytest.mark.parametrize("size", [1e-30, 1.0, 1e30], ids=str)
 def test_sizes_that_squares_do_not_hold(size):
-    found = cancellation(size * jnp.array([[3.0, 4.0], [-3.0, 4.0], [0.0, 0.0]]))
+    result = cancellation(size * jnp.array([[3.0, 4.0], [-3.0, 4.0], [0.0, 0.0]]))
     expected = np.array([np.log(5 * size)] * 2 + [-np.inf])
-    np.testing.assert_allclose(found.log_norms, expected, rtol=1e-6)
-    np.testing.assert_allclose(found.index, 0.8, rtol=1e-5)
+    np.testing.assert_allclose(result.log_norms, expected, rtol=1e-6)
+    np.testing.assert_allclose(result.index, 0.8, rtol=1e-5)

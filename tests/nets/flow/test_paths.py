@@ -157,14 +157,14 @@ def test_parameters_and_inputs_keep_their_gradient(name, x64):
 def test_parts_make_the_whole(name, options, x64):
     cell = cases.CASES[name].cell
     params, xs, first = example(cell, 3)
-    value, found = paths(cell, params, xs, cases.total, first, **options)
+    value, result = paths(cell, params, xs, cases.total, first, **options)
     loss, total = whole(cell, params, xs, cases.total, first, **options)
-    closely((value, found.total), (loss, total))
+    closely((value, result.total), (loss, total))
     other = without_weights(cell)
     _, highway = whole(other, params, xs, cases.total, first, **options)
-    closely(found.highway, highway)
-    closely(jax.tree.map(jnp.add, found.highway, found.through_gates), total)
-    assert all(cases.differ(found.highway, total))
+    closely(result.highway, highway)
+    closely(jax.tree.map(jnp.add, result.highway, result.through_gates), total)
+    assert all(cases.differ(result.highway, total))
 
 
 def test_the_lstm_without_weights_is_all_highway(x64):
@@ -173,12 +173,12 @@ def test_the_lstm_without_weights_is_all_highway(x64):
     params = jax.tree.map(jnp.zeros_like, cases.draw_params(cell))
     params = params._replace(b=nets.initializers.set_gate(params.b, "ifgo", "f", bias))
     xs = cases.normal(time, 2, INPUTS)
-    _, found = paths(cell, params, xs, lambda state, ys: state.cell.sum())
+    _, result = paths(cell, params, xs, lambda state, ys: state.cell.sum())
     decay = (1 / (1 + np.exp(-bias))) ** np.arange(time)[::-1]
-    closely(found.highway.cell, np.tile(decay[:, None, None], (1, 2, FEATURES)))
+    closely(result.highway.cell, np.tile(decay[:, None, None], (1, 2, FEATURES)))
     chex.assert_trees_all_equal(
-        (found.highway.hidden, found.through_gates),
-        jax.tree.map(jnp.zeros_like, (found.highway.hidden, found.through_gates)),
+        (result.highway.hidden, result.through_gates),
+        jax.tree.map(jnp.zeros_like, (result.highway.hidden, result.through_gates)),
     )
     memory = jax.jit(partial(flow.gates, cell))(params, xs)["forget"].memory
     closely(np.exp(-(time - 1) / np.asarray(memory)), np.full(FEATURES, decay[0]))
@@ -195,10 +195,10 @@ def test_the_gru_passes_the_product_of_its_update_gates(x64):
         r, z = (1 / (1 + np.exp(-a)) for a in (x_r + h @ w_r, x_z + h @ w_z))
         h = (1 - z) * np.tanh(x_n + (r * h) @ w_n) + z * h
         zs.append(z)
-    _, found = paths(cell, params, xs, lambda state, ys: state.hidden.sum(), first)
+    _, result = paths(cell, params, xs, lambda state, ys: state.hidden.sum(), first)
     after = [np.prod(np.array(zs)[t + 1 :], axis=0) for t in range(TIME)]
-    closely(found.highway.hidden, np.array(after))
-    assert bool((found.through_gates.hidden[:-1] != 0).all())
+    closely(result.highway.hidden, np.array(after))
+    assert bool((result.through_gates.hidden[:-1] != 0).all())
 
 
 @pytest.mark.parametrize("name", ["sru", "min_gru", "min_lstm", "rg_lru", "qrnn"])
@@ -206,11 +206,11 @@ def test_a_linear_cell_is_all_highway(name, x64):
     """But for past inputs, which a qrnn's gates read, and which are its state too."""
     cell = cases.CASES[name].cell
     params, xs, first = example(cell, 2, time=3)
-    _, found = paths(cell, params, xs, cases.total, first)
-    assert bool((found.highway[0] != 0).all())
-    closely(found.through_gates[0], jnp.zeros_like(found.through_gates[0]))
+    _, result = paths(cell, params, xs, cases.total, first)
+    assert bool((result.highway[0] != 0).all())
+    closely(result.through_gates[0], jnp.zeros_like(result.through_gates[0]))
     if name == "qrnn":
-        assert bool((found.through_gates.past != 0).any())
+        assert bool((result.through_gates.past != 0).any())
 
 
 def own_step(params, state, x):
@@ -230,12 +230,12 @@ OWN = nets.Cell(
 
 def test_a_cell_of_ones_own(x64):
     params, xs = cases.normal(2, 2), cases.normal(TIME, 2, seed=1)
-    _, found = paths(OWN, params, xs, lambda state, ys: ys[-1].sum())
+    _, result = paths(OWN, params, xs, lambda state, ys: ys[-1].sum())
     before = jnp.concatenate([jnp.zeros((1, 2)), nets.unroll(OWN, params, xs)[1][:-1]])
     keeps = np.asarray(jax.nn.sigmoid(xs + before @ params))
     after = np.array([np.prod(keeps[t + 1 :], axis=0) for t in range(TIME)])
-    closely(found.highway["h"], after)
-    assert bool((found.highway["count"] == 0).all())
+    closely(result.highway["h"], after)
+    assert bool((result.highway["count"] == 0).all())
 
 
 @pytest.mark.slow
@@ -248,19 +248,19 @@ def test_layers_are_restricted_in_time_alone(x64):
         jax.eval_shape(lambda key: layer.init(key, INPUTS, FEATURES), jax.random.key(0))
     )
     xs, lengths = cases.normal(TIME, 2, INPUTS), jnp.array([TIME, 2])
-    _, found = paths(layer, params, xs, cases.total, lengths=lengths)
-    closely(found.total, whole(layer, params, xs, cases.total, lengths=lengths)[1])
-    closely(found.highway, whole(other, params, xs, cases.total, lengths=lengths)[1])
-    assert all(cases.differ(found.total, found.highway))
+    _, result = paths(layer, params, xs, cases.total, lengths=lengths)
+    closely(result.total, whole(layer, params, xs, cases.total, lengths=lengths)[1])
+    closely(result.highway, whole(other, params, xs, cases.total, lengths=lengths)[1])
+    assert all(cases.differ(result.total, result.highway))
 
 
 def test_seeds_are_vmapped(x64):
     cell, xs = nets.lstm(), cases.normal(TIME, 2, INPUTS)
     several = [cases.draw_params(cell, seed) for seed in (0, 1)]
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *several)
-    found = jax.vmap(lambda params: paths(cell, params, xs, cases.total))(stacked)
+    result = jax.vmap(lambda params: paths(cell, params, xs, cases.total))(stacked)
     for seed, params in enumerate(several):
-        one = jax.tree.map(lambda a, seed=seed: a[seed], found)
+        one = jax.tree.map(lambda a, seed=seed: a[seed], result)
         closely(one, paths(cell, params, xs, cases.total))
 
 

@@ -48,9 +48,9 @@ def test_pascanus_omega_is_the_formula(name, reverse, x64):
     j = jax.jit(partial(step_jacobians, cell, reverse=reverse))(
         params, xs, state, lengths=how["lengths"]
     )
-    found = omega(cell, params, xs, state=state, **how)
-    np.testing.assert_allclose(found, formula(g, j), rtol=1e-10)
-    assert found > 0.01
+    result = omega(cell, params, xs, state=state, **how)
+    np.testing.assert_allclose(result, formula(g, j), rtol=1e-10)
+    assert result > 0.01
 
 
 @pytest.mark.slow
@@ -94,9 +94,9 @@ def test_its_gradient_is_the_immediate_one(x64):
         return ((norms / np.linalg.norm(g, axis=-1) - 1) ** 2).sum(axis=0).mean()
 
     params, xs = jax.tree.map(np.asarray, params), np.asarray(xs)
-    found = jax.jit(jax.grad(lambda p: omega(cell, p, xs, state=state)))(params)
+    result = jax.jit(jax.grad(lambda p: omega(cell, p, xs, state=state)))(params)
     np.testing.assert_allclose(omega(cell, params, xs, state=state), by_hand(params))
-    for i, (leaf, slope) in enumerate(zip(params, found, strict=True)):
+    for i, (leaf, slope) in enumerate(zip(params, result, strict=True)):
         for place in np.ndindex(leaf.shape):
             step = np.zeros_like(leaf)
             step[place] = 1e-6
@@ -119,10 +119,10 @@ def test_a_linear_orthogonal_network_keeps_the_norm(x64):
 def test_gradients_whose_squares_float32_does_not_hold():
     """g_t = 0.1^(T - 1 - t), down to 1e-29: each step is as far from 1."""
     params = nets.cells.ElmanParams(jnp.zeros((1, 3)), 0.1 * jnp.eye(3), jnp.zeros(3))
-    found = pascanu_penalty(
+    result = pascanu_penalty(
         LINEAR, params, jnp.zeros((30, 2, 1)), lambda state, ys: ys[-1].sum()
     )
-    np.testing.assert_allclose(found, 30 * 0.9**2, rtol=1e-5)
+    np.testing.assert_allclose(result, 30 * 0.9**2, rtol=1e-5)
 
 
 @pytest.mark.slow
@@ -133,8 +133,8 @@ def test_where_nothing_comes_through_the_ratio_is_zero():
     def penalty(params):
         return pascanu_penalty(LINEAR, params, xs, lambda state, ys: ys.sum())
 
-    found, slopes = jax.value_and_grad(penalty)(params)
-    assert found == 4.0
+    result, slopes = jax.value_and_grad(penalty)(params)
+    assert result == 4.0
     assert all(jnp.isfinite(slope).all() for slope in slopes)
 
 
@@ -173,9 +173,9 @@ def test_flossing_leaves_out_empty_sequences(x64):
         return flossing_penalty(nets.elman(), params, xs, count=3, lengths=lengths)
 
     both = jax.jit(jax.value_and_grad(penalty))
-    found = both(params, xs, jnp.array([30, 20, 0]))
-    closely(found, both(params, xs[:, :2], jnp.array([30, 20])))
-    assert found[0] > 0
+    result = both(params, xs, jnp.array([30, 20, 0]))
+    closely(result, both(params, xs[:, :2], jnp.array([30, 20])))
+    assert result[0] > 0
 
 
 @pytest.mark.slow
@@ -230,19 +230,19 @@ def test_h_detach_at_nearly_every_step_leaves_the_highway(x64):
     cell = nets.lstm()
     params, xs, state = example(cell, 2)
     key = jax.random.key(1)
-    _, found = run(nets.h_detach(cell, 1 - 1e-9), params, xs, state, key)
+    _, result = run(nets.h_detach(cell, 1 - 1e-9), params, xs, state, key)
     _, expected = run(stopping(cell), params, xs, state, None)
-    closely(found, expected)
+    closely(result, expected)
 
 
 def test_without_a_key_or_at_rate_zero_nothing_is_stopped(x64):
     cell = nets.lstm()
     params, xs, state = example(cell, 2)
     _, whole = run(cell, params, xs, state, None)
-    _, found = run(nets.h_detach(cell, 0.9), params, xs, state, None)
-    closely(found, whole)
-    _, found = run(nets.h_detach(cell, 0.0), params, xs, state, jax.random.key(1))
-    closely(found, whole)
+    _, result = run(nets.h_detach(cell, 0.9), params, xs, state, None)
+    closely(result, whole)
+    _, result = run(nets.h_detach(cell, 0.0), params, xs, state, jax.random.key(1))
+    closely(result, whole)
 
 
 @pytest.mark.parametrize("rate", [0.25, 0.5])
@@ -257,9 +257,9 @@ def test_h_detach_stops_so_many_steps_each_for_itself(rate):
         )
         return g.hidden[:-1, 0] == 1
 
-    found = jax.jit(jax.vmap(stopped))(jax.random.split(jax.random.key(0), 40))
-    assert abs(found.mean() - rate) < 4 * (rate * (1 - rate) / found.size) ** 0.5
-    assert found.mean(axis=0).min() > 0 and found.mean(axis=0).max() < 1
+    result = jax.jit(jax.vmap(stopped))(jax.random.split(jax.random.key(0), 40))
+    assert abs(result.mean() - rate) < 4 * (rate * (1 - rate) / result.size) ** 0.5
+    assert result.mean(axis=0).min() > 0 and result.mean(axis=0).max() < 1
 
 
 def test_the_same_steps_of_all_sequences_are_detached(x64):

@@ -101,7 +101,7 @@ def in_both(make):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "rank"), RANKS.items())
-def test_what_is_lost_in_one_dtype_is_lost_in_the_other(name, rank, x64):
+def test_both_dtypes_lose_the_same_directions(name, rank, x64):
     """And as many are known as the product's rank.
 
     Where it is lost over several steps, the columns carry errors along, and one more
@@ -114,9 +114,9 @@ def test_what_is_lost_in_one_dtype_is_lost_in_the_other(name, rank, x64):
         narrow, wide = (np.asarray(measure(cell, *run)) for run in runs)
         if measure is spectrum and name == "relu":  # of six steps, by other columns
             narrow = np.where(np.isfinite(narrow), wide, narrow)
-        for found in (narrow, wide):
-            assert np.isneginf(found).any() and not np.isnan(found).any()
-            assert 0 <= np.isfinite(found).sum() - rank <= (name in SEVERAL)
+        for result in (narrow, wide):
+            assert np.isneginf(result).any() and not np.isnan(result).any()
+            assert 0 <= np.isfinite(result).sum() - rank <= (name in SEVERAL)
         atol = 1 if name == "slstm" else 0.4
         np.testing.assert_allclose(narrow[:rank], wide[:rank], atol=atol)
     if name == "reservoir":  # what it loses over several steps is known only later
@@ -130,9 +130,9 @@ def test_what_is_lost_in_one_dtype_is_lost_in_the_other(name, rank, x64):
 def test_what_is_lost_stays_lost():
     matrices = normal(20, 4, 4)
     matrices[5] = normal(4, 3, seed=1) @ normal(3, 4, seed=2)
-    found = sigmas(*products(jnp.asarray(matrices, jnp.float32)))
-    np.testing.assert_array_equal(np.isneginf(found[:, 3]), np.arange(20) >= 5)
-    assert np.isfinite(found[:, :3]).all()
+    result = sigmas(*products(jnp.asarray(matrices, jnp.float32)))
+    np.testing.assert_array_equal(np.isneginf(result[:, 3]), np.arange(20) >= 5)
+    assert np.isfinite(result[:, :3]).all()
 
 
 @pytest.mark.parametrize("count", [None, 1, 2])
@@ -146,10 +146,10 @@ def test_the_slowest_direction_is_lost_and_the_next_takes_its_place(count):
     gains = np.exp(np.tile([0.0, -1.0, -2.0], (60, 1)))
     gains[52, 0] = 0
     matrices = jnp.asarray(turn @ (gains[..., None] * turn.T), jnp.float32)
-    found = spectrum(*products(matrices), count=count)
+    result = spectrum(*products(matrices), count=count)
     right = [-1, -2, -np.inf] if count is None else [-np.inf, -1]
     right = sorted(right[:count], reverse=True)
-    np.testing.assert_allclose(found, right, atol=0.1)
+    np.testing.assert_allclose(result, right, atol=0.1)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -162,24 +162,24 @@ def test_a_forget_gate_of_e_to_minus_20_is_no_rounding(dtype, x64):
     )
     run = nets.lstm(), params, jnp.zeros((40, 1), dtype)
     right = -np.log1p(np.exp(-biases))
-    found = sigmas(*run)[-1]
-    assert np.isneginf(found[3:]).all()
+    result = sigmas(*run)[-1]
+    assert np.isneginf(result[3:]).all()
     # h' = tanh(c') / 2 has slope 1/2: each column is (1/2, 1) f^T.
-    np.testing.assert_allclose(found[:3], 40 * right + np.log(1.25) / 2, rtol=1e-5)
+    np.testing.assert_allclose(result[:3], 40 * right + np.log(1.25) / 2, rtol=1e-5)
     gates = np.tile(np.diag(np.exp(right)), (100, 1, 1))
-    found = spectrum(*products(jnp.asarray(gates, dtype)), warmup=50)
-    np.testing.assert_allclose(found, right, rtol=1e-4)
+    result = spectrum(*products(jnp.asarray(gates, dtype)), warmup=50)
+    np.testing.assert_allclose(result, right, rtol=1e-4)
 
 
 @pytest.mark.parametrize("steps", [1, 3])
 def test_a_small_column_is_known_in_the_first_step(steps):
     """J = [[1, 0], [1, e^-20]]: its columns are far apart, its rows are not."""
     matrices = np.tile([[1.0, 0.0], [1.0, np.exp(-20.0)]], (steps, 1, 1))
-    found = sigmas(*products(jnp.asarray(matrices, jnp.float32)))
+    result = sigmas(*products(jnp.asarray(matrices, jnp.float32)))
     right = np.log(np.linalg.svd(matrices[0])[1])
-    np.testing.assert_allclose(found[0], right, rtol=1e-5)
+    np.testing.assert_allclose(result[0], right, rtol=1e-5)
     if steps > 1:  # which float32 cannot tell from 0 once it is turned
-        assert np.isneginf(found[-1, 1])
+        assert np.isneginf(result[-1, 1])
 
 
 @pytest.mark.parametrize("spread", [1.0, 10.0])
@@ -187,10 +187,10 @@ def test_what_is_far_apart_along_the_axes_is_kept(spread):
     """Rows of any sizes, in any order, of well-conditioned matrices."""
     size = np.exp(-spread * np.random.default_rng(3).random((40, 6, 1)))
     matrices = size * rotations(40, 6, 6)
-    found = spectrum(*products(jnp.asarray(matrices, jnp.float32)))
-    assert np.isfinite(found).all()
+    result = spectrum(*products(jnp.asarray(matrices, jnp.float32)))
+    assert np.isfinite(result).all()
     exact = np.log(size).sum() / 40
-    np.testing.assert_allclose(found.sum(), exact, atol=0.1)
+    np.testing.assert_allclose(result.sum(), exact, atol=0.1)
 
 
 def test_one_that_is_nan_changes_no_other():
@@ -204,21 +204,21 @@ def test_one_that_is_nan_changes_no_other():
         assert np.isnan(beside[2]).all()
 
 
-def test_what_is_lost_has_no_gradient_and_spoils_none():
+def test_lost_directions_have_no_gradient():
     matrices = normal(20, 4, 4)
     matrices[5, :, 2] = matrices[5, :, 1]
 
     def kept(gain):
         xs = jnp.asarray(matrices, jnp.float32) * gain
-        found = flow.lyapunov_spectrum(GIVEN, (), xs).exponents
-        return jnp.where(jnp.isneginf(found), 0, found).sum(), found
+        result = flow.lyapunov_spectrum(GIVEN, (), xs).exponents
+        return jnp.where(jnp.isneginf(result), 0, result).sum(), result
 
-    slope, found = jax.jit(jax.grad(kept, has_aux=True))(jnp.float32(1))
-    assert np.isneginf(found).sum() == 1
+    slope, result = jax.jit(jax.grad(kept, has_aux=True))(jnp.float32(1))
+    assert np.isneginf(result).sum() == 1
     np.testing.assert_allclose(slope, 3, rtol=1e-4)  # ln gain for each of three
 
 
-def test_what_is_lost_in_the_warmup_is_not_lost():
+def test_directions_lost_in_the_warmup_still_count():
     matrices = normal(40, 4, 4)
     matrices[5] = 0
     run = products(jnp.asarray(matrices, jnp.float32))
@@ -233,10 +233,12 @@ def test_columns_that_depend_on_others_come_last():
     columns[:, 0] = 2 * columns[:, 1]
     moved = jnp.asarray(columns, jnp.float32)
     rows = jnp.linalg.norm(moved, axis=-1)
-    found = triangle(moved, rows, None, jnp.arange(3), jnp.zeros(3, int))
-    assert found.order.tolist() == [0, 2, 1]
-    assert (found.doubts == LOST).tolist() == [False, False, True]
-    np.testing.assert_allclose(found.q @ found.upper, moved[:, found.order], atol=1e-5)
+    result = triangle(moved, rows, None, jnp.arange(3), jnp.zeros(3, int))
+    assert result.order.tolist() == [0, 2, 1]
+    assert (result.doubts == LOST).tolist() == [False, False, True]
+    np.testing.assert_allclose(
+        result.q @ result.upper, moved[:, result.order], atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("size", [1, 2, 5])
@@ -255,5 +257,5 @@ def test_transport_keeps_a_few_steps():
     def norms(params):
         return flow.log_singular_values(cell, params, jnp.zeros((2000, 1, 4)))
 
-    found = jax.jit(norms).lower(params).compile().memory_analysis()
-    assert found is not None and found.temp_size_in_bytes < 30e6
+    result = jax.jit(norms).lower(params).compile().memory_analysis()
+    assert result is not None and result.temp_size_in_bytes < 30e6

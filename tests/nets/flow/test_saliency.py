@@ -44,12 +44,12 @@ def loss(state, ys):
 def test_attributions_of_each_sequence_add_up(layer, x64):
     params, xs, apply = of_layer(layer, 2)
     baseline = 0.1 * cases.normal(INPUTS, seed=2)
-    found = jax.jit(partial(integrated_gradients, layer, loss=loss))
+    result = jax.jit(partial(integrated_gradients, layer, loss=loss))
     run = jax.jit(lambda params, xs: squares(*apply(params, xs)))
     there = run(params, xs)
     for start in (None, baseline):
         zero = jnp.broadcast_to(0.0 if start is None else start, xs.shape)
-        parts = found(params, xs, baseline=start)
+        parts = result(params, xs, baseline=start)
         assert parts.shape == xs.shape
         np.testing.assert_allclose(
             parts.sum(axis=(0, 2)),

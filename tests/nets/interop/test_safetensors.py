@@ -89,8 +89,8 @@ def test_like_must_have_shapes(path, like):
 def test_scalars_and_other_byte_orders(path):
     tree = {"a": np.float32(2.5), "b": np.arange(3, dtype=">f4"), "c": jnp.bfloat16(1)}
     interop.save_safetensors(path, tree)
-    found = interop.load_safetensors(path)
-    assert found["a"] == 2.5 and found["b"].tolist() == [0, 1, 2] and found["c"] == 1
+    result = interop.load_safetensors(path)
+    assert result["a"] == 2.5 and result["b"].tolist() == [0, 1, 2] and result["c"] == 1
     back = interop.load_safetensors(path, {**tree, "b": np.zeros(3, np.float32)})
     assert type(back["a"]) is np.float32 and back["a"] == 2.5
 

@@ -153,6 +153,10 @@ THEIRS = {
 }
 
 
+# Of each library one cell as users compile it. The step is their code on either side.
+OPTIMIZED = {"linen LSTMCell", "nnx GRUCell", "equinox LSTMCell", "haiku LSTM"}
+
+
 @pytest.mark.peers
 @pytest.mark.parametrize("name", THEIRS)
 def test_numbers_and_gradients_are_theirs(name):
@@ -173,8 +177,9 @@ def test_numbers_and_gradients_are_theirs(name):
 
     params, same = (jax.jit(f)(jax.random.key(1)) for f in (init, theirs.init))
     closest(params, same)
-    one = optimized_jit(partial(with_gradients, unroll))(params, xs)
-    closest(one, optimized_jit(partial(with_gradients, theirs.run))(params, xs))
+    jit = optimized_jit if name in OPTIMIZED else jax.jit
+    one = jit(partial(with_gradients, unroll))(params, xs)
+    closest(one, jax.jit(partial(with_gradients, theirs.run))(params, xs))
     assert all(np.any(leaf) for leaf in jax.tree.leaves(one))
 
 

@@ -44,8 +44,10 @@ def test_it_puts_out_what_it_takes_in_1_2_and_3_dimensions(shape, upsample):
     )
     assert z.shape == (5, 3)
     pooled = [(5, *(n // 2**i for n in shape[:-1])) for i in (1, 2)]
-    found = [indices.shape for indices in switches]
-    assert found == ([(*pooled[0], 2), (*pooled[1], 4)] if upsample == "unpool" else [])
+    result = [indices.shape for indices in switches]
+    assert result == (
+        [(*pooled[0], 2), (*pooled[1], 4)] if upsample == "unpool" else []
+    )
     alone = jax.eval_shape(
         lambda v, z: apply(model, v, z, method="decode"), variables, z
     )

@@ -42,7 +42,7 @@ def model_of(cell, bidirectional=True, attention=True):
 
 @pytest.mark.slow
 @each_kind
-def test_padding_cannot_be_seen(cell, bidirectional, attention):
+def test_padding_changes_no_number(cell, bidirectional, attention):
     _, variables, apply = model_of(cell, bidirectional, attention)
     logits = apply(variables, *ARGS)
     more = jnp.pad(SOURCES, ((0, 0), (0, 3)), constant_values=5)
@@ -64,8 +64,10 @@ def test_steps_say_what_teacher_forcing_says(cell, bidirectional, attention):
     assert (memory is None) != attention
     symbol = jnp.full(3, model.start_token)
     for t in range(TARGETS.shape[1]):
-        state, said = apply(variables, memory, state, symbol, method="decode_step")
-        chex.assert_trees_all_close(said, logits[:, t], atol=1e-5)
+        state, step_logits = apply(
+            variables, memory, state, symbol, method="decode_step"
+        )
+        chex.assert_trees_all_close(step_logits, logits[:, t], atol=1e-5)
         symbol = TARGETS[:, t]
 
 
@@ -87,8 +89,8 @@ def by_hand(model, variables):
     state, outputs = nets.unroll(
         model.cell, params["encoder"]["cell"], time_first(vectors), lengths=LENGTHS
     )
-    told = jnp.concatenate([jnp.full((3, 1), CLASSES), TARGETS[:, :-1]], axis=1)
-    vectors = params["embed_target"]["embedding"][told]
+    symbols = jnp.concatenate([jnp.full((3, 1), CLASSES), TARGETS[:, :-1]], axis=1)
+    vectors = params["embed_target"]["embedding"][symbols]
     _, hidden = nets.unroll(
         model.cell, params["decoder"]["cell"], time_first(vectors), state
     )
@@ -121,10 +123,10 @@ def test_attention_is_a_softmax_over_what_was_read():
         logits[i, t] = np.tanh(both) @ params["dense"]["kernel"]
         logits[i, t] += params["dense"]["bias"]
     chex.assert_trees_all_close(apply(variables, *ARGS), logits, atol=1e-5)
-    found = apply(variables, *ARGS, method="attention_weights")
-    chex.assert_trees_all_close(found, weights, atol=1e-5)
+    result = apply(variables, *ARGS, method="attention_weights")
+    chex.assert_trees_all_close(result, weights, atol=1e-5)
     padding = np.arange(6) >= np.asarray(LENGTHS)[:, None]
-    assert (np.asarray(found).transpose(0, 2, 1)[padding] == 0).all()
+    assert (np.asarray(result).transpose(0, 2, 1)[padding] == 0).all()
 
 
 @pytest.mark.slow

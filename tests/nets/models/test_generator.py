@@ -27,8 +27,8 @@ def test_the_density_is_scipys():
     y = rng.normal(size=3)
     weights = np.exp(mixture.logits) / np.exp(mixture.logits).sum()
     parts = stats.norm.pdf(y[None], mixture.means, mixture.deviations).prod(axis=1)
-    found = log_density(mixture, jnp.asarray(y))
-    assert found == pytest.approx(np.log((weights * parts).sum()), rel=1e-5)
+    result = log_density(mixture, jnp.asarray(y))
+    assert result == pytest.approx(np.log((weights * parts).sum()), rel=1e-5)
 
 
 @pytest.mark.slow

@@ -169,8 +169,8 @@ def test_every_initializer_starts_every_layer(init):
     start = initializers.kernels.KERNELS[init]
     model = models.cnn(3, (2,), (3, 2), hidden=(5,), init=start)
     variables = jax.jit(model.init)(KEY, jnp.ones((4, 4, 1)))
-    found = {name: block["layer"] for name, block in variables["params"].items()}
-    assert set(found) == {"conv_0", "dense_3", "dense_4"}
-    for params in found.values():
+    result = {name: block["layer"] for name, block in variables["params"].items()}
+    assert set(result) == {"conv_0", "dense_3", "dense_4"}
+    for params in result.values():
         assert (params[0] != 0).all()
         assert bool((params[1] != 0).any()) == (init == "torch")

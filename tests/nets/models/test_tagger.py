@@ -58,7 +58,7 @@ def test_what_each_label_knows(way):
 
 
 @every_way
-def test_padding_cannot_be_seen(way):
+def test_padding_changes_no_number(way):
     model, variables = tagger(way)
     _, padded = model.apply(variables, TOKENS, lengths=jnp.array([4, 6]))
     _, cut = model.apply(variables, TOKENS[:1, :4])

@@ -56,23 +56,23 @@ def test_it_equals_sklearn(folds, ridge, x64):
     states = states + 3.0
     states = states.at[:, 3].set(0.1)  # one that is constant
     targets = readable(states / states.std(axis=0, keepdims=True).at[:, 3].set(1))
-    found = probe(states, targets, folds=folds, ridge=ridge)
+    result = probe(states, targets, folds=folds, ridge=ridge)
     expected = r2_score(
         targets,
         by_sklearn(states, targets, folds, ridge),
         multioutput="raw_values",
     )
-    assert found.shape == (3,) and (found > 0.1).all() and (found < 0.999).all()
-    np.testing.assert_allclose(found, expected, atol=1e-8)
+    assert result.shape == (3,) and (result > 0.1).all() and (result < 0.999).all()
+    np.testing.assert_allclose(result, expected, atol=1e-8)
 
 
 def test_more_entries_than_examples(x64):
     states = cases.normal(20, 40)
     targets = readable(states)
-    found = probe(states, targets, folds=4, ridge=0.1)
+    result = probe(states, targets, folds=4, ridge=0.1)
     expected = by_sklearn(states, targets, 4, 0.1)
     np.testing.assert_allclose(
-        found, r2_score(targets, expected, multioutput="raw_values"), atol=1e-8
+        result, r2_score(targets, expected, multioutput="raw_values"), atol=1e-8
     )
 
 
@@ -98,14 +98,14 @@ def test_float32_is_enough(factor):
     same = rng.standard_normal((EXAMPLES, 1)) + 1e-2 * rng.standard_normal((1, 8))
     states = same + 1e-2 * rng.standard_normal((EXAMPLES, 8))
     targets = readable(states, noise=0.01)
-    found = probe(
+    result = probe(
         jnp.asarray(factor * states, jnp.float32), jnp.asarray(targets, jnp.float32)
     )
     expected = r2_score(
         targets, by_sklearn(states, targets, 5, 1e-3), multioutput="raw_values"
     )
-    assert found.dtype == jnp.float32
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert result.dtype == jnp.float32
+    np.testing.assert_allclose(result, expected, atol=1e-4)
 
 
 def test_what_is_constant_cannot_be_read():
@@ -119,8 +119,8 @@ def test_what_is_constant_cannot_be_read():
 
 def test_low_precision_is_read_in_float32():
     states = cases.normal(EXAMPLES, 4).astype(jnp.bfloat16)
-    found = probe(states, states[:, :1].astype(jnp.float32))
-    assert found.dtype == jnp.float32 and found[0] > 0.999
+    result = probe(states, states[:, :1].astype(jnp.float32))
+    assert result.dtype == jnp.float32 and result[0] > 0.999
 
 
 def delay(length):

@@ -27,8 +27,8 @@ def by_sklearn(states, labels, folds, ridge):
     for train, test in KFold(folds).split(states):
         model = LogisticRegression(C=1 / (ridge * len(train)), tol=1e-12, max_iter=9999)
         model = make_pipeline(StandardScaler(), model).fit(states[train], labels[train])
-        said = model.predict_proba(states[test])
-        missed[test] = -np.log2(said[np.arange(len(test)), labels[test]])
+        probabilities = model.predict_proba(states[test])
+        missed[test] = -np.log2(probabilities[np.arange(len(test)), labels[test]])
     shares = np.bincount(labels) / len(labels)
     return -(shares * np.log2(shares)).sum() - missed.mean()
 
@@ -46,25 +46,25 @@ def readable():
 @pytest.mark.parametrize("ridge", [1e-3, 1e-2, 0.3])
 def test_it_equals_sklearn(folds, ridge, x64):
     states, labels = readable()
-    found = information(states, labels, 3, folds=folds, ridge=ridge)
+    result = information(states, labels, 3, folds=folds, ridge=ridge)
     np.testing.assert_allclose(
-        found, by_sklearn(states, labels, folds, ridge), atol=1e-3
+        result, by_sklearn(states, labels, folds, ridge), atol=1e-3
     )
 
 
 def test_it_ends_where_sklearn_does_if_it_goes_on(monkeypatch, x64):
     monkeypatch.setattr(sys.modules[usable_information.__module__], "_TOLERANCE", 1e-9)
     states, labels = readable()
-    found = jax.jit(lambda s: usable_information(s, labels, 3))(states)
-    np.testing.assert_allclose(found, by_sklearn(states, labels, 5, 1e-2), atol=1e-6)
+    result = jax.jit(lambda s: usable_information(s, labels, 3))(states)
+    np.testing.assert_allclose(result, by_sklearn(states, labels, 5, 1e-2), atol=1e-6)
 
 
 def test_float32_is_enough():
     states, labels = readable()
-    found = information(states, labels, 3)
+    result = information(states, labels, 3)
     expected = by_sklearn(np.asarray(states, float), labels, 5, 1e-2)
-    assert found.dtype == jnp.float32
-    np.testing.assert_allclose(found, expected, atol=1e-3)
+    assert result.dtype == jnp.float32
+    np.testing.assert_allclose(result, expected, atol=1e-3)
 
 
 def test_a_noisy_channel_has_its_capacity():
@@ -74,8 +74,8 @@ def test_a_noisy_channel_has_its_capacity():
     turned = rng.permutation(np.arange(4000) % 10 == 0)
     states = jnp.asarray(np.where(turned, 1 - labels, labels), jnp.float32)[:, None]
     capacity = 1 + 0.1 * np.log2(0.1) + 0.9 * np.log2(0.9)
-    found = information(states, labels, 2, ridge=1e-5)
-    np.testing.assert_allclose(found, capacity, atol=0.02)
+    result = information(states, labels, 2, ridge=1e-5)
+    np.testing.assert_allclose(result, capacity, atol=0.02)
 
 
 @pytest.mark.parametrize("shares", [(1, 1, 1, 1), (6, 1, 1)])
@@ -83,10 +83,10 @@ def test_a_state_that_is_the_label_knows_all_of_it(shares):
     labels = np.random.default_rng(0).permutation(np.repeat(range(len(shares)), shares))
     labels = np.tile(labels, 30)
     states = jax.nn.one_hot(labels, len(shares))
-    found = information(states, labels, len(shares), ridge=1e-6)
+    result = information(states, labels, len(shares), ridge=1e-6)
     p = np.array(shares) / sum(shares)
     entropy = -(p * np.log2(p)).sum()
-    assert entropy - 0.02 < found <= entropy
+    assert entropy - 0.02 < result <= entropy
 
 
 def test_what_has_nothing_to_do_with_the_label_knows_none_of_it():
@@ -116,10 +116,10 @@ def test_a_tree_is_one_vector_of_reals():
 def test_jit_and_vmap():
     states, labels = readable()
     both = jnp.stack([states, states[::-1]])
-    found = jax.vmap(lambda s: information(s, labels, 3))(both)
+    result = jax.vmap(lambda s: information(s, labels, 3))(both)
     apart = jnp.stack([usable_information(s, labels, 3) for s in both])
-    assert found.shape == (2,) and found[0] > 0.2 > found[1]
-    chex.assert_trees_all_close(found, apart, atol=1e-4)
+    assert result.shape == (2,) and result[0] > 0.2 > result[1]
+    chex.assert_trees_all_close(result, apart, atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -60,8 +60,8 @@ def test_the_names_of_inputs_do_not_matter(time):
         cell = nets.Cell(NOTHING, first, step)
         for batch in BATCHES:
             x = {time: jnp.zeros(batch), "x": jnp.zeros((*batch, 2))}
-            found = batch_shape(cell, params, x, jnp.zeros((*batch, UNITS)))
-            assert found == batch
+            result = batch_shape(cell, params, x, jnp.zeros((*batch, UNITS)))
+            assert result == batch
 
 
 def test_inputs_without_features():
@@ -88,8 +88,8 @@ def test_one_number_per_sequence():
         lambda p, h, x: twice(jnp.tanh(x.sum(axis=-1) + h)),
     )
     for batch in ((), (3,), (2, 2)):
-        found = batch_shape(cell, (), jnp.zeros((*batch, 2)), jnp.zeros(batch))
-        assert found == batch
+        result = batch_shape(cell, (), jnp.zeros((*batch, 2)), jnp.zeros(batch))
+        assert result == batch
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, bool])
@@ -140,8 +140,8 @@ def test_cells_of_one_size_of_the_batch():
     fixed = nets.Cell(NOTHING, lambda p, x: jnp.zeros((3, UNITS)), tanh_step)
     shaped = nets.Cell(NOTHING, zeros, lambda p, h, x: tanh_step(p, h, x.reshape(3, 2)))
     for cell in (fixed, shaped):
-        found = batch_shape(cell, params, jnp.zeros((3, 2)), jnp.zeros((3, UNITS)))
-        assert found == (3,)
+        result = batch_shape(cell, params, jnp.zeros((3, 2)), jnp.zeros((3, UNITS)))
+        assert result == (3,)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -194,15 +194,15 @@ def test_instruments_see_integers_and_names_as_floats(x64):
         lambda p, h, x: step(p, h, x["x"] * x["dt"][..., None]),
     )
     floats = roll * 1.0
-    for found, wanted in zip(
+    for result, wanted in zip(
         instruments(plain, params, roll),
         instruments(plain, params, floats),
         strict=True,
     ):
-        closely(found, wanted)
-    for found, wanted in zip(
+        closely(result, wanted)
+    for result, wanted in zip(
         instruments(timed, params, {"dt": dt, "x": roll}),
         instruments(plain, params, floats * dt[..., None]),
         strict=True,
     ):
-        closely(found, wanted)
+        closely(result, wanted)

@@ -57,7 +57,7 @@ def test_each_moves_its_state_and_all_that_follows(name, reverse, x64):
     case = CASES[name]
     params, xs, state = example(case.cell, 2)
     perturbations = deltas_like(case.cell, params, xs, state)
-    found = run(
+    result = run(
         case.cell,
         params,
         xs,
@@ -66,7 +66,7 @@ def test_each_moves_its_state_and_all_that_follows(name, reverse, x64):
         reverse=reverse,
         all_states=True,
     )
-    closely(found, by_hand(name, params, xs, state, perturbations, reverse))
+    closely(result, by_hand(name, params, xs, state, perturbations, reverse))
 
 
 @pytest.mark.parametrize(
@@ -360,10 +360,10 @@ def test_cells_are_mapped_in_place():
 def test_names_of_cells():
     params, xs = DEEP.init(KEY, INPUTS, FEATURES), jnp.ones((TIME, 2, INPUTS))
     states, _ = DEEP.apply(params, xs)
-    found = by_cell(DEEP, states)
-    assert list(found) == ["0.0", "0.1.forward", "0.1.backward", "1"]
-    assert found["0.0"] is states[0][0] and found["1"] is states[1]
-    assert isinstance(found["0.1.forward"], nets.cells.LSTMState)
+    result = by_cell(DEEP, states)
+    assert list(result) == ["0.0", "0.1.forward", "0.1.backward", "1"]
+    assert result["0.0"] is states[0][0] and result["1"] is states[1]
+    assert isinstance(result["0.1.forward"], nets.cells.LSTMState)
     numbers = jax.tree.map(lambda s: s.sum(), states)
     assert by_cell(DEEP, numbers)["1"].hidden.shape == ()
     assert by_cell(nets.gru(), "anything") == {"": "anything"}
@@ -382,8 +382,8 @@ def test_an_instrument_in_every_cell():
         return xs.shape[-1] ** power
 
     params, xs = DEEP.init(KEY, INPUTS, FEATURES), jnp.ones((TIME, 2, INPUTS))
-    found = instrument(DEEP, params, xs, power=2, lengths=jnp.array([3, TIME]))
-    assert found == ((4, nets.recurrent.BidirectionalState(9, 9)), 36)
+    result = instrument(DEEP, params, xs, power=2, lengths=jnp.array([3, TIME]))
+    assert result == ((4, nets.recurrent.BidirectionalState(9, 9)), 36)
     assert [(cell, back) for cell, back, *_ in seen] == [
         (nets.gru(), False),
         (nets.lstm(), False),

@@ -47,9 +47,9 @@ def test_a_delay_line_is_the_same_in_a_tuple_and_in_an_array(wrap, x64):
     array = nets.Cell(
         NOTHING, lambda w, x: jnp.zeros((*x.shape[:-1], 3, x.shape[-1])), as_array
     )
-    _, found = flow.state_gradients(lines, w, xs, loss)
+    _, result = flow.state_gradients(lines, w, xs, loss)
     _, wanted = flow.state_gradients(array, w, xs, loss)
-    closely(jnp.stack(found, axis=-2), wanted)
+    closely(jnp.stack(result, axis=-2), wanted)
 
 
 def test_a_memory_that_is_passed_on(x64):
@@ -64,7 +64,7 @@ def test_a_memory_that_is_passed_on(x64):
 
     xs, w = normal(TIME, BATCH, UNITS), normal(UNITS, UNITS, seed=1)
     cell = nets.Cell(NOTHING, first, step)
-    _, found = flow.state_gradients(cell, w, xs, loss)
+    _, result = flow.state_gradients(cell, w, xs, loss)
     state = first(w, xs[0])
 
     def restarted(memory, h, later):
@@ -74,7 +74,7 @@ def test_a_memory_that_is_passed_on(x64):
     for t in range(TIME):
         state, _ = step(w, state, xs[t])
         wanted = jax.grad(restarted)(state["memory"], state["h"], xs[t + 1 :])
-        closely(found["memory"][t], wanted)
+        closely(result["memory"][t], wanted)
 
 
 def test_a_parameter_that_is_the_new_state(x64):
@@ -85,11 +85,11 @@ def test_a_parameter_that_is_the_new_state(x64):
         lambda w, s, x: (w["s"], w["s"] * x + s),
     )
     xs = normal(TIME, UNITS)
-    _, found = flow.state_gradients(
+    _, result = flow.state_gradients(
         cell, {"s": jnp.ones(UNITS)}, xs, lambda s, y: y.sum()
     )
     closely(
-        found,
+        result,
         xs + jnp.concatenate([jnp.ones((TIME - 1, UNITS)), jnp.zeros((1, UNITS))]),
     )
 
@@ -118,8 +118,8 @@ CHECKPOINTS = {
 
 
 def megabytes(function, *args):
-    found: Any = jax.jit(function).lower(*args).compile().memory_analysis()
-    return found.temp_size_in_bytes / 2**20
+    result: Any = jax.jit(function).lower(*args).compile().memory_analysis()
+    return result.temp_size_in_bytes / 2**20
 
 
 @pytest.mark.slow
@@ -160,11 +160,11 @@ def test_instruments_keep_a_steps_checkpoint():
 def test_a_checkpoint_changes_no_numbers(name, x64):
     p, xs = (normal(2, UNITS), normal(UNITS, UNITS, seed=1)), normal(TIME, BATCH, 2)
 
-    def found(step):
+    def result(step):
         cell = nets.Cell(NOTHING, lambda p, x: jnp.ones((*x.shape[:-1], UNITS)), step)
         return flow.split_by_path(cell, p, xs, loss), flow.gates(cell, p, xs)
 
-    closely(found(CHECKPOINTS[name]), found(wide))
+    closely(result(CHECKPOINTS[name]), result(wide))
 
 
 # Marks inside of operations.
@@ -335,5 +335,7 @@ def test_a_scan_over_the_sequences_has_no_gates():
     w, xs = jnp.array(W), normal(TIME, BATCH, UNITS)
     with pytest.raises(ValueError, match="in a scan over the sequences"):
         flow.gates(cell_of(step), w, xs)
-    found, wanted = (flow.split_by_path(c, w, xs, loss) for c in (cell_of(step), whole))
-    chex.assert_trees_all_close(found, wanted, rtol=1e-5, atol=1e-6)
+    result, wanted = (
+        flow.split_by_path(c, w, xs, loss) for c in (cell_of(step), whole)
+    )
+    chex.assert_trees_all_close(result, wanted, rtol=1e-5, atol=1e-6)

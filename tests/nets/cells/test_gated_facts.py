@@ -1,0 +1,118 @@
+"""Gated cells: exact facts."""
+
+from functools import partial
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from cases import FEATURES, INPUTS, TIME, example, normal
+
+import nets
+from nets import initializers
+from nets.cells.coupled_lstm import coupled_lstm
+from nets.cells.irnn import irnn
+from nets.cells.janet import janet
+from nets.cells.layer_norm_gru import layer_norm_gru
+from nets.cells.layer_norm_lstm import layer_norm_lstm
+from nets.cells.lstm_1997 import lstm_1997
+from nets.cells.peephole_lstm import peephole_lstm
+from nets.cells.projected_lstm import projected_lstm
+
+BATCH = 2
+
+
+def test_the_first_lstm_with_its_input_gate_shut_carries_the_cell_exactly():
+    cell = lstm_1997()
+    params, xs, first = example(cell, time=100)
+    params = params._replace(b=params.b.at[:FEATURES].set(-1e9))
+
+    def last(c):
+        return nets.unroll(cell, params, xs, first._replace(cell=c))[0].cell
+
+    chex.assert_trees_all_equal(last(first.cell), first.cell)
+    jacobian = jax.jit(jax.jacobian(last))(first.cell)
+    chex.assert_trees_all_equal(jacobian, jnp.eye(FEATURES))
+
+
+def test_the_first_lstm_passes_the_gradient_along_the_cell_whatever_is_written():
+    cell = lstm_1997()
+    params, xs, state = example(cell)
+
+    def new_cell(c):
+        return cell.step(params, state._replace(cell=c), xs[0])[0].cell
+
+    chex.assert_trees_all_equal(jax.jacobian(new_cell)(state.cell), jnp.eye(FEATURES))
+
+
+def test_peepholes_of_zero_make_an_lstm():
+    key = jax.random.key(0)
+    params = peephole_lstm().init(key, INPUTS, FEATURES)
+    plain = nets.lstm().init(key, INPUTS, FEATURES)
+    chex.assert_trees_all_equal(params[:3], tuple(plain))
+    xs = normal(TIME, INPUTS)
+    state, ys = nets.unroll(peephole_lstm(), params, xs)
+    expected, ys_expected = nets.unroll(nets.lstm(), plain, xs)
+    chex.assert_trees_all_close(
+        (tuple(state), ys), (tuple(expected), ys_expected), rtol=1e-6
+    )
+
+
+def test_coupled_gates_sum_to_one():
+    # c = 1 is kept by f, and tanh(g) = 1 written by 1 - f: both together are 1.
+    cell = coupled_lstm()
+    params, xs, state = example(cell, 4)
+    params = params._replace(b=params.b.at[FEATURES : 2 * FEATURES].set(1e3))
+    state = state._replace(cell=jnp.ones_like(state.cell))
+    new, _ = cell.step(params, state, xs[0])
+    chex.assert_trees_all_close(new.cell, state.cell, rtol=1e-6)
+
+
+def test_janet_with_beta_writes_more_than_it_forgets():
+    params, xs, state = example(janet())
+    params = params._replace(b=params.b.at[FEATURES:].set(1e3))  # tanh(n) = 1
+    state = state._replace(hidden=jnp.ones_like(state.hidden))
+
+    def new(beta):
+        return janet(beta).step(params, state, xs[0])[0].hidden
+
+    chex.assert_trees_all_close(new(0.0), state.hidden, rtol=1e-6)
+    assert (new(1.0) > 1.05).all()
+    w_i, w_h, b = (np.asarray(p)[..., :FEATURES] for p in params)  # of f, then n
+    f = np.asarray(xs)[0] @ w_i + np.asarray(state.hidden) @ w_h + b
+    chex.assert_trees_all_close(new(jnp.inf), 1 / (1 + np.exp(-f)) + 1, rtol=1e-6)
+    assert janet() is janet(beta=1.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", [layer_norm_lstm(), layer_norm_gru()])
+def test_layer_norm_makes_the_size_of_the_weights_forgotten(cell, x64):
+    params, xs, state = example(cell, dtype=jnp.float64)
+    # Large weights, so that epsilon does not count.
+    small = params._replace(w_i=1e3 * params.w_i, w_h=1e3 * params.w_h)
+    large = params._replace(w_i=1e5 * params.w_i, w_h=1e5 * params.w_h)
+
+    def step(params):
+        f = partial(cell.step, params, x=xs[0])
+        return f(state), jax.jacobian(f)(state)
+
+    chex.assert_trees_all_close(step(small), step(large), rtol=1e-4, atol=1e-9)
+
+
+def test_projection_has_a_default_and_a_least_value():
+    def width(cell, features):
+        init = partial(cell.init, inputs=INPUTS, features=features)
+        return jax.eval_shape(init, jax.random.key(0)).w_p.shape[-1]
+
+    assert [width(projected_lstm(), n) for n in (1, 2, 7, 8)] == [1, 1, 3, 4]
+    assert width(projected_lstm(projection=9), 3) == 9
+    with pytest.raises(ValueError, match="at least 1 unit; got 0"):
+        projected_lstm(projection=0)
+
+
+def test_irnn_starts_as_the_identity_and_is_an_elman_network():
+    assert irnn() is nets.elman(jax.nn.relu, initializers.irnn)
+    params = irnn().init(jax.random.key(0), INPUTS, FEATURES)
+    chex.assert_trees_all_equal(params.w_h, jnp.eye(FEATURES))
+    chex.assert_trees_all_equal(params.b, jnp.zeros(FEATURES))
