@@ -22,7 +22,8 @@ from experiments.course.page import LessonResult
 from experiments.harness import cli, signals
 from experiments.harness.claims import Case, Claim
 from experiments.harness.pages import Picture
-from experiments.harness.runs import Run, read_rows
+from experiments.harness.rows import read_rows
+from experiments.harness.runs import Run
 
 
 def run(config: Config, results: Run) -> None:

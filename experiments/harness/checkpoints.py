@@ -7,14 +7,11 @@
 A checkpoint is complete once it is in the index, which is replaced atomically.
 """
 
-import errno
 import json
 import logging
-import os
 import pathlib
 import re
 import shutil
-import tempfile
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -23,13 +20,12 @@ import jax
 import numpy as np
 
 from experiments.harness import machine
-from experiments.harness.folders import ResultsError, write
+from experiments.harness.folders import ResultsError, reserve, write
 from nets.interop.names import flatten
 
 FOLDER, INDEX = "checkpoints", "index.json"
 LONGEST = 40  # characters of a network's folder
 PARAMS, TRAINING = "params", "training"  # names of the parts of a checkpoint of orbax
-FULL = errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)
 OVERHEAD = 100_000  # bytes of a checkpoint besides the arrays
 STATES = 2  # number of the latest states of a training that are kept
 
@@ -91,7 +87,10 @@ def save(
     # What orbax logs of an error is in the exception, too.
     logging.getLogger("absl").setLevel(logging.CRITICAL)
     try:
-        _reserve(place.parent, sum(leaf.nbytes for leaf in jax.tree.leaves(parts)))
+        size = sum(leaf.nbytes for leaf in jax.tree.leaves(parts))
+        # orbax writes the arrays, then merges their files; of an error it prints more
+        # than a sentence for each file.
+        reserve(place.parent, 2 * size + OVERHEAD)
         with machine.alone():
             ocp.save_checkpointables(str(place), parts, overwrite=True)
         for kind, wanted in ((known.steps, keep), (known.states, training is not None)):
@@ -103,20 +102,6 @@ def save(
     except Exception as error:  # of any type, from orbax or its file system
         why = " ".join(str(error).split())
         raise OSError(f"cannot write the parameters to {place}: {why}") from error
-
-
-def _reserve(folder: pathlib.Path, count: int) -> None:
-    """Check that so many bytes fit, as orbax prints an error for each file."""
-    if not hasattr(os, "posix_fallocate"):
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder) as file:
-        try:
-            # orbax writes the arrays, then merges their files.
-            os.posix_fallocate(file.fileno(), 0, 2 * count + OVERHEAD)
-        except OSError as error:
-            if error.errno in FULL:  # or the file system reserves nothing
-                raise
 
 
 def finish(run: pathlib.Path, keep_last: bool = False) -> None:

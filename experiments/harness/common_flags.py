@@ -174,7 +174,7 @@ class TrainingConfig:
     batch_size: int = batch_size(64)
     steps: int = steps(840)
     schedule: str = schedule()
-    warmup: int = cli.flag(
+    warmup_steps: int = cli.flag(
         0,
         "Steps in which the learning rate rises from 0, with --schedule.",
         lower_bound=0,

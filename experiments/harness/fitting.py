@@ -57,14 +57,15 @@ def check(config: TrainingConfig) -> None:
             "flag --patience: expected --evaluate_every with it, the steps between two "
             "evaluations"
         )
-    if config.warmup and config.schedule == AUTO:
+    if config.warmup_steps and config.schedule == AUTO:
         raise cli.UsageError(
-            "flag --warmup: expected --schedule with it: constant, cosine or linear"
+            "flag --warmup_steps: expected --schedule with it: constant, cosine or "
+            "linear"
         )
-    if config.warmup >= max(config.steps, 1) and config.warmup:
+    if config.warmup_steps >= max(config.steps, 1) and config.warmup_steps:
         raise cli.UsageError(
-            f"flag --warmup: expected fewer than --steps, {config.steps}; got "
-            f"{config.warmup}"
+            f"flag --warmup_steps: expected fewer than --steps, {config.steps}; got "
+            f"{config.warmup_steps}"
         )
 
 
@@ -109,9 +110,9 @@ def factor_of(
     """
     if config.schedule == AUTO:
         return schedule
-    if config.schedule == "constant" and not config.warmup:
+    if config.schedule == "constant" and not config.warmup_steps:
         return None
-    return make_schedule(config.schedule, config.steps, config.warmup)
+    return make_schedule(config.schedule, config.steps, config.warmup_steps)
 
 
 def _by_update(factor: optax.Schedule, accumulate: int) -> optax.Schedule:

@@ -1,7 +1,9 @@
 """Results folders: checked before a run, and locked during the run."""
 
+import errno
 import os
 import pathlib
+import tempfile
 from typing import Any
 
 try:
@@ -10,6 +12,7 @@ except ImportError:  # Windows has no such locks
     fcntl = None
 
 LONGEST = 64  # characters, as no file of a run has a name as long
+FULL = errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)
 
 
 class ResultsError(Exception):
@@ -155,3 +158,24 @@ def write(file: pathlib.Path, text: str) -> None:
     draft = file.with_name(file.name + ".draft")
     draft.write_text(text, encoding="utf-8")
     draft.replace(file)
+
+
+def reserve(folder: pathlib.Path, count: int) -> None:
+    """Check that so many bytes fit on the disk, where it can be checked.
+
+    Args:
+        folder: Folder on the disk, which is made if it does not exist.
+        count: Number of bytes.
+
+    Raises:
+        OSError: They do not fit.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, count)
+        except OSError as error:
+            if error.errno in FULL:  # or the file system reserves nothing
+                raise

@@ -86,6 +86,30 @@ def _with_durations(
     }
 
 
+def read_rows(folder: str | pathlib.Path) -> list[dict[str, Any]]:
+    """The rows of a results folder.
+
+    Args:
+        folder: Folder of a run, complete or not.
+
+    Returns:
+        One dict per line of metrics.jsonl; none if there is no such file. A last line
+        that was cut off is left out.
+
+    Raises:
+        ValueError: A line is not one row.
+    """
+    file = pathlib.Path(folder) / "metrics.jsonl"
+    if not file.exists():
+        return []
+    lines = file.read_text(encoding="utf-8").split("\n")
+    rows = [json.loads(line) for line in lines[:-1]]
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, dict):
+            raise ValueError(f"line {number} of {file} is no row, {{...}}: {row!r}")
+    return rows
+
+
 def plain(value: Any) -> Any:
     """The value as JSON has it.
 

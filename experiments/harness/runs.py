@@ -14,7 +14,7 @@ from experiments.harness import changes, checkpoints, events, folders, machine
 from experiments.harness.background import Writer
 from experiments.harness.cli import FigureFlags, LaunchFlags
 from experiments.harness.folders import ResultsError
-from experiments.harness.rows import Rows, plain
+from experiments.harness.rows import Rows, plain, read_rows
 
 FORMAT = 1  # of a run's folder
 
@@ -113,30 +113,6 @@ class Run:
         # `experiments.merge` joins the trainings of shards.
         checkpoints.finish(self.path, keep_last="shard" in self.metadata)
         self.path.replace(self.folder)
-
-
-def read_rows(folder: str | pathlib.Path) -> list[dict[str, Any]]:
-    """The rows of a results folder.
-
-    Args:
-        folder: Folder of a run, complete or not.
-
-    Returns:
-        One dict per line of metrics.jsonl; none if there is no such file. A last line
-        that was cut off is left out.
-
-    Raises:
-        ValueError: A line is not one row.
-    """
-    file = pathlib.Path(folder) / "metrics.jsonl"
-    if not file.exists():
-        return []
-    lines = file.read_text(encoding="utf-8").split("\n")
-    rows = [json.loads(line) for line in lines[:-1]]
-    for number, row in enumerate(rows, 1):
-        if not isinstance(row, dict):
-            raise ValueError(f"line {number} of {file} is no row, {{...}}: {row!r}")
-    return rows
 
 
 @contextlib.contextmanager

@@ -19,7 +19,8 @@ from experiments.harness import checkpoints
 from experiments.harness.fingerprints import restored
 from experiments.harness.folders import ResultsError
 from experiments.harness.networks import Network
-from experiments.harness.runs import FORMAT, read_rows
+from experiments.harness.rows import read_rows
+from experiments.harness.runs import FORMAT
 
 
 def open_run(folder: str | pathlib.Path) -> "SavedRun":

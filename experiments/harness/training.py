@@ -1,7 +1,7 @@
 """Training of one model per seed, all seeds in one program."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -21,11 +21,10 @@ from experiments.harness import (
     replay,
 )
 from experiments.harness.common_flags import TEST, TrainingConfig
+from experiments.harness.fitting import Data
 from experiments.harness.padding import arguments
 from experiments.harness.runs import Run
 from train import FitResult, fit, make_optimizer
-
-Data = TypeVar("Data")
 
 
 def parts(halves: Iterable[Data], config: TrainingConfig) -> tuple[Data, Data]:
@@ -78,7 +77,7 @@ def check(config: TrainingConfig, examples: int, of: str) -> None:
 
 
 def start(model: nn.Module, example: Any, seeds: list[int]) -> Any:
-    """The parameters of one model a seed, stacked.
+    """The parameters of one model per seed, stacked.
 
     Args:
         model: A Linen module.

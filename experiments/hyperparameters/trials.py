@@ -13,7 +13,8 @@ import numpy as np
 from experiments.harness import cli
 from experiments.harness.fingerprints import fingerprint
 from experiments.harness.folders import ResultsError
-from experiments.harness.runs import Run, new_run, read_rows
+from experiments.harness.rows import read_rows
+from experiments.harness.runs import Run, new_run
 from experiments.hyperparameters.config import AUTO
 from experiments.hyperparameters.grid import Trial
 from experiments.hyperparameters.scores import Search, TrialScores, read

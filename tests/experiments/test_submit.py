@@ -9,7 +9,7 @@ from commands import TINY
 submitit = pytest.importorskip("submitit", reason="pip install -e '.[slurm]'")
 
 from experiments import submit  # noqa: E402
-from experiments.harness.runs import read_rows  # noqa: E402
+from experiments.harness.rows import read_rows  # noqa: E402
 from experiments.submit import experiment  # noqa: E402
 from experiments.submit.jobs import ShardJob  # noqa: E402
 

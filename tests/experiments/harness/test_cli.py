@@ -98,7 +98,7 @@ def test_a_range_is_a_list_of_integers():
         "Signed", [("shifts", list[int], cli.flag([0], "Shifts."))], frozen=True
     )
     assert cli.parse(signed, ["--shifts=-2:2"])[0].shifts == [-2, -1, 0, 1]
-    text = usage.text("Which?", "toy", (Config,), resumable=False)
+    text = usage.text("Which?", "toy", (Config,))
     entry = " ".join(text[text.index("--widths") : text.index("--rates")].split())
     assert "Units. 0:4 is short for 0,1,2,3. At least 1." in entry
     assert text.count("is short for") == 1

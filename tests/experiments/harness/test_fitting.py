@@ -42,7 +42,7 @@ def updated(optimizer, steps) -> Any:
 
 
 def test_the_schedule_scales_the_steps():
-    config = dataclasses.replace(CONFIG, schedule="linear", warmup=4)
+    config = dataclasses.replace(CONFIG, schedule="linear", warmup_steps=4)
     params, _ = updated(fitting.optimizer(optax.sgd(1.0), config), 12)
     factors = [0, 1 / 4, 2 / 4, 3 / 4, *np.arange(8, 0, -1) / 8]
     assert params == pytest.approx(sum(factors), rel=1e-6)
@@ -84,8 +84,8 @@ def test_evaluations_are_of_the_last_fifth():
     ("flags", "sentence"),
     [
         ({"patience": 2}, "flag --patience: expected --evaluate_every with it"),
-        ({"warmup": 2}, "flag --warmup: expected --schedule with it"),
-        ({"warmup": 12, "schedule": "cosine"}, "fewer than --steps, 12; got 12"),
+        ({"warmup_steps": 2}, "flag --warmup_steps: expected --schedule with it"),
+        ({"warmup_steps": 12, "schedule": "cosine"}, "fewer than --steps, 12; got 12"),
     ],
 )
 def test_flags_that_need_each_other(flags, sentence):
@@ -94,7 +94,7 @@ def test_flags_that_need_each_other(flags, sentence):
 
 
 def test_all_options_of_training_at_once(launched, tmp_path):
-    options = "schedule=cosine warmup=2 accumulate=2 average=0.9 evaluate_every=4"
+    options = "schedule=cosine warmup_steps=2 accumulate=2 average=0.9 evaluate_every=4"
     options += " patience=2 on_nonfinite=drop_member steps=12"
     given = [f"--{option}" for option in options.split()]
     done = launched(

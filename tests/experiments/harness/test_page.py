@@ -21,7 +21,8 @@ from experiments.harness import pages
 from experiments.harness.claims import PARTLY_SUPPORTED, REFUTED, SUPPORTED, Case, Claim
 from experiments.harness.plotting import Plot
 from experiments.harness.report import publish
-from experiments.harness.runs import new_run, read_rows
+from experiments.harness.rows import read_rows
+from experiments.harness.runs import new_run
 from experiments.harness.tables import Table
 
 NASTY = '<script>alert("1 & 2")</script>'
