@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.experimental import topologies
+from jax.experimental.compilation_cache import compilation_cache
 from jax.sharding import Mesh, SingleDeviceSharding
 
 import nets
@@ -101,9 +102,11 @@ def devices(config: Config) -> Sequence[Any]:
             "libtpu, which is not installed; run: pip install libtpu"
         )
     os.environ.update(OFFLINE | os.environ)
-    # libtpu ends the process at a flag of another platform; its own flags are in
-    # LIBTPU_INIT_ARGS.
+    # libtpu ends the process at a flag of another platform (see LIBTPU_INIT_ARGS).
     os.environ.pop("XLA_FLAGS", None)
+    # JAX cannot read compiled programs of absent devices back from its cache.
+    jax.config.update("jax_enable_compilation_cache", False)
+    compilation_cache.reset_cache()
     name = config.topology or DEFAULT_TOPOLOGY
     try:
         return topologies.get_topology_desc(name, "tpu").devices
@@ -208,13 +211,9 @@ def compile_training(setting: Setting, config: Config, devices: Sequence[Any]) -
 
 
 def members_at_once(members: int, device: Any) -> int:
-    """Number of members whose activations a device keeps at the same time.
+    """Number of members of a device whose activations exist at the same time.
 
     On a CPU, `train.fit` takes the step of one member after the other.
-
-    Args:
-        members: Members on each device.
-        device: One of the devices.
     """
     return 1 if device.platform == "cpu" else members
 
