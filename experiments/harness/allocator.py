@@ -5,7 +5,7 @@ import os
 import sys
 
 # Parameters of mallopt in glibc's malloc.h, and their values.
-TRIM_THRESHOLD, MMAP_MAX = -1, -4
+TRIM_THRESHOLD, MMAP_MAX, ARENA_MAX = -1, -4, -8
 MOST = 2**31 - 1
 
 
@@ -20,5 +20,6 @@ def keep_memory() -> None:
         return
     library = ctypes.CDLL(None)
     if hasattr(library, "gnu_get_libc_version"):
+        library.mallopt(ARENA_MAX, 1)  # threads share one heap
         library.mallopt(MMAP_MAX, 0)  # all arrays are in the heap
         library.mallopt(TRIM_THRESHOLD, MOST)  # which does not shrink

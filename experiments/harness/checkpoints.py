@@ -7,7 +7,6 @@
 A checkpoint is complete once it is in the index, which is replaced atomically.
 """
 
-import contextlib
 import errno
 import json
 import logging
@@ -17,12 +16,13 @@ import re
 import shutil
 import tempfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
+from experiments.harness import machine
 from experiments.harness.folders import ResultsError, write
 from nets.interop.names import flatten
 
@@ -77,6 +77,8 @@ def save(
     Raises:
         OSError: The checkpoint cannot be written.
     """
+    if jax.process_index():
+        return  # the results of process 0 are kept
     # Importing orbax takes a third of a second.
     from orbax.checkpoint.experimental import v1 as ocp
 
@@ -90,7 +92,7 @@ def save(
     logging.getLogger("absl").setLevel(logging.CRITICAL)
     try:
         _reserve(place.parent, sum(leaf.nbytes for leaf in jax.tree.leaves(parts)))
-        with _alone(ocp):
+        with machine.alone():
             ocp.save_checkpointables(str(place), parts, overwrite=True)
         for kind, wanted in ((known.steps, keep), (known.states, training is not None)):
             kind.pop(step, None)
@@ -268,38 +270,13 @@ def load_training(run: pathlib.Path, name: str, step: int) -> Any:
     return _load(place, known.states[step])[TRAINING]
 
 
-@contextlib.contextmanager
-def _alone(ocp: Any) -> Iterator[None]:
-    """A context in which orbax does not wait for other processes of the run.
-
-    Each process has a folder of its own, and writes at times of its own.
-    """
-    if jax.process_count() == 1:
-        yield
-        return
-    from unittest import mock
-
-    # Its options do not cover one step, which compares the folders of all processes.
-    from orbax.checkpoint.experimental.v1._src.saving import execution
-
-    here = jax.process_index()
-    options = ocp.options.MultiprocessingOptions(
-        primary_host=here, active_processes={here}
-    )
-    with (
-        ocp.Context(multiprocessing_options=options),
-        mock.patch.object(execution, "_check_directory_consistency"),
-    ):
-        yield
-
-
 def _load(place: pathlib.Path, files: Mapping[str, Sequence[int]]) -> Any:
     """The parts of a checkpoint whose files are those of the index."""
     _check(place, files)
     from orbax.checkpoint.experimental import v1 as ocp
 
     try:
-        with _alone(ocp):
+        with machine.alone():
             return ocp.load_checkpointables(str(place.absolute()))
     except Exception as error:  # of any type, from orbax
         why = " ".join(str(error).split())

@@ -153,8 +153,8 @@ def shape(
         divide: Whether a batch may be divided.
 
     Returns:
-        The numbers of devices of the axes "study" and "data" that leave the least work
-        to each; the fewest of them.
+        The numbers of devices of the axes "study", the fewest with equally little work,
+        and "data", among the rest.
 
     Example:
         >>> shape(3, 64, 16, divide=True), shape(3, 64, 16, divide=False)
@@ -162,11 +162,7 @@ def shape(
         >>> shape(5, 64, 4, divide=False)  # two models on each of three devices
         (3, 1)
     """
-    best, least = (1, 1), float("inf")
-    for data in range(1, devices + 1 if divide else 2):
-        if batch_size % data:
-            continue
-        each = -(-members // min(devices // data, members))
-        if each * batch_size // data < least:
-            best, least = (-(-members // each), data), each * batch_size // data
-    return best
+    each = -(-members // min(devices, members))
+    study = -(-members // each)
+    rest = devices // study if divide else 1
+    return study, max(n for n in range(1, rest + 1) if batch_size % n == 0)

@@ -7,6 +7,7 @@ import pathlib
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -120,6 +121,33 @@ def keep_compiled() -> None:
     if jax.config.values["jax_compilation_cache_dir"] is None and cache[0] != "~":
         folder = str(pathlib.Path(cache) / "backflow")
         jax.config.update("jax_compilation_cache_dir", folder)
+    if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
+        # Small programs, too: there are dozens before the first step.
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """A context in which orbax does not wait for other processes of the run."""
+    if jax.process_count() == 1:
+        yield
+        return
+    from unittest import mock
+
+    from orbax.checkpoint.experimental import v1 as ocp
+
+    # Its options do not cover one step, which compares the folders of all processes.
+    from orbax.checkpoint.experimental.v1._src.saving import execution
+
+    here = jax.process_index()
+    options = ocp.options.MultiprocessingOptions(
+        primary_host=here, active_processes={here}
+    )
+    with (
+        ocp.Context(multiprocessing_options=options),
+        mock.patch.object(execution, "_check_directory_consistency"),
+    ):
+        yield
 
 
 def environment() -> dict[str, Any]:

@@ -37,13 +37,13 @@ class Place(NamedTuple):
 
     Attributes:
         address: Host and port of process 0.
-        count: Number of processes.
-        index: Number of this process.
+        number: Number of processes.
+        here: Number of this process.
     """
 
     address: str | None = None
-    count: int | None = None
-    index: int | None = None
+    number: int | None = None
+    here: int | None = None
 
 
 def parse(flags: LaunchFlags) -> Place | None:
@@ -60,7 +60,7 @@ def parse(flags: LaunchFlags) -> Place | None:
 
     Example:
         >>> parse(LaunchFlags(coordinator="here:1234", num_processes=2, process_id=1))
-        Place(address='here:1234', count=2, index=1)
+        Place(address='here:1234', number=2, here=1)
     """
     address, count, index = flags.coordinator, flags.num_processes, flags.process_id
     if address in ("", AUTO):
@@ -121,8 +121,8 @@ def join(place: Place) -> None:
     try:
         jax.distributed.initialize(
             place.address,
-            place.count,
-            place.index,
+            place.number,
+            place.here,
             cluster_detection_method=None if place.address is None else "deactivate",
             initialization_timeout=JOIN,
             heartbeat_timeout_seconds=SILENCE,
@@ -252,7 +252,7 @@ def _why(place: Place) -> str:
         return (
             f"the run failed: not all processes have met at {place.address} within "
             f"{JOIN} seconds; check --coordinator, and that process 0 to "
-            f"{(place.count or 1) - 1} are running"
+            f"{(place.number or 1) - 1} are running"
         )
     return "the run failed: another process ended, or cannot be reached"
 

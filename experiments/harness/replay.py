@@ -19,7 +19,14 @@ import jax.numpy as jnp
 import numpy as np
 
 import train
-from experiments.harness import checkpoints, devices, process, signals, streams
+from experiments.harness import (
+    checkpoints,
+    devices,
+    process,
+    processes,
+    signals,
+    streams,
+)
 from experiments.harness.folders import ResultsError
 from experiments.harness.runs import Run
 from train import FitResult
@@ -108,7 +115,7 @@ def fit(
                     seeds,
                     steps=steps - done,
                     batch_size=batch_size,
-                    start_fn=process.report_start,
+                    start_fn=process.report_start if processes.first() else None,
                     save_fn=saver.save,
                     save_every=keep_every or None,
                     save_when=saver.due,

@@ -17,6 +17,7 @@ from experiments.harness import (
     fitting,
     machine,
     process,
+    processes,
     replay,
 )
 from experiments.harness.common_flags import TEST, TrainingConfig
@@ -266,7 +267,7 @@ def train_at_rates(
         on_nonfinite="drop_member",
         nonfinite_fn=lambda error: None,
         desc=title,
-        start_fn=process.report_start,
+        start_fn=process.report_start if processes.first() else None,
         mesh=devices.mesh(count * len(seeds), config.batch_size),
     )
     diverged = np.asarray(fitted.nonfinite) > 0

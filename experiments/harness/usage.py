@@ -51,6 +51,8 @@ def text(
         groups["output"] += _entry("--resume", RESUME)
     for some in common:
         _add_flags(some, groups)
+    if all(field.name != "learning_rate" for field in fields):
+        groups["devices"] = []  # of commands that train
     for group, entries in groups.items():
         lines += ["", f"{group.capitalize()}:", *entries] if entries else []
     lines += ["", "Other:", *_entry("--flagfile=FILE", FLAGFILE)]
