@@ -172,9 +172,7 @@ def test_the_help_has_arguments_and_groups(launched):
     toy = SimpleNamespace(__name__="toy", Config=Compared, run=run)
     code, out, _ = launched(toy, "--help")
     headings = [line for line in out.splitlines() if re.fullmatch(r"[A-Z]\w+:", line)]
-    assert code == 0 and headings == [
-        *("Arguments:", "Model:", "Output:", "Devices:", "Other:")
-    ]
+    assert code == 0 and headings == ["Arguments:", "Model:", "Output:", "Other:"]
     assert "\n  RUNS...\n      Folders of runs." in out
     assert "Model:\n  --seed=0\n      Seed.\n\nOutput:\n  --results" in out
 
