@@ -21,7 +21,6 @@ from nets.cells.qrnn import qrnn
 from nets.cells.rg_lru import rg_lru
 from nets.cells.s5 import s5
 from nets.cells.sru import sru
-from nets.linear import wide
 
 TIME = 7
 
@@ -260,20 +259,20 @@ def test_in_parallel_as_step_by_step(case, x64):
 
 
 @each
-def test_bfloat16_is_near_float32(case):
-    example = _example(case, 2, dtype=jnp.bfloat16, time=4)
-    runs = [_sequential(case.cell, *example), _parallel(case.cell, *example)]
-    exact = _sequential(case.cell, *wide_each(example))
-    for states, ys in runs:
-        chex.assert_trees_all_close(np.float32(ys), np.asarray(exact[1]), atol=0.05)
+def test_bfloat16_is_near_the_equations(case):
+    example = _example(case, dtype=jnp.bfloat16, time=4)
+    numbers = jax.tree.map(np.asarray, example)
+    params, xs, state = jax.tree.map(
+        lambda a: a.astype(np.result_type(a, 1.0)), numbers
+    )
+    _, exact = case.paper(params, state, xs)
+    for run in (_sequential, _parallel):
+        states, ys = run(case.cell, *example)
+        np.testing.assert_allclose(
+            np.float32(ys), np.stack(exact), rtol=1e-6, atol=0.05
+        )
         assert ys.dtype == jnp.bfloat16
         chex.assert_trees_all_equal_dtypes(states, example[2])
-
-
-def wide_each(trees):
-    """Each leaf in its own dtype, float32 at the least."""
-    dtypes = jax.eval_shape(lambda trees: jax.tree.map(wide, trees), trees)
-    return jax.tree.map(lambda a, to: np.asarray(a).astype(to.dtype), trees, dtypes)
 
 
 @each_and_peephole
