@@ -100,8 +100,7 @@ def start(model: nn.Module, example: Any, seeds: list[int]) -> Any:
         "--features, --seeds, or another flag that makes them large",
     )
 
-    # One after another: QR decompositions of several seeds at once may deadlock on a
-    # CPU with two cores.
+    # One after another: QR decompositions of several seeds at once may deadlock.
     return jax.jit(lambda keys: jax.lax.map(start_one, keys))(keys)
 
 
