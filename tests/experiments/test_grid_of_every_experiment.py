@@ -13,6 +13,7 @@ from commands import TINY, TOOLS, rows
 from scipy.io import savemat
 
 from experiments.course import experiment as course
+from experiments.draw_digits import experiment as draw_digits
 from experiments.harness import common_flags, process
 from experiments.hyperparameters import experiment as hyperparameters
 from train.data import digits
@@ -27,7 +28,7 @@ GRIDS = {
     "initialization": "features=3,4",
     "instrument_cost": "features=2,3",
     "memory": "features=2,3",
-    "spectra": "features=2,3",
+    "spectra": "seeds=0|1",
 }
 TWICE = "gradient_flow", "image_classification"  # the others only in validation
 TOY = """
@@ -52,6 +53,7 @@ FEW = 200  # digits of each half, so that tests are quick
 def run(launched, undrawn, tmp_path, monkeypatch):
     halves = [digits.Digits(*(a[:FEW] for a in half)) for half in digits.load()]
     monkeypatch.setattr(digits, "load", lambda: halves)
+    monkeypatch.setattr(draw_digits, "JUDGE_STEPS", 2)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "toy.py").write_text(TOY)
     (tmp_path / "text.txt").write_text("To be, or not to be. " * 40)
