@@ -48,8 +48,8 @@ def launched(tmp_path, monkeypatch, capsys):
 
 
 @pytest.fixture
-def small_data(tmp_path, monkeypatch):
-    """What the commands of `commands.TINY` read, and figures that take no time."""
+def small_data(undrawn, tmp_path, monkeypatch):
+    """Files that the commands of `commands.TINY` read, and blank figures."""
     halves = [digits.Digits(*(a[:FEW] for a in half)) for half in digits.load()]
     monkeypatch.setattr(digits, "load", lambda: halves)
     (tmp_path / "text.txt").write_text("To be, or not to be. " * 40)
@@ -60,11 +60,3 @@ def small_data(tmp_path, monkeypatch):
             pieces[part][0, i] = np.eye(9, 88, 40, np.uint8)
     (tmp_path / "music").mkdir()
     savemat(tmp_path / "music" / FILE, pieces)
-    # Each experiment's test looks at its figures; here, drawing them only takes time.
-    monkeypatch.setattr(
-        Figure,
-        "savefig",
-        lambda _, file, **how: Image.new("L", (9, 9)).save(
-            file, format=how.get("format")
-        ),
-    )

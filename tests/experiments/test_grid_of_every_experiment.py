@@ -11,6 +11,7 @@ import pytest
 from commands import TINY, TOOLS, rows
 
 from experiments.course import experiment as course
+from experiments.draw_digits import experiment as draw_digits
 from experiments.harness import common_flags, process
 from experiments.hyperparameters import experiment as hyperparameters
 
@@ -24,8 +25,8 @@ GRIDS = {
     "initialization": "features=3,4",
     "instrument_cost": "features=2,3",
     "memory": "features=2,3",
-    "spectra": "features=2,3",
-    "throughput": "batch_size=2,3",
+def run(launched, small_data, tmp_path, monkeypatch):
+    monkeypatch.setattr(draw_digits, "JUDGE_STEPS", 2)
 }
 TWICE = "gradient_flow", "image_classification"  # the others only in validation
 TOY = """
@@ -44,7 +45,8 @@ def run(config, results):
 
 
 @pytest.fixture
-def run(launched, small_data, undrawn, tmp_path):
+def run(launched, small_data, tmp_path, monkeypatch):
+    monkeypatch.setattr(draw_digits, "JUDGE_STEPS", 2)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "toy.py").write_text(TOY)
     for name in ("mine.toy", "mine"):

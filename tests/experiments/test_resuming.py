@@ -249,7 +249,8 @@ def test_a_signal_ends_a_training_between_two_steps(name, tmp_path):
     _, err = child.communicate(timeout=120)
     assert child.returncode == 128 + number
     word = signals.SIGNALS[name]
-    pattern = rf"first step after .* s\ngradient_flow: {word} \(.*\); to resume:\npython -m .* --resume\n"
+    pattern = rf"gradient_flow: {word} \(.*\); to resume:\npython -m .* --resume\n"
+    pattern = rf"first step after .* s\n{pattern}"
     assert re.fullmatch(pattern, err)
     index = json.loads((tmp_path / "out.unfinished/checkpoints/index.json").read_text())
     (step,) = index["elman"]["states"]

@@ -124,8 +124,8 @@ def test_a_linear_orthogonal_network_keeps_all_norms(dtype, tolerance, x64):
 
 def of_a_linear_network(w_h):
     """1000 steps of one whose recurrent matrix is [6, 6]."""
-    params = ElmanParams(normal(INPUTS, 6), w_h, normal(6))
-    params = jax.tree.map(lambda p: jnp.asarray(p, w_h.dtype), params)
+    arrays = normal(INPUTS, 6), w_h, normal(6)
+    params = ElmanParams(*(jnp.asarray(a, w_h.dtype) for a in arrays))
     xs = jnp.asarray(np.zeros((1000, INPUTS), w_h.dtype))
     return carried(LINEAR, params, xs, count=None)
 
@@ -253,13 +253,13 @@ def test_graded_matrices_against_many_digits(size, dtype, close, x64):
 @pytest.mark.slow
 def test_the_graded_form_is_the_product(x64):
     """Q diag(2^k) W itself, not its singular values alone."""
-    eye, multiply = np.eye(5), jax.jit(times)
-    so_far, whole = UDT(eye, np.zeros(5), eye), eye
+    eye, multiply = jnp.asarray(np.eye(5)), jax.jit(times)
+    so_far, whole = UDT(eye, jnp.asarray(np.zeros(5)), eye), np.eye(5)
     for matrix in normal(6, 5, 5):
-        so_far, whole = multiply(matrix @ so_far.q, so_far), matrix @ whole
-        so_far = jax.tree.map(np.asarray, so_far)
-        middle = np.exp2(so_far.k)[:, None] * so_far.w
-        exactly(so_far.q @ middle, whole)
+        moved = jnp.asarray(matrix @ np.asarray(so_far.q))
+        so_far, whole = multiply(moved, so_far), matrix @ whole
+        q, k, w = map(np.asarray, so_far[:3])
+        exactly(q @ (np.exp2(k)[:, None] * w), whole)
         exactly(so_far.q.T @ so_far.q, np.eye(5))
 
 
