@@ -25,8 +25,8 @@ GRIDS = {
     "initialization": "features=3,4",
     "instrument_cost": "features=2,3",
     "memory": "features=2,3",
-def run(launched, small_data, tmp_path, monkeypatch):
-    monkeypatch.setattr(draw_digits, "JUDGE_STEPS", 2)
+    "spectra": "seeds=0|1",
+    "throughput": "batch_size=2,3",
 }
 TWICE = "gradient_flow", "image_classification"  # the others only in validation
 TOY = """
