@@ -61,13 +61,13 @@ def parse(text: str) -> Shard | None:
     return shard
 
 
-def select(members: Sequence[Member], shard: Shard) -> list[Member]:
+def select(members: Sequence[Member], shard: Shard | None) -> list[Member]:
     """The members of a shard.
 
     Args:
         members: Members of the whole study, in its order: the seeds, or pairs of a seed
             and hyperparameters.
-        shard: The shard.
+        shard: The shard; None for all members.
 
     Returns:
         Every n-th member, beginning with member i.
@@ -79,16 +79,48 @@ def select(members: Sequence[Member], shard: Shard) -> list[Member]:
         >>> select(["a", "b", "c", "d", "e"], Shard(1, 2))
         ['b', 'd']
     """
+    if shard is None:
+        return list(members)
     if shard.total > len(members):
         raise UsageError(
             f"flag --shard: expected at most {len(members)} shards, one per member of "
-            f"the study (--seeds); got {shard}"
+            f"each training; got {shard}"
         )
     return list(members[shard.number :: shard.total])
 
 
+def by_setting(name: str, members: Sequence[Any]) -> dict[str, list[int]]:
+    """The members of each setting of a training, by a name for the setting.
+
+    Args:
+        name: Name of the training.
+        members: Its members, with the attributes of those in `narrowed`.
+
+    Returns:
+        Indices of members, from the name and the settings that differ.
+
+    Example:
+        >>> from experiments.study import Config
+        >>> config = Config(seeds=[3, 5], learning_rate=[0.1], gain=[1.0, 2.0])
+        >>> by_setting("gru", config.members()["gru"])
+        {'gru, gain=1.0': [0, 1], 'gru, gain=2.0': [2, 3]}
+    """
+    first, groups = members[0].settings, {}
+    varied = [
+        key for key in first if any(m.settings[key] != first[key] for m in members)
+    ]
+    for place, member in enumerate(members):
+        words = [name, *(f"{key}={member.settings[key]}" for key in varied)]
+        groups.setdefault(", ".join(words), []).append(place)
+    return groups
+
+
 def narrowed(config: Any, shard: Shard, name: str) -> Any:
     """The flags of a shard: those of the study with the seeds of the shard.
+
+    A `Config` whose members are not the seeds alone has a method `members`: it returns
+    from the name of each training to its members, which have the attributes `seed` and
+    `settings`, a dict. The experiment then calls `select`, and the flags stay the same.
 
     Args:
         config: Flags of the study.
@@ -99,7 +131,8 @@ def narrowed(config: Any, shard: Shard, name: str) -> Any:
         The flags.
 
     Raises:
-        UsageError: The experiment does not train, or there are more shards than seeds.
+        UsageError: The experiment does not train, or there are more shards than
+            members of a training.
 
     Example:
         >>> @dataclasses.dataclass(frozen=True)
@@ -114,6 +147,10 @@ def narrowed(config: Any, shard: Shard, name: str) -> Any:
             f"flag --shard: {name} has no members to divide, as it does not train one "
             "network per --seeds"
         )
+    if hasattr(config, "members"):
+        for members in config.members().values():
+            select(members, shard)
+        return config
     return dataclasses.replace(config, seeds=select(config.seeds, shard))
 
 

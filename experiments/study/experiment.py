@@ -6,8 +6,9 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.harness import cli, own_sequences, probing, training
+from experiments.harness import cli, own_sequences, probing, shards, training
 from experiments.harness.common_flags import TrainingConfig
+from experiments.harness.networks import Network, classifier
 from experiments.harness.own_sequences import Sequences
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
@@ -27,8 +28,8 @@ def run(config: Config, results: Run) -> None:
     data = own_sequences.load(config, results, least=2)
     models = {cell: measure.network(cell, config, data) for cell in config.cells}
     studied = []
-    for cell, model in models.items():
-        grid = measure.members(config, cell)
+    for cell, grid in members(config, results).items():
+        model = models[cell]
         params = measure.start(cell, model, config, data, grid)
         measure_all = measure.measurer(model, data)
         *_, before = measure_all(params)
@@ -56,6 +57,21 @@ def run(config: Config, results: Run) -> None:
         log(result, np.asarray(loss), results)
         studied.append(result)
     show(studied, config, data, results)
+
+
+def members(config: Config, results: Run) -> dict[str, list[Member]]:
+    """The members of each cell that the run trains: all, or those of its shard."""
+    shard = shards.parse(results.launch.shard)
+    return {cell: shards.select(all_, shard) for cell, all_ in config.members().items()}
+
+
+def reopen(config: Config) -> dict[str, Network]:
+    """The networks that a run keeps, by cell; the settings change only parameters."""
+    data = own_sequences.load(config, least=2)
+    return {
+        cell: classifier(measure.network(cell, config, data), *data.test)
+        for cell in config.cells
+    }
 
 
 def shared_flags(config: Config, grid: list[Member]) -> TrainingConfig:
@@ -100,6 +116,11 @@ def show(
     """Publish the results."""
     axes = claims.varied(studied)
     least = config.trained_accuracy
+    findings = [*data.findings(), *claims.divergences(studied, axes)]
+    if results.launch.shard:  # it may have no setting with all seeds
+        count = sum(len(result.members) for result in studied)
+        publish(results, answer=f"Members trained: {count}.", findings=findings)
+        return
     publish(
         results,
         answer=claims.answer(studied, least),
@@ -110,7 +131,7 @@ def show(
         },
         tables={"Best and worst settings": claims.table(studied, axes, least)},
         claims=claims.evaluate_claims(studied, least),
-        findings=[*data.findings(), *claims.divergences(studied, axes)],
+        findings=findings,
     )
 
 

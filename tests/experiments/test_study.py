@@ -1,9 +1,11 @@
 """The grid of a study: members as in runs of their own, divergence, claims, figure."""
 
 import json
+import os
 from functools import partial
 from typing import Any
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,8 +13,10 @@ import pytest
 from commands import files, rows
 
 import nets
-from experiments import study
+import train
+from experiments import merge, study
 from experiments.harness import own_sequences, training
+from experiments.harness.saved import open_run
 from experiments.study import claims, figures, measure
 from experiments.study.measure import CellResult, Member
 
@@ -90,6 +94,65 @@ def test_a_member_that_diverges_changes_no_other(run, tmp_path):
     for row, other in zip(found, good, strict=False):
         for name in ("test_loss", "decay_before", "decay_after"):
             assert row[name] == close(other[name]), name
+
+
+def numbers(saved):
+    params = {name: saved.params(name) for name in saved.names}
+    tables = {
+        file.name: file.read_bytes() for file in sorted(saved.folder.glob("*.csv"))
+    }
+    return saved.metrics, tables, params
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_shards_of_all_members_are_merged_into_the_whole_run(
+    run, launched, monkeypatch, tmp_path
+):
+    """9 members from 3 seeds, in shards of 5 and 4; 2 members diverge."""
+    flags = ["--cells=irnn", "--seeds=0:3", "--gain=1", "--optimizer=sgd"]
+    flags += ["--clip_norm=0", "--learning_rate=0.001,0.01,1e30", *SMALL]
+    assert run(*flags, "--results=whole")[0] == 0
+    whole = open_run(tmp_path / "whole")
+    kinds = [row["kind"] for row in whole.metrics]
+    assert kinds.count("nonfinite") > 1 and kinds.count("member") == 9
+    for shard in ("0/2", "1/2"):
+        code, out, err = run(*flags, "--results=study", f"--shard={shard}")
+        assert code == 0, err
+    assert out.startswith("Members trained: 4.\n")
+    shard = open_run(tmp_path / "study" / "shard_1_of_2")
+    named = [f"irnn, learning_rate={rate}" for rate in (0.001, 0.01, 1e30)]
+    assert [shard.seeds(name) for name in named] == [[1], [0, 2], [1]]
+    commands = []
+    monkeypatch.setattr(os, "execv", lambda _, command: commands.append(command))
+    assert launched(merge, "study", keeps_results=False).returncode == 0
+    (command,) = commands
+    monkeypatch.setattr(train, "fit", None)  # nothing is trained
+    code, _, err = run(*command[3:])
+    assert code == 0, err
+    merged = open_run(tmp_path / "study" / "merged")
+    assert merged.names == named
+    chex.assert_trees_all_equal_structs(*map(numbers, (whole, merged)))
+    rows, tables, params = zip(*map(numbers, (whole, merged)), strict=True)
+    if CLOSE == 0:
+        assert rows[0] == rows[1] and tables[0] == tables[1]
+    chex.assert_trees_all_close(*params, rtol=CLOSE, atol=CLOSE)
+    # A network of one setting, rebuilt.
+    (row,) = [
+        row
+        for row in merged.metrics
+        if row["kind"] == "member" and row["learning_rate"] == 0.01 and row["seed"] == 2
+    ]
+    network, params = merged.model(named[1], seed=2)
+    assert float(network.score(params)) == close(row["test_accuracy"])
+
+
+def test_more_shards_than_members_are_refused(run, tmp_path):
+    """A cell without a forget gate has fewer members than a cell with one."""
+    flags = ["--cells=lstm,gru", "--seeds=0", "--gain=1", "--learning_rate=0.1"]
+    code, out, err = run(*flags, "--shard=0/2", "--results=out")
+    assert (code, out) == (2, "") and err.count("\n") == 1
+    assert "expected at most 1 shards, one per member of each training; got 0/2" in err
+    assert not list(tmp_path.iterdir())
 
 
 def test_gain_and_bias_act_on_the_initial_parameters():
