@@ -7,7 +7,6 @@ loss, gradients = flow.state_gradients(part.layer, part.params, part.xs, part.lo
 """
 
 import functools
-import importlib
 import json
 import pathlib
 from typing import Any, NamedTuple
@@ -220,13 +219,7 @@ class SavedRun:
     @functools.cached_property
     def _module(self) -> Any:
         """The module of the experiment; None if it is not one of this project."""
-        name = f"experiments.{self.experiment}.experiment"
-        try:
-            return importlib.import_module(name)
-        except ModuleNotFoundError as error:
-            if not name.startswith(str(error.name)):
-                raise
-            return None
+        return shards.steps_of(self.experiment)
 
     @property
     def _rebuilds(self) -> bool:
@@ -236,7 +229,7 @@ class SavedRun:
     @property
     def _divided(self) -> bool:
         """Whether trainings have members of several settings."""
-        return self._rebuilds and hasattr(self._module.Config, "members")
+        return self._rebuilds and hasattr(self._module, "members")
 
     def _flags(self) -> Any:
         """The flags of the run, as a `Config` of the experiment."""
@@ -251,7 +244,7 @@ class SavedRun:
     @functools.cached_property
     def _index(self) -> dict[str, _Entry]:
         """The networks by name: those of a training with several settings apart."""
-        members = self._flags().members() if self._divided else {}
+        members = self._module.members(self._flags()) if self._divided else {}
         shard = shards.parse(self.metadata.get("shard", ""))
         index = {}
         for name, kept in self._trained.items():

@@ -6,6 +6,7 @@ training. It is the run `shard_i_of_n` in a folder that all shards share;
 """
 
 import dataclasses
+import importlib
 import pathlib
 import re
 from collections.abc import Sequence
@@ -89,6 +90,24 @@ def select(members: Sequence[Member], shard: Shard | None) -> list[Member]:
     return list(members[shard.number :: shard.total])
 
 
+def steps_of(experiment: str) -> Any:
+    """The module with the steps of an experiment.
+
+    Args:
+        experiment: Name of the experiment.
+
+    Returns:
+        The module; None if it is not an experiment of this project.
+    """
+    name = f"experiments.{experiment}.experiment"
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if not name.startswith(str(error.name)):
+            raise
+        return None
+
+
 def by_setting(name: str, members: Sequence[Any]) -> dict[str, list[int]]:
     """The members of each setting of a training, by a name for the setting.
 
@@ -100,10 +119,10 @@ def by_setting(name: str, members: Sequence[Any]) -> dict[str, list[int]]:
         Indices of members, from the name and the settings that differ.
 
     Example:
-        >>> from experiments.study import Config
-        >>> config = Config(seeds=[3, 5], learning_rate=[0.1], gain=[1.0, 2.0])
-        >>> by_setting("gru", config.members()["gru"])
-        {'gru, gain=1.0': [0, 1], 'gru, gain=2.0': [2, 3]}
+        >>> from types import SimpleNamespace
+        >>> grid = [SimpleNamespace(settings={"gain": g}) for g in (1.0, 1.0, 2.0)]
+        >>> by_setting("gru", grid)
+        {'gru, gain=1.0': [0, 1], 'gru, gain=2.0': [2]}
     """
     first, groups = members[0].settings, {}
     varied = [
@@ -118,9 +137,10 @@ def by_setting(name: str, members: Sequence[Any]) -> dict[str, list[int]]:
 def narrowed(config: Any, shard: Shard, name: str) -> Any:
     """The flags of a shard: those of the study with the seeds of the shard.
 
-    A `Config` whose members are not the seeds alone has a method `members`: it returns
-    from the name of each training to its members, which have the attributes `seed` and
-    `settings`, a dict. The experiment then calls `select`, and the flags stay the same.
+    An experiment whose members are not the seeds alone has a function
+    `members(config)`: from the name of each training to its members, with the
+    attributes `seed` and `settings`, a dict. It calls `select`, and the flags stay the
+    same.
 
     Args:
         config: Flags of the study.
@@ -147,8 +167,9 @@ def narrowed(config: Any, shard: Shard, name: str) -> Any:
             f"flag --shard: {name} has no members to divide, as it does not train one "
             "network per --seeds"
         )
-    if hasattr(config, "members"):
-        for members in config.members().values():
+    module = steps_of(name)
+    if hasattr(module, "members"):
+        for members in module.members(config).values():
             select(members, shard)
         return config
     return dataclasses.replace(config, seeds=select(config.seeds, shard))

@@ -257,18 +257,27 @@ def _groups(
 ) -> list[tuple[dict[str, Any], list[tuple[int, Mapping[str, Any]]]]]:
     """Rows of one shard in groups: label, and the rows with indices of members."""
     groups: list[tuple[dict[str, Any], list[tuple[int, Mapping[str, Any]]]]] = []
-    members = [
-        {"seed": seed, **{name: values[i] for name, values in settings.items()}}
-        for i, seed in enumerate(seeds)
-    ]
     for row in rows:
         label = {k: v for k, v in row.items() if k == "step" or isinstance(v, str)}
         if not groups or groups[-1][0] != label:
             groups.append((label, []))
         after = groups[-1][1][-1][0] + 1 if groups[-1][1] else 0
-        member = {"seed": row["seed"]} | {name: row[name] for name in settings}
-        groups[-1][1].append((members.index(member, after), row))
+        groups[-1][1].append((_member(row, seeds, settings, after), row))
     return groups
+
+
+def _member(
+    row: Mapping[str, Any],
+    seeds: Sequence[int],
+    settings: Mapping[str, Sequence[float]],
+    after: int,
+) -> int:
+    """Index of the first member, from `after` on, that a row can belong to."""
+    shown = [(row[name], values) for name, values in settings.items() if name in row]
+    for i in range(after, len(seeds)):
+        if seeds[i] == row["seed"] and all(v == values[i] for v, values in shown):
+            return i
+    raise ValueError("a row of no member")
 
 
 def _of(

@@ -1,7 +1,6 @@
 """The flags."""
 
 import dataclasses
-from typing import Any
 
 from experiments.harness import cli, common_flags, data_flags
 
@@ -71,9 +70,3 @@ class Config(data_flags.SequencesConfig):
         lower_bound=0.0,
         upper_bound=1.0,
     )
-
-    def members(self) -> dict[str, list[Any]]:
-        """The members of the training of each cell, as `shards.narrowed` takes them."""
-        from experiments.study import measure  # imports JAX, which help does not need
-
-        return {cell: measure.members(self, cell) for cell in self.cells}

@@ -28,8 +28,9 @@ def run(config: Config, results: Run) -> None:
     data = own_sequences.load(config, results, least=2)
     models = {cell: measure.network(cell, config, data) for cell in config.cells}
     studied = []
-    for cell, grid in members(config, results).items():
-        model = models[cell]
+    shard = shards.parse(results.launch.shard)
+    for cell, model in models.items():
+        grid = shards.select(measure.members(config, cell), shard)
         params = measure.start(cell, model, config, data, grid)
         measure_all = measure.measurer(model, data)
         *_, before = measure_all(params)
@@ -59,10 +60,9 @@ def run(config: Config, results: Run) -> None:
     show(studied, config, data, results)
 
 
-def members(config: Config, results: Run) -> dict[str, list[Member]]:
-    """The members of each cell that the run trains: all, or those of its shard."""
-    shard = shards.parse(results.launch.shard)
-    return {cell: shards.select(all_, shard) for cell, all_ in config.members().items()}
+def members(config: Config) -> dict[str, list[Member]]:
+    """The members that shards divide, by cell."""
+    return {cell: measure.members(config, cell) for cell in config.cells}
 
 
 def reopen(config: Config) -> dict[str, Network]:

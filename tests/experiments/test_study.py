@@ -104,6 +104,7 @@ def numbers(saved):
     return saved.metrics, tables, params
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("undrawn")
 def test_shards_of_all_members_are_merged_into_the_whole_run(
     run, launched, monkeypatch, tmp_path
