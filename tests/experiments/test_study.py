@@ -8,6 +8,7 @@ from typing import Any
 import chex
 import jax
 import jax.numpy as jnp
+import kills
 import numpy as np
 import pytest
 from commands import files, rows
@@ -16,6 +17,7 @@ import nets
 import train
 from experiments import merge, study
 from experiments.harness import own_sequences, training
+from experiments.harness.runs import Run
 from experiments.harness.saved import open_run
 from experiments.study import claims, figures, measure
 from experiments.study.measure import CellResult, Member
@@ -145,6 +147,33 @@ def test_shards_of_all_members_are_merged_into_the_whole_run(
     ]
     network, params = merged.model(named[1], seed=2)
     assert float(network.score(params)) == close(row["test_accuracy"])
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("undrawn")
+def test_a_study_that_was_stopped_gives_the_same(run, monkeypatch, tmp_path):
+    """It stops in the second of three calls of the program, after a member diverged."""
+    flags = ["--cells=irnn", "--seeds=0:2", "--gain=1", "--optimizer=sgd", *SMALL[:-1]]
+    flags += ["--clip_norm=0,1", "--learning_rate=0.001,1e30", "--steps=60"]
+    flags += ["--checkpoint_every=20"]
+    assert run(*flags, "--results=whole")[0] == 0
+    kinds = [row["kind"] for row in open_run(tmp_path / "whole").metrics]
+    last = max(i for i, kind in enumerate(kinds) if kind == "training")
+    log, rest = Run.log, iter(range(last - 1))
+
+    def log_or_stop(results, **row):
+        if next(rest, None) is None:
+            raise KeyboardInterrupt
+        log(results, **row)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "log", log_or_stop)
+        assert run(*flags, "--results=out")[0] == 130
+    saved = json.loads((tmp_path / "out.unfinished/checkpoints/index.json").read_text())
+    assert list(saved["irnn"]["states"]) == ["20", "40"]
+    code, _, err = run(*flags, "--results=out", "--resume")
+    assert code == 0, err
+    kills.check_same(tmp_path / "whole", tmp_path / "out")
 
 
 def test_more_shards_than_members_are_refused(run, tmp_path):
