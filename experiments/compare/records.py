@@ -12,7 +12,8 @@ from experiments.harness.report import typed
 from experiments.harness.saved import open_run
 
 MOST_LETTERS = 16  # of a name
-NO_METRIC = ("kind", "seed", "step", "learning_rate")
+NO_LABEL = ("kind", "seed", "step")
+NO_METRIC = (*NO_LABEL, "learning_rate")
 
 Row = Mapping[str, Any]
 Case = tuple[tuple[str, Any], ...]  # names and values of labels
@@ -148,7 +149,7 @@ def _labels(some: Sequence[Series]) -> list[str]:
         if count == sum(map(len, groups)):
             break
         same = all(column == fields[name][0] for column in fields[name])
-        if same and name not in NO_METRIC and _count(groups, [*labels, name]) > count:
+        if same and name not in NO_LABEL and _count(groups, [*labels, name]) > count:
             labels.append(name)
     return labels
 
