@@ -106,11 +106,11 @@ def fit(
                 results,
                 name,
                 list(seeds),
-                options.get("hyperparameters") or {},
                 rows,
                 steps,
                 keep_every,
                 checkpoint_every,
+                options.get("hyperparameters"),
             )
             with signals.awaiting_end() as saver.signal:
                 saver.saved_step = done
@@ -142,11 +142,11 @@ class _Saver:
     results: Run
     name: str
     seeds: list[int]
-    hyperparameters: Mapping[str, Any]
     rows: list[Mapping[str, Any]]
     steps: int
     keep_every: int
     checkpoint_every: int
+    hyperparameters: Mapping[str, Any] | None = None
     saved_step: int = 0
     saved_at: float = dataclasses.field(default_factory=time.monotonic)
     signal: Callable[[], int] = int  # none
