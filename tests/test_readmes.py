@@ -43,7 +43,7 @@ def commands(text: str) -> list[str]:
     lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
     prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
     return [
-        line.strip()
+        line.strip().removesuffix("&")  # in the background
         for line in [*lines, *re.findall(r"`([^`\n]+)`", prose)]
         if line.strip().startswith("python -m experiments.")
     ]

@@ -1,5 +1,7 @@
 """The optax optimizers that the command line offers, by name."""
 
+import jax
+import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
@@ -26,8 +28,8 @@ def make_optimizer(
     Args:
         name: A key of `OPTIMIZERS`.
         learning_rate: Learning rate.
-        clip_norm: Largest norm that is not clipped; 0 disables clipping. (An array,
-            e.g. by `optax.inject_hyperparams`, is positive.)
+        clip_norm: Largest norm that is not clipped; 0 disables clipping. It may be an
+            array, e.g. by `optax.inject_hyperparams`.
 
     Returns:
         An optax optimizer; `clip_stats` reads the clipping statistics from its state.
@@ -52,7 +54,9 @@ def make_optimizer(
             f"expected an optimizer of {', '.join(OPTIMIZERS)}; got {name!r}"
         )
     optimizer = OPTIMIZERS[name](learning_rate)
-    if isinstance(clip_norm, int | float) and clip_norm == 0:
+    if isinstance(clip_norm, jax.Array):  # its value may not be known yet
+        clip_norm = jnp.where(clip_norm == 0, jnp.inf, clip_norm)
+    elif clip_norm == 0:
         return optimizer
     return optax.chain(clip_with_stats(clip_norm), optimizer)
 

@@ -84,7 +84,7 @@ def metrics(runs: Sequence[RunRecord]) -> list[Metric]:
     Returns:
         Metrics in the order in which they are logged, metrics of the training last.
     """
-    series_by_run = [series(run.rows) for run in runs]
+    series_by_run = [series(run) for run in runs]
     kinds = dict.fromkeys(s.kind for some in series_by_run for s in some)
     values: dict[tuple[str, str, Case], list[dict[int, list[float]]]] = {}
     for kind in sorted(kinds, key=lambda kind: kind == TRAINING):
@@ -186,7 +186,7 @@ def profiles(runs: Sequence[RunRecord]) -> list[Curves]:
 
 def _curves(runs: Sequence[RunRecord], draw: Callable[[Series], Any]) -> list[Curves]:
     """Curves of the cases that several runs have."""
-    series_by_run = [[s for s in series(run.rows) if draw(s)] for run in runs]
+    series_by_run = [[s for s in series(run) if draw(s)] for run in runs]
     kinds = dict.fromkeys(s.kind for some in series_by_run for s in some)
     made: dict[str, dict[int, list[tuple[Any, Any]]]] = {}
     for kind in kinds:
@@ -197,10 +197,16 @@ def _curves(runs: Sequence[RunRecord], draw: Callable[[Series], Any]) -> list[Cu
         Curves(
             case,
             {
-                i: (np.array(pairs[0][0]), np.array([y for _, y in pairs], float))
+                i: (np.array(max((x for x, _ in pairs), key=len)), _stacked(pairs))
                 for i, pairs in by_run.items()
             },
         )
         for case, by_run in made.items()
         if len(by_run) > 1
     ]
+
+
+def _stacked(pairs: Sequence[tuple[Any, Any]]) -> np.ndarray:
+    """Values of curves, [curves, x]; nan after the end of a model that was dropped."""
+    longest = max(len(x) for x, _ in pairs)
+    return np.array([[*y, *[np.nan] * (longest - len(y))] for _, y in pairs], float)

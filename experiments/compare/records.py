@@ -12,7 +12,8 @@ from experiments.harness.report import typed
 from experiments.harness.saved import open_run
 
 MOST_LETTERS = 16  # of a name
-NO_METRIC = ("kind", "seed", "step", "learning_rate")
+NO_LABEL = ("kind", "seed", "step")
+NO_METRIC = (*NO_LABEL, "learning_rate")
 
 Row = Mapping[str, Any]
 Case = tuple[tuple[str, Any], ...]  # names and values of labels
@@ -81,23 +82,26 @@ def _is_short(name: str) -> bool:
     return len(name) <= MOST_LETTERS
 
 
-def series(rows: Sequence[Row]) -> list[Series]:
+def series(run: RunRecord) -> list[Series]:
     """The rows that have a seed, divided by models.
 
     Args:
-        rows: Rows of a run.
+        run: The run. Models of a study have one of the values of each flag in their
+            rows.
 
     Returns:
         One `Series` per training of a model, whose steps increase, and one per row
         without a step.
     """
+    flags = run.metadata.get("config", {}).items()
+    settings = [name for name, values in flags if isinstance(values, list)]
     divided: list[Series] = []
     latest: dict[Any, Series] = {}
-    for row in rows:
+    for row in run.rows:
         if not isinstance(row.get("seed"), int):
             continue
         words = [value for value in row.values() if isinstance(value, str)]
-        key = row["seed"], *words
+        key = row["seed"], *words, *(str(row.get(name)) for name in settings)
         last = latest.get(key)
         if last and "step" in row and last.rows[-1]["step"] < row["step"]:
             last.rows.append(row)
@@ -145,7 +149,7 @@ def _labels(some: Sequence[Series]) -> list[str]:
         if count == sum(map(len, groups)):
             break
         same = all(column == fields[name][0] for column in fields[name])
-        if same and name not in NO_METRIC and _count(groups, [*labels, name]) > count:
+        if same and name not in NO_LABEL and _count(groups, [*labels, name]) > count:
             labels.append(name)
     return labels
 

@@ -71,7 +71,8 @@ class LaunchFlags:
 
     shard: str = flag(
         "",
-        "Train only the members (seeds) of shard I of N, counted from 0, such as 0/8; "
+        "Train only the members (seeds, and in study their settings) of shard I of N, "
+        "counted from 0, such as 0/8; "
         "merge joins the shards in --results.",
         group="output",
     )

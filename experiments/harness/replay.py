@@ -103,7 +103,14 @@ def fit(
         else:
             done = int(earlier.result.state.step.max()) if earlier else 0
             saver = _Saver(
-                results, name, list(seeds), rows, steps, keep_every, checkpoint_every
+                results,
+                name,
+                list(seeds),
+                rows,
+                steps,
+                keep_every,
+                checkpoint_every,
+                options.get("hyperparameters"),
             )
             with signals.awaiting_end() as saver.signal:
                 saver.saved_step = done
@@ -139,6 +146,7 @@ class _Saver:
     steps: int
     keep_every: int
     checkpoint_every: int
+    hyperparameters: Mapping[str, Any] | None = None
     saved_step: int = 0
     saved_at: float = dataclasses.field(default_factory=time.monotonic)
     signal: Callable[[], int] = int  # none
@@ -169,7 +177,7 @@ class _Saver:
             step,
             self.seeds,
             jax.tree.map(np.array, params),
-            packed(result, self.rows, complete) if due else None,
+            packed(result, self.rows, complete, self.hyperparameters) if due else None,
             kept,
         )
         if due:
@@ -180,7 +188,10 @@ class _Saver:
 
 
 def packed(
-    result: FitResult, rows: Sequence[Mapping[str, Any]], complete: bool
+    result: FitResult,
+    rows: Sequence[Mapping[str, Any]],
+    complete: bool,
+    hyperparameters: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """A training as arrays, for a checkpoint.
 
@@ -188,6 +199,8 @@ def packed(
         result: The training so far.
         rows: Rows that it has logged.
         complete: Whether it is complete.
+        hyperparameters: As in `train.fit`. `experiments.merge` distinguishes rows of
+            members with the same seed by them.
 
     Returns:
         From the names of the fields of `FitResult` to their leaves, copied; and "meta",
@@ -195,6 +208,8 @@ def packed(
     """
     none = [field for field in result._fields if getattr(result, field) is None]
     meta: dict[str, Any] = {"rows": list(rows), "complete": complete, "none": none}
+    settings = (hyperparameters or {}).items()
+    meta["settings"] = {name: np.asarray(values).tolist() for name, values in settings}
     parts: dict[str, Any] = {}
     meta["empty"] = {}
     for field, value in zip(result._fields, result, strict=True):

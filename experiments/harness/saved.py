@@ -7,15 +7,15 @@ loss, gradients = flow.state_gradients(part.layer, part.params, part.xs, part.lo
 """
 
 import functools
-import importlib
 import json
 import pathlib
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from experiments.harness import checkpoints
+from experiments.harness import checkpoints, shards
 from experiments.harness.fingerprints import restored
 from experiments.harness.folders import ResultsError
 from experiments.harness.networks import Network
@@ -104,6 +104,15 @@ def _read_metadata(path: pathlib.Path) -> dict[str, Any]:
     return metadata
 
 
+class _Entry(NamedTuple):
+    """Name of the training of a network, and its members there."""
+
+    name: str
+    members: list[int]
+    seeds: list[int]
+    steps: list[int]
+
+
 class SavedRun:
     """A complete run, made by `open_run`.
 
@@ -121,7 +130,7 @@ class SavedRun:
         index: dict[str, checkpoints.Kept],
     ):
         self.folder, self.metadata, self.metrics = folder, metadata, metrics
-        self._index = index
+        self._trained = index
 
     @property
     def config(self) -> dict[str, Any]:
@@ -140,11 +149,11 @@ class SavedRun:
 
     def seeds(self, name: str) -> list[int]:
         """Seeds from which a network was trained."""
-        return self._kept(name).seeds
+        return self._entry(name).seeds
 
     def steps(self, name: str) -> list[int]:
         """Training steps at which a network's parameters were kept."""
-        return sorted(self._kept(name).steps)
+        return self._entry(name).steps
 
     def params(
         self, name: str, seed: int | None = None, step: int | None = None
@@ -185,7 +194,7 @@ class SavedRun:
         Raises:
             ResultsError: As in `params`; or the experiment cannot rebuild its networks.
         """
-        self._kept(name)
+        self._entry(name)
         if name not in self.networks:
             raise ResultsError(
                 f"experiment {self.experiment!r} cannot rebuild the network {name!r}; "
@@ -199,35 +208,60 @@ class SavedRun:
         """The networks of the run, rebuilt from its flags, by name."""
         if not self._rebuilds:
             return {}
-        module = importlib.import_module(f"experiments.{self.experiment}.experiment")
+        config = self._flags()
+        if data := self.metadata.get("data"):
+            config = restored(config, data, self.folder)
+        rebuilt = self._module.reopen(config)
+        if not self._divided:
+            return rebuilt
+        return {name: rebuilt[entry.name] for name, entry in self._index.items()}
+
+    @functools.cached_property
+    def _module(self) -> Any:
+        """The module of the experiment; None if it is not one of this project."""
+        return shards.steps_of(self.experiment)
+
+    @property
+    def _rebuilds(self) -> bool:
+        """Whether the experiment can rebuild its networks."""
+        return hasattr(self._module, "reopen")
+
+    @property
+    def _divided(self) -> bool:
+        """Whether trainings have members of several settings."""
+        return self._rebuilds and hasattr(self._module, "members")
+
+    def _flags(self) -> Any:
+        """The flags of the run, as a `Config` of the experiment."""
         try:
-            config = module.Config(**self.config)
+            return self._module.Config(**self.config)
         except TypeError as error:
             raise ResultsError(
                 f"run {self.folder} has other flags than {self.experiment} in this "
                 f"version: {error}"
             ) from None
-        if data := self.metadata.get("data"):
-            config = restored(config, data, self.folder)
-        return module.reopen(config)
 
-    @property
-    def _rebuilds(self) -> bool:
-        """Whether the experiment can rebuild its networks."""
-        name = f"experiments.{self.experiment}.experiment"
-        try:
-            return hasattr(importlib.import_module(name), "reopen")
-        except ModuleNotFoundError as error:
-            if not name.startswith(str(error.name)):
-                raise
-            return False
+    @functools.cached_property
+    def _index(self) -> dict[str, _Entry]:
+        """The networks by name: those of a training with several settings apart."""
+        members = self._module.members(self._flags()) if self._divided else {}
+        shard = shards.parse(self.metadata.get("shard", ""))
+        index = {}
+        for name, kept in self._trained.items():
+            groups = {name: list(range(len(kept.seeds)))}
+            if name in members:
+                groups = shards.by_setting(name, shards.select(members[name], shard))
+            for of_setting, places in groups.items():
+                seeds = [kept.seeds[place] for place in places]
+                index[of_setting] = _Entry(name, places, seeds, sorted(kept.steps))
+        return index
 
     def _params(self, name: str, seed: int | None, step: int | None, like: Any) -> Any:
         """Parameters of one seed or of all, in the structure of `like`."""
-        known = self._kept(name)
+        known = self._entry(name)
         step = max(known.steps) if step is None else step
         for what, value, there in (
-            ("step", step, sorted(known.steps)),
+            ("step", step, known.steps),
             ("seed", seed, known.seeds),
         ):
             if value is not None and value not in there:
@@ -235,12 +269,13 @@ class SavedRun:
                     f"run {self.folder} has no parameters of {name!r} at {what} "
                     f"{value}; expected one of {', '.join(map(str, there))}"
                 )
-        stacked = checkpoints.load(self.folder, name, step, like)
-        index = slice(None) if seed is None else known.seeds.index(seed)
+        stacked = checkpoints.load(self.folder, known.name, step, like)
+        places = np.array(known.members)
+        index = places if seed is None else places[known.seeds.index(seed)]
         return jax.tree.map(lambda leaf: jnp.asarray(leaf[index]), stacked)
 
-    def _kept(self, name: str) -> checkpoints.Kept:
-        """The checkpoints of a network."""
+    def _entry(self, name: str) -> _Entry:
+        """The place of a network in the checkpoints."""
         if name in self._index:
             return self._index[name]
         what = (

@@ -6,6 +6,7 @@ training. It is the run `shard_i_of_n` in a folder that all shards share;
 """
 
 import dataclasses
+import importlib
 import pathlib
 import re
 from collections.abc import Sequence
@@ -61,13 +62,13 @@ def parse(text: str) -> Shard | None:
     return shard
 
 
-def select(members: Sequence[Member], shard: Shard) -> list[Member]:
+def select(members: Sequence[Member], shard: Shard | None) -> list[Member]:
     """The members of a shard.
 
     Args:
         members: Members of the whole study, in its order: the seeds, or pairs of a seed
             and hyperparameters.
-        shard: The shard.
+        shard: The shard; None for all members.
 
     Returns:
         Every n-th member, beginning with member i.
@@ -79,16 +80,67 @@ def select(members: Sequence[Member], shard: Shard) -> list[Member]:
         >>> select(["a", "b", "c", "d", "e"], Shard(1, 2))
         ['b', 'd']
     """
+    if shard is None:
+        return list(members)
     if shard.total > len(members):
         raise UsageError(
             f"flag --shard: expected at most {len(members)} shards, one per member of "
-            f"the study (--seeds); got {shard}"
+            f"each training; got {shard}"
         )
     return list(members[shard.number :: shard.total])
 
 
+def steps_of(experiment: str) -> Any:
+    """The module with the steps of an experiment.
+
+    Args:
+        experiment: Name of the experiment.
+
+    Returns:
+        The module; None if it is not an experiment of this project.
+    """
+    name = f"experiments.{experiment}.experiment"
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if not name.startswith(str(error.name)):
+            raise
+        return None
+
+
+def by_setting(name: str, members: Sequence[Any]) -> dict[str, list[int]]:
+    """The members of each setting of a training, by a name for the setting.
+
+    Args:
+        name: Name of the training.
+        members: Its members, with the attributes of those in `narrowed`.
+
+    Returns:
+        Indices of members, from the name and the settings that differ.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> grid = [SimpleNamespace(settings={"gain": g}) for g in (1.0, 1.0, 2.0)]
+        >>> by_setting("gru", grid)
+        {'gru, gain=1.0': [0, 1], 'gru, gain=2.0': [2]}
+    """
+    first, groups = members[0].settings, {}
+    varied = [
+        key for key in first if any(m.settings[key] != first[key] for m in members)
+    ]
+    for place, member in enumerate(members):
+        words = [name, *(f"{key}={member.settings[key]}" for key in varied)]
+        groups.setdefault(", ".join(words), []).append(place)
+    return groups
+
+
 def narrowed(config: Any, shard: Shard, name: str) -> Any:
     """The flags of a shard: those of the study with the seeds of the shard.
+
+    An experiment whose members are not the seeds alone has a function
+    `members(config)`: from the name of each training to its members, with the
+    attributes `seed` and `settings`, a dict. It calls `select`, and the flags stay the
+    same.
 
     Args:
         config: Flags of the study.
@@ -99,7 +151,8 @@ def narrowed(config: Any, shard: Shard, name: str) -> Any:
         The flags.
 
     Raises:
-        UsageError: The experiment does not train, or there are more shards than seeds.
+        UsageError: The experiment does not train, or there are more shards than
+            members of a training.
 
     Example:
         >>> @dataclasses.dataclass(frozen=True)
@@ -114,6 +167,11 @@ def narrowed(config: Any, shard: Shard, name: str) -> Any:
             f"flag --shard: {name} has no members to divide, as it does not train one "
             "network per --seeds"
         )
+    module = steps_of(name)
+    if hasattr(module, "members"):
+        for members in module.members(config).values():
+            select(members, shard)
+        return config
     return dataclasses.replace(config, seeds=select(config.seeds, shard))
 
 

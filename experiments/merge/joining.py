@@ -108,7 +108,11 @@ def joined_training(
             for field, of_field in parts[0].items()
             if field != replay.META
         }
-        rows = joined_rows([meta["rows"] for meta in metas], seeds)
+        settings = [meta["settings"] for meta in metas]
+        rows = joined_rows([meta["rows"] for meta in metas], seeds, settings)
+        joined_settings = {
+            key: interleaved([some[key] for some in settings]) for key in settings[0]
+        }
     except (ValueError, LookupError) as error:
         raise ResultsError(
             f"the trainings of {name!r} cannot be joined ({error}); run the study "
@@ -122,7 +126,8 @@ def joined_training(
         }
         for field, leaves in metas[0]["empty"].items()
     }
-    meta = json.dumps({**metas[0], "rows": rows, "empty": empty})
+    changed = {"rows": rows, "settings": joined_settings, "empty": empty}
+    meta = json.dumps({**metas[0], **changed})
     return {**fields, replay.META: np.frombuffer(meta.encode(), np.uint8)}
 
 
@@ -182,7 +187,9 @@ def _stretched(
 
 
 def joined_rows(
-    parts: Sequence[Sequence[Mapping[str, Any]]], seeds: Sequence[Sequence[int]]
+    parts: Sequence[Sequence[Mapping[str, Any]]],
+    seeds: Sequence[Sequence[int]],
+    settings: Sequence[Mapping[str, Sequence[float]]] | None = None,
 ) -> list[Mapping[str, Any]]:
     """Join the rows that shards have logged during a training.
 
@@ -192,6 +199,8 @@ def joined_rows(
     Args:
         parts: Rows of each shard.
         seeds: Seeds of each shard.
+        settings: Hyperparameters of each shard's members, by name; they distinguish
+            members with the same seed.
 
     Returns:
         Rows in the order in which a run of all members logs them.
@@ -205,7 +214,8 @@ def joined_rows(
         >>> [list(row.values()) for row in joined_rows([first, second], [[3], [5]])]
         [[3, 1], [5, 1], [3, 2], [5, 2]]
     """
-    groups = [_groups(*pair) for pair in zip(parts, seeds, strict=True)]
+    settings = settings or [{}] * len(parts)
+    groups = [_groups(*some) for some in zip(parts, seeds, settings, strict=True)]
     rows = []
     for label in _order([[label for label, _ in of_shard] for of_shard in groups]):
         members: list[tuple[int, Mapping[str, Any]]] = []
@@ -241,7 +251,9 @@ def _order(labels: Sequence[Sequence[Any]]) -> list[Any]:
 
 
 def _groups(
-    rows: Iterable[Mapping[str, Any]], seeds: Sequence[int]
+    rows: Iterable[Mapping[str, Any]],
+    seeds: Sequence[int],
+    settings: Mapping[str, Sequence[float]],
 ) -> list[tuple[dict[str, Any], list[tuple[int, Mapping[str, Any]]]]]:
     """Rows of one shard in groups: label, and the rows with indices of members."""
     groups: list[tuple[dict[str, Any], list[tuple[int, Mapping[str, Any]]]]] = []
@@ -250,8 +262,22 @@ def _groups(
         if not groups or groups[-1][0] != label:
             groups.append((label, []))
         after = groups[-1][1][-1][0] + 1 if groups[-1][1] else 0
-        groups[-1][1].append((seeds.index(row["seed"], after), row))
+        groups[-1][1].append((_member(row, seeds, settings, after), row))
     return groups
+
+
+def _member(
+    row: Mapping[str, Any],
+    seeds: Sequence[int],
+    settings: Mapping[str, Sequence[float]],
+    after: int,
+) -> int:
+    """Index of the first member, from `after` on, that a row can belong to."""
+    shown = [(row[name], values) for name, values in settings.items() if name in row]
+    for i in range(after, len(seeds)):
+        if seeds[i] == row["seed"] and all(v == values[i] for v, values in shown):
+            return i
+    raise ValueError("a row of no member")
 
 
 def _of(

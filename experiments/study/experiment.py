@@ -6,16 +6,15 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.harness import cli, own_sequences, probing, training
+from experiments.harness import cli, own_sequences, probing, shards, training
 from experiments.harness.common_flags import TrainingConfig
+from experiments.harness.networks import Network, classifier
 from experiments.harness.own_sequences import Sequences
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.study import claims, figures, measure
 from experiments.study.config import Config
 from experiments.study.measure import CellResult, Member
-
-NO_CLIP = 1e30  # a norm that no gradient reaches
 
 
 def run(config: Config, results: Run) -> None:
@@ -29,8 +28,9 @@ def run(config: Config, results: Run) -> None:
     data = own_sequences.load(config, results, least=2)
     models = {cell: measure.network(cell, config, data) for cell in config.cells}
     studied = []
+    shard = shards.parse(results.launch.shard)
     for cell, model in models.items():
-        grid = measure.members(config, cell)
+        grid = shards.select(measure.members(config, cell), shard)
         params = measure.start(cell, model, config, data, grid)
         measure_all = measure.measurer(model, data)
         *_, before = measure_all(params)
@@ -60,6 +60,20 @@ def run(config: Config, results: Run) -> None:
     show(studied, config, data, results)
 
 
+def members(config: Config) -> dict[str, list[Member]]:
+    """The members that shards divide, by cell."""
+    return {cell: measure.members(config, cell) for cell in config.cells}
+
+
+def reopen(config: Config) -> dict[str, Network]:
+    """The networks that a run keeps, by cell; the settings change only parameters."""
+    data = own_sequences.load(config, least=2)
+    return {
+        cell: classifier(measure.network(cell, config, data), *data.test)
+        for cell in config.cells
+    }
+
+
 def shared_flags(config: Config, grid: list[Member]) -> TrainingConfig:
     """The flags of training, with the seeds of all members.
 
@@ -70,14 +84,13 @@ def shared_flags(config: Config, grid: list[Member]) -> TrainingConfig:
     flags: dict[str, Any] = {name: getattr(config, name) for name in names}
     flags["seeds"] = [member.seed for member in grid]
     flags["learning_rate"] = grid[0].learning_rate
-    flags["clip_norm"] = grid[0].clip_norm or NO_CLIP
+    flags["clip_norm"] = grid[0].clip_norm
     return TrainingConfig(**flags)
 
 
 def hyperparameters(grid: list[Member]) -> dict[str, Any]:
     """The settings of all members by name, arrays [members]."""
     rows = [member.settings for member in grid]
-    rows = [row | {"clip_norm": row["clip_norm"] or NO_CLIP} for row in rows]
     return {name: jnp.array([row[name] for row in rows]) for name in rows[0]}
 
 
@@ -103,6 +116,11 @@ def show(
     """Publish the results."""
     axes = claims.varied(studied)
     least = config.trained_accuracy
+    findings = [*data.findings(), *claims.divergences(studied, axes)]
+    if results.launch.shard:  # it may have no setting with all seeds
+        count = sum(len(result.members) for result in studied)
+        publish(results, answer=f"Members trained: {count}.", findings=findings)
+        return
     publish(
         results,
         answer=claims.answer(studied, least),
@@ -113,7 +131,7 @@ def show(
         },
         tables={"Best and worst settings": claims.table(studied, axes, least)},
         claims=claims.evaluate_claims(studied, least),
-        findings=[*data.findings(), *claims.divergences(studied, axes)],
+        findings=findings,
     )
 
 

@@ -264,6 +264,26 @@ def test_numeric_labels_distinguish_rows():
     ]
 
 
+def test_settings_of_a_study_distinguish_its_trainings():
+    """The model of the larger rate is dropped after the first step, for seed 0."""
+    logged = [
+        {"kind": "training", "seed": seed, "step": step, "learning_rate": rate}
+        | {"loss": 10 * step + rate}
+        for step in (1, 2)
+        for rate in (0.5, 0.25)
+        for seed in (0, 1)
+        if (step, rate, seed) != (2, 0.5, 0)
+    ]
+    metadata = {"config": {"learning_rate": [0.5, 0.25]}}
+    runs = [records.RunRecord("a", "a", metadata, logged)] * 2
+    large, small = measure.learning_curves(runs, "loss")
+    assert (large.case, small.case) == ("learning_rate 0.5", "learning_rate 0.25")
+    x, values = large.by_run[1]
+    assert x.tolist() == [1, 2]
+    np.testing.assert_array_equal(values, [[10.5, np.nan], [10.5, 20.5]])
+    assert small.by_run[1][1].tolist() == [[10.25, 20.25]] * 2
+
+
 def test_the_last_step_of_each_training_counts():
     steps = [(20, 0.5), (40, 0.4), (20, 0.3), (40, 0.2)]
     made = [

@@ -42,6 +42,18 @@ def test_members_with_one_seed_are_kept_apart():
     assert [row["learning_rate"] for row in joined] == [0.1, 0.2, 0.3, 0.4]
 
 
+def test_settings_distinguish_members_with_one_seed():
+    """The first member has stopped."""
+    rates = [[0.1, 0.3], [0.2, 0.4]]
+    logged = [
+        [{"step": 1, "seed": 0, "learning_rate": rate} for rate in part]
+        for part in ((0.3,), (0.2, 0.4))
+    ]
+    settings = [{"learning_rate": values} for values in rates]
+    joined = joining.joined_rows(logged, [[0, 0], [0, 0]], settings)
+    assert [row["learning_rate"] for row in joined] == [0.2, 0.3, 0.4]
+
+
 def test_a_member_that_stopped_early_has_fewer_rows():
     first, second = rows([0, 2]), [r for r in rows([1]) if r["step"] < 30]
     joined = joining.joined_rows([first, second], [[0, 2], [1]])
@@ -105,9 +117,14 @@ def test_a_training_is_joined_in_all_its_fields():
 
     others = {"seconds_per_step": None, "probes": None, "scores": None}
     logged = [rows(seeds[i::2]) for i in range(2)]
-    packed = [replay.packed(part(i), logged[i], True) for i in range(2)]
+    gains = {"gain": [1.0, 2.0, 3.0]}
+    packed = [
+        replay.packed(part(i), logged[i], True, {"gain": gains["gain"][i::2]})
+        for i in range(2)
+    ]
     joined = joining.joined_training(packed, [seeds[0::2], seeds[1::2]], "w")
-    expected = replay.packed(whole._replace(seconds_per_step=1.5), rows(seeds), True)
+    whole = whole._replace(seconds_per_step=1.5)
+    expected = replay.packed(whole, rows(seeds), True, gains)
     chex.assert_trees_all_equal(joined, expected)
 
 
@@ -117,7 +134,7 @@ def shortened(stopped_at):
         {
             "state": {"0": np.array([steps])},
             "scores": {"0": np.array(at), "1": np.array(at, float)[:, None] + steps},
-            "meta": np.frombuffer(b'{"rows": [], "empty": {}, "complete": true}', "u1"),
+            "meta": np.frombuffer(b'{"rows": [], "settings": {}, "empty": {}}', "u1"),
         }
         for at, steps in (([2, 4, 6], 6), ([2, 4], stopped_at))
     ]

@@ -1,19 +1,25 @@
 """The grid of a study: members as in runs of their own, divergence, claims, figure."""
 
 import json
+import os
 from functools import partial
 from typing import Any
 
+import chex
 import jax
 import jax.numpy as jnp
+import kills
 import numpy as np
 import pytest
 from commands import files, rows
 
 import nets
-from experiments import study
+import train
+from experiments import merge, study
 from experiments.harness import own_sequences, training
-from experiments.study import claims, experiment, figures, measure
+from experiments.harness.runs import Run
+from experiments.harness.saved import open_run
+from experiments.study import claims, figures, measure
 from experiments.study.measure import CellResult, Member
 
 SMALL = ["--order=rows", "--features=3", "--batch_size=8", "--steps=3"]
@@ -84,11 +90,99 @@ def test_a_member_that_diverges_changes_no_other(run, tmp_path):
     (lost,) = rows(tmp_path / "all", "nonfinite")
     assert (lost["seed"], lost["step"]) == (0, 2)
     assert lost["learning_rate"] == pytest.approx(1e30)
+    assert {row["clip_norm"] for row in rows(tmp_path / "all", "training")} == {0}
     assert run(*flags, "--learning_rate=0.001", "--results=good")[0] == 0
     good = rows(tmp_path / "good", "member")
     for row, other in zip(found, good, strict=False):
         for name in ("test_loss", "decay_before", "decay_after"):
             assert row[name] == close(other[name]), name
+
+
+def numbers(saved):
+    params = {name: saved.params(name) for name in saved.names}
+    tables = {
+        file.name: file.read_bytes() for file in sorted(saved.folder.glob("*.csv"))
+    }
+    return saved.metrics, tables, params
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("undrawn")
+def test_shards_of_all_members_are_merged_into_the_whole_run(
+    run, launched, monkeypatch, tmp_path
+):
+    """9 members from 3 seeds, in shards of 5 and 4; 2 members diverge."""
+    flags = ["--cells=irnn", "--seeds=0:3", "--gain=1", "--optimizer=sgd"]
+    flags += ["--clip_norm=0", "--learning_rate=0.001,0.01,1e30", *SMALL]
+    assert run(*flags, "--results=whole")[0] == 0
+    whole = open_run(tmp_path / "whole")
+    kinds = [row["kind"] for row in whole.metrics]
+    assert kinds.count("nonfinite") > 1 and kinds.count("member") == 9
+    for shard in ("0/2", "1/2"):
+        code, out, err = run(*flags, "--results=study", f"--shard={shard}")
+        assert code == 0, err
+    assert out.startswith("Members trained: 4.\n")
+    shard = open_run(tmp_path / "study" / "shard_1_of_2")
+    named = [f"irnn, learning_rate={rate}" for rate in (0.001, 0.01, 1e30)]
+    assert [shard.seeds(name) for name in named] == [[1], [0, 2], [1]]
+    commands = []
+    monkeypatch.setattr(os, "execv", lambda _, command: commands.append(command))
+    assert launched(merge, "study", keeps_results=False).returncode == 0
+    (command,) = commands
+    monkeypatch.setattr(train, "fit", None)  # nothing is trained
+    code, _, err = run(*command[3:])
+    assert code == 0, err
+    merged = open_run(tmp_path / "study" / "merged")
+    assert merged.names == named
+    chex.assert_trees_all_equal_structs(*map(numbers, (whole, merged)))
+    rows, tables, params = zip(*map(numbers, (whole, merged)), strict=True)
+    if CLOSE == 0:
+        assert rows[0] == rows[1] and tables[0] == tables[1]
+    chex.assert_trees_all_close(*params, rtol=CLOSE, atol=CLOSE)
+    # A network of one setting, rebuilt.
+    (row,) = [
+        row
+        for row in merged.metrics
+        if row["kind"] == "member" and row["learning_rate"] == 0.01 and row["seed"] == 2
+    ]
+    network, params = merged.model(named[1], seed=2)
+    assert float(network.score(params)) == close(row["test_accuracy"])
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("undrawn")
+def test_a_study_that_was_stopped_gives_the_same(run, monkeypatch, tmp_path):
+    """It stops in the second of three calls of the program, after a member diverged."""
+    flags = ["--cells=irnn", "--seeds=0:2", "--gain=1", "--optimizer=sgd", *SMALL[:-1]]
+    flags += ["--clip_norm=0,1", "--learning_rate=0.001,1e30", "--steps=60"]
+    flags += ["--checkpoint_every=20"]
+    assert run(*flags, "--results=whole")[0] == 0
+    kinds = [row["kind"] for row in open_run(tmp_path / "whole").metrics]
+    last = max(i for i, kind in enumerate(kinds) if kind == "training")
+    log, rest = Run.log, iter(range(last - 1))
+
+    def log_or_stop(results, **row):
+        if next(rest, None) is None:
+            raise KeyboardInterrupt
+        log(results, **row)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "log", log_or_stop)
+        assert run(*flags, "--results=out")[0] == 130
+    saved = json.loads((tmp_path / "out.unfinished/checkpoints/index.json").read_text())
+    assert list(saved["irnn"]["states"]) == ["20", "40"]
+    code, _, err = run(*flags, "--results=out", "--resume")
+    assert code == 0, err
+    kills.check_same(tmp_path / "whole", tmp_path / "out")
+
+
+def test_more_shards_than_members_are_refused(run, tmp_path):
+    """A cell without a forget gate has fewer members than a cell with one."""
+    flags = ["--cells=lstm,gru", "--seeds=0", "--gain=1", "--learning_rate=0.1"]
+    code, out, err = run(*flags, "--shard=0/2", "--results=out")
+    assert (code, out) == (2, "") and err.count("\n") == 1
+    assert "expected at most 1 shards, one per member of each training; got 0/2" in err
+    assert not list(tmp_path.iterdir())
 
 
 def test_gain_and_bias_act_on_the_initial_parameters():
@@ -189,9 +283,6 @@ def test_no_clipping_counts_as_the_largest_norm():
     assert claims._clipped([0.0, 1.0, 0.1]) == [(0.1, 0.0)]
     assert claims._clipped([0.5, 1.0]) == [(0.5, 1.0)]
     assert figures.place_of("clip_norm", [0.1, 0.0, 1.0]).tolist() == [0.1, 10.0, 1.0]
-    grid = [Member(0, 0.1, norm, 1.0, None, 0.0) for norm in (0.0, 2.0)]
-    norms = experiment.hyperparameters(grid)["clip_norm"].tolist()
-    assert norms == [pytest.approx(experiment.NO_CLIP), 2.0]
 
 
 def test_the_figure_has_a_line_per_cell_and_marks_what_diverged():
