@@ -1,5 +1,7 @@
 """The optax optimizers that the command line offers, by name."""
 
+import jax
+import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
@@ -26,8 +28,7 @@ def make_optimizer(
     Args:
         name: A key of `OPTIMIZERS`.
         learning_rate: Learning rate.
-        clip_norm: Largest norm that is not clipped; 0 disables clipping. (An array,
-            e.g. by `optax.inject_hyperparams`, is positive.)
+        clip_norm: Largest norm that is not clipped; 0 disables clipping.
 
     Returns:
         An optax optimizer; `clip_stats` reads the clipping statistics from its state.
@@ -36,7 +37,6 @@ def make_optimizer(
         ValueError: The name is not in `OPTIMIZERS`.
 
     Example:
-        >>> import jax.numpy as jnp
         >>> optimizer = make_optimizer("sgd", learning_rate=1.0, clip_norm=1.0)
         >>> gradient = jnp.array(10.0)
         >>> updates, _ = optimizer.update(gradient, optimizer.init(gradient))
@@ -54,6 +54,8 @@ def make_optimizer(
     optimizer = OPTIMIZERS[name](learning_rate)
     if isinstance(clip_norm, int | float) and clip_norm == 0:
         return optimizer
+    if isinstance(clip_norm, jax.Array):  # such as by optax.inject_hyperparams
+        clip_norm = jnp.where(clip_norm > 0, clip_norm, jnp.inf)
     return optax.chain(clip_with_stats(clip_norm), optimizer)
 
 

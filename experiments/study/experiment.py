@@ -3,7 +3,6 @@
 import dataclasses
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from experiments.harness import cli, own_sequences, probing, training
@@ -14,8 +13,6 @@ from experiments.harness.runs import Run
 from experiments.study import claims, figures, measure
 from experiments.study.config import Config
 from experiments.study.measure import CellResult, Member
-
-NO_CLIP = 1e30  # a norm that no gradient reaches
 
 
 def run(config: Config, results: Run) -> None:
@@ -70,15 +67,14 @@ def shared_flags(config: Config, grid: list[Member]) -> TrainingConfig:
     flags: dict[str, Any] = {name: getattr(config, name) for name in names}
     flags["seeds"] = [member.seed for member in grid]
     flags["learning_rate"] = grid[0].learning_rate
-    flags["clip_norm"] = grid[0].clip_norm or NO_CLIP
+    flags["clip_norm"] = grid[0].clip_norm
     return TrainingConfig(**flags)
 
 
 def hyperparameters(grid: list[Member]) -> dict[str, Any]:
     """The settings of all members by name, arrays [members]."""
     rows = [member.settings for member in grid]
-    rows = [row | {"clip_norm": row["clip_norm"] or NO_CLIP} for row in rows]
-    return {name: jnp.array([row[name] for row in rows]) for name in rows[0]}
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
 def log(result: CellResult, losses: np.ndarray, results: Run) -> None:
@@ -113,7 +109,7 @@ def show(
         },
         tables={"Best and worst settings": claims.table(studied, axes, least)},
         claims=claims.evaluate_claims(studied, least),
-        findings=[*data.findings(), *claims.divergences(studied, axes)],
+        findings=data.findings(),
     )
 
 

@@ -55,7 +55,8 @@ def test_every_optimizer_reduces_the_loss(name):
 
 def test_clipping_bounds_the_update_and_zero_clips_nothing():
     gradient = jnp.array([30.0, 40.0])
-    for clip, expected in ((5.0, 5.0), (100.0, 50.0), (0.0, 50.0)):
+    limits = (5.0, 5.0), (100.0, 50.0), (0.0, 50.0), (jnp.array(0.0), 50.0)
+    for clip, expected in limits:
         optimizer = make_optimizer("sgd", 1.0, clip)
         updates, _ = optimizer.update(gradient, optimizer.init(gradient))
         chex.assert_trees_all_close(jnp.linalg.norm(updates), expected, rtol=1e-6)
