@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array, Bool, Int, PyTree
+from jaxtyping import Array, ArrayLike, Bool, Int, PyTree
 
 from train import members as placement
 from train.finite import NonFiniteError, settings_of, tensor_not_finite
@@ -168,7 +168,7 @@ def locate(
     loss_fn: LossFn,
     data: PyTree,
     seeds: Sequence[int],
-    settings: Mapping[str, Array],
+    settings: Mapping[str, ArrayLike],
     arguments: Mapping[str, Array],
 ) -> NonFiniteError:
     """Repeat the steps before one that is not finite, to find the array.

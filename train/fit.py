@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.sharding import Mesh
@@ -126,6 +125,7 @@ def fit(
             hyperparameter, or the state to continue from is that of other seeds.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> def loss_fn(w, x, key):
         ...     return ((w - x) ** 2).mean()
         >>> zeros, data = jnp.zeros(2), jnp.arange(8.0)
@@ -137,7 +137,7 @@ def fit(
     """
     _check(steps, steps_per_call, probe_every, save_every, evaluate_every, on_nonfinite)
     check_mesh(mesh, batch_size)
-    settings = {k: jnp.asarray(v) for k, v in (hyperparameters or {}).items()}
+    settings = {k: np.asarray(v) for k, v in (hyperparameters or {}).items()}
     earlier = params if isinstance(params, FitResult) else None
     examples = loop.check_sizes(params, settings, data, seeds)
     order_keys, loss_keys = loop.draw_keys(seeds)

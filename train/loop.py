@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Int, Key, PyTree
+from jaxtyping import Array, ArrayLike, Int, Key, PyTree
 
 from train.data.batches import epochs
 from train.members import Members
@@ -58,7 +58,7 @@ def init_members(
     optimizer: optax.GradientTransformation,
     params: Params | FitResult,
     keys: Key[Array, " members"],
-    hyperparameters: Mapping[str, Array],
+    hyperparameters: Mapping[str, ArrayLike],
 ) -> tuple[Members, dict[str, Array]]:
     """Members before the next step, and arguments of their losses.
 
@@ -87,6 +87,7 @@ def init_members(
             opt_state=optax.tree.set(state.opt_state, **hyperparameters)
         )
 
+    hyperparameters = {n: jnp.asarray(v) for n, v in hyperparameters.items()}
     training, nonfinite = jnp.ones(len(keys), bool), jnp.zeros(len(keys), int)
     if isinstance(params, FitResult):
         _check_result(params, keys)
@@ -170,7 +171,7 @@ def calls(start: int, stop: int, *every: int) -> list[slice]:
 
 def check_sizes(
     params: Params | FitResult,
-    hyperparameters: Mapping[str, Array],
+    hyperparameters: Mapping[str, ArrayLike],
     data: PyTree,
     seeds: Sequence[int],
 ) -> int:
@@ -232,12 +233,11 @@ def result_shapes(
         >>> shapes.state.params.shape, shapes.probes
         ((2, 3), None)
     """
-    hyperparameters = {k: jnp.asarray(v) for k, v in (hyperparameters or {}).items()}
     count, none = len(seeds), np.zeros(0, int)
 
     def state(params):
         _, keys = draw_keys(seeds)
-        return init_members(optimizer, params, keys, hyperparameters)[0].state
+        return init_members(optimizer, params, keys, hyperparameters or {})[0].state
 
     result = FitResult(
         jax.eval_shape(state, params),

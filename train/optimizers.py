@@ -38,7 +38,6 @@ def make_optimizer(
         ValueError: The name is not in `OPTIMIZERS`.
 
     Example:
-        >>> import jax.numpy as jnp
         >>> optimizer = make_optimizer("sgd", learning_rate=1.0, clip_norm=1.0)
         >>> gradient = jnp.array(10.0)
         >>> updates, _ = optimizer.update(gradient, optimizer.init(gradient))

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import ArrayLike, Bool, Float
 
 from train.calls import Call
 from train.finite import settings_of
@@ -32,7 +32,7 @@ def log(
     count: int,
     training: Bool[np.ndarray, " members"],
     seeds: Sequence[int],
-    settings: Mapping[str, Array],
+    settings: Mapping[str, ArrayLike],
     rates: Float[np.ndarray, " steps"],
 ) -> None:
     """Log the first steps of a call, one row per member.

@@ -24,6 +24,9 @@ def between(
         >>> between({"config": {"features": 8}}, {"config": {"features": 16}})
         'other flags: --features=8 (now 16)'
     """
+    kinds = [run.get("experiment") for run in (before, now)]
+    if None not in kinds and kinds[0] != kinds[1]:
+        return f"another experiment: {kinds[0]} (now {kinds[1]})"
     flags = _differing(before.get("config"), now.get("config"), {*extends, *FREE})
     if flags:
         return f"other flags: {', '.join(f'--{flag}' for flag in flags)}"

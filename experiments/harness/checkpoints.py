@@ -198,7 +198,7 @@ def read_index(run: pathlib.Path) -> dict[str, Kept]:
     except (ValueError, OSError, LookupError, TypeError, AttributeError) as error:
         raise ResultsError(
             f"{file} is damaged ({type(error).__name__}: {error}): the run's "
-            "parameters cannot be opened"
+            "parameters cannot be opened; remove its folder checkpoints to train again"
         ) from None
 
 

@@ -68,13 +68,12 @@ class LaunchFlags:
     process_id: int = flag(
         -1, "Number of this process, counted from 0.", lower_bound=-1, group="devices"
     )
-
     shard: str = flag(
         "",
         "Train only the members (seeds, and in study their settings) of shard I of N, "
         "counted from 0, such as 0/8; "
         "merge joins the shards in --results.",
-        group="output",
+        group="devices",
     )
 
 

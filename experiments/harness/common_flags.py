@@ -191,7 +191,7 @@ class TrainingConfig:
     average: float = cli.flag(
         0.0,
         "Decay of an exponential moving average of the parameters, which is measured "
-        "in place of the last, e.g. 0.999; 0 for none.",
+        "in place of the last, below 1, e.g. 0.999; 0 for none.",
         lower_bound=0.0,
         upper_bound=1.0,
         group="training",

@@ -67,6 +67,17 @@ def check(config: TrainingConfig) -> None:
             f"flag --warmup_steps: expected fewer than --steps, {config.steps}; got "
             f"{config.warmup_steps}"
         )
+    for name in ("accumulate", "evaluate_every"):  # else it would not happen once
+        if getattr(config, name) > max(config.steps, 1):
+            raise cli.UsageError(
+                f"flag --{name}: expected at most --steps, {config.steps}; got "
+                f"{getattr(config, name)}"
+            )
+    if config.average == 1:
+        raise cli.UsageError(
+            "flag --average: expected a decay below 1, with which the average leaves "
+            "the initial parameters; got 1"
+        )
 
 
 def optimizer(
@@ -113,6 +124,22 @@ def factor_of(
     if config.schedule == "constant" and not config.warmup_steps:
         return None
     return make_schedule(config.schedule, config.steps, config.warmup_steps)
+
+
+def rate(
+    config: TrainingConfig, schedule: optax.Schedule | None = None
+) -> optax.ScalarOrSchedule:
+    """Learning rate by training step, to be logged.
+
+    Args:
+        config: The flags.
+        schedule: As in `optimizer`.
+
+    Returns:
+        A function of the step; a number if the rate is constant.
+    """
+    rate, factor = config.learning_rate, factor_of(config, schedule)
+    return rate if factor is None else lambda step: rate * factor(step)
 
 
 def _by_update(factor: optax.Schedule, accumulate: int) -> optax.Schedule:
@@ -171,6 +198,7 @@ def guards(
     Returns:
         The arguments.
     """
+    done = "skipped" if config.on_nonfinite == "skip" else "dropped"
 
     def report(error: NonFiniteError):
         results.log(
@@ -180,9 +208,10 @@ def guards(
             **error.settings,
             step=error.step,
             tensor=error.tensor,
+            done=done,
         )
-        done = "skipped" if config.on_nonfinite == "skip" else "the model is dropped"
-        streams.say(f"{title}: {str(error).partition(';')[0]}; {done}")
+        what = "the step" if done == "skipped" else "the model"
+        streams.say(f"{title}: {str(error).partition(';')[0]}; {what} is {done}")
 
     return {"on_nonfinite": config.on_nonfinite, "nonfinite_fn": report}
 

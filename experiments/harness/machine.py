@@ -7,6 +7,7 @@ import pathlib
 import platform
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -124,6 +125,8 @@ def keep_compiled() -> None:
     if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
         # Small programs, too: there are dozens before the first step.
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    # On a full disk the program runs without its cache.
+    warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation")
 
 
 @contextlib.contextmanager

@@ -78,6 +78,7 @@ def publish(
         findings.append(VALIDATION)
     if shard := results.metadata.get("shard"):
         findings.append(SHARD.format(shard.replace("/", " of ")))
+    findings += not_finite(results.logged())
     pictures = {file: _save(results, file, plot) for file, plot in figures.items()}
     title = _write_page(results, answer, pictures, tables, claims, findings)
     for claim in claims:
@@ -92,6 +93,39 @@ def publish(
     )
     shown = [plot.finding for plot in figures.values() if plot.finding != answer]
     _print(answer, tables, claims, [*shown, *findings])
+
+
+def not_finite(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A finding about the models that had a loss or a gradient that was not finite.
+
+    Args:
+        rows: Rows of a run. Those of the kind "nonfinite" count, one per model.
+
+    Returns:
+        One sentence; none if there is no such row.
+
+    Example:
+        >>> row = {"kind": "nonfinite", "cell": "gru", "seed": 3, "tensor": "the loss"}
+        >>> not_finite([row | {"step": 7, "done": "dropped"}])
+        ['1 model was dropped, as a step was not finite: gru, seed 3, step 7.']
+    """
+    failed = [row for row in rows if row.get("kind") == "nonfinite"]
+    if not failed:
+        return []
+    first, count = failed[0], len(failed)
+    labels = {n: v for n, v in first.items() if n not in ("kind", "tensor", "done")}
+    names = ", ".join(
+        value if isinstance(value, str) else f"{name.replace('_', ' ')} {value}"
+        for name, value in labels.items()
+    )
+    if first.get("done") == "skipped":
+        what = f"Steps of {count} model{'s' * (count > 1)} were skipped, as they"
+        verb = "were"
+    else:
+        what = f"{count} model{'s were' if count > 1 else ' was'} dropped, as a step"
+        verb = "was"
+    more = f", and {count - 1} more (metrics.jsonl names all)" if count > 1 else ""
+    return [f"{what} {verb} not finite: {names}{more}."]
 
 
 def _write_page(

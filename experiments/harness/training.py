@@ -201,11 +201,10 @@ def train(
     """
     labels = labels or {}
     data, evaluation = fitting.evaluation(loss_fn, data, config)
-    rate, factor = config.learning_rate, fitting.factor_of(config, schedule)
     make = make_optimizer
     if "hyperparameters" in options:  # those of the optimizer differ between members
         make = optax.inject_hyperparams(make_optimizer, static_args=("name",))
-    base = make(config.optimizer, rate, config.clip_norm)
+    base = make(config.optimizer, config.learning_rate, config.clip_norm)
     fitted = replay.fit(
         results,
         title,
@@ -219,7 +218,7 @@ def train(
         keep_every=config.save_every,
         checkpoint_every=config.checkpoint_every,
         log_fn=lambda **row: results.log(kind="training", **labels, **row),
-        learning_rate=rate if factor is None else lambda step: rate * factor(step),
+        learning_rate=fitting.rate(config, schedule),
         desc=title,
         **evaluation,
         **fitting.guards(config, results, title, labels),

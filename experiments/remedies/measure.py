@@ -158,7 +158,7 @@ class Bench:
             steps=config.steps,
             batch_size=config.batch_size,
             log_fn=partial(self.results.log, kind="training", network=title),
-            learning_rate=config.learning_rate,
+            learning_rate=fitting.rate(config),
             desc=title,
             # One row per step, so that clipped steps can be counted from the rows.
             steps_per_call=1 if clip else 20,
@@ -223,3 +223,12 @@ def track_largest_norm() -> optax.GradientTransformation:
         return updates, LargestNorm(jnp.maximum(state.norm, optax.tree.norm(updates)))
 
     return optax.GradientTransformation(init, update)
+
+
+def largest_norms(opt_state: optax.OptState) -> list[LargestNorm]:
+    """The states of all `track_largest_norm` in an optimizer, in their order."""
+
+    def tracks(node):
+        return isinstance(node, LargestNorm)
+
+    return [n for n in jax.tree.leaves(opt_state, is_leaf=tracks) if tracks(n)]

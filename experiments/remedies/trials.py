@@ -9,7 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 
 import nets
-from experiments.remedies.measure import Bench, RemedyResult, predict
+from experiments.remedies.measure import (
+    Bench,
+    RemedyResult,
+    largest_norms,
+    predict,
+)
 from nets import Cell, flow, initializers
 from train.clipping import clip_stats
 
@@ -23,8 +28,7 @@ def clip(bench: Bench) -> RemedyResult:
     limit, cell = bench.config.clip_norm, nets.elman()
     plain = bench.baseline("elman", cell)
     clipped = bench.train("clip", cell, clip=limit)
-    stages: Any = clipped.opt_state  # norm, clip, norm, optimizer
-    before, _, after, _ = stages
+    before, after = largest_norms(clipped.opt_state)
     stats = clip_stats(clipped.opt_state)
     assert stats is not None
     seeds = zip(bench.config.seeds, stats.rate, before.norm, after.norm, strict=True)

@@ -89,24 +89,6 @@ def title(studied: Sequence[CellResult], least: float) -> str:
     return f"Settings with a held-out accuracy of {least:.0%} or more: {parts}"
 
 
-def divergences(studied: Sequence[CellResult], axes: Sequence[str]) -> list[str]:
-    """Findings: the members that diverged, the first of them by name."""
-    lines = []
-    for result in studied:
-        failed = np.flatnonzero(result.diverged).tolist()
-        if not failed:
-            continue
-        first = result.members[failed[0]]
-        names = ", ".join(filter(None, [f"seed {first.seed}", described(first, axes)]))
-        more = f", and {len(failed) - 1} more" if len(failed) > 1 else ""
-        lines.append(
-            f"{len(failed)} of {len(result.members)} members of "
-            f"{plotting.written(result.cell)} diverged: {names} at step "
-            f"{result.diverged[failed[0]]}{more} (metrics.jsonl names all)."
-        )
-    return lines
-
-
 def table(
     studied: Sequence[CellResult], axes: Sequence[str], least: float
 ) -> tables.Table:

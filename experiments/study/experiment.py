@@ -3,7 +3,6 @@
 import dataclasses
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from experiments.harness import cli, own_sequences, probing, shards, training
@@ -91,7 +90,7 @@ def shared_flags(config: Config, grid: list[Member]) -> TrainingConfig:
 def hyperparameters(grid: list[Member]) -> dict[str, Any]:
     """The settings of all members by name, arrays [members]."""
     rows = [member.settings for member in grid]
-    return {name: jnp.array([row[name] for row in rows]) for name in rows[0]}
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
 def log(result: CellResult, losses: np.ndarray, results: Run) -> None:
@@ -116,10 +115,9 @@ def show(
     """Publish the results."""
     axes = claims.varied(studied)
     least = config.trained_accuracy
-    findings = [*data.findings(), *claims.divergences(studied, axes)]
     if results.launch.shard:  # it may have no setting with all seeds
         count = sum(len(result.members) for result in studied)
-        publish(results, answer=f"Members trained: {count}.", findings=findings)
+        publish(results, answer=f"Members trained: {count}.", findings=data.findings())
         return
     publish(
         results,
@@ -131,7 +129,7 @@ def show(
         },
         tables={"Best and worst settings": claims.table(studied, axes, least)},
         claims=claims.evaluate_claims(studied, least),
-        findings=findings,
+        findings=data.findings(),
     )
 
 

@@ -86,6 +86,18 @@ def test_what_does_nothing_does_not_hold(run, tmp_path):
     assert not any(row["held"] for row in claims)
 
 
+def test_clipping_is_measured_with_all_options_of_training(run, tmp_path):
+    options = "schedule=linear warmup_steps=2 accumulate=2 average=0.9 evaluate_every=4"
+    flags = [f"--{option}" for option in options.split()]
+    done = run(*TINY, *flags, "--remedies=clip", "--results=out")
+    assert done.returncode == 0, done.stderr
+    for row in rows(tmp_path / "out", "clip"):
+        assert 0 < row["after"] <= row["limit"] * (1 + 1e-5)
+    # The rate is that of the schedule.
+    rates = {row["learning_rate"] for row in rows(tmp_path / "out", "training")}
+    assert len(rates) > 2
+
+
 def test_a_known_decay_is_found():
     config = remedies.Config(features=3, length=12, examples=8, seeds=[0, 5])
     bench: Any = Bench(config, results=None)  # type: ignore[arg-type]

@@ -86,6 +86,9 @@ def test_evaluations_are_of_the_last_fifth():
         ({"patience": 2}, "flag --patience: expected --evaluate_every with it"),
         ({"warmup_steps": 2}, "flag --warmup_steps: expected --schedule with it"),
         ({"warmup_steps": 12, "schedule": "cosine"}, "fewer than --steps, 12; got 12"),
+        ({"accumulate": 13}, "flag --accumulate: expected at most --steps, 12; got 13"),
+        ({"evaluate_every": 13}, "--evaluate_every: expected at most --steps, 12; got"),
+        ({"average": 1.0}, "flag --average: expected a decay below 1, with"),
     ],
 )
 def test_flags_that_need_each_other(flags, sentence):
@@ -117,3 +120,7 @@ def test_a_model_that_diverges_is_named_and_dropped(launched, tmp_path):
     assert (row["cell"], row["seed"]) == ("mycells:explodes", 4)
     assert f"step {row['step']}, seed 4: {row['tensor']} is not finite" in done.stderr
     assert "the model is dropped" in done.stderr
+    finding = f"not finite: mycells:explodes, seed 4, step {row['step']}."
+    assert f"1 model was dropped, as a step was {finding}" in done.stdout
+    report = (tmp_path / "out" / "report.html").read_text()
+    assert finding in report

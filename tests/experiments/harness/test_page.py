@@ -192,6 +192,19 @@ def test_a_validation_set_is_told(tmp_path):
     assert "cut off the training set" in (tmp_path / "a" / "report.html").read_text()
 
 
+def test_models_that_were_not_finite_are_findings(tmp_path):
+    with new_run(tmp_path / "out", {}, question=QUESTION) as run:
+        for seed in (4294967295, 1):
+            labels = {"cell": "gru", "seed": seed, "step": 7, "tensor": "the loss"}
+            run.log(kind="nonfinite", **labels, done="skipped")
+        publish(run, answer="None.")
+    (row,) = [r for r in read_rows(tmp_path / "out") if r["kind"] == "report"]
+    assert row["findings"] == [
+        "Steps of 2 models were skipped, as they were not finite: gru, seed "
+        "4294967295, step 7, and 1 more (metrics.jsonl names all)."
+    ]
+
+
 def test_no_module_shadows_the_standard_library():
     house = pathlib.Path(pages.__file__).parents[2]
     for room in ("experiments", "train"):

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from types import SimpleNamespace
 
 import jax
@@ -343,3 +344,13 @@ def test_an_unknown_experiment_is_refused(name, sentence, capsys):
         process._expect_experiment(name)
     assert stop.value.code == 2
     assert capsys.readouterr().err.startswith(f"{name}: {sentence}")
+
+
+def test_a_full_disk_of_compiled_programs_is_no_warning():
+    message = "Error writing persistent compilation cache entry for 'f': OSError"
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        machine.keep_compiled()
+        warnings.warn(message, stacklevel=1)
+        warnings.warn("other", stacklevel=1)
+    assert [str(warning.message) for warning in caught] == ["other"]

@@ -97,6 +97,12 @@ BEFORE = {
 }
 
 
+def test_another_experiment_is_named_and_not_its_flags():
+    before = {**BEFORE, "experiment": "gates"}
+    after = {**BEFORE, "experiment": "study", "config": {"gain": 1.0}}
+    assert changes.between(before, after) == "another experiment: gates (now study)"
+
+
 @pytest.mark.parametrize(("changed", "words"), DIFFERENT)
 def test_what_differs_is_named(changed, words):
     assert changes.between(BEFORE, {**BEFORE, **changed}) == f"other {words}"
