@@ -25,6 +25,7 @@ def average_parameters(decay: float) -> optax.GradientTransformation:
         An optax transformation; `averaged` reads its state.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> optimizer = optax.chain(optax.sgd(1.0), average_parameters(0.75))
         >>> params = jnp.array(0.0)
         >>> updates, state = optimizer.update(
@@ -62,6 +63,7 @@ def averaged(opt_state: optax.OptState) -> Any:
         A tree of arrays as the parameters; None if the optimizer keeps no average.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> averaged(optax.sgd(0.1).init(jnp.zeros(2))) is None
         True
     """
