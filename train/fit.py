@@ -96,8 +96,8 @@ def fit(
             `save_when` decides.
         save_when: Function of the number of steps taken, asked after every call of the
             compiled program. If it returns True, `save_fn` is called, too.
-        on_nonfinite: What happens if the loss, the gradient or the update of a member
-            is not finite. "stop" raises an error. "skip" leaves out that step.
+        on_nonfinite: Treatment of a step whose loss, gradient or update is not finite
+            in some member. "stop" raises an error. "skip" leaves out that step.
             "drop_member" trains only the other members further.
         nonfinite_fn: Called with a `NonFiniteError`, which is not raised, at the first
             step of each member that was left out; by default a warning.

@@ -137,7 +137,7 @@ def check_arguments(loss_fn: LossFn, names: Collection[str]) -> None:
         inspect.signature(loss_fn).bind(None, None, None, **dict.fromkeys(names))
     except TypeError as error:
         if not names:
-            return  # a loss without a signature, or with a mistake of its own
+            return  # no hyperparameter is the cause
         raise ValueError(
             f"expected an optimizer of optax.inject_hyperparams whose state has "
             f"{', '.join(names)}, or a loss_fn with keyword arguments of these names; "

@@ -186,7 +186,7 @@ def compiled(
 def jitted(
     function: Callable[..., Any], mesh: Mesh | None, inputs: Any, outputs: Any
 ) -> Any:
-    """A jitted function, each device of the axis "study" with members of its own.
+    """A jitted function that divides the members among the devices of a mesh.
 
     Args:
         function: Function of arrays of all members.

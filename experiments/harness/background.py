@@ -25,7 +25,7 @@ class Writer:
             *arguments: Its arguments, which nothing else changes.
 
         Raises:
-            OSError: What was submitted before could not be written.
+            OSError: An earlier file could not be written.
         """
         self.wait()  # so that no more than one copy is in memory
         self._last = self._pool.submit(write, *arguments)

@@ -77,13 +77,7 @@ def launch(
         if shard := shards.parse(launch_flags.shard):
             config = shards.narrowed(study, shard, short)
             folder = str(shards.folder(folder, shard))
-        trains = hasattr(config, "learning_rate")
-        devices.start(launch_flags, trains=trains)
-        machine.check_backend()
-        devices.check(launch_flags)
-        if trains:
-            machine.check_promotion()
-        machine.keep_compiled()
+        _start(launch_flags, trains=hasattr(config, "learning_rate"))
         if not keeps_results:
             run(config)
             return 0
@@ -111,11 +105,10 @@ def launch(
         sentence, code = f"the run failed: {error}{_left(results)}", endings.FAILED
     except OSError as error:
         sentence, code = f"the run failed: {error}{left()}", endings.FAILED
-    except KeyboardInterrupt as error:
-        word, code = "interrupted", 130
-        if isinstance(error, signals.Stopped):
-            word, code = signals.word(error.number), 128 + error.number
-        sentence = f"{word}{left()}"
+    except signals.Stopped as error:
+        sentence, code = f"{signals.word(error.number)}{left()}", 128 + error.number
+    except KeyboardInterrupt:
+        sentence, code = f"interrupted{left()}", 130
     except SystemExit:
         raise
     except BaseException as error:
@@ -137,6 +130,16 @@ def _unexpected(error: BaseException, config: Any, results: Any) -> tuple[str, i
     log = process.keep_traceback(error, folder and folder.path)
     logged = folder and str(folder.path) in log
     return f"{sentence} ({log})" + ("" if logged else _left(folder)), code
+
+
+def _start(flags: LaunchFlags, *, trains: bool) -> None:
+    """Start JAX with its devices, and check that it can compute."""
+    devices.start(flags, trains=trains)
+    machine.check_backend()
+    devices.check(flags)
+    if trains:
+        machine.check_promotion()
+    machine.keep_compiled()
 
 
 def _settings(config: Any, name: str) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class Earlier(NamedTuple):
     Attributes:
         result: The training so far.
         rows: Rows that it has logged.
-        complete: Whether it is complete.
+        complete: True if no steps are left.
     """
 
     result: FitResult
@@ -198,7 +198,7 @@ def packed(
     Args:
         result: The training so far.
         rows: Rows that it has logged.
-        complete: Whether it is complete.
+        complete: True if no steps are left.
         hyperparameters: As in `train.fit`. `experiments.merge` distinguishes rows of
             members with the same seed by them.
 

@@ -6,7 +6,7 @@
 A study trains one network per seed: a recurrent layer of 64 units reads 64 numbers, and
 a dense layer classifies its last output, as in `experiments.gradient_flow`. One step
 trains all members on a batch each: forward, backward, clipping, Adam. Every contender
-runs in a process of its own. They take turns in every round, and the ratios of their
+runs in a separate process. They take turns in every round, and the ratios of their
 times are reported. PyTorch is an optional package: pip install torch.
 """
 

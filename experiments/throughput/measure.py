@@ -1,4 +1,4 @@
-"""Contenders in processes of their own, timed in turn."""
+"""Contenders in separate processes, timed in turn."""
 
 import contextlib
 import importlib.util
