@@ -20,9 +20,9 @@ from nets.types import State
 
 # Operations that cost no more than to read their result from memory.
 CHEAP = """
-    add add_any sub mul neg integer_pow square sign max min select_n eq ne ge gt le lt and
-    or not convert_element_type broadcast_in_dim reshape squeeze slice split concatenate
-    pad transpose copy name stop_gradient
+    add add_any sub mul neg integer_pow square sign max min select_n eq ne ge gt le lt
+    and or not convert_element_type broadcast_in_dim reshape squeeze slice split
+    concatenate pad transpose copy name stop_gradient
 """
 
 # Bytes of the products of inputs that are computed before the loop: on a processor they
