@@ -104,7 +104,8 @@ def computed_ahead(step: Step, inputs: Sequence[Any]) -> tuple[Step, list[Any]]:
     steps = inputs[0].shape[0]
     size = sum(v.aval.size * v.aval.dtype.itemsize for v in products)
     limit = AHEAD if jax.default_backend() == "cpu" else AHEAD_ON_ACCELERATORS
-    if not products or not isinstance(steps, int) or steps * size > limit:
+    known = isinstance(steps, int) and isinstance(size, int)
+    if not products or not known or steps * size > limit:
         return step, list(inputs)
     ahead = _part(program, [*program.invars[:count], *x], products)
     stacked = [False] * count + [True] * len(x)
@@ -159,7 +160,10 @@ class LinearStep(NamedTuple):
     def terms(self, saved, first, steps, by_consts, by_inputs) -> list[Any]:
         """Terms of the derivative that do not depend on the state, [steps, ...]."""
         fixed, by_step = saved
-        part = [jax.lax.dynamic_slice_in_dim(a, first, steps) for a in by_step]
+        part = [
+            a if a.shape[0] == steps else jax.lax.dynamic_slice_in_dim(a, first, steps)
+            for a in by_step
+        ]
         axes = [0 if stacked else None for stacked in self.stacked]
         residuals = jax.vmap(
             lambda *values: _run(self.residuals, *fixed, *values),

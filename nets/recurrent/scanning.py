@@ -73,7 +73,12 @@ def scan(
     if step is None:
         return jax.lax.scan(body, state, inputs, reverse=reverse)
     step, xs = computed_ahead(step, jax.tree.leaves(inputs))
-    loop = partial(jax.lax.scan, length=time, reverse=reverse)
+    consts, step = (
+        step.consts,
+        step._replace(consts=[]),
+    )  # JAX keeps the functions below
+    length = None if xs else time
+    loop = partial(jax.lax.scan, length=length, reverse=reverse)
 
     @jax.custom_jvp
     def run(consts, state, xs):
@@ -83,7 +88,7 @@ def scan(
     def _(primals, tangents):
         return _with_tangents(step, primals, tangents, loop, time)
 
-    end, ys = run(step.consts, jax.tree.leaves(state), xs)
+    end, ys = run(consts, jax.tree.leaves(state), xs)
     return jax.tree.unflatten(step.tree, [*end, *ys])
 
 
@@ -154,10 +159,10 @@ def _tangents(linear: LinearStep, saved, by_consts, start, by_inputs, time, reve
     return after, [jnp.concatenate(pair) for pair in pairs]
 
 
-def _chunk(time: Any, size: int) -> Any:
+def _chunk(time: Any, size: Any) -> Any:
     """Number of steps in a chunk: a divisor of the time if one is near the target."""
-    if not isinstance(time, int) or size <= LARGE:
-        return time
+    if not (isinstance(time, int) and isinstance(size, int)) or size <= LARGE:
+        return time  # a size that is not known is not compared
     target = max(1, CHUNK * time // size)
     return next((n for n in range(target, 2 * target) if time % n == 0), target)
 

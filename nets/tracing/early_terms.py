@@ -231,7 +231,7 @@ def _evaluate_steps(
         # product over two axes would be transposed in memory first.
         a, b = plain
         out = product(a.reshape(-1, a.shape[-1]), b, equation)
-        return [_Steps(out.reshape(*a.shape[:-1], -1), True)]
+        return [_Steps(out.reshape(*a.shape[:-1], out.shape[-1]), True)]
     run = jax.vmap(
         lambda *args: evaluate(program, equation, args),
         in_axes=[0 if s else None for s in stacked],
