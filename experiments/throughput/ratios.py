@@ -6,10 +6,16 @@ from experiments.harness import plotting
 from experiments.harness.plotting import Plot
 from experiments.harness.tables import Table
 from experiments.throughput.rows import Row
-from experiments.throughput.workers.contenders import AS_HAIKU, OURS
+from experiments.throughput.workers.contenders import (
+    AS_HAIKU,
+    ASSOCIATIVE,
+    OURS,
+    PARALLEL,
+)
 from experiments.throughput.workers.jobs import DEFAULT, TRAIN, Job
 
 Group = dict[str, Row]
+SAME = {"haiku": AS_HAIKU, ASSOCIATIVE: PARALLEL}  # equations, and parallel scans
 
 
 def by_job(rows: Sequence[Row]) -> dict[Job, Group]:
@@ -32,13 +38,13 @@ def ratio(group: Group, contender: str) -> float | None:
 
     Args:
         group: Rows of a job.
-        contender: Name of the contender. Haiku's Elman and GRU are compared with this
-            library's layer of the same equation.
+        contender: Name of the contender; `SAME` has what it is compared with if that
+            was timed too.
 
     Returns:
         A number above 1 if this library is faster; None if one was not timed.
     """
-    ours = AS_HAIKU if contender == "haiku" and AS_HAIKU in group else OURS
+    ours = SAME[contender] if SAME.get(contender) in group else OURS
     there = [group.get(name) for name in (contender, ours)]
     if any(row is None or not len(row.seconds) for row in there):
         return None

@@ -116,6 +116,7 @@ def measure(
     tolerance: float,
     threads: int = 1,
     together: bool = False,
+    warm_up: int = 1,
     until: float = math.inf,
 ) -> list[Row]:
     """Prepare, check and time contenders.
@@ -131,6 +132,7 @@ def measure(
         tolerance: Largest deviation of the numbers of a contender that is timed.
         threads: Programs that a worker compiles at once.
         together: Whether workers compile at once.
+        warm_up: Number of runs before a contender is checked.
         until: Time of `time.monotonic` at which all must be done.
 
     Returns:
@@ -152,7 +154,8 @@ def measure(
     for name, answer in workers.ask(prepare, until, together=together):
         for entry in of[name]:
             state[entry] |= answer[entry.program]
-    check = {name: {"do": "check", "folder": folder} for name in of}
+    asked = {"do": "check", "folder": folder, "warm_up": warm_up}
+    check = dict.fromkeys(of, asked)
     for name, answer in workers.ask(check, until, together=False):
         for entry in of[name]:
             _judge(state[entry], answer.get(entry.program), tolerance)
@@ -163,8 +166,9 @@ def measure(
             if "error" in state[entry]:
                 continue
             request = {"do": "time", "contender": entry.program, "seconds": seconds}
-            asked = {entry.worker: request}
-            for _, answer in workers.ask(asked, until, together=False):
+            for _, answer in workers.ask(
+                {entry.worker: request}, until, together=False
+            ):
                 if isinstance(answer, str):
                     state[entry]["error"] = answer
                 else:

@@ -11,7 +11,7 @@ from experiments.throughput import ratios
 from experiments.throughput.config import Config, complete
 from experiments.throughput.gpu import measure
 from experiments.throughput.rows import Row
-from experiments.throughput.workers import contenders
+from experiments.throughput.workers import programs
 from experiments.throughput.workers.jobs import Job
 
 TINY = [
@@ -60,7 +60,7 @@ def test_jobs_are_named_that_no_time_is_left_for(run):
 def test_cudnn_is_refused_where_it_does_not_apply():
     lstm = Job("lstm", 2, 3, 2, 4, "train")
     refused = {
-        job: contenders.prepare(job, ["cudnn"], 1)["cudnn"]
+        job: programs.prepare(job, ["cudnn"], 1)["cudnn"]
         for job in (
             lstm,
             lstm._replace(layer="gru"),

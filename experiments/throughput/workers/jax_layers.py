@@ -6,7 +6,7 @@ import sys
 import jax
 
 from experiments.harness import devices
-from experiments.throughput.workers import contenders, server
+from experiments.throughput.workers import programs, server
 
 
 def main() -> None:
@@ -15,4 +15,6 @@ def main() -> None:
     jax.config.update("jax_num_cpu_devices", count)
     if count > 1:  # as in commands
         os.environ.setdefault("NPROC", str(devices.THREADS))
-    server.main(contenders.prepare)
+    jax.config.update("jax_enable_compilation_cache", False)  # its time is measured
+    programs.warm_up()
+    server.main(programs.prepare)

@@ -14,8 +14,6 @@ import numpy as np
 from experiments.harness import allocator
 from experiments.throughput.workers.jobs import Job, difference
 
-WARM_UP = 3  # runs before the first time: an old fault of CUDA graphs shows by then
-
 
 class Prepared(NamedTuple):
     """A compiled contender.
@@ -46,8 +44,9 @@ def main(prepare: Prepare) -> None:
     """Answer each line of standard input, a request in JSON, with a line of JSON.
 
     A request to "prepare" has a job, the names of contenders, and a number of threads
-    that compile; one to "check" has a folder of references, and compares all that are
-    prepared; one to "time" has a contender and the least number of seconds.
+    that compile. One to "check" has a folder of references, and a number of runs before
+    all that are prepared are compared. One to "time" has a contender, and the least
+    number of seconds.
 
     Args:
         prepare: Prepares contenders: each a `Prepared`, or why it is refused.
@@ -72,7 +71,9 @@ def main(prepare: Prepare) -> None:
             }
         elif request["do"] == "check":
             answer = {
-                name: check(prepared, pathlib.Path(request["folder"]))
+                name: check(
+                    prepared, pathlib.Path(request["folder"]), request["warm_up"]
+                )
                 for name, prepared in there.items()
             }
         else:
@@ -81,19 +82,20 @@ def main(prepare: Prepare) -> None:
         print(json.dumps(answer), file=answers, flush=True)
 
 
-def check(prepared: Prepared, folder: pathlib.Path) -> float | str | None:
+def check(prepared: Prepared, folder: pathlib.Path, warm_up: int) -> float | str | None:
     """Compare results with the reference of their equation, and keep the first.
 
     Args:
         prepared: A contender.
         folder: Folder of the references, one file per equation.
+        warm_up: Number of runs before.
 
     Returns:
         The deviation, as from `jobs.difference`; None if there is nothing to compare;
         a sentence if the step fails.
     """
     try:
-        for _ in range(WARM_UP):
+        for _ in range(warm_up):
             prepared.wait(prepared.run())
         if prepared.numbers is None:
             return None

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import torch
 
@@ -58,6 +59,7 @@ def _prepare(job: Job) -> Prepared:
     torch.backends.cuda.matmul.allow_tf32 = job.precision != HIGHEST
     dtype = torch.bfloat16 if job.precision == BFLOAT16 else torch.float32
     weights = jobs.draw_params(job, contenders.EQUATIONS[job.cell]())
+    weights = jax.tree.map(jnp.asarray, weights)
     module: Any = LAYERS[job.cell](
         job.inputs,
         job.features,
@@ -88,7 +90,7 @@ def _prepare(job: Job) -> Prepared:
         loss, (*by_parameters, by_xs) = run()
         given = dict(zip(names, map(_array, by_parameters), strict=True))
         _, to_ours = jax.vjp(interop.to_torch, weights)
-        (gradient,) = to_ours({name: given[name] for name in arrays})
+        (gradient,) = to_ours({name: jnp.asarray(given[name]) for name in arrays})
         return jobs.named(gradient) | {"loss": _array(loss), "xs": _first(by_xs)}
 
     wait(run())
