@@ -242,16 +242,16 @@ def _floor(job: Job) -> tuple[Any, ...]:
     widths = {"bidirectional_lstm": [job.inputs] * 2}
     widths["stacked_lstm"] = [job.inputs, job.features]
     dtype = jnp.bfloat16 if job.precision == BFLOAT16 else jnp.float32
-    triples = []
+    triples, key = [], jax.random.key(0)
     for width in widths.get(job.layer, [job.inputs]):
         rows, columns = job.time * job.batch, gates * job.features
-        triples.append(
-            [
-                jnp.ones((rows, width + recurrent), dtype),
-                jnp.ones((width + recurrent, columns), dtype),
-                jnp.ones((rows, columns), dtype),
-            ]
+        shapes = (
+            (rows, width + recurrent),
+            (width + recurrent, columns),
+            (rows, columns),
         )
+        # Random numbers, as products of ones take less power on a GPU.
+        triples.append([jax.random.normal(key, shape, dtype) for shape in shapes])
 
     def products(triples: Iterable) -> Any:
         if job.program == FORWARD:
