@@ -173,7 +173,8 @@ def log_sigmas(product: UDT) -> Float[Array, "*batch n"]:
     def proceed(carry):
         return carry[2].any() & (carry[3] < SWEEPS)
 
-    start = rows, logs, _largest_cosine(rows, logs) > enough, 0
+    # A matrix with nan takes one sweep, which spreads nan to all of its rows.
+    start = rows, logs, ~(_largest_cosine(rows, logs) <= enough), 0
     _, logs, _, _ = jax.lax.while_loop(proceed, sweep, start)
     return largest * math.log(2) - jnp.sort(-logs, axis=-1)[..., :size]
 
