@@ -24,6 +24,7 @@ from nets.types import State
 # to compile.
 LARGE = 128_000_000
 CHUNK = 4_000_000
+UNROLLED = 4  # steps in one iteration of a loop on an accelerator
 
 
 def scan(
@@ -78,7 +79,7 @@ def scan(
         step._replace(consts=[]),
     )  # JAX keeps the functions below
     length = None if xs else time
-    loop = partial(jax.lax.scan, length=length, reverse=reverse)
+    loop = partial(jax.lax.scan, length=length, reverse=reverse, unroll=_unrolled())
 
     @jax.custom_jvp
     def run(consts, state, xs):
@@ -131,7 +132,8 @@ def _tangents(linear: LinearStep, saved, by_consts, start, by_inputs, time, reve
 
         terms = recomputed(terms)(saved, first, by_consts, by_inputs)
         numbers = first + jnp.arange(steps)
-        return jax.lax.scan(step, state, (numbers, terms), reverse=reverse)
+        inputs = numbers, terms
+        return jax.lax.scan(step, state, inputs, reverse=reverse, unroll=_unrolled())
 
     steps = _chunk(time, sum(a.size * a.dtype.itemsize for a in saved[1]))
     if steps is time:
@@ -157,6 +159,11 @@ def _tangents(linear: LinearStep, saved, by_consts, start, by_inputs, time, reve
     after, last = part(after, first, [array[cut] for array in by_inputs], rest)
     pairs = zip(last, out, strict=True) if reverse else zip(out, last, strict=True)
     return after, [jnp.concatenate(pair) for pair in pairs]
+
+
+def _unrolled() -> int:
+    """Number of steps in one iteration: an accelerator waits after each iteration."""
+    return 1 if jax.default_backend() == "cpu" else UNROLLED
 
 
 def _chunk(time: Any, size: Any) -> Any:
