@@ -60,6 +60,9 @@ def lyapunov_spectrum(
     exponents is the mean of ln |det J_t|, whatever the number of steps. The exponents
     can be differentiated by the parameters.
 
+    Only the states, and one number per direction, are kept of each step, and no
+    Jacobian. The derivative by the parameters also keeps the columns of Q of each step.
+
     Args:
         cell: Any `Cell`, or a recurrent layer, of which each cell is measured.
         params: Parameters of the cell or layer.

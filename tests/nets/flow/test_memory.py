@@ -1,6 +1,7 @@
 """Memory of the instruments: none keeps the Jacobians of all steps."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -50,7 +51,7 @@ def intermediate_bytes(function, time):
             jnp.zeros((time, INPUTS)),
         )
     )
-    program = jax.jit(partial(function, CELL)).lower(params, xs).compile()
+    program: Any = jax.jit(partial(function, CELL)).lower(params, xs).compile()
     return program.memory_analysis().temp_size_in_bytes
 
 
