@@ -97,12 +97,15 @@ def draw(curves: Sequence[Curve], crossing: int | None, caption: str) -> Plot:
                 panel.plot(curve.values, cost, "o", label=curve.label, **style)
         if name == SCAN and crossing is not None:
             panels[0, column].axvline(crossing, color="0.5", linestyle=":")
-        panels[0, column].set_title(f"against {TITLES[name]}")
+        values = sorted({v for c in curves if c.axis == name for v in c.values})
         for panel, cost in zip(panels[:, column], ("time", "memory"), strict=True):
             panel.set(xscale="log", yscale="log", xlabel=TITLES[name])
+            panel.set_xticks(values, [f"{value:,}" for value in values], fontsize=7)
+            panel.minorticks_off()
             panel.grid(alpha=0.3)
             if column == 0:
                 unit = "ms" if cost == "time" else "MB"
                 panel.set_ylabel(f"{cost} of a train step, {unit}")
         panels[0, column].legend(fontsize=7)
+        panels[0, column].set_title(f"against {TITLES[name]}", fontsize=9)
     return plotting.captioned(figure, finding, caption)
