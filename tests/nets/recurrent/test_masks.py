@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from cases import INPUTS, TIME, both_ways
-from tolerances import close
+from tolerances import close, within
 
 import nets
 import nets.linen
@@ -93,7 +93,8 @@ def test_a_mask_leaves_each_sequences_real_steps(layer):
     """Outputs, states and gradients, with NaN in the padding."""
     params, xs, state = draw_layer(layer, ROWS)
     got = masked(layer, params, fill(xs, np.nan), state)
-    close(got, row_by_row(layer, params, xs, state))
+    # Gradients of up to 4, which are summed in another order.
+    within(1e-5, 5e-6)(got, row_by_row(layer, params, xs, state))
     (ends, ys), _ = got
     assert (np.asarray(ys)[~MASK] == 0).all() and (np.asarray(ys)[MASK] != 0).all()
     nothing = jax.tree.map(lambda s: s[-1], ends)
