@@ -68,7 +68,9 @@ def answer(curves: Sequence[Curve]) -> str:
             if values:
                 ends = dict.fromkeys(f"{v:.2f}" for v in (min(values), max(values)))
                 parts.append(f"{cost} as {words}^{' to '.join(ends)}")
-    return f"A train step grows in {', in '.join(parts)}." if parts else ""
+    if not parts:
+        return "A train step was not timed at several sizes."
+    return f"A train step grows in {', in '.join(parts)}."
 
 
 def draw(curves: Sequence[Curve], crossing: int | None, caption: str) -> Plot:
