@@ -1,4 +1,8 @@
-"""Trained layers of other libraries become layers with their numbers."""
+"""Trained layers of other libraries become layers with their numbers.
+
+Programs are compiled with the tests' flags: test_interop.py and test_torch.py compare
+the same cells as users compile them.
+"""
 
 from functools import partial
 from typing import Any
@@ -14,7 +18,6 @@ import numpy as np
 import pytest
 from cases import FEATURES, INPUTS, TIME
 from flax import nnx
-from side_by_side import optimized_jit, optimized_outputs_and_grads
 from tolerances import closest
 
 import nets
@@ -247,25 +250,27 @@ LAYERS = {
 OWN_CODE = "own c", "other activations", "summed"
 
 
+def with_gradients(function, xs):
+    """Outputs, and gradients by the inputs of the sum of the outputs' sines."""
+    ys, back = jax.vjp(function, xs)
+    return ys, *back(jax.tree.map(jnp.cos, ys))
+
+
+@partial(jax.jit, static_argnames="layer")
+def ours(layer, params, xs):
+    """A layer is compiled once for all the peers that it is compared with."""
+    return with_gradients(lambda xs: layer.apply(params, xs)[1], xs)
+
+
 @pytest.mark.peers
 @pytest.mark.parametrize("name", LAYERS)
 def test_numbers_and_gradients_are_theirs(name):
     (layer, params), run = LAYERS[name]()
     layer = nets.as_layer(layer)
-
-    def with_gradients(function, xs):
-        ys, back = jax.vjp(function, xs)
-        return ys, back(jax.tree.map(jnp.cos, ys))
-
+    result = ours(layer, params, XS)
+    closest(result, jax.jit(partial(with_gradients, run))(XS))
+    assert all(np.any(leaf) for leaf in jax.tree.leaves(result))
     own_code = any(text in name for text in OWN_CODE)
-    if own_code:
-        ours = partial(with_gradients, lambda xs: layer.apply(params, xs)[1])
-        one = optimized_jit(ours)(XS)
-    else:
-        (_, by_xs), ys = optimized_outputs_and_grads(layer, params, XS)
-        one = ys, (by_xs,)
-    closest(one, jax.jit(partial(with_gradients, run))(XS))
-    assert all(np.any(leaf) for leaf in jax.tree.leaves(one))
     kinds = [k for k in jax.tree.leaves(params, is_leaf=_is_record) if _is_record(k)]
     assert bool(kinds) != own_code or "summed" in name
 
@@ -307,13 +312,7 @@ def test_numbers_and_gradients_are_torchs(torch, name):
     same, same_params = nets.from_torch(state_dict, "rnn.", nonlinearity)
     assert same == layer
     closest(same_params, params)
-
-    @optimized_jit
-    def ours(xs):
-        ys, back = jax.vjp(lambda xs: layer.apply(params, xs)[1], xs)
-        return ys, *back(jnp.cos(ys))
-
-    closest(ours(XS), (outputs.detach().numpy(), inputs.grad.numpy()))
+    closest(ours(layer, params, XS), (outputs.detach().numpy(), inputs.grad.numpy()))
     assert isinstance(layer, Stack) == ("num_layers" in options)
 
 
