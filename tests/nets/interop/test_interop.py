@@ -1,4 +1,8 @@
-"""Weights to and from other libraries: the same numbers and gradients."""
+"""Weights to and from other libraries: the same numbers and gradients.
+
+Layers of JAX libraries are compared as users compile them; of PyTorch, by the tests'
+flags, as test_torch.py compares the same cells as users compile them.
+"""
 
 import warnings
 from collections.abc import Callable
@@ -27,7 +31,7 @@ from interop_cases import (
     exact,
     params_of,
 )
-from side_by_side import optimized_jit, optimized_outputs_and_grads
+from side_by_side import optimized_outputs_and_grads
 from tolerances import close_to_peers as close
 
 import nets
@@ -384,7 +388,7 @@ def test_equal_to_torch(torch, name, form):
     def arrays(named):
         return {n: jnp.array(np.asarray(a)) for n, a in named.items()}
 
-    grads, ys = optimized_jit(jax.grad(loss, argnums=(0, 1), has_aux=True))(
+    grads, ys = jax.jit(jax.grad(loss, argnums=(0, 1), has_aux=True))(
         arrays(module.state_dict()), jnp.array(inputs.detach().numpy())
     )
     close(ys, jnp.array(outputs.detach().numpy()))
@@ -417,7 +421,7 @@ def test_equal_to_torchs_cells(torch, name):
         state = module(x, state)
         outputs.append(state[0] if isinstance(state, tuple) else state)
     (params,) = interop.params_from_torch(module.state_dict(), kind)
-    ys = optimized_jit(lambda params, xs: nets.unroll(cell, params, xs)[1])(
+    ys = jax.jit(lambda params, xs: nets.unroll(cell, params, xs)[1])(
         params, xs.numpy()
     )
     close(ys, torch.stack(outputs).detach().numpy())
