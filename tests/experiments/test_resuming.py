@@ -1,7 +1,6 @@
 """Commands that are killed or stopped, and resumed."""
 
 import contextlib
-import importlib
 import json
 import os
 import random
@@ -14,11 +13,10 @@ import time
 import kills
 import pytest
 import test_events
-from commands import TINY, rows
+from commands import rows
 
-import train
 from experiments import export, gradient_flow
-from experiments.harness import common_flags, signals
+from experiments.harness import signals
 from experiments.harness.runs import Run, new_run
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals and limits of POSIX")
@@ -69,42 +67,6 @@ def test_a_command_that_was_stopped_gives_the_same(
             for name in ("whole/tensorboard", "out/tensorboard")
         )
         assert one and one == two
-
-
-def stop(*_, **__):
-    raise KeyboardInterrupt
-
-
-def trains(name):
-    config = importlib.import_module(f"experiments.{name}").Config()
-    return isinstance(config, common_flags.TrainingConfig)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", list(filter(trains, TINY)))
-def test_no_experiment_trains_again_what_is_trained(
-    name, launched, small_data, monkeypatch, tmp_path
-):
-    module = importlib.import_module(f"experiments.{name}")
-    flags = [f"--{flag}" for flag in TINY[name].split(";")]
-    flags += ["--seeds=0,1", "--results=out"]
-    with monkeypatch.context() as patch:
-        patch.setattr(Run, "_complete", stop)
-        code, _, err = launched(module, *flags)
-        assert code == 130, err
-    logged = tmp_path / "out.unfinished" / "metrics.jsonl"
-    before = list(map(json.loads, logged.read_text().splitlines()))
-    monkeypatch.setattr(train, "fit", stop)
-    code, _, err = launched(module, *flags, "--resume")
-    assert code == 0, err
-    lines = (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()
-    after = list(map(json.loads, lines))
-    assert any(row["kind"] == "training" for row in after)
-    # Texts with durations, which are measured again.
-    timed = {"report", "claim"} if name == "lstm_vs_gru" else {"report"}
-    for one, two in zip(before, after, strict=True):
-        assert one["kind"] == two["kind"]
-        assert one == two or one["kind"] in timed
 
 
 def interrupted(launched, stopped_after, *flags):
