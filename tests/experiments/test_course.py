@@ -42,8 +42,9 @@ def contents(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.slow
-def test_a_course_is_run_and_gone_on_with(run, tmp_path):
+def test_a_course_is_run_and_resumed(run, tmp_path):
     half = tmp_path / "out.unfinished"
     (half / "edges.unfinished").mkdir(parents=True)  # it was interrupted here
     flags = "--lessons=edges,music", TINY, "--results=out", "--resume"

@@ -148,6 +148,7 @@ MODELS = {
 }
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_other_models_are_trained_and_shown_too(model, run, here):
@@ -336,6 +337,7 @@ def test_what_most_seeds_misread_comes_first():
     assert title(drawn) == "None of 4 test sequences is misread; these are the closest"
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.slow
 def test_networks_at_several_rates_are_each_as_alone(run, here):
     flags = ["--data=digits", "--filters=2,3", "--seeds=0,1", "--steps=12"]
