@@ -1,4 +1,4 @@
-"""What a command leaves, as the tests read it."""
+"""Results of a command, as the tests read them."""
 
 import json
 import pathlib
@@ -20,7 +20,7 @@ leaky = nets.Cell(
 
 
 class Done(NamedTuple):
-    """What a command leaves, its files apart."""
+    """Exit code and output of a command."""
 
     returncode: int
     stdout: str

@@ -42,7 +42,7 @@ def start(folder: pathlib.Path, *more: str, **others: str) -> subprocess.Popen:
 
 
 def finish(child: subprocess.Popen) -> str:
-    """What the command says on standard error, once it has come to its end."""
+    """Wait for the command to end; its standard error."""
     _, err = child.communicate(timeout=600)
     assert child.returncode == 0, err
     return err
@@ -68,7 +68,7 @@ def kill(child: subprocess.Popen, folder: pathlib.Path, moment: float | str) -> 
 
 
 def left(run: pathlib.Path) -> dict[str, Any]:
-    """What a run leaves, but for times: rows, data of figures, parameters."""
+    """Results of a run without times: rows, data of figures, parameters."""
     from experiments.harness.saved import open_run
 
     saved = open_run(run)
@@ -97,14 +97,14 @@ def leaves(tree) -> list[tuple[str, np.ndarray]]:
 
 def check_same(run: pathlib.Path, other: pathlib.Path) -> None:
     """Both runs left the same, bit for bit."""
-    one, two = left(run), left(other)
-    assert [json.loads(row) for row in one["rows"]]  # no row is cut off
+    first, second = left(run), left(other)
+    assert [json.loads(row) for row in first["rows"]]  # no row is cut off
     for what in ("rows", "figures", "files"):
-        assert one[what] == two[what], what
-    assert one["params"].keys() == two["params"].keys()
-    for name, array in one["params"].items():
-        assert array.dtype == two["params"][name].dtype
-        assert array.tobytes() == two["params"][name].tobytes(), name
+        assert first[what] == second[what], what
+    assert first["params"].keys() == second["params"].keys()
+    for name, array in first["params"].items():
+        assert array.dtype == second["params"][name].dtype
+        assert array.tobytes() == second["params"][name].tobytes(), name
 
 
 def kill_and_resume(folder: pathlib.Path, moments, *more: str) -> int:

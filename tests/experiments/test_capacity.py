@@ -211,6 +211,6 @@ def test_programs_for_tpus_compile_without_a_tpu(tmp_path):
     )
     assert (done.returncode, done.stderr) == (0, "")
     log = (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()
-    found = [row for row in map(json.loads, log) if row["kind"] == "memory"]
-    assert [row["limit"] for row in found] == [15.75 * 2**30] * 2
-    assert found[1]["arguments"] < found[0]["arguments"]
+    memories = [row for row in map(json.loads, log) if row["kind"] == "memory"]
+    assert [row["limit"] for row in memories] == [15.75 * 2**30] * 2
+    assert memories[1]["arguments"] < memories[0]["arguments"]

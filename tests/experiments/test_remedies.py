@@ -70,7 +70,7 @@ def test_every_remedy_is_compared_with_its_claim(run, tmp_path):
         assert row["before"] == pytest.approx(max(norms), rel=1e-5)
         assert row["after"] == pytest.approx(min(max(norms), 2.6), rel=1e-5)
         rates.append(row["rate"])
-    assert any(0 < rate < 1 for rate in rates)  # or the count above says little
+    assert any(0 < rate < 1 for rate in rates)  # or the count above shows little
 
 
 @pytest.mark.slow
@@ -127,8 +127,8 @@ def test_a_claim_that_holds_in_part_is_not_counted():
     partly = outcome._replace(remedy="z", held=half, error_with=ones * [0.5, 1])
     assert counted_outcome(outcome) == "supported, 2 of 2 seeds"
     assert counted_outcome(partly) == "partly supported, 1 of 2 seeds"
-    said = title([outcome, partly])
-    assert said.startswith("1 of 2 remedies") and said.endswith("in all seeds, with a")
+    text = title([outcome, partly])
+    assert text.startswith("1 of 2 remedies") and text.endswith("in all seeds, with a")
 
 
 MISTAKES = [

@@ -49,9 +49,12 @@ def run(launched, tmp_path):
     savemat(tmp_path / "music" / FILE, pieces)
 
     def run(name, cell):
-        own, module = TAKE_CELLS[name], importlib.import_module(f"experiments.{name}")
-        usual = [f for f in TINY[name].split(";") if not f.startswith(f"{own}=")]
-        flags = [f"--{flag}" for flag in (*usual, f"{own}={cell}")]
+        cell_flag, module = (
+            TAKE_CELLS[name],
+            importlib.import_module(f"experiments.{name}"),
+        )
+        usual = [f for f in TINY[name].split(";") if not f.startswith(f"{cell_flag}=")]
+        flags = [f"--{flag}" for flag in (*usual, f"{cell_flag}={cell}")]
         return launched(module, *flags, "--results=out")
 
     return run

@@ -95,12 +95,12 @@ def whole(tmp_path_factory):
 
 def check(fitted, folder, whole):
     result, text = whole
-    one, two = (r._replace(seconds_per_step=0.0) for r in (fitted, result))
+    first, second = (r._replace(seconds_per_step=0.0) for r in (fitted, result))
     states = [
-        r.state._replace(key=jax.random.key_data(r.state.key)) for r in (one, two)
+        r.state._replace(key=jax.random.key_data(r.state.key)) for r in (first, second)
     ]
     chex.assert_trees_all_equal(*states)
-    chex.assert_trees_all_equal(one._replace(state=None), two._replace(state=None))
+    chex.assert_trees_all_equal(first._replace(state=None), second._replace(state=None))
     assert (folder / "metrics.jsonl").read_text() == text
 
 

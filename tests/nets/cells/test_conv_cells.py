@@ -307,7 +307,7 @@ def test_a_stack_finds_its_widths_whatever_the_kernels():
 
 
 def flax_modules(kind, cells, layer, params, xs):
-    """What the layer gives as a module, in either of Flax's APIs."""
+    """Outputs of the layer as a module, in either of Flax's APIs."""
     name = {"Recurrent": "cell", "Bidirectional": "cells", "Stack": "layers"}[kind]
     module: Any = getattr(nets.linen, kind)(cells, FEATURES)
     drawn = jax.eval_shape(module.init, KEY, xs)["params"][name]

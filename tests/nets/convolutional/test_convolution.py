@@ -38,7 +38,7 @@ def normal(*shape, seed=0):
 
 
 def and_gradients(function, *args, jit=jax.jit):
-    """What it returns, and the gradients of a weighted sum of it by every argument."""
+    """Its result, and gradients of a weighted sum of the result by every argument."""
 
     @jit
     def run(*args):

@@ -126,7 +126,7 @@ RECURRENT = {
 @pytest.mark.slow
 @pytest.mark.parametrize("layers", RECURRENT.values(), ids=RECURRENT)
 def test_recurrent_layers(layers, x64):
-    """What a layer puts out is the input of those above, and this its saliency."""
+    """A layer's output is the input of the layers above, and this its saliency."""
     stack = nets.stack(*layers)
     params = cases.draw(jax.eval_shape(lambda: stack.init(jax.random.key(0), 2, 3)))
     xs = cases.normal(4, 3, 2)

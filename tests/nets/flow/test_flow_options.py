@@ -1,4 +1,4 @@
-"""What instruments take beside cells and inputs of the usual kind."""
+"""Options of the instruments, and cells and inputs of unusual kinds."""
 
 from functools import partial
 from typing import Any

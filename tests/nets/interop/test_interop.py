@@ -238,7 +238,7 @@ def test_layers_equal_those_of_other_libraries(theirs):
     assert all(np.any(leaf) for leaf in jax.tree.leaves(one))
 
 
-# What writes them, and those of `THEIRS` of which nothing is folded.
+# Functions that write weights, and the entries of `THEIRS` without folded weights.
 WRITERS = {
     "linen": interop.to_linen,
     "nnx": interop.to_nnx,
@@ -325,7 +325,7 @@ def test_haiku_takes_one_module_of_many():
 @pytest.mark.slow
 @jax.numpy_rank_promotion("allow")
 def test_their_layers_take_ours():
-    """What is written fits, by name and shape, the modules that it is written for."""
+    """Written weights fit, by name and shape, the modules of their library."""
     for cell, _, layer, options in KERAS.values():
         built: Any = layer(FEATURES, **options)
         built.build((4, TIME, INPUTS))

@@ -50,7 +50,7 @@ SLOW = {
     "conv_lstm 1-D": {"b": [-7.0, 30, 1, 30]},
     "conv_gru 1-D": {"b": [0.0, 7, 1]},
 }
-# What has no memory of 2,000 steps in one unit: tanh forgets, an angle needs two.
+# Cells without a memory of 2,000 steps in one unit: tanh forgets, an angle needs two.
 SHORT = {"elman", "orthogonal_rnn"}
 
 

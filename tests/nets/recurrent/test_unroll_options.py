@@ -1,4 +1,4 @@
-"""What `unroll` does on request: all states, truncation, remat, parallel, streaming."""
+"""Options of `unroll`: all states, truncation, remat, parallel, streaming."""
 
 from functools import partial
 
