@@ -73,6 +73,7 @@ def test_every_remedy_is_compared_with_its_claim(run, tmp_path):
     assert any(0 < rate < 1 for rate in rates)  # or the count above shows little
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.slow
 def test_what_does_nothing_does_not_hold(run, tmp_path):
     flags = "--pascanu_weight=0", "--detach_rate=0"
@@ -86,6 +87,7 @@ def test_what_does_nothing_does_not_hold(run, tmp_path):
     assert not any(row["held"] for row in claims)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_clipping_is_measured_with_all_options_of_training(run, tmp_path):
     options = "schedule=linear warmup_steps=2 accumulate=2 average=0.9 evaluate_every=4"
     flags = [f"--{option}" for option in options.split()]
