@@ -21,6 +21,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 FLAGS = {
     **{"order": "rows", "features": "3", "cells": "elman,gru", "seeds": "0,1"},
     **{"batch_size": "4", "probe_every": "50", "checkpoint_every": "20"},
+    "probes": "state_gradients",  # alone, as the programs of the others are large
 }
 COMMAND = "experiments.gradient_flow"
 INSIDE = "inside a write"

@@ -40,6 +40,7 @@ def run(launched):
     return partial(launched, capacity)
 
 
+@pytest.mark.slow
 def test_it_tabulates_memory_and_finds_the_longest_sequences(run, tmp_path):
     flags = ["--time=64,128", "--batch_size=8", "--chips=1x1", "--results=out"]
     code, out, err = run(*TINY, *flags)
@@ -63,6 +64,7 @@ def test_it_tabulates_memory_and_finds_the_longest_sequences(run, tmp_path):
     ).read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_memory_is_linear_in_time_and_in_the_batch():
     by_time = [temporary(time=time) for time in (64, 128, 192)]
     assert np.diff(by_time, 2) == 0

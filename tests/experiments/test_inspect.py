@@ -18,6 +18,7 @@ def saved(tmp_path_factory):
     return kept.untrained(tmp_path_factory.mktemp("runs") / "run", cells=["gru"])
 
 
+@pytest.mark.slow
 def test_every_instrument_measures(launched, saved, tmp_path):
     flags = "--instruments=gradients,inputs,gates,lyapunov,lags", "--examples=6"
     done = launched(inspect, str(saved.folder), *flags, "--step=7", "--results=out")

@@ -13,6 +13,7 @@ def flags(experiment):
 
 
 @pytest.mark.usefixtures("undrawn")
+@pytest.mark.slow
 def test_parameters_are_kept_on_the_way(launched, tmp_path):
     steps = "--steps=45", "--save_every=20", "--cells=gru", "--seeds=3,5"
     given = [
@@ -31,6 +32,7 @@ def test_parameters_are_kept_on_the_way(launched, tmp_path):
 
 
 @pytest.mark.usefixtures("undrawn")
+@pytest.mark.slow
 def test_those_of_a_network_of_images_give_its_accuracy_again(launched, tmp_path):
     given = [*flags(image_classification), "--seeds=0,1", "--results=out"]
     done = launched(image_classification, *given)

@@ -88,6 +88,7 @@ def test_what_does_nothing_does_not_hold(run, tmp_path):
 
 
 @pytest.mark.usefixtures("undrawn")
+@pytest.mark.slow
 def test_clipping_is_measured_with_all_options_of_training(run, tmp_path):
     options = "schedule=linear warmup_steps=2 accumulate=2 average=0.9 evaluate_every=4"
     flags = [f"--{option}" for option in options.split()]

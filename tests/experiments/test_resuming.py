@@ -75,6 +75,7 @@ def interrupted(launched, stopped_after, *flags):
         assert launched(gradient_flow, *given).returncode == 130
 
 
+@pytest.mark.slow
 def test_other_flags_are_refused_and_named(launched, stopped_after, tmp_path):
     interrupted(launched, stopped_after)
     metrics = tmp_path / "out.unfinished" / "metrics.jsonl"
@@ -92,6 +93,8 @@ def test_other_flags_are_refused_and_named(launched, stopped_after, tmp_path):
         assert metrics.read_bytes() == before
 
 
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.slow
 def test_a_second_run_in_the_folder_is_refused(launched, stopped_after, tmp_path):
     interrupted(launched, stopped_after)
     config = json.loads((tmp_path / "out.unfinished" / "config.json").read_text())
@@ -105,6 +108,7 @@ def test_a_second_run_in_the_folder_is_refused(launched, stopped_after, tmp_path
     assert launched(gradient_flow, *flags).returncode == 0
 
 
+@pytest.mark.slow
 def test_a_signal_during_training_is_answered_by_the_command_that_resumes(
     launched, monkeypatch, tmp_path
 ):
@@ -122,11 +126,13 @@ def test_a_signal_during_training_is_answered_by_the_command_that_resumes(
 
 
 @POSIX
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.slow
 def test_a_full_disk_is_one_sentence(launched, monkeypatch, tmp_path):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    flags = *kills.flags(), STEPS, "--results=out"
+    flags = *kills.flags(cells="elman"), STEPS, "--results=out"
     with monkeypatch.context() as patch:
         patch.setattr(os, "posix_fallocate", full)
         code, _, err = launched(gradient_flow, *flags)
@@ -148,50 +154,54 @@ runpy.run_module("experiments.gradient_flow", run_name="__main__", alter_sys=Tru
 
 
 @POSIX
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.slow
-@pytest.mark.parametrize("limit", [2_000, 150_000])
-def test_a_limit_on_files_loses_no_row(limit, tmp_path):
+def test_a_limit_on_files_loses_no_row(launched, tmp_path):
     """Of 2 kB it stops a row; of 150 kB a checkpoint."""
-    wide = kills.flags(features="32")
+    flags = [*kills.flags(features="32"), STEPS, "--devices=1"]
+    assert launched(gradient_flow, *flags, "--results=whole").returncode == 0
+    expected = (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()
     environment = {
         **os.environ,
         "PYTHONPATH": str(kills.ROOT),
         "JAX_ENABLE_COMPILATION_CACHE": "false",
     }
-    done = subprocess.run(
-        [sys.executable, "-c", LIMITED, str(limit), *wide, STEPS, "--results=out"],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1 and "File too large" in done.stderr
-    assert done.stderr.count("\n") == 2, done.stderr
-    lines = (tmp_path / "out.unfinished/metrics.jsonl").read_text().splitlines()
-    whole = tmp_path / "whole"
-    whole.mkdir()
-    kills.finish(kills.start(whole, STEPS, "--devices=1", features="32"))
-    expected = (whole / "out" / "metrics.jsonl").read_text().splitlines()
-    complete = lines if limit > 2_000 else lines[:-1]
-    assert complete and complete == expected[: len(complete)]
-    kills.finish(kills.start(tmp_path, STEPS, "--resume", "--devices=1", features="32"))
-    kills.check_same(whole / "out", tmp_path / "out")
+    for limit in (2_000, 150_000):
+        results = f"--results={limit}"
+        done = subprocess.run(
+            [sys.executable, "-c", LIMITED, str(limit), *flags, results],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 1 and "File too large" in done.stderr
+        assert done.stderr.count("\n") == 2, done.stderr
+        logged = tmp_path / f"{limit}.unfinished" / "metrics.jsonl"
+        lines = logged.read_text().splitlines()
+        complete = lines if limit > 2_000 else lines[:-1]
+        assert complete and complete == expected[: len(complete)]
+        done = launched(gradient_flow, *flags, results, "--resume")
+        assert done.returncode == 0, done.stderr
+        kills.check_same(tmp_path / "whole", tmp_path / str(limit))
 
 
 @POSIX
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.slow
-def test_a_run_that_is_killed_and_resumed_gives_the_same(tmp_path):
-    """Three kills, one inside a write; tests/experiments/kills.py kills 20 times."""
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    whole.mkdir()
-    killed.mkdir()
-    flags = ("--steps=400",)
-    kills.finish(kills.start(whole, *flags))
-    draw = random.Random(1)
-    moments = [kills.INSIDE, draw.uniform(0, 2), draw.uniform(0, 2)]
-    assert kills.kill_and_resume(killed, moments, *flags) >= 1
-    kills.check_same(whole / "out", killed / "out")
+def test_a_run_that_is_killed_and_resumed_gives_the_same(launched, tmp_path):
+    """Two kills, one inside a write; tests/experiments/kills.py kills 20 times."""
+    flags = "--steps=400", "--devices=1"
+    count = 0
+    for moment in (kills.INSIDE, random.Random(1).uniform(0, 2)):
+        count += kills.kill(kills.start(tmp_path, *flags, "--resume"), tmp_path, moment)
+    assert count >= 1
+    for results in (["--results=whole"], ["--results=out", "--resume"]):
+        if not (tmp_path / results[0].removeprefix("--results=")).exists():
+            done = launched(gradient_flow, *kills.flags(), *flags, *results)
+            assert done.returncode == 0, done.stderr
+    kills.check_same(tmp_path / "whole", tmp_path / "out")
 
 
 @POSIX

@@ -120,6 +120,7 @@ def test_a_run_that_was_stopped_at_a_checkpoint_gives_the_same(states, whole, tm
     check(run(folder), folder, whole)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_again_and_again_gives_the_same(whole, calls, tmp_path):
     folder = tmp_path / "out"
     for rows in (5, 9, 17, 21, 28):
