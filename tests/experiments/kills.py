@@ -96,8 +96,8 @@ def leaves(tree) -> list[tuple[str, np.ndarray]]:
     return [(jax.tree_util.keystr(path), np.asarray(leaf)) for path, leaf in pairs]
 
 
-def check_same(run: pathlib.Path, other: pathlib.Path) -> None:
-    """Both runs left the same, bit for bit."""
+def assert_same(run: pathlib.Path, other: pathlib.Path) -> None:
+    """Assert that both runs left the same, bit for bit."""
     first, second = left(run), left(other)
     assert [json.loads(row) for row in first["rows"]]  # no row is cut off
     for what in ("rows", "figures", "files"):
@@ -134,7 +134,7 @@ def main(folder: str, kills: int) -> None:
         shutil.rmtree(killed, ignore_errors=True)
         killed.mkdir()
         count += kill_and_resume(killed, moments, steps)
-        check_same(place / "whole" / "out", killed / "out")
+        assert_same(place / "whole" / "out", killed / "out")
         print(f"{count} kills, at {moments}: the same", flush=True)
 
 

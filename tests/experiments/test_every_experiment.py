@@ -109,7 +109,7 @@ def test_no_experiment_trains_again_what_is_trained(
         assert row["kind"] == again["kind"]
         assert row == again or row["kind"] in timed
     if name in kept.REPORTS:
-        kept.check(tmp_path / "trained", name)
+        kept.assert_reproduced(tmp_path / "trained", name)
     if name not in TWICE:
         monkeypatch.setattr(trials, "_run", partial(reuse, tmp_path / "trained"))
         runs = search(

@@ -60,7 +60,7 @@ def test_a_command_that_was_stopped_gives_the_same(launched, stopped_after, tmp_
             assert command.endswith(" --results=out --resume")
     code, _, err = launched(gradient_flow, *flags, "--results=out", "--resume")
     assert code == 0, err
-    kills.check_same(tmp_path / "whole", tmp_path / "out")
+    kills.assert_same(tmp_path / "whole", tmp_path / "out")
     for model in ("gru-0", "gru-1"):
         one, two = (
             [event[:2] for event in test_events.read(tmp_path / name / model)]
@@ -142,7 +142,7 @@ def test_a_full_disk_is_one_sentence(launched, monkeypatch, tmp_path):
     assert rows(tmp_path / "out.unfinished", "training")
     assert launched(gradient_flow, *flags, "--resume").returncode == 0
     assert launched(gradient_flow, *flags[:-1], "--results=whole").returncode == 0
-    kills.check_same(tmp_path / "whole", tmp_path / "out")
+    kills.assert_same(tmp_path / "whole", tmp_path / "out")
 
 
 LIMITED = """
@@ -184,7 +184,7 @@ def test_a_limit_on_files_loses_no_row(launched, tmp_path):
         assert complete and complete == expected[: len(complete)]
         done = launched(gradient_flow, *flags, results, "--resume")
         assert done.returncode == 0, done.stderr
-        kills.check_same(tmp_path / "whole", tmp_path / str(limit))
+        kills.assert_same(tmp_path / "whole", tmp_path / str(limit))
 
 
 @POSIX
@@ -201,7 +201,7 @@ def test_a_run_that_is_killed_and_resumed_gives_the_same(launched, tmp_path):
         if not (tmp_path / results[0].removeprefix("--results=")).exists():
             done = launched(gradient_flow, *kills.flags(), *flags, *results)
             assert done.returncode == 0, done.stderr
-    kills.check_same(tmp_path / "whole", tmp_path / "out")
+    kills.assert_same(tmp_path / "whole", tmp_path / "out")
 
 
 @POSIX

@@ -177,7 +177,7 @@ def test_a_study_that_was_stopped_gives_the_same(run, monkeypatch, tmp_path):
     assert list(saved["irnn"]["states"]) == ["20", "40"]
     code, _, err = run(*flags, "--results=out", "--resume")
     assert code == 0, err
-    kills.check_same(tmp_path / "whole", tmp_path / "out")
+    kills.assert_same(tmp_path / "whole", tmp_path / "out")
 
 
 def test_more_shards_than_members_are_refused(run, tmp_path):

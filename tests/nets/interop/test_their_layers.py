@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from cases import FEATURES, INPUTS, TIME
 from flax import nnx
-from tolerances import closest
+from tolerances import assert_equal_to_rounding
 
 import nets
 from nets.cells import GRUParams, LSTMParams
@@ -268,7 +268,7 @@ def test_numbers_and_gradients_are_theirs(name):
     (layer, params), run = LAYERS[name]()
     layer = nets.as_layer(layer)
     result = ours(layer, params, XS)
-    closest(result, jax.jit(partial(with_gradients, run))(XS))
+    assert_equal_to_rounding(result, jax.jit(partial(with_gradients, run))(XS))
     assert all(np.any(leaf) for leaf in jax.tree.leaves(result))
     own_code = any(text in name for text in OWN_CODE)
     kinds = [k for k in jax.tree.leaves(params, is_leaf=_is_record) if _is_record(k)]
@@ -311,8 +311,10 @@ def test_numbers_and_gradients_are_torchs(torch, name):
     state_dict = {f"rnn.{n}": a for n, a in module.state_dict().items()}
     same, same_params = nets.from_torch(state_dict, "rnn.", nonlinearity)
     assert same == layer
-    closest(same_params, params)
-    closest(ours(layer, params, XS), (outputs.detach().numpy(), inputs.grad.numpy()))
+    assert_equal_to_rounding(same_params, params)
+    assert_equal_to_rounding(
+        ours(layer, params, XS), (outputs.detach().numpy(), inputs.grad.numpy())
+    )
     assert isinstance(layer, Stack) == ("num_layers" in options)
 
 
@@ -350,7 +352,7 @@ def test_parameters_in_whatever_form_they_are_kept():
     inner = variables["params"]
     arrays = jax.tree.map(np.asarray, inner)
     for params in freeze(variables), inner, arrays, inner["cell"]:
-        closest(nets.from_linen(rnn, params)[1], right)
+        assert_equal_to_rounding(nets.from_linen(rnn, params)[1], right)
 
 
 def test_shared_directions_of_linen():
@@ -359,7 +361,7 @@ def test_shared_directions_of_linen():
     variables = cases.draw(jax.eval_shape(both.init, jax.random.key(0), first(XS)))
     _, params = nets.from_linen(both, variables)
     assert isinstance(params, BidirectionalParams)
-    closest(params.forward, params.backward)
+    assert_equal_to_rounding(params.forward, params.backward)
 
 
 def test_weights_of_keras_without_the_layer():
@@ -367,7 +369,7 @@ def test_weights_of_keras_without_the_layer():
         params = cases.draw_params(cell)
         layer, back = nets.from_keras(nets.interop.to_keras(params))
         assert layer == nets.as_layer(cell)
-        closest(back, params)
+        assert_equal_to_rounding(back, params)
     pair = BidirectionalParams(params, params)
     layer, _ = nets.from_keras(nets.interop.to_keras(pair))
     assert layer == nets.bidirectional(nets.gru(reset_after=False))

@@ -9,7 +9,7 @@ import pytest
 from cases import TIME
 from peers import BIDIRECTIONAL_PEERS, PEERS
 from side_by_side import optimized_jit
-from tolerances import close_to_peers as close
+from tolerances import assert_close_to_peers as assert_close
 
 import nets
 from nets.recurrent import BidirectionalParams
@@ -59,7 +59,7 @@ def test_states_equal_a_peers(peer):
     """
     params, xs, _ = cases.example(peer.cell, 4)
     result, (by_params, by_xs) = ours(nets.as_layer(peer.cell), params, xs)
-    close((result, (by_params, by_xs)), theirs(peer.run, params, xs))
+    assert_close((result, (by_params, by_xs)), theirs(peer.run, params, xs))
     assert (by_params.w_h != 0).all()
 
 
@@ -70,4 +70,4 @@ def test_padded_bidirectional_equals_a_peers(peer):
     params, xs, _ = cases.example(peer.cell, 4)
     params = BidirectionalParams(params, cases.draw_params(peer.cell, seed=5))
     result = ours(nets.bidirectional(peer.cell), params, xs, LENGTHS)
-    close(result, theirs(mask(partial(peer.run, lengths=LENGTHS)), params, xs))
+    assert_close(result, theirs(mask(partial(peer.run, lengths=LENGTHS)), params, xs))
