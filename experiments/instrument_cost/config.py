@@ -24,11 +24,20 @@ class Config:
         30, "How often each is timed.", lower_bound=1, upper_bound=100_000
     )
     spectrum_features: int = cli.flag(
-        100,
-        "Units of the network whose spectrum is timed.",
-        lower_bound=1,
+        256,
+        "Units of the network whose Lyapunov spectrum is timed.",
+        lower_bound=2,
         upper_bound=4096,
     )
     spectrum_time: int = cli.flag(
-        2000, "Steps of its run.", lower_bound=2, upper_bound=1_000_000
+        1000, "Steps of this spectrum.", lower_bound=2, upper_bound=1_000_000
+    )
+    product_features: int = cli.flag(
+        64,
+        "Units of the network whose singular values are timed.",
+        lower_bound=2,
+        upper_bound=4096,
+    )
+    product_time: int = cli.flag(
+        1000, "Steps of their product.", lower_bound=2, upper_bound=1_000_000
     )

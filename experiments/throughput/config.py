@@ -4,41 +4,160 @@ import dataclasses
 
 from experiments.harness import cli, common_flags
 
+STUDY, LAYERS, GPU, COST = "study", "layers", "gpu", "cost"
+WHAT = STUDY, LAYERS, GPU
 CELLS = "elman", "lstm", "gru"  # cells that PyTorch has
+ALL_LAYERS = *CELLS, "bidirectional_lstm", "stacked_lstm", "min_gru"
+PEERS = "linen", "nnx", "haiku", "equinox", "keras", "torch"
+PROGRAMS = "forward", "train"
+ROUNDS = {STUDY: 7, LAYERS: 5, GPU: 3, COST: 3}
+SECONDS = {STUDY: 0.5, LAYERS: 0.1, GPU: 0.05, COST: 0.1}
+SIZES = {
+    LAYERS: [
+        *("32x100x128x128", "64x784x1x128", "128x50x256x512"),
+        *("1x1000x64x64", "16x200x32x32", "64x100x64x256"),
+    ],
+    GPU: [
+        *("64x256x128x256", "128x512x256x512", "64x784x1x128", "256x1024x512x1024"),
+    ],
+}
+MOST = 2**20  # of each number of a size
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
     """The flags."""
 
-    what: str = cli.flag("study", "Program to time.", choices=("study",))
+    what: str = cli.flag(
+        STUDY,
+        "What is timed: a training step of a study; layers next to other libraries; "
+        "layers on a GPU; or the cost of a layer as work grows.",
+        choices=WHAT,
+    )
     cells: list[str] = cli.flag(
-        list(CELLS), "Cells to train.", choices=CELLS, group="model"
+        list(CELLS),
+        "Cells to train (study), or to measure (cost).",
+        choices=CELLS,
+        group="model",
     )
     members: list[int] = cli.flag(
         [1, 3, 16, 64],
-        "Numbers of models that are trained together.",
+        "Numbers of models that are trained together (study).",
         lower_bound=1,
         upper_bound=4096,
     )
-    features: int = common_flags.features(64)
-    batch_size: int = common_flags.batch_size(64, "Sequences per step.")
+    layers: list[str] = cli.flag(
+        [],
+        "Layers to time (layers, gpu); by default all, on a GPU those of one cell.",
+        choices=ALL_LAYERS,
+        group="model",
+    )
+    sizes: list[str] = cli.flag(
+        [],
+        "Sizes to time, each BATCHxTIMExINPUTSxFEATURES; by default six sizes (layers) "
+        "or four (gpu).",
+        values=SIZES[LAYERS],
+        group="data",
+    )
+    programs: list[str] = cli.flag(
+        list(PROGRAMS),
+        "The forward pass alone; a train step: forward, and the gradients by "
+        "parameters and inputs (layers, gpu).",
+        choices=PROGRAMS,
+    )
+    peers: list[str] = cli.flag(
+        list(PEERS), "Other libraries that are timed (layers, gpu).", choices=PEERS
+    )
+    features: int = common_flags.features(64, "Hidden units (study, cost).")
+    batch_size: int = common_flags.batch_size(64, "Sequences per step (study, cost).")
     time: int = cli.flag(
-        64, "Steps of a sequence.", lower_bound=1, upper_bound=1_000_000, group="data"
+        64,
+        "Steps of a sequence (study, cost).",
+        lower_bound=1,
+        upper_bound=1_000_000,
+        group="data",
+    )
+    most_steps: int = cli.flag(
+        65_536,
+        "Steps of the longest sequence that is scanned in parallel (gpu, cost).",
+        lower_bound=100,
+        upper_bound=MOST,
+        group="data",
     )
     rounds: int = cli.flag(
-        7, "Rounds in which every contender is timed.", lower_bound=1, upper_bound=1000
+        0,
+        "Rounds in which every contender is timed; 0 for 7 (study), 5 (layers) or 3.",
+        lower_bound=0,
+        upper_bound=1000,
     )
     seconds: float = cli.flag(
-        0.5,
-        "Time for which a contender runs in each round.",
+        0.0,
+        "Time for which a contender runs in each round; 0 for 0.5 (study), 0.05 (gpu) "
+        "or 0.1.",
         lower_bound=0.0,
         upper_bound=3600.0,
+    )
+    minutes: float = cli.flag(
+        8.0,
+        "Time after which no further program is started (gpu).",
+        lower_bound=0.0,
+        upper_bound=10_000.0,
     )
     overhead_steps: int = cli.flag(
         400,
         "Steps of the trainings with and without checkpoints and logging that are "
-        "compared; 0 for none.",
+        "compared (study); 0 for none.",
         lower_bound=0,
         upper_bound=common_flags.MOST_STEPS,
+    )
+
+
+def complete(config: Config) -> Config:
+    """The flags, with the defaults that depend on `--what`.
+
+    Args:
+        config: The flags.
+
+    Returns:
+        The flags, whose rounds, seconds and sizes are set.
+
+    Raises:
+        UsageError: A size is not four numbers.
+    """
+    for size in config.sizes:
+        parse(size)
+    layers = [*CELLS, "min_gru"] if config.what == GPU else ALL_LAYERS
+    return dataclasses.replace(
+        config,
+        rounds=config.rounds or ROUNDS[config.what],
+        seconds=config.seconds or SECONDS[config.what],
+        sizes=config.sizes or SIZES.get(config.what, []),
+        layers=config.layers or list(layers),
+    )
+
+
+def parse(size: str) -> tuple[int, int, int, int]:
+    """The numbers of a size.
+
+    Args:
+        size: BATCHxTIMExINPUTSxFEATURES.
+
+    Returns:
+        Four positive integers.
+
+    Raises:
+        UsageError: The text is not a size.
+
+    Example:
+        >>> parse("32x100x128x64")
+        (32, 100, 128, 64)
+    """
+    words = size.split("x")
+    if len(words) == 4 and all(w.isascii() and w.isdecimal() for w in words):
+        batch, time, inputs, features = map(int, words)
+        if all(1 <= number <= MOST for number in (batch, time, inputs, features)):
+            return batch, time, inputs, features
+    raise cli.UsageError(
+        "flag --sizes: expected BATCHxTIMExINPUTSxFEATURES, positive integers such as "
+        f"32x100x128x128; got {size!r}"
     )

@@ -235,7 +235,10 @@ def jacobian_product(
         with jax.default_matmul_precision("highest"):
             try:
                 _, push = jax.linearize(vector_step, vector)
-                pushed = jax.vmap(push, in_axes=-1, out_axes=-1)(columns)
+                # Column by column in memory, as the QR decomposition reads them.
+                pushed = jnp.moveaxis(
+                    jax.vmap(push)(jnp.moveaxis(columns, -1, 0)), 0, -1
+                )
             except TypeError:  # a step with a custom backward pass (`custom_vjp`)
                 jacobian = _by_reverse_mode(vector_step, vector)
                 pushed = jnp.matmul(jacobian, columns, precision="highest")

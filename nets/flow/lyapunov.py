@@ -1,5 +1,6 @@
 """Lyapunov exponents: the rates at which small differences of the state grow."""
 
+from functools import partial
 from typing import Any, NamedTuple, SupportsIndex
 
 import jax
@@ -231,6 +232,9 @@ def _growths(cell, params, xs, state, *, count, warmup, reverse=False, **options
     start, _ = jnp.linalg.qr(start.astype(eye.dtype))
     probes = start[..., count : count + PROBES]
 
+    # The gradient keeps the columns of each step, and recomputes all other values: the
+    # tangents of every column through the step would take ten times the memory.
+    @partial(jax.checkpoint, prevent_cse=False)
     def turn(carry, inputs):
         (columns, doubts), (step, settled) = carry, inputs
         moved = product(step, jnp.concatenate([columns, probes], axis=-1))

@@ -130,17 +130,26 @@ def triangle(
     sizes = None if sizes is None else unit * sizes / largest
     fall = jnp.argsort(-rows, axis=-1)
     back = jnp.argsort(fall, axis=-1)
-    falling = jnp.take_along_axis(columns, fall[..., None], axis=-2)
+    # Indexed in transposed form: LAPACK reads and returns matrices column by column.
+    falling = jnp.take_along_axis(_turned(columns), fall[..., None, :], axis=-1)
 
     def factor(order, doubts):
-        taken = jnp.take_along_axis(falling, order[..., None, :], axis=-1)
-        q, upper = jnp.linalg.qr(taken)
-        q = jnp.take_along_axis(q, back[..., None], axis=-2)
+        taken = jnp.take_along_axis(falling, order[..., None], axis=-2)
+        q, upper = jnp.linalg.qr(_turned(taken))
+        q = _turned(jnp.take_along_axis(_turned(q), back[..., None, :], axis=-1))
         ordered = None if sizes is None else jnp.take_along_axis(sizes, order, axis=-1)
         errors = _Errors(upper / largest[..., None], _along(q, rows), ordered)
         lost = doubts == LOST
         small, clear, doubtful = _small(errors, lost, eps**CLEAR / unit)
-        certain = _certain(errors, lost, small, clear)
+        certain = jax.lax.cond(
+            small.any(),
+            _certain,
+            lambda *_: jnp.zeros_like(small),
+            errors,
+            lost,
+            small,
+            clear,
+        )
         return q, upper, order, doubts, doubtful, certain
 
     def drop(carry):
@@ -171,9 +180,9 @@ def _derivative(primals, tangents):
     eye = jnp.eye(upper.shape[-1], dtype=upper.dtype)
     upper = jnp.where(fixed, jnp.broadcast_to(eye, upper.shape), upper)
     moved = jax.lax.linalg.triangular_solve(upper, moved, left_side=False, lower=False)
-    inside = jnp.matmul(jnp.swapaxes(q, -1, -2), moved, precision=HIGHEST)
+    inside = jnp.matmul(_turned(q), moved, precision=HIGHEST)
     below = jnp.tril(inside, -1)
-    turned = below - jnp.swapaxes(below, -1, -2) - inside
+    turned = below - _turned(below) - inside
     none: Any = np.zeros(order.shape, jax.dtypes.float0)
     tangent = Triangle(
         jnp.matmul(q, turned, precision=HIGHEST) + moved,
@@ -206,7 +215,7 @@ class _Errors(NamedTuple):
         """Errors of R_jj, from the columns k <= j that are not `out`."""
         # L_jk = R_kj / R_kk; its inverse contains z_kj in row j.
         ratio = self.upper / jnp.where(out, 1, self.growth)[..., None]
-        lower = jnp.swapaxes(jnp.where(out[..., None], 0, ratio), -1, -2)
+        lower = _turned(jnp.where(out[..., None], 0, ratio))
         signs = np.random.default_rng(0).choice([-1.0, 1.0], (lower.shape[-1], PROBES))
         signs = jnp.broadcast_to(signs.astype(lower.dtype), (*along.shape, PROBES))
 
@@ -221,6 +230,11 @@ class _Errors(NamedTuple):
         if self.sizes is None:
             return error
         return jnp.minimum(error, added(self.sizes[..., None] * signs))
+
+
+def _turned(matrix):
+    """Transposed matrix."""
+    return jnp.swapaxes(matrix, -1, -2)
 
 
 def _along(q, rows):

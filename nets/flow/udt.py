@@ -152,43 +152,29 @@ def log_sigmas(product: UDT) -> Float[Array, "*batch n"]:
         rows = jnp.concatenate([rows, jnp.zeros_like(rows[..., :1, :])], axis=-2)
         nothing = jnp.full_like(logs[..., :1], -jnp.inf)
         logs = jnp.concatenate([logs, nothing], axis=-1)
-    half = rows.shape[-2] // 2
-    # Round-robin order: the first row stays and all later rows rotate, so that each
-    # pair of rows meets once in a sweep.
-    ring = jnp.concatenate([jnp.array([0, half]), jnp.arange(1, half - 1)])
-    ring = jnp.concatenate(
-        [ring, jnp.arange(half + 1, 2 * half), jnp.array([half - 1])]
-    )
-    ring = ring if half > 1 else jnp.arange(2)
     enough = size * jnp.finfo(rows.dtype).eps
 
-    def meet(carry, _):
-        rows, logs, worst = carry
-        (rows, logs), cosine = _rotate(rows, logs, half)
-        rows, logs = rows[..., ring, :], logs[..., ring]
-        return (rows, logs, jnp.maximum(worst, cosine)), None
+    def meet(pairs, _):
+        """Rotate all pairs of rows, and form the next pairs."""
+        upper, lower, above, below = _rotate(*pairs)
+        return (*_next(upper, lower, -2), *_next(above, below, -1)), None
 
     def sweep(carry):
-        *before, count = carry
-        active = unfinished(before[-1])
-        start = *before[:2], jnp.zeros_like(before[-1])
-        after, _ = jax.lax.scan(meet, start, length=2 * half - 1)
+        rows, logs, unfinished, count = carry
+        pairs = (*jnp.split(rows, 2, axis=-2), *jnp.split(logs, 2, axis=-1))
+        pairs, _ = jax.lax.scan(meet, pairs, length=logs.shape[-1] - 1)
         # Finished matrices do not change while the rest of the batch is unfinished.
-        rows, logs, worst = (
-            jnp.where(
-                active.reshape(*active.shape, *(1,) * (a.ndim - active.ndim)), a, b
-            )
-            for a, b in zip(after, before, strict=True)
-        )
-        return rows, logs, worst, count + 1
-
-    def unfinished(worst):
-        return worst > enough  # not where it is nan
+        turned = jnp.concatenate(pairs[:2], axis=-2)
+        rows = jnp.where(unfinished[..., None, None], turned, rows)
+        lengths = jnp.concatenate(pairs[2:], axis=-1)
+        logs = jnp.where(unfinished[..., None], lengths, logs)
+        return rows, logs, _largest_cosine(rows, logs) > enough, count + 1
 
     def proceed(carry):
-        return unfinished(carry[2]).any() & (carry[3] < SWEEPS)
+        return carry[2].any() & (carry[3] < SWEEPS)
 
-    start = rows, logs, jnp.ones(logs.shape[:-1], rows.dtype), 0
+    # A matrix with nan takes one sweep, which spreads nan to all of its rows.
+    start = rows, logs, ~(_largest_cosine(rows, logs) <= enough), 0
     _, logs, _, _ = jax.lax.while_loop(proceed, sweep, start)
     return largest * math.log(2) - jnp.sort(-logs, axis=-1)[..., :size]
 
@@ -231,34 +217,55 @@ def _unit(rows, logs):
     return rows / length[..., None], logs
 
 
-def _rotate(rows, logs, half):
-    """Make rows i and i + half orthogonal for all i; return their largest cosine too.
+def _largest_cosine(rows, logs):
+    """Largest cosine between two of the unit rows, without rows of length 0."""
+    cosines = jnp.abs(jnp.matmul(rows, jnp.swapaxes(rows, -1, -2), precision=HIGHEST))
+    none = jnp.isneginf(logs)
+    same = jnp.broadcast_to(jnp.eye(logs.shape[-1], dtype=bool), cosines.shape)
+    none = none[..., None] | none[..., None, :] | same
+    return jnp.where(none, 0.0, cosines).max(axis=(-2, -1))
+
+
+def _rotate(upper, lower, above, below):
+    """Make upper[i] and lower[i] orthogonal for all i; `above` and `below` are logs.
 
     With lengths a >= b of unit rows u, v at cosine c, r = b/a, the angle has
 
         tan(theta) = 2 r c / (1 - r^2 + sqrt((1 - r^2)^2 + 4 r^2 c^2))
     """
-    a, b = logs[..., :half], logs[..., half:]
-    swap = (b > a)[..., None]
-    upper, lower = rows[..., :half, :], rows[..., half:, :]
-    u, v = jnp.where(swap, lower, upper), jnp.where(swap, upper, lower)
-    longer, shorter = jnp.maximum(a, b), jnp.minimum(a, b)
+    shorter = jnp.minimum(above, below)
     gone = jnp.isneginf(shorter)
-    r = jnp.where(gone, 0.0, jnp.exp(jnp.where(gone, 0.0, shorter - longer)))
-    c = jnp.where(gone, 0.0, (u * v).sum(axis=-1))
-    below = 1 - r**2 + jnp.sqrt((1 - r**2) ** 2 + 4 * (r * c) ** 2)
-    slope = 2 * c / jnp.where(below == 0, 1, below)  # tan(theta) / r
+    fall = jnp.where(gone, 0.0, shorter - jnp.maximum(above, below))
+    r = jnp.where(gone, 0.0, jnp.exp(fall))
+    c = jnp.where(gone, 0.0, (upper * lower).sum(axis=-1))
+    root = 1 - r**2 + jnp.sqrt((1 - r**2) ** 2 + 4 * (r * c) ** 2)
+    slope = 2 * c / jnp.where(root == 0, 1, root)  # tan(theta) / r
     cosine = 1 / jnp.sqrt(1 + (r * slope) ** 2)
-    first = cosine[..., None] * (u + (r**2 * slope)[..., None] * v)
-    second = cosine[..., None] * (v - slope[..., None] * u)
-    first, longer_now = _unit(first, longer)
-    second, shorter_now = _unit(second, shorter)
-    # Both rows return to their positions; otherwise some pairs would never meet.
-    upper, lower = jnp.where(swap, second, first), jnp.where(swap, first, second)
-    a, b = (
-        jnp.where(b > a, shorter_now, longer_now),
-        jnp.where(b > a, longer_now, shorter_now),
-    )
-    rows = jnp.concatenate([upper, lower], axis=-2)
-    logs = jnp.concatenate([a, b], axis=-1)
-    return (rows, logs), jnp.abs(c).max(axis=-1, initial=0.0)
+    # The longer row is added to the shorter row with -slope, and the shorter row to the
+    # longer row with r^2 slope. Both rows keep their positions; otherwise some pairs
+    # would never meet.
+    swap = below > above
+    of_lower = jnp.where(swap, -slope, r**2 * slope)
+    of_upper = jnp.where(swap, r**2 * slope, -slope)
+    turned = cosine[..., None] * (upper + of_lower[..., None] * lower)
+    lower = cosine[..., None] * (lower + of_upper[..., None] * upper)
+    upper, above = _unit(turned, above)
+    lower, below = _unit(lower, below)
+    return upper, lower, above, below
+
+
+def _next(upper, lower, axis):
+    """Pairs of the next round, in which the first row stays and all others move on.
+
+    After 2 half - 1 rounds of this round-robin order, each pair of rows has met once.
+    """
+    half = upper.shape[axis]
+    if half == 1:
+        return upper, lower
+
+    def part(rows, start, stop):
+        return jax.lax.slice_in_dim(rows, start, stop, axis=rows.ndim + axis)
+
+    ahead = part(upper, 0, 1), part(lower, 0, 1), part(upper, 1, half - 1)
+    behind = part(lower, 1, half), part(upper, half - 1, half)
+    return jnp.concatenate(ahead, axis), jnp.concatenate(behind, axis)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
+from nets.recurrent.scanning import scan
 from nets.types import State
 
 
@@ -51,7 +52,7 @@ def scan_in_chunks(
             state = jax.tree.map(
                 lambda s: jnp.where(first, s, jax.lax.stop_gradient(s)), state
             )
-        return jax.lax.scan(body, state, part, reverse=reverse)
+        return scan(body, state, part, reverse=reverse)
 
     if remat:
         run = jax.checkpoint(run, prevent_cse=False)

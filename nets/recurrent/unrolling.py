@@ -25,6 +25,7 @@ from nets.recurrent.padding import (
     select_valid,
 )
 from nets.recurrent.restored_params import restored_for
+from nets.recurrent.scanning import scan
 from nets.recurrent.sharding import split_as, with_split_state
 from nets.recurrent.untying import untied_params
 from nets.tracing.perturb import perturbed
@@ -215,7 +216,7 @@ def _scan(body, state, inputs, reverse, remat, truncate):
     body, state = with_split_state(body, state, inputs)
     if remat or truncate:
         return scan_in_chunks(body, state, inputs, reverse, remat, truncate)
-    return jax.lax.scan(body, state, inputs, reverse=reverse)
+    return scan(body, state, inputs, reverse=reverse)
 
 
 def _count(truncate: Any) -> int:

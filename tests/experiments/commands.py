@@ -54,7 +54,7 @@ TINY = {
     "information": "features=3;steps=2;batch_size=8;cell=elman;ridge=0.1;order=rows",
     "initialization": "inputs=2;steps=20;cells=elman;inits=keras",
     "instrument_cost": "cells=elman;inputs=2;batch_size=2;time=5;repeats=1;"
-    "spectrum_features=3;spectrum_time=6",
+    "spectrum_features=2;spectrum_time=2;product_features=2;product_time=2",
     "language_model": "features=4;length=8;batch_size=4;steps=2;cells=gru;"
     "text_file=text.txt;sample_length=3",
     "lstm_vs_gru": "tasks=digits;features=4;steps=1;timing_rounds=1;batch_size=4",
@@ -66,7 +66,7 @@ TINY = {
     "spectra": "inputs=2;steps=30;warmup=10;cells=elman;inits=own",
     "study": "batch_size=4;features=3;steps=2;order=rows;cells=elman;gain=1",
     "tag_sequences": "features=4;length=12;steps=2;cell=elman",
-    "throughput": "cells=elman;members=1;features=4;time=5;rounds=1;seconds=0",
+    "throughput": "cells=elman;members=1;features=4;time=5;rounds=1;seconds=1e-9",
     "translate_dates": "features=4;embedding=3;steps=2;batch_size=4;examples=60;"
     "held_out=26;beam=1;cell=elman;attention=with",
     "vanishing": "batch_size=4;depth=4;widths=4;trained_width=4;steps=2;inits=he;"

@@ -7,9 +7,9 @@ import pytest
 from commands import rows
 
 from experiments.harness.claims import REFUTED, SUPPORTED
-from experiments.throughput import claims, measure
 from experiments.throughput import experiment as throughput
-from experiments.throughput.measure import (
+from experiments.throughput.study import claims, measure
+from experiments.throughput.study.measure import (
     IN_TURN,
     LOOP,
     ONE_DEVICE,
@@ -23,7 +23,7 @@ TINY = [
     "--time=5",
     "--batch_size=4",
     "--rounds=2",
-    "--seconds=0",
+    "--seconds=1e-9",
     "--overhead_steps=40",
 ]
 PEERS = {IN_TURN, PER_CORE} if measure.has_torch() else set()

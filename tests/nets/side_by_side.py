@@ -16,7 +16,10 @@ XLA_DEFAULTS = {
     "xla_cpu_parallel_codegen_split_count": 32,
     "xla_llvm_disable_expensive_passes": False,
 }
-optimized_jit: Callable[..., Any] = partial(jax.jit, compiler_options=XLA_DEFAULTS)
+optimized_jit: Callable[..., Any] = partial(
+    jax.jit,
+    compiler_options=XLA_DEFAULTS if jax.default_backend() == "cpu" else None,
+)
 optimized_run_and_grad = optimized_jit(
     cases.run_and_grad, static_argnames=("cell", "reverse")
 )

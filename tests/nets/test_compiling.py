@@ -286,16 +286,11 @@ def test_tracers_do_not_leak():
         jax.vmap(partial(summed, PARAMS))(XS[None])
 
 
-def test_under_jit_nothing_changes():
-    def scanned(params, xs):
-        state = LSTM.initial_state(params, jnp.zeros(xs.shape[1:], xs.dtype))
-        return jax.lax.scan(partial(LSTM.step, params), state, xs)
-
-    def named(program: Any) -> list[str]:
-        return [equation.primitive.name for equation in program.jaxpr.eqns]
-
-    run = jax.make_jaxpr(partial(nets.unroll, LSTM))(PARAMS, XS)
-    assert named(run) == named(jax.make_jaxpr(scanned)(PARAMS, XS))
+def test_under_jit_there_is_no_program_in_the_program():
+    program = jax.make_jaxpr(partial(nets.unroll, LSTM))(PARAMS, XS)
+    names = [equation.primitive.name for equation in program.jaxpr.eqns]
+    assert names[-1] == "custom_jvp_call"  # the scan
+    assert "jit" not in names
 
 
 def test_threads(compilations):

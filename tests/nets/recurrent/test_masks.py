@@ -93,7 +93,9 @@ def test_a_mask_leaves_each_sequences_real_steps(layer):
     """Outputs, states and gradients, with NaN in the padding."""
     params, xs, state = draw_layer(layer, ROWS)
     got = masked(layer, params, fill(xs, np.nan), state)
-    assert_close(got, row_by_row(layer, params, xs, state))
+    # Gradients of up to 4, which are summed in another order.
+    rows = row_by_row(layer, params, xs, state)
+    chex.assert_trees_all_close(got, rows, rtol=1e-5, atol=5e-6)
     (ends, ys), _ = got
     assert (np.asarray(ys)[~MASK] == 0).all() and (np.asarray(ys)[MASK] != 0).all()
     nothing = jax.tree.map(lambda s: s[-1], ends)

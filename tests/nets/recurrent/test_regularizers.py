@@ -203,7 +203,8 @@ def test_a_step_under_jit_or_checkpoint_takes_drop(make):
     expected = run(make(plain, 0.5))
     for transform in (jax.jit, jax.checkpoint):
         cell = make(plain._replace(step=transform(plain.step)), 0.5)
-        chex.assert_trees_all_equal(run(cell), expected)
+        # Products inside a checkpoint are not merged, and are rounded differently.
+        chex.assert_trees_all_close(run(cell), expected, rtol=1e-6, atol=1e-7)
 
         def loss(params, cell=cell):
             return (run(cell, params=params)[1] ** 2).sum()

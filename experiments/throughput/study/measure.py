@@ -4,9 +4,6 @@ import contextlib
 import importlib.util
 import json
 import math
-import os
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -14,9 +11,9 @@ import numpy as np
 from jaxtyping import Float
 from tqdm import tqdm
 
-from experiments.harness import process
 from experiments.harness.devices import cores
 from experiments.throughput.config import Config
+from experiments.throughput.processes import Worker
 from experiments.throughput.workers.protocol import Task
 
 STUDY, ONE_DEVICE, LOOP = "one program", "one program, one device", "loop in JAX"
@@ -42,57 +39,14 @@ class Times(NamedTuple):
     seconds: Float[np.ndarray, " rounds"]
 
 
-class _Worker:
-    """A process that times steps on demand."""
-
-    def __init__(self, module: str, task: Task):
-        paths = [str(process.ROOT), os.environ.get("PYTHONPATH", "")]
-        self._process = subprocess.Popen(
-            [
-                sys.executable,
-                "-c",
-                f"from experiments.throughput.workers import {module} as m; m.main()",
-                json.dumps(task._asdict()),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
-            text=True,
-        )
-        self._name = f"{module} with {task.cell}"
-
-    def begin(self) -> None:
-        """Begin to take steps."""
-        assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            print("go", file=self._process.stdin, flush=True)
-
-    def answer(self) -> str:
-        """The next line.
-
-        Raises:
-            ChildProcessError: The process has ended.
-        """
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            code = self._process.wait()
-            raise ChildProcessError(f"the process of {self._name} ended with {code}")
-        return line.strip()
-
-    def end(self) -> None:
-        """End the process."""
-        self._process.kill()
-        self._process.communicate()
-
-
 @contextlib.contextmanager
-def _workers(module: str, tasks: Sequence[Task]) -> Iterator[list[_Worker]]:
+def _workers(module: str, tasks: Sequence[Task]) -> Iterator[list[Worker]]:
     """Processes that are ready."""
     started = []
     try:
         for task in tasks:
-            started.append(_Worker(module, task))
+            name, argument = f"{module} with {task.cell}", json.dumps(task._asdict())
+            started.append(Worker(name, module, argument))
             started[-1].answer()
         yield started
     finally:
@@ -144,7 +98,7 @@ def measure(cell: str, config: Config) -> list[Times]:
         for _ in tqdm(range(config.rounds), desc=cell, disable=None):
             for key, workers in groups.items():
                 for worker in workers:
-                    worker.begin()
+                    worker.send("go")
                 slowest = max(float(worker.answer()) for worker in workers)
                 seconds.setdefault(key, []).append(slowest)
     measured = {key: np.array(values) for key, values in seconds.items()}

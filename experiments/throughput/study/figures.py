@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from experiments.harness import plotting
 from experiments.harness.plotting import Plot
-from experiments.throughput.claims import answer, of_contender
-from experiments.throughput.measure import CONTENDERS, STUDY, Times, best
+from experiments.throughput.study.claims import answer, of_contender
+from experiments.throughput.study.measure import CONTENDERS, STUDY, Times, best
 
 
 def draw(times: Sequence[Times], caption: str) -> Plot:

@@ -8,7 +8,7 @@ import numpy as np
 from experiments.harness.claims import Case, Claim, claim_of_cases, positive
 from experiments.harness.intervals import Interval, interval
 from experiments.harness.tables import Table
-from experiments.throughput.measure import (
+from experiments.throughput.study.measure import (
     CONTENDERS,
     IN_TURN,
     LOOP,
@@ -18,7 +18,7 @@ from experiments.throughput.measure import (
     Times,
     best,
 )
-from experiments.throughput.overhead import EVERY
+from experiments.throughput.study.overhead import EVERY
 
 MANY = 16  # models in the studies that the claims are about, at least
 LANGUAGES = {IN_TURN: "PyTorch", LOOP: "a plain loop in JAX"}

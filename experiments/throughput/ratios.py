@@ -1,0 +1,190 @@
+"""Ratios of times: those of contenders divided by that of this library."""
+
+from collections.abc import Sequence
+
+from experiments.harness import plotting
+from experiments.harness.plotting import Plot
+from experiments.harness.tables import Table
+from experiments.throughput.rows import Row
+from experiments.throughput.workers.contenders import (
+    AS_HAIKU,
+    ASSOCIATIVE,
+    OURS,
+    PARALLEL,
+)
+from experiments.throughput.workers.jobs import DEFAULT, TRAIN, Job
+
+Group = dict[str, Row]
+SAME = {"haiku": AS_HAIKU, ASSOCIATIVE: PARALLEL}  # equations, and parallel scans
+
+
+def by_job(rows: Sequence[Row]) -> dict[Job, Group]:
+    """Rows by job, and by the name of the contender.
+
+    Args:
+        rows: All rows.
+
+    Returns:
+        Groups of rows that can be compared.
+    """
+    groups: dict[Job, Group] = {}
+    for row in rows:
+        groups.setdefault(row.job, {})[row.contender] = row
+    return groups
+
+
+def ratio(group: Group, contender: str) -> float | None:
+    """Shortest time of a contender, divided by that of this library.
+
+    Args:
+        group: Rows of a job.
+        contender: Name of the contender; `SAME` has what it is compared with if that
+            was timed too.
+
+    Returns:
+        A number above 1 if this library is faster; None if one was not timed.
+    """
+    ours = SAME[contender] if SAME.get(contender) in group else OURS
+    there = [group.get(name) for name in (contender, ours)]
+    if any(row is None or not len(row.seconds) for row in there):
+        return None
+    slow, fast = (row.least for row in there if row is not None)
+    return slow / fast
+
+
+def ratios(
+    groups: dict[Job, Group], contender: str, program: str = TRAIN
+) -> dict[Job, float]:
+    """The ratios of a contender, by job.
+
+    Args:
+        groups: Rows by job.
+        contender: Name of the contender.
+        program: Program of the jobs.
+
+    Returns:
+        Ratios of the jobs in which it was timed.
+    """
+    found = {
+        job: ratio(group, contender)
+        for job, group in groups.items()
+        if job.program == program
+    }
+    return {job: value for job, value in found.items() if value is not None}
+
+
+def contenders(rows: Sequence[Row]) -> list[str]:
+    """Names of the contenders that were timed at least once, in order."""
+    return list(dict.fromkeys(row.contender for row in rows if len(row.seconds)))
+
+
+def table(rows: Sequence[Row]) -> Table:
+    """Milliseconds of a step, least and median, and the ratio to this library.
+
+    Args:
+        rows: All rows.
+
+    Returns:
+        A `Table`, one row per job, one column per contender.
+    """
+    names = contenders(rows)
+    lines = []
+    for job, group in by_job(rows).items():
+        line = [" ".join(part for part in _words(job) if part)]
+        for name in names:
+            row, times = group.get(name), ""
+            if row is not None and len(row.seconds):
+                median = sorted(row.seconds)[len(row.seconds) // 2]
+                times = f"{1e3 * row.least:.3g}, {1e3 * median:.3g}"
+                value = ratio(group, name)
+                if name != OURS and value is not None:
+                    times += f" ({value:.2f})"
+            line.append(times)
+        lines.append(line)
+    return Table(["layer, size, program", *names], lines)
+
+
+def costs(rows: Sequence[Row]) -> Table:
+    """Compilation in seconds and memory in MB, in the manner of `table`.
+
+    Args:
+        rows: All rows.
+
+    Returns:
+        A `Table`.
+    """
+    names = contenders(rows)
+    lines = []
+    for job, group in by_job(rows).items():
+        line = [" ".join(part for part in _words(job) if part)]
+        for name in names:
+            row = group.get(name)
+            known = row is not None and len(row.seconds) > 0
+            cost = (row.compile_seconds, row.bytes / 1e6) if known and row else ()
+            line.append(", ".join("" if c != c else f"{c:.3g}" for c in cost))
+        lines.append(line)
+    return Table(["layer, size, program", *names], lines)
+
+
+def _words(job: Job) -> list[str]:
+    """The name of a job, in words."""
+    precision = "" if job.precision == DEFAULT else job.precision
+    return [job.layer, job.size, job.program, precision]
+
+
+def refusals(rows: Sequence[Row]) -> list[str]:
+    """Sentences about the contenders that were not timed.
+
+    Args:
+        rows: All rows.
+
+    Returns:
+        One sentence per contender and reason, with the number of its rows.
+    """
+    reasons: dict[tuple[str, str], list[Job]] = {}
+    for row in rows:
+        if row.error:
+            reasons.setdefault((row.contender, row.error), []).append(row.job)
+    return [
+        f"{name} was not timed ({jobs[0].layer} {jobs[0].size} {jobs[0].program}"
+        + (f" and {len(jobs) - 1} more" if len(jobs) > 1 else "")
+        + f"): {reason.rstrip('.')}."
+        for (name, reason), jobs in reasons.items()
+    ]
+
+
+def draw(rows: Sequence[Row], shown: Sequence[str], finding: str, caption: str) -> Plot:
+    """Draw ratios against sizes on a log axis, one panel per layer.
+
+    Args:
+        rows: All rows; the train steps at default precision are drawn, or the forward
+            passes if there are none.
+        shown: Names of the contenders to draw.
+        finding: Title.
+        caption: Setting of the run.
+
+    Returns:
+        A `Plot`.
+    """
+    groups = {j: g for j, g in by_job(rows).items() if j.precision == DEFAULT}
+    programs = {job.program for job in groups}
+    program = TRAIN if TRAIN in programs else min(programs)
+    layers = list(dict.fromkeys(job.layer for job in groups if job.program == program))
+    figure, axes = plotting.figure(finding, columns=len(layers))
+    figure.set_size_inches(1.5 + 3.2 * len(layers), 5.5)
+    for axis, layer in zip(axes, layers, strict=True):
+        some = [j for j in groups if (j.layer, j.program) == (layer, program)]
+        for i, name in enumerate(shown):
+            values = [ratio(groups[job], name) for job in some]
+            points = [(x, y) for x, y in enumerate(values) if y is not None]
+            if points:
+                x, y = zip(*points, strict=True)
+                axis.plot(x, y, label=name, marker="o", **plotting.line_style(i))
+        axis.axhline(1.0, color="0.3", linewidth=1)
+        axis.set(yscale="log", title=plotting.written(layer))
+        axis.set_xlabel("batch x time x inputs x features")
+        sizes = [job.size for job in some]
+        axis.set_xticks(range(len(some)), sizes, rotation=60, ha="right", fontsize=7)
+    axes[0].set_ylabel("time divided by ours")
+    plotting.legend(figure, max(axes, key=lambda a: len(a.lines)), len(shown))
+    return plotting.captioned(figure, finding, caption)

@@ -1,0 +1,1 @@
+"""How fast is a whole study, next to PyTorch and to a plain loop in JAX?"""
