@@ -105,7 +105,10 @@ def test_batch_axes_equal_vmap(cell):
     for _ in range(2):
         one = jax.vmap(one, in_axes=(1, 0), out_axes=(0, 1))
     chex.assert_trees_all_close(
-        cases.run(cell, params, xs, first), jax.jit(one)(xs, first), rtol=1e-5, atol=1e-7
+        cases.run(cell, params, xs, first),
+        jax.jit(one)(xs, first),
+        rtol=1e-5,
+        atol=1e-7,
     )
 
 
