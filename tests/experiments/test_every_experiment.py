@@ -19,6 +19,7 @@ from experiments.harness import common_flags, process
 from experiments.harness.runs import Run
 from experiments.hyperparameters import experiment as hyperparameters
 from experiments.hyperparameters import trials
+from experiments.throughput.study import measure as throughput
 
 EXPERIMENTS = sorted(set(process.experiments()) - TOOLS)
 # A flag of each experiment that has no learning rate. One value each, as trials are
@@ -157,6 +158,9 @@ def test_an_experiment_without_training_can_be_searched(
 ):
     if name == "course":
         monkeypatch.setattr(course, "run_lesson", lesson)
+    if name == "throughput":  # each contender is a process
+        monkeypatch.setattr(throughput, "has_torch", lambda: False)
+        monkeypatch.setattr(throughput, "cores", lambda: 1)
     grid, flags = GRIDS[name], TINY[name].split(";")
     config = importlib.import_module(f"experiments.{name}").Config()
     seeds = 2 if hasattr(config, "seeds") and "seeds" not in grid else 1
