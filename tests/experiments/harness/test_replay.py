@@ -104,7 +104,7 @@ def assert_same(fitted, folder, whole):
     assert (folder / "metrics.jsonl").read_text() == text
 
 
-@pytest.mark.parametrize("rows", [13, 0, 1, 6, 20, 27])
+@pytest.mark.parametrize("rows", [13, 0, 27])
 def test_a_run_that_was_stopped_after_a_row_gives_the_same(rows, whole, tmp_path):
     folder = tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
@@ -112,7 +112,7 @@ def test_a_run_that_was_stopped_after_a_row_gives_the_same(rows, whole, tmp_path
     assert_same(run(folder), folder, whole)
 
 
-@pytest.mark.parametrize("states", [3, 0, 1, 9])
+@pytest.mark.parametrize("states", [3, 0, 9])
 def test_a_run_that_was_stopped_at_a_checkpoint_gives_the_same(states, whole, tmp_path):
     folder = tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):

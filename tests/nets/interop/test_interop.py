@@ -215,7 +215,9 @@ for name, (cell, kind, theirs, options) in KERAS.items():
     THEIRS[f"keras {name}, both"] = make(both=True)
     if cell is not BEFORE:
         THEIRS[f"keras {name}, no bias"] = make(use_bias=False)
-        THEIRS[f"keras {name}, both, no bias"] = make(both=True, use_bias=False)
+THEIRS["keras lstm, both, no bias"] = keras_layer(
+    *KERAS["lstm"][:3], both=True, use_bias=False
+)
 
 
 @pytest.mark.peers
