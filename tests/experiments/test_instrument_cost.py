@@ -1,4 +1,4 @@
-"""What the instruments cost: that it is measured, not how much it is."""
+"""The cost of the instruments is measured; its size is not tested."""
 
 from functools import partial
 
