@@ -2,6 +2,7 @@
 
 import functools
 import gc
+import importlib.metadata
 import importlib.util
 import os
 import pathlib
@@ -26,9 +27,11 @@ os.environ.setdefault(
 # `optimized_jit` in tests/nets/side_by_side.py.
 os.environ.setdefault(
     "XLA_FLAGS",
-    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false "
-    "--xla_cpu_parallel_codegen_split_count=1 "
-    "--xla_llvm_disable_expensive_passes=true",
+    "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1 "
+    "--xla_llvm_disable_expensive_passes=true"
+    # XLA refuses flags that it does not know, as later versions do this one.
+    + " --xla_cpu_use_fusion_emitters=false"
+    * importlib.metadata.version("jaxlib").startswith("0.10."),
 )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 

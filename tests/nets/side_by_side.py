@@ -1,5 +1,6 @@
 """Our function and a peer's, compared in numbers and gradients."""
 
+import os
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -10,12 +11,13 @@ import jax.numpy as jnp
 
 # The defaults of XLA, which the flags of tests/conftest.py change: programs of ours
 # are compared with other libraries as users compile them.
-XLA_DEFAULTS = {
+XLA_DEFAULTS: dict[str, Any] = {
     "xla_backend_optimization_level": 3,
-    "xla_cpu_use_fusion_emitters": True,
     "xla_cpu_parallel_codegen_split_count": 32,
     "xla_llvm_disable_expensive_passes": False,
 }
+if "xla_cpu_use_fusion_emitters" in os.environ["XLA_FLAGS"]:
+    XLA_DEFAULTS["xla_cpu_use_fusion_emitters"] = True
 optimized_jit: Callable[..., Any] = partial(
     jax.jit,
     compiler_options=XLA_DEFAULTS if jax.default_backend() == "cpu" else None,

@@ -191,20 +191,3 @@ def test_without_jit_the_body_sees_values():
     with jax.disable_jit():
         assert scan(body, 0.0, jnp.arange(3.0))[0] == 3
     assert seen == [0, 1, 2]
-
-
-def test_the_memory_of_a_train_step_is_less_than_that_of_lax_scan(monkeypatch):
-    monkeypatch.setattr(computed_ahead, "MOST", 0)  # products ahead take memory
-    cell = nets.lstm()
-    params = cell.init(jax.random.key(0), 8, 32)
-    xs = jnp.ones((200, 8, 8))
-    state = cell.initial_state(params, xs[0])
-
-    def bytes_of(scanned):
-        def loss(params):
-            return scanned(partial(cell.step, params), state, xs)[1].sum()
-
-        compiled = jax.jit(jax.grad(loss)).lower(params).compile()
-        return compiled.memory_analysis().temp_size_in_bytes
-
-    assert bytes_of(scan) < 0.95 * bytes_of(jax.lax.scan)
