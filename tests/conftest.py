@@ -83,12 +83,13 @@ def x64():
 def pytest_collection_modifyitems(items):
     """Mark as slow all but the first case of each parametrized test.
 
-    So `pytest -m "not slow"` has one case of every fact that is quickly tested.
+    So `pytest -m "not slow"` has one case of every fact that is quickly tested. The
+    examples of the instruments are slow too: their programs are the largest.
     """
     functions = set()
     for item in items:
         function = item.nodeid.partition("[")[0]
-        if function in functions:
+        if function in functions or function.startswith("nets/flow/"):
             item.add_marker("slow")
         functions.add(function)
 

@@ -1,4 +1,4 @@
-"""What an installed package has in it."""
+"""Content of an installed package."""
 
 import importlib.metadata
 import pathlib

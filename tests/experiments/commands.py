@@ -1,4 +1,4 @@
-"""What a command leaves, as the tests read it."""
+"""Results of a command, as the tests read them."""
 
 import json
 import pathlib
@@ -20,7 +20,7 @@ leaky = nets.Cell(
 
 
 class Done(NamedTuple):
-    """What a command leaves, its files apart."""
+    """Exit code and output of a command."""
 
     returncode: int
     stdout: str
@@ -66,7 +66,8 @@ TINY = {
     "spectra": "inputs=2;steps=30;warmup=10;cells=elman;inits=own",
     "study": "batch_size=4;features=3;steps=2;order=rows;cells=elman;gain=1",
     "tag_sequences": "features=4;length=12;steps=2;cell=elman",
-    "throughput": "cells=elman;members=1;features=4;time=5;rounds=1;seconds=1e-9",
+    "throughput": "cells=elman;members=1;features=4;time=5;rounds=1;seconds=1e-9;"
+    "overhead_steps=0",
     "translate_dates": "features=4;embedding=3;steps=2;batch_size=4;examples=60;"
     "held_out=26;beam=1;cell=elman;attention=with",
     "vanishing": "batch_size=4;depth=4;widths=4;trained_width=4;steps=2;inits=he;"

@@ -204,7 +204,7 @@ def _starts(module: Any) -> bool:
 
 
 def violation(code: Any, err: str, folder: pathlib.Path) -> str | None:
-    """What a command did that it may not do."""
+    """A sentence about what a command did and must not do; None if it did nothing."""
     if code not in (0, 1, 2):
         return f"exit code {code}: {err.strip()[-300:]}"
     if "Traceback" in err:
@@ -230,11 +230,11 @@ def work(first: int, last: int, seed: int, whole: bool) -> None:
             os.chdir(folder)
             try:
                 code, _, err = call(name, words, whole)
-                said = violation(code, err, pathlib.Path(folder))
+                fault = violation(code, err, pathlib.Path(folder))
             except BaseException as error:
-                code, said = None, f"{type(error).__name__}: {str(error)[:300]}"
+                code, fault = None, f"{type(error).__name__}: {str(error)[:300]}"
             os.chdir("/")
-        print(json.dumps([number, code, said, time.monotonic() - began]), flush=True)
+        print(json.dumps([number, code, fault, time.monotonic() - began]), flush=True)
 
 
 def main(cases: int, seed: int, whole: bool) -> None:
@@ -249,15 +249,15 @@ def main(cases: int, seed: int, whole: bool) -> None:
         ) as child:
             assert child.stdout is not None
             for line in _lines(child, 150):
-                found = json.loads(line)
-                if len(found) == 3:
-                    case = found
+                row = json.loads(line)
+                if len(row) == 3:
+                    case = row
                     continue
-                at, (_, code, said, _) = found[0] + 1, found
+                at, (_, code, fault, _) = row[0] + 1, row
                 codes.append(code)
-                if said:
+                if fault:
                     bad += 1
-                    print("VIOLATION", case[1], *case[2], "|", said, flush=True)
+                    print("VIOLATION", case[1], *case[2], "|", fault, flush=True)
                 case = None
             child.kill()
         if case is not None:

@@ -43,8 +43,8 @@ REPORTS: dict[str, list[tuple[dict[str, Any], str, str]]] = {
 }
 
 
-def check(folder: pathlib.Path, name: str) -> SavedRun:
-    """Compute the held-out numbers of a run again, from its parameters."""
+def assert_reproduced(folder: pathlib.Path, name: str) -> SavedRun:
+    """Assert that its parameters give the held-out numbers of a run again."""
     saved = open_run(folder)
     seeds = collections.defaultdict(set)
     for entries, number, network in REPORTS[name]:

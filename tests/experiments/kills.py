@@ -21,6 +21,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 FLAGS = {
     **{"order": "rows", "features": "3", "cells": "elman,gru", "seeds": "0,1"},
     **{"batch_size": "4", "probe_every": "50", "checkpoint_every": "20"},
+    "probes": "state_gradients",  # alone, as the programs of the others are large
 }
 COMMAND = "experiments.gradient_flow"
 INSIDE = "inside a write"
@@ -42,7 +43,7 @@ def start(folder: pathlib.Path, *more: str, **others: str) -> subprocess.Popen:
 
 
 def finish(child: subprocess.Popen) -> str:
-    """What the command says on standard error, once it has come to its end."""
+    """Wait for the command to end; its standard error."""
     _, err = child.communicate(timeout=600)
     assert child.returncode == 0, err
     return err
@@ -68,7 +69,7 @@ def kill(child: subprocess.Popen, folder: pathlib.Path, moment: float | str) -> 
 
 
 def left(run: pathlib.Path) -> dict[str, Any]:
-    """What a run leaves, but for times: rows, data of figures, parameters."""
+    """Results of a run without times: rows, data of figures, parameters."""
     from experiments.harness.saved import open_run
 
     saved = open_run(run)
@@ -95,16 +96,16 @@ def leaves(tree) -> list[tuple[str, np.ndarray]]:
     return [(jax.tree_util.keystr(path), np.asarray(leaf)) for path, leaf in pairs]
 
 
-def check_same(run: pathlib.Path, other: pathlib.Path) -> None:
-    """Both runs left the same, bit for bit."""
-    one, two = left(run), left(other)
-    assert [json.loads(row) for row in one["rows"]]  # no row is cut off
+def assert_same(run: pathlib.Path, other: pathlib.Path) -> None:
+    """Assert that both runs left the same, bit for bit."""
+    first, second = left(run), left(other)
+    assert [json.loads(row) for row in first["rows"]]  # no row is cut off
     for what in ("rows", "figures", "files"):
-        assert one[what] == two[what], what
-    assert one["params"].keys() == two["params"].keys()
-    for name, array in one["params"].items():
-        assert array.dtype == two["params"][name].dtype
-        assert array.tobytes() == two["params"][name].tobytes(), name
+        assert first[what] == second[what], what
+    assert first["params"].keys() == second["params"].keys()
+    for name, array in first["params"].items():
+        assert array.dtype == second["params"][name].dtype
+        assert array.tobytes() == second["params"][name].tobytes(), name
 
 
 def kill_and_resume(folder: pathlib.Path, moments, *more: str) -> int:
@@ -133,7 +134,7 @@ def main(folder: str, kills: int) -> None:
         shutil.rmtree(killed, ignore_errors=True)
         killed.mkdir()
         count += kill_and_resume(killed, moments, steps)
-        check_same(place / "whole" / "out", killed / "out")
+        assert_same(place / "whole" / "out", killed / "out")
         print(f"{count} kills, at {moments}: the same", flush=True)
 
 

@@ -112,7 +112,7 @@ def _keep(w, s, x):
     return _kept[0] @ w, s
 leaks = with_step(_keep)
 
-# What is no cell.
+# Objects that are no cells.
 layer = nets.stack(nets.elman(), nets.gru())
 both = nets.bidirectional(nets.gru())
 functions = tuple(leaky)

@@ -40,6 +40,7 @@ def run(launched):
     return partial(launched, capacity)
 
 
+@pytest.mark.slow
 def test_it_tabulates_memory_and_finds_the_longest_sequences(run, tmp_path):
     flags = ["--time=64,128", "--batch_size=8", "--chips=1x1", "--results=out"]
     code, out, err = run(*TINY, *flags)
@@ -63,6 +64,7 @@ def test_it_tabulates_memory_and_finds_the_longest_sequences(run, tmp_path):
     ).read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_memory_is_linear_in_time_and_in_the_batch():
     by_time = [temporary(time=time) for time in (64, 128, 192)]
     assert np.diff(by_time, 2) == 0
@@ -211,6 +213,6 @@ def test_programs_for_tpus_compile_without_a_tpu(tmp_path):
     )
     assert (done.returncode, done.stderr) == (0, "")
     log = (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()
-    found = [row for row in map(json.loads, log) if row["kind"] == "memory"]
-    assert [row["limit"] for row in found] == [15.75 * 2**30] * 2
-    assert found[1]["arguments"] < found[0]["arguments"]
+    memories = [row for row in map(json.loads, log) if row["kind"] == "memory"]
+    assert [row["limit"] for row in memories] == [15.75 * 2**30] * 2
+    assert memories[1]["arguments"] < memories[0]["arguments"]

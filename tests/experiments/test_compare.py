@@ -235,9 +235,9 @@ def test_a_mistake_is_one_sentence(words, sentence, run, tmp_path):
 def test_runs_of_experiments_are_compared(name, launched, tmp_path):
     module = importlib.import_module(f"experiments.{name}")
     flags = [f"--{flag}" for flag in TINY[name].split(";")]
-    for seeds in ("0,1", "1,2"):
-        done = launched(module, *flags, f"--seeds={seeds}", f"--results={seeds[0]}")
-        assert done.returncode == 0
+    done = launched(module, *flags, "--seeds=0,1", "--results=0")
+    assert done.returncode == 0
+    renumber(tmp_path / "0", tmp_path / "1")
     code, out, err = launched(compare, "0", "1", "--results=out")
     assert (code, err) == (0, "")
     table = cells_of(out)
@@ -249,6 +249,20 @@ def test_runs_of_experiments_are_compared(name, launched, tmp_path):
     }
     assert expected[name] in table
     assert all(np.isfinite(row["mean"]) for row in rows(tmp_path / "out", "difference"))
+
+
+def renumber(folder, copy):
+    """Copy a run of seeds 0 and 1 as one of seeds 1 and 2."""
+    shutil.copytree(folder, copy)
+    config = json.loads((copy / "config.json").read_text())
+    config["config"]["seeds"] = [1, 2]
+    (copy / "config.json").write_text(json.dumps(config))
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    logged = [
+        row | ({"seed": row["seed"] + 1} if "seed" in row else {})
+        for row in map(json.loads, lines)
+    ]
+    (copy / "metrics.jsonl").write_text("\n".join(map(json.dumps, logged)) + "\n")
 
 
 def test_numeric_labels_distinguish_rows():

@@ -1,4 +1,4 @@
-"""The course: its lessons are run, and one page tells what was found."""
+"""The course: its lessons are run, and one page lists the results."""
 
 import importlib
 import json
@@ -42,8 +42,9 @@ def contents(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.slow
-def test_a_course_is_run_and_gone_on_with(run, tmp_path):
+def test_a_course_is_run_and_resumed(run, tmp_path):
     half = tmp_path / "out.unfinished"
     (half / "edges.unfinished").mkdir(parents=True)  # it was interrupted here
     flags = "--lessons=edges,music", TINY, "--results=out", "--resume"
@@ -72,7 +73,7 @@ def test_a_course_is_run_and_gone_on_with(run, tmp_path):
         "python -m experiments.edges --seeds=0,1 --steps=2"
     )
 
-    # What was done is not done again, in a course that was interrupted or is complete.
+    # No lesson is repeated in a course that was interrupted or is complete.
     (folder / "edges" / "report.html").unlink()
     folder.rename(half)
     for _ in range(2):
@@ -210,16 +211,16 @@ def test_the_form_of_figures_is_passed_on_to_the_lessons(run, monkeypatch):
 def test_the_page_counts_and_shows(tmp_path):
     (tmp_path / "one").mkdir()
     Image.new("RGB", (4, 4)).save(tmp_path / "one" / "one.png")
-    said = [
+    judged = [
         Claim("A < B", SUPPORTED, "1 < 2."),
         Claim("C", REFUTED, "3."),
         Claim("D", INCONCLUSIVE, ""),
     ]
     picture = Picture((tmp_path / "one" / "one.png").read_bytes(), "F", "F is 2.")
-    told = LessonResult(
-        "one", "Less", "Is it?", "python", "It is.", said, ["E."], [picture], 90
+    lesson = LessonResult(
+        "one", "Less", "Is it?", "python", "It is.", judged, ["E."], [picture], 90
     )
-    course_page.write(tmp_path / "index.html", {"Part": [told], "None": []}, ["G."])
+    course_page.write(tmp_path / "index.html", {"Part": [lesson], "None": []}, ["G."])
     page = (tmp_path / "index.html").read_text()
     counts = "1 supported, 1 inconclusive, 1 refuted"
     assert f"3 claims in 1 experiment, 2 minutes: {counts}." in page
@@ -241,26 +242,30 @@ def test_the_page_counts_and_shows(tmp_path):
 
 def test_the_sentence_counts_every_outcome():
     counts = {SUPPORTED: 24, PARTLY_SUPPORTED: 12, INCONCLUSIVE: 4, REFUTED: 2}
-    said = [Claim("C", one, "") for one, count in counts.items() for _ in range(count)]
-    told = LessonResult("one", "Less", "Is it?", "python", claims=said, seconds=60)
-    assert course_page.counted([told, told._replace(claims=[])]) == (
+    judged = [
+        Claim("C", outcome, "")
+        for outcome, count in counts.items()
+        for _ in range(count)
+    ]
+    lesson = LessonResult("one", "Less", "Is it?", "python", claims=judged, seconds=60)
+    assert course_page.counted([lesson, lesson._replace(claims=[])]) == (
         "42 claims in 2 experiments, 2 minutes: 24 supported, 12 partly supported, "
         "4 inconclusive, 2 refuted."
     )
-    assert course_page.counted([told._replace(claims=said[:1])]) == (
+    assert course_page.counted([lesson._replace(claims=judged[:1])]) == (
         "1 claim in 1 experiment, 1 minute: 1 supported."
     )
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="no make")
 def test_make_quotes_the_folder_of_the_data():
-    said = subprocess.run(
+    output = subprocess.run(
         ["make", "--dry-run", "course", "DATA_DIR=my data"],
         cwd=pathlib.Path(__file__).parents[2],
         capture_output=True,
         text=True,
     ).stdout
-    (command,) = re.findall(".*experiments.course.*", said)
+    (command,) = re.findall(".*experiments.course.*", output)
     assert shlex.split(command)[3] == "--data_dir=my data"
     assert command.endswith("--resume")
 

@@ -31,8 +31,8 @@ def command(tmp_path, monkeypatch, capsys):
             cli.main(edges.Config, edges.run)
         except SystemExit as stop:
             code = stop.code
-        said = capsys.readouterr()
-        return code, said.out, said.err
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
 
     return call
 
@@ -59,14 +59,14 @@ def image(request):
     [("same", "constant"), ("valid", "nearest"), ("replicate",) * 2],
 )
 def test_maps_are_those_of_scipy(image, padding, mode):
-    found = measure.maps(image, padding).edges
+    edge_maps = measure.maps(image, padding).edges
     mode = "nearest" if mode == "replicate" else mode
     for i, kernel in enumerate((SOBEL, SOBEL.T)):
         wanted = ndimage.correlate(image.astype(float), kernel, mode=mode)
         sobel = ndimage.sobel(image.astype(float), axis=i, mode=mode)
         np.testing.assert_allclose(wanted, sobel, atol=1e-12)
         wanted = wanted[1:-1, 1:-1] if padding == "valid" else wanted
-        np.testing.assert_allclose(found[..., i], wanted, atol=1e-5)
+        np.testing.assert_allclose(edge_maps[..., i], wanted, atol=1e-5)
 
 
 def test_a_step_is_found_by_the_kernel_of_its_direction_alone():
@@ -95,13 +95,13 @@ def test_zeros_around_an_image_are_an_edge_that_it_does_not_have():
 
 
 @pytest.mark.parametrize(
-    ("padding", "found", "pooled"),
+    ("padding", "edge_map", "pooled"),
     [("same", (9, 12), (4, 6)), ("valid", (7, 10), (3, 5))],
 )
-def test_relu_and_pooling_keep_what_is_brighter(padding, found, pooled):
+def test_relu_and_pooling_keep_what_is_brighter(padding, edge_map, pooled):
     image = np.random.default_rng(0).random((9, 12), np.float32)
     maps = measure.maps(image, padding)
-    assert maps.edges.shape == maps.kept.shape == (*found, 2)
+    assert maps.edges.shape == maps.kept.shape == (*edge_map, 2)
     assert maps.pooled.shape == (*pooled, 2)
     np.testing.assert_array_equal(maps.kept, np.maximum(maps.edges, 0))
     even = maps.kept[: 2 * pooled[0], : 2 * pooled[1]]
@@ -126,15 +126,18 @@ def test_cosines_know_neither_sign_nor_size_nor_mean():
 
 def test_a_kernel_is_alike_if_chance_is_not():
     pair = np.stack([SOBEL, SOBEL.T], axis=-1)[None]
-    alike = {(one.to, one.of): one for one in measure.similarities(learned(pair))}
+    alike = {
+        (similarity.to, similarity.of): similarity
+        for similarity in measure.similarities(learned(pair))
+    }
     assert alike["Sobel", "all"].after == pytest.approx(1)
     assert alike["Prewitt", "best"].above == 1
     assert alike["line", "best"].above == 0
 
     random = np.random.default_rng(1).normal(size=(2000, 3, 3, 4))
-    for one in measure.similarities(learned(random)):
-        assert one.above / 2000 == pytest.approx(0.05, abs=0.02)
-        assert np.median(one.after) == pytest.approx(one.median, abs=0.02)
+    for similarity in measure.similarities(learned(random)):
+        assert similarity.above / 2000 == pytest.approx(0.05, abs=0.02)
+        assert np.median(similarity.after) == pytest.approx(similarity.median, abs=0.02)
 
 
 @pytest.mark.parametrize(

@@ -38,16 +38,16 @@ def test_it_clamps_and_measures(run, tmp_path):
     assert files(folder) == {
         *("config.json", "metrics.jsonl", "checkpoints", "report.html", "gates.png")
     }
-    found = rows(folder, "clamp")
-    assert [(row["bias"], row["seed"]) for row in found] == [
+    clamps = rows(folder, "clamp")
+    assert [(row["bias"], row["seed"]) for row in clamps] == [
         (bias, seed) for bias in (None, -1, 2) for seed in (0, 1)
     ]
-    for row in found[2:]:  # along the cell state it is exact
+    for row in clamps[2:]:  # along the cell state it is exact
         exact = -np.log(1 / (1 + np.exp(-row["bias"])))
         for when in ("before", "after"):
             assert row[f"highway_{when}"] == pytest.approx(exact, abs=1e-4)
             assert abs(row[f"decay_{when}"] - exact) > 1e-3  # the whole is not
-    assert len({row["test_accuracy"] for row in found}) > 1
+    assert len({row["test_accuracy"] for row in clamps}) > 1
     for row in rows(folder, "gate"):
         assert len(row["mean"]) == 8 and all(0 < mean < 1 for mean in row["mean"])
     assert {row["gate"] for row in rows(folder, "gate")} == {
@@ -55,9 +55,9 @@ def test_it_clamps_and_measures(run, tmp_path):
     }
     for row in rows(folder, "exact"):
         assert row["relative_error"] < 1e-12
-    said = rows(folder, "claim")
-    assert len(said) == 5 and said[0]["outcome"] == SUPPORTED
-    assert all(row["evidence"] in out for row in said)
+    judged = rows(folder, "claim")
+    assert len(judged) == 5 and judged[0]["outcome"] == SUPPORTED
+    assert all(row["evidence"] in out for row in judged)
 
 
 @pytest.mark.slow
@@ -65,10 +65,10 @@ def test_a_clamped_gate_is_sigmoid_of_its_bias():
     cell = clamped(nets.lstm(), 2.0)
     params = cell.init(jax.random.key(0), 3, 4)
     xs = jax.random.normal(jax.random.key(1), (5, 2, 3))
-    found = flow.gates(cell, params, xs)
-    np.testing.assert_allclose(found["forget"].mean, 1 / (1 + np.exp(-2)), rtol=1e-6)
+    gates = flow.gates(cell, params, xs)
+    np.testing.assert_allclose(gates["forget"].mean, 1 / (1 + np.exp(-2)), rtol=1e-6)
     free = flow.gates(nets.lstm(), params, xs)
-    assert np.abs(free["forget"].mean - found["forget"].mean).max() > 0.01
+    assert np.abs(free["forget"].mean - gates["forget"].mean).max() > 0.01
     # All else is as it was: without weights, and with a bias of 2, both are the same.
     columns = jnp.arange(16) // 4 == 1
     same = nets.cells.LSTMParams(
@@ -107,23 +107,23 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("found", "said"), CASES)
-def test_the_claims(found, said):
-    assert [claim.outcome for claim in evaluate_claims(found)] == said
+@pytest.mark.parametrize(("results", "outcomes"), CASES)
+def test_the_claims(results, outcomes):
+    assert [claim.outcome for claim in evaluate_claims(results)] == outcomes
     words = {
         SUPPORTED: "decays as",
         PARTLY_SUPPORTED: "for some b",
         REFUTED: "does not decay",
     }
-    assert all(words[outcome] in title(found) for outcome in said[:2])
-    predicts = "does not predict" if said[1] == REFUTED else "predicts"
-    assert predicts in answer(evaluate_claims(found))
-    assert "-5" in claims.table(found).text()
+    assert all(words[outcome] in title(results) for outcome in outcomes[:2])
+    predicts = "does not predict" if outcomes[1] == REFUTED else "predicts"
+    assert predicts in answer(evaluate_claims(results))
+    assert "-5" in claims.table(results).text()
 
 
 def test_where_the_gradient_reaches_further_is_named():
-    found = [of(None, 0.7), of(-5, 0.9, 0, -4), of(5, 0.8)]
-    cases = evaluate_claims(found)[2].cases
+    results = [of(None, 0.7), of(-5, 0.9, 0, -4), of(5, 0.8)]
+    cases = evaluate_claims(results)[2].cases
     assert [case.name for case in cases if case.outcome == SUPPORTED] == [
         "b = -5 untrained",
         "b = -5 trained",

@@ -35,9 +35,9 @@ DIFFER = [
 ]
 
 
-@pytest.mark.parametrize(("studies", "said"), DIFFER)
-def test_cells_differ_by_more_than_a_factor_of_two(studies, said):
-    assert [claim.outcome for claim in claims.evaluate_claims(studies)] == said
+@pytest.mark.parametrize(("studies", "outcome"), DIFFER)
+def test_cells_differ_by_more_than_a_factor_of_two(studies, outcome):
+    assert [claim.outcome for claim in claims.evaluate_claims(studies)] == outcome
 
 
 ANSWERS = [
@@ -67,8 +67,8 @@ def test_some_pairs_may_differ():
 
 
 def test_each_direction_is_compared_separately():
-    found = claims.evaluate_claims([ELMAN, LSTM, LSTM, TWIN], directions=2)
-    assert [case.name for case in found[0].cases] == ["elman - lstm", "lstm - twin"]
+    judged = claims.evaluate_claims([ELMAN, LSTM, LSTM, TWIN], directions=2)
+    assert [case.name for case in judged[0].cases] == ["elman - lstm", "lstm - twin"]
 
 
 TITLES = [
@@ -103,9 +103,9 @@ TITLES = [
 ]
 
 
-@pytest.mark.parametrize(("studies", "words", "said"), TITLES)
-def test_the_title_agrees_with_the_claim(studies, words, said):
-    assert claims.evaluate_claims(studies)[0].outcome == said
+@pytest.mark.parametrize(("studies", "words", "outcome"), TITLES)
+def test_the_title_agrees_with_the_claim(studies, words, outcome):
+    assert claims.evaluate_claims(studies)[0].outcome == outcome
     before, after = claims.title(studies).split("\n")
     assert before.startswith("Before training, ") and words in before
     claimed = any(w in after for w in ("slowest: ", "fastest: ", "slowly than"))
@@ -128,9 +128,9 @@ HALVES += [(-0.01, "over 10 (grows)"), (0.0, "over 10"), (np.nan, "none")]
 
 @pytest.mark.parametrize(("rate", "words"), HALVES)
 def test_a_half_life_longer_than_the_sequence_is_not_reported(rate, words):
-    one = study("lstm", [rate] * 2, [rate] * 2)
-    assert claims.halving(one.before) == words
-    assert words in claims.table([one]).rows[0]
-    figure = figures.draw_decay([one], "pixels", "caption").figure
+    result = study("lstm", [rate] * 2, [rate] * 2)
+    assert claims.halving(result.before) == words
+    assert words in claims.table([result]).rows[0]
+    figure = figures.draw_decay([result], "pixels", "caption").figure
     _, (text,) = figure.axes[0].get_legend_handles_labels()
     assert text == f"lstm: half-life {words}"

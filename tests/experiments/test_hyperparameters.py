@@ -85,8 +85,8 @@ def command(tmp_path, monkeypatch, capsys):
             cli.main(hyperparameters.Config, hyperparameters.run, resumable=True)
         except SystemExit as stop:
             code = stop.code
-        said = capsys.readouterr()
-        return code, said.out, said.err
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
 
     return call
 
@@ -196,21 +196,21 @@ SCORES = [
 ]
 
 
-@pytest.mark.parametrize(("metric", "where", "found", "means"), SCORES)
-def test_a_score_is_one_number_per_seed(metric, where, found, means):
+@pytest.mark.parametrize(("metric", "where", "expected", "means"), SCORES)
+def test_a_score_is_one_number_per_seed(metric, where, expected, means):
     read = scores.read(ROWS, Search(metric, "max", where, False))
-    assert (read.scores, read.means) == (found, means)
+    assert (read.scores, read.means) == (expected, means)
 
 
 def test_what_is_null_diverged_and_a_run_without_seeds_has_one_score():
     assert np.isnan(scores.read(ROWS, Search("gain", "max", {}, False)).scores).all()
     rows = [{"size": 2}, {"size": 4}]
     assert scores.read(rows, Search("size", "max", {}, False)).scores == [3.0]
-    for search, said in (
+    for search, message in (
         (Search("speed", "max", {}, False), "expected one of latent, loss, mse"),
         (Search("loss", "max", {"cell": "elman"}, False), "logs no row of cell=elman"),
     ):
-        with pytest.raises(cli.UsageError, match=said):
+        with pytest.raises(cli.UsageError, match=message):
             scores.read(ROWS, search)
 
 

@@ -148,6 +148,7 @@ MODELS = {
 }
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_other_models_are_trained_and_shown_too(model, run, here):
@@ -168,19 +169,19 @@ def test_lenet5_is_described_as_it_is_known(run, here):
         "config.json",
         "metrics.jsonl",
     ]
-    found = rows(here / "out", "network")
-    assert [row["shape"] for row in found[:4]] == [
+    layers = rows(here / "out", "network")
+    assert [row["shape"] for row in layers[:4]] == [
         [28, 28, 6],
         [14, 14, 6],
         [10, 10, 16],
         [5, 5, 16],
     ]
-    fields = [row["receptive_field"] for row in found]
+    fields = [row["receptive_field"] for row in layers]
     assert fields == [[5, 5], [6, 6], [14, 14], [16, 16], None, None, None, None]
-    counts = [row["parameters"] for row in found if row["parameters"]]
+    counts = [row["parameters"] for row in layers if row["parameters"]]
     assert counts == [156, 2_416, 48_120, 10_164, 850]
     # Two for each weight and output; one for each bias and each tanh.
-    flops = {row["name"]: row["flops"] for row in found}
+    flops = {row["name"]: row["flops"] for row in layers}
     products = {
         "conv 5x5, 6": 2 * 25 * 28 * 28 * 6,
         "conv 5x5, 16": 2 * 25 * 6 * 10 * 10 * 16,
@@ -194,9 +195,9 @@ def test_lenet5_is_described_as_it_is_known(run, here):
     for name, count in products.items():
         assert flops[name] == count + 2 * outputs.get(name, 5)  # 10 has no tanh
     # Three or four additions and a division for each output of the pools.
-    assert 4 <= sum(r["flops"] for r in found[1:4:2]) / (14 * 14 * 6 + 5 * 5 * 16) <= 5
+    assert 4 <= sum(r["flops"] for r in layers[1:4:2]) / (14 * 14 * 6 + 5 * 5 * 16) <= 5
     lines = [re.split(r"\s{2,}", line) for line in out.splitlines()]
-    total = f"{sum(row['flops'] for row in found):,}"
+    total = f"{sum(row['flops'] for row in layers):,}"
     assert lines[-2] == ["total", "61,706", total]
     assert ["conv 5x5, 16", "10x10x16", "2,416", "14x14", "483,200"] in lines
 
@@ -232,9 +233,9 @@ def test_flags_make_the_network(model, run, here):
     common = "--data=mnist1d", f"--model={model}", "--describe", "--results=out"
     code, _, err = run(*common, *flags)
     assert (code, err) == (0, "")
-    found = rows(here / "out", "network")
-    assert [row["name"] for row in found] == names
-    assert [math.prod(row["shape"]) for row in found] == sizes
+    layers = rows(here / "out", "network")
+    assert [row["name"] for row in layers] == names
+    assert [math.prod(row["shape"]) for row in layers] == sizes
 
 
 MISTAKES = [
@@ -326,8 +327,8 @@ def test_what_most_seeds_misread_comes_first():
     other = [[0.9, 0.1, 0.0], [0.4, 0.6, 0.0], [0.2, 0.5, 0.3], [0.0, 0.0, 1.0]]
     drawn = figures.misread(images, labels, np.array([one, other]))
     assert title(drawn) == "1 of 4 test images are misread by every seed"
-    said = [axis.get_title() for axis in drawn[0].axes if axis.get_title()]
-    assert said == [
+    titles = [axis.get_title() for axis in drawn[0].axes if axis.get_title()]
+    assert titles == [
         "2 read as 1\n55 %, 2 of 2 seeds",
         "1 read as 0\n60 %, 1 of 2 seeds",
     ]
@@ -336,6 +337,7 @@ def test_what_most_seeds_misread_comes_first():
     assert title(drawn) == "None of 4 test sequences is misread; these are the closest"
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.slow
 def test_networks_at_several_rates_are_each_as_alone(run, here):
     flags = ["--data=digits", "--filters=2,3", "--seeds=0,1", "--steps=12"]
@@ -349,9 +351,9 @@ def test_networks_at_several_rates_are_each_as_alone(run, here):
         code, *_ = run(*flags, f"--learning_rate={rate}", f"--results=out{i}")
         assert code == 0
         alone = rows(here / f"out{i}", "accuracy")
-        for name, found in together[i].items():
+        for name, scores in together[i].items():
             # A digit between two classes may fall to either side by rounding.
-            np.testing.assert_allclose(found, [row[name] for row in alone], atol=0.003)
+            np.testing.assert_allclose(scores, [row[name] for row in alone], atol=0.003)
 
 
 @pytest.mark.slow

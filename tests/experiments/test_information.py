@@ -1,4 +1,4 @@
-"""What each step knows: exact facts, the claims, and the command from end to end."""
+"""Information in each step: exact facts, the claims, the command from end to end."""
 
 import re
 from functools import partial
@@ -66,33 +66,33 @@ def test_it_trains_and_reads_out_what_states_know(run, tmp_path, monkeypatch):
     page = (folder / "report.html").read_text()
     assert page.count("<img ") == 2 and "in both directions?</h1>" in page
 
-    found = rows(folder, "known")
-    assert [(row["when"], row["seed"], row["way"]) for row in found] == [
+    known = rows(folder, "known")
+    assert [(row["when"], row["seed"], row["way"]) for row in known] == [
         (when, seed, way)
         for when in (UNTRAINED, TRAINED)
         for seed in (0, 1)
         for way in WAYS
     ]
-    for row in found:
+    for row in known:
         assert row["times"] == [0, 4, 7]
         assert np.shape(row["rows"]) == (3, 8)
         assert np.shape(row["by_input"]) == (8,)
         assert np.less_equal(row["bits"], np.log2(10)).all()
     # Norms of the two states as one vector.
-    for one, other, both in zip(found[::3], found[1::3], found[2::3], strict=True):
+    for one, other, both in zip(known[::3], known[1::3], known[2::3], strict=True):
         norms = np.exp([one["by_state"], other["by_state"], both["by_state"]])
         assert (norms[2] >= norms[:2].max(axis=0)[None] * 0.999).all()
     assert len(rows(folder, "accuracy")) == 4
     assert rows(folder, "image")[0]["bits"] > 0.5
 
     # The table, made again of the rows.
-    last = [r["bits"][-1] for r in found if (r["when"], r["way"]) == (TRAINED, "both")]
+    last = [r["bits"][-1] for r in known if (r["when"], r["way"]) == (TRAINED, "both")]
     expected = f"{np.mean(last):.2f} ± {np.std(last, ddof=1):.2f}"
     line = next(line for line in out.splitlines() if line.startswith("both, trained"))
     assert re.split(r"\s{2,}", line)[2] == expected
-    said = rows(folder, "claim")
-    assert len(said) == 4
-    assert all(f"{v['text']}: {v['outcome']}. {v['evidence']}" in out for v in said)
+    judged = rows(folder, "claim")
+    assert len(judged) == 4
+    assert all(f"{v['text']}: {v['outcome']}. {v['evidence']}" in out for v in judged)
 
 
 def register(read):
@@ -155,17 +155,17 @@ def test_states_are_those_of_the_model_and_gradients_those_of_jax():
     params = model.init(jax.random.key(0), data.xs)["params"]
     forward, backward = measure.states(model, params, data.xs)
     _, (one, other) = model.bind({"params": params}).recurrent(data.xs)
-    for found, expected in ((forward, one), (backward, other)):
-        (found,) = jax.tree.leaves(found)
-        np.testing.assert_allclose(found, jnp.moveaxis(expected, 1, 0), atol=1e-6)
+    for gradients, expected in ((forward, one), (backward, other)):
+        (gradients,) = jax.tree.leaves(gradients)
+        np.testing.assert_allclose(gradients, jnp.moveaxis(expected, 1, 0), atol=1e-6)
 
     def loss(xs):
-        said = model.apply({"params": params}, xs)
-        return losses(jnp.asarray(said), data.labels).sum()
+        outputs = model.apply({"params": params}, xs)
+        return losses(jnp.asarray(outputs), data.labels).sum()
 
     norms = jnp.linalg.norm(jax.grad(loss)(data.xs), axis=-1)  # [examples, time]
-    found = jax.jit(lambda p: measure.by_input(model, p, data))(params)[2]
-    np.testing.assert_allclose(found, jnp.median(jnp.log(norms), axis=0), atol=1e-4)
+    gradients = jax.jit(lambda p: measure.by_input(model, p, data))(params)[2]
+    np.testing.assert_allclose(gradients, jnp.median(jnp.log(norms), axis=0), atol=1e-4)
 
 
 def test_an_lstm_is_read_out_whole():
@@ -229,9 +229,9 @@ CLAIMS = [  # forward, backward, both, more evenly than one
 
 @pytest.mark.parametrize(("made", "expected"), CLAIMS)
 def test_the_claims(made, expected):
-    found = claims.evaluate_claims({TRAINED: made, UNTRAINED: made})
-    assert [claim.outcome for claim in found] == expected
-    assert all(claim.evidence.endswith(".") for claim in found)
+    judged = claims.evaluate_claims({TRAINED: made, UNTRAINED: made})
+    assert [claim.outcome for claim in judged] == expected
+    assert all(claim.evidence.endswith(".") for claim in judged)
 
 
 @pytest.mark.parametrize(
@@ -242,8 +242,8 @@ def test_the_claims(made, expected):
     ],
 )
 def test_inputs_count_evenly_before_and_after(before, after, expected):
-    found = claims.more_even({UNTRAINED: before, TRAINED: after})
-    assert found.outcome == expected
+    claim = claims.more_even({UNTRAINED: before, TRAINED: after})
+    assert claim.outcome == expected
 
 
 def test_findings_are_differences_of_seeds():

@@ -43,7 +43,7 @@ def test_it_measures_the_norms_of_all_initializers(run, tmp_path):
         values = [drawn[cell, "linen"][f"singular_{name}"] for name in ("mean", "max")]
         np.testing.assert_allclose(values, 1, atol=1e-5)
     assert drawn["lstm", "keras"]["singular_max"] < 1  # orthogonal as one
-    assert [drawn["lstm", one]["bias"] for one in ("linen", "keras")] == [0, 1]
+    assert [drawn["lstm", init]["bias"] for init in ("linen", "keras")] == [0, 1]
     assert drawn["elman", "keras"]["bias"] is None
     assert drawn["mycells:leaky", "own"]["singular_mean"] is None
     assert all(row["known"] is None for row in drawn.values())  # of other sizes
@@ -65,8 +65,8 @@ def test_it_measures_the_norms_of_all_initializers(run, tmp_path):
             row["log10_norms"], np.array(expected)[at], atol=1e-4
         )
         # The user's cell retains a hundredth per step: soon below float32.
-        own = norms["mycells:leaky", "own", seed]
-        np.testing.assert_allclose(own["log10_norms"], -2.0 * (at + 1), atol=1e-4)
+        leaky = norms["mycells:leaky", "own", seed]
+        np.testing.assert_allclose(leaky["log10_norms"], -2.0 * (at + 1), atol=1e-4)
 
 
 @pytest.mark.slow
@@ -74,12 +74,12 @@ def test_norms_below_float32_equal_the_log_singular_values():
     config = initialization.Config(features=4, inputs=3, steps=200)
     cell = nets.elman(init=initializers.torch)
     params, xs = draw_start(cell, 0, config)
-    found = measure.make_log10_norms(cell, np.array([1, 200]))(params, xs)
+    norms = measure.make_log10_norms(cell, np.array([1, 200]))(params, xs)
     expected = flow.log_singular_values(cell, params, xs)[
         np.array([0, 199]), 0
     ] / np.log(10)
     assert expected[-1] < -40
-    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    np.testing.assert_allclose(norms, expected, rtol=1e-4)
 
 
 @pytest.mark.slow
@@ -126,13 +126,13 @@ TITLES = [
 ]
 
 
-@pytest.mark.parametrize(("found", "words"), TITLES)
-def test_the_title_holds_for_every_seed(found, words):
-    assert words in claims.title(found)
+@pytest.mark.parametrize(("results", "words"), TITLES)
+def test_the_title_holds_for_every_seed(results, words):
+    assert words in claims.title(results)
     by_seed = "on the seed" in words
-    assert ("on the seed" in claims.answer(found)) == by_seed
-    claims.table(found).text()
-    figures.draw(found, "caption")
+    assert ("on the seed" in claims.answer(results)) == by_seed
+    claims.table(results).text()
+    figures.draw(results, "caption")
 
 
 MISTAKES = [

@@ -18,6 +18,7 @@ def saved(tmp_path_factory):
     return kept.untrained(tmp_path_factory.mktemp("runs") / "run", cells=["gru"])
 
 
+@pytest.mark.slow
 def test_every_instrument_measures(launched, saved, tmp_path):
     flags = "--instruments=gradients,inputs,gates,lyapunov,lags", "--examples=6"
     done = launched(inspect, str(saved.folder), *flags, "--step=7", "--results=out")
@@ -30,12 +31,12 @@ def test_every_instrument_measures(launched, saved, tmp_path):
     }
     lengths = {"gradients": 8, "inputs": 8, "gates": 8, "lyapunov": 4, "lags": 8}
     for name, length in lengths.items():
-        found = rows(folder, name)
+        measured = rows(folder, name)
         parts = ["reset", "update"] if name == "gates" else [""]
-        assert [(row["part"], row["seed"]) for row in found] == [
+        assert [(row["part"], row["seed"]) for row in measured] == [
             (part, seed) for part in parts for seed in (3, 5)
         ]
-        assert {len(row["values"]) for row in found} == {length}
+        assert {len(row["values"]) for row in measured} == {length}
     network, params = saved.model("gru", 5)
     part = network.recurrent(params, 6)
     _, gradients = flow.state_gradients(part.layer, part.params, part.xs, part.loss)
@@ -79,10 +80,10 @@ def test_both_directions_are_measured(launched, tmp_path):
     flags = "--instruments=gradients,gates", "--examples=4", "--results=out"
     done = launched(inspect, *flags, "run")
     assert done.returncode == 0, done.stderr
-    found = rows(tmp_path / "out", "gradients")
-    assert [row["cell"] for row in found] == [*["forward"] * 2, *["backward"] * 2]
+    gradients = rows(tmp_path / "out", "gradients")
+    assert [row["cell"] for row in gradients] == [*["forward"] * 2, *["backward"] * 2]
     # The dense layer reads the output of each cell after its last step.
-    assert all(np.argmax(row["values"]) >= 4 for row in found)
+    assert all(np.argmax(row["values"]) >= 4 for row in gradients)
     assert "gates cannot measure 'elman'" in done.stdout
 
 

@@ -13,6 +13,7 @@ def flags(experiment):
 
 
 @pytest.mark.usefixtures("undrawn")
+@pytest.mark.slow
 def test_parameters_are_kept_on_the_way(launched, tmp_path):
     steps = "--steps=45", "--save_every=20", "--cells=gru", "--seeds=3,5"
     given = [
@@ -20,7 +21,7 @@ def test_parameters_are_kept_on_the_way(launched, tmp_path):
     ]
     done = launched(gradient_flow, *given, *steps, "--results=out")
     assert done.returncode == 0, done.stderr
-    saved = kept.check(tmp_path / "out", "gradient_flow")
+    saved = kept.assert_reproduced(tmp_path / "out", "gradient_flow")
     assert saved.steps("gru") == [20, 40, 45] and saved.seeds("gru") == [3, 5]
     logged = [row["step"] for row in rows(tmp_path / "out", "training")]
     assert logged == [20, 20, 40, 40, 45, 45]
@@ -31,9 +32,10 @@ def test_parameters_are_kept_on_the_way(launched, tmp_path):
 
 
 @pytest.mark.usefixtures("undrawn")
+@pytest.mark.slow
 def test_those_of_a_network_of_images_give_its_accuracy_again(launched, tmp_path):
     given = [*flags(image_classification), "--seeds=0,1", "--results=out"]
     done = launched(image_classification, *given)
     assert done.returncode == 0, done.stderr
-    saved = kept.check(tmp_path / "out", "image_classification")
+    saved = kept.assert_reproduced(tmp_path / "out", "image_classification")
     assert saved.networks["cnn"].recurrent is None

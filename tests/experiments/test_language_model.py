@@ -124,8 +124,8 @@ def test_the_state_is_carried_through_all_of_the_text(segment, monkeypatch):
     model, params = tagger()
     _, logits = model.apply({"params": params}, TEXT[:-1])
     expected = -jax.nn.log_softmax(logits)[jnp.arange(13), TEXT[1:]]
-    found = characters.carried_losses(model, params, TEXT)
-    chex.assert_trees_all_close(found, expected, rtol=1e-5)
+    losses = characters.carried_losses(model, params, TEXT)
+    chex.assert_trees_all_close(losses, expected, rtol=1e-5)
     # A window that begins where the text begins has the same state; another has not.
     read = characters.windows(TEXT, jnp.array([0, 4]), 6)
     fresh = characters.window_losses(model, params, read)
@@ -139,15 +139,15 @@ def test_what_is_near_and_all_before_tell_the_same_characters(monkeypatch):
     model, params = tagger(cell=nets.gru())  # such a one forgets slowly
     whole = jnp.concatenate([TEXT, TEXT[3:11]])  # 22 characters
     _, measure = characters.measures(model, whole, length=10)
-    found = measure(jax.tree.map(lambda leaf: leaf[None], params))
-    _, carried, by_place, further = jax.tree.map(lambda leaf: leaf[0], found)
+    measured = measure(jax.tree.map(lambda leaf: leaf[None], params))
+    _, carried, by_place, further = jax.tree.map(lambda leaf: leaf[0], measured)
     each = characters.carried_losses(model, params, whole)
     assert carried == pytest.approx(float(each.mean()), rel=1e-5)
     assert by_place.shape == (20,)  # twice as long as in training
     near = []
-    for told in range(3, 22):  # each from a fresh start three characters before
-        _, logits = model.apply({"params": params}, whole[told - 3 : told])
-        near.append(-jax.nn.log_softmax(logits[-1])[whole[told]])
+    for place in range(3, 22):  # each from a fresh start three characters before
+        _, logits = model.apply({"params": params}, whole[place - 3 : place])
+        near.append(-jax.nn.log_softmax(logits[-1])[whole[place]])
     expected = float(np.mean(near) - each[2:21].mean())
     assert abs(expected) > 1e-2
     assert further == pytest.approx(expected, abs=1e-5)
@@ -158,12 +158,12 @@ def test_a_net_goes_on_from_the_whole_prompt():
     model, params = tagger()
     key, cold = jax.random.key(0), jnp.zeros(1)
     for prompt in (TEXT[:1], TEXT[:6]):
-        (found,) = characters.continue_prompt(model, params, prompt, 5, key, cold)
+        (text,) = characters.continue_prompt(model, params, prompt, 5, key, cold)
         read = prompt
         for _ in range(5):
             _, logits = model.apply({"params": params}, read)
             read = jnp.append(read, logits[-1].argmax())
-        assert found.tolist() == read[len(prompt) :].tolist()
+        assert text.tolist() == read[len(prompt) :].tolist()
 
 
 @pytest.mark.slow
@@ -197,10 +197,10 @@ def smoothed(train, context, symbol, symbols):
 def test_ngrams_are_what_the_recursion_says():
     whole = np.random.default_rng(1).integers(0, 3, 60)
     whole[-3] = 3  # a symbol that the training text does not have
-    found = ngrams.losses(whole[:45], whole[45:], symbols=4, most=4)
-    assert found.shape == (4, 14)
+    losses = ngrams.losses(whole[:45], whole[45:], symbols=4, most=4)
+    assert losses.shape == (4, 14)
     for n in range(1, 5):
-        for i, nats in enumerate(found[n - 1]):
+        for i, nats in enumerate(losses[n - 1]):
             at = 46 + i
             context = tuple(whole[at - n + 1 : at])
             p = smoothed(whole[:45].tolist(), context, whole[at], 4)

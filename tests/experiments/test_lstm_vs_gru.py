@@ -64,8 +64,8 @@ def test_both_learn_every_task(run, tmp_path):
     assert {step for name, step in steps if name.startswith("digits")} == {4}
     assert {step for name, step in steps if name.startswith("mnist1d")} == {12}
     assert {step for name, step in steps if name.startswith("words")} == {2}
-    said = rows(folder, "claim")
-    assert len(said) == 3 and all(row["text"] in out for row in said)
+    judged = rows(folder, "claim")
+    assert len(judged) == 3 and all(row["text"] in out for row in judged)
 
 
 @pytest.mark.slow
@@ -81,26 +81,26 @@ def test_the_units_are_those_that_come_nearest():
     task = measure.digits_task()
     example = task.train[0][:1]
     lstm = training.count(task.make(nets.lstm(), 8), example)
-    found = measure.gru_units(task, lstm)
+    units = measure.gru_units(task, lstm)
     apart = [
         abs(training.count(task.make(nets.gru(), n), example) - lstm)
         for n in range(1, 16)
     ]
-    assert found == 1 + int(np.argmin(apart))
+    assert units == 1 + int(np.argmin(apart))
 
 
 @pytest.mark.slow
 def test_the_step_size_falls_to_nothing(run, monkeypatch):
-    seen = []
+    steps = []
 
     def train(*args, schedule, **kwargs):
         config = args[3]
-        seen.append((float(schedule(0)), float(schedule(config.steps))))
+        steps.append((float(schedule(0)), float(schedule(config.steps))))
         raise KeyboardInterrupt
 
     monkeypatch.setattr(lstm_vs_gru.training, "train", train)
     run(*TINY, "--tasks=mnist1d", "--seeds=0")
-    assert seen == [(1, 0)]
+    assert steps == [(1, 0)]
 
 
 def test_the_caption_names_one_seed():
@@ -127,16 +127,16 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("found", "said"), CASES)
-def test_each_claim_is_judged_separately(found, said):
-    claims = evaluate_claims(found)
-    assert [claim.outcome for claim in claims] == said
-    simpler = "is not simpler" if said[0] == REFUTED else "is simpler"
+@pytest.mark.parametrize(("results", "outcomes"), CASES)
+def test_each_claim_is_judged_separately(results, outcomes):
+    claims = evaluate_claims(results)
+    assert [claim.outcome for claim in claims] == outcomes
+    simpler = "is not simpler" if outcomes[0] == REFUTED else "is simpler"
     assert answer(claims).startswith(f"The GRU {simpler}, ")
-    assert ("perhaps no worse" in answer(claims)) == (said[2] == INCONCLUSIVE)
-    figure = draw(found, "caption").figure
+    assert ("perhaps no worse" in answer(claims)) == (outcomes[2] == INCONCLUSIVE)
+    figure = draw(results, "caption").figure
     words = {text.get_text() for axis in figure.axes for text in axis.texts}
-    assert f"{found[0].parameters[1]} of 100" in words
+    assert f"{results[0].parameters[1]} of 100" in words
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == list(SETTINGS)
     assert "margin of 1 point" in figure.axes[0].get_xlabel()
@@ -146,21 +146,23 @@ def test_each_claim_is_judged_separately(found, said):
 SPEEDS = [(0.79, SUPPORTED), (0.81, INCONCLUSIVE), (1.2, INCONCLUSIVE), (1.3, REFUTED)]
 
 
-@pytest.mark.parametrize(("ratio", "said"), SPEEDS)
-def test_a_ratio_counts_only_beyond_the_noise_between_runs(ratio, said):
-    found = duels(np.zeros(3), 75, ratio)
+@pytest.mark.parametrize(("ratio", "outcome"), SPEEDS)
+def test_a_ratio_counts_only_beyond_the_noise_between_runs(ratio, outcome):
+    results = duels(np.zeros(3), 75, ratio)
     rounds = np.stack([np.ones(4), np.full(4, ratio)], axis=1)
-    found = [duel._replace(milliseconds=rounds) for duel in found]
-    claim = evaluate_claims(found)[1]
-    assert claim.outcome == said and "factor of 1.25" in claim.evidence
-    counts = {SUPPORTED: (2, 0), INCONCLUSIVE: (0, 0), REFUTED: (0, 2)}[said]
-    assert "faster in {} and slower in {}".format(*counts) in title(found)
-    assert "After as many steps, in 2 comparisons" in title(found)
+    results = [duel._replace(milliseconds=rounds) for duel in results]
+    claim = evaluate_claims(results)[1]
+    assert claim.outcome == outcome and "factor of 1.25" in claim.evidence
+    counts = {SUPPORTED: (2, 0), INCONCLUSIVE: (0, 0), REFUTED: (0, 2)}[outcome]
+    assert "faster in {} and slower in {}".format(*counts) in title(results)
+    assert "After as many steps, in 2 comparisons" in title(results)
 
 
 def test_one_round_gives_no_interval():
-    found = [duel._replace(milliseconds=duel.milliseconds[:1]) for duel in CASES[0][0]]
-    claim = evaluate_claims(found)[1]
+    results = [
+        duel._replace(milliseconds=duel.milliseconds[:1]) for duel in CASES[0][0]
+    ]
+    claim = evaluate_claims(results)[1]
     assert claim.outcome == INCONCLUSIVE
     assert not any("inf" in case.value for case in claim.cases)
 

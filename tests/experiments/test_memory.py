@@ -23,7 +23,7 @@ def test_it_compares_with_and_without_remat(launched, tmp_path):
     assert "the memory of back-propagation grows as T^" in page
     assert page.count("<img ") == 1
     assert "gru with remat" in page and "--max_steps=1024" in page
-    found = rows(folder, "memory")
-    sizes = {(row["time"], row["remat"]): row["bytes"] for row in found}
+    memories = rows(folder, "memory")
+    sizes = {(row["time"], row["remat"]): row["bytes"] for row in memories}
     assert len(sizes) == 6
     assert all(sizes[time, True] < sizes[time, False] for time in (256, 512, 1024))

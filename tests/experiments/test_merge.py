@@ -4,11 +4,10 @@ import dataclasses
 import json
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
-from functools import partial
+from typing import Any
 
 import chex
 import jax
@@ -164,23 +163,29 @@ def leaves(run):
     return paths, words, [value for value in values if isinstance(value, float)]
 
 
+def shard_flags(index):
+    return ["--results=study", f"--shard={index}/2"]
+
+
 @pytest.mark.slow
-def test_shards_of_a_shell_loop_are_merged_into_the_run_of_all_members(
-    launched, tmp_path
-):
+def test_shards_are_merged_into_the_run_of_all_members(launched, tmp_path):
+    """Two shards that run at the same time, one of them in a separate process."""
     flags = [f"--{flag}" for flag in TINY["gradient_flow"].split(";")]
     flags = [flag for flag in flags if not flag.startswith(("--probes", "--cells"))]
     flags += ["--probes=state_gradients", "--cells=elman", "--seeds=5,3,4"]
-    shard = [sys.executable, "-m", "experiments.gradient_flow", *flags]
-    shard += ["--results=study", "--shard={}/2"]
-    loop = f"seq 0 1 | xargs -P 2 -I {{}} {shlex.join(shard)}"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    run = partial(subprocess.run, check=True, cwd=tmp_path, env=environment, text=True)
-    run(["bash", "-c", loop])
-    done = launched(gradient_flow, *flags, "--results=whole")
-    assert done.returncode == 0, done.stderr
-    done = run([sys.executable, "-m", "experiments.merge", "study"], stdout=-1)
-    assert "Results: study/merged" in done.stdout
+    flags += ["--devices=1"]
+    command = [sys.executable, "-m", "experiments.gradient_flow"]
+    place: Any = {"cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": str(ROOT)}}
+    child = subprocess.Popen(
+        [*command, *flags, *shard_flags(1)], stdout=subprocess.DEVNULL, **place
+    )
+    for results in (shard_flags(0), ["--results=whole"]):
+        done = launched(gradient_flow, *flags, *results)
+        assert done.returncode == 0, done.stderr
+    assert child.wait(timeout=300) == 0
+    command = [sys.executable, "-m", "experiments.merge", "study"]
+    done = subprocess.run(command, capture_output=True, text=True, **place)
+    assert "Results: study/merged" in done.stdout, done.stderr
     whole, merged = (open_run(tmp_path / name) for name in ("whole", "study/merged"))
     assert files(whole.folder) == files(merged.folder)
     settings = [

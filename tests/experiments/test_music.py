@@ -72,11 +72,11 @@ def test_it_learns_compares_and_goes_on(run, tmp_path):
         assert floors[name] == pytest.approx(nats, rel=1e-9)
         assert f"baseline: {name}" in out and f"{nats:.2f}" in out
 
-    found = {(row["cell"], row["seed"]): row for row in rows(folder, "nll")}
-    assert list(found) == list(itertools.product(("elman", "gru"), (0, 1)))
+    losses = {(row["cell"], row["seed"]): row for row in rows(folder, "nll")}
+    assert list(losses) == list(itertools.product(("elman", "gru"), (0, 1)))
     looks = rows(folder, "look")
     assert [row["step"] for row in looks[:4]] == [0, 2, 4, 5]
-    for (cell, seed), row in found.items():
+    for (cell, seed), row in losses.items():
         ours = [r for r in looks if (r["cell"], r["seed"]) == (cell, seed)]
         best = min(ours, key=lambda r: r["valid_nll"])
         assert row["best_step"] == best["step"]
@@ -84,10 +84,10 @@ def test_it_learns_compares_and_goes_on(run, tmp_path):
         assert ours[-1]["train_nll"] < ours[0]["train_nll"]  # it learns
     # 5 (88 + 5 + 1) + 88 (5 + 1), and 9 (88 + 3 + 1) + 3 + 88 (3 + 1): a unit less
     # would be farther from the 1,000 asked for.
-    sizes = {(row["cell"], row["parameters"]) for row in found.values()}
+    sizes = {(row["cell"], row["parameters"]) for row in losses.values()}
     assert sizes == {("elman", 998), ("gru", 1183)}
-    said = {row["text"][:20]: row["outcome"] for row in rows(folder, "claim")}
-    assert list(said) == ["Recurrent nets learn", "The cells differ by "]
+    outcomes = {row["text"][:20]: row["outcome"] for row in rows(folder, "claim")}
+    assert list(outcomes) == ["Recurrent nets learn", "The cells differ by "]
 
     (music_row,) = rows(folder, "continuation")
     roll = np.zeros((14, 88), bool)
@@ -96,7 +96,7 @@ def test_it_learns_compares_and_goes_on(run, tmp_path):
     np.testing.assert_array_equal(roll[:5], parts["testdata"][0][:5] == 1)
     np.testing.assert_array_equal(read(folder / "continuation.mid"), roll)
     means = {
-        cell: np.mean([found[cell, seed]["valid_nll"] for seed in (0, 1)])
+        cell: np.mean([losses[cell, seed]["valid_nll"] for seed in (0, 1)])
         for cell in ("elman", "gru")
     }
     assert music_row["cell"] == min(means, key=means.__getitem__)
@@ -174,7 +174,7 @@ def test_the_loss_is_the_mean_over_all_real_steps():
     rolls = rng.integers(2, size=(2, 6, 88)).astype(np.float32)
     net = SequenceTagger(nets.elman(), 4, 88)
     params = net.init(jax.random.key(0), jnp.asarray(rolls[:, :1]))["params"]
-    found = piano_rolls.mean_nll(net, params, (jnp.array(rolls), jnp.array(lengths)))
+    result = piano_rolls.mean_nll(net, params, (jnp.array(rolls), jnp.array(lengths)))
     cell = jax.tree.map(np.asarray, params["recurrent"]["cell"])
     dense = jax.tree.map(np.asarray, params["dense"])
     costs = []
@@ -185,12 +185,12 @@ def test_the_loss_is_the_mean_over_all_real_steps():
             p = 1 / (1 + np.exp(-(h @ dense["kernel"] + dense["bias"])))
             costs.append(-np.log(np.where(following == 1, p, 1 - p)).sum())
     assert len(costs) == 7
-    assert float(found) == pytest.approx(np.mean(costs), rel=1e-5)
+    assert float(result) == pytest.approx(np.mean(costs), rel=1e-5)
 
 
 @pytest.fixture
 def sure():
-    """A net that says yes to every key that it heard, and no to all others."""
+    """A net that predicts every key that it has heard, and no other key."""
     echo = nets.Cell(
         init=lambda key, inputs, features: jnp.ones(()),
         initial_state=lambda params, x: jnp.zeros(x.shape[:-1]),
@@ -354,6 +354,6 @@ def test_long_music_is_drawn_in_a_moment():
     roll = np.ones((2_000, 88), bool)
     figures.draw_roll(axis, Continuation(roll, given=16, cell="gru", piece=0))
     assert len(axis.get_xticks()) < 50 and not axis.patches
-    given, sampled = (found.get_paths() for found in axis.collections)
+    given, sampled = (collection.get_paths() for collection in axis.collections)
     assert (len(given), len(sampled)) == (16 * 88, (2_000 - 16) * 88)
     assert given[0].get_extents().bounds == (0, -0.4, 1, 0.8)

@@ -50,6 +50,7 @@ def report(folder):
     return row
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "flags"),
@@ -83,6 +84,7 @@ def test_experiments_take_data_of_ones_own(name, flags, run, tmp_path):
     assert "Data of one&#39;s own" in page or "Data of one's own" in page
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["gradient_flow", "classify_sequences", "lstm_vs_gru"])
 def test_real_targets_are_measured_by_r2_and_rmse(name, run, tmp_path):

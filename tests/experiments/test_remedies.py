@@ -70,9 +70,10 @@ def test_every_remedy_is_compared_with_its_claim(run, tmp_path):
         assert row["before"] == pytest.approx(max(norms), rel=1e-5)
         assert row["after"] == pytest.approx(min(max(norms), 2.6), rel=1e-5)
         rates.append(row["rate"])
-    assert any(0 < rate < 1 for rate in rates)  # or the count above says little
+    assert any(0 < rate < 1 for rate in rates)  # or the count above shows little
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.slow
 def test_what_does_nothing_does_not_hold(run, tmp_path):
     flags = "--pascanu_weight=0", "--detach_rate=0"
@@ -86,6 +87,8 @@ def test_what_does_nothing_does_not_hold(run, tmp_path):
     assert not any(row["held"] for row in claims)
 
 
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.slow
 def test_clipping_is_measured_with_all_options_of_training(run, tmp_path):
     options = "schedule=linear warmup_steps=2 accumulate=2 average=0.9 evaluate_every=4"
     flags = [f"--{option}" for option in options.split()]
@@ -127,8 +130,8 @@ def test_a_claim_that_holds_in_part_is_not_counted():
     partly = outcome._replace(remedy="z", held=half, error_with=ones * [0.5, 1])
     assert counted_outcome(outcome) == "supported, 2 of 2 seeds"
     assert counted_outcome(partly) == "partly supported, 1 of 2 seeds"
-    said = title([outcome, partly])
-    assert said.startswith("1 of 2 remedies") and said.endswith("in all seeds, with a")
+    text = title([outcome, partly])
+    assert text.startswith("1 of 2 remedies") and text.endswith("in all seeds, with a")
 
 
 MISTAKES = [

@@ -1,7 +1,6 @@
 """Commands that are killed or stopped, and resumed."""
 
 import contextlib
-import importlib
 import json
 import os
 import random
@@ -14,11 +13,10 @@ import time
 import kills
 import pytest
 import test_events
-from commands import TINY, rows
+from commands import rows
 
-import train
 from experiments import export, gradient_flow
-from experiments.harness import common_flags, signals
+from experiments.harness import signals
 from experiments.harness.runs import Run, new_run
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals and limits of POSIX")
@@ -45,14 +43,14 @@ def stopped_after(monkeypatch):
     return stopped_after
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_a_command_that_was_stopped_gives_the_same(
-    seed, launched, stopped_after, tmp_path
-):
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.slow
+def test_a_command_that_was_stopped_gives_the_same(launched, stopped_after, tmp_path):
+    """Stopped after several of its rows, one after another."""
     flags = [*kills.flags(cells="gru"), STEPS, "--tensorboard=true"]
     assert launched(gradient_flow, *flags, "--results=whole").returncode == 0
     count = len((tmp_path / "whole" / "metrics.jsonl").read_text().splitlines())
-    for at in sorted(random.Random(seed).sample(range(count), 2)):
+    for at in [0, *sorted(random.Random(0).sample(range(1, count), 4))]:
         with stopped_after(at):
             code, _, err = launched(gradient_flow, *flags, "--results=out", "--resume")
         assert code == 130
@@ -62,7 +60,7 @@ def test_a_command_that_was_stopped_gives_the_same(
             assert command.endswith(" --results=out --resume")
     code, _, err = launched(gradient_flow, *flags, "--results=out", "--resume")
     assert code == 0, err
-    kills.check_same(tmp_path / "whole", tmp_path / "out")
+    kills.assert_same(tmp_path / "whole", tmp_path / "out")
     for model in ("gru-0", "gru-1"):
         one, two = (
             [event[:2] for event in test_events.read(tmp_path / name / model)]
@@ -71,48 +69,13 @@ def test_a_command_that_was_stopped_gives_the_same(
         assert one and one == two
 
 
-def stop(*_, **__):
-    raise KeyboardInterrupt
-
-
-def trains(name):
-    config = importlib.import_module(f"experiments.{name}").Config()
-    return isinstance(config, common_flags.TrainingConfig)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", list(filter(trains, TINY)))
-def test_no_experiment_trains_again_what_is_trained(
-    name, launched, small_data, monkeypatch, tmp_path
-):
-    module = importlib.import_module(f"experiments.{name}")
-    flags = [f"--{flag}" for flag in TINY[name].split(";")]
-    flags += ["--seeds=0,1", "--results=out"]
-    with monkeypatch.context() as patch:
-        patch.setattr(Run, "_complete", stop)
-        code, _, err = launched(module, *flags)
-        assert code == 130, err
-    logged = tmp_path / "out.unfinished" / "metrics.jsonl"
-    before = list(map(json.loads, logged.read_text().splitlines()))
-    monkeypatch.setattr(train, "fit", stop)
-    code, _, err = launched(module, *flags, "--resume")
-    assert code == 0, err
-    lines = (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()
-    after = list(map(json.loads, lines))
-    assert any(row["kind"] == "training" for row in after)
-    # Texts with durations, which are measured again.
-    timed = {"report", "claim"} if name == "lstm_vs_gru" else {"report"}
-    for one, two in zip(before, after, strict=True):
-        assert one["kind"] == two["kind"]
-        assert one == two or one["kind"] in timed
-
-
 def interrupted(launched, stopped_after, *flags):
     with stopped_after(7):
         given = *kills.flags(), STEPS, *flags, "--results=out"
         assert launched(gradient_flow, *given).returncode == 130
 
 
+@pytest.mark.slow
 def test_other_flags_are_refused_and_named(launched, stopped_after, tmp_path):
     interrupted(launched, stopped_after)
     metrics = tmp_path / "out.unfinished" / "metrics.jsonl"
@@ -130,6 +93,8 @@ def test_other_flags_are_refused_and_named(launched, stopped_after, tmp_path):
         assert metrics.read_bytes() == before
 
 
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.slow
 def test_a_second_run_in_the_folder_is_refused(launched, stopped_after, tmp_path):
     interrupted(launched, stopped_after)
     config = json.loads((tmp_path / "out.unfinished" / "config.json").read_text())
@@ -143,6 +108,7 @@ def test_a_second_run_in_the_folder_is_refused(launched, stopped_after, tmp_path
     assert launched(gradient_flow, *flags).returncode == 0
 
 
+@pytest.mark.slow
 def test_a_signal_during_training_is_answered_by_the_command_that_resumes(
     launched, monkeypatch, tmp_path
 ):
@@ -160,11 +126,13 @@ def test_a_signal_during_training_is_answered_by_the_command_that_resumes(
 
 
 @POSIX
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.slow
 def test_a_full_disk_is_one_sentence(launched, monkeypatch, tmp_path):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    flags = *kills.flags(), STEPS, "--results=out"
+    flags = *kills.flags(cells="elman"), STEPS, "--results=out"
     with monkeypatch.context() as patch:
         patch.setattr(os, "posix_fallocate", full)
         code, _, err = launched(gradient_flow, *flags)
@@ -174,7 +142,7 @@ def test_a_full_disk_is_one_sentence(launched, monkeypatch, tmp_path):
     assert rows(tmp_path / "out.unfinished", "training")
     assert launched(gradient_flow, *flags, "--resume").returncode == 0
     assert launched(gradient_flow, *flags[:-1], "--results=whole").returncode == 0
-    kills.check_same(tmp_path / "whole", tmp_path / "out")
+    kills.assert_same(tmp_path / "whole", tmp_path / "out")
 
 
 LIMITED = """
@@ -186,50 +154,54 @@ runpy.run_module("experiments.gradient_flow", run_name="__main__", alter_sys=Tru
 
 
 @POSIX
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.slow
-@pytest.mark.parametrize("limit", [2_000, 150_000])
-def test_a_limit_on_files_loses_no_row(limit, tmp_path):
+def test_a_limit_on_files_loses_no_row(launched, tmp_path):
     """Of 2 kB it stops a row; of 150 kB a checkpoint."""
-    wide = kills.flags(features="32")
+    flags = [*kills.flags(features="32"), STEPS, "--devices=1"]
+    assert launched(gradient_flow, *flags, "--results=whole").returncode == 0
+    expected = (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()
     environment = {
         **os.environ,
         "PYTHONPATH": str(kills.ROOT),
         "JAX_ENABLE_COMPILATION_CACHE": "false",
     }
-    done = subprocess.run(
-        [sys.executable, "-c", LIMITED, str(limit), *wide, STEPS, "--results=out"],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1 and "File too large" in done.stderr
-    assert done.stderr.count("\n") == 2, done.stderr
-    lines = (tmp_path / "out.unfinished/metrics.jsonl").read_text().splitlines()
-    whole = tmp_path / "whole"
-    whole.mkdir()
-    kills.finish(kills.start(whole, STEPS, "--devices=1", features="32"))
-    expected = (whole / "out" / "metrics.jsonl").read_text().splitlines()
-    complete = lines if limit > 2_000 else lines[:-1]
-    assert complete and complete == expected[: len(complete)]
-    kills.finish(kills.start(tmp_path, STEPS, "--resume", "--devices=1", features="32"))
-    kills.check_same(whole / "out", tmp_path / "out")
+    for limit in (2_000, 150_000):
+        results = f"--results={limit}"
+        done = subprocess.run(
+            [sys.executable, "-c", LIMITED, str(limit), *flags, results],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 1 and "File too large" in done.stderr
+        assert done.stderr.count("\n") == 2, done.stderr
+        logged = tmp_path / f"{limit}.unfinished" / "metrics.jsonl"
+        lines = logged.read_text().splitlines()
+        complete = lines if limit > 2_000 else lines[:-1]
+        assert complete and complete == expected[: len(complete)]
+        done = launched(gradient_flow, *flags, results, "--resume")
+        assert done.returncode == 0, done.stderr
+        kills.assert_same(tmp_path / "whole", tmp_path / str(limit))
 
 
 @POSIX
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.slow
-def test_a_run_that_is_killed_and_resumed_gives_the_same(tmp_path):
-    """Three kills, one inside a write; tests/experiments/kills.py kills 20 times."""
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    whole.mkdir()
-    killed.mkdir()
-    flags = ("--steps=400",)
-    kills.finish(kills.start(whole, *flags))
-    draw = random.Random(1)
-    moments = [kills.INSIDE, draw.uniform(0, 2), draw.uniform(0, 2)]
-    assert kills.kill_and_resume(killed, moments, *flags) >= 1
-    kills.check_same(whole / "out", killed / "out")
+def test_a_run_that_is_killed_and_resumed_gives_the_same(launched, tmp_path):
+    """Two kills, one inside a write; tests/experiments/kills.py kills 20 times."""
+    flags = "--steps=400", "--devices=1"
+    count = 0
+    for moment in (kills.INSIDE, random.Random(1).uniform(0, 2)):
+        count += kills.kill(kills.start(tmp_path, *flags, "--resume"), tmp_path, moment)
+    assert count >= 1
+    for results in (["--results=whole"], ["--results=out", "--resume"]):
+        if not (tmp_path / results[0].removeprefix("--results=")).exists():
+            done = launched(gradient_flow, *kills.flags(), *flags, *results)
+            assert done.returncode == 0, done.stderr
+    kills.assert_same(tmp_path / "whole", tmp_path / "out")
 
 
 @POSIX

@@ -41,10 +41,12 @@ def test_it_finds_the_spectra_of_all_starts(run, tmp_path):
     names = {"config.json", "metrics.jsonl", "spectra.png", "report.html"}
     assert files(folder) == names
     assert (folder / "spectra.png").read_bytes().startswith(b"\x89PNG")
-    found = {(r["cell"], r["init"], r["seed"]): r for r in rows(folder, "spectrum")}
+    spectra_rows = {
+        (r["cell"], r["init"], r["seed"]): r for r in rows(folder, "spectrum")
+    }
     starts = ["elman orthogonal", "elman keras", "gru orthogonal", "gru keras"]
     starts += ["gru chrono(30)", "mycells:leaky own"]
-    assert list(found) == [(*s.split(), seed) for s in starts for seed in (0, 1)]
+    assert list(spectra_rows) == [(*s.split(), seed) for s in starts for seed in (0, 1)]
 
     refused = "Left out: chrono(30) of cell 'elman': expected a cell with a forget gate"
     assert out.splitlines()[-2].startswith(refused)
@@ -53,7 +55,7 @@ def test_it_finds_the_spectra_of_all_starts(run, tmp_path):
     assert page.count("Left out: ") == 1 and page.count("<img ") == 1
 
     for seed in (0, 1):
-        row = found["gru", "keras", seed]
+        row = spectra_rows["gru", "keras", seed]
         jacobians, errors = measured(seed)
         total = np.linalg.slogdet(jacobians).logabsdet.mean()
         np.testing.assert_allclose(sum(row["exponents"]), total, rtol=1e-4)
@@ -68,9 +70,9 @@ def test_it_finds_the_spectra_of_all_starts(run, tmp_path):
         )
         assert row["exponents"] == sorted(row["exponents"], reverse=True)
         # The state of the user's cell shrinks by 0.9 in every direction.
-        own = found["mycells:leaky", "own", seed]
-        np.testing.assert_allclose(own["exponents"], np.log(0.9), atol=1e-5)
-        np.testing.assert_allclose(own["log_singular_values"], np.log(0.9), atol=1e-5)
+        leaky = spectra_rows["mycells:leaky", "own", seed]
+        np.testing.assert_allclose(leaky["exponents"], np.log(0.9), atol=1e-5)
+        np.testing.assert_allclose(leaky["log_singular_values"], np.log(0.9), atol=1e-5)
     line = next(line for line in out.splitlines() if line.startswith("mycells:leaky"))
     assert " ".join(line.split()[2:]) == (
         "4 -0.1054 ± 0.0000 0.0000 0 -0.105 ± 0.000 0 6.6"
@@ -108,23 +110,23 @@ CLAIMS = [
 ]
 
 
-@pytest.mark.parametrize(("found", "claim"), CLAIMS)
-def test_findings_hold_for_every_seed(found, claim):
-    found = [of(*setting) for setting in found]
-    assert claim in claims.closest_to_zero(found)
+@pytest.mark.parametrize(("results", "claim"), CLAIMS)
+def test_findings_hold_for_every_seed(results, claim):
+    results = [of(*setting) for setting in results]
+    assert claim in claims.closest_to_zero(results)
     undecided = "depends on the seed" in claim
-    assert ("seeds do not decide" in claims.answer(found)) == undecided
-    claims.table(found).text()
-    figures.draw(found, "caption")
+    assert ("seeds do not decide" in claims.answer(results)) == undecided
+    claims.table(results).text()
+    figures.draw(results, "caption")
 
 
 def test_the_initializer_matters_if_seeds_do_not_overlap():
-    found = [of("gru", "keras", -0.5, -0.6), of("gru", "chrono(9)", -0.1, -0.05)]
+    results = [of("gru", "keras", -0.5, -0.6), of("gru", "chrono(9)", -0.1, -0.05)]
     assert "gru: its slowest direction halves in 1.3 steps from keras, in 9.2 " in (
-        claims.widest_range(found) or ""
+        claims.widest_range(results) or ""
     )
-    found[1] = of("gru", "chrono(9)", -0.55, -0.05)
-    assert claims.widest_range(found) is None
+    results[1] = of("gru", "chrono(9)", -0.55, -0.05)
+    assert claims.widest_range(results) is None
 
 
 MISTAKES = [

@@ -33,8 +33,8 @@ def run(launched):
     return partial(launched, study)
 
 
-def only(found, **settings):
-    (row,) = [r for r in found if all(r[k] == v for k, v in settings.items())]
+def only(logged, **settings):
+    (row,) = [r for r in logged if all(r[k] == v for k, v in settings.items())]
     return row
 
 
@@ -51,8 +51,8 @@ def test_members_are_as_in_runs_of_their_own(run, tmp_path):
     grid += ["--clip_norm=0.1,0", "--dropout=0,0.5", "--seeds=1:3", "--cells=lstm"]
     code, out, err = run(*SMALL, *grid, "--results=all")
     assert (code, err) == (0, "")
-    found = rows(tmp_path / "all", "member")
-    assert len(found) == 2**6 and "An accuracy of 50% is reached in" in out
+    members = rows(tmp_path / "all", "member")
+    assert len(members) == 2**6 and "An accuracy of 50% is reached in" in out
     assert {"study.png", "report.html"} <= files(tmp_path / "all")
     settings = {
         "seed": 2,
@@ -65,14 +65,14 @@ def test_members_are_as_in_runs_of_their_own(run, tmp_path):
     flags = [f"--{k}={v}" for k, v in settings.items() if k != "seed"]
     assert run(*SMALL, *flags, "--seeds=2", "--cells=lstm", "--results=one")[0] == 0
     alone = only(rows(tmp_path / "one", "member"))
-    together = only(found, **settings)
+    together = only(members, **settings)
     assert alone.keys() == together.keys()
     for name, value in alone.items():
         assert together[name] == close(value), name
     # Each setting changes the result.
     for name in settings:
-        (other,) = {row[name] for row in found} - {settings[name]}
-        changed = only(found, **settings | {name: other})
+        (other,) = {row[name] for row in members} - {settings[name]}
+        changed = only(members, **settings | {name: other})
         assert abs(changed["test_loss"] - together["test_loss"]) > 1e-4, name
 
 
@@ -82,10 +82,10 @@ def test_a_member_that_diverges_changes_no_other(run, tmp_path):
     rates = "--learning_rate=0.001,1e30"
     code, out, err = run(*flags, rates, "--results=all")
     assert code == 0 and "irnn: step 2, seed 0, " in err, err
-    found = rows(tmp_path / "all", "member")
+    members = rows(tmp_path / "all", "member")
     # The units of seed 1 are all 0 after a step of 1e30, so that its loss is finite.
-    assert [row["diverged"] for row in found] == [False, False, True, False]
-    assert [row["diverged_step"] for row in found] == [None, None, 2, None]
+    assert [row["diverged"] for row in members] == [False, False, True, False]
+    assert [row["diverged_step"] for row in members] == [None, None, 2, None]
     assert "1 model was dropped, as a step was not finite: irnn, seed 0, " in out
     assert "learning rate 1e+30, clip norm 0.0, gain 1.0, " in out
     (lost,) = rows(tmp_path / "all", "nonfinite")
@@ -97,7 +97,7 @@ def test_a_member_that_diverges_changes_no_other(run, tmp_path):
     assert {row["clip_norm"] for row in steps} == {0}
     assert run(*flags, "--learning_rate=0.001", "--results=good")[0] == 0
     good = rows(tmp_path / "good", "member")
-    for row, other in zip(found, good, strict=False):
+    for row, other in zip(members, good, strict=False):
         for name in ("test_loss", "decay_before", "decay_after"):
             assert row[name] == close(other[name]), name
 
@@ -177,7 +177,7 @@ def test_a_study_that_was_stopped_gives_the_same(run, monkeypatch, tmp_path):
     assert list(saved["irnn"]["states"]) == ["20", "40"]
     code, _, err = run(*flags, "--results=out", "--resume")
     assert code == 0, err
-    kills.check_same(tmp_path / "whole", tmp_path / "out")
+    kills.assert_same(tmp_path / "whole", tmp_path / "out")
 
 
 def test_more_shards_than_members_are_refused(run, tmp_path):
@@ -210,9 +210,9 @@ def test_gain_and_bias_act_on_the_initial_parameters():
             cell = expected["recurrent"]["cell"]
             cell = cell._replace(w_h=member.gain * cell.w_h)
             expected["recurrent"]["cell"] = cell
-            found = jax.tree.map(lambda leaf, i=i: leaf[i], params)
+            of_member = jax.tree.map(lambda leaf, i=i: leaf[i], params)
             jax.tree.map(
-                partial(np.testing.assert_allclose, rtol=1e-6), found, expected
+                partial(np.testing.assert_allclose, rtol=1e-6), of_member, expected
             )
 
 

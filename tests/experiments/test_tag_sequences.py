@@ -74,24 +74,30 @@ def test_equal_parameters_are_the_most_that_are_no_more(name):
 
 def test_scores_are_what_numpy_counts(monkeypatch):
     starts = np.array([[1, 0, 0, 1], [0, 1, 0, 0]])
-    said = np.array([[2.0, -1, 3, 1], [-2, -1, -3, -4]])
-    both = jnp.stack([jnp.zeros((2, 4)), jnp.asarray(said)], axis=-1)
+    label_logits = np.array([[2.0, -1, 3, 1], [-2, -1, -3, -4]])
+    both = jnp.stack([jnp.zeros((2, 4)), jnp.asarray(label_logits)], axis=-1)
     monkeypatch.setattr(measure, "logits", lambda *_: both)
     data = Words(np.zeros((2, 4), np.int32), starts)
-    found = measure.scores(None, None, data)  # type: ignore[arg-type]
-    assert found.precision == pytest.approx(2 / 3)
-    assert found.recall == pytest.approx(2 / 3)
-    assert found.accuracy == pytest.approx(6 / 8)
-    p = 1 / (1 + np.exp(-said))
+    result = measure.scores(None, None, data)  # type: ignore[arg-type]
+    assert result.precision == pytest.approx(2 / 3)
+    assert result.recall == pytest.approx(2 / 3)
+    assert result.accuracy == pytest.approx(6 / 8)
+    p = 1 / (1 + np.exp(-label_logits))
     bits = -np.log2(np.where(starts == 1, p, 1 - p)).mean(axis=0)
-    np.testing.assert_allclose(found.bits, bits, rtol=1e-5)
+    np.testing.assert_allclose(result.bits, bits, rtol=1e-5)
 
 
 def of(*f1s):
-    said = np.zeros((1, 4), np.int32)
+    predicted = np.zeros((1, 4), np.int32)
     return [
         TaggingResult(
-            way, 4, 10, np.array(f1), np.array(f1), np.full((len(f1), 4), 0.5), said
+            way,
+            4,
+            10,
+            np.array(f1),
+            np.array(f1),
+            np.full((len(f1), 4), 0.5),
+            predicted,
         )
         for way, f1 in zip(WAYS, f1s, strict=True)
     ]
@@ -124,16 +130,18 @@ def test_intervals_are_those_that_it_is_judged_by():
 
 
 def test_bits_are_read_in_plain_decimals():
-    found = of(LOW, LOW, HIGH, MIDDLE)
-    bits = [one._replace(bits=one.bits * [1.2, 0.2, 0.4, 0.6]) for one in found]
+    results = of(LOW, LOW, HIGH, MIDDLE)
+    bits = [
+        result._replace(bits=result.bits * [1.2, 0.2, 0.4, 0.6]) for result in results
+    ]
     figure = figures.draw(bits, "").figure
     figure.draw_without_rendering()
     axis = figure.axes[1]
     ticks = [*axis.yaxis.get_major_ticks(), *axis.yaxis.get_minor_ticks()]
     low, high = axis.get_ylim()
-    said = [t.label1.get_text() for t in ticks if low < t.get_loc() < high]
-    assert {"0.1", "0.2", "0.5"} <= set(said)
-    assert all(text == "" or float(text) for text in said)
+    labels = [t.label1.get_text() for t in ticks if low < t.get_loc() < high]
+    assert {"0.1", "0.2", "0.5"} <= set(labels)
+    assert all(text == "" or float(text) for text in labels)
 
 
 MISTAKES = [

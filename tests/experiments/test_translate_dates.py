@@ -1,4 +1,4 @@
-"""Dates to ISO 8601: the command from end to end, and what is said of numbers."""
+"""Dates to ISO 8601: the command from end to end, and the claims about numbers."""
 
 from functools import partial
 
@@ -36,8 +36,8 @@ def run(launched, tmp_path):
 
 @pytest.mark.slow
 def test_it_trains_and_translates(run, tmp_path):
-    own = "--date=5 mars 2024; March 5, 2024;"
-    code, out, err = run(*TINY, own, "--results=out")
+    date_flag = "--date=5 mars 2024; March 5, 2024;"
+    code, out, err = run(*TINY, date_flag, "--results=out")
     assert (code, err) == (0, "")
     folder = tmp_path / "out"
     names = {"config.json", "metrics.jsonl", "checkpoints", "report.html"}
@@ -45,18 +45,18 @@ def test_it_trains_and_translates(run, tmp_path):
     assert files(folder) == names
     assert (folder / "report.html").read_text().count("<img ") == 2
 
-    found = {(r["model"], r["seed"]): r for r in rows(folder, "exact")}
+    exact = {(r["model"], r["seed"]): r for r in rows(folder, "exact")}
     models = ["with attention", "without attention"]
-    assert list(found) == [(model, seed) for model in models for seed in (0, 1)]
+    assert list(exact) == [(model, seed) for model in models for seed in (0, 1)]
     test = dates.load(1, 26, held_out=True)
     sources, true = dates.decode(test.sources), dates.iso(test.targets)
     mistakes = rows(folder, "mistake")
-    for (model, seed), row in found.items():
+    for (model, seed), row in exact.items():
         ours = [m for m in mistakes if (m["model"], m["seed"]) == (model, seed)]
-        said = {m["source"]: m for m in ours}
+        by_source = {m["source"]: m for m in ours}
         texts = list(zip(sources, true, strict=True))
-        greedy = [said[s]["greedy"] if s in said else t for s, t in texts]
-        beam = [said[s]["beam"] if s in said else t for s, t in texts]
+        greedy = [by_source[s]["greedy"] if s in by_source else t for s, t in texts]
+        beam = [by_source[s]["beam"] if s in by_source else t for s, t in texts]
         pairs = list(zip(greedy, true, strict=True))
         assert row["greedy"] == np.mean([g == t for g, t in pairs])
         assert row["beam"] == np.mean([b == t for b, t in zip(beam, true, strict=True)])
@@ -105,8 +105,8 @@ def made(name, right, curve, beam=None, steps=100):
 
     def wrote(counts):
         symbols = np.stack([targets] * len(counts))
-        for said, count in zip(symbols, counts, strict=True):
-            said[count:, 6] = 10
+        for symbol, count in zip(symbols, counts, strict=True):
+            symbol[count:, 6] = 10
         return Translations(symbols, np.zeros(symbols.shape[:2]))
 
     probes = np.linspace(0, steps, len(curve[0])).astype(int)
@@ -117,7 +117,7 @@ def made(name, right, curve, beam=None, steps=100):
 
 
 FAST, SLOW = [0.0, 0.96, 1.0], [0.0, 0.5, 0.96]
-CLAIMS = [  # right with attention, without; their curves; beam of the second; said
+CLAIMS = [  # right with attention, without; their curves; beam of the second; outcomes
     (
         [10, 10],
         [10, 10],
@@ -155,15 +155,15 @@ def test_claims_follow_the_numbers(attentive, plain, first, second, beam, outcom
         made("with attention", attentive, [first] * seeds),
         made("without attention", plain, [second] * seeds, beam),
     ]
-    found = judged.evaluate_claims(studies, 4)
-    assert [claim.outcome for claim in found] == outcomes
+    evaluated = judged.evaluate_claims(studies, 4)
+    assert [claim.outcome for claim in evaluated] == outcomes
     judged.table(studies, 4).text()
 
 
 def test_a_beam_that_is_better_is_no_worse():
-    one = made("with attention", [7, 8, 6], [FAST] * 3, beam=[8, 9, 7])
-    assert judged.no_worse([one], 4).outcome == SUPPORTED
-    (case,) = judged.no_worse([one], 4).cases
+    study = made("with attention", [7, 8, 6], [FAST] * 3, beam=[8, 9, 7])
+    assert judged.no_worse([study], 4).outcome == SUPPORTED
+    (case,) = judged.no_worse([study], 4).cases
     assert case.value.startswith("+10.00 [+10.00, +10.00];")
 
 
@@ -189,10 +189,10 @@ def test_no_worse_is_judged_on_all_models_together():
     seeds = [[FAST] * 3] * 2
     better = made("with attention", [7, 8, 6], seeds[0], beam=[8, 9, 8])
     worse = made("without attention", [7, 8, 6], seeds[1], beam=[6, 7, 4])
-    found = judged.no_worse([better, worse], 4)
-    assert found.outcome == INCONCLUSIVE
+    claim = judged.no_worse([better, worse], 4)
+    assert claim.outcome == INCONCLUSIVE
     gain = interval(100 * (better.beam_exact - better.exact), 2).text("{:+.2f}")
-    assert found.cases[0].value.startswith(f"{gain};")
+    assert claim.cases[0].value.startswith(f"{gain};")
     (alone,) = judged.no_worse([better], 4).cases
     text = interval([10, 10, 20]).text("{:+.2f}")
     assert alone.value.startswith(f"{text};") and text != gain
@@ -215,8 +215,8 @@ def test_both_captions_say_that_characters_are_romanized():
 
 
 def test_what_is_wrong_is_counted():
-    one = made("with attention", [10, 7], [FAST] * 2)
-    header, (row,) = judged.mistakes([one])
+    study = made("with attention", [10, 7], [FAST] * 2)
+    header, (row,) = judged.mistakes([study])
     assert row[1:6] == ["3", "0", "100", "0", "100"]  # "2024-0--05" is no day
     assert row[6].startswith("month ") and row[6].split()[3].endswith("-")
     assert len(header) == len(row)
@@ -225,12 +225,14 @@ def test_what_is_wrong_is_counted():
 
 
 def test_the_title_of_the_maps_claims_what_holds():
-    own = np.eye(3, 5)[None] * 0.6 + 0.08
+    diagonal = np.eye(3, 5)[None] * 0.6 + 0.08
     maps = ["English"], ["5"], ["2"], [np.ones((1, 1))]
-    said = figures.attention_title(AttentionResult(own, *maps))
-    assert said.startswith("Attention lies on the part of the source that is written")
-    assert "68 % on the year" in said
-    other = figures.attention_title(AttentionResult(np.roll(own, 1, axis=2), *maps))
+    title = figures.attention_title(AttentionResult(diagonal, *maps))
+    assert title.startswith("Attention lies on the part of the source that is written")
+    assert "68 % on the year" in title
+    other = figures.attention_title(
+        AttentionResult(np.roll(diagonal, 1, axis=2), *maps)
+    )
     assert (
         other.startswith("Attention on the part of the source")
         and "8 % on the year" in other

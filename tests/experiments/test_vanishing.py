@@ -70,14 +70,14 @@ def test_nets_are_measured_and_those_that_can_be_are_trained(
         name for name, *_ in trained
     }
 
-    found = {
+    measured = {
         (r["net"], r["init"], r["width"], r["when"], r["seed"]): r["log_norm"]
         for r in gradients
     }
     for name in FEW:  # one at a rate of 0, the other not
         where = name, "he", 5
         moved = not np.allclose(
-            found[(*where, "before", 0)], found[(*where, "after", 0)], atol=1e-4
+            measured[(*where, "before", 0)], measured[(*where, "after", 0)], atol=1e-4
         )
         assert moved == ("feed-forward" not in name)
 
@@ -90,12 +90,12 @@ def test_nets_are_measured_and_those_that_can_be_are_trained(
     xs = jnp.asarray(test.images[:128].reshape(-1, 64))
     line = net.log_norms(params, xs, jnp.asarray(test.labels[:128]))
     where = net.name, "torch", 5, "before", seed
-    np.testing.assert_allclose(found[where], line, atol=1e-4)
-    said = [row["text"] for row in rows(folder, "claim")]
-    assert len(said) >= 5 and said[0].startswith(
+    np.testing.assert_allclose(measured[where], line, atol=1e-4)
+    texts = [row["text"] for row in rows(folder, "claim")]
+    assert len(texts) >= 5 and texts[0].startswith(
         "Before training, gradients vanish faster in"
     )
-    assert all(f"{claim}: " in out for claim in said)
+    assert all(f"{claim}: " in out for claim in texts)
 
 
 @pytest.mark.slow
@@ -115,21 +115,21 @@ def test_the_gradient_by_layer_is_that_of_depth_gradients():
         net.log_norms(params, XS, LABELS), expected, rtol=1e-5, atol=1e-5
     )
     assert net.logits is not None
-    said = losses(net.logits(params, XS), LABELS).sum()
-    np.testing.assert_allclose(said, loss, rtol=1e-5)
+    total = losses(net.logits(params, XS), LABELS).sum()
+    np.testing.assert_allclose(total, loss, rtol=1e-5)
 
 
 def test_one_matrix_in_every_step_is_elmans_net():
-    elman, own = BY_NAME["Elman tanh"], BY_NAME["Elman tanh, one matrix per step"]
+    elman, per_step = BY_NAME["Elman tanh"], BY_NAME["Elman tanh, one matrix per step"]
     params = elman.init(jax.random.key(1), INITIALIZERS["orthogonal"], 8)
-    steps, head = own.init(jax.random.key(2), INITIALIZERS["orthogonal"], 8)
+    steps, head = per_step.init(jax.random.key(2), INITIALIZERS["orthogonal"], 8)
     assert not np.allclose(steps.w_h[0], steps.w_h[1])
     same = jax.tree.map(
         lambda p: jnp.broadcast_to(p, (4, *p.shape)), params["recurrent"]["cell"]
     )
     head = head._replace(w=params["dense"]["kernel"], b=params["dense"]["bias"])
     np.testing.assert_allclose(
-        own.log_norms((same, head), XS, LABELS),
+        per_step.log_norms((same, head), XS, LABELS),
         elman.log_norms(params, XS, LABELS),
         rtol=1e-5,
         atol=1e-5,
@@ -141,8 +141,8 @@ def test_layers_and_steps_are_drawn_by_one_law():
         jax.random.key(0), INITIALIZERS["torch"], 64
     )
     cell = nets.elman(init=INITIALIZERS["torch"]).init(jax.random.key(1), 16, 64)
-    one = BY_NAME["feed-forward tanh, one matrix"]
-    tied = one.init(jax.random.key(0), INITIALIZERS["torch"], 64)
+    shared = BY_NAME["feed-forward tanh, one matrix"]
+    tied = shared.init(jax.random.key(0), INITIALIZERS["torch"], 64)
     np.testing.assert_array_equal(tied.hidden.w[3], tied.hidden.w[0])
     for drawn in (layers.hidden.w, cell.w_h):  # U(-1/8, 1/8)
         assert abs(drawn).max() <= 1 / 8
@@ -185,15 +185,15 @@ SAID = [
 ]
 
 
-@pytest.mark.parametrize(("first", "second", "said"), SAID)
-def test_a_pair_is_judged_over_its_seeds(first, second, said):
+@pytest.mark.parametrize(("first", "second", "outcome"), SAID)
+def test_a_pair_is_judged_over_its_seeds(first, second, outcome):
     pair = NetComparison(of("Elman tanh", *first), of("feed-forward tanh", *second))
-    assert pair.outcome == said
+    assert pair.outcome == outcome
 
 
 def test_claims_say_where_a_claim_holds():
     fast, slow = (0.5, 0.51, 0.52), (0.1, 0.11, 0.09)
-    found = [
+    results = [
         of("Elman tanh", *fast),
         of("feed-forward tanh", *slow),
         of("Elman tanh", *slow, init="torch"),
@@ -202,8 +202,10 @@ def test_claims_say_where_a_claim_holds():
         of("Elman tanh, one matrix per step", 0.50, 0.51, 0.52),
         of("LSTM", *slow),
     ]
-    said = {claim.text.split(",")[0]: claim for claim in claims.evaluate_claims(found)}
-    worse = said["Before training"]
+    by_subject = {
+        claim.text.split(",")[0]: claim for claim in claims.evaluate_claims(results)
+    }
+    worse = by_subject["Before training"]
     assert worse.outcome == "partly supported"
     assert worse.counted_outcome == "partly supported (1 of 2 cases)"
     supported, refuted = worse.cases
@@ -212,11 +214,11 @@ def test_claims_say_where_a_claim_holds():
     assert refuted.name == "Elman tanh from torch, 8 units"
     assert refuted.value.startswith("0.100 - 0.510 = -0.410 [")
     assert [case.outcome for case in worse.cases] == ["supported", "refuted"]
-    assert "After training" not in said
-    lstm = said["The gradient of the LSTM vanishes more slowly than Elman's"]
+    assert "After training" not in by_subject
+    lstm = by_subject["The gradient of the LSTM vanishes more slowly than Elman's"]
     assert lstm.outcome == "supported"
     # Deviations of 0.1 and of 0.01 once, and once the same.
-    spread = said[
+    spread = by_subject[
         "The decay rate varies more over seeds with one matrix for all steps than with "
         "one matrix per step"
     ]
@@ -260,19 +262,19 @@ def test_causes_are_judged_separately():
         "feed-forward tanh": slow,
         "feed-forward tanh, one matrix": slow,
     }
-    found = [of(net, *rates) for net, rates in nets_of.items()]
-    said = [claim.outcome for claim in claims.evaluate_claims(found)]
+    results = [of(net, *rates) for net, rates in nets_of.items()]
+    outcomes = [claim.outcome for claim in claims.evaluate_claims(results)]
     # Of one matrix: the differences are 0 of every seed; of reading in turn: 0.4.
-    assert said[:3] == ["supported", "inconclusive", "supported"]
+    assert outcomes[:3] == ["supported", "inconclusive", "supported"]
 
 
 def test_of_many_pairs_each_interval_is_wider():
-    found = [
+    results = [
         of(net, *rates, init=init)
         for init in ("he", "torch")
         for net, rates in (("Elman tanh", (1, 2, 3)), ("feed-forward tanh", (0, 0, 0)))
     ]
-    (pair, _) = compare_nets(found, "before", [("Elman tanh", "feed-forward tanh")])
+    (pair, _) = compare_nets(results, "before", [("Elman tanh", "feed-forward tanh")])
     # Student's t of 2 degrees of freedom at 0.9875, by a table: 6.205.
     np.testing.assert_allclose(pair.difference.low, 2 - 6.205 / 3**0.5, atol=1e-3)
     assert pair.outcome == "inconclusive"

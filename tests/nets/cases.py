@@ -107,7 +107,7 @@ WIDE = {
 
 
 def state_dtypes(state: Any, dtype: str) -> dict[str, str]:
-    """What each entry of a cell's state should be, that reads arrays of dtype."""
+    """Dtype of each entry of the state of a cell that reads arrays of a dtype."""
     wide = WIDE.get(type(state).__name__.removesuffix("State"), set())
     half, fields = dtype in ("bfloat16", "float16"), getattr(state, "_asdict", None)
     real = {
@@ -195,7 +195,7 @@ run = jax.jit(nets.unroll, static_argnames=("cell", "reverse"))
 
 @partial(jax.jit, static_argnames=("cell", "reverse"))
 def run_and_grad(cell, params, xs, state, *, lengths=None, reverse=False):
-    """What unroll returns, and gradients by parameters, inputs and first state."""
+    """Results of unroll, and gradients by parameters, inputs and first state."""
 
     def loss(params, xs, state):
         out = nets.unroll(cell, params, xs, state, lengths=lengths, reverse=reverse)

@@ -17,7 +17,7 @@ AFTER, BEFORE = nets.gru(), nets.gru(reset_after=False)
 PROJECTED = projected_lstm(projection=2)
 
 
-def exact(one: Any, other: Any) -> None:
+def assert_same_bits(one: Any, other: Any) -> None:
     """The same tree, and in it the same bits."""
     chex.assert_trees_all_equal_structs(one, other)
     chex.assert_trees_all_equal_shapes_and_dtypes(one, other)

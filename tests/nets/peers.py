@@ -15,18 +15,16 @@ import jax
 import jax.numpy as jnp
 import keras
 from cases import FEATURES, INPUTS
-from flax import nnx
 
 import nets
 from nets.cells import ElmanState, GRUState, LSTMState
 
 
 class Peer(NamedTuple):
-    """Our cell, theirs, and which of our parameters theirs can express."""
+    """Our cell, and theirs with our parameters."""
 
     cell: nets.Cell
     run: Callable[..., Any]
-    expressible: Callable[[Any], Any] = lambda params: params
 
 
 def gates(*arrays, names):
@@ -64,10 +62,10 @@ def from_flax(carry):
     return carry
 
 
-def linen(state, kind=None):
+def linen(state):
     def run(params, xs):
         tree, cell = to_linen(params)
-        layer = nn.RNN((kind or cell)(FEATURES), return_carry=True, time_major=True)
+        layer = nn.RNN(cell(FEATURES), return_carry=True, time_major=True)
         carry, ys = layer.apply({"params": {"cell": tree}}, xs)
         return state(carry), ys
 
@@ -92,30 +90,13 @@ def linen_bidirectional(state):
     return run
 
 
-def nnx_run(state, kind):
-    def run(params, xs):
-        cell = kind(INPUTS, FEATURES, rngs=nnx.Rngs(0))
-        cell.dense_i.kernel.set_value(params.w_i)
-        cell.dense_h.kernel.set_value(params.w_h)
-        has_bias = cell.dense_h if kind is nnx.OptimizedLSTMCell else cell.dense_i
-        has_bias.bias.set_value(params.b)
-        layer = nnx.RNN(cell, time_major=True, return_carry=True, rngs=nnx.Rngs(0))
-        carry, ys = layer(xs)
-        return state(carry), ys
-
-    return run
-
-
-def to_keras(params: Any, reset_after: bool = True) -> tuple[list, Any, dict]:
+def to_keras(params: Any) -> tuple[list, Any]:
     """Our parameters as the list of Keras's weights, and Keras's layer."""
-    if isinstance(params, nets.cells.ElmanParams):
-        return list(params), keras.layers.SimpleRNN, {}
     if isinstance(params, nets.cells.LSTMParams):
-        return list(params), keras.layers.LSTM, {}
+        return list(params), keras.layers.LSTM
     w_i, w_h, b = map(swap, params[:3])
-    if reset_after:
-        b = jnp.stack([b, jnp.pad(params.b_hn, (2 * FEATURES, 0))])
-    return [w_i, w_h, b], keras.layers.GRU, {"reset_after": reset_after}
+    b = jnp.stack([b, jnp.pad(params.b_hn, (2 * FEATURES, 0))])
+    return [w_i, w_h, b], keras.layers.GRU
 
 
 def _mask(xs, lengths):
@@ -124,22 +105,17 @@ def _mask(xs, lengths):
     return jnp.arange(len(xs))[None, :] < lengths[:, None]
 
 
-def keras_layer(params: Any, reset_after: bool, **options: Any) -> tuple[list, Any]:
-    weights, layer, more = to_keras(params, reset_after)
+def keras_layer(params: Any) -> tuple[list, Any]:
+    weights, layer = to_keras(params)
     layer = layer(
-        FEATURES,
-        return_sequences=True,
-        return_state=True,
-        zero_output_for_mask=True,
-        **more,
-        **options,
+        FEATURES, return_sequences=True, return_state=True, zero_output_for_mask=True
     )
     return weights, layer
 
 
-def keras_run(state, reset_after=True):
+def keras_run(state):
     def run(params, xs):
-        weights, layer = keras_layer(params, reset_after)
+        weights, layer = keras_layer(params)
         batch_first = xs.swapaxes(0, 1)
         layer.build(batch_first.shape)
         (ys, *end), _ = layer.stateless_call(
@@ -152,10 +128,10 @@ def keras_run(state, reset_after=True):
     return run
 
 
-def keras_bidirectional(state, reset_after=True):
+def keras_bidirectional(state):
     def run(params, xs, lengths=None):
-        weights, layer = keras_layer(params.forward, reset_after)
-        other, *_ = to_keras(params.backward, reset_after)
+        weights, layer = keras_layer(params.forward)
+        other, _ = to_keras(params.backward)
         both: Any = keras.layers.Bidirectional(layer)
         batch_first = xs.swapaxes(0, 1)
         both.build(batch_first.shape)
@@ -187,28 +163,11 @@ def _zeros(xs):
     return jnp.zeros((xs.shape[1], FEATURES), xs.dtype)
 
 
-def haiku_vanilla(params):
-    w_i, w_h, b = params
-    return {
-        "vanilla_rnn/linear": {"w": w_i, "b": b},
-        "vanilla_rnn/linear_1": {"w": w_h},
-    }
-
-
 def haiku_lstm(params):
     w = jnp.concatenate([params.w_i, params.w_h])
     b = params.b.at[FEATURES : 2 * FEATURES].add(-1.0)  # haiku adds 1 in each step
     w, b = (swap(a, "ifgo", "igfo") for a in (w, b))
     return {"lstm/linear": {"w": w, "b": b}}
-
-
-def haiku_gru(params):
-    def turn(a):  # sigmoid(-z) = 1 - sigmoid(z): haiku's z admits what ours keeps
-        z, rest = jnp.split(swap(a), [FEATURES], axis=-1)
-        return jnp.concatenate([-z, rest], axis=-1)
-
-    w_i, w_h, b = map(turn, params[:3])
-    return {"gru": {"w_i": w_i, "w_h": w_h, "b": b}}
 
 
 def equinox(kind, state):
@@ -234,33 +193,12 @@ def equinox(kind, state):
     return run
 
 
-def without_b_hn(params):
-    """nnx.GRUCell has no such bias."""
-    return params._replace(b_hn=jnp.zeros_like(params.b_hn))
-
-
-ELMAN, RELU, LSTM = nets.elman(), nets.elman(jax.nn.relu), nets.lstm()
-AFTER, BEFORE = nets.gru(), nets.gru(reset_after=False)
+ELMAN, LSTM, GRU = nets.elman(), nets.lstm(), nets.gru()
 
 PEERS = {
-    "elman linen": Peer(ELMAN, linen(ElmanState)),
-    "lstm linen": Peer(LSTM, linen(from_flax)),
-    "gru linen": Peer(AFTER, linen(GRUState)),
-    "elman keras": Peer(ELMAN, keras_run(ElmanState)),
-    "lstm keras": Peer(LSTM, keras_run(LSTMState)),
-    "gru keras": Peer(AFTER, keras_run(GRUState)),
-    "gru keras reset_before": Peer(BEFORE, keras_run(GRUState, reset_after=False)),
-    "lstm linen not fused": Peer(LSTM, linen(from_flax, nn.LSTMCell)),
-    "elman nnx": Peer(ELMAN, nnx_run(ElmanState, nnx.SimpleCell)),
-    "lstm nnx": Peer(LSTM, nnx_run(from_flax, nnx.OptimizedLSTMCell)),
-    "gru nnx": Peer(AFTER, nnx_run(GRUState, nnx.GRUCell), without_b_hn),
-    "elman haiku": Peer(
-        RELU,
-        haiku(
-            lambda: hk.VanillaRNN(FEATURES, False), haiku_vanilla, ElmanState, _zeros
-        ),
-    ),
-    "lstm haiku": Peer(
+    "linen": Peer(LSTM, linen(from_flax)),
+    "keras": Peer(LSTM, keras_run(LSTMState)),
+    "haiku": Peer(
         LSTM,
         haiku(
             lambda: hk.LSTM(FEATURES),
@@ -269,18 +207,11 @@ PEERS = {
             lambda xs: hk.LSTMState(_zeros(xs), _zeros(xs)),
         ),
     ),
-    "gru haiku": Peer(
-        BEFORE, haiku(lambda: hk.GRU(FEATURES), haiku_gru, GRUState, _zeros)
-    ),
-    "lstm equinox": Peer(LSTM, equinox(eqx.nn.LSTMCell, lambda end: LSTMState(*end))),
-    "gru equinox": Peer(AFTER, equinox(eqx.nn.GRUCell, GRUState)),
+    "equinox": Peer(LSTM, equinox(eqx.nn.LSTMCell, lambda end: LSTMState(*end))),
 }
 BIDIRECTIONAL_PEERS = {
     "elman linen": Peer(ELMAN, linen_bidirectional(ElmanState)),
-    "lstm linen": Peer(LSTM, linen_bidirectional(from_flax)),
-    "gru linen": Peer(AFTER, linen_bidirectional(GRUState)),
-    "elman keras": Peer(ELMAN, keras_bidirectional(ElmanState)),
+    "gru linen": Peer(GRU, linen_bidirectional(GRUState)),
     "lstm keras": Peer(LSTM, keras_bidirectional(LSTMState)),
-    "gru keras": Peer(AFTER, keras_bidirectional(GRUState)),
-    "gru keras reset_before": Peer(BEFORE, keras_bidirectional(GRUState, False)),
+    "gru keras": Peer(GRU, keras_bidirectional(GRUState)),
 }

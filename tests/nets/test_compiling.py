@@ -1,4 +1,4 @@
-"""What is called again outside of jit does not compile again, and is not stale."""
+"""A second call outside jit does not compile again, and is not stale."""
 
 import gc
 import threading
@@ -24,7 +24,7 @@ PARAMS = LSTM.init(jax.random.key(0), 3, 2)
 
 @pytest.fixture
 def compilations():
-    """How many programs were compiled so far, in a list of one number."""
+    """Number of programs compiled so far, in a list of one number."""
     count = [0]
 
     def listen(event: str, duration_secs: float, **_: Any):

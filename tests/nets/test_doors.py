@@ -1,4 +1,4 @@
-"""What comes in: nothing at all, NumPy's numbers, strict dtypes, restored records."""
+"""Inputs of all kinds: empty, NumPy's numbers, strict dtypes, restored records."""
 
 import warnings
 from typing import Any

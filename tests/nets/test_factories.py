@@ -16,7 +16,7 @@ from nets.factories import KEPT, _kept
 
 
 class Heavy:
-    """What an option closes over."""
+    """Values that an option closes over."""
 
 
 def closing_over(heavy):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from cases import FEATURES, INPUTS, TIME, example
 from flax import nnx
-from tolerances import closest as close
+from tolerances import assert_equal_to_rounding as assert_close
 
 import nets
 import nets.linen
@@ -112,8 +112,8 @@ def test_modules_equal_the_pure_functions(cell, kind, lengths):
         for make in (pure_apply, linen_apply, nnx_apply)
     )
     assert pure[1][1].shape == (3, TIME, FEATURES * (2 if both else 1))
-    close(linen, pure)
-    close(in_nnx, pure)
+    assert_close(linen, pure)
+    assert_close(in_nnx, pure)
 
 
 @pytest.mark.parametrize("make", [linen_apply, nnx_apply], ids=["linen", "nnx"])
@@ -124,7 +124,7 @@ def test_any_number_of_batch_axes_stands_before_time(make, batch):
     state, ys = jax.jit(make(cell))(params, batch_first(xs))
     end, outputs = cases.run(cell, params, xs)
     assert ys.shape == (*batch, TIME, FEATURES)
-    close((state, ys), (end, jnp.moveaxis(outputs, 0, -2)))
+    assert_close((state, ys), (end, jnp.moveaxis(outputs, 0, -2)))
 
 
 @pytest.mark.parametrize("make", [linen_apply, nnx_apply], ids=["linen", "nnx"])
@@ -135,7 +135,7 @@ def test_padding_is_not_seen_over_two_batch_axes(make):
     padded = batch_first(cases.fill_padding(xs, lengths, np.nan))
     state, ys = make(cell)(params, padded, None, lengths)
     end, outputs = cases.run(cell, params, xs, lengths=lengths)
-    close((state, ys), (end, batch_first(outputs)))
+    assert_close((state, ys), (end, batch_first(outputs)))
 
 
 def test_linen_parameters_are_the_cells_own():
@@ -177,9 +177,9 @@ def test_nnx_jit_and_grad(both):
     params = layer.params.get_value()
     _, (_, ys) = out_and_grads(pure_apply(cell, both), params, xs)
     grads, _ = out_and_grads(pure_apply(cell, both), params, xs)
-    close(nnx.jit(lambda layer, xs: layer(xs)[1])(layer, xs), ys)
+    assert_close(nnx.jit(lambda layer, xs: layer(xs)[1])(layer, xs), ys)
     result = gradient(layer, xs)["weights"]
-    close(jax.tree.leaves(result), in_order(nnx.state(layer), grads[0]))
+    assert_close(jax.tree.leaves(result), in_order(nnx.state(layer), grads[0]))
 
 
 def test_merge_and_a_second_cell_reach_both_apis():
@@ -197,8 +197,8 @@ def test_merge_and_a_second_cell_reach_both_apis():
     params = in_nnx.params.get_value()
     state, ys = in_nnx(xs)
     assert isinstance(ys, tuple) and isinstance(state.backward, nets.cells.GRUState)
-    close(linen.apply({"params": {"cells": params}}, xs), (state, ys))
-    close(ys[0], linen_apply(cells[0])(params.forward, xs)[1])
+    assert_close(linen.apply({"params": {"cells": params}}, xs), (state, ys))
+    assert_close(ys[0], linen_apply(cells[0])(params.forward, xs)[1])
 
 
 def test_a_linen_layer_is_a_part_of_a_network():

@@ -1,4 +1,4 @@
-"""What runs here on a CPU compiles for GPUs and TPUs too."""
+"""Programs that run here on a CPU compile for GPUs and TPUs too."""
 
 from functools import partial
 from typing import Any

@@ -1,4 +1,4 @@
-"""How close two trees of arrays have to be, by what may make them differ."""
+"""Assertions that two trees are close, by the cause of their differences."""
 
 from functools import partial
 
@@ -10,8 +10,13 @@ def within(rtol: float, atol: float) -> partial[None]:
     return partial(chex.assert_trees_all_close, rtol=rtol, atol=atol)
 
 
-close = within(1e-5, 1e-6)  # float32, operations in another order
-close_to_peers = within(1e-5, 1e-5)  # float32, operations of another library
-closest = within(1e-6, 1e-6)  # float32, the same operations in another program
-closely = within(1e-10, 1e-12)  # float64
-exactly = within(1e-10, 1e-10)  # float64, where numbers below 0.01 are differences
+# float32, operations in another order
+assert_close = within(1e-5, 1e-6)
+# float32, operations of another library
+assert_close_to_peers = within(1e-5, 1e-5)
+# float32, the same operations in another program
+assert_equal_to_rounding = within(1e-6, 1e-6)
+# float64
+assert_close_float64 = within(1e-10, 1e-12)
+# float64, where numbers below 0.01 are differences
+assert_equal_float64 = within(1e-10, 1e-10)

@@ -14,7 +14,7 @@ CODES = {"uint8": 8, "int16": 11, "float32": 13, "float64": 14}
 
 
 def load(kind, path):
-    """What each loader makes of a path, which is that of the file itself."""
+    """Read a path with the loader of a kind of file."""
     if kind == "text":
         return text.load(path)
     if kind == "idx":

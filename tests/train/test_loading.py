@@ -316,15 +316,15 @@ BAD_IMAGES = [
 
 @pytest.mark.parametrize(("name", "content", "sentence"), BAD)
 def test_bad_sequences_are_refused(name, content, sentence, tmp_path):
-    refuse(tmp_path, name, content, sentence, "sequences")
+    assert_refused(tmp_path, name, content, sentence, "sequences")
 
 
 @pytest.mark.parametrize(("name", "content", "sentence"), BAD_IMAGES)
 def test_bad_images_are_refused(name, content, sentence, tmp_path):
-    refuse(tmp_path, name, content, sentence, "images")
+    assert_refused(tmp_path, name, content, sentence, "images")
 
 
-def refuse(folder, name, content, sentence, kind):
+def assert_refused(folder, name, content, sentence, kind):
     path = folder / name if content is None else written(folder, name, content)
     with pytest.raises(DataError) as error:
         load(path, kind=kind)

@@ -1,4 +1,4 @@
-"""What `fit` shows and logs while it trains."""
+"""Output and log rows of `fit` during a training."""
 
 import io
 import sys

@@ -21,31 +21,31 @@ from experiments.harness.intervals import Interval, interval
 @pytest.mark.parametrize(("cases", "level"), [(1, 0.95), (5, 0.99)])
 def test_an_interval_is_scipys(cases, level):
     values = np.array([0.3, 0.5, 0.1, 0.7])
-    found = interval(values, cases)
+    result = interval(values, cases)
     low, high = stats.ttest_1samp(values, 0).confidence_interval(level)
-    np.testing.assert_allclose(found, [values.mean(), low, high])
+    np.testing.assert_allclose(result, [values.mean(), low, high])
 
 
 @pytest.mark.slow
 def test_intervals_hold_the_true_mean_as_often_as_they_say():
     draws = np.random.default_rng(0).normal(2, 3, (2000, 3))
-    found = np.array([interval(row) for row in draws])
-    share = ((found[:, 1] < 2) & (found[:, 2] > 2)).mean()
+    intervals = np.array([interval(row) for row in draws])
+    share = ((intervals[:, 1] < 2) & (intervals[:, 2] > 2)).mean()
     assert abs(share - 0.95) < 0.02  # four deviations
 
 
 def test_one_seed_says_nothing_of_others():
-    found = interval([0.4])
-    assert found == (0.4, -np.inf, np.inf)
-    assert found.text() == "0.40" and positive(found) == INCONCLUSIVE
+    result = interval([0.4])
+    assert result == (0.4, -np.inf, np.inf)
+    assert result.text() == "0.40" and positive(result) == INCONCLUSIVE
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "said"),
+    ("low", "high", "outcome"),
     [(0.1, 1, SUPPORTED), (-1, -0.1, REFUTED), (-1, 0.1, INCONCLUSIVE)],
 )
-def test_a_difference_is_positive_if_its_interval_is(low, high, said):
-    assert positive(Interval(0, low, high)) == said
+def test_a_difference_is_positive_if_its_interval_is(low, high, outcome):
+    assert positive(Interval(0, low, high)) == outcome
 
 
 PARTS = [
@@ -59,9 +59,9 @@ PARTS = [
 ]
 
 
-@pytest.mark.parametrize(("parts", "said"), PARTS)
-def test_parts_together(parts, said):
-    assert combine_outcomes(parts) == said == combine_outcomes(parts[::-1])
+@pytest.mark.parametrize(("parts", "outcome"), PARTS)
+def test_parts_together(parts, outcome):
+    assert combine_outcomes(parts) == outcome == combine_outcomes(parts[::-1])
 
 
 def test_a_claim_in_one_sentence():
@@ -92,8 +92,8 @@ def test_what_some_cases_show_must_hold_together():
 @pytest.mark.slow
 def test_false_claims_that_hold_in_part_are_as_rare_as_they_should_be():
     draws = np.random.default_rng(0).normal(0, 1, (2000, 4, 3))
-    told = [SUPPORTED in judge(list(cases)).outcomes for cases in draws]
-    assert np.mean(told) < 0.05 + 0.015  # three deviations
+    supported = [SUPPORTED in judge(list(cases)).outcomes for cases in draws]
+    assert np.mean(supported) < 0.05 + 0.015  # three deviations
 
 
 def test_a_claim_counts_the_cases_that_it_holds_in():

@@ -23,16 +23,16 @@ def read(folder):
     data, values = file.read_bytes(), []
     while data:
         (length,) = struct.unpack("<Q", data[:8])  # then a checksum of four bytes
-        one = event.FromString(data[12 : 12 + length])
+        record = event.FromString(data[12 : 12 + length])
         data = data[16 + length :]
-        for value in one.summary.value:
+        for value in record.summary.value:
             kind = value.WhichOneof("value")
             content = getattr(value, kind)
             if kind == "image":
                 content = Image.open(io.BytesIO(content.encoded_image_string))
             elif kind == "tensor":
                 content = content.string_val[0].decode()
-            values.append((one.step, value.tag, content))
+            values.append((record.step, value.tag, content))
     return values
 
 

@@ -67,6 +67,7 @@ def test_text_stays_text_and_fonts_are_embedded(tmp_path):
     assert b"/FontFile2" in data and b"/Subtype /Type3" not in data
 
 
+@pytest.mark.slow
 def test_bytes_do_not_depend_on_time_or_process(tmp_path):
     (tmp_path / "a").mkdir()
     figure_files.write(decay(), tmp_path / "a" / "decay.png", ALL)

@@ -96,6 +96,7 @@ def test_flags_that_need_each_other(flags, sentence):
         fitting.check(dataclasses.replace(CONFIG, **flags))
 
 
+@pytest.mark.slow
 def test_all_options_of_training_at_once(launched, tmp_path):
     options = "schedule=cosine warmup_steps=2 accumulate=2 average=0.9 evaluate_every=4"
     options += " patience=2 on_nonfinite=drop_member steps=12"

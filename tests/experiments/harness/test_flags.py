@@ -1,4 +1,4 @@
-"""Every flag of every experiment: bounded, and said to be."""
+"""Every flag of every experiment is bounded, and its help names the bounds."""
 
 import dataclasses
 import importlib
@@ -52,11 +52,11 @@ def test_a_number_that_nothing_can_hold_is_refused_at_once(
         words = [f"--{field.name}={BEYOND}9"]
     else:  # it is checked against the data, or another flag
         tiny = {**fuzz.TINY, **fuzz.OWN.get(name, {})}
-        known = {one.name for one in dataclasses.fields(module.Config)}
+        known = {option.name for option in dataclasses.fields(module.Config)}
         words = [
-            f"--{one}={value}"
-            for one, value in tiny.items()
-            if one in known - {field.name} and value is not None
+            f"--{option}={value}"
+            for option, value in tiny.items()
+            if option in known - {field.name} and value is not None
         ]
         if name == "vanishing":
             words = []

@@ -33,7 +33,7 @@ def test_hostile_flags_are_refused_in_one_sentence(part, tmp_path, monkeypatch):
         folder.mkdir()
         monkeypatch.chdir(folder)
         code, _, err = fuzz.call(name, words, whole=False)
-        said = fuzz.violation(code, err, pathlib.Path(folder))
-        assert said is None, (name, words, said)
+        fault = fuzz.violation(code, err, pathlib.Path(folder))
+        assert fault is None, (name, words, fault)
 
     one()

@@ -49,16 +49,19 @@ def run(launched, tmp_path):
     savemat(tmp_path / "music" / FILE, pieces)
 
     def run(name, cell):
-        own, module = TAKE_CELLS[name], importlib.import_module(f"experiments.{name}")
-        usual = [f for f in TINY[name].split(";") if not f.startswith(f"{own}=")]
-        flags = [f"--{flag}" for flag in (*usual, f"{own}={cell}")]
+        cell_flag, module = (
+            TAKE_CELLS[name],
+            importlib.import_module(f"experiments.{name}"),
+        )
+        usual = [f for f in TINY[name].split(";") if not f.startswith(f"{cell_flag}=")]
+        flags = [f"--{flag}" for flag in (*usual, f"{cell_flag}={cell}")]
         return launched(module, *flags, "--results=out")
 
     return run
 
 
-def refused(done, cell, folder):
-    """That a cell is refused in one sentence, which names it, before any training."""
+def assert_refused(done, cell, folder):
+    """A cell is refused in one sentence, which names it, before any training."""
     assert (done.returncode, done.stdout.replace("tracing\n", "")) == (2, "")
     assert done.stderr.count("\n") == 1 and repr(cell) in done.stderr, done.stderr
     assert len(done.stderr) < 700 and not list(folder.glob("out*"))
@@ -67,14 +70,14 @@ def refused(done, cell, folder):
 @pytest.mark.parametrize("place", range(len(OWN)), ids=OWN.__getitem__)
 def test_a_broken_cell_is_one_sentence(place, run, tmp_path):
     name = sorted(TAKE_CELLS)[place % len(TAKE_CELLS)]  # each meets many
-    refused(run(name, OWN[place]), OWN[place], tmp_path)
+    assert_refused(run(name, OWN[place]), OWN[place], tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(TAKE_CELLS))
 def test_every_experiment_refuses_a_cell_of_two(name, run, tmp_path):
     for cell in ("mine_cells:batch_of_two", "mine_cells:three", "mine_cells:no_state"):
-        refused(run(name, cell), cell, tmp_path)
+        assert_refused(run(name, cell), cell, tmp_path)
 
 
 @pytest.mark.slow
@@ -159,5 +162,6 @@ assert others & set(sys.modules) == {"equinox"}, others & set(sys.modules)
 """
 
 
+@pytest.mark.slow
 def test_a_library_is_imported_only_with_its_cells():
     subprocess.run([sys.executable, "-c", IMPORTS], check=True, cwd=ROOT)

@@ -1,4 +1,4 @@
-"""The page of a run: what stands in it, and what a browser makes of it."""
+"""The page of a run: its content, and its layout in a browser."""
 
 import base64
 import json
@@ -119,12 +119,12 @@ def test_the_page_is_well_formed_and_says_what_it_was_given(report):
     assert "<p>A paragraph of two lines.</p>\n<p>And one more.</p>" in text
     assert "left_out" not in text
     assert text.index("It does.") < text.index("A paragraph")
-    for said in ("1,204", "--remat", "true", f"lstm,{NASTY}", NASTY, "metrics.jsonl"):
-        assert said in read.text
+    for phrase in ("1,204", "--remat", "true", f"lstm,{NASTY}", NASTY, "metrics.jsonl"):
+        assert phrase in read.text
     assert CONFIG["command"] in read.text
     made = json.loads((report.parent / "config.json").read_text())
-    for said in (made["machine"], made["commit"] or "none", made["versions"]["jax"]):
-        assert said in read.text
+    for phrase in (made["machine"], made["commit"] or "none", made["versions"]["jax"]):
+        assert phrase in read.text
     assert not list(report.parent.glob("*.draft"))
 
 
@@ -296,12 +296,12 @@ def chromium(tmp_path):
 
 
 def asked(page, folder, chromium):
-    """What a page's script finds and writes down as JSON."""
+    """The JSON that a page's script writes."""
     (folder / "ask.html").write_text(page)
     shown = chromium("--dump-dom", (folder / "ask.html").as_uri())
-    found = re.search(r"<pre>(\[.+?\])</pre>", shown)
-    assert found, shown
-    return json.loads(found[1])
+    match = re.search(r"<pre>(\[.+?\])</pre>", shown)
+    assert match, shown
+    return json.loads(match[1])
 
 
 # A window is at least 500 pixels wide; a frame has the width of a phone. The page lets
@@ -332,13 +332,13 @@ addEventListener("load", () => {
 def test_a_browser_shows_it_on_a_phone_and_on_a_desk(report, tmp_path, chromium):
     phone, desk = asked(ASK, tmp_path, chromium)
     assert (phone["width"], desk["width"]) == (360, 1280)
-    for seen in (phone, desk):
-        assert seen["needed"] <= seen["width"]
-        natural = [(complete, width) for complete, width, _ in seen["images"]]
+    for screen in (phone, desk):
+        assert screen["needed"] <= screen["width"]
+        natural = [(complete, width) for complete, width, _ in screen["images"]]
         assert natural == [(True, 1600), (True, 100)]
-        assert all(width <= seen["width"] for *_, width in seen["images"])
+        assert all(width <= screen["width"] for *_, width in screen["images"])
         # The wide one scrolls in its box, and those of flags and versions need not.
-        assert seen["tables"][1:] == [True, False, False]
+        assert screen["tables"][1:] == [True, False, False]
 
 
 ASK_SIZE = """<!DOCTYPE html>
@@ -396,11 +396,11 @@ addEventListener("load", () => {
 def test_claims_have_most_of_the_width_on_a_phone(tmp_path, chromium):
     claim = "Read forward, a state knows more the later it stands, and most at the end"
     cases = [Case("one", "+1", SUPPORTED), Case("two", "-1", REFUTED)] * 12
-    said = [Claim(claim, PARTLY_SUPPORTED, "Why.", cases)]
-    told = course_page.LessonResult("one", "Less", "Is it?", "python", "", said)
-    course_page.write(tmp_path / "index.html", {"Part": [told]}, [])
-    found = asked(ASK_CLAIMS, tmp_path, chromium)
-    assert all(share > 0.5 and fits for share, fits in found), found
+    judged = [Claim(claim, PARTLY_SUPPORTED, "Why.", cases)]
+    lesson = course_page.LessonResult("one", "Less", "Is it?", "python", "", judged)
+    course_page.write(tmp_path / "index.html", {"Part": [lesson]}, [])
+    widths = asked(ASK_CLAIMS, tmp_path, chromium)
+    assert all(share > 0.5 and fits for share, fits in widths), widths
 
 
 @pytest.mark.slow

@@ -93,39 +93,40 @@ def whole(tmp_path_factory):
     return run(folder), (folder / "metrics.jsonl").read_text()
 
 
-def check(fitted, folder, whole):
+def assert_same(fitted, folder, whole):
     result, text = whole
-    one, two = (r._replace(seconds_per_step=0.0) for r in (fitted, result))
+    first, second = (r._replace(seconds_per_step=0.0) for r in (fitted, result))
     states = [
-        r.state._replace(key=jax.random.key_data(r.state.key)) for r in (one, two)
+        r.state._replace(key=jax.random.key_data(r.state.key)) for r in (first, second)
     ]
     chex.assert_trees_all_equal(*states)
-    chex.assert_trees_all_equal(one._replace(state=None), two._replace(state=None))
+    chex.assert_trees_all_equal(first._replace(state=None), second._replace(state=None))
     assert (folder / "metrics.jsonl").read_text() == text
 
 
-@pytest.mark.parametrize("rows", [13, 0, 1, 6, 20, 27])
+@pytest.mark.parametrize("rows", [13, 0, 27])
 def test_a_run_that_was_stopped_after_a_row_gives_the_same(rows, whole, tmp_path):
     folder = tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
         run(folder, rows=rows)
-    check(run(folder), folder, whole)
+    assert_same(run(folder), folder, whole)
 
 
-@pytest.mark.parametrize("states", [3, 0, 1, 9])
+@pytest.mark.parametrize("states", [3, 0, 9])
 def test_a_run_that_was_stopped_at_a_checkpoint_gives_the_same(states, whole, tmp_path):
     folder = tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
         run(folder, states=states)
-    check(run(folder), folder, whole)
+    assert_same(run(folder), folder, whole)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_again_and_again_gives_the_same(whole, calls, tmp_path):
     folder = tmp_path / "out"
     for rows in (5, 9, 17, 21, 28):
         with pytest.raises(KeyboardInterrupt):
             run(folder, rows=rows)
-    check(run(folder), folder, whole)
+    assert_same(run(folder), folder, whole)
     steps = [options["steps"] for _, options in calls]
     assert steps == sorted(steps, reverse=True) and steps[0] == 40 and steps[-1] < 20
 
@@ -136,7 +137,7 @@ def test_a_complete_training_is_read(whole, calls, tmp_path):
         run(folder, rows=len(whole[1].splitlines()) - 1)
     count = len(calls)
     fitted = run(folder)
-    check(fitted, folder, whole)
+    assert_same(fitted, folder, whole)
     assert len(calls) == count
     assert isinstance(fitted.seconds_per_step, float) and fitted.seconds_per_step > 0
 
@@ -160,7 +161,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_used(
     for step in steps[:count]:
         damage(place / str(step))
     capsys.readouterr()
-    check(run(folder), folder, whole)
+    assert_same(run(folder), folder, whole)
     err = capsys.readouterr().err.splitlines()
     instead = ["the one before is used", "the training is repeated"][:count]
     assert len(err) == count
@@ -177,7 +178,7 @@ def test_a_signal_saves_and_ends_a_training(whole, calls, monkeypatch, tmp_path)
         run(folder, checkpoint_every=0)
     assert stopped.value.number == 15
     monkeypatch.setattr(signals, "_requested", 0)
-    check(run(folder, checkpoint_every=0), folder, whole)
+    assert_same(run(folder, checkpoint_every=0), folder, whole)
     assert [options["steps"] for _, options in calls] == [40, 36]
 
 
@@ -210,7 +211,7 @@ def test_what_a_killed_process_was_writing_is_removed(whole, tmp_path):
     place = tmp_path / "out.unfinished" / "checkpoints" / "net"
     newest = max(place.iterdir(), key=lambda path: int(path.name))
     shutil.copytree(newest, place / "36.orbax-checkpoint-tmp")
-    check(run(folder), folder, whole)
+    assert_same(run(folder), folder, whole)
     assert [path.name for path in (folder / "checkpoints" / "net").iterdir()] == ["40"]
 
 

@@ -39,12 +39,12 @@ def test_equal_rows_are_not_written_twice(tmp_path):
 
 def test_measured_durations_are_those_of_the_interrupted_run(tmp_path):
     interrupted(tmp_path / "run")
-    seen = []
+    durations = []
     with new_run(tmp_path / "run", {}, resume=True) as run:
-        run.listeners.append(seen.append)
+        run.listeners.append(durations.append)
         for row in ROWS:
             run.log(**{**row, **({"seconds": 9.0} if "seconds" in row else {})})
-    assert lines(tmp_path / "run" / "metrics.jsonl") == ROWS == seen
+    assert lines(tmp_path / "run" / "metrics.jsonl") == ROWS == durations
 
 
 def test_from_the_first_row_that_differs_all_are_replaced(tmp_path):

@@ -96,7 +96,7 @@ def test_a_folder_that_cannot_be_written_is_refused_at_once(tmp_path):
 
 
 def left(folder, **options):
-    """What a run that fails leaves of one row."""
+    """The row that is left by a run that fails."""
     with pytest.raises(KeyboardInterrupt), new_run(folder, {}, **options) as run:
         run.log(a=1)
         raise KeyboardInterrupt

@@ -61,6 +61,7 @@ def test_a_run_has_its_flags_rows_and_parameters(made):
     assert params["layers"][1].dtype == np.float16
 
 
+@pytest.mark.slow
 def test_a_network_is_rebuilt_with_the_data_of_the_run(rebuilt):
     network, params = rebuilt.model("lstm", seed=5)
     assert isinstance(params["recurrent"]["cell"], nets.cells.LSTMParams)

@@ -151,7 +151,7 @@ STACKS = {
 
 
 def seen(layers, shape):
-    """Which inputs [*space] each output [*space'] hangs on, by its gradient."""
+    """Inputs [*space] on which each output [*space'] depends, by its gradient."""
     pure = blocks.sequential(*layers)
     params = cases.draw(jax.eval_shape(partial(pure.init, shape=shape), KEY))
     params = jax.tree.map(jnp.abs, params)  # so that no relu shuts

@@ -1,4 +1,4 @@
-"""What every cell must do, and `unroll` with it."""
+"""Requirements of every cell, and of `unroll` with it."""
 
 from functools import partial
 

@@ -16,7 +16,7 @@ from cases import FEATURES, INPUTS, example
 from flax import nnx
 from peers import swap
 from side_by_side import optimized_jit
-from tolerances import close_to_peers as close
+from tolerances import assert_close_to_peers as assert_close
 
 import nets
 import nets.linen
@@ -85,7 +85,7 @@ def test_equal_to_keras(size, space, options):
 
     xs = images(*space)
     one = outputs_and_grads(ours, weights, xs)
-    close(one, outputs_and_grads(theirs, weights, xs, jit=jax.jit))
+    assert_close(one, outputs_and_grads(theirs, weights, xs, jit=jax.jit))
     assert all(np.any(leaf) for leaf in jax.tree.leaves(one))
 
 
@@ -107,7 +107,7 @@ def test_equal_to_linen():
         (c, h), ys = jax.lax.scan(partial(step, variables), (zeros, zeros), xs)
         return nets.cells.ConvLSTMState(hidden=h, cell=c), ys
 
-    close(
+    assert_close(
         outputs_and_grads(partial(nets.unroll, cell), params, xs),
         outputs_and_grads(theirs, params, xs, jit=jax.jit),
     )
@@ -290,7 +290,7 @@ def test_padding_cannot_be_seen_in_layers(layer):
     states, ys = apply(params, padded, lengths=jnp.array(lengths))
     for row, length in enumerate(lengths):
         end, cut = apply(params, xs[:length, row])
-        close(
+        assert_close(
             (jax.tree.map(lambda s, r=row: s[r], states), ys[:length, row]), (end, cut)
         )
         assert not ys[length:, row].any()
@@ -307,7 +307,7 @@ def test_a_stack_finds_its_widths_whatever_the_kernels():
 
 
 def flax_modules(kind, cells, layer, params, xs):
-    """What the layer gives as a module, in either of Flax's APIs."""
+    """Outputs of the layer as a module, in either of Flax's APIs."""
     name = {"Recurrent": "cell", "Bidirectional": "cells", "Stack": "layers"}[kind]
     module: Any = getattr(nets.linen, kind)(cells, FEATURES)
     drawn = jax.eval_shape(module.init, KEY, xs)["params"][name]
@@ -337,8 +337,8 @@ def test_flax_has_the_batch_first(kind):
     state, ys = layer.apply(params, xs, lengths=lengths, all_states=True)
     expected = batch_first((state, ys), batch_axes=2)
     for apply in flax_modules(kind, cells, layer, params, xs_first):
-        close(apply(xs_first, lengths=lengths, all_states=True), expected)
-        close(apply(xs_first, mask=mask)[1], expected[1])
+        assert_close(apply(xs_first, lengths=lengths, all_states=True), expected)
+        assert_close(apply(xs_first, mask=mask)[1], expected[1])
         with pytest.raises(ValueError, match=r"mask \[\*batch, time\] for .*space = 2"):
             apply(xs_first, mask=jnp.ones((2, 2, 1), bool))
         with pytest.raises(ValueError, match=r"inputs \[\*batch, time, \*space, input"):

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from cases import FEATURES, INPUTS, TIME, example
-from side_by_side import optimized_run_and_grad
 
 from nets import initializers
 from nets.cells.antisymmetric_rnn import antisymmetric_rnn
@@ -230,7 +229,7 @@ def test_gradient_is_that_of_autograd(cell, authors, x64):
     end, ys = _loop(torch, authors, *theirs)
     loss = torch.stack([torch.sin(a).sum() for a in (*end, ys)]).sum()
     expected = torch.autograd.grad(loss, jax.tree.leaves(theirs))
-    _, grads = optimized_run_and_grad(cell, params, xs, first)
+    _, grads = cases.run_and_grad(cell, params, xs, first)
     for one, other in zip(jax.tree.leaves(grads), expected, strict=True):
         np.testing.assert_allclose(one, other.numpy(), rtol=1e-8, atol=1e-9)
 

@@ -13,7 +13,7 @@ from nets.cells.s5 import s5
 from nets.cells.sru import sru
 
 
-def _uniform(sample, low, high):
+def _assert_uniform(sample, low, high):
     """Whether the sample's quantiles are those of the uniform distribution."""
     sample = np.sort(np.asarray(sample, np.float64))
     expected = np.linspace(low, high, len(sample))
@@ -27,8 +27,8 @@ def test_lru_starts_on_its_ring(r_min, r_max, phase):
     params = cell.init(jax.random.key(0), 3, 200)
     modulus = np.exp(-np.exp(np.float64(params.nu)))
     edge = 1e-6  # of float32
-    _uniform(modulus**2, r_min**2 - edge, r_max**2 + edge)
-    _uniform(np.exp(params.theta), 0, phase + edge)
+    _assert_uniform(modulus**2, r_min**2 - edge, r_max**2 + edge)
+    _assert_uniform(np.exp(params.theta), 0, phase + edge)
     np.testing.assert_allclose(np.exp(params.gamma), np.sqrt(1 - modulus**2), rtol=1e-4)
     assert np.std(params.b_re) == pytest.approx(6**-0.5, rel=0.1)
     assert np.std(params.c_im) == pytest.approx(200**-0.5, rel=0.1)
@@ -36,7 +36,9 @@ def test_lru_starts_on_its_ring(r_min, r_max, phase):
 
 def test_rg_lru_starts_with_long_memory():
     params = rg_lru().init(jax.random.key(0), 3, 400)
-    _uniform(np.exp(-8 * np.log1p(np.exp(np.float64(params.decay)))), 0.8999, 0.9991)
+    _assert_uniform(
+        np.exp(-8 * np.log1p(np.exp(np.float64(params.decay)))), 0.8999, 0.9991
+    )
 
 
 @pytest.mark.parametrize("features", [1, 2, 5, 16])

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from side_by_side import optimized_jit
-from tolerances import close_to_peers as close
+from tolerances import assert_close_to_peers as assert_close
 
 import nets
 
@@ -38,7 +38,7 @@ def normal(*shape, seed=0):
 
 
 def and_gradients(function, *args, jit=jax.jit):
-    """What it returns, and the gradients of a weighted sum of it by every argument."""
+    """Its result, and gradients of a weighted sum of the result by every argument."""
 
     @jit
     def run(*args):
@@ -131,7 +131,9 @@ def test_conv_equals_torch(case):
         )
 
     args = operands(space, size, groups)
-    close(ours_and_gradients(ours, *args), torch_and_gradients(torch, theirs, *args))
+    assert_close(
+        ours_and_gradients(ours, *args), torch_and_gradients(torch, theirs, *args)
+    )
 
 
 @pytest.mark.slow
@@ -163,7 +165,9 @@ def test_conv_transpose_equals_torch(case, extra):
         return last(run(first(xs), *args))
 
     args = operands(space, size, groups)
-    close(ours_and_gradients(ours, *args), torch_and_gradients(torch, theirs, *args))
+    assert_close(
+        ours_and_gradients(ours, *args), torch_and_gradients(torch, theirs, *args)
+    )
 
 
 MODES = {"reflect": "reflect", "circular": "circular", "replicate": "replicate"}
@@ -189,7 +193,9 @@ def test_filled_padding_equals_torch(mode, size):
         return nets.conv(nets.convolutional.ConvParams(kernel, bias), xs, padding=mode)
 
     args = operands((5, 6, 4)[: len(size)], size, 1)
-    close(ours_and_gradients(ours, *args), torch_and_gradients(torch, theirs, *args))
+    assert_close(
+        ours_and_gradients(ours, *args), torch_and_gradients(torch, theirs, *args)
+    )
 
 
 KERAS = {1: "Conv1D", 2: "Conv2D", 3: "Conv3D"}
@@ -206,11 +212,11 @@ def keras_run(layer, xs, *params):
     return and_gradients(run, xs, *params)
 
 
-def compare_both_ways(ours, args, theirs):
+def assert_close_both_ways(ours, args, theirs):
     """As the CPU computes it, optimized, and as accelerators do."""
-    close(ours_and_gradients(ours, *args), theirs)
+    assert_close(ours_and_gradients(ours, *args), theirs)
     with as_on_accelerators():
-        close(and_gradients(ours, *args), theirs)
+        assert_close(and_gradients(ours, *args), theirs)
 
 
 @pytest.mark.peers
@@ -237,7 +243,7 @@ def test_named_padding_equals_keras(padding, n, k, s, d):
         params = nets.convolutional.ConvParams(kernel, bias)
         return nets.conv(params, xs, padding=padding, strides=s, dilation=d)
 
-    compare_both_ways(ours, args, keras_run(layer, *args))
+    assert_close_both_ways(ours, args, keras_run(layer, *args))
 
 
 @pytest.mark.peers
@@ -261,7 +267,7 @@ def test_conv_transpose_equals_keras(padding, k, s, more):
             output_padding=more,
         )
 
-    compare_both_ways(ours, args, keras_run(layer, *args))
+    assert_close_both_ways(ours, args, keras_run(layer, *args))
 
 
 @pytest.mark.peers
@@ -276,7 +282,9 @@ def test_depthwise_and_separable_equal_keras():
         params = nets.convolutional.ConvParams(kernel.reshape(3, 2, 1, 6), None)
         return nets.conv(params, xs, padding="same", groups=3)
 
-    close(ours_and_gradients(ours_deep, xs, depthwise), keras_run(deep, xs, depthwise))
+    assert_close(
+        ours_and_gradients(ours_deep, xs, depthwise), keras_run(deep, xs, depthwise)
+    )
     separable = keras.layers.SeparableConv2D(
         4, (3, 2), depth_multiplier=2, padding="same", strides=2
     )
@@ -287,7 +295,7 @@ def test_depthwise_and_separable_equal_keras():
         return nets.separable_conv(params, xs, padding="same", strides=2)
 
     args = xs, depthwise, pointwise.reshape(1, 1, 6, 4), bias
-    close(ours_and_gradients(ours, *args), keras_run(separable, *args))
+    assert_close(ours_and_gradients(ours, *args), keras_run(separable, *args))
 
 
 @pytest.mark.peers
@@ -312,7 +320,7 @@ def test_conv_equals_flax(padding, k, s, d):
         return nets.conv(params, xs, padding=padding.lower(), strides=s, dilation=d)
 
     args = operands((7, 8)[:axes], (k,) * axes, 1)
-    close(ours_and_gradients(ours, *args), and_gradients(theirs, *args))
+    assert_close(ours_and_gradients(ours, *args), and_gradients(theirs, *args))
 
 
 @pytest.mark.peers
@@ -330,7 +338,7 @@ def test_conv_transpose_equals_flax(padding, k, s):
         return nets.conv_transpose(params, xs, padding=padding.lower(), strides=s)
 
     args = operands((4, 5), (k, k), 1)
-    close(ours_and_gradients(ours, *args), and_gradients(theirs, *args))
+    assert_close(ours_and_gradients(ours, *args), and_gradients(theirs, *args))
 
 
 GRID = list(itertools.product([1, 2], [1, 2], [1, 2]))
@@ -356,7 +364,7 @@ def test_both_ways_of_computing_agree(s, d, groups, padding):
     products = jax.jit(run)(xs, kernel)
     with as_on_accelerators():
         on_accelerators = jax.jit(partial(run))(xs, kernel)  # traced again
-    close(products, on_accelerators)
+    assert_close(products, on_accelerators)
 
 
 def test_full_is_the_convolution_of_the_textbook():
@@ -396,7 +404,7 @@ def test_same_is_asymmetric(n, k, s, pair):
     """The examples of the conventions: XLA's and Keras's SAME."""
     xs, kernel, _ = operands((n,), (k,), 1)
     params = nets.convolutional.ConvParams(kernel, None)
-    close(
+    assert_close(
         nets.conv(params, xs, strides=s, padding="same"),
         nets.conv(params, xs, strides=s, padding=(pair,)),
     )
@@ -424,8 +432,8 @@ def test_any_batch_axes():
     xs = jnp.asarray(normal(2, 3, 6, 5, 2))
     for run in partial(nets.conv, params), transpose:
         ys = run(xs)
-        close(ys, jax.vmap(jax.vmap(run))(xs))
-        close(ys[1, 2], run(xs[1, 2]))
+        assert_close(ys, jax.vmap(jax.vmap(run))(xs))
+        assert_close(ys[1, 2], run(xs[1, 2]))
         assert run(xs[:0]).shape == (0, *ys.shape[1:])
 
 
@@ -453,7 +461,7 @@ def test_forward_mode_equals_reverse_mode(x64):
         )
 
     forward, reverse = jax.jacfwd(run)(kernel), jax.jacrev(run)(kernel)
-    close(forward, reverse, rtol=1e-12, atol=1e-12)
+    assert_close(forward, reverse, rtol=1e-12, atol=1e-12)
 
 
 def test_it_lowers_everywhere():

@@ -1,4 +1,4 @@
-"""What functions of images refuse in one sentence, and what they must not refuse."""
+"""Arguments that functions of images refuse in one sentence, and must not refuse."""
 
 import os
 import pathlib

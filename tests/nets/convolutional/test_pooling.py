@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from side_by_side import optimized_jit, run
-from tolerances import close_to_peers as close
+from tolerances import assert_close_to_peers as assert_close
 
 import nets
 
@@ -97,7 +97,7 @@ def test_equal_to_torch(torch, space, window, strides, padding, dilation, ceil):
                 count_include_pad=count,
             )
         ]
-    close(run(xs, *mine), [their(torch, xs, function) for function in theirs])
+    assert_close(run(xs, *mine), [their(torch, xs, function) for function in theirs])
 
 
 # Where windows overlap, torch keeps the gradient of all that have a place in common.
@@ -135,7 +135,7 @@ def test_indices_and_unpool_equal_torch(torch, space, window, padding):
     result = ours(xs)
     assert result[1].dtype == jnp.int32
     theirs = (ys, indices, again, ys.grad, fed.grad)
-    close(result, tuple(map(channels_last, theirs)))
+    assert_close(result, tuple(map(channels_last, theirs)))
 
 
 @pytest.mark.peers
@@ -179,7 +179,7 @@ def test_lp_pool_equals_torch(torch, space, window, strides, p, ceil):
     xs = xs if p == 2 else np.abs(xs) + 0.1
     pool = getattr(torch.nn.functional, f"lp_pool{len(space)}d")
     size, step = (window, strides) if len(space) > 1 else (window[0], strides[0])
-    close(
+    assert_close(
         run(
             xs,
             partial(nets.lp_pool, window=window, p=p, strides=strides, ceil_mode=ceil),
@@ -203,7 +203,7 @@ def test_adaptive_pools_equal_torch(torch, space, sizes):
     xs, functional = draw(*space), torch.nn.functional
     names = [f"adaptive_{kind}_pool{len(space)}d" for kind in ("max", "avg")]
     mine = (nets.adaptive_max_pool, nets.adaptive_mean_pool)
-    close(
+    assert_close(
         run(xs, *(partial(function, sizes=sizes) for function in mine)),
         [
             their(torch, xs, partial(getattr(functional, n), output_size=sizes))
@@ -222,7 +222,7 @@ def test_global_pools_equal_torch(torch, axes):
         partial(f, axes=axes) for f in (nets.global_max_pool, nets.global_mean_pool)
     ]
     theirs = [lambda fed, f=f: f(fed, 1).flatten(1) for f in kinds]
-    close(run(xs, *mine), [their(torch, xs, function) for function in theirs])
+    assert_close(run(xs, *mine), [their(torch, xs, function) for function in theirs])
 
 
 sizes = st.integers(1, 4)
@@ -293,4 +293,4 @@ def test_equal_to_keras_and_flax(space, window, strides, padding):
         ),
     ]
     mine, theirs = zip(*pairs, strict=True)
-    close(run(xs, *mine), run(xs, *theirs, jit=jax.jit))
+    assert_close(run(xs, *mine), run(xs, *theirs, jit=jax.jit))

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tolerances import close_to_peers as close
+from tolerances import assert_close_to_peers as assert_close
 
 import nets
 
@@ -42,7 +42,7 @@ def test_dilated_means():
     ys = nets.mean_pool(jnp.asarray(xs), (2,), strides=1, dilation=3, padding=1)
     padded = np.pad(xs, ((0, 0), (1, 1), (0, 0)))
     wanted = (padded[:, :-3] + padded[:, 3:]) / np.array([1, 2, 2, 2, 2, 1])[:, None]
-    close(ys, wanted)
+    assert_close(ys, wanted)
 
 
 def test_padding_is_below_any_number():
@@ -110,9 +110,9 @@ def test_batches_dtypes_and_both_modes(pool):
         }
 
     result = program(xs, tangent)
-    close(result["ys"], result["apart"])
-    close(result["ys"][1, 1], result["alone"])
-    close(result["forwards"], result["backwards"])
+    assert_close(result["ys"], result["apart"])
+    assert_close(result["ys"][1, 1], result["alone"])
+    assert_close(result["forwards"], result["backwards"])
     assert result["ys"].dtype == jnp.float32 and result["short"].dtype == jnp.bfloat16
     np.testing.assert_allclose(
         result["short"].astype(jnp.float32), result["ys"], rtol=0.03, atol=0.03
@@ -182,7 +182,7 @@ def test_gradients_sum_to_what_came_from_above():
         above = jnp.sin(jnp.arange(ys.size, dtype=ys.dtype)).reshape(ys.shape)
         return above.sum((1, 2)), back(above)[0].sum((1, 2))
 
-    close(*program(xs))
+    assert_close(*program(xs))
 
 
 def test_unpool_inverts_max_pool():
@@ -224,10 +224,10 @@ def test_unpool_leaves_out_what_lies_outside():
 def test_lp_pools_between_sum_and_maximum():
     xs = jnp.asarray(distinct(6))
     pool = partial(nets.lp_pool, xs, (3,))
-    close(pool(1), jnp.abs(xs).reshape(2, 2, 3, 3).sum(2))
-    close(pool(math.inf), nets.max_pool(jnp.abs(xs), (3,)))
-    close(pool(200.0), pool(math.inf) * 1.003, rtol=0.004)
-    close(
+    assert_close(pool(1), jnp.abs(xs).reshape(2, 2, 3, 3).sum(2))
+    assert_close(pool(math.inf), nets.max_pool(jnp.abs(xs), (3,)))
+    assert_close(pool(200.0), pool(math.inf) * 1.003, rtol=0.004)
+    assert_close(
         nets.lp_pool(xs, (3,), strides=1, padding="same")[:, 0],
         jnp.sqrt(xs[:, 0] ** 2 + xs[:, 1] ** 2),
     )

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 from side_by_side import run
-from tolerances import close_to_peers as close
+from tolerances import assert_close_to_peers as assert_close
 
 import nets
 
@@ -59,7 +59,7 @@ def test_equal_to_torch(torch, space, asked):
         cases.append(("linear", corners, linear, corners))
         if len(space) == 2:
             cases.append(("cubic-pytorch", corners, "bicubic", corners))
-    close(
+    assert_close(
         run(
             xs,
             *(
@@ -119,7 +119,7 @@ def test_equal_to_keras():
         for interpolation, method in methods.items()
     ]
     mine, theirs = zip(*pairs, strict=True)
-    close(run(xs, *mine), run(xs, *theirs, jit=jax.jit))
+    assert_close(run(xs, *mine), run(xs, *theirs, jit=jax.jit))
 
 
 @pytest.mark.peers
@@ -129,7 +129,7 @@ def test_equal_to_keras():
 )
 def test_repeats_equal_keras(space, peer, factor):
     xs, ours = draw(*space), partial(nets.upsample, factor=(factor,) * len(space))
-    close(run(xs, ours), run(xs, peer(factor), jit=jax.jit))
+    assert_close(run(xs, ours), run(xs, peer(factor), jit=jax.jit))
 
 
 def test_mean_pool_undoes_nearest():
@@ -143,7 +143,7 @@ def test_mean_pool_undoes_nearest():
 
     again, grads = program(xs)
     np.testing.assert_array_equal(again, xs)
-    close(grads, 4 * xs)
+    assert_close(grads, 4 * xs)
 
 
 @pytest.mark.parametrize("method", ["nearest", *SMOOTH])
@@ -175,9 +175,9 @@ def test_aligned_corners_keep_the_inputs(method):
     ys = jax.jit(
         lambda xs: nets.upsample(xs, sizes=(7,), method=method, align_corners=True)
     )(xs)
-    close(ys[:, ::2], xs)
+    assert_close(ys[:, ::2], xs)
     if method == "linear":
-        close(ys[:, 1::2], (xs[:, 1:] + xs[:, :-1]) / 2)
+        assert_close(ys[:, 1::2], (xs[:, 1:] + xs[:, :-1]) / 2)
 
 
 def test_what_stays_is_the_same():

@@ -15,7 +15,7 @@ from nets.flow import half_life, log_norms
 decay_profile = jax.jit(flow.decay_profile, static_argnames="reverse")
 decay_rate = jax.jit(flow.decay_rate)
 gradient_horizon = jax.jit(flow.gradient_horizon, static_argnames="fall")
-close = partial(np.testing.assert_allclose, rtol=1e-10)
+assert_close = partial(np.testing.assert_allclose, rtol=1e-10)
 
 
 def lines(*rates, time=50):
@@ -32,11 +32,11 @@ def test_the_interval_is_students(x64):
     norms = lines(*(0.3 + 0.1 * normal(12))) + normal(50, 12, seed=1)
     result, slopes = decay_profile(norms), np.polyfit(np.arange(50), norms, deg=1)[0]
     test = stats.ttest_1samp(slopes, 0).confidence_interval(0.95)
-    close((result.low, result.high), test)
-    close(result.rate, slopes.mean())
-    close(result.half_life, half_life(jnp.asarray(slopes.mean())))
-    close(result.log_norm, norms[::-1].mean(axis=1))
-    close(result.horizon, np.median(gradient_horizon(norms)))
+    assert_close((result.low, result.high), test)
+    assert_close(result.rate, slopes.mean())
+    assert_close(result.half_life, half_life(jnp.asarray(slopes.mean())))
+    assert_close(result.log_norm, norms[::-1].mean(axis=1))
+    assert_close(result.horizon, np.median(gradient_horizon(norms)))
 
 
 def test_about_95_of_100_intervals_have_the_true_rate(x64):
@@ -61,9 +61,9 @@ def test_any_number_of_axes_of_samples(x64):
         for one, other in zip(
             decay_profile(norms.reshape(shape)), decay_profile(norms), strict=True
         ):
-            close(one, other)
+            assert_close(one, other)
     single = decay_profile(norms[:, 0])
-    close(single.rate, decay_rate(norms[:, 0]))
+    assert_close(single.rate, decay_rate(norms[:, 0]))
 
 
 def test_a_cell_in_reverse_is_flipped(x64):
@@ -71,7 +71,7 @@ def test_a_cell_in_reverse_is_flipped(x64):
     for there, back in zip(
         decay_profile(norms), decay_profile(norms[::-1], reverse=True), strict=True
     ):
-        close(there, back)
+        assert_close(there, back)
     assert decay_profile(norms).rate > 0
 
 
@@ -82,12 +82,12 @@ def test_padding_is_left_out(x64):
     norms[1:, 3] = -np.inf
     result, pair = decay_profile(norms), decay_profile(norms[:, :2])
     result = jax.tree.map(np.asarray, result)
-    close(result.rate, 0.2)
-    close((result.low, result.high), (pair.low, pair.high))
+    assert_close(result.rate, 0.2)
+    assert_close((result.low, result.high), (pair.low, pair.high))
     width = 0.2 / 2 * stats.t.ppf(0.975, 1)
-    close(result.high - result.rate, width)
-    close(result.log_norm[:20], norms[::-1][:20, 0])
-    close(result.log_norm[20:49], norms[::-1][20:49, :2].mean(axis=1))
+    assert_close(result.high - result.rate, width)
+    assert_close(result.log_norm[:20], norms[::-1][:20, 0])
+    assert_close(result.log_norm[20:49], norms[::-1][20:49, :2].mean(axis=1))
 
 
 def test_nothing_at_all():
@@ -102,7 +102,7 @@ def test_under_jit(x64):
     norms[30:, 1] = -np.inf
     norms = jnp.asarray(norms)
     for one, other in zip(decay_profile(norms), flow.decay_profile(norms), strict=True):
-        close(one, other)
+        assert_close(one, other)
 
 
 @pytest.mark.parametrize("rate", [0.05, 1.0, 30.0])

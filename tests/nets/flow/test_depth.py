@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.stats
 from side_by_side import optimized_jit
-from tolerances import closely
+from tolerances import assert_close_float64
 
 import nets
 from nets import blocks, flow
@@ -76,7 +76,7 @@ def test_tanh_layers_equal_numpy(x64):
     for (w, _), a in zip(params[::-1], outputs[:0:-1], strict=True):
         expected.insert(0, (expected[0] * (1 - a**2)) @ np.asarray(w).T)
     np.testing.assert_allclose(value, np.sin(outputs[-1]).sum(), rtol=1e-12)
-    closely(gradients, tuple(map(jnp.asarray, expected)))
+    assert_close_float64(gradients, tuple(map(jnp.asarray, expected)))
 
 
 @pytest.mark.peers
@@ -95,7 +95,7 @@ def test_tanh_layers_equal_torch(x64):
         depth_gradients, static_argnames=("layers", "loss")
     )
     _, gradients = gradients_as_users(layers, params, xs, loss)
-    closely(gradients, tuple(jnp.asarray(a.grad.numpy()) for a in outputs))
+    assert_close_float64(gradients, tuple(jnp.asarray(a.grad.numpy()) for a in outputs))
 
 
 def test_layers_that_share_weights_are_a_recurrence(x64):
@@ -113,8 +113,8 @@ def test_layers_that_share_weights_are_a_recurrence(x64):
         lambda state, ys: loss(ys[-1]),
         nets.cells.ElmanState(first),
     )
-    closely(jnp.stack(by_depth[1:]), by_time.hidden)
-    closely(norms_of(by_depth)[1:], flow.log_norms(by_time))
+    assert_close_float64(jnp.stack(by_depth[1:]), by_time.hidden)
+    assert_close_float64(norms_of(by_depth)[1:], flow.log_norms(by_time))
 
 
 RECURRENT = {
@@ -126,24 +126,24 @@ RECURRENT = {
 @pytest.mark.slow
 @pytest.mark.parametrize("layers", RECURRENT.values(), ids=RECURRENT)
 def test_recurrent_layers(layers, x64):
-    """What a layer puts out is the input of those above, and this its saliency."""
+    """A layer's output is the input of the layers above, and this its saliency."""
     stack = nets.stack(*layers)
     params = cases.draw(jax.eval_shape(lambda: stack.init(jax.random.key(0), 2, 3)))
     xs = cases.normal(4, 3, 2)
     value, gradients = gradients_of(layers, params, xs, loss)
     assert len(gradients) == len(layers) + 1
     _, ys = stack.apply(params, xs)
-    closely(value, loss(ys))
-    closely(gradients[-1], jnp.cos(ys))
+    assert_close_float64(value, loss(ys))
+    assert_close_float64(gradients[-1], jnp.cos(ys))
     below = xs
     for i, layer in enumerate(layers):
         above = nets.stack(*layers[i:])
         _, expected = saliency_of(above, params[i:], below, of_outputs)
-        closely(gradients[i], expected)
+        assert_close_float64(gradients[i], expected)
         _, below = nets.stack(layer).apply(params[i : i + 1], below)
     norms = norms_of(gradients, batch_axis=1)
     expected = [np.linalg.norm(np.asarray(g), axis=(0, 2)) for g in gradients]
-    closely(norms, jnp.log(jnp.asarray(expected)))
+    assert_close_float64(norms, jnp.log(jnp.asarray(expected)))
 
 
 def test_images_and_a_batch_that_moves():

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from cases import FEATURES, TIME, each_case, example
-from tolerances import exactly
+from tolerances import assert_equal_float64
 
 import nets
 from nets import flow
@@ -57,8 +57,8 @@ def test_it_is_the_gradient_of_a_run_that_begins_at_each_state(case, x64):
 
     (value, gradients), restarted = program(*example(case.cell, 2, time=2))
     for t, (restarted_value, gradient) in enumerate(restarted):
-        exactly(value, restarted_value)
-        exactly(at(gradients, t), gradient)
+        assert_equal_float64(value, restarted_value)
+        assert_equal_float64(at(gradients, t), gradient)
 
 
 @pytest.mark.parametrize("case", [cases.CASES[c] for c in cases.CORE], ids=cases.CORE)

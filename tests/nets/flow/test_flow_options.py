@@ -1,4 +1,4 @@
-"""What instruments take beside cells and inputs of the usual kind."""
+"""Options of the instruments, and cells and inputs of unusual kinds."""
 
 from functools import partial
 from typing import Any
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from cases import TIME, example, normal
-from tolerances import exactly
+from tolerances import assert_equal_float64
 
 import nets
 from nets import flow
@@ -41,19 +41,19 @@ def test_a_loss_of_all_states(x64):
     def of_states(states, ys):
         return jnp.sin(states.hidden).sum()
 
-    exactly(
+    assert_equal_float64(
         flow.state_gradients(cell, params, xs, of_states, **options),
         flow.state_gradients(cell, params, xs, loss, state),
     )
-    exactly(
+    assert_equal_float64(
         flow.parameter_gradients_by_time(cell, params, xs, of_states, **options),
         flow.parameter_gradients_by_time(cell, params, xs, loss, state),
     )
-    exactly(
+    assert_equal_float64(
         flow.split_by_path(cell, params, xs, of_states, **options)[1],
         flow.split_by_path(cell, params, xs, loss, state)[1],
     )
-    exactly(
+    assert_equal_float64(
         flow.lag_matrix(cell, params, xs, losses, **options),
         flow.lag_matrix(cell, params, xs, losses, state),
     )
@@ -72,7 +72,7 @@ def test_gradients_where_deltas_have_moved_the_run(x64):
     def moved(perturbations):
         return loss(*nets.unroll(cell, params, xs, state, perturbations=perturbations))
 
-    exactly(result, jax.value_and_grad(moved)(perturbations))
+    assert_equal_float64(result, jax.value_and_grad(moved)(perturbations))
     lags: Any = flow.lag_matrix(
         cell, params, xs, losses, state, perturbations=perturbations
     )
@@ -103,7 +103,7 @@ def test_shares_of_truncated_and_recomputed_runs(how, reverse, x64):
         return loss(*nets.unroll(cell, params, xs, **options))
 
     sums = jax.tree.map(lambda g: np.asarray(g).sum(axis=0), result[1])
-    exactly((result[0], sums), value_and_gradient(params))
+    assert_equal_float64((result[0], sums), value_and_gradient(params))
 
 
 @pytest.mark.slow
@@ -111,7 +111,9 @@ def test_the_penalty_does_not_depend_on_how_a_run_is_remembered(x64):
     cell = nets.gru()
     params, xs, _ = example(cell, 2)
     plain = flow.pascanu_penalty(cell, params, xs, loss)
-    exactly(flow.pascanu_penalty(cell, params, xs, loss, remat=True), plain)
+    assert_equal_float64(
+        flow.pascanu_penalty(cell, params, xs, loss, remat=True), plain
+    )
 
 
 @pytest.mark.parametrize("name", ["key", "perturbations", "parallel"])
@@ -151,13 +153,13 @@ def test_parameters_that_are_no_floats(dtype, x64):
     moving = {k: params[k] for k in ("w", "v", "rate")}
     wanted = jax.jit(jax.value_and_grad(whole))(moving)
     sums = {k: np.asarray(shares[k]).sum(axis=0) for k in moving}
-    exactly((value, sums), wanted)
+    assert_equal_float64((value, sums), wanted)
     assert shares["name"] is shares["activation"] is shares["nothing"] is None
     assert shares["key"].shape == (TIME,) and not shares["key"].any()
     assert shares["mask"].shape == (TIME, 3, 3)
     assert bool(shares["mask"].any()) == (dtype is jnp.float64)
     assert jnp.isfinite(flow.cancellation(shares).index)
-    exactly(
+    assert_equal_float64(
         flow.step_jacobians(DENSE, params, xs, jnp.zeros((4, 3))),
         flow.step_jacobians(DENSE, fixed | moving, xs),
     )
@@ -204,7 +206,7 @@ def test_no_inputs_at_all():
 def test_depth_of_no_examples_and_of_numpys_axes():
     gradients = jnp.ones((4, 3)), jnp.ones((4, 2, 2))
     result = flow.depth_log_norms(gradients, batch_axis=np.int64(0))
-    exactly(result, flow.depth_log_norms(gradients))
+    assert_equal_float64(result, flow.depth_log_norms(gradients))
     none = jnp.ones((0, 3)), jnp.ones((0, 2, 2))
     assert flow.depth_log_norms(none).shape == (2, 0)
 
@@ -259,14 +261,18 @@ def test_entries_that_are_no_coordinates_change_nothing(name, x64):
         lambda w, h, x: (lambda v: (v, v))(jnp.tanh(x @ w + 0.5 * h)),
     )
     w, xs, cell = normal(2, 3), normal(TIME, 2, 2), COUNTERS[name]
-    exactly(flow.step_jacobians(cell, w, xs), flow.step_jacobians(plain, w, xs))
-    exactly(flow.lag_matrix(cell, w, xs, losses), flow.lag_matrix(plain, w, xs, losses))
+    assert_equal_float64(
+        flow.step_jacobians(cell, w, xs), flow.step_jacobians(plain, w, xs)
+    )
+    assert_equal_float64(
+        flow.lag_matrix(cell, w, xs, losses), flow.lag_matrix(plain, w, xs, losses)
+    )
     result = flow.state_gradients(cell, w, xs, loss)[1]
-    exactly(result["h"], flow.state_gradients(plain, w, xs, loss)[1])
+    assert_equal_float64(result["h"], flow.state_gradients(plain, w, xs, loss)[1])
     assert not result["n"].any()
     lengths = jnp.array([TIME, 2])
     if name == "counters":
-        exactly(
+        assert_equal_float64(
             flow.step_jacobians(cell, w, xs, lengths=lengths),
             flow.step_jacobians(plain, w, xs, lengths=lengths),
         )
@@ -291,7 +297,7 @@ def test_lengths_of_inputs_without_features(x64):
     result = flow.step_jacobians(cell, w, xs, lengths=jnp.array(lengths))
     for row, n in enumerate(lengths):
         one = jax.tree.map(lambda x, row=row, n=n: x[:n, row], xs)
-        exactly(result[:n, row], flow.step_jacobians(cell, w, one))
+        assert_equal_float64(result[:n, row], flow.step_jacobians(cell, w, one))
 
 
 def test_lengths_of_features_are_refused():
@@ -309,11 +315,11 @@ def test_a_cell_without_a_first_state(x64):
     cell = nets.gru()
     params, xs, state = example(cell, 2)
     bare = cell._replace(initial_state=NOTHING)
-    exactly(
+    assert_equal_float64(
         flow.step_jacobians(bare, params, xs, state),
         flow.step_jacobians(cell, params, xs, state),
     )
-    exactly(
+    assert_equal_float64(
         flow.state_gradients(bare, params, xs, loss, state),
         flow.state_gradients(cell, params, xs, loss, state),
     )

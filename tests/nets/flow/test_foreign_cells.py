@@ -158,7 +158,7 @@ def spectrum_of(jacobians, batch):
     return total / TIME
 
 
-def compare(name, result, right, close):
+def assert_close(name, result, right, close):
     """Equal to a tolerance, relative and of the largest."""
     right = np.asarray(right)
     largest = np.abs(right[np.isfinite(right)]).max(initial=1e-300)
@@ -178,33 +178,33 @@ def test_instruments_are_brute_force(name, x64):
     )
     jacobians, slopes = right
     g = slopes.sum(axis=1)
-    compare("jacobians", result["jacobians"], jacobians, close)
-    compare("gradients", result["gradients"], g, close)
+    assert_close("jacobians", result["jacobians"], jacobians, close)
+    assert_close("gradients", result["gradients"], g, close)
 
     norms = np.linalg.norm(slopes, axis=-1)  # [tau, t, sequences]
     for t in range(TIME):
         with np.errstate(divide="ignore"):
             lags = np.log(norms[: t + 1, t][::-1])
         there = np.exp(result["lags"][t, : t + 1])
-        compare("lags", there, np.exp(lags), close)
+        assert_close("lags", there, np.exp(lags), close)
         assert np.isneginf(result["lags"][t, t + 1 :]).all()
 
     ratio = np.linalg.norm(np.einsum("tbi,tbij->tbj", g, jacobians), axis=-1)
     size = np.linalg.norm(g, axis=-1)
     ratio = np.divide(ratio, size, out=np.ones_like(size), where=size > 0)
     omega = ((ratio - 1) ** 2).sum() / g.shape[1]
-    compare("pascanu", result["pascanu"], omega, close)
+    assert_close("pascanu", result["pascanu"], omega, close)
 
     if name in SPECTRA:
-        compare_spectra(foreign, result, jacobians)
+        assert_spectra_close(foreign, result, jacobians)
 
 
-def compare_spectra(foreign, result, jacobians):
+def assert_spectra_close(foreign, result, jacobians):
     """Exponents, singular values and flossing, by NumPy from the true Jacobians."""
     close, size = foreign.close, jacobians.shape[-1]
     exponents = spectrum_of(jacobians, foreign.batch)
     first, exponents = exponents[:, 0], -np.sort(-exponents, axis=-1)
-    compare("flossing", result["flossing"], ((first + 0.5) ** 2).mean(), close)
+    assert_close("flossing", result["flossing"], ((first + 0.5) ** 2).mean(), close)
     lost: Any = None
     product, rounding = np.eye(size)[None], 1e-12 if close < 1e-6 else 1e-8
     for t, j in enumerate(jacobians):
@@ -212,7 +212,9 @@ def compare_spectra(foreign, result, jacobians):
         sigmas = np.linalg.svd(product, compute_uv=False)
         lost = sigmas <= rounding * sigmas[:, :1]
         np.testing.assert_array_equal(np.isneginf(result["sigmas"][t]), lost)
-        compare("sigmas", np.exp(result["sigmas"][t]), np.where(lost, 0, sigmas), close)
+        assert_close(
+            "sigmas", np.exp(result["sigmas"][t]), np.where(lost, 0, sigmas), close
+        )
     np.testing.assert_array_equal(np.isneginf(result["exponents"]), lost)
     kept = np.where(lost, 0, result["exponents"])
-    compare("exponents", kept, np.where(lost, 0, exponents), 100 * close)
+    assert_close("exponents", kept, np.where(lost, 0, exponents), 100 * close)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from cases import FEATURES, INPUTS, TIME, example
-from tolerances import closely
+from tolerances import assert_close_float64
 
 import nets
 from nets import flow
@@ -107,9 +107,9 @@ def assert_by_hand(result, values, **options):
     for index, name in enumerate(["input", "forget", "output"]):
         one = result.pop(name)
         *rest, memory = statistics_by_hand(values[:, index], **options)
-        closely(tuple(one[:-1]), tuple(rest))
+        assert_close_float64(tuple(one[:-1]), tuple(rest))
         if name == "forget":
-            closely(one.memory, memory)
+            assert_close_float64(one.memory, memory)
         else:
             assert one.memory is None
     assert not result
@@ -211,14 +211,14 @@ def test_batch_axes_are_one_batch(x64):
     params, xs, first = example(nets.lstm(), 3, 2)
     flat, start = jax.tree.map(lambda a: a.reshape(*a.shape[:-3], 6, -1), (xs, first))
     wanted = gates(nets.lstm(), params, flat, start)
-    closely(gates(nets.lstm(), params, xs, first), wanted)
+    assert_close_float64(gates(nets.lstm(), params, xs, first), wanted)
     lengths = jnp.array([5, 0, 3])  # of the leading batch axis
-    closely(
+    assert_close_float64(
         gates(nets.lstm(), params, xs, first, lengths=lengths),
         gates(nets.lstm(), params, flat, start, lengths=jnp.repeat(lengths, 2)),
     )
     one = gates(nets.lstm(), params, xs[:, 1, 1])["forget"]
-    closely(one, gates(nets.lstm(), params, xs[:, 1:2, 1])["forget"])
+    assert_close_float64(one, gates(nets.lstm(), params, xs[:, 1:2, 1])["forget"])
 
 
 def test_seeds_are_vmapped(x64):
@@ -229,7 +229,7 @@ def test_seeds_are_vmapped(x64):
     result = jax.vmap(lambda params: gates(cell, params, xs))(stacked)
     for seed, params in enumerate(several):
         one = jax.tree.map(lambda a, seed=seed: a[seed], result)
-        closely(one, gates(cell, params, xs))
+        assert_close_float64(one, gates(cell, params, xs))
 
 
 def test_memory_of_a_constant_gate(x64):
@@ -239,7 +239,7 @@ def test_memory_of_a_constant_gate(x64):
     bias = jnp.array([-1.0, 3.0, 800.0])
     params = params._replace(b=nets.initializers.set_gate(params.b, "ifgo", "f", bias))
     result = gates(cell, params, jnp.ones((TIME, 2, INPUTS)))["forget"]
-    closely(result.memory[:2], -1 / np.log(sigmoid(np.array([-1.0, 3.0]))))
+    assert_close_float64(result.memory[:2], -1 / np.log(sigmoid(np.array([-1.0, 3.0]))))
     assert result.memory[2] == jnp.inf
 
 
@@ -265,10 +265,14 @@ def test_a_cell_of_ones_own(x64):
     lengths = jnp.array([TIME, 1, 2, 0])
     result = gates(OWN, params, xs, lengths=lengths)
     assert set(result) == {"decay", "write 1", "write 2"}
-    closely(result["decay"].memory, -1 / np.log(sigmoid(np.arange(2.0))))
-    closely(result["decay"].mean, np.full(TIME, sigmoid(np.arange(2.0)).mean()))
-    closely(result["write 1"].mean[-1], sigmoid(np.asarray(xs[-1, 0])).mean())
-    closely(result["write 1"].mean, 1 - result["write 2"].mean)
+    assert_close_float64(result["decay"].memory, -1 / np.log(sigmoid(np.arange(2.0))))
+    assert_close_float64(
+        result["decay"].mean, np.full(TIME, sigmoid(np.arange(2.0)).mean())
+    )
+    assert_close_float64(
+        result["write 1"].mean[-1], sigmoid(np.asarray(xs[-1, 0])).mean()
+    )
+    assert_close_float64(result["write 1"].mean, 1 - result["write 2"].mean)
 
 
 def test_a_gate_that_is_nan_is_seen():
@@ -287,12 +291,14 @@ def test_layers_have_the_gates_of_every_cell(x64):
     result = gates(layer, params, xs, lengths=lengths, closed=0.5)
     _, ys = nets.bidirectional(nets.gru()).apply(params[0], xs, lengths=lengths)
     options = {"lengths": lengths, "closed": 0.5}
-    closely(result[0].forward, gates(nets.gru(), params[0].forward, xs, **options))
-    closely(
+    assert_close_float64(
+        result[0].forward, gates(nets.gru(), params[0].forward, xs, **options)
+    )
+    assert_close_float64(
         result[0].backward,
         gates(nets.gru(), params[0].backward, xs, reverse=True, **options),
     )
-    closely(result[1], gates(nets.lstm(), params[1], ys, **options))
+    assert_close_float64(result[1], gates(nets.lstm(), params[1], ys, **options))
 
 
 @pytest.mark.parametrize("name", sorted(UNGATED))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from cases import FEATURES, INPUTS, TIME, each_cell, example
 from jax.flatten_util import ravel_pytree
-from tolerances import exactly
+from tolerances import assert_equal_float64
 
 import nets
 from nets.flow import state_gradients, step_jacobians
@@ -61,7 +61,7 @@ def test_jacobians_are_those_of_reverse_mode(cell, x64):
     params, xs, state = example(cell, time=2)
     result = jacobians(cell, params, xs, state)
     slow = jax.jit(partial(by_reverse_mode, cell))
-    exactly(result, slow(params, xs, state))
+    assert_equal_float64(result, slow(params, xs, state))
     assert result.dtype == jnp.float64
 
 
@@ -90,10 +90,10 @@ def test_batch_axes(name, x64):
         xs.reshape(3, 6, *xs.shape[3:]),
         jax.tree.map(lambda s: s.reshape(6, *s.shape[2:]), state),
     )
-    exactly(two.reshape(one.shape), one)
+    assert_equal_float64(two.reshape(one.shape), one)
     mapped = jax.vmap(partial(jacobians, cell, params), in_axes=(1, 0), out_axes=1)
     alone = mapped(xs[:, 1], jax.tree.map(lambda s: s[1], state))
-    exactly(two[:, 1], alone)
+    assert_equal_float64(two[:, 1], alone)
 
 
 @pytest.mark.parametrize("name", ["lstm", "fast weights", "conv_lstm"])
@@ -105,8 +105,10 @@ def test_padding_is_the_identity_and_is_not_seen(name, x64):
     plain = jacobians(cell, params, xs, state)
     eye = np.eye(result.shape[-1])
     for row, length in enumerate(LENGTHS):
-        exactly(result[:length, row], plain[:length, row])
-        exactly(result[length:, row], np.broadcast_to(eye, result[length:, row].shape))
+        assert_equal_float64(result[:length, row], plain[:length, row])
+        assert_equal_float64(
+            result[length:, row], np.broadcast_to(eye, result[length:, row].shape)
+        )
 
 
 def test_a_mask_leaves_out_steps_in_between(x64):
@@ -117,15 +119,17 @@ def test_a_mask_leaves_out_steps_in_between(x64):
     filled = jnp.where(mask[..., None], xs, np.nan)
     result = jacobians(cell, params, filled, state, mask=mask)
     first = jax.tree.map(lambda s: s[0], state)
-    exactly(result[mask[:, 0], 0], jacobians(cell, params, xs[mask[:, 0], 0], first))
-    exactly(result[0, 0], np.eye(FEATURES))
+    assert_equal_float64(
+        result[mask[:, 0], 0], jacobians(cell, params, xs[mask[:, 0], 0], first)
+    )
+    assert_equal_float64(result[0, 0], np.eye(FEATURES))
 
 
 def test_reverse_is_the_flip(x64):
     cell = nets.lstm()
     params, xs, state = example(cell, 2)
     flipped = jacobians(cell, params, xs[::-1], state)[::-1]
-    exactly(jacobians(cell, params, xs, state, reverse=True), flipped)
+    assert_equal_float64(jacobians(cell, params, xs, state, reverse=True), flipped)
 
 
 def test_reverse_with_padding_begins_at_each_sequences_end(x64):
@@ -134,8 +138,12 @@ def test_reverse_with_padding_begins_at_each_sequences_end(x64):
     lengths = jnp.array([2, 4])
     result = jacobians(cell, params, xs, state, lengths=lengths, reverse=True)
     first = jax.tree.map(lambda s: s[0], state)
-    exactly(result[:2, 0], jacobians(cell, params, xs[:2, 0], first, reverse=True))
-    exactly(result[2:, 0], np.broadcast_to(np.eye(2 * FEATURES), (3, 6, 6)))
+    assert_equal_float64(
+        result[:2, 0], jacobians(cell, params, xs[:2, 0], first, reverse=True)
+    )
+    assert_equal_float64(
+        result[2:, 0], np.broadcast_to(np.eye(2 * FEATURES), (3, 6, 6))
+    )
 
 
 def test_jit_changes_nothing():
@@ -155,7 +163,9 @@ def test_vmap_over_seeds(x64):
     params = jax.tree.map(lambda *ps: jnp.stack(ps), *[run.params for run in runs])
     xs = runs[0].xs
     result = jax.vmap(lambda p: jacobians(cell, p, xs))(params)
-    exactly(result, jnp.stack([jacobians(cell, run.params, xs) for run in runs]))
+    assert_equal_float64(
+        result, jnp.stack([jacobians(cell, run.params, xs) for run in runs])
+    )
 
 
 def test_no_steps_no_jacobians():
@@ -175,13 +185,15 @@ def test_every_cell_of_a_layer_sees_its_own_inputs(x64):
     xs, lengths = cases.normal(TIME, 3, INPUTS), jnp.array(LENGTHS)
     below, above = jacobians(layer, params, xs, lengths=lengths)
     low = params[0]
-    exactly(below.forward, jacobians(nets.lstm(), low.forward, xs, lengths=lengths))
-    exactly(
+    assert_equal_float64(
+        below.forward, jacobians(nets.lstm(), low.forward, xs, lengths=lengths)
+    )
+    assert_equal_float64(
         below.backward,
         jacobians(nets.gru(), low.backward, xs, lengths=lengths, reverse=True),
     )
     _, ys = both.apply(low, xs, lengths=lengths)
-    exactly(above, jacobians(nets.elman(), params[1], ys, lengths=lengths))
+    assert_equal_float64(above, jacobians(nets.elman(), params[1], ys, lengths=lengths))
 
 
 def test_a_layer_as_a_whole_is_not_reversed():
@@ -195,9 +207,9 @@ def test_one_cell_as_a_layer_may_be_reversed(x64):
     cell = nets.gru()
     params, xs, state = example(cell)
     result = jacobians(nets.as_layer(cell, True), params, xs, state)
-    exactly(result, jacobians(cell, params, xs, state, reverse=True))
+    assert_equal_float64(result, jacobians(cell, params, xs, state, reverse=True))
     again = jacobians(nets.as_layer(cell), params, xs, state, reverse=True)
-    exactly(result, again)
+    assert_equal_float64(result, again)
 
 
 def test_a_counter_is_no_coordinate():
@@ -229,7 +241,7 @@ def test_inputs_may_be_tokens(x64):
     tokens = jnp.array([[0, 3], [6, 6], [1, 2]])
     result = jacobians(cell, params, tokens, lengths=jnp.array([3, 1]))
     plain = jacobians(elman, params, table[tokens], lengths=jnp.array([3, 1]))
-    exactly(result, plain)
+    assert_equal_float64(result, plain)
 
 
 def test_inputs_may_be_a_tree():
@@ -270,7 +282,7 @@ def test_they_carry_the_gradient_of_a_loss_of_the_end(name, reverse, x64):
     after = g[1:] if reverse else g[:-1]
     for row, length in enumerate(LENGTHS):
         real = slice(0, max(length - 1, 0))
-        exactly(before[real, row], after[real, row])
+        assert_equal_float64(before[real, row], after[real, row])
         assert not length or bool((g[:length, row] != 0).any())
 
 
@@ -283,7 +295,7 @@ def test_with_outputs_each_step_adds_its_own_share(name, x64):
     g = rows(state_gradients(cell, params, xs, cases.total, state)[1])
     j = jacobians(cell, params, xs, state)
     own = jnp.zeros_like(g[1:]).at[..., :FEATURES].set(jnp.cos(ys[:-1]))
-    exactly(g[:-1], jnp.einsum("tbij,tbi->tbj", j[1:], g[1:]) + own)
+    assert_equal_float64(g[:-1], jnp.einsum("tbij,tbi->tbj", j[1:], g[1:]) + own)
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
@@ -331,11 +343,11 @@ def test_a_step_with_a_backward_pass_of_its_own(x64):
 
     own.defvjp(forward, lambda pull, upstream: pull(upstream))
     hidden = cell._replace(step=own)
-    exactly(
+    assert_equal_float64(
         step_jacobians(hidden, params, xs, state),
         step_jacobians(cell, params, xs, state),
     )
-    exactly(
+    assert_equal_float64(
         nets.flow.lyapunov_spectrum(hidden, params, xs, state, count=2).exponents,
         nets.flow.lyapunov_spectrum(cell, params, xs, state, count=2).exponents,
     )

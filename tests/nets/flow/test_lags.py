@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from cases import FEATURES, INPUTS, TIME, example
-from tolerances import exactly
+from tolerances import assert_equal_float64
 
 import nets
 from nets.flow import lag_matrix, state_gradients, zero_perturbations
@@ -61,7 +61,7 @@ def test_it_is_the_whole_jacobian_put_in_order(name, reverse, x64):
     params, xs, state = example(cell, 2)
     result = lags(cell, params, xs, state=state, reverse=reverse)
     tensor = whole(nets.as_layer(cell, reverse), params, xs, state)
-    exactly(result, by_lag(tensor, reverse))
+    assert_equal_float64(result, by_lag(tensor, reverse))
     for t in range(TIME):
         reachable = TIME - t if reverse else t + 1
         assert jnp.isneginf(result[t, reachable:]).all()
@@ -75,14 +75,14 @@ def test_over_all_steps_they_sum_to_the_state_gradients(x64):
     _, gradients = state_gradients(
         cell, params, xs, lambda state, ys: losses(ys).sum(), state
     )
-    exactly(jax.tree.map(lambda leaf: leaf.sum(axis=0), tensor), gradients)
+    assert_equal_float64(jax.tree.map(lambda leaf: leaf.sum(axis=0), tensor), gradients)
 
 
 def test_lag_zero_is_the_steps_own_output_alone(x64):
     params, xs, state = example(nets.lstm(), 2)
     _, ys = nets.unroll(nets.lstm(), params, xs, state)
     own = np.log(np.linalg.norm(np.cos(ys), axis=-1))
-    exactly(lags(nets.lstm(), params, xs, state=state)[:, 0], own)
+    assert_equal_float64(lags(nets.lstm(), params, xs, state=state)[:, 0], own)
 
 
 def test_a_known_decay(x64):
@@ -94,7 +94,7 @@ def test_a_known_decay(x64):
     )
     result = lag_matrix(cell, (), jnp.ones((4, 1)), lambda ys: ys[:, 0])
     t, k = np.indices((4, 4))
-    exactly(result, np.where(k <= t, -k * np.log(2), -np.inf))
+    assert_equal_float64(result, np.where(k <= t, -k * np.log(2), -np.inf))
 
 
 def draw_layer(layer):
@@ -109,9 +109,9 @@ def test_layers_by_their_cells_names(x64):
     result = lag_matrix(layer, params, xs, losses)
     assert list(result) == ["0.forward", "0.backward", "1"]
     (forward, backward), above = whole(layer, params, xs)
-    exactly(result["0.forward"], by_lag(forward))
-    exactly(result["0.backward"], by_lag(backward, back=True))
-    exactly(result["1"], by_lag(above))
+    assert_equal_float64(result["0.forward"], by_lag(forward))
+    assert_equal_float64(result["0.backward"], by_lag(backward, back=True))
+    assert_equal_float64(result["1"], by_lag(above))
 
 
 @cases.both_ways
@@ -122,7 +122,9 @@ def test_padding_has_no_lags(reverse, x64):
     lengths = jnp.array(LENGTHS)
     result = lags(cell, params, filled, state=state, reverse=reverse, lengths=lengths)
     layer = nets.as_layer(cell, reverse)
-    exactly(result, by_lag(whole(layer, params, xs, state, lengths=lengths), reverse))
+    assert_equal_float64(
+        result, by_lag(whole(layer, params, xs, state, lengths=lengths), reverse)
+    )
     assert jnp.isneginf(result[:, :, 0]).all() and jnp.isneginf(result[3:, :, 1]).all()
     assert jnp.isfinite(result[:, 0, 2]).all()
 
@@ -133,7 +135,7 @@ def test_without_a_batch_and_without_jit(x64):
         nets.gru(), params, xs[:, 0], losses, jax.tree.map(lambda s: s[0], state)
     )
     assert isinstance(alone, jax.Array) and alone.shape == (TIME, TIME)
-    exactly(alone, lags(nets.gru(), params, xs, state=state)[..., 0])
+    assert_equal_float64(alone, lags(nets.gru(), params, xs, state=state)[..., 0])
 
 
 def test_images(x64):
@@ -144,7 +146,7 @@ def test_images(x64):
             cell, params, xs, lambda ys: jnp.sin(ys).sum(axis=(-2, -1)), state
         )
     )()
-    exactly(result, by_lag(whole(nets.as_layer(cell), params, xs, state)))
+    assert_equal_float64(result, by_lag(whole(nets.as_layer(cell), params, xs, state)))
 
 
 def test_refusals():

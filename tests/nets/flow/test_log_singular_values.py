@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from cases import FEATURES, INPUTS, TIME, example
-from tolerances import exactly
+from tolerances import assert_equal_float64
 
 import nets
 from nets.cells import ElmanParams, LSTMParams
@@ -259,8 +259,8 @@ def test_the_graded_form_is_the_product(x64):
         moved = jnp.asarray(matrix @ np.asarray(so_far.q))
         so_far, whole = multiply(moved, so_far), matrix @ whole
         q, k, w = map(np.asarray, so_far[:3])
-        exactly(q @ (np.exp2(k)[:, None] * w), whole)
-        exactly(so_far.q.T @ so_far.q, np.eye(5))
+        assert_equal_float64(q @ (np.exp2(k)[:, None] * w), whole)
+        assert_equal_float64(so_far.q.T @ so_far.q, np.eye(5))
 
 
 @pytest.mark.slow
@@ -269,8 +269,10 @@ def test_counts_are_the_first_of_all(x64):
     whole = carried(nets.lstm(), params, xs, state, count=None)
     assert whole.shape == (TIME, 2, 2 * FEATURES)
     assert (np.diff(whole, axis=-1) <= 0).all()
-    exactly(carried(nets.lstm(), params, xs, state, count=2), whole[..., :2])
-    exactly(carried(nets.lstm(), params, xs, state), whole[..., :1])
+    assert_equal_float64(
+        carried(nets.lstm(), params, xs, state, count=2), whole[..., :2]
+    )
+    assert_equal_float64(carried(nets.lstm(), params, xs, state), whole[..., :1])
 
 
 @pytest.mark.slow
@@ -279,7 +281,7 @@ def test_a_batch_is_a_vmap(x64):
     params, xs, _ = example(cell, 2, 3)
     result = carried(cell, params, xs)
     run = partial(_carried, cell, params)
-    exactly(result, jax.jit(jax.vmap(jax.vmap(run, 1, 1), 1, 1))(xs))
+    assert_equal_float64(result, jax.jit(jax.vmap(jax.vmap(run, 1, 1), 1, 1))(xs))
 
 
 @pytest.mark.slow
@@ -288,7 +290,9 @@ def test_reverse_is_the_flip(x64):
     params, xs, _ = example(cell, 2)
     xs = np.asarray(xs)
     flipped = carried(cell, params, jnp.asarray(xs[::-1]), count=None)[::-1]
-    exactly(carried(cell, params, jnp.asarray(xs), count=None, reverse=True), flipped)
+    assert_equal_float64(
+        carried(cell, params, jnp.asarray(xs), count=None, reverse=True), flipped
+    )
 
 
 @pytest.mark.slow
@@ -299,15 +303,15 @@ def test_in_padding_the_product_waits(reverse, x64):
     run = partial(carried, cell, params, state=state, count=None)
     padded = cases.fill_padding(xs, lengths, np.nan)
     result = run(padded, lengths=np.array(lengths), reverse=reverse)
-    exactly(result[:, 0], np.zeros((TIME, FEATURES)))
+    assert_equal_float64(result[:, 0], np.zeros((TIME, FEATURES)))
     # The three steps as the first of five, in the order in which they are read.
     order = [2, 1, 0, 3, 4] if reverse else range(TIME)
     xs = jnp.asarray(np.asarray(xs)[[*order]])
     alone = run(xs, lengths=np.full(3, TIME))[:3, 1]
     alone = alone[::-1] if reverse else alone
-    exactly(result[:3, 1], alone)
+    assert_equal_float64(result[:3, 1], alone)
     waiting = np.zeros(FEATURES) if reverse else alone[-1]
-    exactly(result[3:, 1], np.broadcast_to(waiting, (2, FEATURES)))
+    assert_equal_float64(result[3:, 1], np.broadcast_to(waiting, (2, FEATURES)))
 
 
 @pytest.mark.slow
@@ -319,8 +323,8 @@ def test_every_cell_of_a_layer(x64):
     xs = cases.normal(TIME, 2, INPUTS)
     run = partial(carried, xs=xs, count=None)
     forward, backward = run(layer, params)
-    exactly(forward, run(nets.gru(), params.forward))
-    exactly(backward, run(nets.gru(), params.backward, reverse=True))
+    assert_equal_float64(forward, run(nets.gru(), params.forward))
+    assert_equal_float64(backward, run(nets.gru(), params.backward, reverse=True))
 
 
 @pytest.mark.parametrize("count", [0, FEATURES + 1, -1])

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from cases import FEATURES, INPUTS, TIME, example
-from tolerances import exactly
+from tolerances import assert_equal_float64
 
 import nets
 from nets.cells import ElmanParams
@@ -73,7 +73,7 @@ def test_all_together_are_the_mean_of_ln_det(name, x64):
 def test_a_diagonal_system_gives_its_rates_in_order(x64):
     rates = jnp.array([-0.5, 0.1, -2.0, 0.0])
     result = spectrum(GAIN, (), jnp.exp(jnp.tile(rates, (300, 1))), warmup=200)
-    exactly(result.exponents, -jnp.sort(-rates))
+    assert_equal_float64(result.exponents, -jnp.sort(-rates))
 
 
 def test_the_logistic_map_has_ln_2(x64):
@@ -91,17 +91,17 @@ def test_a_few_are_the_first_of_all(x64):
     assert (jnp.diff(whole.exponents, axis=-1) < -0.5).all()
     for count in (1, 2):
         result = spectrum(cell, params, xs, state, warmup=50, count=count)
-        exactly(result.exponents, whole.exponents[:, :count])
-        exactly(result.errors, whole.errors[:, :count])
+        assert_equal_float64(result.exponents, whole.exponents[:, :count])
+        assert_equal_float64(result.errors, whole.errors[:, :count])
 
 
 @pytest.mark.slow
 def test_the_warmup_does_not_count(x64):
     xs = jnp.concatenate([jnp.full((7, 1), 100.0), jnp.full((30, 1), 0.5)])
     result = spectrum(GAIN, (), xs, warmup=7)
-    exactly(result.exponents, jnp.log(jnp.array([0.5])))
+    assert_equal_float64(result.exponents, jnp.log(jnp.array([0.5])))
     mixed = spectrum(GAIN, (), xs).exponents
-    exactly(mixed, jnp.array([7 * np.log(100) + 30 * np.log(0.5)]) / 37)
+    assert_equal_float64(mixed, jnp.array([7 * np.log(100) + 30 * np.log(0.5)]) / 37)
 
 
 @pytest.mark.slow
@@ -117,7 +117,7 @@ def test_padding_counts_neither_as_steps_nor_as_warmup(warmup, reverse, x64):
     result = jax.tree.map(np.asarray, result)
     assert np.isnan(result.exponents[0]).all() and np.isnan(result.errors[0]).all()
     alone = spectrum(nets.ind_rnn(), one, jnp.asarray(np.asarray(xs)[:25, 1]), **how)
-    exactly(jax.tree.map(lambda f: f[1], result), alone)
+    assert_equal_float64(jax.tree.map(lambda f: f[1], result), alone)
 
 
 def noise(seeds, time):
@@ -200,7 +200,9 @@ def test_reverse_is_the_flip(x64):
     cell = nets.gru()
     params, xs, state = example(cell, 2, time=30)
     flipped = spectrum(cell, params, xs[::-1], state, warmup=4)
-    exactly(spectrum(cell, params, xs, state, warmup=4, reverse=True), flipped)
+    assert_equal_float64(
+        spectrum(cell, params, xs, state, warmup=4, reverse=True), flipped
+    )
 
 
 @pytest.mark.slow
@@ -212,12 +214,14 @@ def test_every_cell_of_a_layer(x64):
     xs, how = cases.normal(TIME, 2, INPUTS), {"count": 2, "warmup": 1}
     (forward, backward), above = spectrum(layer, params, xs, **how)
     low = params[0]
-    exactly(forward.exponents, spectrum(nets.gru(), low[0], xs, **how).exponents)
+    assert_equal_float64(
+        forward.exponents, spectrum(nets.gru(), low[0], xs, **how).exponents
+    )
     alone = spectrum(nets.gru(), low[1], xs, reverse=True, **how)
-    exactly(backward.exponents, alone.exponents)
+    assert_equal_float64(backward.exponents, alone.exponents)
     _, ys = both.apply(low, xs)
     alone = spectrum(nets.elman(), params[1], ys, **how)
-    exactly(above.exponents, alone.exponents)
+    assert_equal_float64(above.exponents, alone.exponents)
 
 
 @pytest.mark.slow
@@ -227,14 +231,16 @@ def test_vmap_over_seeds(x64):
     params = jax.tree.map(lambda *ps: jnp.stack(ps), *[run.params for run in runs])
     result = jax.vmap(lambda p: spectrum(cell, p, runs[0].xs))(params)
     alone = [spectrum(cell, run.params, runs[0].xs) for run in runs]
-    exactly(result, jax.tree.map(lambda *result: jnp.stack(result), *alone))
+    assert_equal_float64(
+        result, jax.tree.map(lambda *result: jnp.stack(result), *alone)
+    )
 
 
 @pytest.mark.slow
 def test_jit_changes_nothing(x64):
     params, xs, state = example(nets.elman(), 2, time=20)
     result = spectrum(nets.elman(), params, xs, state)
-    exactly(result, lyapunov_spectrum(nets.elman(), params, xs, state))
+    assert_equal_float64(result, lyapunov_spectrum(nets.elman(), params, xs, state))
 
 
 @pytest.mark.parametrize(

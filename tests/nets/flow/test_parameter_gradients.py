@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from cases import FEATURES, INPUTS, TIME, example
-from tolerances import exactly
+from tolerances import assert_equal_float64
 
 import nets
 from nets.flow import cancellation, parameter_gradients_by_time, state_gradients
@@ -29,7 +29,7 @@ def test_they_sum_to_the_gradient(cell, x64):
     params, xs, state = example(cell, 2, time=3)
     loss, shares = shares_of(cell, params, xs, state=state)
     (end, ys), (whole, _, _) = cases.run_and_grad(cell, params, xs, state)
-    exactly((loss, summed(shares)), (cases.total(end, ys), whole))
+    assert_equal_float64((loss, summed(shares)), (cases.total(end, ys), whole))
     assert all(len(g) == 3 for g in jax.tree.leaves(shares))
 
 
@@ -47,7 +47,7 @@ def test_padded_steps_have_no_share(name, reverse, x64):
     (end, ys), (whole, _, _) = cases.run_and_grad(
         cell, params, xs, state, lengths=lengths, reverse=reverse
     )
-    exactly((loss, summed(shares)), (cases.total(end, ys), whole))
+    assert_equal_float64((loss, summed(shares)), (cases.total(end, ys), whole))
     for g in jax.tree.leaves(shares):
         assert (g[3:] == 0).all() and (g[:3] != 0).reshape(3, -1).any(axis=1).all()
 
@@ -59,7 +59,7 @@ def test_a_mask(x64):
     gone = xs.at[jnp.array([0, 2])].set(jnp.nan)
     _, shares = shares_of(nets.gru(), params, gone, mask=mask)
     _, alone = shares_of(nets.gru(), params, xs[mask])
-    exactly(jax.tree.map(lambda g: g[mask], shares), alone)
+    assert_equal_float64(jax.tree.map(lambda g: g[mask], shares), alone)
     assert all((g[~mask] == 0).all() for g in jax.tree.leaves(shares))
 
 
@@ -68,7 +68,7 @@ def test_reverse_is_the_flip(x64):
     _, there = shares_of(nets.lstm(), params, xs[::-1], state=state)
     _, back = shares_of(nets.lstm(), params, xs, state=state, reverse=True)
     # The loss sums over all outputs, in whichever order.
-    exactly(back, jax.tree.map(lambda g: g[::-1], there))
+    assert_equal_float64(back, jax.tree.map(lambda g: g[::-1], there))
 
 
 @cases.both_ways
@@ -88,7 +88,7 @@ def test_a_share_is_one_steps_pull_of_the_state_gradient(name, reverse, x64):
             before = jax.tree.map(lambda s, p=past: s[p], states)
         _, pull = jax.vjp(lambda p, b=before, x=xs[t]: cell.step(p, b, x)[0], params)
         (expected,) = pull(jax.tree.map(lambda leaf, t=t: leaf[t], g))
-        exactly(jax.tree.map(lambda leaf, t=t: leaf[t], shares), expected)
+        assert_equal_float64(jax.tree.map(lambda leaf, t=t: leaf[t], shares), expected)
 
 
 @cases.both_ways
@@ -100,7 +100,9 @@ def test_a_learned_state_counts_at_the_step_that_is_read_first(reverse, x64):
     def whole(params):
         return cases.total(*nets.unroll(cell, params, xs, reverse=reverse))
 
-    exactly((loss, summed(shares)), jax.jit(jax.value_and_grad(whole))(params))
+    assert_equal_float64(
+        (loss, summed(shares)), jax.jit(jax.value_and_grad(whole))(params)
+    )
     first = shares.state.hidden[::-1] if reverse else shares.state.hidden
     assert (first[0] != 0).all() and (first[1:] == 0).all()
 
@@ -115,7 +117,9 @@ def test_layers(x64):
         return cases.total(*layer.apply(params, xs, lengths=lengths))
 
     loss, shares = shares_of(layer, params, xs, lengths=lengths)
-    exactly((loss, summed(shares)), jax.jit(jax.value_and_grad(whole))(params))
+    assert_equal_float64(
+        (loss, summed(shares)), jax.jit(jax.value_and_grad(whole))(params)
+    )
 
 
 def test_without_a_batch_and_without_jit(x64):
@@ -124,7 +128,7 @@ def test_without_a_batch_and_without_jit(x64):
     alone = parameter_gradients_by_time(
         nets.elman(), params, xs[:, 0], cases.total, one
     )
-    exactly(alone, shares_of(nets.elman(), params, xs, state=state))
+    assert_equal_float64(alone, shares_of(nets.elman(), params, xs, state=state))
 
 
 def test_refusals():
@@ -142,8 +146,8 @@ def test_refusals():
 def test_shares_that_are_equal_do_not_cancel(x64):
     shares = {"w": jnp.full((6, 2, 3), 2.0), "b": jnp.full((6, 3), -1.0)}
     result = cancellation(shares)
-    exactly(result.index, jnp.array(1.0))
-    exactly(result.log_norms, jnp.full(6, np.log(6 * 4 + 3) / 2))
+    assert_equal_float64(result.index, jnp.array(1.0))
+    assert_equal_float64(result.log_norms, jnp.full(6, np.log(6 * 4 + 3) / 2))
 
 
 def test_shares_that_cancel():
@@ -156,10 +160,10 @@ def test_the_index_is_the_formula(x64):
     flat = np.concatenate([shares["b"], shares["w"].reshape(7, -1)], axis=1)
     norms = np.linalg.norm(flat, axis=1)
     result = cancellation(shares)
-    exactly(result.log_norms, jnp.log(norms))
+    assert_equal_float64(result.log_norms, jnp.log(norms))
     expected = np.linalg.norm(flat.sum(axis=0)) / norms.sum()
     assert 0.05 < expected < 0.95
-    exactly(result.index, jnp.asarray(expected))
+    assert_equal_float64(result.index, jnp.asarray(expected))
 
 
 def test_the_index_of_nothing_is_unknown():

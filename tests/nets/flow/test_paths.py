@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from cases import FEATURES, INPUTS, TIME, example
-from tolerances import closely
+from tolerances import assert_close_float64
 
 import nets
 from nets import flow
@@ -97,7 +97,7 @@ def test_the_highway_of_a_step_is_its_keepers(name, x64):
         return out, held.step(*args), keepers, jacobian, other
 
     (state, y), numbers, keepers, jacobian, other = run(params, first, xs[0])
-    closely(numbers, (state, y))
+    assert_close_float64(numbers, (state, y))
     assert set(keepers) == {keeper for kept in KEPT[name].values() for keeper in kept}
     for field, named in KEPT[name].items():
         after = np.asarray(getattr(state, field))
@@ -108,8 +108,8 @@ def test_the_highway_of_a_step_is_its_keepers(name, x64):
         if name == "star":  # what is kept is squashed once more
             factor = factor * (1 - after**2)
         block = np.asarray(getattr(getattr(jacobian, field), field))
-        closely(block.reshape(after.size, after.size), np.diag(factor))
-    closely(jacobian, other)
+        assert_close_float64(block.reshape(after.size, after.size), np.diag(factor))
+    assert_close_float64(jacobian, other)
 
 
 def test_the_lstm_reaches_its_output_by_the_cell_alone(x64):
@@ -125,8 +125,10 @@ def test_the_lstm_reaches_its_output_by_the_cell_alone(x64):
 
     f, by_output, jacobian = run(params, first, xs[0])
     nothing = jnp.zeros((FEATURES, FEATURES))
-    closely(jacobian.hidden, nets.cells.LSTMState(nothing, jnp.diag(by_output)))
-    closely(jacobian.cell, nets.cells.LSTMState(nothing, jnp.diag(f)))
+    assert_close_float64(
+        jacobian.hidden, nets.cells.LSTMState(nothing, jnp.diag(by_output))
+    )
+    assert_close_float64(jacobian.cell, nets.cells.LSTMState(nothing, jnp.diag(f)))
 
 
 @pytest.mark.parametrize("name", ["lstm", "rhn"])
@@ -141,7 +143,7 @@ def test_parameters_and_inputs_keep_their_gradient(name, x64):
 
         return jax.jit(jax.grad(loss, argnums=(0, 1)))(params, xs[0])
 
-    closely(gradient(flow.highway(cell)), gradient(cell))
+    assert_close_float64(gradient(flow.highway(cell)), gradient(cell))
 
 
 @pytest.mark.slow
@@ -159,11 +161,13 @@ def test_parts_make_the_whole(name, options, x64):
     params, xs, first = example(cell, 3)
     value, result = paths(cell, params, xs, cases.total, first, **options)
     loss, total = whole(cell, params, xs, cases.total, first, **options)
-    closely((value, result.total), (loss, total))
+    assert_close_float64((value, result.total), (loss, total))
     other = without_weights(cell)
     _, highway = whole(other, params, xs, cases.total, first, **options)
-    closely(result.highway, highway)
-    closely(jax.tree.map(jnp.add, result.highway, result.through_gates), total)
+    assert_close_float64(result.highway, highway)
+    assert_close_float64(
+        jax.tree.map(jnp.add, result.highway, result.through_gates), total
+    )
     assert all(cases.differ(result.highway, total))
 
 
@@ -175,13 +179,17 @@ def test_the_lstm_without_weights_is_all_highway(x64):
     xs = cases.normal(time, 2, INPUTS)
     _, result = paths(cell, params, xs, lambda state, ys: state.cell.sum())
     decay = (1 / (1 + np.exp(-bias))) ** np.arange(time)[::-1]
-    closely(result.highway.cell, np.tile(decay[:, None, None], (1, 2, FEATURES)))
+    assert_close_float64(
+        result.highway.cell, np.tile(decay[:, None, None], (1, 2, FEATURES))
+    )
     chex.assert_trees_all_equal(
         (result.highway.hidden, result.through_gates),
         jax.tree.map(jnp.zeros_like, (result.highway.hidden, result.through_gates)),
     )
     memory = jax.jit(partial(flow.gates, cell))(params, xs)["forget"].memory
-    closely(np.exp(-(time - 1) / np.asarray(memory)), np.full(FEATURES, decay[0]))
+    assert_close_float64(
+        np.exp(-(time - 1) / np.asarray(memory)), np.full(FEATURES, decay[0])
+    )
 
 
 def test_the_gru_passes_the_product_of_its_update_gates(x64):
@@ -197,7 +205,7 @@ def test_the_gru_passes_the_product_of_its_update_gates(x64):
         zs.append(z)
     _, result = paths(cell, params, xs, lambda state, ys: state.hidden.sum(), first)
     after = [np.prod(np.array(zs)[t + 1 :], axis=0) for t in range(TIME)]
-    closely(result.highway.hidden, np.array(after))
+    assert_close_float64(result.highway.hidden, np.array(after))
     assert bool((result.through_gates.hidden[:-1] != 0).all())
 
 
@@ -208,7 +216,9 @@ def test_a_linear_cell_is_all_highway(name, x64):
     params, xs, first = example(cell, 2, time=3)
     _, result = paths(cell, params, xs, cases.total, first)
     assert bool((result.highway[0] != 0).all())
-    closely(result.through_gates[0], jnp.zeros_like(result.through_gates[0]))
+    assert_close_float64(
+        result.through_gates[0], jnp.zeros_like(result.through_gates[0])
+    )
     if name == "qrnn":
         assert bool((result.through_gates.past != 0).any())
 
@@ -234,7 +244,7 @@ def test_a_cell_of_ones_own(x64):
     before = jnp.concatenate([jnp.zeros((1, 2)), nets.unroll(OWN, params, xs)[1][:-1]])
     keeps = np.asarray(jax.nn.sigmoid(xs + before @ params))
     after = np.array([np.prod(keeps[t + 1 :], axis=0) for t in range(TIME)])
-    closely(result.highway["h"], after)
+    assert_close_float64(result.highway["h"], after)
     assert bool((result.highway["count"] == 0).all())
 
 
@@ -249,8 +259,12 @@ def test_layers_are_restricted_in_time_alone(x64):
     )
     xs, lengths = cases.normal(TIME, 2, INPUTS), jnp.array([TIME, 2])
     _, result = paths(layer, params, xs, cases.total, lengths=lengths)
-    closely(result.total, whole(layer, params, xs, cases.total, lengths=lengths)[1])
-    closely(result.highway, whole(other, params, xs, cases.total, lengths=lengths)[1])
+    assert_close_float64(
+        result.total, whole(layer, params, xs, cases.total, lengths=lengths)[1]
+    )
+    assert_close_float64(
+        result.highway, whole(other, params, xs, cases.total, lengths=lengths)[1]
+    )
     assert all(cases.differ(result.total, result.highway))
 
 
@@ -261,7 +275,7 @@ def test_seeds_are_vmapped(x64):
     result = jax.vmap(lambda params: paths(cell, params, xs, cases.total))(stacked)
     for seed, params in enumerate(several):
         one = jax.tree.map(lambda a, seed=seed: a[seed], result)
-        closely(one, paths(cell, params, xs, cases.total))
+        assert_close_float64(one, paths(cell, params, xs, cases.total))
 
 
 def test_noise_of_training_is_the_same_on_the_highway(x64):
@@ -275,7 +289,7 @@ def test_noise_of_training_is_the_same_on_the_highway(x64):
         return nets.unroll(cell, params, xs, state, key=key)
 
     held = flow.highway(cell)
-    closely(run(held, first.hidden), run(cell, first.hidden))
+    assert_close_float64(run(held, first.hidden), run(cell, first.hidden))
     assert all(cases.differ(run(cell, first.hidden), run(cell, first.hidden, None)))
     gradient = jax.jit(jax.grad(lambda h: cases.total(*run(held, h))))(first.hidden)
     chex.assert_trees_all_equal(gradient, jnp.zeros_like(gradient))

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from cases import FEATURES, INPUTS, TIME, example
-from tolerances import closely
+from tolerances import assert_close_float64
 
 import nets
 from nets.flow import (
@@ -58,7 +58,7 @@ def test_without_a_batch_and_without_jit(x64):
     params, xs, state = example(nets.gru(), 1)
     one = jax.tree.map(lambda s: s[0], state)
     alone = pascanu_penalty(nets.gru(), params, xs[:, 0], cases.total, one)
-    closely(alone, omega(nets.gru(), params, xs, state=state))
+    assert_close_float64(alone, omega(nets.gru(), params, xs, state=state))
 
 
 @pytest.mark.slow
@@ -112,8 +112,8 @@ def test_a_linear_orthogonal_network_keeps_the_norm(x64):
     q, _ = np.linalg.qr(params.w_h)
     params = params._replace(w_h=jnp.asarray(q))
     loss, slopes = jax.value_and_grad(lambda p: omega(LINEAR, p, xs))(params)
-    closely(loss, jnp.array(0.0))
-    closely(slopes, jax.tree.map(jnp.zeros_like, params))
+    assert_close_float64(loss, jnp.array(0.0))
+    assert_close_float64(slopes, jax.tree.map(jnp.zeros_like, params))
 
 
 def test_gradients_whose_squares_float32_does_not_hold():
@@ -142,7 +142,7 @@ def test_steps_without_a_gradient_do_not_count(x64):
     params, xs, _ = example(nets.gru(), 2)
     early = partial(pascanu_penalty, loss=lambda state, ys: jnp.sin(ys[2]).sum())
     early = jax.jit(partial(early, nets.gru()))
-    closely(early(params, xs), early(params, xs[:3]))
+    assert_close_float64(early(params, xs), early(params, xs[:3]))
 
 
 def test_pascanus_omega_knows_no_noise():
@@ -174,7 +174,7 @@ def test_flossing_leaves_out_empty_sequences(x64):
 
     both = jax.jit(jax.value_and_grad(penalty))
     result = both(params, xs, jnp.array([30, 20, 0]))
-    closely(result, both(params, xs[:, :2], jnp.array([30, 20])))
+    assert_close_float64(result, both(params, xs[:, :2], jnp.array([30, 20])))
     assert result[0] > 0
 
 
@@ -222,7 +222,7 @@ def test_h_detach_changes_no_number(name, x64):
     key = jax.random.key(1)
     (loss, out), slopes = run(nets.h_detach(cell, 0.5), params, xs, state, key)
     (plain, expected), whole = run(cell, params, xs, state, None)
-    closely((loss, out), (plain, expected))
+    assert_close_float64((loss, out), (plain, expected))
     assert any(cases.differ(slopes, whole))
 
 
@@ -232,7 +232,7 @@ def test_h_detach_at_nearly_every_step_leaves_the_highway(x64):
     key = jax.random.key(1)
     _, result = run(nets.h_detach(cell, 1 - 1e-9), params, xs, state, key)
     _, expected = run(stopping(cell), params, xs, state, None)
-    closely(result, expected)
+    assert_close_float64(result, expected)
 
 
 def test_without_a_key_or_at_rate_zero_nothing_is_stopped(x64):
@@ -240,9 +240,9 @@ def test_without_a_key_or_at_rate_zero_nothing_is_stopped(x64):
     params, xs, state = example(cell, 2)
     _, whole = run(cell, params, xs, state, None)
     _, result = run(nets.h_detach(cell, 0.9), params, xs, state, None)
-    closely(result, whole)
+    assert_close_float64(result, whole)
     _, result = run(nets.h_detach(cell, 0.0), params, xs, state, jax.random.key(1))
-    closely(result, whole)
+    assert_close_float64(result, whole)
 
 
 @pytest.mark.parametrize("rate", [0.25, 0.5])
@@ -268,7 +268,7 @@ def test_the_same_steps_of_all_sequences_are_detached(x64):
     params, xs, state = example(nets.lstm(), 1)
     twice = jnp.repeat(xs, 2, axis=1), jax.tree.map(lambda s: s.repeat(2, 0), state)
     _, (_, slopes) = run(cell, params, *twice, jax.random.key(1))
-    closely(*(jax.tree.map(lambda s, i=i: s[i], slopes) for i in (0, 1)))
+    assert_close_float64(*(jax.tree.map(lambda s, i=i: s[i], slopes) for i in (0, 1)))
 
 
 @pytest.mark.parametrize("rate", [-0.1, 1.0, 1.5])

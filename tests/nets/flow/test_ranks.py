@@ -71,21 +71,21 @@ def low_rank():
 
 
 def nilpotent():
-    """A delay line in other coordinates: nothing is left after four steps."""
-    mixed = (np.eye(4) + np.eye(4, k=-1)) @ (np.eye(4) + np.eye(4, k=1))
+    """A delay line in other coordinates: nothing is left after six steps."""
+    mixed = (np.eye(6) + np.eye(6, k=-1)) @ (np.eye(6) + np.eye(6, k=1))
     back = np.linalg.inv(mixed).round()  # of whole numbers, so that nothing is rounded
-    return products(np.broadcast_to(mixed @ np.eye(4, k=1) @ back, (30, 4, 4)))
+    return products(np.broadcast_to(mixed @ np.eye(6, k=1) @ back, (30, 6, 6)))
 
 
 def twins():
     """A column that is another's, in each step."""
-    return products(normal(20, 5, 5)[..., [0, 1, 2, 3, 1]])
+    return products(normal(30, 6, 6)[..., [0, 1, 2, 3, 4, 1]])
 
 
 LOSING = {f.__name__: f for f in (relu, slstm, reservoir, low_rank, nilpotent, twins)}
 # Of the product of all Jacobians, by arithmetic of many digits or by construction.
 RANKS = {"relu": 7, "slstm": 12, "reservoir": 10}
-RANKS |= {"low_rank": 4, "nilpotent": 0, "twins": 4}
+RANKS |= {"low_rank": 4, "nilpotent": 0, "twins": 5}
 SEVERAL = "reservoir", "nilpotent"  # which lose it over several steps
 
 

@@ -1,4 +1,8 @@
-"""Weights to and from other libraries: the same numbers and gradients."""
+"""Weights to and from other libraries: the same numbers and gradients.
+
+Layers of JAX libraries are compared as users compile them; of PyTorch, by the tests'
+flags, as test_torch.py compares the same cells as users compile them.
+"""
 
 import warnings
 from collections.abc import Callable
@@ -24,11 +28,11 @@ from interop_cases import (
     LSTM,
     PROJECTED,
     RELU,
-    exact,
+    assert_same_bits,
     params_of,
 )
-from side_by_side import optimized_jit, optimized_outputs_and_grads
-from tolerances import close_to_peers as close
+from side_by_side import optimized_outputs_and_grads
+from tolerances import assert_close_to_peers as assert_close
 
 import nets
 from nets import interop
@@ -211,7 +215,9 @@ for name, (cell, kind, theirs, options) in KERAS.items():
     THEIRS[f"keras {name}, both"] = make(both=True)
     if cell is not BEFORE:
         THEIRS[f"keras {name}, no bias"] = make(use_bias=False)
-        THEIRS[f"keras {name}, both, no bias"] = make(both=True, use_bias=False)
+THEIRS["keras lstm, both, no bias"] = keras_layer(
+    *KERAS["lstm"][:3], both=True, use_bias=False
+)
 
 
 @pytest.mark.peers
@@ -230,11 +236,11 @@ def test_layers_equal_those_of_other_libraries(theirs):
     (by_params, by_xs), ys = optimized_outputs_and_grads(theirs.layer, params, xs)
     one = (*pull(by_params), by_xs), ys
     other = jax.jit(jax.grad(loss, argnums=(0, 1), has_aux=True))(weights, xs)
-    close(one, other)
+    assert_close(one, other)
     assert all(np.any(leaf) for leaf in jax.tree.leaves(one))
 
 
-# What writes them, and those of `THEIRS` of which nothing is folded.
+# Functions that write weights, and the entries of `THEIRS` without folded weights.
 WRITERS = {
     "linen": interop.to_linen,
     "nnx": interop.to_nnx,
@@ -259,7 +265,7 @@ UNFOLDED = [n for n in THEIRS if n not in FOLDED and "no bias" not in n]
 def test_weights_of_other_libraries_come_back(name):
     weights = cases.draw(THEIRS[name].weights())
     write = WRITERS[name.split()[0]]
-    exact(write(THEIRS[name].read(weights)), weights)
+    assert_same_bits(write(THEIRS[name].read(weights)), weights)
 
 
 def without_b_hn(params):
@@ -297,7 +303,7 @@ for name, (cell, *_) in KERAS.items():
 @pytest.mark.parametrize("write, read, params", ROUND_TRIPS.values(), ids=ROUND_TRIPS)
 def test_our_parameters_come_back(write, read, params):
     kind = type(jax.tree.leaves(params, is_leaf=lambda p: hasattr(p, "w_i"))[0])
-    exact(read(write(params), kind), params)
+    assert_same_bits(read(write(params), kind), params)
 
 
 def test_haikus_forget_bias_comes_back_rounded():
@@ -306,7 +312,7 @@ def test_haikus_forget_bias_comes_back_rounded():
     back = interop.params_from_haiku(interop.to_haiku(params), LSTMParams)
     forget = slice(FEATURES, 2 * FEATURES)
     np.testing.assert_allclose(back.b[forget], params.b[forget], rtol=0, atol=1.2e-7)
-    exact(
+    assert_same_bits(
         back._replace(b=back.b.at[forget].set(0)),
         params._replace(b=params.b.at[forget].set(0)),
     )
@@ -315,19 +321,19 @@ def test_haikus_forget_bias_comes_back_rounded():
 def test_haiku_takes_one_module_of_many():
     params, other = params_of(LSTM), params_of(LSTM, seed=5)
     tree = interop.to_haiku(params, "core") | interop.to_haiku(other, "core_1")
-    close(interop.params_from_haiku(tree, LSTMParams, "core"), params)
+    assert_close(interop.params_from_haiku(tree, LSTMParams, "core"), params)
 
 
 @pytest.mark.slow
 @jax.numpy_rank_promotion("allow")
 def test_their_layers_take_ours():
-    """What is written fits, by name and shape, the modules that it is written for."""
+    """Written weights fit, by name and shape, the modules of their library."""
     for cell, _, layer, options in KERAS.values():
         built: Any = layer(FEATURES, **options)
         built.build((4, TIME, INPUTS))
         weights = interop.to_keras(params_of(cell))
         built.set_weights([np.asarray(a) for a in weights])
-        exact(get_weights(built), [np.asarray(a) for a in weights])
+        assert_same_bits(get_weights(built), [np.asarray(a) for a in weights])
     for name, cell in [("haiku elman", RELU), ("haiku lstm", LSTM)]:
         params = params_of(cell)
         chex.assert_trees_all_equal_shapes(
@@ -384,25 +390,25 @@ def test_equal_to_torch(torch, name, form):
     def arrays(named):
         return {n: jnp.array(np.asarray(a)) for n, a in named.items()}
 
-    grads, ys = optimized_jit(jax.grad(loss, argnums=(0, 1), has_aux=True))(
+    grads, ys = jax.jit(jax.grad(loss, argnums=(0, 1), has_aux=True))(
         arrays(module.state_dict()), jnp.array(inputs.detach().numpy())
     )
-    close(ys, jnp.array(outputs.detach().numpy()))
+    assert_close(ys, jnp.array(outputs.detach().numpy()))
     theirs = arrays({n: p.grad for n, p in module.named_parameters()})
-    close(grads, (theirs, jnp.array(inputs.grad.numpy())))
+    assert_close(grads, (theirs, jnp.array(inputs.grad.numpy())))
 
     # Back: into a module with biases, which then does the same.
     params = interop.params_from_torch(module.state_dict(), kind)
     written = interop.to_torch(params)
-    exact(interop.params_from_torch(written, kind), params)
+    assert_same_bits(interop.params_from_torch(written, kind), params)
     for n, a in module.state_dict().items():
         if "weight" in n:
-            exact(np.asarray(written[n]), a.numpy())
+            assert_same_bits(np.asarray(written[n]), a.numpy())
     again = getattr(torch.nn, name)(
         INPUTS, FEATURES, layers, bidirectional=both, **options
     )
     again.load_state_dict({n: torch.tensor(np.asarray(a)) for n, a in written.items()})
-    close(again(inputs)[0].detach().numpy(), outputs.detach().numpy())
+    assert_close(again(inputs)[0].detach().numpy(), outputs.detach().numpy())
 
 
 @pytest.mark.peers
@@ -417,10 +423,10 @@ def test_equal_to_torchs_cells(torch, name):
         state = module(x, state)
         outputs.append(state[0] if isinstance(state, tuple) else state)
     (params,) = interop.params_from_torch(module.state_dict(), kind)
-    ys = optimized_jit(lambda params, xs: nets.unroll(cell, params, xs)[1])(
+    ys = jax.jit(lambda params, xs: nets.unroll(cell, params, xs)[1])(
         params, xs.numpy()
     )
-    close(ys, torch.stack(outputs).detach().numpy())
+    assert_close(ys, torch.stack(outputs).detach().numpy())
     written = {n.removesuffix("_l0"): a for n, a in interop.to_torch(params).items()}
     module.load_state_dict({n: torch.tensor(np.asarray(a)) for n, a in written.items()})
 
@@ -436,17 +442,19 @@ def test_torch_by_prefix(torch):
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(1.0)
-    exact(jax.tree.map(np.asarray, params), before)
+    assert_same_bits(jax.tree.map(np.asarray, params), before)
     written = interop.to_torch(params, prefix)
     assert set(written) == {n for n in network.state_dict() if n.startswith(prefix)}
-    exact(interop.params_from_torch(written, GRUParams, prefix), (params,))
+    assert_same_bits(interop.params_from_torch(written, GRUParams, prefix), (params,))
 
 
 def test_one_entry_or_a_tuple_for_torch():
     params = params_of(LSTM)
-    exact(interop.to_torch(params), interop.to_torch((params,)))
+    assert_same_bits(interop.to_torch(params), interop.to_torch((params,)))
     both = params_of(LSTM, both=True)
-    exact(interop.params_from_torch(interop.to_torch(both), LSTMParams), (both,))
+    assert_same_bits(
+        interop.params_from_torch(interop.to_torch(both), LSTMParams), (both,)
+    )
 
 
 @pytest.mark.parametrize("x64_dtype", ["float32", "float64"])
@@ -455,4 +463,4 @@ def test_dtype_stays(x64, x64_dtype):
     (back,) = interop.params_from_torch(
         {n: np.asarray(a) for n, a in interop.to_torch(params).items()}, LSTMParams
     )
-    exact(back, params)
+    assert_same_bits(back, params)

@@ -16,7 +16,7 @@ import pytest
 from cases import FEATURES, INPUTS, TIME
 from flax import nnx
 from side_by_side import optimized_jit
-from tolerances import closest
+from tolerances import assert_equal_to_rounding
 
 import nets
 from nets import flow
@@ -176,10 +176,12 @@ def test_numbers_and_gradients_are_theirs(name):
         return ys, back(jnp.cos(ys))
 
     params, same = (jax.jit(f)(jax.random.key(1)) for f in (init, theirs.init))
-    closest(params, same)
+    assert_equal_to_rounding(params, same)
     jit = optimized_jit if name in OPTIMIZED else jax.jit
     one = jit(partial(with_gradients, unroll))(params, xs)
-    closest(one, jax.jit(partial(with_gradients, theirs.run))(params, xs))
+    assert_equal_to_rounding(
+        one, jax.jit(partial(with_gradients, theirs.run))(params, xs)
+    )
     assert all(np.any(leaf) for leaf in jax.tree.leaves(one))
 
 
@@ -213,10 +215,12 @@ def test_any_batch_padding_and_direction(convert, make):
         return whole, flat, one
 
     (state, ys), (flat, flat_ys), (end, one_ys) = run(params, xs)
-    closest(jax.tree.map(lambda s: s.reshape(6, *s.shape[2:]), state), flat)
-    closest(ys.reshape(TIME, 6, FEATURES), flat_ys)
-    closest(jax.tree.map(lambda s: s[1, 0], state), end)
-    closest(ys[:4, 1, 0], one_ys)
+    assert_equal_to_rounding(
+        jax.tree.map(lambda s: s.reshape(6, *s.shape[2:]), state), flat
+    )
+    assert_equal_to_rounding(ys.reshape(TIME, 6, FEATURES), flat_ys)
+    assert_equal_to_rounding(jax.tree.map(lambda s: s[1, 0], state), end)
+    assert_equal_to_rounding(ys[:4, 1, 0], one_ys)
     assert not ys[4:, 1, 0].any() and ys[:4, 1, 0].any()
 
 

@@ -1,4 +1,8 @@
-"""Trained layers of other libraries become layers with their numbers."""
+"""Trained layers of other libraries become layers with their numbers.
+
+Programs are compiled with the tests' flags: test_interop.py and test_torch.py compare
+the same cells as users compile them.
+"""
 
 from functools import partial
 from typing import Any
@@ -14,8 +18,7 @@ import numpy as np
 import pytest
 from cases import FEATURES, INPUTS, TIME
 from flax import nnx
-from side_by_side import optimized_jit, optimized_outputs_and_grads
-from tolerances import closest
+from tolerances import assert_equal_to_rounding
 
 import nets
 from nets.cells import GRUParams, LSTMParams
@@ -247,25 +250,27 @@ LAYERS = {
 OWN_CODE = "own c", "other activations", "summed"
 
 
+def with_gradients(function, xs):
+    """Outputs, and gradients by the inputs of the sum of the outputs' sines."""
+    ys, back = jax.vjp(function, xs)
+    return ys, *back(jax.tree.map(jnp.cos, ys))
+
+
+@partial(jax.jit, static_argnames="layer")
+def ours(layer, params, xs):
+    """A layer is compiled once for all the peers that it is compared with."""
+    return with_gradients(lambda xs: layer.apply(params, xs)[1], xs)
+
+
 @pytest.mark.peers
 @pytest.mark.parametrize("name", LAYERS)
 def test_numbers_and_gradients_are_theirs(name):
     (layer, params), run = LAYERS[name]()
     layer = nets.as_layer(layer)
-
-    def with_gradients(function, xs):
-        ys, back = jax.vjp(function, xs)
-        return ys, back(jax.tree.map(jnp.cos, ys))
-
+    result = ours(layer, params, XS)
+    assert_equal_to_rounding(result, jax.jit(partial(with_gradients, run))(XS))
+    assert all(np.any(leaf) for leaf in jax.tree.leaves(result))
     own_code = any(text in name for text in OWN_CODE)
-    if own_code:
-        ours = partial(with_gradients, lambda xs: layer.apply(params, xs)[1])
-        one = optimized_jit(ours)(XS)
-    else:
-        (_, by_xs), ys = optimized_outputs_and_grads(layer, params, XS)
-        one = ys, (by_xs,)
-    closest(one, jax.jit(partial(with_gradients, run))(XS))
-    assert all(np.any(leaf) for leaf in jax.tree.leaves(one))
     kinds = [k for k in jax.tree.leaves(params, is_leaf=_is_record) if _is_record(k)]
     assert bool(kinds) != own_code or "summed" in name
 
@@ -306,14 +311,10 @@ def test_numbers_and_gradients_are_torchs(torch, name):
     state_dict = {f"rnn.{n}": a for n, a in module.state_dict().items()}
     same, same_params = nets.from_torch(state_dict, "rnn.", nonlinearity)
     assert same == layer
-    closest(same_params, params)
-
-    @optimized_jit
-    def ours(xs):
-        ys, back = jax.vjp(lambda xs: layer.apply(params, xs)[1], xs)
-        return ys, *back(jnp.cos(ys))
-
-    closest(ours(XS), (outputs.detach().numpy(), inputs.grad.numpy()))
+    assert_equal_to_rounding(same_params, params)
+    assert_equal_to_rounding(
+        ours(layer, params, XS), (outputs.detach().numpy(), inputs.grad.numpy())
+    )
     assert isinstance(layer, Stack) == ("num_layers" in options)
 
 
@@ -351,7 +352,7 @@ def test_parameters_in_whatever_form_they_are_kept():
     inner = variables["params"]
     arrays = jax.tree.map(np.asarray, inner)
     for params in freeze(variables), inner, arrays, inner["cell"]:
-        closest(nets.from_linen(rnn, params)[1], right)
+        assert_equal_to_rounding(nets.from_linen(rnn, params)[1], right)
 
 
 def test_shared_directions_of_linen():
@@ -360,7 +361,7 @@ def test_shared_directions_of_linen():
     variables = cases.draw(jax.eval_shape(both.init, jax.random.key(0), first(XS)))
     _, params = nets.from_linen(both, variables)
     assert isinstance(params, BidirectionalParams)
-    closest(params.forward, params.backward)
+    assert_equal_to_rounding(params.forward, params.backward)
 
 
 def test_weights_of_keras_without_the_layer():
@@ -368,7 +369,7 @@ def test_weights_of_keras_without_the_layer():
         params = cases.draw_params(cell)
         layer, back = nets.from_keras(nets.interop.to_keras(params))
         assert layer == nets.as_layer(cell)
-        closest(back, params)
+        assert_equal_to_rounding(back, params)
     pair = BidirectionalParams(params, params)
     layer, _ = nets.from_keras(nets.interop.to_keras(pair))
     assert layer == nets.bidirectional(nets.gru(reset_after=False))

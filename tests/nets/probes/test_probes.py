@@ -1,4 +1,4 @@
-"""What can be read from a state, as scikit-learn reads it; and what a delay keeps."""
+"""Probes of states agree with scikit-learn; a delay line has a known memory."""
 
 from functools import partial
 from typing import Any

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 from cases import CASES, FEATURES, example
-from tolerances import closely
+from tolerances import assert_close_float64
 
 import nets
 from nets import flow
@@ -199,10 +199,10 @@ def test_instruments_see_integers_and_names_as_floats(x64):
         instruments(plain, params, floats),
         strict=True,
     ):
-        closely(result, wanted)
+        assert_close_float64(result, wanted)
     for result, wanted in zip(
         instruments(timed, params, {"dt": dt, "x": roll}),
         instruments(plain, params, floats * dt[..., None]),
         strict=True,
     ):
-        closely(result, wanted)
+        assert_close_float64(result, wanted)

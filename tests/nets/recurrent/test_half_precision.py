@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cases import CASES, INPUTS, KINDS
+from cases import CASES, CORE, INPUTS
 
 import nets
 
@@ -50,7 +50,7 @@ SLOW = {
     "conv_lstm 1-D": {"b": [-7.0, 30, 1, 30]},
     "conv_gru 1-D": {"b": [0.0, 7, 1]},
 }
-# What has no memory of 2,000 steps in one unit: tanh forgets, an angle needs two.
+# Cells without a memory of 2,000 steps in one unit: tanh forgets, an angle needs two.
 SHORT = {"elman", "orthogonal_rnn"}
 
 
@@ -152,15 +152,15 @@ def test_a_state_may_be_given_in_half_precision(name, parallel):
     assert {a.dtype for a in jax.tree.leaves((new, y))} == {jnp.dtype("bfloat16")}
 
 
-# Constants of a wider dtype show in bfloat16, those of a narrower one in float64; the
-# other two take the same ways through the code.
+# Constants of a wider dtype show in bfloat16, those of a narrower one in float64; of a
+# kind of state each, float16 and float32 take the same ways through the code.
 @pytest.mark.parametrize(
     "cell, dtype",
     [
         pytest.param(case.cell, dtype, id=f"{name}-{dtype}")
         for name, case in CASES.items()
         if case.cell is not cases.FAST_WEIGHTS
-        for dtype in ("bfloat16", "float64", *["float16", "float32"] * (name in KINDS))
+        for dtype in ("bfloat16", "float64", *["float16", "float32"] * (name in CORE))
     ],
 )
 def test_operands_of_one_dtype_need_no_promotion(cell, dtype, x64):

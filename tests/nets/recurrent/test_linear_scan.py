@@ -62,12 +62,26 @@ def test_any_factors_as_step_by_step(a, b, state):
     np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-30)
 
 
+STEPS = np.arange(200)  # of all, so that those of one dtype are one program
 GRADIENTS = {
-    "2": (np.full(100, 2.0), last(100)),
-    "up, then down": (np.where(np.arange(200) < 160, 2.0, 0.25), last(200)),
-    "a zero": (np.where(np.arange(TIME) == 200, 0.0, 2.0), last()),
+    "2": (np.where(STEPS < 100, 1.0, 2.0), last(200)),
+    "up, then down": (np.where(STEPS < 160, 2.0, 0.25), last(200)),
+    "a zero": (np.where(STEPS == 150, 0.0, 2.0), last(200)),
     "spirals": (1.5 * np.exp(1j * RNG.random(200)), last(200) + 0j),
 }
+
+
+@jax.jit
+def gradients(*args):
+    """Gradients of the last two states, by `linear_scan` and by a loop."""
+
+    def loss(scan, *args):
+        return scan(*args)[-2:].real.sum()
+
+    return [
+        jax.grad(partial(loss, scan), argnums=(0, 1, 2))(*args)
+        for scan in (nets.linear_scan, loop)
+    ]
 
 
 @pytest.mark.slow
@@ -75,17 +89,19 @@ GRADIENTS = {
 def test_gradients_of_any_factors(a, b):
     dtype = jnp.complex64 if np.iscomplexobj(a) else jnp.float32
     args = [jnp.asarray(x, dtype) for x in (a, b, 0.0)]
-
-    def loss(scan, *args):
-        return scan(*args)[-2:].real.sum()
-
-    got, right = (
-        jax.jit(jax.grad(partial(loss, scan), argnums=(0, 1, 2)))(*args)
-        for scan in (nets.linear_scan, loop)
-    )
-    for g, wanted in zip(got, right, strict=True):
+    for g, wanted in zip(*gradients(*args), strict=True):
         assert np.isfinite(wanted).all()
         np.testing.assert_allclose(g, wanted, rtol=1e-4)
+
+
+@partial(jax.jit, static_argnums=0)
+def derivatives(scan, a, b, state):
+    """Gradient, forward Jacobian and Hessian of a sum of the states' sines."""
+
+    def total(a):
+        return jnp.sin(scan(jnp.broadcast_to(a, b.shape), b, state)).sum()
+
+    return [derive(total)(a) for derive in (jax.grad, jax.jacfwd, jax.hessian)]
 
 
 @pytest.mark.slow
@@ -95,17 +111,10 @@ def test_derivatives_of_every_kind(size, x64):
         jnp.asarray(size * RNG.standard_normal(shape))
         for shape in ((6, 1, 2), (6, 3, 2), (3, 2))
     )
-
-    def total(scan, a):
-        return jnp.sin(scan(jnp.broadcast_to(a, b.shape), b, state)).sum()
-
-    @partial(jax.jit, static_argnums=0)
-    def derivatives(scan, a):
-        kinds = jax.grad, jax.jacfwd, jax.hessian
-        return [derive(partial(total, scan))(a) for derive in kinds]
-
     for got, wanted in zip(
-        derivatives(nets.linear_scan, a), derivatives(loop, a), strict=True
+        derivatives(nets.linear_scan, a, b, state),
+        derivatives(loop, a, b, state),
+        strict=True,
     ):
         np.testing.assert_allclose(got, wanted, rtol=1e-9, atol=1e-9)
     mapped = jax.jit(jax.vmap(nets.linear_scan, (None, 1, 0)))(a[:, 0], b, state)

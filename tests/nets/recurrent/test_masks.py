@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from cases import INPUTS, TIME, both_ways
-from tolerances import close, within
+from tolerances import assert_close
 
 import nets
 import nets.linen
@@ -94,7 +94,8 @@ def test_a_mask_leaves_each_sequences_real_steps(layer):
     params, xs, state = draw_layer(layer, ROWS)
     got = masked(layer, params, fill(xs, np.nan), state)
     # Gradients of up to 4, which are summed in another order.
-    within(1e-5, 5e-6)(got, row_by_row(layer, params, xs, state))
+    rows = row_by_row(layer, params, xs, state)
+    chex.assert_trees_all_close(got, rows, rtol=1e-5, atol=5e-6)
     (ends, ys), _ = got
     assert (np.asarray(ys)[~MASK] == 0).all() and (np.asarray(ys)[MASK] != 0).all()
     nothing = jax.tree.map(lambda s: s[-1], ends)
@@ -120,7 +121,7 @@ def test_a_mask_of_the_leading_axes():
     chex.assert_trees_all_equal(run(mask=mask), run(mask=whole))
     one = jnp.asarray(MASK[:, 2])
     end, ys = run(mask=one)
-    close((end, ys[2:]), nets.unroll(cell, params, xs[2:], first))
+    assert_close((end, ys[2:]), nets.unroll(cell, params, xs[2:], first))
 
 
 def test_the_states_of_padded_steps_are_those_that_wait():
@@ -129,7 +130,7 @@ def test_the_states_of_padded_steps_are_those_that_wait():
     states, _ = nets.unroll(cell, params, xs, first, mask=MASK, all_states=True)
     for t in range(TIME):
         end, _ = nets.unroll(cell, params, xs[: t + 1], first, mask=MASK[: t + 1])
-        close(jax.tree.map(lambda s, t=t: s[t], states), end)
+        assert_close(jax.tree.map(lambda s, t=t: s[t], states), end)
 
 
 ERRORS = {
@@ -199,10 +200,10 @@ def test_both_faces_of_flax_take_masks(layer, in_linen, in_nnx, all_states):
         state = batch_first(state, 1)
     options = {"mask": MASK.T, "all_states": all_states}
     xs = batch_first(fill(xs, np.nan))
-    close(in_linen(params, xs, **options), (state, batch_first(ys)))
+    assert_close(in_linen(params, xs, **options), (state, batch_first(ys)))
     module = in_nnx(nets.nnx.nnx.Rngs(0))
     module.params.set_value(params)
-    close(module(xs, **options), (state, batch_first(ys)))
+    assert_close(module(xs, **options), (state, batch_first(ys)))
 
 
 def test_both_directions_wait_at_the_same_steps():
@@ -216,5 +217,5 @@ def test_both_directions_wait_at_the_same_steps():
     _, alone = nets.unroll(
         nets.lstm(), params.backward, xs[jnp.array(steps), row], reverse=True
     )
-    close(backward[jnp.array(steps), row], alone)
+    assert_close(backward[jnp.array(steps), row], alone)
     assert (forward[jnp.array([0, 2, 3]), row] == 0).all()

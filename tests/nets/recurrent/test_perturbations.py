@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from cases import CASES, FEATURES, INPUTS, TIME, example
 from flax import nnx
-from tolerances import closely
+from tolerances import assert_close_float64
 
 import nets
 import nets.linen
@@ -66,7 +66,9 @@ def test_each_moves_its_state_and_all_that_follows(name, reverse, x64):
         reverse=reverse,
         all_states=True,
     )
-    closely(result, by_hand(name, params, xs, state, perturbations, reverse))
+    assert_close_float64(
+        result, by_hand(name, params, xs, state, perturbations, reverse)
+    )
 
 
 @pytest.mark.parametrize(
@@ -81,14 +83,16 @@ def test_remat_and_truncation_run_with_the_same_deltas(options, reverse, x64):
     other = run(
         cell, params, xs, state, perturbations=perturbations, reverse=reverse, **options
     )
-    closely(other, plain)
+    assert_close_float64(other, plain)
 
 
 def test_remat_gives_the_same_state_gradients(x64):
     cell = nets.lstm()
     params, xs, state = example(cell, 2)
     plain = state_gradients(cell, params, xs, cases.total, state)
-    closely(state_gradients(cell, params, xs, cases.total, state, remat=True), plain)
+    assert_close_float64(
+        state_gradients(cell, params, xs, cases.total, state, remat=True), plain
+    )
 
 
 @cases.both_ways
@@ -105,7 +109,7 @@ def test_truncation_stops_the_gradient_at_its_borders(reverse, x64):
     # Steps 0 to 3 in the order of reading are one chunk, 4 and 5 the last.
     for one, other in zip(jax.tree.leaves(cut), jax.tree.leaves(whole), strict=True):
         one, other = (g[::-1] if reverse else g for g in (one, other))
-        closely(one[4:], other[4:])
+        assert_close_float64(one[4:], other[4:])
         assert (one[:4] == 0).all() and (other[:4] != 0).any()
 
 
@@ -114,7 +118,7 @@ def test_with_noise_the_noisy_step_is_moved(x64):
     params, xs, state = example(cell, 2)
     plain = run(cell, params, xs, state, key=KEY, all_states=True)
     zeros = zero_perturbations(cell, params, xs, state)
-    closely(
+    assert_close_float64(
         run(cell, params, xs, state, key=KEY, all_states=True, perturbations=zeros),
         plain,
     )
@@ -122,8 +126,8 @@ def test_with_noise_the_noisy_step_is_moved(x64):
     states, ys = run(
         cell, params, xs, state, key=KEY, all_states=True, perturbations=last
     )
-    closely(states, jax.tree.map(lambda s: s.at[-1].add(0.25), plain[0]))
-    closely(ys, plain[1].at[-1].add(0.25))
+    assert_close_float64(states, jax.tree.map(lambda s: s.at[-1].add(0.25), plain[0]))
+    assert_close_float64(ys, plain[1].at[-1].add(0.25))
     assert any(cases.differ(plain, run(cell, params, xs, state, all_states=True)))
 
 
@@ -153,7 +157,7 @@ def test_in_padding_nothing_is_moved(reverse, x64):
             perturbations=cut,
             reverse=reverse,
         )
-        closely((at(end, row), ys[:n, row]), alone)
+        assert_close_float64((at(end, row), ys[:n, row]), alone)
 
 
 LAYERS = {
@@ -179,7 +183,7 @@ def test_in_layers_they_reach_their_cells(x64):
     )
     middle = jnp.concatenate([y_f, y_b], axis=-1)
     top, expected = run(nets.lstm(), params[1], middle, perturbations=perturbations[1])
-    closely(((*below, above), ys), ((forward, backward, top), expected))
+    assert_close_float64(((*below, above), ys), ((forward, backward, top), expected))
 
 
 def whole_gradient(layer, params, xs, **options):
@@ -224,8 +228,8 @@ def test_a_lower_layers_gradient_goes_through_the_upper_one(x64):
     _, expected = state_gradients(
         nets.gru(), params[0], xs, lambda state, ys: (ys * pulled).sum()
     )
-    closely(low, expected)
-    closely(high, state_gradients(nets.lstm(), params[1], middle, loss)[1])
+    assert_close_float64(low, expected)
+    assert_close_float64(high, state_gradients(nets.lstm(), params[1], middle, loss)[1])
 
 
 def modules(layer_name):
@@ -269,8 +273,10 @@ def test_in_flax_they_have_the_batch_first(name, x64):
     held.params.set_value(params)
     how = {"perturbations": batch_first(perturbations, 1), "all_states": True}
     turned = batch_first(xs, 1)
-    closely(linen.apply({"params": {key: params}}, turned, **how), expected)
-    closely(held(turned, **how), expected)
+    assert_close_float64(
+        linen.apply({"params": {key: params}}, turned, **how), expected
+    )
+    assert_close_float64(held(turned, **how), expected)
 
 
 def test_deltas_of_wrong_shapes():

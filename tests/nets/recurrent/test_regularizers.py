@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from cases import TIME, example
 from flax import nnx
-from tolerances import close
+from tolerances import assert_close
 
 import nets
 import nets.linen
@@ -125,7 +125,7 @@ def test_recurrent_dropout_is_dropout_of_the_lstms_h():
         state, y = cell.step(params, read, x)
         outputs.append(y)
     assert set(np.unique(seen)) == {0, 2}
-    close(got, (state, jnp.stack(outputs)))
+    assert_close(got, (state, jnp.stack(outputs)))
 
 
 def test_drop_connect_drops_weights_once_for_all():
@@ -154,7 +154,7 @@ def test_zoneout_without_a_key_is_its_mean():
             cell=0.5 * state.cell + 0.5 * new.cell,
         )
         outputs.append(state.hidden)
-    close(got, (state, jnp.stack(outputs)))
+    assert_close(got, (state, jnp.stack(outputs)))
 
 
 def with_rule(step):
@@ -178,7 +178,7 @@ def test_an_output_follows_what_is_kept_out_of_a_wrapped_step(name, wrap, key):
     end, ys = nets.unroll(inside, params, xs, first, key=key)
     assert (ys[-1] == end.hidden).all()
     wanted = nets.unroll(nets.zoneout(plain, hidden=0.5), params, xs, first, key=key)
-    close((end, ys), wanted)
+    assert_close((end, ys), wanted)
 
 
 def test_an_output_that_is_computed_follows_what_is_kept():
@@ -188,7 +188,7 @@ def test_an_output_that_is_computed_follows_what_is_kept():
     cell = nets.zoneout(lru, hidden=0.5)
     end, ys = nets.unroll(cell, params, xs, first, key=KEY)
     assert lru.linear is not None
-    close(ys[-1], lru.linear.read(params, end, xs[-1]))
+    assert_close(ys[-1], lru.linear.read(params, end, xs[-1]))
     params, xs, first = example(gru, 4, dtype=jnp.bfloat16)
     cell = nets.zoneout(gru, hidden=0.5)
     end, ys = nets.unroll(cell, params, xs, first, key=KEY)
@@ -213,7 +213,7 @@ def test_a_step_under_jit_or_checkpoint_takes_drop(make):
             return (run(make(plain, 0.5), params=params)[1] ** 2).sum()
 
         gradients = jax.jit(jax.grad(loss))(params)
-        close(gradients, jax.jit(jax.grad(plain_loss))(params))
+        assert_close(gradients, jax.jit(jax.grad(plain_loss))(params))
     with pytest.raises(ValueError, match="a step that was replaced"):
         make(plain._replace(step=lambda p, s, x: plain.step(p, s, x)), 0.5)
 
@@ -235,7 +235,7 @@ def test_zoneout_keeps_units_drawn_anew_at_every_step():
         old = jax.tree.map(lambda s, t=t: s[t], states)
         new, _ = plain.step(params, old, xs[t + 1])
         for k, s, n in zip(kept, states, new, strict=True):
-            close(s[t + 1][~k[t]], n[~k[t]])
+            assert_close(s[t + 1][~k[t]], n[~k[t]])
 
 
 def test_a_gradient_passes_a_kept_unit_whole():
@@ -284,8 +284,8 @@ def test_both_faces_of_flax():
     layer = nets.nnx.Recurrent(cell, 2, 3, rngs=nnx.Rngs(0))
     layer.params.set_value(params)
     expected = nets.unroll(cell, params, xs.swapaxes(0, 1), key=KEY)[1]
-    close(layer(xs, key=KEY)[1], batch_first(expected))
-    close(layer(xs)[1], quiet)
+    assert_close(layer(xs, key=KEY)[1], batch_first(expected))
+    assert_close(layer(xs)[1], quiet)
 
 
 @pytest.mark.parametrize("name", ["zoneout", "recurrent_dropout"])
@@ -294,7 +294,7 @@ def test_the_instrument_takes_cells_with_noise(name):
     cell = NOISY[name]
     params, xs, first = example(cell, 2)
     value, gradients = nets.flow.state_gradients(cell, params, xs, cases.total, first)
-    close(value, cases.total(*nets.unroll(cell, params, xs, first)))
+    assert_close(value, cases.total(*nets.unroll(cell, params, xs, first)))
     assert all(cases.differ(gradients, jax.tree.map(jnp.zeros_like, gradients)))
 
 

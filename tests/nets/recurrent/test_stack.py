@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from cases import INPUTS, TIME, example
 from flax import nnx
-from tolerances import close
+from tolerances import assert_close
 
 import nets
 import nets.linen
@@ -41,7 +41,7 @@ def test_given_states_reach_their_layers():
     states, _ = one_way.apply(params, XS)
     _, second = one_way.apply(params, XS, states)
     _, whole = one_way.apply(params, jnp.concatenate([XS, XS]))
-    close(second, whole[TIME:])
+    assert_close(second, whole[TIME:])
 
 
 def test_residual_connections_where_they_fit():
@@ -49,11 +49,11 @@ def test_residual_connections_where_they_fit():
     params = draw_layer(layer)
     _, below = nets.unroll(nets.gru(), params[0], XS)  # 2 features, then 3
     _, above = nets.unroll(nets.gru(), params[1], below)
-    close(layer.apply(params, XS)[1], below + above)
+    assert_close(layer.apply(params, XS)[1], below + above)
     square = draw_layer(layer, INPUTS)
     _, first = nets.unroll(nets.gru(), square[0], XS)
     _, second = nets.unroll(nets.gru(), square[1], XS + first)
-    close(layer.apply(square, XS)[1], XS + first + second)
+    assert_close(layer.apply(square, XS)[1], XS + first + second)
 
 
 def test_dropout_stands_between_layers():
@@ -81,14 +81,14 @@ def test_options_reach_every_layer():
     params = draw_layer(layer)
     lengths = jnp.array([0, 2, 3, TIME])
     plain = layer.apply(params, XS, lengths=lengths)
-    close(layer.apply(params, XS, lengths=lengths, remat=True), plain)
-    close(layer.apply(params, XS, lengths=lengths, truncate=2), plain)
+    assert_close(layer.apply(params, XS, lengths=lengths, remat=True), plain)
+    assert_close(layer.apply(params, XS, lengths=lengths, truncate=2), plain)
     states, _ = layer.apply(params, XS, lengths=lengths, all_states=True)
     assert states[0].cell.shape == (TIME, 4, 3)
     assert states[1].backward.hidden.shape == (TIME, 4, 3)
     linear = nets.stack(*[AVERAGE] * 2)
     weights = linear.init(KEY, 2, 2)
-    close(linear.apply(weights, XS, parallel=True), linear.apply(weights, XS))
+    assert_close(linear.apply(weights, XS, parallel=True), linear.apply(weights, XS))
 
 
 AVERAGE = nets.linear_cell(
@@ -105,7 +105,7 @@ def test_stacks_of_stacks():
     params = draw_layer(layer)
     flat = nets.stack(nets.lstm(), nets.gru(), nets.elman())
     _, ys = flat.apply((*params[0], params[1]), XS)
-    close(layer.apply(params, XS)[1], ys)
+    assert_close(layer.apply(params, XS)[1], ys)
 
 
 def test_equal_calls_return_equal_stacks():
@@ -130,14 +130,14 @@ def test_both_faces_of_flax():
     state, ys = layer.apply(params, XS)
     module = nets.linen.Stack(layers, 3, dropout_rate=0.5)
     variables = {"params": {"layers": params}}
-    close(module.apply(variables, xs), (state, batch_first(ys)))
+    assert_close(module.apply(variables, xs), (state, batch_first(ys)))
     _, noise = module.apply(variables, xs, rngs={"dropout": KEY})
     assert (noise != batch_first(ys)).any()
     in_nnx = nets.nnx.Stack(layers, INPUTS, 3, dropout_rate=0.5, rngs=nnx.Rngs(0))
     in_nnx.params.set_value(params)
-    close(in_nnx(xs), (state, batch_first(ys)))
+    assert_close(in_nnx(xs), (state, batch_first(ys)))
     expected = layer.apply(params, XS, key=KEY)[1]
-    close(in_nnx(xs, key=KEY)[1], batch_first(expected))
+    assert_close(in_nnx(xs, key=KEY)[1], batch_first(expected))
     drawn = module.init(jax.random.key(0), xs)["params"]["layers"]
     chex.assert_trees_all_equal_shapes_and_dtypes(drawn, params)
 
@@ -158,7 +158,7 @@ def test_merges_of_two_directions(merge, by_hand):
     both = nets.bidirectional(nets.gru(), merge=None)
     _, (forward, backward) = both.apply(params, XS, lengths=lengths)
     _, ys = layer.apply(params, XS, lengths=lengths)
-    close(ys, by_hand(np.asarray(forward), np.asarray(backward)))
+    assert_close(ys, by_hand(np.asarray(forward), np.asarray(backward)))
     assert (ys[:, 0] == 0).all()
 
 
@@ -185,7 +185,7 @@ def test_a_learned_state_has_the_sum_of_its_copies_gradients():
 
     gradient = jax.grad(ends)(params, None).state
     copies = jax.grad(ends, argnums=1)(params, first)
-    close(gradient, jax.tree.map(lambda g: g.sum(axis=0), copies))
+    assert_close(gradient, jax.tree.map(lambda g: g.sum(axis=0), copies))
 
 
 @pytest.mark.parametrize("batch", [(), (2, 3)], ids=str)
@@ -205,7 +205,9 @@ def test_a_learned_state_in_a_two_directional_stack_and_in_parallel():
     assert layer.apply(params, XS)[1].shape == (TIME, 4, 3)
     cell = nets.learned_state(AVERAGE)
     weights = cell.init(KEY, 2, 2)._replace(state=jnp.ones(2))
-    close(nets.unroll(cell, weights, XS, parallel=True), nets.unroll(cell, weights, XS))
+    assert_close(
+        nets.unroll(cell, weights, XS, parallel=True), nets.unroll(cell, weights, XS)
+    )
 
 
 def test_a_layer_that_puts_out_a_pair_can_only_be_the_top():

@@ -1,4 +1,4 @@
-"""What `unroll` does on request: all states, truncation, remat, parallel, streaming."""
+"""Options of `unroll`: all states, truncation, remat, parallel, streaming."""
 
 from functools import partial
 
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from cases import CASES, TIME, both_ways, example
-from tolerances import close
+from tolerances import assert_close
 
 import nets
 
@@ -42,7 +42,7 @@ def test_all_states_are_those_of_a_loop(name, reverse):
     expected = jax.tree.map(lambda *s: jnp.stack(s), *(states[t] for t in range(TIME)))
     run = partial(nets.unroll, cell, params, xs, first, reverse=reverse)
     got, ys = run(all_states=True)
-    close(got, expected)
+    assert_close(got, expected)
     end, outputs = run()
     chex.assert_trees_all_equal(jax.tree.map(lambda s: s[order[-1]], got), end)
     chex.assert_trees_all_equal(ys, outputs)
@@ -90,10 +90,10 @@ def test_truncation_is_a_loop_that_stops_between_segments(size, reverse):
         got = out_and_grads(
             cell, params, xs, first, truncate=size, remat=remat, reverse=reverse
         )
-        close(got, (out, grads))
-        close(got[0], plain)
+        assert_close(got, (out, grads))
+        assert_close(got[0], plain)
         if size >= TIME:
-            close(got[1], plain_grads)
+            assert_close(got[1], plain_grads)
         else:
             assert all(cases.differ(got[1][0], plain_grads[0]))
 
@@ -102,7 +102,7 @@ def test_truncation_waits_in_padding_too():
     cell = nets.gru()
     params, xs, first = example(cell, 3)
     lengths = jnp.array([0, 3, TIME])
-    close(
+    assert_close(
         out_and_grads(cell, params, xs, first, truncate=TIME, lengths=lengths),
         out_and_grads(cell, params, xs, first, lengths=lengths),
     )
@@ -123,7 +123,7 @@ def test_remat_changes_no_number(time, reverse):
     params, xs, first = example(cell, 3, time=time)
     lengths = jnp.array([0, time // 2, time])
     options = {"reverse": reverse, "lengths": lengths, "all_states": True}
-    close(
+    assert_close(
         out_and_grads(cell, params, xs, first, remat=True, **options),
         out_and_grads(cell, params, xs, first, **options),
     )

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import pytest
 from cases import normal
 from jax.ad_checkpoint import checkpoint_name
-from tolerances import closely
+from tolerances import assert_close_float64
 
 import nets
 from nets import flow
@@ -49,7 +49,7 @@ def test_a_delay_line_is_the_same_in_a_tuple_and_in_an_array(wrap, x64):
     )
     _, result = flow.state_gradients(lines, w, xs, loss)
     _, wanted = flow.state_gradients(array, w, xs, loss)
-    closely(jnp.stack(result, axis=-2), wanted)
+    assert_close_float64(jnp.stack(result, axis=-2), wanted)
 
 
 def test_a_memory_that_is_passed_on(x64):
@@ -74,7 +74,7 @@ def test_a_memory_that_is_passed_on(x64):
     for t in range(TIME):
         state, _ = step(w, state, xs[t])
         wanted = jax.grad(restarted)(state["memory"], state["h"], xs[t + 1 :])
-        closely(result["memory"][t], wanted)
+        assert_close_float64(result["memory"][t], wanted)
 
 
 def test_a_parameter_that_is_the_new_state(x64):
@@ -88,7 +88,7 @@ def test_a_parameter_that_is_the_new_state(x64):
     _, result = flow.state_gradients(
         cell, {"s": jnp.ones(UNITS)}, xs, lambda s, y: y.sum()
     )
-    closely(
+    assert_close_float64(
         result,
         xs + jnp.concatenate([jnp.ones((TIME - 1, UNITS)), jnp.zeros((1, UNITS))]),
     )
@@ -164,7 +164,7 @@ def test_a_checkpoint_changes_no_numbers(name, x64):
         cell = nets.Cell(NOTHING, lambda p, x: jnp.ones((*x.shape[:-1], UNITS)), step)
         return flow.split_by_path(cell, p, xs, loss), flow.gates(cell, p, xs)
 
-    closely(result(CHECKPOINTS[name]), result(wide))
+    assert_close_float64(result(CHECKPOINTS[name]), result(wide))
 
 
 # Marks inside of operations.
@@ -248,7 +248,7 @@ def test_marks_in_a_loop_are_those_of_the_same_step_unrolled(name, x64):
     paths, gates = paths_and_gates(FOLLOWED[name])
     assert all(cases.differ(paths[1].highway, paths[1].total))
     assert list(gates) == ["keep 1", "keep 2", "keep 3"]
-    closely((paths, gates), paths_and_gates(flat))
+    assert_close_float64((paths, gates), paths_and_gates(flat))
 
 
 @jax.custom_jvp
@@ -306,10 +306,10 @@ def test_operations_without_marks_are_taken_as_they_are(x64):
     step = lambda h, x: micro(h, jax.nn.relu(jax.nn.silu(x)))  # noqa: E731
     args = normal(UNITS), normal(UNITS, seed=1)
     (out, marked), plain = with_tags(step)(*args), step(*args)
-    closely(out, plain)
+    assert_close_float64(out, plain)
     assert len(marked) == 2
     slope = jax.jacobian(lambda h, x: with_tags(step)(h, x)[0], argnums=(0, 1))
-    closely(slope(*args), jax.jacobian(step, argnums=(0, 1))(*args))
+    assert_close_float64(slope(*args), jax.jacobian(step, argnums=(0, 1))(*args))
 
 
 def test_a_step_need_not_be_hashable(x64):
@@ -321,7 +321,7 @@ def test_a_step_need_not_be_hashable(x64):
 
     own = cell_of(flat)._replace(step=Unhashable().step)
     w, xs = jnp.array(W), normal(TIME, BATCH, UNITS)
-    closely(flow.gates(own, w, xs), flow.gates(cell_of(flat), w, xs))
+    assert_close_float64(flow.gates(own, w, xs), flow.gates(cell_of(flat), w, xs))
 
 
 def test_a_scan_over_the_sequences_has_no_gates():

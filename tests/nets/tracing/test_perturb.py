@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from cases import each_case, example
-from tolerances import exactly
+from tolerances import assert_equal_float64
 
 import nets
 from nets.flow import state_gradients
@@ -27,7 +27,7 @@ def test_a_perturbation_moves_the_state_and_the_output_that_reads_it(case, x64):
         moved = jax.tree.map(jnp.add, plain, delta)
         return (state, y), (moved, case.read(params, state, x))
 
-    exactly(*program(delta, params, first, xs[0]))
+    assert_equal_float64(*program(delta, params, first, xs[0]))
 
 
 def custom_jvp(step):
@@ -64,7 +64,7 @@ ONE_OPERATION = {
 def assert_wrapping_changes_nothing(name, wrap):
     cell = cases.CASES[name].cell
     params, xs, first = example(cell, 2)
-    exactly(
+    assert_equal_float64(
         state_gradients(
             cell._replace(step=wrap(cell.step)), params, xs, cases.total, first
         ),
@@ -119,7 +119,7 @@ def test_a_custom_gradient_is_the_one_that_counts(x64):
     _, gradients = state_gradients(
         cell, (), jnp.ones((3, 1)), lambda state, ys: ys[-1].sum()
     )
-    exactly(gradients[:, 0], jnp.array([25.0, 5.0, 1.0]))
+    assert_equal_float64(gradients[:, 0], jnp.array([25.0, 5.0, 1.0]))
 
 
 def test_a_counter_in_the_state_is_not_moved():

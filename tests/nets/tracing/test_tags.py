@@ -19,7 +19,7 @@ def test_marks_change_no_numbers():
 
 
 def test_a_changed_mark_changes_the_step():
-    """What the marks are found on is what the step goes on with."""
+    """The tagged value is the value that the step continues with."""
     cell = nets.gru()
     params, xs, first = example(cell)
     keep = with_tags(cell.step, lambda index, z: jnp.ones_like(z) if index == 1 else z)
