@@ -29,8 +29,8 @@ class Config:
 
     what: str = cli.flag(
         STUDY,
-        "What is timed: a training step of a study; layers next to other libraries; "
-        "layers on a GPU; or the cost of a layer as work grows.",
+        "Programs to time: steps of a study; layers next to other libraries; layers on "
+        "a GPU; or layers as the work grows.",
         choices=WHAT,
     )
     cells: list[str] = cli.flag(

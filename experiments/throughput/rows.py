@@ -116,7 +116,7 @@ def measure(
     tolerance: float,
     threads: int = 1,
     together: bool = False,
-    warm_up: int = 1,
+    warm_up: int = 0,
     until: float = math.inf,
 ) -> list[Row]:
     """Prepare, check and time contenders.

@@ -26,6 +26,8 @@ def run(config: Config, results: Run) -> None:
         f"{UNROLLED}: a plain scan of our step, with the gradient of JAX.",
         "Products of float32 are in TF32 at default precision, as JAX's and PyTorch's "
         "cuDNN have it, and in float32 at highest.",
+        "In bfloat16, PyTorch copies the weights in every step, as it joins them once "
+        "in float32 only.",
         *measure.deviating(rows),
         *ratios.refusals(rows),
     ]

@@ -4,7 +4,7 @@ import importlib.util
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from experiments.harness.devices import cores
 from experiments.throughput.config import Config, parse
-from experiments.throughput.rows import Entry, Row, Workers, measure
+from experiments.throughput.rows import Entry, Row, Workers, measure, timed
 from experiments.throughput.workers import peers
 from experiments.throughput.workers.contenders import (
     ASSOCIATIVE,
@@ -49,7 +49,7 @@ class Measured(NamedTuple):
 
     Attributes:
         rows: The rows.
-        late: Jobs for which no time was left.
+        late: Jobs for which no time was left, or not enough.
     """
 
     rows: list[Row]
@@ -150,7 +150,7 @@ def run_jobs(config: Config, log: Callable[[Row], None], began: float) -> Measur
         began: Time of `time.monotonic` at which the budget began.
 
     Returns:
-        The rows, and the jobs that were not started.
+        The rows, and the jobs that were not started or not completed.
     """
     until = began + 60 * config.minutes
     rows, late = [], []
@@ -160,18 +160,20 @@ def run_jobs(config: Config, log: Callable[[Row], None], began: float) -> Measur
             if time.monotonic() > until:
                 late.append(job)
                 continue
-            for row in _measured(job, config, workers, until):
+            measured = _measured(job, config, workers, until)
+            if time.monotonic() > until:  # in the middle of the job
+                late.append(job)
+                measured = timed(measured)
+            for row in measured:
                 log(row)
-                rows.append(row)
+            rows += measured
     return Measured(rows, late)
 
 
-def _measured(
-    job: Job, config: Config, workers: Workers, until: float
-) -> Iterator[Row]:
+def _measured(job: Job, config: Config, workers: Workers, until: float) -> list[Row]:
     """The rows of one job."""
     with tempfile.TemporaryDirectory() as folder:
-        yield from measure(
+        return measure(
             job,
             entries(job, config),
             workers,

@@ -98,6 +98,7 @@ def check(prepared: Prepared, folder: pathlib.Path, warm_up: int) -> float | str
         for _ in range(warm_up):
             prepared.wait(prepared.run())
         if prepared.numbers is None:
+            prepared.wait(prepared.run())
             return None
         numbers = prepared.numbers()
         file = folder / f"{prepared.equation}.npz"
