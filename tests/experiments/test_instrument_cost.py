@@ -27,7 +27,7 @@ TINY = [
 
 
 @pytest.mark.slow
-def test_it_tells_ratios_of_one_run(run, tmp_path):
+def test_it_reports_ratios_of_one_run(run, tmp_path):
     code, out, err = run(*TINY, "--results=out")
     assert (code, err) == (0, "")
     (step,), (spectrum,) = (

@@ -46,7 +46,7 @@ def close(value):
 
 
 @pytest.mark.slow
-def test_members_are_as_in_runs_of_their_own(run, tmp_path):
+def test_members_are_as_in_separate_runs(run, tmp_path):
     grid = ["--learning_rate=1e-2,1e-1", "--gain=0.5,2", "--forget_bias=0,3"]
     grid += ["--clip_norm=0.1,0", "--dropout=0,0.5", "--seeds=1:3", "--cells=lstm"]
     code, out, err = run(*SMALL, *grid, "--results=all")

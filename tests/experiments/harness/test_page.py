@@ -110,7 +110,7 @@ def report(tmp_path):
     return make(tmp_path / "out")
 
 
-def test_the_page_is_well_formed_and_says_what_it_was_given(report):
+def test_the_page_is_well_formed_and_complete(report):
     text = report.read_text(encoding="utf-8")
     read = Reader(text)
     assert text.startswith("<!DOCTYPE html>\n<html lang=")
@@ -186,7 +186,7 @@ def test_a_run_may_have_no_command_and_no_flags(tmp_path):
     assert "<h1>mine</h1>" in text and "<pre>" not in text
 
 
-def test_a_validation_set_is_told(tmp_path):
+def test_a_validation_set_is_named(tmp_path):
     with new_run(tmp_path / "a", {"config": {"evaluate_on": "validation"}}) as results:
         publish(results)
     assert "cut off the training set" in (tmp_path / "a" / "report.html").read_text()

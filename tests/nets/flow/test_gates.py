@@ -196,7 +196,7 @@ def test_padding_does_not_count(reverse, x64):
     assert_by_hand(result, batch_by_hand(params, xs, first, steps))
 
 
-def test_padding_may_stand_between_steps(x64):
+def test_padding_may_be_between_steps(x64):
     params, xs, first = example(nets.lstm(), 2)
     steps = [[1, 3], [0, 1, 4]]
     mask = jnp.zeros((TIME, 2), bool)
@@ -260,7 +260,7 @@ OWN = nets.Cell(
 )
 
 
-def test_a_cell_of_ones_own(x64):
+def test_a_user_cell(x64):
     params, xs = jnp.arange(2.0), cases.normal(TIME, 4, 2)
     lengths = jnp.array([TIME, 1, 2, 0])
     result = gates(OWN, params, xs, lengths=lengths)
