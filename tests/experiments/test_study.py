@@ -211,9 +211,7 @@ def test_gain_and_bias_act_on_the_initial_parameters():
             cell = cell._replace(w_h=member.gain * cell.w_h)
             expected["recurrent"]["cell"] = cell
             of_member = jax.tree.map(lambda leaf, i=i: leaf[i], params)
-            jax.tree.map(
-                partial(np.testing.assert_allclose, rtol=1e-6), of_member, expected
-            )
+            chex.assert_trees_all_close(of_member, expected, rtol=1e-6)
 
 
 def test_dropout_is_on_the_outputs_that_the_head_reads():
