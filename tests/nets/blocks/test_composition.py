@@ -42,7 +42,7 @@ SHAPE = (6, 7, 2)
 
 @pytest.mark.slow
 def test_linen_and_nnx_are_the_pure_function():
-    """And what each layer puts out is what the next is given."""
+    """The output of each layer is the input of the next."""
     pure = blocks.sequential(*MIXED)
     params = cases.draw(jax.eval_shape(partial(pure.init, shape=SHAPE), KEY))
     xs = cases.normal(3, *SHAPE)

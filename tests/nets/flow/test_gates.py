@@ -180,7 +180,7 @@ def test_bounds_and_quantiles_are_the_callers(x64):
 
 @cases.both_ways
 def test_padding_does_not_count(reverse, x64):
-    """The last step is padding for all, and NaN stands in it."""
+    """The last step is padding for all, and it contains NaN."""
     params, xs, first = example(nets.lstm(), 3)
     lengths = jnp.array([2, 0, TIME - 1])
     steps = [range(n)[:: -1 if reverse else 1] for n in lengths.tolist()]

@@ -21,7 +21,7 @@ every_way = pytest.mark.parametrize("upsample", UPSAMPLING)
 
 
 def drawn(model: Autoencoder, seed: int = 1):
-    """Variables none of which is zero, without what initialisation costs."""
+    """Variables none of which is zero, without the cost of initialization."""
     xs = jnp.zeros(tuple(model.shape))
     return cases.draw(jax.eval_shape(model.init, jax.random.key(0), xs), seed=seed)
 

@@ -68,7 +68,7 @@ def test_float32_is_enough():
 
 
 def test_a_noisy_channel_has_its_capacity():
-    """A bit that is turned round one time in ten tells 1 - H(1/10) = 0.531 bits."""
+    """A bit that is flipped one time in ten carries 1 - H(1/10) = 0.531 bits."""
     rng = np.random.default_rng(0)
     labels = rng.permutation(np.arange(4000) % 2)
     turned = rng.permutation(np.arange(4000) % 10 == 0)

@@ -57,7 +57,7 @@ def test_residual_connections_where_they_fit():
 
 
 def test_dropout_is_between_layers():
-    echo = nets.linear_cell(  # puts out what it reads
+    echo = nets.linear_cell(  # returns its input
         lambda key, inputs, features: (),
         lambda params, x: jnp.zeros_like(x),
         lambda params, state, xs: (jnp.zeros_like(xs), xs),
