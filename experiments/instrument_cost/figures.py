@@ -79,11 +79,16 @@ def _draw(grown, curves, label, finding, caption):
     panels = zip(axes, ("time", "features"), ("steps", "units"), strict=True)
     for panel, (axis, size, name) in enumerate(panels):
         for i, (curve, values) in enumerate(curves.items()):
-            costs = grown[i % len(grown)][panel]
-            x = [getattr(cost, size) for cost in costs]
-            style = plotting.line_style(i)
+            comparison, number = divmod(i, len(grown))
+            x = [getattr(cost, size) for cost in grown[number][panel]]
+            style = plotting.line_style(number)
+            if comparison:
+                style["linestyle"] = "--"
             axis.plot(x, values[panel], label=curve, marker="o", **style)
+        sizes = {getattr(cost, size) for growth in grown for cost in growth[panel]}
         axis.set(xscale="log", yscale="log", xlabel=name)
+        axis.set_xticks(sorted(sizes), [str(x) for x in sorted(sizes)])
+        axis.minorticks_off()
     axes[0].set_ylabel(label)
     plotting.legend(figure, axes[0], len(curves))
     return plotting.captioned(figure, finding, caption)

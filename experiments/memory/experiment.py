@@ -9,6 +9,7 @@ import numpy as np
 
 from experiments.harness import cells, cli, plotting, tables
 from experiments.harness.plotting import Plot
+from experiments.harness.powers import power
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.memory.config import LEAST, Config
@@ -31,9 +32,7 @@ class Curve(NamedTuple):
     @property
     def power(self) -> float:
         """The p of bytes ~ steps^p; nan if no bytes are allocated."""
-        if not all(self.bytes):
-            return np.nan
-        return float(np.polyfit(np.log(self.times), np.log(self.bytes), 1)[0])
+        return power(self.times, self.bytes)
 
 
 def run(config: Config, results: Run) -> None:

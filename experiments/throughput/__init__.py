@@ -3,6 +3,7 @@
     python -m experiments.throughput --what=study --cells=gru --members=16
     python -m experiments.throughput --what=layers --layers=lstm --peers=linen,torch
     python -m experiments.throughput --what=gpu --minutes=5
+    python -m experiments.throughput --what=cost --cells=gru
 
 A study trains one network per seed: a recurrent layer of 64 units reads 64 numbers, and
 a dense layer classifies its last output, as in `experiments.gradient_flow`. One step

@@ -4,8 +4,7 @@ import dataclasses
 
 from experiments.harness import cli, common_flags
 
-STUDY, LAYERS, GPU, COST = "study", "layers", "gpu", "cost"
-WHAT = STUDY, LAYERS, GPU
+STUDY, LAYERS, GPU, COST = WHAT = "study", "layers", "gpu", "cost"
 CELLS = "elman", "lstm", "gru"  # cells that PyTorch has
 ALL_LAYERS = *CELLS, "bidirectional_lstm", "stacked_lstm", "min_gru"
 PEERS = "linen", "nnx", "haiku", "equinox", "keras", "torch"

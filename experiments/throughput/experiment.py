@@ -6,9 +6,10 @@ from experiments.throughput.config import Config, complete
 
 def run(config: Config, results: Run) -> None:
     """Time what the flags ask for, and publish the results."""
+    from experiments.throughput.cost import experiment as cost
     from experiments.throughput.gpu import experiment as gpu
     from experiments.throughput.layers import experiment as layers
     from experiments.throughput.study import experiment as study
 
-    runs = {"study": study.run, "layers": layers.run, "gpu": gpu.run}
+    runs = {"study": study.run, "layers": layers.run, "gpu": gpu.run, "cost": cost.run}
     runs[config.what](complete(config), results)

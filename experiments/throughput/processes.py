@@ -9,6 +9,8 @@ from collections.abc import Mapping
 
 from experiments.harness import process
 
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2"}  # no warnings of XLA about its own tuning
+
 
 class Worker:
     """A process that answers each line with a line.
@@ -18,7 +20,6 @@ class Worker:
         module: Module of `experiments.throughput.workers` that has `main()`.
         argument: Its argument on the command line.
         environment: Additional variables of its environment.
-        quiet: Whether its standard error is dropped.
     """
 
     def __init__(
@@ -28,7 +29,6 @@ class Worker:
         argument: str,
         *,
         environment: Mapping[str, str] | None = None,
-        quiet: bool = False,
     ):
         paths = [str(process.ROOT), os.environ.get("PYTHONPATH", "")]
         path = {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
@@ -41,8 +41,7 @@ class Worker:
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL if quiet else None,
-            env={**os.environ, **path, **(environment or {})},
+            env={**QUIET, **os.environ, **path, **(environment or {})},
             text=True,
         )
         self._name = name

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+
 from experiments.harness import plotting
 from experiments.harness.plotting import Plot
 from experiments.harness.tables import Table
@@ -12,9 +14,10 @@ from experiments.throughput.workers.contenders import (
     OURS,
     PARALLEL,
 )
-from experiments.throughput.workers.jobs import DEFAULT, TRAIN, Job
+from experiments.throughput.workers.jobs import DEFAULT, FORWARD, TRAIN, Job
 
 Group = dict[str, Row]
+WORDS = {FORWARD: "forward pass", TRAIN: "train step"}
 SAME = {"haiku": AS_HAIKU, ASSOCIATIVE: PARALLEL}  # equations, and parallel scans
 
 
@@ -170,21 +173,28 @@ def draw(rows: Sequence[Row], shown: Sequence[str], finding: str, caption: str) 
     programs = {job.program for job in groups}
     program = TRAIN if TRAIN in programs else min(programs)
     layers = list(dict.fromkeys(job.layer for job in groups if job.program == program))
-    figure, axes = plotting.figure(finding, columns=len(layers))
-    figure.set_size_inches(1.5 + 3.2 * len(layers), 5.5)
-    for axis, layer in zip(axes, layers, strict=True):
+    figure = plotting.titled(finding, (3.0 + 2.8 * len(layers), 5.5))
+    panels = figure.subplots(1, len(layers), sharey=True, squeeze=False)[0]
+    lines = {}
+    for panel, layer in zip(panels, layers, strict=True):
         some = [j for j in groups if (j.layer, j.program) == (layer, program)]
         for i, name in enumerate(shown):
             values = [ratio(groups[job], name) for job in some]
             points = [(x, y) for x, y in enumerate(values) if y is not None]
             if points:
                 x, y = zip(*points, strict=True)
-                axis.plot(x, y, label=name, marker="o", **plotting.line_style(i))
-        axis.axhline(1.0, color="0.3", linewidth=1)
-        axis.set(yscale="log", title=plotting.written(layer))
-        axis.set_xlabel("batch x time x inputs x features")
+                style = plotting.line_style(i)
+                (lines[name],) = panel.plot(x, y, label=name, marker="o", **style)
+        panel.axhline(1.0, color="0.3", linewidth=1)
+        panel.set(yscale="log", title=plotting.written(layer))
+        panel.grid(alpha=0.3)
         sizes = [job.size for job in some]
-        axis.set_xticks(range(len(some)), sizes, rotation=60, ha="right", fontsize=7)
-    axes[0].set_ylabel("time divided by ours")
-    plotting.legend(figure, max(axes, key=lambda a: len(a.lines)), len(shown))
+        panel.set_xticks(range(len(some)), sizes, rotation=60, ha="right", fontsize=7)
+        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panel.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        panel.yaxis.set_minor_locator(NullLocator())
+    panels[0].set_ylabel(f"time of a {WORDS[program]} divided by ours")
+    panels[0].set_xlabel("batch x time x inputs x features")
+    names = [name for name in shown if name in lines]
+    figure.legend([lines[name] for name in names], names, loc="outside right upper")
     return plotting.captioned(figure, finding, caption)

@@ -60,6 +60,9 @@ def lyapunov_spectrum(
     exponents is the mean of ln |det J_t|, whatever the number of steps. The exponents
     can be differentiated by the parameters.
 
+    Only the states, and one number per direction, are kept of each step, and no
+    Jacobian. The derivative by the parameters also keeps the columns of Q of each step.
+
     Args:
         cell: Any `Cell`, or a recurrent layer, of which each cell is measured.
         params: Parameters of the cell or layer.
@@ -153,12 +156,16 @@ class Growths(NamedTuple):
         block //= jnp.maximum(steps, 1)[None]
         lost = jnp.isneginf(exponents)
         center = jnp.where(lost, 0, exponents)
-        spread = jnp.zeros_like(exponents)
-        for i in range(BLOCKS):
+
+        def add(spread, i):
             here = inside & (block == i)
             total = jnp.where(here & ~lost[None], self.logs, 0.0).sum(axis=0)
             mean = total / _count(jnp.maximum(here.sum(axis=0), 1), total)
-            spread += (mean - center) ** 2
+            return spread + (mean - center) ** 2, None
+
+        # One block after another, or the compiler would keep `logs` once per block.
+        start = jnp.zeros_like(exponents)
+        spread, _ = jax.lax.scan(add, start, jnp.arange(BLOCKS))
         errors = jnp.sqrt(spread / (BLOCKS * (BLOCKS - 1)))
         errors = jnp.where(lost, jnp.inf, errors)
         return jnp.where(steps < 2 * BLOCKS, jnp.nan, errors)

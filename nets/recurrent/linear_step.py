@@ -5,17 +5,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import ClosedJaxpr, Jaxpr, Var, jaxpr_as_fun
+from jax.extend.core import Jaxpr, Var
 from jaxtyping import PyTree
 
-from nets.tracing.early_terms import (
-    Derivative,
-    early_terms,
-    for_all_steps,
-    with_terms,
-)
+from nets.tracing.early_terms import Derivative, early_terms, with_terms
 from nets.tracing.jaxpr import is_variable
-from nets.tracing.products import inlined, is_plain_product, merged
+from nets.tracing.products import merged
+from nets.tracing.programs import dependents, part_of, program_of, run_program
 from nets.types import State
 
 # Operations that cost no more than to read their result from memory.
@@ -24,11 +20,6 @@ CHEAP = """
     and or not convert_element_type broadcast_in_dim reshape squeeze slice split
     concatenate pad transpose copy name stop_gradient
 """
-
-# Bytes of the products of inputs that are computed before the loop: on a processor they
-# stay in the cache; an accelerator saves a kernel in each step.
-AHEAD = 2_000_000
-AHEAD_ON_ACCELERATORS = 2_000_000_000
 
 
 class Step(NamedTuple):
@@ -51,7 +42,7 @@ class Step(NamedTuple):
 
     def run(self, consts, state, x) -> tuple[list[Any], list[Any]]:
         """The new state, and the output."""
-        results = _run(self.fast, *consts, *state, *x)
+        results = run_program(self.fast, *consts, *state, *x)
         return results[: self.states], results[self.states :]
 
 
@@ -66,58 +57,12 @@ def step_of(body: Callable[..., Any], state: State, inputs: PyTree) -> Step | No
     Returns:
         The step; None if it has side effects, such as `jax.debug.print`.
     """
-    x = _first(inputs)
-    traced, shapes = jax.make_jaxpr(body, return_shape=True)(state, x)
-    if traced.effects:
+    x = first_of(inputs)
+    program, consts, shapes, impure = program_of(body, state, x)
+    if impure:
         return None
-    leaves = jax.tree.leaves((state, x))
-    program, consts = _flat(traced.jaxpr, traced.consts, leaves)
     states = len(jax.tree.leaves(state))
-    return Step(program, _merged(program), consts, states, jax.tree.structure(shapes))
-
-
-def computed_ahead(step: Step, inputs: Sequence[Any]) -> tuple[Step, list[Any]]:
-    """Compute the products of the inputs for all steps, before the loop.
-
-    A small product for all steps is faster than as many smaller ones. The results of a
-    large one would have to be written to memory and read again.
-
-    Args:
-        step: The step.
-        inputs: Arrays [time, ...].
-
-    Returns:
-        A step with the products, and other inputs that it needs, as inputs; and these
-        inputs.
-    """
-    program, count = step.program, len(step.consts)
-    x = program.invars[count + step.states :]
-    moved = _varying(program, program.invars[count : count + step.states])
-    by_x = _varying(program, x)
-    products = [
-        equation.outvars[0]
-        for equation in program.eqns
-        if is_plain_product(equation)
-        and equation.invars[0] in by_x
-        and not moved & set(filter(is_variable, equation.invars))
-    ]
-    steps = inputs[0].shape[0]
-    size = sum(v.aval.size * v.aval.dtype.itemsize for v in products)
-    limit = AHEAD if jax.default_backend() == "cpu" else AHEAD_ON_ACCELERATORS
-    known = isinstance(steps, int) and isinstance(size, int)
-    if not products or not known or steps * size > limit:
-        return step, list(inputs)
-    ahead = _part(program, [*program.invars[:count], *x], products)
-    stacked = [False] * count + [True] * len(x)
-    values = for_all_steps(ahead, [*step.consts, *inputs], stacked, steps)
-    before = program.invars[: count + step.states]
-    rest = _part(program, [*before, *x, *products], program.outvars)
-    atoms = [atom for equation in rest.eqns for atom in equation.invars]
-    used = set(filter(is_variable, [*atoms, *rest.outvars]))
-    pairs = [(v, a) for v, a in zip(x, inputs, strict=True) if v in used]
-    pairs += zip(products, values, strict=True)
-    rest = rest.replace(invars=[*before, *(v for v, _ in pairs)])
-    return step._replace(program=rest, fast=_merged(rest)), [a for _, a in pairs]
+    return Step(program, merged(program), consts, states, jax.tree.structure(shapes))
 
 
 class LinearStep(NamedTuple):
@@ -147,14 +92,14 @@ class LinearStep(NamedTuple):
 
     def run(self, consts, state, x) -> tuple[list[Any], tuple[list[Any], list[Any]]]:
         """The new state; the output, and values to keep."""
-        results = _run(self.forward, *self.constants, *consts, *state, *x)
+        results = run_program(self.forward, *self.constants, *consts, *state, *x)
         states = len(state)
         return results[:states], (results[states : self.outs], results[self.outs :])
 
     def saved(self, consts, inputs, outs, kept) -> tuple[list[Any], list[Any]]:
         """The fixed values, and those of all steps."""
         where = inputs, outs, kept
-        fixed = _run(self.fixed, *self.constants, *consts)
+        fixed = run_program(self.fixed, *self.constants, *consts)
         return fixed, [where[i][j] for i, j in self.sources]
 
     def terms(self, saved, first, steps, by_consts, by_inputs) -> list[Any]:
@@ -166,7 +111,7 @@ class LinearStep(NamedTuple):
         ]
         axes = [0 if stacked else None for stacked in self.stacked]
         residuals = jax.vmap(
-            lambda *values: _run(self.residuals, *fixed, *values),
+            lambda *values: run_program(self.residuals, *fixed, *values),
             out_axes=axes,
             axis_size=steps,
         )(*part)
@@ -178,7 +123,7 @@ class LinearStep(NamedTuple):
         """Tangents of the new state and the output of step t."""
         fixed, by_step = saved
         now = [jax.lax.dynamic_index_in_dim(a, t, keepdims=False) for a in by_step]
-        residuals = _run(self.residuals, *fixed, *now)
+        residuals = run_program(self.residuals, *fixed, *now)
         results = with_terms(self.derivative, residuals, by_state, terms)
         return results[: len(by_state)], results[len(by_state) :]
 
@@ -203,23 +148,23 @@ def linearize(
     Returns:
         A `LinearStep`.
     """
-    args = consts, state, _first(list(inputs))
+    args = consts, state, first_of(list(inputs))
     whole, constants, derivative = _derivative(step.program, args, by)
     outs = len(step.program.outvars)
     firsts = len(constants) + len(consts)
     before, x = whole.invars[:firsts], whole.invars[firsts + len(state) :]
     out, residuals = whole.outvars[len(state) : outs], whole.outvars[outs:]
-    varying = _varying(whole, whole.invars[firsts:])
+    varying = dependents(whole, whole.invars[firsts:])
     places = {v: (1, i) for i, v in enumerate(out) if is_variable(v)}
     places |= {v: (0, i) for i, v in enumerate(x)}
     fixed, by_step = _needed(whole, residuals, varying, set(places))
     kept = [v for v in by_step if v not in places]
     places |= {v: (2, i) for i, v in enumerate(kept)}
     return LinearStep(
-        forward=_merged(_part(whole, whole.invars, [*whole.outvars[:outs], *kept])),
+        forward=merged(part_of(whole, whole.invars, [*whole.outvars[:outs], *kept])),
         outs=outs,
-        fixed=_part(whole, before, fixed),
-        residuals=_part(whole, [*fixed, *by_step], residuals),
+        fixed=part_of(whole, before, fixed),
+        residuals=part_of(whole, [*fixed, *by_step], residuals),
         sources=[places[v] for v in by_step],
         derivative=derivative,
         stacked=[is_variable(atom) and atom in varying for atom in residuals],
@@ -228,7 +173,7 @@ def linearize(
 
 
 def _needed(
-    program: Jaxpr, results: Sequence[Any], varying: set[Var], given: set[Var]
+    program: Jaxpr, results: Sequence[Any], varying: set[Any], given: set[Any]
 ) -> tuple[list[Var], list[Var]]:
     """Variables from which the results follow by cheap operations.
 
@@ -270,77 +215,34 @@ def _derivative(
             for part, where, values in zip(full, by, chosen, strict=True):
                 for i, value in zip(where, values, strict=True):
                     part[i] = value
-            results = _run(program, *full[0], *full[1], *full[2])
+            results = run_program(program, *full[0], *full[1], *full[2])
             return [result for result in results if _is_real(result)], results
 
         at = [[part[i] for i in where] for part, where in zip(parts, by, strict=True)]
         _, apply, results = jax.linearize(function, *at, has_aux=True)
-        traced = jax.make_jaxpr(apply)(*at)
-        linear, consts = _flat(traced.jaxpr, traced.consts, jax.tree.leaves(at))
+        linear, consts, _, _ = program_of(apply, *at)
         return [*results, *consts]
 
-    traced = jax.make_jaxpr(run)(*args)
-    whole, consts = _flat(traced.jaxpr, traced.consts, jax.tree.leaves(args))
+    whole, consts, _, _ = program_of(run, *args)
     assert linear is not None
     counts = len(by[0]), len(by[1]), len(by[2])
-    return (
-        whole,
-        consts[: len(whole.invars) - len(jax.tree.leaves(args))],
-        Derivative(linear, counts),
-    )
+    constants = consts[: len(whole.invars) - len(jax.tree.leaves(args))]
+    return whole, constants, Derivative(linear, counts)
 
 
-def _flat(
-    program: Jaxpr, consts: Sequence[Any], args: Sequence[Any]
-) -> tuple[Jaxpr, list[Any]]:
-    """A program without inner `jax.jit`, whose constants are its first inputs."""
-    flat = jax.make_jaxpr(lambda *args: inlined(program, *args))(*consts, *args)
-    jaxpr = flat.jaxpr.replace(
-        invars=[*flat.jaxpr.constvars, *flat.jaxpr.invars], constvars=[]
-    )
-    return jaxpr, [*flat.consts, *consts]
+def first_of(tree: PyTree) -> PyTree:
+    """Shapes and dtypes of the inputs of one step.
 
+    Args:
+        tree: A tree of arrays [time, ...].
 
-def _merged(program: Jaxpr) -> Jaxpr:
-    """The program, with merged products."""
-    avals = [variable.aval for variable in program.invars]
-    result = jax.make_jaxpr(lambda *args: merged(program, *args))(*avals)
-    return program if result.consts else result.jaxpr
+    Returns:
+        The tree without the axis of time.
 
-
-def _part(program: Jaxpr, inputs: Sequence[Var], outputs: Sequence[Any]) -> Jaxpr:
-    """The part of a program that computes some variables from others."""
-    needed = {atom for atom in outputs if is_variable(atom)} - set(inputs)
-    equations = []
-    for equation in reversed(program.eqns):
-        if needed & set(equation.outvars):
-            equations.append(equation)
-            needed |= {atom for atom in equation.invars if is_variable(atom)}
-            needed -= set(inputs)
-    return program.replace(
-        invars=list(inputs),
-        outvars=list(outputs),
-        eqns=equations[::-1],
-        debug_info=program.debug_info.with_unknown_names(),
-    )
-
-
-def _run(program: Jaxpr, *args: Any) -> list[Any]:
-    """Run a program without constants."""
-    return jaxpr_as_fun(ClosedJaxpr(program, ()))(*args)
-
-
-def _varying(program: Jaxpr, inputs: Sequence[Var]) -> set[Var]:
-    """Variables that depend on some of the inputs."""
-    varying = set(inputs)
-    for equation in program.eqns:
-        if any(is_variable(atom) and atom in varying for atom in equation.invars):
-            varying |= set(equation.outvars)
-    return varying
-
-
-def _first(tree: PyTree) -> PyTree:
-    """Shapes and dtypes of the inputs of one step."""
+    Example:
+        >>> first_of(jnp.ones((5, 2))).shape
+        (2,)
+    """
     return jax.eval_shape(lambda tree: jax.tree.map(lambda a: a[0], tree), tree)
 
 

@@ -10,13 +10,8 @@ import numpy as np
 from jax.custom_derivatives import SymbolicZero
 from jaxtyping import PyTree
 
-from nets.recurrent.linear_step import (
-    LinearStep,
-    Step,
-    computed_ahead,
-    linearize,
-    step_of,
-)
+from nets.recurrent.computed_ahead import computed_ahead
+from nets.recurrent.linear_step import LinearStep, Step, linearize, step_of
 from nets.types import State
 
 # A backward pass that reads more bytes than LARGE runs in chunks of about CHUNK bytes,

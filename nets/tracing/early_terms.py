@@ -153,6 +153,7 @@ def _walk(
         early: Evaluates an equation of early values.
         late: Evaluates an equation of late values.
     """
+    evaluate_known = early or evaluate
 
     def settle(value):
         """Operand of an operation that depends on the state."""
@@ -172,7 +173,7 @@ def _walk(
         kinds = {type(value) for value in inputs}
         outputs = equation.outvars
         if not kinds & {_Early, _Late}:
-            return (early or late)(program, equation, inputs)
+            return evaluate_known(program, equation, inputs)
         if _Late not in kinds:
             if not early:
                 return [_Early() for _ in outputs]

@@ -1,65 +1,36 @@
 """Matrix products in the program of a step, in a form that runs fast."""
 
 from collections import Counter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
 from jax.extend.core import Jaxpr, JaxprEqn
 from jaxtyping import Array
 
-from nets.tracing.jaxpr import evaluate, inner_jaxpr, interpret, is_variable
+from nets.tracing.jaxpr import evaluate, interpret, is_variable
 
 
-def inlined(program: Jaxpr, *args: Any) -> list[Any]:
-    """Run a program without its inner `jax.jit`.
-
-    Args:
-        program: Jaxpr.
-        *args: Values of the constants, then those of the inputs.
-
-    Returns:
-        Values of the outputs.
-
-    Example:
-        >>> program = jax.make_jaxpr(lambda x: jax.jit(jnp.sin)(x) + 1)(2.0).jaxpr
-        >>> flat = jax.make_jaxpr(lambda x: inlined(program, x))(2.0).jaxpr
-        >>> [equation.primitive.name for equation in flat.eqns]
-        ['sin', 'add']
-    """
-
-    def rule(equation, inputs):
-        inner = inner_jaxpr(equation)
-        if inner is None or equation.primitive.name != "jit":
-            return evaluate(program, equation, inputs)
-        return interpret(inner.jaxpr, inner.consts, inputs, rule)
-
-    count = len(program.constvars)
-    return interpret(program, args[:count], args[count:], rule)
-
-
-def merged(program: Jaxpr, *args: Any) -> list[Any]:
-    """Run a program with sums of two products as one product.
+def merged(program: Jaxpr) -> Jaxpr:
+    """A program with sums of two products as one product.
 
         x W_i + h W_h = [x, h] [W_i; W_h]
 
     One product is faster than two of half its size. If x is one number, XLA replaces a
     product with x alone by a multiplication, in a loop over the sum and the functions
-    that follow, which it does not vectorize. So zeros are appended to such an x.
+    that follow, which it does not vectorize. So a zero is appended to such an x.
     Sums in half precision are not merged, since this would change their rounding.
 
     Args:
         program: Jaxpr without constants, and without inner `jax.jit`.
-        *args: Values of the inputs.
 
     Returns:
-        Values of the outputs, equal up to rounding.
+        A jaxpr with the same inputs; its outputs are equal up to rounding.
 
     Example:
         >>> step = lambda x, h, w, v: x @ w + h @ v
         >>> args = [jnp.ones(shape) for shape in ((5, 1), (5, 2), (1, 4), (2, 4))]
-        >>> program = jax.make_jaxpr(step)(*args).jaxpr
-        >>> faster = jax.make_jaxpr(lambda *args: merged(program, *args))(*args)
+        >>> faster = merged(jax.make_jaxpr(step)(*args).jaxpr)
         >>> [equation.primitive.name for equation in faster.eqns]
         ['concatenate', 'concatenate', 'dot_general']
     """
@@ -68,15 +39,19 @@ def merged(program: Jaxpr, *args: Any) -> list[Any]:
 
     def rule(equation, inputs):
         if is_plain_product(equation):
-            product = _Product(*map(_value, inputs), equation)
-            if uses[equation.outvars[0]] == 1:
-                return [product]
-            return [_value(product)]
+            a, b = map(_value, inputs)
+            product = _Product(a, b, equation)
+            once = uses[equation.outvars[0]] == 1
+            return [product if once else _value(product)]
         if equation.primitive.name == "add" and _can_be_merged(*inputs):
             return [_merge(*inputs)]
         return evaluate(program, equation, [_value(i) for i in inputs])
 
-    return [_value(v) for v in interpret(program, [], args, rule)]
+    def run(*args):
+        return [_value(v) for v in interpret(program, [], args, rule)]
+
+    result = jax.make_jaxpr(run)(*(variable.aval for variable in program.invars))
+    return program if result.consts else result.jaxpr
 
 
 def is_plain_product(equation: JaxprEqn) -> bool:
@@ -96,7 +71,7 @@ def is_plain_product(equation: JaxprEqn) -> bool:
     """
     if equation.primitive.name != "dot_general":
         return False
-    a, b = (atom.aval for atom in equation.invars)
+    a, b = (cast(Any, atom.aval) for atom in equation.invars)
     (left, right), batch = equation.params["dimension_numbers"]
     return (
         b.ndim == 2

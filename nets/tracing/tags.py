@@ -197,16 +197,16 @@ def _run_inside(
 def _unroll(equation: JaxprEqn, inputs: list, change, tagged: list) -> list:
     """Outputs of a scan, which is run iteration by iteration."""
     length, program = equation.params["length"], equation.params["jaxpr"]
+
     # An array that is read or written in each iteration has one axis less inside.
-    stacked = [
-        outside.aval.ndim > inside.aval.ndim
-        for outside, inside in zip(equation.invars, program.jaxpr.invars, strict=True)
-    ]
-    carries = sum(
-        outside.aval.ndim == inside.aval.ndim
-        for outside, inside in zip(equation.outvars, program.jaxpr.outvars, strict=True)
-    )
-    consts = len(stacked) - sum(stacked) - carries
+    def by_iteration(outside, inside):
+        pairs = zip(outside, inside, strict=True)
+        return sum(len(o.aval.shape) > len(i.aval.shape) for o, i in pairs)
+
+    carries = len(equation.outvars)
+    carries -= by_iteration(equation.outvars, program.jaxpr.outvars)
+    xs = by_iteration(equation.invars, program.jaxpr.invars)
+    consts = len(equation.invars) - xs - carries
     fixed, xs = inputs[:consts], inputs[consts + carries :]
     carry, ys = inputs[consts : consts + carries], {}
     for i in range(length)[:: -1 if equation.params["reverse"] else 1]:

@@ -23,7 +23,7 @@ def run(config: Config, results: Run) -> None:
     rows, device = measured.rows, jax.devices()[0]
     findings = [
         "CUDA graph: XLA's flags for the whole loop, which help any program of JAX. "
-        f"{UNROLLED}: a plain scan of our step, as nets.unroll has no such option.",
+        f"{UNROLLED}: a plain scan of our step, with the gradient of JAX.",
         "Products of float32 are in TF32 at default precision, as JAX's and PyTorch's "
         "cuDNN have it, and in float32 at highest.",
         *measure.deviating(rows),

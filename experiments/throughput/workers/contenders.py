@@ -15,7 +15,7 @@ OURS = "ours"
 PARALLEL, REMAT = "ours, parallel", "ours, remat"
 ALL_DEVICES = "ours, all devices"
 AS_HAIKU = "ours, as Haiku"
-UNROLLED = "lax.scan, unroll=4"  # of our step: `nets.unroll` has no such option
+UNROLLED = "lax.scan, unroll=4"  # of our step
 PLAIN, ASSOCIATIVE = "plain lax.scan", "plain lax.associative_scan"
 FLOOR = "matrix products"
 OPTIONS: dict[str, dict[str, Any]] = {

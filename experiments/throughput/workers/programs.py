@@ -95,7 +95,6 @@ def prepare(
     Returns:
         Each `Prepared`, or why it is not.
     """
-    jax.clear_caches()
     inputs = _Inputs(job)
     made: dict[str, Any] = {}
     with ThreadPoolExecutor(threads) as pool:
@@ -107,8 +106,7 @@ def prepare(
             except Exception as error:  # of a library, of any type
                 made[name] = one_line(error)
             if threads == 1:
-                made[name] = _finished(made[name])
-                jax.clear_caches()  # so that the next is compiled as if it were alone
+                made[name] = _finished(made[name])  # before the next is traced
     return {name: _finished(value) for name, value in made.items()}
 
 

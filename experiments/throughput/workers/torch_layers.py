@@ -6,6 +6,7 @@ import pathlib
 import re
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,6 +30,8 @@ def main() -> None:
     torch.set_num_threads(int(threads))
     if device == "gpu" and not torch.cuda.is_available():
         sys.exit("PyTorch has no GPU")
+    # PyTorch joins the weights of a module for cuDNN, but not in bfloat16.
+    warnings.filterwarnings("ignore", "RNN module weights are not part of single")
     jax.config.update("jax_platforms", "cpu")  # which converts the parameters
     server.main(prepare)
 

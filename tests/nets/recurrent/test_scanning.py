@@ -1,0 +1,210 @@
+"""Our scan against `jax.lax.scan`: numbers, derivatives, and what its loops carry."""
+
+from functools import partial
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tolerances import assert_close
+
+import nets
+from nets.recurrent import computed_ahead, scanning
+from nets.recurrent.scanning import scan
+from nets.tracing.jaxpr import programs_of
+
+TIME, BATCH, FEATURES = 7, 2, 3
+NAMES = "elman", "gru", "lstm", "slstm", "min_gru"
+
+
+def example(name: str, inputs: int = 1):
+    """A cell, and parameters, a state and inputs that are all random."""
+    cell = nets.CELLS[name]()
+    params = cell.init(jax.random.key(0), inputs, FEATURES)
+    xs = jax.random.normal(jax.random.key(1), (TIME, BATCH, inputs))
+    state = cell.initial_state(params, xs[0])
+    leaves, tree = jax.tree.flatten(state)
+    keys = jax.random.split(jax.random.key(2), len(leaves))
+    leaves = [
+        leaf + 0.1 * jax.random.uniform(key, leaf.shape)
+        for key, leaf in zip(keys, leaves, strict=True)
+    ]
+    return cell, (params, xs, jax.tree.unflatten(tree, leaves))
+
+
+def loss_of(cell, scanned, reverse=False):
+    """A loss that depends on the last state and on all outputs."""
+
+    def loss(params, xs, state):
+        results = scanned(partial(cell.step, params), state, xs, reverse=reverse)
+        return sum(jnp.sin(leaf).sum() for leaf in jax.tree.leaves(results))
+
+    return loss
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("name", NAMES)
+def test_derivatives_are_those_of_lax_scan(name, reverse):
+    """First and second derivatives in both modes, and under vmap."""
+    cell, args = example(name)
+    directions = jax.tree.map(jnp.cos, args)
+
+    @partial(jax.jit, static_argnums=0)
+    def derivatives(scanned, *args):
+        loss = loss_of(cell, scanned, reverse)
+        gradient = jax.grad(loss, argnums=(0, 1, 2))
+        several = jax.tree.map(lambda leaf: jnp.stack([leaf, 0.5 * leaf]), args)
+        return (
+            gradient(*args),
+            jax.jvp(loss, args, directions),
+            jax.jvp(gradient, args, directions)[1],
+            jax.grad(lambda *args: jax.jvp(loss, args, directions)[1])(*args),
+            jax.vmap(gradient)(*several),
+        )
+
+    ours, theirs = derivatives(scan, *args), derivatives(jax.lax.scan, *args)
+    chex.assert_trees_all_close(ours, theirs, rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru"])
+def test_derivatives_in_float64(name, x64):
+    cell, args = example(name, inputs=2)
+    args = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), args)
+    gradients = [
+        jax.jit(jax.grad(loss_of(cell, scanned), argnums=(0, 1, 2)))(*args)
+        for scanned in (scan, jax.lax.scan)
+    ]
+    chex.assert_trees_all_close(*gradients, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("chunk", [1, 3, 7])
+def test_chunks_change_nothing(chunk, reverse, monkeypatch):
+    """Chunks that divide the time, and chunks that do not."""
+    cell, args = example("gru", inputs=2)
+    gradient = jax.grad(loss_of(cell, scan, reverse), argnums=(0, 1, 2))
+    whole = jax.jit(gradient)(*args)
+    monkeypatch.setattr(scanning, "_chunk", lambda time, size: chunk)
+    assert_close(jax.jit(lambda *args: gradient(*args))(*args), whole)
+
+
+@pytest.mark.parametrize("limit", [0, 10**9])
+def test_products_ahead_of_the_loop_change_nothing(limit, monkeypatch):
+    cell, args = example("lstm", inputs=2)
+    monkeypatch.setattr(computed_ahead, "MOST", limit)
+    monkeypatch.setattr(computed_ahead, "MOST_ON_ACCELERATORS", limit)
+    ours, theirs = (
+        jax.jit(jax.value_and_grad(loss_of(cell, scanned), argnums=(0, 1, 2)))(*args)
+        for scanned in (scan, jax.lax.scan)
+    )
+    assert_close(ours, theirs)
+
+
+def scans_of(program):
+    """All scans in a jaxpr, at any depth."""
+    for equation in program.eqns:
+        if equation.primitive.name == "scan":
+            yield equation
+        for inner in programs_of(equation):
+            yield from scans_of(inner)
+
+
+@pytest.mark.parametrize("name", ["elman", "gru", "lstm", "own"])
+def test_the_backward_loop_carries_no_parameters(name):
+    """No loop carries an array of the size of a matrix of weights."""
+    if name == "own":
+        step = lambda w, s, x: (jnp.tanh(s @ w[0] + x @ w[1]),) * 2  # noqa: E731
+        weights = jnp.ones((5, 5)), jnp.ones((4, 5))
+        args = weights, jnp.ones((TIME, BATCH, 4)), jnp.zeros((BATCH, 5))
+    else:
+        cell = nets.CELLS[name]()
+        params = cell.init(jax.random.key(0), 4, 5)
+        xs = jnp.ones((TIME, BATCH, 4))
+        step, args = cell.step, (params, xs, cell.initial_state(params, xs[0]))
+
+    def largest_carry(scanned):
+        def loss(params, xs, state):
+            ys = scanned(lambda s, x: step(params, s, x), state, xs)[1]
+            return jnp.sum(ys**2)
+
+        program = jax.make_jaxpr(jax.grad(loss, argnums=(0, 1)))(*args).jaxpr
+        carried = []
+        for equation in scans_of(program):
+            inner = equation.params["jaxpr"].jaxpr
+            pairs = zip(equation.outvars, inner.outvars, strict=True)
+            carried += [i.aval.size for o, i in pairs if o.aval.ndim == i.aval.ndim]
+        return max(carried)
+
+    assert largest_carry(scan) == BATCH * 5
+    assert largest_carry(jax.lax.scan) >= 5 * 5
+
+
+def test_a_step_that_counts_draws_and_looks_up():
+    """A state of integers, keys and indices among the inputs, a closure over arrays."""
+    table = jax.random.normal(jax.random.key(0), (5, FEATURES))
+    keys = jax.random.split(jax.random.key(1), TIME)
+    indices = jnp.arange(TIME) % 5
+
+    def run(scanned, scale):
+        def body(state, inputs):
+            count, h = state
+            key, index = inputs
+            noise = jax.random.normal(key, (FEATURES,))
+            h = jnp.tanh(scale * table[index] + h * noise)
+            return (count + 1, h), (h, count)
+
+        (count, h), (hs, counts) = scanned(
+            body, (jnp.zeros((), int), jnp.zeros(FEATURES)), (keys, indices)
+        )
+        return jnp.sum(hs**2) + h.sum(), (count, counts)
+
+    ours, theirs = (
+        jax.value_and_grad(partial(run, scanned), has_aux=True)(1.5)
+        for scanned in (scan, jax.lax.scan)
+    )
+    assert_close(ours, theirs)
+    assert int(ours[0][1][0]) == TIME
+
+
+def test_side_effects_are_kept(capsys):
+    def body(state, x):
+        jax.debug.print("step {x}", x=x)
+        return state + x, state
+
+    def last(xs):
+        return scan(body, 0.0, xs)[0]
+
+    gradient = jax.grad(last)(jnp.arange(3.0))
+    jax.effects_barrier()
+    np.testing.assert_array_equal(gradient, 1.0)
+    assert "step 2" in capsys.readouterr().out
+
+
+def test_without_jit_the_body_sees_values():
+    seen = []
+
+    def body(state, x):
+        seen.append(float(x))
+        return state + x, state
+
+    with jax.disable_jit():
+        assert scan(body, 0.0, jnp.arange(3.0))[0] == 3
+    assert seen == [0, 1, 2]
+
+
+def test_the_memory_of_a_train_step_is_less_than_that_of_lax_scan(monkeypatch):
+    monkeypatch.setattr(computed_ahead, "MOST", 0)  # products ahead take memory
+    cell = nets.lstm()
+    params = cell.init(jax.random.key(0), 8, 32)
+    xs = jnp.ones((200, 8, 8))
+    state = cell.initial_state(params, xs[0])
+
+    def bytes_of(scanned):
+        def loss(params):
+            return scanned(partial(cell.step, params), state, xs)[1].sum()
+
+        compiled = jax.jit(jax.grad(loss)).lower(params).compile()
+        return compiled.memory_analysis().temp_size_in_bytes
+
+    assert bytes_of(scan) < 0.95 * bytes_of(jax.lax.scan)
