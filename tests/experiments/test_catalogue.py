@@ -31,7 +31,7 @@ def test_the_readme_shows_the_table_that_the_code_gives(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("name", nets.CELLS)
-def test_every_cell_says_what_it_is(name):
+def test_every_cell_has_equations_and_a_reference(name):
     entry = ENTRIES[name]
     assert entry.equations and all("=" in line for line in entry.equations)
     assert "|" not in "".join(entry.equations)
@@ -41,7 +41,7 @@ def test_every_cell_says_what_it_is(name):
 
 
 @pytest.mark.parametrize("name", nets.CELLS)
-def test_every_cell_has_a_file_of_its_own(name):
+def test_every_cell_has_a_separate_file(name):
     path = ROOT / ENTRIES[name].file
     others = [
         other for other in nets.CELLS if ENTRIES[other].file == str(ENTRIES[name].file)

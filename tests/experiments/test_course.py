@@ -159,7 +159,7 @@ def test_a_complete_course_is_as_it_was_if_nothing_is_added(run, learn, tmp_path
     assert len(learn) == 1
 
 
-def test_wrong_data_are_said_before_any_lesson_runs(run, learn, tmp_path):
+def test_wrong_data_are_refused_before_any_lesson_runs(run, learn, tmp_path):
     code, _, err = run("--lessons=edges,music", "--data_dir=no", "--results=out")
     assert code == 2 and "JSB_Chorales.mat: expected a readable file" in err
     assert err.count("\n") == 1

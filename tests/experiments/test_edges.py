@@ -71,11 +71,11 @@ def test_maps_are_those_of_scipy(image, padding, mode):
 
 def test_a_step_is_found_by_the_kernel_of_its_direction_alone():
     step = np.repeat(np.array([[0, 0, 0, 1, 1, 1]], np.float32), 6, axis=0)
-    found = measure.maps(step, "valid").edges
-    assert found[..., 1].tolist() == [[0, 4, 4, 0]] * 4  # at the step, nowhere else
-    assert not found[..., 0].any()
+    edge_map = measure.maps(step, "valid").edges
+    assert edge_map[..., 1].tolist() == [[0, 4, 4, 0]] * 4  # at the step, nowhere else
+    assert not edge_map[..., 0].any()
     turned = measure.maps(step.T, "valid").edges
-    np.testing.assert_array_equal(turned, found.swapaxes(0, 1)[..., ::-1])
+    np.testing.assert_array_equal(turned, edge_map.swapaxes(0, 1)[..., ::-1])
 
 
 def test_zeros_around_an_image_are_an_edge_that_it_does_not_have():
@@ -152,8 +152,8 @@ def test_the_title_is_what_was_measured(sobel, title):
     def one(to, after):
         return KernelSimilarity(to, "all", 0.4, 0.6, np.zeros(2), np.array(after))
 
-    found = [one("Sobel", sobel), one("Prewitt", [0.9, 0.9]), one("line", [0.2, 0.2])]
-    first, second = claims.finding(found).splitlines()
+    similar = [one("Sobel", sobel), one("Prewitt", [0.9, 0.9]), one("line", [0.2, 0.2])]
+    first, second = claims.finding(similar).splitlines()
     assert first == title
     assert "Prewitt 0.90 (chance 0.40)" in second
 
@@ -227,11 +227,11 @@ def test_one_filter_and_another_pool_and_more_seeds_than_are_drawn(tmp_path):
     seeds = list(range(9))
     config = edges.Config(seeds=seeds, steps=1, filters=1, pool="max")
     with new_run(tmp_path / "out", {}) as results:
-        found = edges.learn(config, *strokes.load(), results)
-        assert found.after.shape == (9, 3, 3, 1)
-        names = {when: measure.closest(found.after) for when in ("before", "after")}
-        alike = measure.similarities(found)
-        plot = figures.kernels(found, names, alike, measure.FIXED, seeds, "Text.")
+        result = edges.learn(config, *strokes.load(), results)
+        assert result.after.shape == (9, 3, 3, 1)
+        names = {when: measure.closest(result.after) for when in ("before", "after")}
+        alike = measure.similarities(result)
+        plot = figures.kernels(result, names, alike, measure.FIXED, seeds, "Text.")
         figure = plot.figure
         figure.savefig(results.path / "kernels.png")
     assert len(figure.axes) == (1 + 8) * 9

@@ -192,7 +192,9 @@ def test_a_constant_cell_is_drawn_without_a_warning():
     exponents = np.full((2, 1, 3), -np.inf)
     course = ProbeResult("mine:c", np.array([0, 1]), nothing, {}, exponents)
     texts = {name: "caption" for name in ("learning.png", "lyapunov.png")}
-    for plot in figures.draw_probes([course], texts).values():
+    plots = figures.draw_probes([course], texts)
+    assert plots.keys() == texts.keys()
+    for plot in plots.values():
         plot.figure.canvas.draw()
 
 

@@ -128,7 +128,7 @@ def test_what_leaves_shapes_alone_is_one_program(command, tmp_path):
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_an_interrupted_search_goes_on(command, tmp_path):
+def test_an_interrupted_search_is_resumed(command, tmp_path):
     grid = "--grid=steps=1,2,13,3"
     flags = ["--experiment=mine.toy", grid, "--set=", "--results=out"]
     code, _, err = command(*flags)
@@ -290,7 +290,7 @@ def test_a_damaged_row_is_one_sentence(row, command, tmp_path):
     assert code == 2 and "damaged" in err and err.count("\n") == 1
 
 
-def test_a_combination_that_diverges_is_said_to(command):
+def test_a_combination_that_diverges_is_reported(command):
     code, out, _ = command(
         "--experiment=mine.toy", "--grid=rate=0.1,9", "--set=", "--results=out"
     )

@@ -293,7 +293,7 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing(flags, sentence, run, here
     assert left <= {results, results / "image_classification"}
 
 
-def test_help_tells_what_each_data_set_has(run):
+def test_help_lists_the_defaults_of_each_data_set(run):
     code, out, err = run("--help")
     assert (code, err) == (0, "")
     assert out.startswith("Which images does a convolutional network misread")

@@ -120,7 +120,7 @@ def some(order="rows", examples=120):
 
 
 @pytest.mark.slow
-def test_who_keeps_all_knows_just_what_was_read():
+def test_a_perfect_memory_has_the_information_of_its_inputs():
     data = some()
     model = SequenceClassifier(register(8), 8, 10, bidirectional=True)
     params = model.init(jax.random.key(0), data.xs)["params"]

@@ -32,7 +32,7 @@ TINY = [
 
 
 @pytest.mark.slow
-def test_it_tells_ratios_and_memory_of_one_run(run, tmp_path):
+def test_it_reports_ratios_and_memory_of_one_run(run, tmp_path):
     code, out, err = run(*TINY, "--results=out")
     assert (code, err) == (0, "")
     (step,) = rows(tmp_path / "out", "training step")

@@ -134,7 +134,7 @@ def test_the_state_is_carried_through_all_of_the_text(segment, monkeypatch):
 
 
 @pytest.mark.slow
-def test_what_is_near_and_all_before_tell_the_same_characters(monkeypatch):
+def test_near_and_whole_contexts_are_measured_on_the_same_characters(monkeypatch):
     monkeypatch.setattr(characters, "NEAR", 3)
     model, params = tagger(cell=nets.gru())  # such a one forgets slowly
     whole = jnp.concatenate([TEXT, TEXT[3:11]])  # 22 characters
@@ -154,7 +154,7 @@ def test_what_is_near_and_all_before_tell_the_same_characters(monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_net_goes_on_from_the_whole_prompt():
+def test_a_net_continues_the_whole_prompt():
     model, params = tagger()
     key, cold = jax.random.key(0), jnp.zeros(1)
     for prompt in (TEXT[:1], TEXT[:6]):
@@ -167,7 +167,7 @@ def test_a_net_goes_on_from_the_whole_prompt():
 
 
 @pytest.mark.slow
-def test_symbols_begin_with_variance_1_and_seeds_do_not_meet():
+def test_symbols_begin_with_variance_1_and_seeds_differ():
     model, _ = tagger(symbols=700)
     vectors = characters.start(model, [5, 6])["embed"]["embedding"]
     assert vectors.shape == (2, 700, 3)
@@ -194,7 +194,7 @@ def smoothed(train, context, symbol, symbols):
     return (follow.count(symbol) + kinds * lower) / (len(follow) + kinds)
 
 
-def test_ngrams_are_what_the_recursion_says():
+def test_ngrams_follow_the_recursion():
     whole = np.random.default_rng(1).integers(0, 3, 60)
     whole[-3] = 3  # a symbol that the training text does not have
     losses = ngrams.losses(whole[:45], whole[45:], symbols=4, most=4)
@@ -239,7 +239,7 @@ def test_the_claims_are_drawn_from_the_numbers(networks, outcomes):
     assert [claim.outcome for claim in results] == outcomes
 
 
-def test_a_claim_says_bits():
+def test_a_claim_has_the_unit_bits():
     first = claims.evaluate_claims(COUNTED, [learned("gru", [1.0])])[0]
     assert first.evidence == "Bits per character, unigram minus the network."
     assert first.cases[0][:2] == ("gru", "+2.885")  # 2 / ln 2

@@ -48,7 +48,7 @@ def run(launched, tmp_path):
 
 
 @pytest.mark.slow
-def test_it_learns_compares_and_goes_on(run, tmp_path):
+def test_it_learns_compares_and_continues(run, tmp_path):
     parts = save(tmp_path / "music")
     code, out, err = run(*TINY, "--steps=5", "--cells=elman,gru", "--results=out")
     assert (code, err) == (0, "")
@@ -203,7 +203,7 @@ def sure():
     return SequenceTagger(echo, 88, 88), params
 
 
-def test_what_is_sampled_is_what_the_net_says(sure):
+def test_samples_follow_the_predictions(sure):
     sample = partial(piano_rolls.sample, sure[0], sure[1])
     beginning = jnp.asarray(np.eye(3, 88, 40, dtype=np.float32))
     sampled = sample(beginning, jax.random.key(0), 5, 1.0)
@@ -305,7 +305,7 @@ def test_the_title_claims_what_holds_for_every_seed(studies, words):
     assert unknown.rows[2][7:9] == ["-", "-"]
 
 
-def test_what_training_longer_does_is_said():
+def test_the_effect_of_longer_training_is_reported():
     risen = claims.overfit([LOW])
     assert risen == (
         "Validation pieces cost 1.00 nats more than training pieces; after the best "

@@ -66,7 +66,7 @@ def report(folder):
         ("autoencoder", ["--data=images.npz", "--latent=2"]),
     ],
 )
-def test_experiments_take_data_of_ones_own(name, flags, run, tmp_path):
+def test_experiments_take_user_data(name, flags, run, tmp_path):
     code, out, err = run(name, *flags, "--seeds=0,1")
     assert (code, err) == (0, "")
     config = json.loads((tmp_path / "out" / "config.json").read_text())

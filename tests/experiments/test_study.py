@@ -46,7 +46,7 @@ def close(value):
 
 
 @pytest.mark.slow
-def test_members_are_as_in_runs_of_their_own(run, tmp_path):
+def test_members_are_as_in_separate_runs(run, tmp_path):
     grid = ["--learning_rate=1e-2,1e-1", "--gain=0.5,2", "--forget_bias=0,3"]
     grid += ["--clip_norm=0.1,0", "--dropout=0,0.5", "--seeds=1:3", "--cells=lstm"]
     code, out, err = run(*SMALL, *grid, "--results=all")
@@ -211,9 +211,7 @@ def test_gain_and_bias_act_on_the_initial_parameters():
             cell = cell._replace(w_h=member.gain * cell.w_h)
             expected["recurrent"]["cell"] = cell
             of_member = jax.tree.map(lambda leaf, i=i: leaf[i], params)
-            jax.tree.map(
-                partial(np.testing.assert_allclose, rtol=1e-6), of_member, expected
-            )
+            chex.assert_trees_all_close(of_member, expected, rtol=1e-6)
 
 
 def test_dropout_is_on_the_outputs_that_the_head_reads():

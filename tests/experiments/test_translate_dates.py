@@ -90,12 +90,12 @@ def test_a_model_of_its_own_kind_and_cell(run, tmp_path):
     assert [row["outcome"] for row in claims] == ["inconclusive"] * 2  # one seed
 
 
-def test_what_characters_say():
+def test_every_character_of_a_source_has_one_part():
     test = dates.load(1, 26, held_out=True)
-    says = measure.source_parts(test)
-    assert (says.sum(axis=-1) == 1).all()
+    parts = measure.source_parts(test)
+    assert (parts.sum(axis=-1) == 1).all()
     place = [form.pattern for form in FORMATS].index("{dd}.{mm}.{y}")
-    letters = [measure.READS[i][0] for i in says[place].argmax(axis=-1)]
+    letters = [measure.READS[i][0] for i in parts[place].argmax(axis=-1)]
     assert "".join(letters) == "ddrmmryyyy" + 20 * "r"
 
 
@@ -208,7 +208,7 @@ def test_what_is_no_day_is_marked():
     ]
 
 
-def test_both_captions_say_that_characters_are_romanized():
+def test_both_captions_mention_romanization():
     config = translate_dates.Config()
     for caption in (translate_dates.caption, translate_dates.attention_caption):
         assert "East Asian characters are romanized." in caption(config)

@@ -191,7 +191,7 @@ def test_a_pair_is_judged_over_its_seeds(first, second, outcome):
     assert pair.outcome == outcome
 
 
-def test_claims_say_where_a_claim_holds():
+def test_claims_name_the_cases_in_which_they_hold():
     fast, slow = (0.5, 0.51, 0.52), (0.1, 0.11, 0.09)
     results = [
         of("Elman tanh", *fast),

@@ -89,7 +89,7 @@ both_ways = pytest.mark.parametrize("reverse", [False, True], ids=["forward", "b
 
 
 # Entries of a state that steps add to: float32 in half precision too, as each cell's
-# state says. All others have the dtype of the inputs and the parameters.
+# state declares. All others have the dtype of the inputs and the parameters.
 _ADDED_TO = {
     "cell": "LSTM LSTM1997 PeepholeLSTM CoupledLSTM ProjectedLSTM LayerNormLSTM "
     "ConvLSTM SRU QRNN",

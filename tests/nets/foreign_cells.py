@@ -251,7 +251,7 @@ def fast_weights():
 
 
 def of_two_dtypes():
-    """A float32 entry beside one of the default dtype."""
+    """A float32 entry next to one of the default dtype."""
 
     def step(p, s, x):
         h, slow = s
@@ -384,8 +384,8 @@ def _activated(activation, **how):
     return Foreign(own(step), weights(), inputs(), **how)
 
 
-def normalised():
-    """Layer normalisation, under which one direction is lost in every step."""
+def normalized():
+    """Layer normalization, under which one direction is lost in every step."""
 
     def step(p, h, x):
         a = x @ p[0] + h @ p[1]
@@ -476,7 +476,7 @@ FOREIGN: dict[str, Callable[[], Foreign]] = {
     "a jitted step": lambda: Foreign(own(jax.jit(tanh_step)), weights(), inputs()),
     "custom_jvp": partial(_activated, _hard),
     "custom_vjp": partial(_activated, _backward_only, forward=False),
-    "layer normalisation": normalised,
+    "layer normalization": normalized,
     "a ReLU net": relu_net,
     "a sparse reservoir": reservoir,
     "Linen's LSTM": _converted(

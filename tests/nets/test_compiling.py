@@ -228,7 +228,7 @@ def test_parameters_that_are_no_arrays(compilations):
     assert compilations[0] > before  # of the second alone: another function
 
 
-def test_cells_that_share_their_step_are_told_apart():
+def test_cells_that_share_their_step_are_distinguished():
     one = nets.zoneout(LSTM, hidden=0.9)
     assert one.init is LSTM.init
     ones, others = (nets.unroll(cell, PARAMS, XS)[1] for cell in (one, LSTM))

@@ -99,7 +99,7 @@ def test_options_without_a_hash_make_a_new_cell():
     assert nets.unroll(other, params, jnp.ones((2, 3)))[1].shape == (2, 4)
 
 
-def test_options_of_other_types_are_told_apart():
+def test_options_of_other_types_are_distinguished():
     """NumPy's number would set the dtype, where Python's follows the arrays."""
     cells = [nets.lstm(forget_bias=one) for one in (1.0, np.float64(1))]
     assert cells[0] != cells[1]

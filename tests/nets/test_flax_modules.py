@@ -118,7 +118,7 @@ def test_modules_equal_the_pure_functions(cell, kind, lengths):
 
 @pytest.mark.parametrize("make", [linen_apply, nnx_apply], ids=["linen", "nnx"])
 @pytest.mark.parametrize("batch", [(), (2, 3)], ids=str)
-def test_any_number_of_batch_axes_stands_before_time(make, batch):
+def test_any_number_of_batch_axes_comes_before_time(make, batch):
     cell = nets.lstm()
     params, xs, _ = example(cell, *batch)
     state, ys = jax.jit(make(cell))(params, batch_first(xs))

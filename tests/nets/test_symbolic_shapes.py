@@ -66,7 +66,7 @@ def test_symbolic_time_and_batch(name):
 @pytest.mark.parametrize(
     "options", [{"remat": True}, {"truncate": 2}, {"parallel": True}], ids=str
 )
-def test_what_needs_a_known_time_says_so(options):
+def test_a_symbolic_time_is_refused_where_it_must_be_known(options):
     cell = nets.min_gru()
     params, xs, _ = cases.example(cell, 4)
     run = jax.jit(lambda xs: nets.unroll(cell, params, xs, **options)[1])

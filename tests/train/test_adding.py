@@ -28,7 +28,7 @@ def test_predicting_1_has_an_error_of_a_sixth(many):
     squares = (many.targets.astype(float) - 1) ** 2
     error = squares.std() / len(squares) ** 0.5
     assert squares.mean() == pytest.approx(adding.BASELINE, abs=4 * error)
-    assert error < 0.002  # or the test above says little
+    assert error < 0.002  # or the test above shows little
 
 
 def test_numbers_and_places_are_uniform(many):

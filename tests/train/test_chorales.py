@@ -104,7 +104,7 @@ def test_a_file_cut_short_is_refused(tmp_path):
     whole = path.read_bytes()
     for part in (0.3, 0.7, 0.99):
         path.write_bytes(whole[: int(part * len(whole))])
-        refusal(tmp_path)
+        assert "expected a MATLAB file" in refusal(tmp_path)
 
 
 def test_the_message_on_a_missing_file_names_its_source(tmp_path):

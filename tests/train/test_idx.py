@@ -273,7 +273,7 @@ UNFIT = {
         "expected 3 dimensions, [examples, height, width]; got 1, [3]; name a file of "
         "gray images",
     ),
-    "colours": (
+    "colors": (
         "t10k-images-idx3-ubyte",
         written(np.zeros((2, 2, 3, 3))),
         "expected 3 dimensions, [examples, height, width]; got 4, [2, 2, 3, 3]; name a "

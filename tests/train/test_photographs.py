@@ -16,8 +16,8 @@ def test_a_photograph_is_the_luminance_of_its_colors(name):
     assert image.max() <= 1
     for y, x in ((0, 0), (200, 300), (426, 639)):
         red, green, blue = load_sample_image(f"{name}.jpg")[y, x].tolist()
-        grey = (0.299 * red + 0.587 * green + 0.114 * blue) / 255
-        assert image[y, x] == pytest.approx(grey, abs=1e-7)
+        gray = (0.299 * red + 0.587 * green + 0.114 * blue) / 255
+        assert image[y, x] == pytest.approx(gray, abs=1e-7)
 
 
 def test_the_two_are_not_the_same():

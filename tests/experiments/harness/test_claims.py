@@ -27,14 +27,14 @@ def test_an_interval_is_scipys(cases, level):
 
 
 @pytest.mark.slow
-def test_intervals_hold_the_true_mean_as_often_as_they_say():
+def test_intervals_cover_the_true_mean_at_their_rate():
     draws = np.random.default_rng(0).normal(2, 3, (2000, 3))
     intervals = np.array([interval(row) for row in draws])
     share = ((intervals[:, 1] < 2) & (intervals[:, 2] > 2)).mean()
     assert abs(share - 0.95) < 0.02  # four deviations
 
 
-def test_one_seed_says_nothing_of_others():
+def test_one_seed_has_an_infinite_interval():
     result = interval([0.4])
     assert result == (0.4, -np.inf, np.inf)
     assert result.text() == "0.40" and positive(result) == INCONCLUSIVE

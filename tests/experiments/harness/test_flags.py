@@ -66,7 +66,7 @@ def test_a_number_that_nothing_can_hold_is_refused_at_once(
     assert not list(tmp_path.glob("out*"))
 
 
-def test_bounds_are_said_in_the_help(launched):
+def test_bounds_are_in_the_help(launched):
     for name, config in configs():
         module = importlib.import_module(f"experiments.{name}")
         _, out, _ = launched(module, "--help")

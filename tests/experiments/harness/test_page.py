@@ -26,7 +26,7 @@ from experiments.harness.runs import new_run
 from experiments.harness.tables import Table
 
 NASTY = '<script>alert("1 & 2")</script>'
-COLOUR = (0, 114, 178)
+COLOR = (0, 114, 178)
 QUESTION = """Does a page stand alone, and is `a < b & c` shown?
 
     python -m experiments.left_out --cells=lstm
@@ -88,7 +88,7 @@ def plots() -> dict[str, Plot]:
             Figure(
                 figsize=(width / 100, height / 100),
                 dpi=100,
-                facecolor="#{:02x}{:02x}{:02x}".format(*COLOUR),
+                facecolor="#{:02x}{:02x}{:02x}".format(*COLOR),
             ),
             FINDINGS[name],
             CAPTIONS[name],
@@ -110,7 +110,7 @@ def report(tmp_path):
     return make(tmp_path / "out")
 
 
-def test_the_page_is_well_formed_and_says_what_it_was_given(report):
+def test_the_page_is_well_formed_and_complete(report):
     text = report.read_text(encoding="utf-8")
     read = Reader(text)
     assert text.startswith("<!DOCTYPE html>\n<html lang=")
@@ -186,7 +186,7 @@ def test_a_run_may_have_no_command_and_no_flags(tmp_path):
     assert "<h1>mine</h1>" in text and "<pre>" not in text
 
 
-def test_a_validation_set_is_told(tmp_path):
+def test_a_validation_set_is_named(tmp_path):
     with new_run(tmp_path / "a", {"config": {"evaluate_on": "validation"}}) as results:
         publish(results)
     assert "cut off the training set" in (tmp_path / "a" / "report.html").read_text()
@@ -417,8 +417,8 @@ def test_a_browser_prints_it(report, tmp_path, chromium):
     with Image.open(picture) as image:
         pixels = np.asarray(image.convert("RGB"))
     shares = {
-        colour: (pixels == colour).all(axis=-1).mean()
-        for colour in (COLOUR, (255, 255, 255))
+        color: (pixels == color).all(axis=-1).mean()
+        for color in (COLOR, (255, 255, 255))
     }
-    assert 0.1 < shares[COLOUR] < 0.5  # the figures are there,
+    assert 0.1 < shares[COLOR] < 0.5  # the figures are there,
     assert 0.3 < shares[255, 255, 255] < 0.9  # and what is around them

@@ -59,7 +59,7 @@ def test_a_signal_ends_a_command_at_once(name, word, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="other signals")
-def test_a_signal_ends_a_run_and_says_what_is_left(tmp_path):
+def test_a_signal_ends_a_run_and_reports_what_is_left(tmp_path):
     flags = "--cells=gru", "--seeds=0", "--probes=none", "--features=4", "--order=rows"
     child = start(
         tmp_path,
@@ -113,7 +113,7 @@ def test_a_signal_ends_what_a_command_has_started(tmp_path):
         ("experiments.zzz", 2, "zzz: this is no experiment; expected one of"),
     ],
 )
-def test_what_is_no_experiment_says_so(module, code, sentence, tmp_path):
+def test_a_module_that_is_no_experiment_is_refused(module, code, sentence, tmp_path):
     got, out, err = ended(start(tmp_path, module))
     assert got == code and err.startswith(sentence) and err.count("\n") == bool(code)
     assert code or all(f"  {name} " in out for name in process.experiments())
@@ -277,7 +277,7 @@ def test_what_nobody_expected_is_one_sentence(
         assert type(error).__name__ in pathlib.Path(file).read_text()
 
 
-def test_a_fault_of_ours_says_so(launched, tmp_path, monkeypatch):
+def test_an_internal_error_is_named_as_such(launched, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
     def run(config, results):

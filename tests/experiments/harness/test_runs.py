@@ -76,7 +76,7 @@ def test_what_is_there_is_not_touched(tmp_path):
     assert file.read_text() == "x"
 
 
-def test_a_run_that_goes_on_is_not_disturbed(tmp_path):
+def test_a_run_that_continues_is_not_disturbed(tmp_path):
     with (
         new_run(tmp_path / "run", {}) as run,
         pytest.raises(ResultsError, match=r"run\.unfinished exists already"),

@@ -42,7 +42,7 @@ SHAPE = (6, 7, 2)
 
 @pytest.mark.slow
 def test_linen_and_nnx_are_the_pure_function():
-    """And what each layer puts out is what the next is given."""
+    """The output of each layer is the input of the next."""
     pure = blocks.sequential(*MIXED)
     params = cases.draw(jax.eval_shape(partial(pure.init, shape=SHAPE), KEY))
     xs = cases.normal(3, *SHAPE)
@@ -205,7 +205,7 @@ def test_a_residual_may_begin_with_an_activation():
     assert ys.shape == xs.shape
 
 
-def test_the_summary_says_which_layer_does_not_fit():
+def test_the_summary_names_the_layer_that_does_not_fit():
     layers = [blocks.conv(4, (3, 3)), blocks.conv(4, (9, 9))]
     with pytest.raises(ValueError, match=r"layer 1 \(conv 9x9, 4\) of 2, for inputs"):
         blocks.summary(layers, (8, 8, 1))

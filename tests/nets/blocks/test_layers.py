@@ -83,7 +83,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_a_mistake_is_said(case):
+def test_a_mistake_is_reported(case):
     make, sentence = WRONG[case]
     with pytest.raises(ValueError) as refused:
         make()

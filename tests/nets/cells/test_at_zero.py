@@ -78,7 +78,7 @@ def test_gradients_by_parameters_of_zero_are_numbers(cell, x64):
         assert np.isfinite(leaf).all()
 
 
-def test_modrelu_is_what_it_says_with_the_slope_of_the_identity_at_0():
+def test_modrelu_is_its_formula_with_the_slope_of_the_identity_at_0():
     cell = nets.orthogonal_rnn()
     params = cell.init(jax.random.key(0), 1, 1)
 

@@ -160,7 +160,7 @@ def test_antisymmetric_eigenvalues_lie_on_one_line(x64):
     np.testing.assert_allclose(matrix, expected, atol=1e-12)
 
 
-def test_antisymmetric_rnn_says_which_form_its_parameters_have():
+def test_antisymmetric_rnn_names_the_form_of_its_parameters():
     plain, gated = antisymmetric_rnn(), antisymmetric_rnn(gated=True)
     for cell, other in [(plain, gated), (gated, plain)]:
         params = cases.draw_params(other)

@@ -45,9 +45,9 @@ def _sigmoid(xp, a):
 
 
 def _ln(xp, a, gain):
-    centred = a - a.mean(-1)[..., None]
-    variance = (centred**2).mean(-1)[..., None]
-    return gain * centred / xp.sqrt(variance + 1e-5)
+    centered = a - a.mean(-1)[..., None]
+    variance = (centered**2).mean(-1)[..., None]
+    return gain * centered / xp.sqrt(variance + 1e-5)
 
 
 def _affine(params, gates, x, h):
@@ -207,7 +207,7 @@ def test_forward_is_the_papers(cell, paper, x64):
 def test_gradient_is_that_of_autograd(cell, paper, x64):
     torch = pytest.importorskip("torch")
     params, xs, first = example(cell, BATCH, dtype=jnp.float64)
-    # One row begins at zeros, where the slope of layer normalisation is 316.
+    # One row begins at zeros, where the slope of layer normalization is 316.
     first = jax.tree.map(lambda s: s.at[0].set(0.0), first)
     theirs = jax.tree.map(
         lambda a: torch.tensor(a.tolist(), dtype=torch.float64, requires_grad=True),

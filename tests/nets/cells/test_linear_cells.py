@@ -40,7 +40,7 @@ def _qrnn(p, state, xs):
     window = len(p.w_i)
     seen, ys = [*past, *xs], []
     for t in range(len(xs)):
-        # seen[t + window] is x_t: `past` stands in front, and has `window` of them.
+        # seen[t + window] is x_t: `past` comes first, and has `window` inputs.
         gates = p.b.copy()
         for k in range(window):
             gates += seen[t + 1 + k] @ p.w_i[k]
@@ -286,7 +286,7 @@ def test_equations_of_the_paper(case, x64):
     chex.assert_trees_all_close(last, tuple(end), rtol=1e-10, atol=1e-10)
 
 
-def test_mlstm_is_the_unstabilised_one_of_the_paper(x64):
+def test_mlstm_equals_the_formula_without_stabilizer(x64):
     case = LINEAR["mlstm(heads=2)"]
     params, xs, _ = _example(case)
     state = case.cell.initial_state(params, xs[0])

@@ -78,7 +78,7 @@ def test_s5_starts_in_the_basis_of_the_eigenvectors(x64):
     np.testing.assert_allclose(drawn, lecun, atol=1e-12)
 
 
-def test_gates_start_as_their_authors_say():
+def test_gates_start_as_in_the_papers():
     params = mlstm(heads=4).init(jax.random.key(0), 3, 8)
     assert params.b_g[4:].tolist() == [3, 4, 5, 6]
     assert not params.w_g.any()

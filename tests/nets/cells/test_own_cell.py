@@ -111,7 +111,7 @@ def test_every_instrument_measures_the_cell(name):
         measure = jax.value_and_grad(measure)
     result = jax.tree.map(np.asarray, jax.jit(measure)(params, xs))
     leaves = jax.tree.leaves(result)
-    if name == "lyapunov":  # so few steps tell no errors, which come second
+    if name == "lyapunov":  # so few steps give no errors, which come second
         leaves = leaves[::2]
     assert leaves
     for leaf in leaves:

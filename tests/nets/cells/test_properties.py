@@ -61,7 +61,7 @@ def runs(draw, layer):
 @pytest.mark.slow
 @pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
 def test_each_sequence_is_as_if_alone(layer, x64):
-    """Whatever stands in the padding, and whatever stands beside it in the batch."""
+    """For any values in the padding, and any other sequences in the batch."""
 
     @thorough
     @given(runs(layer))

@@ -176,7 +176,7 @@ MODES = {"reflect": "reflect", "circular": "circular", "replicate": "replicate"}
 @pytest.mark.peers
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
 @pytest.mark.parametrize("mode", [*MODES, "same"])
-@pytest.mark.parametrize("size", [(3,), (4,), (3, 4), (2, 3, 2)], ids=str)
+@pytest.mark.parametrize("size", [(4,), (3, 4), (2, 3, 2)], ids=str)
 def test_filled_padding_equals_torch(mode, size):
     torch = pytest.importorskip("torch", reason="pip install -e '.[peers]'")
     layer_class = getattr(torch.nn, f"Conv{len(size)}d")

@@ -129,7 +129,7 @@ OVER_TIME = {
 
 
 @pytest.mark.parametrize("function", OVER_TIME.values(), ids=OVER_TIME)
-def test_three_hundred_ones_meet_in_a_gradient(function):
+def test_three_hundred_ones_are_summed_in_a_gradient(function):
     xs = jnp.zeros((700, 1), jnp.bfloat16).at[350].set(1)
     slope = jax.jit(jax.grad(lambda x: function(x).astype(jnp.float32).sum()))(xs)
     assert slope[350, 0] == 300

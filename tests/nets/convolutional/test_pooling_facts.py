@@ -323,6 +323,6 @@ ERRORS = {
 
 
 @pytest.mark.parametrize("call, sentence", ERRORS.values(), ids=ERRORS)
-def test_errors_say_what_was_expected(call, sentence):
+def test_errors_name_what_was_expected(call, sentence):
     with pytest.raises(ValueError, match=f"(?s){sentence}"):
         jax.eval_shape(call, jax.ShapeDtypeStruct(IMAGE, jnp.float32))

@@ -240,6 +240,6 @@ ERRORS = {
 
 
 @pytest.mark.parametrize("options, sentence", ERRORS.values(), ids=ERRORS)
-def test_errors_say_what_was_expected(options, sentence):
+def test_errors_name_what_was_expected(options, sentence):
     with pytest.raises(ValueError, match=f"(?s){sentence}"):
         nets.upsample(jnp.ones((4, 4, 1)), **options)

@@ -30,7 +30,7 @@ def drawn(token, length, key, temperature):
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
-def test_symbols_come_as_often_as_softmax_says(temperature):
+def test_symbols_are_as_frequent_as_softmax_predicts(temperature):
     count = 20_000
     tokens = drawn(jnp.zeros(count, int), 1, KEY, temperature)[1][:, 0]
     seen = np.bincount(tokens, minlength=3)
@@ -49,7 +49,7 @@ def test_many_equal_logits_of_any_dtype_are_drawn_alike(dtype):
     assert stats.chisquare(shares).pvalue > 1e-4
 
 
-def test_a_chain_goes_as_its_matrix_says():
+def test_a_chain_follows_its_matrix():
     count = 40_000
     steps, tokens = drawn(jnp.array(1), count, KEY, 1.0)
     assert steps == count and tokens.shape == (count,)
@@ -98,7 +98,7 @@ def test_temperatures_are_mapped_over():
 
 
 @pytest.mark.slow
-def test_a_net_is_given_what_it_says():
+def test_a_net_reads_its_own_samples():
     """Read back, a greedy sample is the likeliest symbol at every place."""
     model: Any = SequenceTagger(nets.gru(), 6, classes=5, vocabulary=5)
     start = jnp.zeros((2, 1), int)

@@ -180,7 +180,7 @@ def test_bounds_and_quantiles_are_the_callers(x64):
 
 @cases.both_ways
 def test_padding_does_not_count(reverse, x64):
-    """The last step is padding for all, and NaN stands in it."""
+    """The last step is padding for all, and it contains NaN."""
     params, xs, first = example(nets.lstm(), 3)
     lengths = jnp.array([2, 0, TIME - 1])
     steps = [range(n)[:: -1 if reverse else 1] for n in lengths.tolist()]
@@ -196,7 +196,7 @@ def test_padding_does_not_count(reverse, x64):
     assert_by_hand(result, batch_by_hand(params, xs, first, steps))
 
 
-def test_padding_may_stand_between_steps(x64):
+def test_padding_may_be_between_steps(x64):
     params, xs, first = example(nets.lstm(), 2)
     steps = [[1, 3], [0, 1, 4]]
     mask = jnp.zeros((TIME, 2), bool)
@@ -260,7 +260,7 @@ OWN = nets.Cell(
 )
 
 
-def test_a_cell_of_ones_own(x64):
+def test_a_user_cell(x64):
     params, xs = jnp.arange(2.0), cases.normal(TIME, 4, 2)
     lengths = jnp.array([TIME, 1, 2, 0])
     result = gates(OWN, params, xs, lengths=lengths)

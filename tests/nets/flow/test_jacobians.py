@@ -329,7 +329,7 @@ def test_a_state_of_integers_alone_has_no_jacobian():
 
 
 @pytest.mark.slow
-def test_a_step_with_a_backward_pass_of_its_own(x64):
+def test_a_step_with_a_custom_backward_pass(x64):
     """A `custom_vjp` cannot be differentiated forward: then row by row."""
     cell = nets.lstm()
     params, xs, state = example(cell, 2, time=3)

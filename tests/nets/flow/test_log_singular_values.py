@@ -70,9 +70,9 @@ def saturated():
 
 CLUSTERS = orthogonal(40, 6, 6) * np.repeat([1.0, 0.1], 3)
 TWINS = normal(40, 6, 6)[..., [0, 1, 2, 3, 4, 1]]
-# And how far float32 may be from the truth, in nats: where the smallest counts, the
-# rounding of each matrix is felt as often as its condition says, eps sum_t cond(J_t),
-# which is 0.07 of the saturated ones. How much of it comes, hangs on the processor.
+# And the error of float32, in nats: where the smallest counts, the rounding of each
+# matrix is amplified by its condition number, eps sum_t cond(J_t), which is 0.07 of
+# the saturated ones. The rest depends on the processor.
 PRODUCTS = {
     "n = 1": (normal(40, 1, 1), 1e-6),
     "n = 2": (normal(40, 2, 2), 1e-4),

@@ -138,7 +138,7 @@ def test_errors_are_of_the_right_size(x64):
 
 @pytest.mark.slow
 def test_errors_count_the_steps_that_are_not_independent(x64):
-    """A drive with a memory of ten steps: more than the spread of steps says."""
+    """A drive with a memory of ten steps: more than the spread of steps shows."""
     xs = jnp.exp(jnp.repeat(jnp.log(noise(300, 40)), 10, axis=0))
     result = spectrum(GAIN, (), xs)
     true = result.exponents.std()

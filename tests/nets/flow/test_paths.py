@@ -238,7 +238,7 @@ OWN = nets.Cell(
 )
 
 
-def test_a_cell_of_ones_own(x64):
+def test_a_user_cell(x64):
     params, xs = cases.normal(2, 2), cases.normal(TIME, 2, seed=1)
     _, result = paths(OWN, params, xs, lambda state, ys: ys[-1].sum())
     before = jnp.concatenate([jnp.zeros((1, 2)), nets.unroll(OWN, params, xs)[1][:-1]])

@@ -145,7 +145,7 @@ def test_steps_without_a_gradient_do_not_count(x64):
     assert_close_float64(early(params, xs), early(params, xs[:3]))
 
 
-def test_pascanus_omega_knows_no_noise():
+def test_pascanus_omega_has_no_noise():
     params, xs, _ = example(nets.gru(), 2)
     with pytest.raises(ValueError, match="expected no key"):
         omega(nets.gru(), params, xs, key=jax.random.key(0))

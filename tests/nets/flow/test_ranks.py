@@ -106,7 +106,7 @@ def test_both_dtypes_lose_the_same_directions(name, rank, x64):
 
     Where it is lost over several steps, the columns carry errors along, and one more
     direction may look as if it had only shrunk. In some steps of
-    an sLSTM directions shrink below what float32 can tell: their exponents are too
+    an sLSTM directions shrink below the resolution of float32: their exponents are too
     high. Both are so for each of eight other starting columns.
     """
     cell, runs = in_both(LOSING[name])
@@ -178,7 +178,7 @@ def test_a_small_column_is_known_in_the_first_step(steps):
     result = sigmas(*products(jnp.asarray(matrices, jnp.float32)))
     right = np.log(np.linalg.svd(matrices[0])[1])
     np.testing.assert_allclose(result[0], right, rtol=1e-5)
-    if steps > 1:  # which float32 cannot tell from 0 once it is turned
+    if steps > 1:  # which float32 rounds to 0 once it is turned
         assert np.isneginf(result[-1, 1])
 
 
@@ -199,9 +199,9 @@ def test_one_that_is_nan_changes_no_other():
     matrices = matrices.at[3, 0].set(matrices[3, 0].at[:, 1].set(0))  # one loses rank
     broken = matrices.at[10, 2].set(jnp.nan)
     for measure in (lambda xs: sigmas(GIVEN, (), xs)[-1], partial(spectrum, GIVEN, ())):
-        together, beside = measure(matrices), measure(broken)
-        np.testing.assert_array_equal(together[:2], beside[:2])
-        assert np.isnan(beside[2]).all()
+        intact, with_nan = measure(matrices), measure(broken)
+        np.testing.assert_array_equal(intact[:2], with_nan[:2])
+        assert np.isnan(with_nan[2]).all()
 
 
 def test_lost_directions_have_no_gradient():
@@ -228,7 +228,7 @@ def test_directions_lost_in_the_warmup_still_count():
 
 
 def test_columns_that_depend_on_others_come_last():
-    """m_0 = 2 m_1 to rounding, and m_2 is free: two are kept, whatever stands first."""
+    """m_0 = 2 m_1 to rounding, and m_2 is free: two are kept, in any order."""
     columns = normal(5, 3)
     columns[:, 0] = 2 * columns[:, 1]
     moved = jnp.asarray(columns, jnp.float32)

@@ -1,4 +1,4 @@
-"""Weights that do not fit, and what the message says."""
+"""Weights that do not fit, and the messages about them."""
 
 import chex
 import jax
@@ -276,7 +276,7 @@ def test_a_tensor_that_numpy_does_not_take():
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("inputs", [3, 4], ids=["other sizes", "equal sizes"])
 def test_two_keras_cells_on_top_of_each_other_are_no_two_directions(inputs, bias):
-    """Where the sizes are equal, nothing tells them apart."""
+    """Where the sizes are equal, they cannot be distinguished."""
     cells = [nets.lstm().init(jax.random.key(0), n, 4) for n in (inputs, 4)]
     weights = [a for cell in cells for a in interop.to_keras(cell)[: 3 if bias else 2]]
     with pytest.raises(ValueError, match="may be a stack: convert the"):

@@ -130,7 +130,7 @@ def test_state_gradients_equal_retain_grad(name, part, x64):
     for x in inputs:
         new = step(x, state)
         # h and c are coordinates of one vector, each moved for itself: as clones they
-        # are, while inside the module h still hangs on c.
+        # are, while inside the module h still depends on c.
         parts = [p.clone() for p in (new if isinstance(new, tuple) else (new,))]
         for p in parts:
             p.retain_grad()

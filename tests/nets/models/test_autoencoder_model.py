@@ -21,7 +21,7 @@ every_way = pytest.mark.parametrize("upsample", UPSAMPLING)
 
 
 def drawn(model: Autoencoder, seed: int = 1):
-    """Variables none of which is zero, without what initialisation costs."""
+    """Variables none of which is zero, without the cost of initialization."""
     xs = jnp.zeros(tuple(model.shape))
     return cases.draw(jax.eval_shape(model.init, jax.random.key(0), xs), seed=seed)
 
@@ -32,7 +32,7 @@ def apply(model: Autoencoder, *args: Any, **options: Any) -> Any:
 
 @every_way
 @pytest.mark.parametrize("shape", [(12, 3), (8, 4, 1), (4, 8, 4, 2)], ids=len)
-def test_it_puts_out_what_it_takes_in_1_2_and_3_dimensions(shape, upsample):
+def test_it_returns_the_shape_it_takes_in_1_2_and_3_dimensions(shape, upsample):
     kernel_size = (3,) * (len(shape) - 1)
     model = Autoencoder(shape, **SMALL, kernel_size=kernel_size, upsample=upsample)
     xs = jax.ShapeDtypeStruct((5, *shape), jnp.float32)
@@ -176,7 +176,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("changed", "sentence"), MISTAKES)
-def test_a_mistake_is_said_when_it_is_made(changed, sentence):
+def test_a_mistake_is_reported_when_it_is_made(changed, sentence):
     with pytest.raises(ValueError) as error:
         Autoencoder(**{"shape": (8, 8, 1), **SMALL, **changed})
     assert sentence in str(error.value)

@@ -57,7 +57,7 @@ def test_padding_changes_no_number(cell, bidirectional, attention):
 
 @pytest.mark.slow
 @each_kind
-def test_steps_say_what_teacher_forcing_says(cell, bidirectional, attention):
+def test_steps_equal_teacher_forcing(cell, bidirectional, attention):
     model, variables, apply = model_of(cell, bidirectional, attention)
     logits = apply(variables, *ARGS)
     state, memory = apply(variables, SOURCES, LENGTHS, method="encode")
@@ -73,7 +73,7 @@ def test_steps_say_what_teacher_forcing_says(cell, bidirectional, attention):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("attention", [True, False])
-def test_each_symbol_knows_those_before_it(attention):
+def test_each_symbol_depends_on_the_symbols_before_it(attention):
     _, variables, apply = model_of(nets.gru(), attention=attention)
     before = apply(variables, *ARGS)
     changed = TARGETS.at[:, 1].set((TARGETS[:, 1] + 1) % CLASSES)
@@ -169,7 +169,7 @@ def test_a_source_of_no_symbols_is_no_reason_for_nan():
 
 
 @pytest.mark.slow
-def test_what_it_cannot_do_it_says():
+def test_a_model_without_attention_and_a_cell_of_images_are_refused():
     _, variables, apply = model_of(nets.elman(), True, False)
     with pytest.raises(ValueError, match="expected a model with attention=True"):
         apply(variables, *ARGS, method="attention_weights")

@@ -79,7 +79,7 @@ def test_it_uses_the_last_output():
     np.testing.assert_allclose(model.apply(variables, xs), logits, rtol=1e-5, atol=1e-6)
 
 
-def test_both_directions_say_what_they_say_last():
+def test_both_directions_return_their_last_outputs():
     """The forward cell at the end, the backward one at the start."""
     model, variables, xs = classifier(bidirectional=True)
     params = variables["params"]

@@ -47,7 +47,7 @@ def test_it_is_an_embedding_a_layer_and_a_dense_layer(way):
 
 
 @every_way
-def test_what_each_label_knows(way):
+def test_each_label_depends_on_the_inputs_of_its_directions(way):
     model, variables = tagger(way)
     _, before = model.apply(variables, TOKENS)
     changed = TOKENS.at[:, 3].set((TOKENS[:, 3] + 1) % SYMBOLS)
@@ -65,7 +65,7 @@ def test_padding_changes_no_number(way):
     chex.assert_trees_all_close(padded[:1, :4], cut, rtol=1e-5)
 
 
-def test_it_goes_on_from_a_state():
+def test_it_continues_from_a_state():
     model, variables = tagger("forward", nets.lstm())
     _, whole = model.apply(variables, TOKENS)
     state, first = model.apply(variables, TOKENS[:, :2])

@@ -214,9 +214,9 @@ def test_labels_are_read_where_they_can_be():
     rng = np.random.default_rng(0)
     labels = rng.integers(4, size=400)
     noise = rng.standard_normal((400, 8))
-    centres = 20 * rng.standard_normal((4, 8))
+    centers = 20 * rng.standard_normal((4, 8))
     read = partial(probe_labels, labels=jnp.asarray(labels), classes=4)
-    assert read(jnp.asarray(noise + centres[labels])) == 1.0
+    assert read(jnp.asarray(noise + centers[labels])) == 1.0
     assert 0.15 < read(jnp.asarray(noise)) < 0.35
 
 

@@ -52,7 +52,7 @@ def test_it_equals_sklearn(folds, ridge, x64):
     )
 
 
-def test_it_ends_where_sklearn_does_if_it_goes_on(monkeypatch, x64):
+def test_it_converges_to_the_result_of_sklearn(monkeypatch, x64):
     monkeypatch.setattr(sys.modules[usable_information.__module__], "_TOLERANCE", 1e-9)
     states, labels = readable()
     result = jax.jit(lambda s: usable_information(s, labels, 3))(states)
@@ -68,7 +68,7 @@ def test_float32_is_enough():
 
 
 def test_a_noisy_channel_has_its_capacity():
-    """A bit that is turned round one time in ten tells 1 - H(1/10) = 0.531 bits."""
+    """A bit that is flipped one time in ten carries 1 - H(1/10) = 0.531 bits."""
     rng = np.random.default_rng(0)
     labels = rng.permutation(np.arange(4000) % 2)
     turned = rng.permutation(np.arange(4000) % 10 == 0)
@@ -79,7 +79,7 @@ def test_a_noisy_channel_has_its_capacity():
 
 
 @pytest.mark.parametrize("shares", [(1, 1, 1, 1), (6, 1, 1)])
-def test_a_state_that_is_the_label_knows_all_of_it(shares):
+def test_a_state_that_is_the_label_has_all_information(shares):
     labels = np.random.default_rng(0).permutation(np.repeat(range(len(shares)), shares))
     labels = np.tile(labels, 30)
     states = jax.nn.one_hot(labels, len(shares))
@@ -89,7 +89,7 @@ def test_a_state_that_is_the_label_knows_all_of_it(shares):
     assert entropy - 0.02 < result <= entropy
 
 
-def test_what_has_nothing_to_do_with_the_label_knows_none_of_it():
+def test_an_independent_state_has_no_information():
     labels = np.random.default_rng(0).permutation(np.arange(400) % 4)
     noise = cases.normal(400, 8)
     assert -0.2 < information(noise, labels, 4) < 0

@@ -93,7 +93,7 @@ def test_one_number_per_sequence():
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, bool])
-def test_features_that_do_not_meet_are_features(dtype):
+def test_axes_that_do_not_mix_are_features(dtype):
     """Of `0.9 * state + x` each unit might be a sequence: by convention it is none."""
     cell = nets.Cell(
         NOTHING,

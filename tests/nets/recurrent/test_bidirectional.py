@@ -132,14 +132,14 @@ def test_two_different_cells():
     )
 
 
-def test_a_merge_of_ones_own():
+def test_a_users_merge():
     params, xs, first = pair(nets.gru())
     _, ys = bidirectional(nets.gru(), merge=jnp.add).apply(params, xs, first)
     _, both = bidirectional(nets.gru(), merge=None).apply(params, xs, first)
     chex.assert_trees_all_equal(ys, both[0] + both[1])
 
 
-def test_each_direction_has_parameters_of_its_own():
+def test_each_direction_has_separate_parameters():
     params = bidirectional(nets.lstm(), nets.gru()).init(
         jax.random.key(0), INPUTS, FEATURES
     )

@@ -219,7 +219,7 @@ def test_a_step_under_jit_or_checkpoint_takes_drop(make):
 
 
 @pytest.mark.slow
-def test_zoneout_keeps_units_drawn_anew_at_every_step():
+def test_zoneout_draws_the_units_it_keeps_at_every_step():
     cell, plain = NOISY["zoneout"], nets.lstm()
     params = plain.init(jax.random.key(0), 2, 50)
     xs = cases.normal(TIME, 40, 2, scale=1.0).astype(jnp.float32)
@@ -256,7 +256,7 @@ def test_a_gradient_passes_a_kept_unit_whole():
     assert (jacobian[kept] == jnp.eye(50)[kept]).all()
 
 
-def test_both_directions_and_all_layers_have_noise_of_their_own():
+def test_both_directions_and_all_layers_have_independent_noise():
     cell = nets.input_dropout(identity, 0.5)
     both = nets.bidirectional(cell, merge=None)
     params = nets.recurrent.BidirectionalParams(echo(50), echo(50))

@@ -56,8 +56,8 @@ def test_residual_connections_where_they_fit():
     assert_close(layer.apply(square, XS)[1], XS + first + second)
 
 
-def test_dropout_stands_between_layers():
-    echo = nets.linear_cell(  # puts out what it reads
+def test_dropout_is_between_layers():
+    echo = nets.linear_cell(  # returns its input
         lambda key, inputs, features: (),
         lambda params, x: jnp.zeros_like(x),
         lambda params, state, xs: (jnp.zeros_like(xs), xs),
@@ -210,7 +210,7 @@ def test_a_learned_state_in_a_two_directional_stack_and_in_parallel():
     )
 
 
-def test_a_layer_that_puts_out_a_pair_can_only_be_the_top():
+def test_a_layer_that_returns_a_pair_can_only_be_the_top():
     both = nets.bidirectional(nets.gru(), merge=None)
     top = nets.stack(nets.gru(), both, residual=True)
     _, ys = top.apply(draw_layer(top), XS)
@@ -225,7 +225,7 @@ def test_layers_of_several_cells_are_not_reversed(layer):
         layer.apply(draw_layer(layer), XS, reverse=True)
 
 
-def test_flax_says_what_its_own_axes_are():
+def test_errors_of_flax_modules_name_their_axes():
     module = nets.linen.Recurrent(nets.gru(), 3)
     xs = batch_first(XS)
     variables = module.init(KEY, xs)

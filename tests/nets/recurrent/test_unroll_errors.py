@@ -118,14 +118,14 @@ def test_wrong_states_of_one_direction(state, message):
 
 
 @pytest.mark.parametrize("name", nets.CELLS)
-def test_every_cell_says_which_inputs_it_was_made_for(name):
+def test_every_cell_names_the_inputs_it_was_made_for(name):
     cell = nets.CELLS[name]()
     params = cases.draw_params(cell)
     with pytest.raises(ValueError, match=r"inputs = 2, .*got one of shape \[4, 7\]"):
         cell.initial_state(params, jnp.ones((4, 7)))
 
 
-def test_zero_state_says_what_came():
+def test_zero_state_names_the_wrong_shape():
     with pytest.raises(ValueError, match=r"inputs = 2, .*got one of shape \[3\]"):
         zero_state(jnp.ones(3), jnp.ones((2, 3)), jnp.ones((3, 3)))
 

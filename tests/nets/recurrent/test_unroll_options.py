@@ -243,7 +243,7 @@ def test_what_cannot_run_in_parallel(cell, options, message):
 
 
 @pytest.mark.slow
-def test_a_linear_cell_of_ones_own(x64):
+def test_a_users_linear_cell(x64):
     """s_t = w s_{t-1} + x_t, whose gradient by s_{-1} is w^T."""
     w, xs = jnp.array([0.5, 0.9]), cases.normal(20, 2)
     state, _ = nets.unroll(AVERAGE, w, xs, parallel=True)
