@@ -178,27 +178,41 @@ def _needed(
     """Variables from which the results follow by cheap operations.
 
     The first list has those that are the same in all steps, the second list the others.
+    A result is kept if it takes less memory than what it follows from.
     """
     producers = {v: equation for equation in program.eqns for v in equation.outvars}
     cheap = CHEAP.split()
-    fixed: list[Var] = []
-    by_step: list[Var] = []
+    by_step: list[Any] = []
 
-    def need(atom):
-        if not is_variable(atom) or atom in fixed or atom in by_step:
-            return
-        equation = producers.get(atom)
-        if atom not in varying:
-            fixed.append(atom)
-        elif atom in given or equation is None or equation.primitive.name not in cheap:
-            by_step.append(atom)
-        else:
-            for operand in equation.invars:
-                need(operand)
+    def is_kept(atom):
+        if atom in given or atom in by_step or atom not in producers:
+            return True
+        return producers[atom].primitive.name not in cheap
 
-    for atom in results:
-        need(atom)
-    return fixed, by_step
+    def sources(atom):
+        """Variables that a value follows from."""
+        if not is_variable(atom):
+            return {}
+        if atom not in varying or is_kept(atom):
+            return {atom: None}  # a dictionary keeps the order
+        return {v: None for u in producers[atom].invars for v in sources(u)}
+
+    def add(atoms):
+        by_step.extend(v for v in atoms if v in varying and v not in by_step)
+
+    moving = [atom for atom in results if is_variable(atom) and atom in varying]
+    add(filter(is_kept, moving))
+    for atom in moving:
+        others = [v for v in sources(atom) if v in varying and v not in by_step]
+        size = sum(_bytes(v) for v in others if v not in given)
+        add([atom] if size > _bytes(atom) else others)
+    fixed = [v for atom in results for v in sources(atom) if v not in varying]
+    return list(dict.fromkeys(fixed)), by_step
+
+
+def _bytes(variable: Any) -> Any:
+    """Size of a variable."""
+    return variable.aval.size * variable.aval.dtype.itemsize
 
 
 def _derivative(

@@ -10,7 +10,7 @@ import pytest
 from tolerances import assert_close
 
 import nets
-from nets.recurrent import computed_ahead, scanning
+from nets.recurrent import scanning
 from nets.recurrent.scanning import scan
 from nets.tracing.jaxpr import programs_of
 
@@ -89,11 +89,12 @@ def test_chunks_change_nothing(chunk, reverse, monkeypatch):
     assert_close(jax.jit(lambda *args: gradient(*args))(*args), whole)
 
 
-@pytest.mark.parametrize("limit", [0, 10**9])
-def test_products_ahead_of_the_loop_change_nothing(limit, monkeypatch):
+@pytest.mark.parametrize("limit, processor", [(0, True), (10**9, True), (0, False)])
+def test_products_ahead_of_the_loop_change_nothing(limit, processor, monkeypatch):
+    """On a processor, and as on an accelerator."""
     cell, args = example("lstm", inputs=2)
-    monkeypatch.setattr(computed_ahead, "MOST", limit)
-    monkeypatch.setattr(computed_ahead, "MOST_ON_ACCELERATORS", limit)
+    monkeypatch.setattr(scanning, "AHEAD", limit)
+    monkeypatch.setattr(scanning, "_on_processor", lambda: processor)
     ours, theirs = (
         jax.jit(jax.value_and_grad(loss_of(cell, scanned), argnums=(0, 1, 2)))(*args)
         for scanned in (scan, jax.lax.scan)
