@@ -62,3 +62,9 @@ def test_lock_pins_with_hashes_and_names_no_registry():
     starts = re.findall(r"^[a-z0-9]", lock, re.M)
     assert len(pins) == len(starts) > 20
     assert "://" not in lock
+
+
+def test_no_two_test_files_have_the_same_name():
+    """Pytest imports them by their names, and would collect nothing."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert len(set(names)) == len(names)
