@@ -23,6 +23,7 @@ from train.members import DATA, STUDY, Members, missing
 from train.program import compiled, many_steps, step_of_all
 
 LEARNING_RATE, CLIP_NORM, STEPS_PER_CALL = 3e-3, 1.0, 20  # of other experiments
+ENOUGH = 0.95  # of the memory is taken by the longest sequences
 UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40, "P": 2**50}
 # Without these, libtpu looks for the machine of a TPU, and warns that there is none.
 OFFLINE = {
@@ -257,8 +258,9 @@ def longest(
 ) -> Memory | None:
     """The memory of the longest sequences that fit on the chips.
 
-    The line through the longest two lengths estimates the length, which is rounded down
-    to two digits, and compiled.
+    The line through two lengths estimates the length, which is rounded down to two
+    digits, and compiled. Its memory and that of the longest given length are the next
+    line, as long sequences take less memory per step than short ones.
 
     Args:
         line: Trainings that differ in their time only, in ascending order.
@@ -266,23 +268,27 @@ def longest(
         devices: The devices.
 
     Returns:
-        A training that fits; None if none was found in three attempts.
+        A training that fits; None if none was found in four attempts.
     """
-    first, last = line[max(len(line) - 2, 0)], line[-1]
+    first, last, found = line[max(len(line) - 2, 0)], line[-1], None
     limit, steps = last.limit, last.setting.time - first.setting.time
     growth = last.total - first.total
-    if limit is None or steps < 1 or growth <= 0:
-        return None
-    time = last.setting.time + (limit - last.total) * steps // growth
-    for _ in range(3):
+    for _ in range(4):
+        if limit is None or steps < 1 or growth <= 0:
+            break
+        time = last.setting.time + (limit - last.total) * steps // growth
         time = rounded_down(min(time, MOST_TIME))
-        if time < 1:
-            return None
+        if time < 1 or (found and time <= found.setting.time):
+            break
         memory = measure(last.setting._replace(time=time), config, devices, limit)
         if memory.fits:
-            return memory
-        time = int(0.95 * time)
-    return None
+            found = memory
+            if memory.total > ENOUGH * limit or time == MOST_TIME:
+                break
+        steps, growth = time - last.setting.time, memory.total - last.total
+        if not memory.fits:
+            growth += growth // 20  # a little shorter
+    return found
 
 
 def rounded_down(number: int) -> int:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax.extend.core import Jaxpr, JaxprEqn
+from jax.sharding import AxisType
 
 from nets.tracing.jaxpr import evaluate, interpret
 from nets.tracing.products import is_plain_product, product
@@ -227,7 +228,7 @@ def _evaluate_steps(
     stacked = [isinstance(v, _Steps) and v.stacked for v in inputs]
     if not any(stacked):
         return [_Steps(out, False) for out in evaluate(program, equation, plain)]
-    if is_plain_product(equation) and stacked == [True, False] and not _is_split(plain):
+    if is_plain_product(equation) and stacked == [True, False] and _is_local():
         # As one product over steps and batch, whose transpose is one product too; a
         # product over two axes would be transposed in memory first.
         a, b = plain
@@ -240,7 +241,13 @@ def _evaluate_steps(
     return [_Steps(out, True) for out in run(*plain)]
 
 
-def _is_split(arrays: Sequence[Any]) -> bool:
-    """True if an array is on a mesh with explicit axes, which reshape may not merge."""
-    specs = [jax.typeof(array).sharding.spec for array in arrays]
-    return any(axis is not None for spec in specs for axis in spec)
+def _is_local() -> bool:
+    """True if the arrays of a program are on one device, or divided by `shard_map`.
+
+    XLA divides other arrays itself, and cannot divide steps and batch as one axis.
+    """
+    mesh = jax.sharding.get_abstract_mesh()
+    if mesh.empty:
+        return jax.device_count() == 1
+    axes = zip(mesh.axis_types, mesh.axis_sizes, strict=True)
+    return all(kind == AxisType.Manual or size == 1 for kind, size in axes)

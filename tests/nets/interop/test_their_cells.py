@@ -16,7 +16,7 @@ import pytest
 from cases import FEATURES, INPUTS, TIME
 from flax import nnx
 from side_by_side import optimized_jit
-from tolerances import assert_equal_to_rounding
+from tolerances import assert_close, assert_equal_to_rounding
 
 import nets
 from nets import flow
@@ -179,9 +179,7 @@ def test_numbers_and_gradients_are_theirs(name):
     assert_equal_to_rounding(params, same)
     jit = optimized_jit if name in OPTIMIZED else jax.jit
     one = jit(partial(with_gradients, unroll))(params, xs)
-    assert_equal_to_rounding(
-        one, jax.jit(partial(with_gradients, theirs.run))(params, xs)
-    )
+    assert_close(one, jax.jit(partial(with_gradients, theirs.run))(params, xs))
     assert all(np.any(leaf) for leaf in jax.tree.leaves(one))
 
 

@@ -152,7 +152,8 @@ def test_remat_needs_memory_of_the_square_root_of_time():
         remat: backward_memory(8192, remat) / backward_memory(512, remat)
         for remat in (True, False)
     }
-    assert growth[True] < 5 and growth[False] > 12
+    # Of 16 times: products of the inputs are computed ahead for 512 steps only.
+    assert growth[True] < 5 and growth[False] > 11
 
 
 @pytest.mark.slow
