@@ -196,5 +196,5 @@ def draw(rows: Sequence[Row], shown: Sequence[str], finding: str, caption: str) 
     panels[0].set_ylabel(f"time of a {WORDS[program]} divided by ours")
     panels[0].set_xlabel("batch x time x inputs x features")
     names = [name for name in shown if name in lines]
-    figure.legend([lines[name] for name in names], names, loc="outside right upper")
+    figure.legend([lines[name] for name in names], names, loc="outside right center")
     return plotting.captioned(figure, finding, caption)

@@ -9,7 +9,7 @@ from jax.extend.core import Jaxpr, Var
 from jaxtyping import PyTree
 
 from nets.tracing.early_terms import Derivative, early_terms, with_terms
-from nets.tracing.jaxpr import is_variable
+from nets.tracing.jaxpr import is_variable, programs_of
 from nets.tracing.products import merged
 from nets.tracing.programs import dependents, part_of, program_of, run_program
 from nets.types import State
@@ -55,11 +55,20 @@ def step_of(body: Callable[..., Any], state: State, inputs: PyTree) -> Step | No
         inputs: Arrays [time, ...].
 
     Returns:
-        The step; None if it has side effects, such as `jax.debug.print`.
+        The step; None if its derivative has to stay in the loop: it has side effects,
+        it contains a loop, a branch, a `jax.checkpoint` or a `jax.custom_vjp`, or the
+        new state is not like the state, for which `jax.lax.scan` has an error message.
     """
     x = first_of(inputs)
     program, consts, shapes, impure = program_of(body, state, x)
-    if impure:
+    opaque = any(
+        equation.primitive.name != "custom_jvp_call" and any(programs_of(equation))
+        for equation in program.eqns
+    )
+    like = jax.tree.map(lambda leaf: (jnp.shape(leaf), jnp.result_type(leaf)), state)
+    pair = isinstance(shapes, tuple) and len(shapes) == 2
+    new = jax.tree.map(lambda s: (s.shape, s.dtype), shapes[0]) if pair else None
+    if impure or opaque or new != like:
         return None
     states = len(jax.tree.leaves(state))
     return Step(program, merged(program), consts, states, jax.tree.structure(shapes))
@@ -230,6 +239,7 @@ def _derivative(
                 for i, value in zip(where, values, strict=True):
                     part[i] = value
             results = run_program(program, *full[0], *full[1], *full[2])
+            results = [jnp.asarray(result) for result in results]
             return [result for result in results if _is_real(result)], results
 
         at = [[part[i] for i in where] for part, where in zip(parts, by, strict=True)]

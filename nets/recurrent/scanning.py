@@ -127,7 +127,10 @@ def _with_tangents(step: Step, primals, tangents, loop, time: Any, reverse: bool
     step, xs, moved = _with_products(step, consts, xs, time, tangents)
     by_consts, given, by_inputs = map(_moving, (tangents[0], tangents[1], moved))
     by_state = [i for i, s in enumerate(state) if jnp.issubdtype(s.dtype, jnp.inexact)]
-    linear = linearize(step, consts, state, xs, (by_consts, by_state, by_inputs))
+    by = by_consts, by_state, by_inputs
+    linear = linearize(step, consts, state, xs, by)
+    if linear.derivative.is_large(linear.stacked):
+        return _in_the_loop(step, (consts, state, xs), (*tangents[:2], moved), by, loop)
     end, (ys, kept) = loop(lambda s, x: linear.run(consts, s, x), state, xs)
     start = [
         tangents[1][i] if i in given else jnp.zeros_like(state[i]) for i in by_state
@@ -142,6 +145,28 @@ def _with_tangents(step: Step, primals, tangents, loop, time: Any, reverse: bool
         reverse,
     )
     return (end, ys), (_fill(end, after), _fill(ys, out))
+
+
+def _in_the_loop(step: Step, primals, tangents, by, loop):
+    """Results of the scan, and their tangents, as of `jax.lax.scan`."""
+
+    def run(*chosen):
+        parts = [
+            _replaced(part, where, values)
+            for part, where, values in zip(primals, by, chosen, strict=True)
+        ]
+        consts, state, xs = parts
+        return loop(lambda s, x: step.run(consts, s, x), state, xs)
+
+    at = [[part[i] for i in where] for part, where in zip(primals, by, strict=True)]
+    along = [
+        [
+            jnp.zeros_like(values[i]) if isinstance(part[i], SymbolicZero) else part[i]
+            for i in where
+        ]
+        for values, part, where in zip(primals, tangents, by, strict=True)
+    ]
+    return jax.jvp(run, at, along)
 
 
 def _tangents(linear: LinearStep, saved, by_consts, start, by_inputs, time, reverse):

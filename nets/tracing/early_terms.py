@@ -1,5 +1,6 @@
 """Split the derivative of a step in terms that are known early, and the rest."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,8 +13,10 @@ from jax.sharding import AxisType
 
 from nets.tracing.jaxpr import evaluate, interpret
 from nets.tracing.products import is_plain_product, product
+from nets.tracing.programs import dependents
 
 SUMS = "add", "add_any"
+LARGE = 8  # times the size of the state and the output
 
 
 class Derivative(NamedTuple):
@@ -27,6 +30,22 @@ class Derivative(NamedTuple):
 
     program: Jaxpr
     counts: tuple[int, int, int]
+
+    def is_large(self, stacked: Sequence[bool]) -> bool:
+        """Whether a step has values much larger than its state and output.
+
+        An example is the product of each weight with a unit of the state, before it is
+        summed. Such values are better left in the loop than kept for all steps.
+
+        Args:
+            stacked: Whether a residual differs between steps.
+        """
+        flags = [*stacked, *[False] * self.counts[0], *[True] * sum(self.counts[1:])]
+        pairs = zip(self.program.invars, flags, strict=True)
+        inputs = [variable for variable, flag in pairs if flag]
+        by_step = dependents(self.program, inputs) - set(inputs)
+        results = sum(_size(atom) for atom in self.program.outvars)
+        return any(_size(variable) > LARGE * results for variable in by_step)
 
 
 def early_terms(
@@ -228,11 +247,12 @@ def _evaluate_steps(
     stacked = [isinstance(v, _Steps) and v.stacked for v in inputs]
     if not any(stacked):
         return [_Steps(out, False) for out in evaluate(program, equation, plain)]
-    if is_plain_product(equation) and stacked == [True, False] and _is_local():
+    if is_plain_product(equation) and stacked == [True, False] and _is_local(plain):
         # As one product over steps and batch, whose transpose is one product too; a
         # product over two axes would be transposed in memory first.
         a, b = plain
-        out = product(a.reshape(-1, a.shape[-1]), b, equation)
+        rows = math.prod(a.shape[:-1])
+        out = product(a.reshape(rows, a.shape[-1]), b, equation)
         return [_Steps(out.reshape(*a.shape[:-1], out.shape[-1]), True)]
     run = jax.vmap(
         lambda *args: evaluate(program, equation, args),
@@ -241,11 +261,19 @@ def _evaluate_steps(
     return [_Steps(out, True) for out in run(*plain)]
 
 
-def _is_local() -> bool:
-    """True if the arrays of a program are on one device, or divided by `shard_map`.
+def _size(atom: Any) -> int:
+    """Number of elements of a variable."""
+    return math.prod(atom.aval.shape)
+
+
+def _is_local(arrays: Sequence[Any]) -> bool:
+    """True if arrays are on one device, or divided by `shard_map`.
 
     XLA divides other arrays itself, and cannot divide steps and batch as one axis.
     """
+    specs = [jax.typeof(array).sharding.spec for array in arrays]
+    if any(axis is not None for spec in specs for axis in spec):
+        return False
     mesh = jax.sharding.get_abstract_mesh()
     if mesh.empty:
         return jax.device_count() == 1

@@ -16,10 +16,12 @@ def merged(program: Jaxpr) -> Jaxpr:
 
         x W_i + h W_h = [x, h] [W_i; W_h]
 
-    One product is faster than two of half its size. If x is one number, XLA replaces a
-    product with x alone by a multiplication, in a loop over the sum and the functions
-    that follow, which it does not vectorize. So a zero is appended to such an x.
-    Sums in half precision are not merged, since this would change their rounding.
+    One product is faster than two of half its size. Sums in half precision are not
+    merged, since this would change their rounding.
+
+    If x has one feature, a zero is appended to it. Otherwise XLA would multiply
+    elementwise instead, in one loop with the operations that follow, and this loop is
+    not vectorized.
 
     Args:
         program: Jaxpr without constants, and without inner `jax.jit`.
@@ -133,6 +135,7 @@ def _can_be_merged(first: Any, second: Any) -> bool:
         first.a.shape[:-1] == second.a.shape[:-1]
         and params[0] == params[1]
         and len(types) == 1
+        and jnp.issubdtype(first.a.dtype, jnp.inexact)
         and jnp.finfo(first.a.dtype).bits >= 32
     )
 

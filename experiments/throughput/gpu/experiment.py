@@ -68,6 +68,7 @@ def _answer(rows: list[Row]) -> str:
     parts = []
     for name, words in (
         (TORCH, "PyTorch"),
+        ("linen", "Linen"),
         (GRAPH, "this library under a CUDA graph"),
         (PARALLEL, "the minGRU in parallel"),
     ):

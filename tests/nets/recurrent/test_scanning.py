@@ -192,3 +192,74 @@ def test_without_jit_the_body_sees_values():
     with jax.disable_jit():
         assert scan(body, 0.0, jnp.arange(3.0))[0] == 3
     assert seen == [0, 1, 2]
+
+
+def test_a_rule_of_the_user_is_applied_in_each_step():
+    """A clipped gradient by a weight: the sum of clipped terms, not a clipped sum."""
+
+    @jax.custom_vjp
+    def clipped(w):
+        return w
+
+    clipped.defvjp(lambda w: (w, None), lambda _, g: (jnp.clip(g, -0.1, 0.1),))
+
+    def last(w):
+        return scan(lambda s, x: (s + x * clipped(w), s), 0.0, jnp.ones(10))[0]
+
+    np.testing.assert_allclose(jax.grad(last)(1.0), 10 * 0.1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("new", [lambda s: (s,), lambda s: (s, s), lambda s: {"a": s}])
+def test_a_state_of_another_structure_is_refused(new):
+    with pytest.raises(TypeError, match="same pytree structure"):
+        scan(lambda s, x: (new(s), s), jnp.zeros(3), jnp.ones((5, 3)))
+
+
+def test_integers_are_multiplied():
+    weights = jnp.arange(6).reshape(2, 3), jnp.eye(3, dtype=int)
+
+    def body(state, x):
+        return (x @ weights[0] + state @ weights[1]) % 7, state
+
+    xs = jnp.arange(20).reshape(5, 2, 2)
+    start = jnp.zeros((2, 3), int)
+    chex.assert_trees_all_equal(scan(body, start, xs), jax.lax.scan(body, start, xs))
+
+
+def test_outputs_that_are_numbers_of_python():
+    def last(w):
+        return scan(lambda s, x: (w * s + x, (True, 3, 2.5)), 1.0, jnp.ones(3))[0]
+
+    np.testing.assert_allclose(jax.grad(last)(0.5), 2.75)
+
+
+@pytest.mark.parametrize("shape", [(5, 3, 0), (5, 0, 2)])
+def test_inputs_without_numbers(shape):
+    cell = nets.lstm()
+    params = cell.init(jax.random.key(0), 1, 4)._replace(w_i=jnp.ones((shape[-1], 16)))
+    xs = jnp.ones(shape)
+    ours, theirs = (
+        jax.grad(loss_of(cell, scanned))(params, xs, cell.initial_state(params, xs[0]))
+        for scanned in (scan, jax.lax.scan)
+    )
+    assert_close(ours, theirs)
+
+
+def test_values_larger_than_the_state_stay_in_the_loop():
+    """The product of each weight with a unit of the state, before it is summed."""
+
+    def loss(scanned, w):
+        def body(state, x):
+            state = jnp.tanh((state[:, :, None] * w[None]).sum(1) + x)
+            return state, state
+
+        return scanned(body, jnp.ones((2, 32)), jnp.ones((TIME, 2, 32)))[1].sum()
+
+    def loops(scanned):
+        program = jax.make_jaxpr(jax.grad(partial(loss, scanned)))(jnp.eye(32)).jaxpr
+        return [
+            sorted(v.aval.size for v in equation.outvars)
+            for equation in scans_of(program)
+        ]
+
+    assert loops(scan) == loops(jax.lax.scan)
