@@ -79,7 +79,7 @@ def test_it_compares_and_draws(command, capsys, tmp_path):
 
 @pytest.mark.slow
 def test_pca_equals_published_errors(command, tmp_path):
-    """`shared/references.md`, to its five decimals; and the rows say the same."""
+    """The exact value, to its five decimals; and the rows say the same."""
     linear = autoencoder.pca(*halves(), count=32)
     expected = {0: (0.07216, 0.07503), 8: (0.02259, 0.02686), 16: (0.01012, 0.01330)}
     for count, errors in expected.items():
