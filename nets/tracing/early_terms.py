@@ -262,8 +262,8 @@ def _evaluate_steps(
 
 
 def _size(atom: Any) -> int:
-    """Number of elements of a variable."""
-    return math.prod(atom.aval.shape)
+    """Number of elements of a variable, for one element of each symbolic axis."""
+    return math.prod(axis for axis in atom.aval.shape if isinstance(axis, int))
 
 
 def _is_local(arrays: Sequence[Any]) -> bool:
