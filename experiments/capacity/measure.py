@@ -259,8 +259,7 @@ def longest(
     """The memory of the longest sequences that fit on the chips.
 
     The line through two lengths estimates the length, which is rounded down to two
-    digits, and compiled. Its memory and that of the longest given length are the next
-    line, as long sequences take less memory per step than short ones.
+    digits and compiled. The next line goes through this length and the longest given.
 
     Args:
         line: Trainings that differ in their time only, in ascending order.
@@ -270,7 +269,7 @@ def longest(
     Returns:
         A training that fits; None if none was found in four attempts.
     """
-    first, last, found = line[max(len(line) - 2, 0)], line[-1], None
+    first, last, best = line[max(len(line) - 2, 0)], line[-1], None
     limit, steps = last.limit, last.setting.time - first.setting.time
     growth = last.total - first.total
     for _ in range(4):
@@ -278,17 +277,16 @@ def longest(
             break
         time = last.setting.time + (limit - last.total) * steps // growth
         time = rounded_down(min(time, MOST_TIME))
-        if time < 1 or (found and time <= found.setting.time):
+        if time < 1 or (best and time <= best.setting.time):
             break
         memory = measure(last.setting._replace(time=time), config, devices, limit)
         if memory.fits:
-            found = memory
+            best = memory
             if memory.total > ENOUGH * limit or time == MOST_TIME:
                 break
         steps, growth = time - last.setting.time, memory.total - last.total
-        if not memory.fits:
-            growth += growth // 20  # a little shorter
-    return found
+        growth += 0 if memory.fits else growth // 20  # then a little shorter
+    return best
 
 
 def rounded_down(number: int) -> int:

@@ -83,8 +83,8 @@ class LinearStep(NamedTuple):
         fixed: Program of the values that are the same in all steps.
         residuals: Program of the residuals of the derivative, from the fixed values and
             the values of a step.
-        sources: Where the values of a step are: the position in the list of the inputs
-            (0), the outputs (1) or the values to keep (2).
+        sources: List and position of each value of a step; the lists are the inputs
+            (0), the outputs (1) and the values to keep (2).
         derivative: The derivative.
         stacked: Whether a residual differs between steps.
         constants: Numbers in the programs, which are their first inputs.
@@ -234,10 +234,7 @@ def _derivative(
         nonlocal linear
 
         def function(*chosen):
-            full = [list(part) for part in parts]
-            for part, where, values in zip(full, by, chosen, strict=True):
-                for i, value in zip(where, values, strict=True):
-                    part[i] = value
+            full = [replaced(*args) for args in zip(parts, by, chosen, strict=True)]
             results = run_program(program, *full[0], *full[1], *full[2])
             results = [jnp.asarray(result) for result in results]
             return [result for result in results if _is_real(result)], results
@@ -252,6 +249,27 @@ def _derivative(
     counts = len(by[0]), len(by[1]), len(by[2])
     constants = consts[: len(whole.invars) - len(jax.tree.leaves(args))]
     return whole, constants, Derivative(linear, counts)
+
+
+def replaced(values: Sequence[Any], where: Sequence[int], by: Sequence[Any]) -> list:
+    """A list with other values at some positions.
+
+    Args:
+        values: The list.
+        where: Positions.
+        by: New values, one per position.
+
+    Returns:
+        A new list.
+
+    Example:
+        >>> replaced([1, 2, 3], [0, 2], [4, 5])
+        [4, 2, 5]
+    """
+    result = list(values)
+    for i, value in zip(where, by, strict=True):
+        result[i] = value
+    return result
 
 
 def first_of(tree: PyTree) -> PyTree:

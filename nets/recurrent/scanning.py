@@ -10,7 +10,7 @@ import numpy as np
 from jax.custom_derivatives import SymbolicZero
 from jaxtyping import PyTree
 
-from nets.recurrent.linear_step import LinearStep, Step, linearize, step_of
+from nets.recurrent.linear_step import LinearStep, Step, linearize, replaced, step_of
 from nets.recurrent.products_ahead import products_ahead
 from nets.types import State
 
@@ -110,8 +110,8 @@ def _with_products(step: Step, consts, xs, time: Any, tangents: Any = None) -> A
 
     def values(some_consts, some_xs):
         return ahead.values(
-            _replaced(consts, by_consts, some_consts),
-            _replaced(xs, by_inputs, some_xs),
+            replaced(consts, by_consts, some_consts),
+            replaced(xs, by_inputs, some_xs),
         )
 
     at = [consts[i] for i in by_consts], [xs[i] for i in by_inputs]
@@ -151,11 +151,8 @@ def _in_the_loop(step: Step, primals, tangents, by, loop):
     """Results of the scan, and their tangents, as of `jax.lax.scan`."""
 
     def run(*chosen):
-        parts = [
-            _replaced(part, where, values)
-            for part, where, values in zip(primals, by, chosen, strict=True)
-        ]
-        consts, state, xs = parts
+        args = zip(primals, by, chosen, strict=True)
+        consts, state, xs = (replaced(*part) for part in args)
         return loop(lambda s, x: step.run(consts, s, x), state, xs)
 
     at = [[part[i] for i in where] for part, where in zip(primals, by, strict=True)]
@@ -223,14 +220,6 @@ def _on_processor() -> bool:
 def _unrolled() -> int:
     """Number of steps in one iteration: an accelerator waits after each iteration."""
     return 1 if _on_processor() else UNROLLED
-
-
-def _replaced(values: Sequence[Any], where: Sequence[int], by: Sequence[Any]):
-    """A list with other values at some positions."""
-    result = list(values)
-    for i, value in zip(where, by, strict=True):
-        result[i] = value
-    return result
 
 
 def _chunk(time: Any, size: Any) -> Any:
