@@ -1,7 +1,11 @@
 """Differences between a run and the command that resumes it."""
 
+import json
+import pathlib
 from collections.abc import Collection, Mapping
 from typing import Any
+
+from experiments.harness.folders import ResultsError
 
 FREE = {"checkpoint_every"}  # flags that change no result
 
@@ -43,6 +47,61 @@ def between(
     ]
     devices = _differing(places[0], places[1], (), " ")
     return f"other devices: {', '.join(devices)}" if devices else ""
+
+
+def check(
+    run: pathlib.Path,
+    now: Mapping[str, Any],
+    extends: Collection[str] = (),
+    *,
+    called: pathlib.Path | None = None,
+) -> None:
+    """Check that the run in a folder can be resumed by a command.
+
+    Args:
+        run: Folder of the run; without a config.json it is of any command.
+        now: Content of config.json of the command.
+        extends: As in `between`.
+        called: Name of the folder in messages.
+
+    Raises:
+        ResultsError: The run has another config, or its config.json is damaged.
+
+    Example:
+        >>> check(pathlib.Path("results/none"), {"steps": 3})
+    """
+    file, called = run / "config.json", called or run
+    try:
+        before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        if not isinstance(before, dict):
+            raise ValueError("config.json is no object")
+    except (ValueError, OSError, RecursionError) as error:
+        raise damaged(called, error) from None
+    if before and (other := between(before, now, extends)):
+        raise ResultsError(
+            f"results folder {called} belongs to a run with {other}; give the same, or "
+            "name another folder"
+        )
+
+
+def damaged(called: pathlib.Path, error: Exception) -> ResultsError:
+    """The error for a run with a file that cannot be read.
+
+    Args:
+        called: Name of its folder.
+        error: Error of reading the file.
+
+    Returns:
+        The error.
+
+    Example:
+        >>> str(damaged(pathlib.Path("run"), ValueError("line 3"))).partition(":")[0]
+        'results folder run cannot be resumed, because a file in it is damaged'
+    """
+    return ResultsError(
+        f"results folder {called} cannot be resumed, because a file in it is "
+        f"damaged: {error}; remove the folder, or name another"
+    )
 
 
 def _differing(

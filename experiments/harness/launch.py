@@ -82,23 +82,24 @@ def launch(
             run(config)
             return 0
         chosen = fresh_folder(short) if folder is None else folder
+        settings = _settings(study, name) | ({"shard": str(shard)} if shard else {})
+        extends = _extending(type(config))
+        if resume and not extends and _nothing_left(chosen, settings):
+            return _finished(pathlib.Path(chosen), " (complete already)")
         with (
             processes.writing(chosen, resume=resume) as place,
             runs.new_run(
                 place,
-                _settings(study, name) | ({"shard": str(shard)} if shard else {}),
+                settings,
                 question=question,
                 resume=resume,
-                extends=_extending(type(config)),
+                extends=extends,
                 resumable=resumable,
             ) as results,
         ):
             results.figures, results.launch = figures, launch_flags
             run(config, results)
-        if processes.first():
-            print(f"Results: {_shown(results.folder)}")
-        processes.leave(0)
-        return 0
+        return _finished(results.folder)
     except (UsageError, train.DataError, folders.ResultsError) as error:
         sentence, code = str(error), endings.REFUSED
     except train.NonFiniteError as error:
@@ -121,6 +122,24 @@ def launch(
     streams.say(f"{short}: {sentence}")
     processes.leave(code)
     return code
+
+
+def _finished(folder: pathlib.Path, remark: str = "") -> int:
+    """Print the folder of the results, and leave with exit code 0."""
+    if processes.first():
+        print(f"Results: {_shown(folder)}{remark}")
+    processes.leave(0)
+    return 0
+
+
+def _nothing_left(folder: str | pathlib.Path, settings: dict[str, Any]) -> bool:
+    """Whether the run to resume is complete, as for a job that a scheduler restarts."""
+    if runs.is_complete(folder, settings):
+        return True
+    path = pathlib.Path(folder)
+    if processes.first() and not path.with_name(f"{path.name}.unfinished").exists():
+        print(f"No run to resume in {folder}: a new run begins.", flush=True)
+    return False
 
 
 def _unexpected(error: BaseException, config: Any, results: Any) -> tuple[str, int]:

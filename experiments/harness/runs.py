@@ -164,7 +164,7 @@ def new_run(
         >>> sorted(file.name for file in folder.iterdir())
         ['config.json', 'metrics.jsonl']
     """
-    metadata = plain({**config, "format": FORMAT, **machine.environment()})
+    metadata = _metadata(config)
     text = json.dumps(metadata, indent=2)
     run = Run(folders.place(folder), metadata, question)
     handle = None
@@ -192,6 +192,35 @@ def new_run(
         run.writer.close()
         if handle is not None:
             folders.unlock(handle)
+
+
+def is_complete(folder: str | pathlib.Path, config: Mapping[str, Any]) -> bool:
+    """Whether a folder has the complete results of a config.
+
+    Args:
+        folder: Folder of the results.
+        config: As in `new_run`.
+
+    Returns:
+        False if there are no results.
+
+    Raises:
+        ResultsError: The results are those of another config.
+
+    Example:
+        >>> is_complete("results/none", {"steps": 3})
+        False
+    """
+    path = folders.place(folder)
+    if not (path / "config.json").is_file():
+        return False
+    changes.check(path, _metadata(config))
+    return True
+
+
+def _metadata(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Content of config.json."""
+    return plain({**config, "format": FORMAT, **machine.environment()})
 
 
 def _sizes(folder: pathlib.Path) -> dict[str, int]:
@@ -254,22 +283,11 @@ def _resume(
     called: pathlib.Path,
 ) -> None:
     """Take over the log of a run of the same config, apart from the `extends` flags."""
-    file = run.path / "config.json"
+    changes.check(run.path, metadata, extends, called=called)
     try:
-        before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
         rows = run.logged()
-        if not isinstance(before, dict | None):
-            raise ValueError("config.json is no object")
     except (ValueError, OSError, RecursionError) as error:
-        raise ResultsError(
-            f"results folder {called} cannot be resumed, because a file in it is "
-            f"damaged: {error}; remove the folder, or name another"
-        ) from None
-    if before is not None and (other := changes.between(before, metadata, extends)):
-        raise ResultsError(
-            f"results folder {called} belongs to a run with {other}; give the same, or "
-            "name another folder"
-        )
+        raise changes.damaged(called, error) from None
     if (metrics := run.path / "metrics.jsonl").exists():
         # Without a last line that was cut off.
         folders.write(metrics, "".join(json.dumps(row) + "\n" for row in rows))

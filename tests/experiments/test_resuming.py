@@ -51,9 +51,12 @@ def test_a_command_that_was_stopped_gives_the_same(launched, stopped_after, tmp_
     assert launched(gradient_flow, *flags, "--results=whole").returncode == 0
     count = len((tmp_path / "whole" / "metrics.jsonl").read_text().splitlines())
     for at in [0, *sorted(random.Random(0).sample(range(1, count), 4))]:
+        new = not (tmp_path / "out.unfinished").exists()
         with stopped_after(at):
-            code, _, err = launched(gradient_flow, *flags, "--results=out", "--resume")
+            done = launched(gradient_flow, *flags, "--results=out", "--resume")
+        code, out, err = done
         assert code == 130
+        assert ("No run to resume in out: a new run begins." in out) == new
         command = err.splitlines()[-1]
         if at:
             assert command.startswith("python -m ")
@@ -202,6 +205,11 @@ def test_a_run_that_is_killed_and_resumed_gives_the_same(launched, tmp_path):
             done = launched(gradient_flow, *kills.flags(), *flags, *results)
             assert done.returncode == 0, done.stderr
     kills.assert_same(tmp_path / "whole", tmp_path / "out")
+    again = *kills.flags(), *flags, "--results=out", "--resume"
+    done = launched(gradient_flow, *again)
+    assert (done.returncode, done.stdout) == (0, "Results: out (complete already)\n")
+    done = launched(gradient_flow, *again, "--features=7")
+    assert done.returncode == 2 and "belongs to a run with other flags" in done.stderr
 
 
 @POSIX
