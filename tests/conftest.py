@@ -81,7 +81,7 @@ def bound_what_is_kept():
 
 
 def _mappings() -> int:
-    """Number of memory mappings of this process; 0 on systems without a list of them."""
+    """Number of memory mappings of this process; 0 where no list of them exists."""
     try:
         with open("/proc/self/maps", "rb") as file:
             return sum(1 for _ in file)
