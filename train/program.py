@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import os
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -180,7 +182,33 @@ def compiled(
     count = jnp.zeros((), jnp.int32)
     specs = (PER_MEMBER, PER_STEP, SHARED, SHARED, SHARED, PER_MEMBER)
     program = jitted(run, mesh, specs, (PER_MEMBER, PER_STEP, PER_STEP))
-    return program.lower(members, order, probed, count, data, arguments).compile()
+    lowered = program.lower(members, order, probed, count, data, arguments)
+    if mesh is not None:
+        _check_decompositions(lowered.as_text(), mesh)
+    return lowered.compile()
+
+
+def _check_decompositions(text: str, mesh: Mesh) -> None:
+    """Check that the devices cannot wait for each other without end.
+
+    On a CPU, a QR decomposition of several matrices at once blocks a thread until other
+    threads have computed its parts. If every device blocks one, none may be left.
+    """
+    if mesh.devices.flat[0].platform != "cpu":
+        return
+    devices = len(mesh.local_devices)
+    # As XLA counts its threads.
+    threads = int(os.environ.get("NPROC") or os.cpu_count() or 1)
+    threads = max(threads, jax.local_device_count("cpu"))
+    if not 1 < devices >= threads:
+        return
+    if re.search(r"@lapack_.(geqrf|orgqr|ungqr)_ffi\(.*num_batch_dims = \"[1-9]", text):
+        raise ValueError(
+            f"expected QR decompositions of one matrix at a time on {devices} devices "
+            f"that share {threads} threads; got one of several matrices, which may "
+            "wait for ever: decompose them in turn by jax.lax.map, use one device, or "
+            f"set the variable NPROC={devices + 1} before JAX starts"
+        )
 
 
 def jitted(

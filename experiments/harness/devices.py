@@ -15,10 +15,6 @@ from experiments.harness.cli import LaunchFlags
 from experiments.harness.process import UsageError
 
 AXES = "study", "data"
-# Threads of XLA. A decomposition of several matrices at once, as the QR of Lyapunov
-# exponents, blocks a thread until other threads have computed them. Two devices that
-# do so at a time wait for ever if there are no more threads than cores.
-THREADS = 64
 
 
 def start(flags: LaunchFlags, *, trains: bool) -> None:
@@ -50,10 +46,7 @@ def _set_count(flags: LaunchFlags) -> None:
     """Set the number of devices that JAX will have in this process."""
     forced = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if flags.devices or not (forced or jax.config.values["jax_num_cpu_devices"] > 0):
-        count = flags.devices or cores()
-        jax.config.update("jax_num_cpu_devices", count)
-        if count > 1:
-            os.environ.setdefault("NPROC", str(THREADS))  # read by XLA
+        jax.config.update("jax_num_cpu_devices", flags.devices or cores())
     if flags.devices and flags.coordinator != "auto":
         for name in ("jax_cuda_visible_devices", "jax_rocm_visible_devices"):
             if jax.config.values[name] == "all":

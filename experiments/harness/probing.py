@@ -229,9 +229,14 @@ def lyapunov(
     xs, lengths = time_first(xs[:FEW]), None if lengths is None else lengths[:FEW]
     spectra = jax.eval_shape(lambda: flow.lyapunov_spectrum(cells, weights, xs))
     sizes = [s.exponents.shape[-1] for s in by_direction(model, spectra).values()]
-    largest = flow.lyapunov_spectrum(
-        cells, weights, xs, count=min(EXPONENTS, *sizes), lengths=lengths
-    )
+    count = min(EXPONENTS, *sizes)
+
+    def of_sequence(inputs):
+        x, length = inputs
+        return flow.lyapunov_spectrum(cells, weights, x, count=count, lengths=length)
+
+    # One after another, as `train.fit` refuses to decompose several matrices at once.
+    largest = jax.lax.map(of_sequence, (jnp.swapaxes(xs, 0, 1), lengths))
     return {
         direction: spectrum.exponents.mean(axis=0)
         for direction, spectrum in by_direction(model, largest).items()

@@ -76,9 +76,12 @@ def flossing(bench: Bench) -> RemedyResult:
     count = config.exponents
 
     def penalty(model, xs):
-        few = xs[:, :FLOSSED]
-        squares = flow.flossing_penalty(cell, model.cell, few, count=count)
-        return config.flossing_weight * squares
+        def of_sequence(x):
+            return flow.flossing_penalty(cell, model.cell, x, count=count)
+
+        # One after another, as `train.fit` refuses several decompositions at once.
+        squares = jax.lax.map(of_sequence, jnp.swapaxes(xs[:, :FLOSSED], 0, 1))
+        return config.flossing_weight * squares.mean()
 
     def measure(model):
         spectrum = flow.lyapunov_spectrum(cell, model.cell, bench.xs, count=count)

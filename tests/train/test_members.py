@@ -219,10 +219,14 @@ def run(mesh):
 
 shapes = {{"none": None, "2x1": mesh(2, 1), "4x1": mesh(4, 1)}}
 shapes |= {{"1x2": mesh(1, 2), "2x2": mesh(2, 2)}}
-try:
-    train(mesh=mesh(1, 4))
-except ValueError as error:
-    print(error, file=sys.stderr)
+def decompose(params, batch, key):
+    return jax.numpy.linalg.qr(params["w"] * np.ones((2, 3, 3), np.float32))[1].sum()
+
+for options in ({{"mesh": mesh(1, 4)}}, {{"mesh": mesh(4, 1), "loss": decompose}}):
+    try:
+        train(**options)
+    except ValueError as error:
+        print(error, file=sys.stderr)
 print(json.dumps({{name: run(m) for name, m in shapes.items()}}))
 """
 
@@ -233,12 +237,14 @@ def test_devices_change_nothing():
     folder = os.path.dirname(__file__)
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT.format(tests=folder)],
+        env={**os.environ, "NPROC": "2"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
     assert "a multiple of 4" in done.stderr and "got 6" in done.stderr
+    assert "one matrix at a time on 4 devices that share 4 threads" in done.stderr
     results = json.loads(done.stdout)
     for name in ("2x1", "4x1", "1x2", "2x2"):
         # Members alone on their devices are computed as before, bit for bit.

@@ -1,7 +1,5 @@
 """All members in the compiled program of `train.fit`."""
 
-import os
-
 import jax
 
 from experiments.harness import devices, machine
@@ -15,8 +13,6 @@ def main() -> None:
     """Serve times of the study."""
     task = protocol.task()
     jax.config.update("jax_num_cpu_devices", task.cores)  # accelerators are all used
-    if task.cores > 1:  # as in commands
-        os.environ.setdefault("NPROC", str(devices.THREADS))
     machine.keep_compiled()
 
     from train import loop

@@ -124,37 +124,6 @@ def test_the_first_step_is_reported_once(monkeypatch, capsys):
     assert lines[0].startswith("first step after ")
 
 
-DECOMPOSE = """
-import jax, jax.numpy as jnp
-from jax.sharding import PartitionSpec as P
-from experiments.harness import devices, process
-from experiments.harness.cli import LaunchFlags
-process._began = True
-devices.start(LaunchFlags(devices=2), trains=True)
-mesh = devices.mesh(4, 8, LaunchFlags(devices=2))
-def probe(w):
-    return jax.lax.map(lambda w: jnp.linalg.qr(jnp.stack([w] * 4))[1], w)
-run = jax.jit(jax.shard_map(
-    probe, mesh=mesh, in_specs=P("study"), out_specs=P("study"), check_vma=False))
-ws = jax.random.normal(jax.random.key(0), (4, 64, 64))
-for _ in range(20):
-    rs = jax.block_until_ready(run(ws))
-print(mesh.shape["study"], bool(jnp.isfinite(rs).all()))
-"""
-
-
-@pytest.mark.slow
-def test_decompositions_on_two_devices_do_not_wait_for_each_other():
-    done = subprocess.run(
-        [sys.executable, "-c", DECOMPOSE],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.stdout == "2 True\n", done.stderr
-
-
 def start(folder, name, *flags, steps=2, index=None, port=0):
     """A training; process `index` of two if it is given."""
     several = f"--coordinator=localhost:{port}", "--num_processes=2"
