@@ -27,7 +27,8 @@ from nets.recurrent.padding import (
     select_valid,
 )
 from nets.recurrent.parallel.associative import associate
-from nets.recurrent.parallel.options import ParallelSolver, as_solver
+from nets.recurrent.parallel.choosing import any_candidate, associative_if_linear
+from nets.recurrent.parallel.options import ParallelSolver, as_solver, no_iterations
 from nets.recurrent.parallel.running import run_in_parallel
 from nets.recurrent.restored_params import restored_for
 from nets.recurrent.scanning import scan
@@ -133,7 +134,7 @@ def unroll(
             "expected a known number of steps with parallel, remat or truncate; got "
             f"{time}: export the sequence with a fixed time, or without these options"
         )
-    parallel = as_solver(parallel) if time else False
+    parallel = as_solver(parallel)
     truncate = None if truncate is None else count_steps(truncate)
     lengths = None if lengths is None else array_like(lengths)
     mask = None if mask is None else array_like(mask)
@@ -185,6 +186,8 @@ def unrolled(
     xs = select_valid(real, xs, 0.0)
     stochastic_step = None if key is None else cell.stochastic_step
     noisy = stochastic_step is not None
+    plain = not (noisy or untied or perturbations is not None)
+    parallel = associative_if_linear(parallel, cell, plain)
     check_combination(cell, noisy, parallel, remat, truncate, perturbations, untied)
 
     if parallel is True and time:
@@ -208,14 +211,13 @@ def unrolled(
 
     inputs = xs, real, keys, perturbations, by_step
     body, state = with_split_state(body, state, inputs)
-    if isinstance(parallel, ParallelSolver):
-        batch = batch_shape(cell, params, blank, state)
-        options = {"batch_axes": len(batch), "reverse": reverse}
-        states, ys, solve = run_in_parallel(
-            body, state, inputs, parallel, fallback=not report, **options
-        )
-        end = states if all_states else _at(states, last)
-        return (end, ys, solve) if report else (end, ys)
+    if isinstance(parallel, ParallelSolver) and time:
+        axes = len(batch_shape(cell, params, blank, state))
+        if parallel.method != "auto" or any_candidate(body, state, inputs, axes):
+            options = {"batch_axes": axes, "reverse": reverse, "fallback": not report}
+            states, *out = run_in_parallel(body, state, inputs, parallel, **options)
+            end = states if all_states else _at(states, last)
+            return end, *out[: 1 + report]
     if not all_states:
         return _scan(body, state, inputs, reverse, remat, truncate)
 
@@ -223,7 +225,8 @@ def unrolled(
         new, y = body(state, inputs)
         return new, (new, y)
 
-    return _scan(keep, state, inputs, reverse, remat, truncate)[1]
+    out = _scan(keep, state, inputs, reverse, remat, truncate)[1]
+    return (*out, no_iterations()) if report else out
 
 
 def _at(states, t):

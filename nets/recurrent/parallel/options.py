@@ -67,6 +67,19 @@ class Solve(NamedTuple):
     converged: Bool[Array, ""]
 
 
+def no_iterations() -> Solve:
+    """The result where nothing is solved.
+
+    Returns:
+        A `Solve` that has converged.
+
+    Example:
+        >>> no_iterations().iterations.item()
+        0
+    """
+    return Solve(jnp.zeros((), int), jnp.zeros(()), jnp.array(True))
+
+
 def as_solver(parallel: Any) -> bool | ParallelSolver:
     """The argument `parallel` of `nets.unroll`, checked.
 

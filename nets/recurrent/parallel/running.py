@@ -11,6 +11,13 @@ from jax.custom_derivatives import SymbolicZero
 from jaxtyping import PyTree
 
 from nets.recurrent.linear_step import replaced
+from nets.recurrent.parallel.choosing import (
+    candidates,
+    choice,
+    largest_exponent,
+    most_iterations,
+    sizes_of,
+)
 from nets.recurrent.parallel.jacobians import from_blocks, jacobian_blocks, to_blocks
 from nets.recurrent.parallel.options import (
     ParallelSolver,
@@ -18,6 +25,7 @@ from nets.recurrent.parallel.options import (
     check_memory,
     check_state,
     guess_vector,
+    no_iterations,
 )
 from nets.recurrent.parallel.recurrence import block_scan
 from nets.recurrent.parallel.solving import solve
@@ -106,12 +114,32 @@ def _primal(plain: Steps, steps: Steps, solver, fallback, others, consts, first,
         return scan(body, first, xs)[1]
 
     if solver.method == "backward":
-        none = Solve(jnp.zeros((), int), jnp.zeros(()), jnp.array(True))
-        return (*loop(), none)
+        return (*loop(), no_iterations())
+    if solver.method == "auto":
+        out = _fastest(steps, solver, loop, consts, first, xs, guess)
+        return (*out, no_iterations())
     out, result = solve(steps, consts, first, xs, guess, solver)
     if fallback:
         out = jax.lax.cond(result.converged, lambda: out, loop)
     return (*out, result)
+
+
+def _fastest(steps: Steps, solver, loop, consts, first, xs, guess):
+    """States and outputs, by the fastest method at the exponent of the first steps."""
+    sizes = sizes_of(steps, first, xs)
+    methods = [] if sizes is None else candidates(sizes)
+    if sizes is None or not methods:
+        return loop()
+
+    def solved(method):
+        limit = min(solver.max_iterations or sizes.time, most_iterations(method, sizes))
+        now = solver._replace(method=method, max_iterations=limit)
+        out, result = solve(steps, consts, first, xs, guess, now)
+        return jax.lax.cond(result.converged, lambda: out, loop)
+
+    exponent = largest_exponent(steps, consts, first, xs)
+    branches = [loop, *(partial(solved, method) for method in methods)]
+    return jax.lax.switch(choice(exponent, methods, sizes), branches)
 
 
 def _with_parallel_derivative(run: Callable[..., Any], steps: Steps, window):
