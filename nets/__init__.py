@@ -80,7 +80,9 @@ from nets.interop import (
 )
 from nets.linear_recurrence import linear_cell, linear_scan
 from nets.recurrent import (
+    ParallelSolver,
     RecurrentLayer,
+    Solve,
     as_layer,
     batch_first,
     bidirectional,
@@ -89,6 +91,7 @@ from nets.recurrent import (
     input_dropout,
     learned_state,
     recurrent_dropout,
+    solve_states,
     stack,
     time_first,
     unroll,
@@ -101,7 +104,9 @@ __all__ = [
     "CELLS",
     "Cell",
     "LinearRecurrence",
+    "ParallelSolver",
     "RecurrentLayer",
+    "Solve",
     "adaptive_max_pool",
     "adaptive_mean_pool",
     "antisymmetric_rnn",
@@ -167,6 +172,7 @@ __all__ = [
     "s5",
     "separable_conv",
     "slstm",
+    "solve_states",
     "sru",
     "stack",
     "star",

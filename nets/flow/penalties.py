@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets.flow.layers import in_every_cell
-from nets.flow.linearized import as_state, as_vector, batch_shape, trajectory
+from nets.flow.linearized import batch_shape, trajectory
 from nets.flow.lyapunov import growths
 from nets.flow.state_gradients import is_real, state_gradients
 from nets.recurrent import RecurrentLayer, as_layer, by_cell, per_cell

@@ -1,6 +1,5 @@
 """Run a cell over time."""
 
-import operator
 from functools import partial
 from typing import Any, SupportsIndex
 
@@ -10,9 +9,13 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, PyTree, Shaped
 
 from nets.compiling import compiled
-from nets.linear_recurrence import linear_scan
 from nets.recurrent.batch import batch_shape
 from nets.recurrent.chunks import scan_in_chunks
+from nets.recurrent.combinations import (
+    check_combination,
+    check_perturbations,
+    count_steps,
+)
 from nets.recurrent.half_precision import as_given, with_wide_gradients
 from nets.recurrent.initial_state import initial_state
 from nets.recurrent.padding import (
@@ -20,10 +23,13 @@ from nets.recurrent.padding import (
     check_padding,
     check_waiting,
     on_device,
-    pack_left,
     padding_mask,
     select_valid,
 )
+from nets.recurrent.parallel.associative import associate
+from nets.recurrent.parallel.choosing import any_candidate, associative_if_linear
+from nets.recurrent.parallel.options import ParallelSolver, as_solver, no_iterations
+from nets.recurrent.parallel.running import run_in_parallel
 from nets.recurrent.restored_params import restored_for
 from nets.recurrent.scanning import scan
 from nets.recurrent.sharding import split_as, with_split_state
@@ -43,7 +49,7 @@ def unroll(
     reverse: bool = False,
     all_states: bool = False,
     key: KeyArray | None = None,
-    parallel: bool = False,
+    parallel: bool | str | ParallelSolver = False,
     remat: bool = False,
     truncate: SupportsIndex | None = None,
     perturbations: State | None = None,
@@ -128,7 +134,8 @@ def unroll(
             "expected a known number of steps with parallel, remat or truncate; got "
             f"{time}: export the sequence with a fixed time, or without these options"
         )
-    truncate = None if truncate is None else _count(truncate)
+    parallel = as_solver(parallel)
+    truncate = None if truncate is None else count_steps(truncate)
     lengths = None if lengths is None else array_like(lengths)
     mask = None if mask is None else array_like(mask)
     check_padding(xs, lengths, mask, cell.spatial_dims)
@@ -136,12 +143,12 @@ def unroll(
     options |= {"all_states": all_states, "key": key, "parallel": parallel}
     options |= {"remat": remat, "truncate": truncate, "perturbations": perturbations}
     options |= {"untied": untied}
-    end, ys = _unroll(cell, params, xs, state, **options)
+    end, ys = unrolled(cell, params, xs, state, **options)
     return (end if state is None else as_given(end, state)), ys
 
 
 @compiled
-def _unroll(
+def unrolled(
     cell,
     params,
     xs,
@@ -157,8 +164,12 @@ def _unroll(
     truncate,
     perturbations,
     untied,
+    report=False,
 ):
-    """`unroll` without the checks that need the values of arrays."""
+    """`unroll` without the checks that need the values of arrays.
+
+    With `report`, a solver does not fall back to the loop, and its `Solve` is returned.
+    """
     time = _time(xs)
     first, last = (-1, 0) if reverse else (0, -1)
     # Zeros replace x_0: the initial state may not depend on the values of x_0, which
@@ -174,20 +185,21 @@ def _unroll(
     # Otherwise a NaN in the padding would reach the gradients as 0 * NaN.
     xs = select_valid(real, xs, 0.0)
     stochastic_step = None if key is None else cell.stochastic_step
-    _check(cell, stochastic_step, parallel, remat, truncate, perturbations, untied)
+    noisy = stochastic_step is not None
+    plain = not (noisy or untied or perturbations is not None)
+    parallel = associative_if_linear(parallel, cell, plain)
+    check_combination(cell, noisy, parallel, remat, truncate, perturbations, untied)
 
-    if parallel and time:
-        states, ys = _associate(cell, params, xs, state, real, reverse)
-        if not all_states:
-            states = jax.tree.map(lambda s: s[last], states)
-        return states, ys
+    if parallel is True and time:
+        states, ys = associate(cell, params, xs, state, real, reverse)
+        return (states if all_states else _at(states, last)), ys
 
     keys, step = None, with_wide_gradients(cell.step, params)
     if stochastic_step is not None and key is not None:
         once, each = jax.random.split(key)
         step, keys = stochastic_step(once, params, blank), jax.random.split(each, time)
     if perturbations is not None:
-        _check_perturbations(perturbations, state, time)
+        check_perturbations(perturbations, state, time)
 
     def body(state, inputs):
         x, real, key, added, leaves = inputs
@@ -195,11 +207,31 @@ def _unroll(
         args = (state, x) if key is None else (state, x, key)
         new, y = run(*args) if added is None else perturbed(run)(added, *args)
         new, y = select_valid(real, new, state), select_valid(real, y, 0.0)
-        return new, (new, y) if all_states else y
+        return new, y
 
     inputs = xs, real, keys, perturbations, by_step
-    end, out = _scan(body, state, inputs, reverse, remat, truncate)
-    return out if all_states else (end, out)
+    body, state = with_split_state(body, state, inputs)
+    if isinstance(parallel, ParallelSolver) and time:
+        axes = len(batch_shape(cell, params, blank, state))
+        if parallel.method != "auto" or any_candidate(body, state, inputs, axes):
+            options = {"batch_axes": axes, "reverse": reverse, "fallback": not report}
+            states, *out = run_in_parallel(body, state, inputs, parallel, **options)
+            end = states if all_states else _at(states, last)
+            return end, *out[: 1 + report]
+    if not all_states:
+        return _scan(body, state, inputs, reverse, remat, truncate)
+
+    def keep(state, inputs):
+        new, y = body(state, inputs)
+        return new, (new, y)
+
+    out = _scan(keep, state, inputs, reverse, remat, truncate)[1]
+    return (*out, no_iterations()) if report else out
+
+
+def _at(states, t):
+    """State after one step."""
+    return jax.tree.map(lambda s: s[t], states)
 
 
 def _real_steps(cell, params, xs, x, state, lengths, mask):
@@ -212,80 +244,10 @@ def _real_steps(cell, params, xs, x, state, lengths, mask):
 
 
 def _scan(body, state, inputs, reverse, remat, truncate):
-    """Scan over the steps, on the devices of the inputs; in chunks if requested."""
-    body, state = with_split_state(body, state, inputs)
+    """Scan over the steps, in chunks if requested."""
     if remat or truncate:
         return scan_in_chunks(body, state, inputs, reverse, remat, truncate)
     return scan(body, state, inputs, reverse=reverse)
-
-
-def _count(truncate: Any) -> int:
-    """A Python integer, from an integer of any library."""
-    try:
-        count = 0 if isinstance(truncate, bool) else operator.index(truncate)
-    except TypeError:
-        count = 0
-    if count < 1:
-        raise ValueError(
-            f"expected truncate to be an integer, at least 1 step; got {truncate}"
-        )
-    return count
-
-
-def _check(cell, stochastic_step, parallel, remat, truncate, perturbations, untied):
-    """Check that the options can be combined."""
-    if parallel and cell.linear is None:
-        raise ValueError(
-            "expected a cell that is linear in its state, as `nets.lru()` is, to run "
-            "in parallel over time; got one whose `linear` is None: unroll it with "
-            "parallel=False"
-        )
-    if parallel and (stochastic_step or remat or truncate or perturbations is not None):
-        raise ValueError(
-            "expected parallel=True without remat, truncate and perturbations, and "
-            "without a key if the cell is stochastic; these options run step by step"
-        )
-    if untied and (stochastic_step or parallel):
-        raise ValueError(
-            "expected untied=True without parallel=True, and without a key if the "
-            "cell is stochastic"
-        )
-
-
-def _check_perturbations(perturbations, state, time):
-    """Check that the perturbations are like the states of all steps."""
-    expected = jax.tree.map(lambda s: (time, *s.shape), state)
-    got = jax.tree.map(jnp.shape, perturbations)
-    if expected != got:
-        raise ValueError(
-            f"expected perturbations like the states of all steps, {expected}; "
-            f"got {got}"
-        )
-
-
-def _associate(cell, params, xs, state, real, reverse):
-    """States after every step, and outputs, in parallel over time."""
-
-    def flip(tree):
-        return jax.tree.map(lambda a: a[::-1], tree) if reverse else tree
-
-    xs, real = flip(xs), flip(real)
-    if real is not None:
-        xs, back = pack_left(xs, real)
-        number = jnp.arange(len(real)).reshape(-1, *[1] * (real.ndim - 1))
-        first = number < real.sum(axis=0)[None]
-        # After the real steps the state is kept, or it could overflow.
-        a, b = cell.linear.coefficients(params, state, xs)
-        a = jax.tree.map(lambda a, b: jnp.broadcast_to(a, b.shape), a, b)
-        a, b = select_valid(first, a, 1.0), select_valid(first, b, 0.0)
-        states = linear_scan(a, b, state)
-        ys = cell.linear.read(params, states, xs)
-        nothing = jax.tree.map(lambda y: jnp.zeros_like(y[0]), ys)
-        ys = select_valid(real, back(nothing, ys), 0.0)
-        return flip(back(state, states)), flip(ys)
-    a, b = cell.linear.coefficients(params, state, xs)
-    states = linear_scan(a, b, state)
-    return flip(states), flip(cell.linear.read(params, states, xs))
 
 
 def _time(xs: PyTree) -> Any:
