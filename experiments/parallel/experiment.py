@@ -8,8 +8,9 @@ from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.parallel import claims, figures
 from experiments.parallel.config import PUBLISHED, Config
+from experiments.parallel.measure import TIME, load
 from experiments.parallel.published import experiment as published
-from experiments.parallel.trials import TIME, Member, load, measured, trials
+from experiments.parallel.trials import Member, measured, trials
 
 
 def run(config: Config, results: Run) -> None:

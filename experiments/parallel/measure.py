@@ -9,12 +9,30 @@ import numpy as np
 from jaxtyping import Array, Float
 
 import nets
-from experiments.harness import probing
+from experiments.harness import probing, training
 from experiments.harness.probing import Sequences
+from experiments.parallel.config import Config
 from experiments.parallel.records import METHODS, Measured, Solved
 from nets import flow
 from nets.flow.decay import norms_of
 from nets.models import SequenceClassifier
+from train.data import digits
+
+INPUTS, TIME = 1, 64  # of a digit
+
+
+def load(config: Config) -> tuple[Sequences, Sequences]:
+    """Digits as 64 pixels: the set to train on, and the set to measure on."""
+    halves = training.parts(digits.load(), config)
+    training.check(config, len(halves[0].labels), "digits")
+    train, test = (
+        (
+            jnp.asarray(digits.as_sequences(half.images, "pixels")),
+            jnp.asarray(half.labels),
+        )
+        for half in halves
+    )
+    return train, test
 
 
 def joined(test: Sequences, length: int, count: int) -> tuple[Array, Array]:

@@ -9,20 +9,19 @@ import jax.numpy as jnp
 import numpy as np
 
 import nets
-from experiments.harness import probing, shards, starts, training
+from experiments.harness import cli, probing, shards, starts, training
 from experiments.harness.common_flags import TrainingConfig
 from experiments.harness.probing import Sequences
 from experiments.harness.runs import Run
 from experiments.harness.starts import RECURRENT, Start
 from experiments.parallel.config import CELLS, FLOSSING, Config
-from experiments.parallel.measure import joined, measurer, row_of
+from experiments.parallel.measure import INPUTS, TIME, joined, measurer, row_of
 from experiments.parallel.records import STAGES, Trajectory
 from nets import flow
 from nets.models import SequenceClassifier
 from nets.recurrent import time_first
-from train.data import digits
 
-INPUTS, TIME, CLASSES = 1, 64, 10  # of the digits
+CLASSES = 10
 FLOSSED = 8  # sequences of a batch along which the exponent is penalized
 
 
@@ -120,23 +119,26 @@ def _trial(
     config: Config,
 ) -> Trial:
     """The training of one cell, for each of its settings all seeds."""
+    _expect_numbers(cell, some[0].made, config)
     members = [Member(seed, setting) for setting in grid for seed in config.seeds]
     model = SequenceClassifier(some[0].made, config.features, CLASSES)
     return Trial(name, cell, some, members, model)
 
 
-def load(config: Config) -> tuple[Sequences, Sequences]:
-    """Digits as 64 pixels: the set to train on, and the set to measure on."""
-    halves = training.parts(digits.load(), config)
-    training.check(config, len(halves[0].labels), "digits")
-    train, test = (
-        (
-            jnp.asarray(digits.as_sequences(half.images, "pixels")),
-            jnp.asarray(half.labels),
+def _expect_numbers(name: str, cell: nets.Cell, config: Config) -> None:
+    """Refuse a cell whose state a solver cannot guess, such as a counter."""
+
+    def start(key):
+        params = cell.init(key, INPUTS, config.features)
+        return cell.initial_state(params, jnp.zeros((1, INPUTS)))
+
+    state = jax.tree.leaves(jax.eval_shape(start, jax.random.key(0)))
+    wrong = [s.dtype for s in state if not jnp.issubdtype(s.dtype, jnp.inexact)]
+    if wrong:
+        raise cli.UsageError(
+            f"cell {name!r}: expected a state of real or complex numbers, which a "
+            f"solver can guess; got an entry of {wrong[0]}"
         )
-        for half in halves
-    )
-    return train, test
 
 
 def initial(trial: Trial, members: list[Member], seeds: list[int]) -> Any:

@@ -2,7 +2,7 @@
 
 from experiments.harness import tables
 from experiments.harness.claims import SUPPORTED, Case, Claim, claim_of_cases
-from experiments.parallel.published.measure import Published
+from experiments.parallel.published.records import Published
 
 
 def facts_are_reproduced(published: Published) -> Claim:

@@ -4,7 +4,8 @@ from typing import Any
 
 from experiments.harness.runs import Run
 from experiments.parallel.published import claims, figures
-from experiments.parallel.published.measure import Published, measure
+from experiments.parallel.published.measure import measure
+from experiments.parallel.published.records import Published
 
 
 def run(results: Run) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from experiments.harness import plotting
 from experiments.harness.plotting import Plot
 from experiments.parallel.published import claims
-from experiments.parallel.published.measure import (
+from experiments.parallel.published.records import (
     NOTICED,
     Lengths,
     Observed,

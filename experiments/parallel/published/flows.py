@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from nets import Cell
 
@@ -19,7 +19,6 @@ class System(NamedTuple):
     Attributes:
         name: Name of the system.
         flow: Derivatives by time of the three coordinates.
-        start: State before the first step.
         replaced: Indices of the coordinates that the observer reads from the system.
         key: Number of the key that perturbs the start of the observer.
         exponents: Published largest exponents of the system and of its observer, per
@@ -29,11 +28,15 @@ class System(NamedTuple):
 
     name: str
     flow: Flow
-    start: tuple[float, float, float]
     replaced: tuple[int, ...]
     key: int
     exponents: tuple[float, float]
     iterations: tuple[int, int]
+
+    @property
+    def start(self) -> tuple[float, float, float]:
+        """State before the first step."""
+        return STARTS[self.name]
 
 
 def _abc(x, y, z, a=1.73205, b=1.41421, c=1.0):
@@ -87,138 +90,110 @@ def _vallis(x, y, z, b=102.0, c=3.0, p=0.0):
     return b * y - c * (x + p), -y + x * z, -z - x * y + 1
 
 
+STARTS = {
+    "ABC": (-0.78450179, -0.62887672, -0.17620268),
+    "Chua": (1.1262351, -0.11386474, -0.78324421),
+    "Kawczynski-Strizhak": (-1.160501, 5.8636902, -1.2031947),
+    "Lorenz": (-9.7869288, -15.03852, 20.533978),
+    "Nose-Hoover": (-1.9758582, 0.24647527, 0.79024299),
+    "Roessler": (6.5134412, 0.4772013, 0.34164294),
+    "Sprott B": (1.6878282, 1.4848132, -0.53706628),
+    "Thomas": (2.199442, 2.3634225, 3.220197),
+    "Vallis": (-6.99286331487343, 0.023254276622294345, -0.1658177563067799),
+}
 SYSTEMS = (
-    System(
-        "ABC",
-        _abc,
-        (-0.78450179, -0.62887672, -0.17620268),
-        (0, 2),
-        3,
-        (0.16, -0.08),
-        (4243, 3),
-    ),
-    System(
-        "Chua",
-        _chua,
-        (1.1262351, -0.11386474, -0.78324421),
-        (1,),
-        7,
-        (0.02, -1.37),
-        (697, 14),
-    ),
+    System("ABC", _abc, (0, 2), 3, (0.16, -0.08), (4243, 3)),
+    System("Chua", _chua, (1,), 7, (0.02, -1.37), (697, 14)),
     System(
         "Kawczynski-Strizhak",
         _kawczynski_strizhak,
-        (-1.160501, 5.8636902, -1.2031947),
         (0, 1),
         5,
         (0.01, -3.08),
         (29_396, 2),
     ),
-    System(
-        "Lorenz",
-        _lorenz,
-        (-9.7869288, -15.03852, 20.533978),
-        (1,),
-        1,
-        (1.02, -6.28),
-        (30_000, 3),
-    ),
-    System(
-        "Nose-Hoover",
-        _nose_hoover,
-        (-1.9758582, 0.24647527, 0.79024299),
-        (0, 2),
-        8,
-        (0.02, -0.13),
-        (29_765, 3),
-    ),
-    System(
-        "Roessler",
-        _roessler,
-        (6.5134412, 0.4772013, 0.34164294),
-        (),
-        0,
-        (0.01, -0.07),
-        (29_288, 7),
-    ),
-    System(
-        "Sprott B",
-        _sprott_b,
-        (1.6878282, 1.4848132, -0.53706628),
-        (1,),
-        4,
-        (0.20, -0.39),
-        (29_486, 2),
-    ),
-    System(
-        "Thomas",
-        _thomas,
-        (2.199442, 2.3634225, 3.220197),
-        (1,),
-        2,
-        (0.01, -3.07),
-        (12_747, 7),
-    ),
-    System(
-        "Vallis",
-        _vallis,
-        (-6.99286331487343, 0.023254276622294345, -0.1658177563067799),
-        (1,),
-        6,
-        (0.58, -2.48),
-        (30_000, 3),
-    ),
+    System("Lorenz", _lorenz, (1,), 1, (1.02, -6.28), (30_000, 3)),
+    System("Nose-Hoover", _nose_hoover, (0, 2), 8, (0.02, -0.13), (29_765, 3)),
+    System("Roessler", _roessler, (), 0, (0.01, -0.07), (29_288, 7)),
+    System("Sprott B", _sprott_b, (1,), 4, (0.20, -0.39), (29_486, 2)),
+    System("Thomas", _thomas, (1,), 2, (0.01, -3.07), (12_747, 7)),
+    System("Vallis", _vallis, (1,), 6, (0.58, -2.48), (30_000, 3)),
 )
 """Settings and results of table 1 of Gonzalez et al. 2025 and of its code."""
 
 
-def system_cell(system: System) -> Cell:
-    """The system as a cell, whose inputs do not matter.
+class Observer(NamedTuple):
+    """Parameters of an observer. All systems share one program.
+
+    Attributes:
+        system: Index of the system in `SYSTEMS`.
+        read: Coordinates that are replaced by those of the system, [3].
+        gain: Gain of the correction, [3].
+    """
+
+    system: Int[Array, ""]
+    read: Bool[Array, "3"]
+    gain: Float[Array, "3"]
+
+
+def observer(number: int, gain: Float[Array, "3"]) -> Observer:
+    """The observer of a system.
+
+    Args:
+        number: Index of the system in `SYSTEMS`.
+        gain: Gain of the correction.
+
+    Returns:
+        An `Observer`.
+    """
+    read = jnp.array([i in SYSTEMS[number].replaced for i in range(3)])
+    return Observer(jnp.array(number), read, gain)
+
+
+def system_cell() -> Cell:
+    """A system as a cell, whose inputs do not matter.
 
         s' = s + dt v(s)
 
-    Args:
-        system: The system.
-
     Returns:
-        A `Cell` without parameters.
+        A `Cell`, whose parameters are an `Observer`.
 
     Example:
-        >>> cell, start = system_cell(SYSTEMS[0]), jnp.array(SYSTEMS[0].start)
-        >>> cell.step(None, start, jnp.zeros(3))[0].shape
-        (3,)
+        >>> cell, params = system_cell(), observer(0, jnp.ones(3))
+        >>> cell.step(params, jnp.zeros(3), jnp.zeros(3))[0].round(4).tolist()
+        [0.009999999776482582, 0.01730000041425228, 0.014100000262260437]
     """
 
     def step(params, state, x):
-        state = state + STEP * _velocity(system, state)
+        state = state + STEP * _velocity(params.system, state)
         return state, state
 
     return _cell(step)
 
 
-def observer_cell(system: System) -> Cell:
-    """An observer of the system as a cell, whose inputs are the states of the system.
+def observer_cell() -> Cell:
+    """An observer of a system as a cell, whose inputs are the states of the system.
 
-        z' = r + dt (v(r) + k (x - r) . k),   r_i = x_i if i is replaced, else z_i
-
-    Args:
-        system: The system.
+        z' = r + dt (v(r) + k (k . (x - r))),   r_i = x_i if i is read, else z_i
 
     Returns:
-        A `Cell`, whose parameter is the gain k, [3].
+        A `Cell`, whose parameters are an `Observer`.
 
     Example:
-        >>> cell, start = observer_cell(SYSTEMS[0]), jnp.array(SYSTEMS[0].start)
-        >>> cell.step(jnp.ones(3), start, start)[0].shape
-        (3,)
-    """
-    read = jnp.array([i in system.replaced for i in range(3)])
+        An observer that has the right state keeps it:
 
-    def step(gain, state, x):
-        state = jnp.where(read, x, state)
-        correction = ((x - state) * gain).sum(axis=-1, keepdims=True) * gain
-        state = state + STEP * (_velocity(system, state) + correction)
+        >>> cell, params = observer_cell(), observer(1, jnp.ones(3))
+        >>> x = jnp.array([1.0, 2.0, 3.0])
+        >>> after = cell.step(params, x, x)[0]
+        >>> bool((after == system_cell().step(params, x, x)[0]).all())
+        True
+    """
+
+    def step(params, state, x):
+        state = jnp.where(params.read, x, state)
+        off = ((x - state) * params.gain).sum(axis=-1, keepdims=True)
+        velocity = _velocity(params.system, state) + off * params.gain
+        state = state + STEP * velocity
         return state, state
 
     return _cell(step)
@@ -279,7 +254,12 @@ def _cell(step: Callable[..., tuple[Array, Array]]) -> Cell:
     )
 
 
-def _velocity(system: System, state: Float[Array, "*batch 3"]) -> Array:
+def _velocity(number: Int[Array, ""], state: Float[Array, "*batch 3"]) -> Array:
     """Derivatives by time."""
-    coordinates = [state[..., i] for i in range(3)]
-    return jnp.stack(system.flow(*coordinates), axis=-1)
+
+    def branch(system):
+        return lambda state: jnp.stack(
+            system.flow(*(state[..., i] for i in range(3))), axis=-1
+        )
+
+    return jax.lax.switch(number, list(map(branch, SYSTEMS)), state)

@@ -6,7 +6,7 @@ import sys
 import jax
 
 from experiments.harness import devices
-from experiments.throughput.workers import programs, server
+from experiments.throughput.workers import exponents, programs, server
 
 
 def main() -> None:
@@ -17,4 +17,4 @@ def main() -> None:
         os.environ.setdefault("NPROC", str(devices.THREADS))
     jax.config.update("jax_enable_compilation_cache", False)  # its time is measured
     programs.warm_up()
-    server.main(programs.prepare)
+    server.main(programs.prepare, exponents.describe)
