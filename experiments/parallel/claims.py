@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -121,9 +122,10 @@ def vanishing_is_parallel(rows: Rows) -> Claim:
     cases: dict[str, list[list]] = {}
     for stage in STAGES:
         groups = networks([row for row in with_rate if row.stage == stage])
-        cases[f"all networks, {stage} training"] = [
-            [_pair(row) for row in group] for group in groups
-        ]
+        if groups:
+            cases[f"all networks, {stage} training"] = [
+                [_pair(row) for row in group] for group in groups
+            ]
     plain = [row for row in with_rate if row.settings.get("gain", 1.0) == 1.0]
     for stage in STAGES:
         cells = by([r for r in plain if r.stage == stage], lambda row: row.cell)

@@ -18,7 +18,10 @@ class Config(common_flags.TrainingConfig):
         choices=PARTS,
     )
     cells: list[str] = cli.flag(
-        ["all"],
+        [
+            *("elman", "ind_rnn", "antisymmetric_rnn", "cornn", "lem", "lstm", "gru"),
+            *("mgu", "minimal_rnn", "rhn"),
+        ],
         "Cells to compare: names in nets.CELLS, all for every nonlinear cell that "
         f"reads vectors, or {common_flags.OTHERS}.",
         values=(*common_flags.CELLS, "all"),
@@ -44,7 +47,7 @@ class Config(common_flags.TrainingConfig):
         group="measuring",
     )
     max_iterations: int = cli.flag(
-        100,
+        64,
         "Iterations after which a solver has not converged.",
         lower_bound=1,
         upper_bound=50_000,

@@ -65,16 +65,16 @@ def draw_axes(rows: Rows, caption: str) -> Plot:
 
 def _draw_common(axis: Axes, rows: Rows) -> None:
     """Draw one stage: the half-life and the iterations on one axis."""
-    x = np.array([row.exponent for row in rows])
-    lives = np.array([row.half_life for row in rows])
-    grows = np.array([float(row.measured.decay) < 0 for row in rows])
+    x = np.array([row.exponent for row in rows], float)
+    lives = np.array([row.half_life for row in rows], float)
+    grows = np.array([float(row.measured.decay) < 0 for row in rows], bool)
     lives = np.where(grows | (lives > LONGEST), np.nan, lives)
     axis.plot(x, lives, "s", ms=4, color="0.55", alpha=0.6, label="half-life, steps")
     top = 1.5 * max([10.0, *(_iterations(row, m) for row in rows for m in METHODS)])
     for method in METHODS:
         marker, number = LOOKS[method]
         shade = plotting.COLORS[number]
-        ended = np.array([bool(row.solved(method).converged) for row in rows])
+        ended = np.array([bool(row.solved(method).converged) for row in rows], bool)
         count = np.array([_iterations(row, method) for row in rows], float)
         style = {"color": shade, "alpha": 0.6, "linestyle": "none"}
         label = f"iterations, {method}"

@@ -1,6 +1,5 @@
 """Iterations, exponents and gradients along the trajectories of a network."""
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -60,10 +59,8 @@ def joined(test: Sequences, length: int, count: int) -> tuple[Array, Array]:
     return jnp.asarray(long), jnp.asarray(labels[places].reshape(count, each)[:, -1])
 
 
-def measurer(
-    model: SequenceClassifier, max_iterations: int
-) -> Callable[[Any, Array, Array], Measured]:
-    """A function of the parameters of many networks, one network after another.
+def measurer(model: SequenceClassifier, max_iterations: int) -> Any:
+    """A jitted function of the parameters of many networks, one network after another.
 
     Args:
         model: The network.
@@ -88,8 +85,9 @@ def measurer(
         for method in METHODS:
             solver = nets.ParallelSolver(method, max_iterations=max_iterations)
             solution, solve = nets.solve_states(cell, own, xs, solver=solver)
-            ends.append(Solved(*solve, error=distance(solution, states)))
-        decay = flow.decay_rate(norms_of(gradients))[0]
+            solved: Any = (*solve, distance(solution, states))  # still traced
+            ends.append(Solved(*solved))
+        decay: Any = flow.decay_rate(norms_of(gradients))[0]
         return Measured(spectrum.exponents[0, 0], decay, *ends)
 
     return jax.jit(lambda *rows: jax.lax.map(lambda row: measure(*row), rows))
@@ -116,7 +114,7 @@ def distance(states: Any, reference: Any) -> Float[Array, ""]:
     return jnp.where(jnp.isfinite(relative), relative, jnp.inf)
 
 
-def row_of(measured: Measured, place: tuple[int, ...]) -> Measured:
+def row_of(measured: Measured, place: int) -> Measured:
     """The numbers of one trajectory.
 
     Args:

@@ -177,12 +177,14 @@ def variation(rows: Rows, method: str = NEWTON) -> float:
 
 
 def rank_correlation(pairs: Sequence[tuple[float, float]]) -> float:
-    """Spearman's rank correlation; nan if one number is constant.
+    """Spearman's rank correlation; nan for fewer than two pairs, or if one is constant.
 
     Example:
         >>> rank_correlation([(1, 10), (2, 30), (3, 20)])
         0.5
     """
+    if len(pairs) < 2:
+        return np.nan
     first, second = (stats.rankdata(values) for values in zip(*pairs, strict=True))
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         return np.nan

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
@@ -10,7 +11,6 @@ import numpy as np
 
 import nets
 from experiments.harness import cli, probing, shards, starts, training
-from experiments.harness.common_flags import TrainingConfig
 from experiments.harness.probing import Sequences
 from experiments.harness.runs import Run
 from experiments.harness.starts import RECURRENT, Start
@@ -216,73 +216,65 @@ def measured(
     """
     train, test = data
     members = shards.select(trial.members, shards.parse(results.launch.shard))
-    fitted = training.train(
-        loss_of(trial, config.flossing_weight),
-        initial(trial, members, config.seeds),
-        train,
-        _shared_flags(config, members),
-        results,
-        title=trial.name,
-        labels={"cell": trial.cell, "training": trial.name},
-        hyperparameters=_numbers(members),
-        probe=lambda params: params,
-        probe_every=-(-config.steps // 2),
-    )
+    params = initial(trial, members, config.seeds)
+    long, last = joined(test, config.length, len(config.seeds))
+    which = jnp.array([config.seeds.index(member.seed) for member in members])
+    xs, labels = long[which], last[which]
+    # Compiling the solvers takes longer than training, and needs only one core.
+    lowered = measurer(trial.model, config.max_iterations).lower(params, xs, labels)
+    with ThreadPoolExecutor(1) as pool:
+        compiling = pool.submit(lowered.compile)
+        fitted = training.train(
+            loss_of(trial, config.flossing_weight),
+            params,
+            train,
+            dataclasses.replace(config, seeds=[member.seed for member in members]),
+            results,
+            title=trial.name,
+            labels={"cell": trial.cell, "training": trial.name},
+            hyperparameters=_numbers(members),
+            probe=lambda params: params,
+            probe_every=-(-config.steps // 2),
+        )
+        accuracy = _accuracy(trial, members, fitted.params, test, results)
+        measure = compiling.result()
     assert fitted.probes is not None
-    kept, model = fitted.probes.values, trial.model
-    stages = jax.tree.map(
-        lambda during, last: np.stack([during[0], during[-1], np.asarray(last)]),
-        kept,
-        fitted.params,
+    before, during = (
+        jax.tree.map(lambda values, i=i: values[i], fitted.probes.values)
+        for i in (0, -1)
     )
-    accuracy = jax.jit(
-        lambda params: jax.lax.map(lambda p: training.accuracy(model, p, *test), params)
-    )(fitted.params)
-    for member, value in zip(members, accuracy, strict=True):
+    trajectories = []
+    stages = before, during, jax.tree.map(np.asarray, fitted.params)
+    for stage, params in zip(STAGES, stages, strict=True):
+        rows = measure(jax.tree.map(jnp.asarray, params), xs, labels)
+        for i, member in enumerate(members):
+            known = trial.cell, member.seed, member.settings, stage, accuracy[i]
+            trajectories.append(Trajectory(*known, row_of(rows, i)))
+    for row in trajectories:
+        results.log(kind="trajectory", training=trial.name, **row.logged())
+    return trajectories
+
+
+def _accuracy(
+    trial: Trial, members: list[Member], params: Any, test: Sequences, results: Run
+) -> list[float]:
+    """Measure and log the test accuracy of all members."""
+    measure = jax.jit(
+        lambda params, xs, labels: jax.lax.map(
+            lambda p: training.accuracy(trial.model, p, xs, labels), params
+        )
+    )
+    values = np.asarray(measure(params, *test), float).tolist()
+    for member, value in zip(members, values, strict=True):
         results.log(
             kind="accuracy",
             cell=trial.cell,
             training=trial.name,
             seed=member.seed,
             **member.settings,
-            test_accuracy=float(value),
+            test_accuracy=value,
         )
-    xs, labels = joined(test, config.length, len(config.seeds))
-    which = jnp.array([config.seeds.index(member.seed) for member in members])
-    rows = _measure_stages(
-        measurer(model, config.max_iterations), stages, xs[which], labels[which]
-    )
-    trajectories = [
-        Trajectory(
-            trial.cell,
-            member.seed,
-            member.settings,
-            stage,
-            float(accuracy[i]),
-            row_of(rows, (place, i)),
-        )
-        for place, stage in enumerate(STAGES)
-        for i, member in enumerate(members)
-    ]
-    for row in trajectories:
-        results.log(kind="trajectory", training=trial.name, **row.logged())
-    return trajectories
-
-
-def _measure_stages(measure, stages, xs, labels):
-    """Measure all networks of all stages, [stages, members]."""
-    rows = [
-        measure(jax.tree.map(lambda leaf, i=i: leaf[i], stages), xs, labels)
-        for i in range(len(STAGES))
-    ]
-    return jax.tree.map(lambda *values: np.stack(values), *rows)
-
-
-def _shared_flags(config: Config, members: list[Member]) -> TrainingConfig:
-    """The flags of training, with the seeds of all members."""
-    names = [field.name for field in dataclasses.fields(TrainingConfig)]
-    flags: dict[str, Any] = {name: getattr(config, name) for name in names}
-    return TrainingConfig(**flags | {"seeds": [member.seed for member in members]})
+    return values
 
 
 def _numbers(members: list[Member]) -> dict[str, Any]:
