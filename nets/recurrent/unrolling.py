@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, PyTree, Shaped
 
 from nets.compiling import compiled
+from nets.recurrent.associating import associate
 from nets.recurrent.batch import batch_shape
 from nets.recurrent.chunks import scan_in_chunks
 from nets.recurrent.combinations import (
@@ -26,7 +27,6 @@ from nets.recurrent.padding import (
     padding_mask,
     select_valid,
 )
-from nets.recurrent.parallel.associative import associate
 from nets.recurrent.parallel.choosing import any_candidate, associative_if_linear
 from nets.recurrent.parallel.options import ParallelSolver, as_solver, no_iterations
 from nets.recurrent.parallel.running import run_in_parallel
@@ -165,7 +165,7 @@ def unrolled(
     perturbations,
     untied,
     report=False,
-):
+) -> Any:
     """`unroll` without the checks that need the values of arrays.
 
     With `report`, a solver does not fall back to the loop, and its `Solve` is returned.
@@ -201,7 +201,7 @@ def unrolled(
     if perturbations is not None:
         check_perturbations(perturbations, state, time)
 
-    def body(state, inputs):
+    def advance(state, inputs):
         x, real, key, added, leaves = inputs
         run = step if at_step is None else partial(cell.step, at_step(leaves))
         args = (state, x) if key is None else (state, x, key)
@@ -210,7 +210,7 @@ def unrolled(
         return new, y
 
     inputs = xs, real, keys, perturbations, by_step
-    body, state = with_split_state(body, state, inputs)
+    body, state = with_split_state(advance, state, inputs)
     if isinstance(parallel, ParallelSolver) and time:
         axes = len(batch_shape(cell, params, blank, state))
         if parallel.method != "auto" or any_candidate(body, state, inputs, axes):
