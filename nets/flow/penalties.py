@@ -14,6 +14,7 @@ from nets.flow.lyapunov import growths
 from nets.flow.state_gradients import is_real, state_gradients
 from nets.recurrent import RecurrentLayer, as_layer, by_cell, per_cell
 from nets.recurrent.padding import select_valid
+from nets.recurrent.state_vectors import as_state, as_vector
 from nets.types import Cell, Params, State
 
 

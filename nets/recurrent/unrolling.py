@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, PyTree, Shaped
 
 from nets.compiling import compiled
+from nets.recurrent.associating import associate
 from nets.recurrent.batch import batch_shape
 from nets.recurrent.chunks import scan_in_chunks
 from nets.recurrent.combinations import (
@@ -26,7 +27,6 @@ from nets.recurrent.padding import (
     padding_mask,
     select_valid,
 )
-from nets.recurrent.parallel.associative import associate
 from nets.recurrent.parallel.choosing import any_candidate, associative_if_linear
 from nets.recurrent.parallel.options import ParallelSolver, as_solver, no_iterations
 from nets.recurrent.parallel.running import run_in_parallel
@@ -55,7 +55,7 @@ def unroll(
     perturbations: State | None = None,
     untied: bool = False,
 ) -> tuple[State, Any]:
-    """Run a cell over a sequence, with `jax.lax.scan`.
+    """Run a cell over a sequence, step by step or in parallel.
 
         s_t, y_t = step(params, s_{t-1}, x_t)    for t = 0 ... T - 1
 
@@ -65,6 +65,17 @@ def unroll(
     initial state.
 
     Outside `jax.jit`, equal calls are compiled once (see `nets.compiling`).
+
+    In parallel, the backward pass g_t = A_{t+1}^T g_{t+1} + dL/ds_t, A_t = ds_t /
+    ds_{t-1}, is one associative scan without iterations. It needs the Jacobians of all
+    steps: T n^2 numbers per sequence for a state of n numbers (T n, if the step is
+    elementwise in the state), and three times as much in the scan. More than 16 GiB of
+    Jacobians are refused. The forward pass is iterated until the states solve s_t =
+    f(s_{t-1}, x_t); the iterations are few if the largest Lyapunov exponent is below 0,
+    and up to T if it is above. If a solver does not converge, the loop runs. Under
+    `jax.vmap` both always run, as a branch becomes a selection; a batch axis of xs does
+    not have this cost. The sequences of a batch must not depend on each other. Products
+    have the highest precision, on a GPU too.
 
     Args:
         cell: Any `Cell`.
@@ -85,8 +96,12 @@ def unroll(
         key: Key of `jax.random.key` for a cell that is stochastic in training (see
             `input_dropout`, `recurrent_dropout`, `zoneout`, `drop_connect`). Without a
             key the cell is deterministic.
-        parallel: Run over time in O(log time) parallel steps, for a cell that is linear
-            in its state. Results are equal up to rounding.
+        parallel: Run over time in O(log time) parallel steps. True: an associative
+            scan, for a cell that is linear in its state. For every cell: "newton" or
+            "quasi" solves for all states at once; "backward" runs forward in the loop
+            and backward in parallel; "auto" chooses; a `ParallelSolver` is a method
+            with its options. Results are equal up to rounding and the tolerance. See
+            below.
         remat: Keep only every sqrt(time)-th state for the backward pass, and recompute
             the other states: memory grows as sqrt(time), at the cost of one more
             forward pass.
@@ -105,9 +120,11 @@ def unroll(
 
     Raises:
         ValueError: The shapes of xs, state, lengths and mask do not fit each other; a
-            length is out of range (only concrete lengths are checked); `parallel` is
-            given for a cell that is not linear in its state; or `perturbations` are
-            given for a step whose output cannot be separated from its state.
+            length is out of range (only concrete lengths are checked);
+            `parallel=True` is given for a cell that is not linear in its state;
+            options cannot be combined; Jacobians do not fit into memory; the state to
+            solve for has integers; or `perturbations` are given for a step whose output
+            cannot be separated from its state.
 
     Example:
         >>> import nets
@@ -125,6 +142,12 @@ def unroll(
         training of recurrent network trajectories, Neural Computation (truncation).
         Chen et al. 2016, Training deep nets with sublinear memory cost,
         https://arxiv.org/abs/1604.06174 (remat).
+        Lim et al. 2024, Parallelizing non-linear sequential models over the sequence
+        length, https://arxiv.org/abs/2309.12252 ("newton").
+        Gonzalez et al. 2024, Towards scalable and stable parallelization of nonlinear
+        RNNs, https://arxiv.org/abs/2407.19115 ("quasi").
+        Gonzalez et al. 2025, Predictability enables parallelization of nonlinear state
+        space models, https://arxiv.org/abs/2508.16817 (the exponent).
     """
     params = restored_for(cell, params)
     params, xs = on_device((params, xs))
@@ -165,7 +188,7 @@ def unrolled(
     perturbations,
     untied,
     report=False,
-):
+) -> Any:
     """`unroll` without the checks that need the values of arrays.
 
     With `report`, a solver does not fall back to the loop, and its `Solve` is returned.
@@ -201,7 +224,7 @@ def unrolled(
     if perturbations is not None:
         check_perturbations(perturbations, state, time)
 
-    def body(state, inputs):
+    def advance(state, inputs):
         x, real, key, added, leaves = inputs
         run = step if at_step is None else partial(cell.step, at_step(leaves))
         args = (state, x) if key is None else (state, x, key)
@@ -210,7 +233,7 @@ def unrolled(
         return new, y
 
     inputs = xs, real, keys, perturbations, by_step
-    body, state = with_split_state(body, state, inputs)
+    body, state = with_split_state(advance, state, inputs)
     if isinstance(parallel, ParallelSolver) and time:
         axes = len(batch_shape(cell, params, blank, state))
         if parallel.method != "auto" or any_candidate(body, state, inputs, axes):

@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from nets.recurrent.sharding import split_like
+
 # Columns of a diagonal that are computed at once. More take more memory, fewer leave an
 # accelerator idle.
 COLUMNS = 16
@@ -119,5 +121,5 @@ def _directions(at, block):
 def _spread(rows, at):
     """Vectors like `at` with one number per part, from rows [columns, block]."""
     rows = jnp.repeat(rows, at.shape[-1] // rows.shape[-1], axis=-1)
-    rows = rows.reshape(len(rows), *(1,) * (at.ndim - 1), -1)
-    return jnp.broadcast_to(rows, (len(rows), *at.shape))
+    # Split over devices as the vectors are.
+    return jax.vmap(lambda row: split_like(jnp.broadcast_to(row, at.shape), at))(rows)

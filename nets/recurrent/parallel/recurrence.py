@@ -1,22 +1,26 @@
 """Linear recurrences of small blocks, in parallel over time."""
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from nets.elements import elementwise, left_factor
+from nets.elements.element import tree
 from nets.linear_recurrence import linear_scan
 
 
 def block_scan(
-    a: Float[Array, "time *axes k k"], b: Float[Array, "time *axes k"]
+    a: Float[Array, "time *axes k k"],
+    b: Float[Array, "time *axes k"],
+    *,
+    growing: bool = True,
 ) -> Float[Array, "time *axes k"]:
-    """Compute s_t = a_t s_{t-1} + b_t for all t from s_{-1} = 0.
-
-    It is differentiated as a linear system, as `nets.linear_scan` is.
+    """Compute s_t = A_t s_{t-1} + b_t for all t from s_{-1} = 0.
 
     Args:
         a: Matrices.
         b: Summands.
+        growing: Compute zeros before the first summand correctly, where products of
+            matrices overflow. After it such a state is not finite.
 
     Returns:
         The states s_0 ... s_{time-1}.
@@ -25,60 +29,20 @@ def block_scan(
         >>> block_scan(jnp.full((3, 1, 1), 2.0), jnp.ones((3, 1))).ravel().tolist()
         [1.0, 3.0, 7.0]
     """
-    if a.shape[-1] == 1:
-        return linear_scan(a[..., 0], b, jnp.zeros_like(b[0]))
-
-    def residual(s):
-        before = jnp.concatenate([jnp.zeros_like(s[:1]), s[:-1]])
-        return s - _apply(a, before)
-
-    def backward(_, b):
-        after = jnp.concatenate([a[1:], jnp.zeros_like(a[:1])]).swapaxes(-1, -2)
-        return _join_all(after[::-1], b[::-1])[::-1]
-
-    return jax.lax.custom_linear_solve(
-        residual, b, lambda _, b: _join_all(a, b), backward
-    )
+    size, start = a.shape[-1], jnp.zeros_like(b[0])
+    if size == 1:
+        form = elementwise if growing else elementwise._replace(scan=None)
+        return linear_scan(a[..., 0], b, start, form)
+    form = left_factor._replace(scan=_from_first_summand if growing else None)
+    return linear_scan(a, b[..., None], start[..., None], form)[..., 0]
 
 
-def _apply(a, s):
-    """Matrices times vectors."""
-    return jnp.matmul(a, s[..., None], precision="highest")[..., 0]
+def _from_first_summand(element, a, b):
+    """States by a tree, which are zero up to the first summand that is not zero.
 
-
-def _join_all(a: Array, b: Array) -> Array:
-    """Compute s_t = a_t s_{t-1} + b_t from s_{-1} = 0."""
-
-    def join(first, second):
-        (a1, b1), (a2, b2) = first, second
-        return jnp.matmul(a2, a1, precision="highest"), _apply(a2, b1) + b2
-
-    products, states = jax.lax.associative_scan(join, (a, b))
-    # Every product of the tree is a factor of a product of the first steps.
-    return jax.lax.cond(
-        jnp.isfinite(products).all(), lambda *_: states, _join_all_growing, a, b
-    )
-
-
-def _join_all_growing(a: Array, b: Array) -> Array:
-    """Like `_join_all`, with products stored as a matrix times a power of 2.
-
-    Otherwise an infinite product times a state of zero would be NaN.
+    A product of matrices that overflows times such a zero would be NaN.
     """
-
-    def join(first, second):
-        (a1, power1, b1), (a2, power2, b2) = first, second
-        a12, power = _normalized(jnp.matmul(a2, a1, precision="highest"))
-        return (
-            a12,
-            power + power1 + power2,
-            jnp.ldexp(_apply(a2, b1), power2[..., None]) + b2,
-        )
-
-    return jax.lax.associative_scan(join, (*_normalized(a), b))[2]
-
-
-def _normalized(a: Array) -> tuple[Array, Array]:
-    """Split matrices into matrices whose largest entry is about 1, and powers of 2."""
-    power = jnp.frexp(jnp.abs(a).max(axis=(-2, -1)))[1]
-    return jnp.ldexp(a, -power[..., None, None]), power
+    given = (b != 0).any(axis=(-2, -1), keepdims=True)
+    given = jnp.cumsum(given, axis=0) > 0
+    given = jnp.concatenate([jnp.zeros_like(given[:1]), given[:-1]])
+    return tree(element, jnp.where(given, a, 0), b)

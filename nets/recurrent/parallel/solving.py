@@ -132,7 +132,7 @@ def _next(function, before, states, after, guess, block, solver):
     else:
         a = jacobian_blocks(function, before, block)
     a = (1 - solver.damping) * a
-    change = block_scan(a, to_blocks(errors, block))
+    change = block_scan(a, to_blocks(errors, block), growing=False)
     shifted = before_each(jnp.zeros_like(change[0]), change)
     # after - states + states would lose the digits of a small state after a large one.
     moved = jnp.matmul(a, shifted[..., None], precision="highest")[..., 0]

@@ -64,8 +64,8 @@ def is_elementwise(program: Jaxpr, consts: int, states: int) -> bool:
         >>> is_elementwise(program, consts=1, states=1)
         True
     """
-    inputs = program.invars[consts : consts + states]
-    moving: list[Any] = [v for v in inputs if jnp.issubdtype(v.aval.dtype, jnp.inexact)]
+    inputs: list[Any] = list(program.invars[consts : consts + states])
+    moving = [v for v in inputs if jnp.issubdtype(v.aval.dtype, jnp.inexact)]
     shape = moving[0].aval.shape if moving else ()
     if any(v.aval.shape != shape for v in moving):
         return False
