@@ -1,7 +1,7 @@
-"""Confidence intervals of means over seeds."""
+"""Confidence intervals of means over seeds, and of other statistics."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -11,10 +11,10 @@ LEVEL = 0.95  # probability that all intervals of a claim cover their true means
 
 
 class Interval(NamedTuple):
-    """A mean over seeds and its confidence interval.
+    """A mean over seeds, or another statistic, and its confidence interval.
 
     Attributes:
-        mean: Mean over the seeds that were run.
+        mean: Mean over the seeds that were run, or the statistic.
         low: Lower end; minus infinity for a single seed.
         high: Upper end; infinity for a single seed.
     """
@@ -109,3 +109,55 @@ def interval_of_difference(
     _, high = stats.t.interval(1 - (1 - LEVEL) / cases, freedom)
     width = float(high * np.sqrt(total))
     return Interval(mean, mean - width, mean + width)
+
+
+def bootstrap(
+    statistic: Callable[[list[Any]], float],
+    groups: Sequence[Sequence[Any]],
+    cases: int = 1,
+    draws: int = 1000,
+) -> Interval:
+    """Confidence interval of any statistic, by the percentile bootstrap.
+
+    Whole groups are drawn with replacement, as measurements of one group, such as one
+    network, depend on each other. Draws for which the statistic is nan are left out.
+
+    Args:
+        statistic: Function of a list of measurements.
+        groups: Measurements by group.
+        cases: As in `interval`.
+        draws: Number of draws.
+
+    Returns:
+        An `Interval`, infinite if there is only one group.
+
+    Example:
+        >>> groups = [[0.0, 1.0], [1.0], [2.0, 2.0], [1.0, 3.0]]
+        >>> bootstrap(lambda values: sum(values) / len(values), groups).text()
+        '1.43 [0.71, 2.00]'
+
+    References:
+        Efron 1979, Bootstrap methods: another look at the jackknife, The Annals of
+        Statistics 7.
+    """
+    value = statistic([item for group in groups for item in group])
+    if len(groups) < 2:
+        return Interval(value, -np.inf, np.inf)
+    rng = np.random.default_rng(0)
+    drawn = [
+        statistic(
+            [
+                item
+                for i in rng.integers(0, len(groups), len(groups))
+                for item in groups[i]
+            ]
+        )
+        for _ in range(draws)
+    ]
+    known = np.array(drawn)[np.isfinite(drawn)]
+    if not len(known):
+        return Interval(value, -np.inf, np.inf)
+    low, high = np.quantile(
+        known, [(1 - LEVEL) / cases / 2, 1 - (1 - LEVEL) / cases / 2]
+    )
+    return Interval(value, float(low), float(high))

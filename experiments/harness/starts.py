@@ -1,13 +1,17 @@
 """Untrained cells under several initializations, for experiments that compare these."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import jax
+from jaxtyping import Array
 
 import nets
 from experiments.harness import cells, cli
 from nets import Cell
 
 ALL = "all"
+RECURRENT = "w_h"  # name of the recurrent weights
 
 
 class Start(NamedTuple):
@@ -77,3 +81,46 @@ def starts(
     if not combined:
         raise cli.UsageError(refused[0].removeprefix("Left out: ").rstrip("."))
     return list(combined.values()), refused
+
+
+def scaled(params: Any, gain: Array) -> Any:
+    """Parameters of a cell with the recurrent weights multiplied by a gain.
+
+    Args:
+        params: Parameters of a cell.
+        gain: Factor of the parameters that are named `RECURRENT`.
+
+    Returns:
+        Parameters.
+
+    Example:
+        >>> params = scaled(nets.cells.ElmanParams(1.0, 2.0, 3.0), 10.0)
+        >>> tuple(params)
+        (1.0, 20.0, 3.0)
+    """
+
+    def scale(path, leaf):
+        return leaf * gain if _name_of(path) == RECURRENT else leaf
+
+    return jax.tree_util.tree_map_with_path(scale, params)
+
+
+def parameter_names(params: Any) -> list[str]:
+    """Names of the parameters of a cell, one per array.
+
+    Args:
+        params: Parameters of a cell, or their shapes.
+
+    Returns:
+        The last name of the path of each array.
+
+    Example:
+        >>> parameter_names(nets.cells.ElmanParams(1.0, 2.0, 3.0))
+        ['w_i', 'w_h', 'b']
+    """
+    return [_name_of(path) for path, _ in jax.tree.leaves_with_path(params)]
+
+
+def _name_of(path: Any) -> str:
+    """Name of a parameter, the last of its path in a tree."""
+    return jax.tree_util.keystr(path[-1:], simple=True)

@@ -14,10 +14,10 @@ import nets
 from experiments.harness import cells, cli, machine, probing, training
 from experiments.harness.own_sequences import Sequences
 from experiments.harness.padding import arguments
+from experiments.harness.starts import RECURRENT, parameter_names, scaled
 from experiments.study.config import AXES, Config
 from nets.models import SequenceClassifier
 
-RECURRENT = "w_h"  # name of the recurrent weights
 FORGET = "forget_bias"
 
 
@@ -156,26 +156,6 @@ def forget_unit(cell: str, config: Config, data: Sequences) -> Any:
     return jax.tree.map(jnp.subtract, unit, zero)
 
 
-def scaled(params: Any, gain: Array) -> Any:
-    """Parameters of a cell with the recurrent weights multiplied by a gain.
-
-    Example:
-        >>> params = scaled(nets.cells.ElmanParams(1.0, 2.0, 3.0), 10.0)
-        >>> tuple(params)
-        (1.0, 20.0, 3.0)
-    """
-
-    def scale(path, leaf):
-        return leaf * gain if name_of(path) == RECURRENT else leaf
-
-    return jax.tree_util.tree_map_with_path(scale, params)
-
-
-def name_of(path: Any) -> str:
-    """Name of a parameter, the last of its path in a tree."""
-    return jax.tree_util.keystr(path[-1:], simple=True)
-
-
 def network(cell: str, config: Config, data: Sequences) -> SequenceClassifier:
     """The classifier of a cell, with a forget bias of 0 if the cell takes one."""
     init = cells.initializer(config.init, data.time)
@@ -195,7 +175,7 @@ def expect_recurrent(
     params = jax.eval_shape(
         lambda: made.init(jax.random.key(0), data.inputs, config.features)
     )
-    names = [name_of(path) for path, _ in jax.tree.leaves_with_path(params)]
+    names = parameter_names(params)
     if RECURRENT not in names:
         raise cli.UsageError(
             f"flag --gain: cell {cell!r} has no recurrent weights {RECURRENT!r} to "

@@ -4,6 +4,7 @@
     python -m experiments.throughput --what=layers --layers=lstm --peers=linen,torch
     python -m experiments.throughput --what=gpu --minutes=5
     python -m experiments.throughput --what=cost --cells=gru
+    python -m experiments.throughput --what=parallel --layers=gru
 
 A study trains one network per seed: a recurrent layer of 64 units reads 64 numbers, and
 a dense layer classifies its last output, as in `experiments.gradient_flow`. One step

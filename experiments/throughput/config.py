@@ -4,13 +4,16 @@ import dataclasses
 
 from experiments.harness import cli, common_flags
 
-STUDY, LAYERS, GPU, COST = WHAT = "study", "layers", "gpu", "cost"
+STUDY, LAYERS, GPU, COST, PARALLEL = WHAT = (
+    *("study", "layers", "gpu", "cost", "parallel"),
+)
 CELLS = "elman", "lstm", "gru"  # cells that PyTorch has
 ALL_LAYERS = *CELLS, "bidirectional_lstm", "stacked_lstm", "min_gru"
 PEERS = "linen", "nnx", "haiku", "equinox", "keras", "torch"
 PROGRAMS = "forward", "train"
-ROUNDS = {STUDY: 7, LAYERS: 5, GPU: 3, COST: 3}
-SECONDS = {STUDY: 0.5, LAYERS: 0.1, GPU: 0.05, COST: 0.1}
+ROUNDS = {STUDY: 7, LAYERS: 5, GPU: 3, COST: 3, PARALLEL: 3}
+SECONDS = {STUDY: 0.5, LAYERS: 0.1, GPU: 0.05, COST: 0.1, PARALLEL: 0.05}
+MINUTES = {GPU: 8.0, PARALLEL: 5.0}
 SIZES = {
     LAYERS: [
         *("32x100x128x128", "64x784x1x128", "128x50x256x512"),
@@ -30,7 +33,7 @@ class Config:
     what: str = cli.flag(
         STUDY,
         "Programs to time: steps of a study; layers next to other libraries; layers on "
-        "a GPU; or layers as the work grows.",
+        "a GPU; layers as the work grows; or layers in parallel over time.",
         choices=WHAT,
     )
     cells: list[str] = cli.flag(
@@ -47,21 +50,22 @@ class Config:
     )
     layers: list[str] = cli.flag(
         [],
-        "Layers to time (layers, gpu); by default all, on a GPU those of one cell.",
+        "Layers to time (layers, gpu, parallel); by default all, in gpu and parallel "
+        "those of one cell.",
         choices=ALL_LAYERS,
         group="model",
     )
     sizes: list[str] = cli.flag(
         [],
-        "Sizes to time, each BATCHxTIMExINPUTSxFEATURES; by default six sizes (layers) "
-        "or four (gpu).",
+        "Sizes to time, each BATCHxTIMExINPUTSxFEATURES; by default six sizes "
+        "(layers), four (gpu), or as many as the device has time for (parallel).",
         values=SIZES[LAYERS],
         group="data",
     )
     programs: list[str] = cli.flag(
         list(PROGRAMS),
         "The forward pass alone; a train step: forward, and the gradients by "
-        "parameters and inputs (layers, gpu).",
+        "parameters and inputs (layers, gpu, parallel).",
         choices=PROGRAMS,
     )
     peers: list[str] = cli.flag(
@@ -91,15 +95,16 @@ class Config:
     )
     seconds: float = cli.flag(
         0.0,
-        "Time for which a contender runs in each round; 0 for 0.5 (study), 0.05 (gpu) "
-        "or 0.1.",
+        "Time for which a contender runs in each round; 0 for 0.5 (study), 0.05 (gpu, "
+        "parallel) or 0.1.",
         lower_bound=0.0,
         upper_bound=3600.0,
     )
     minutes: float = cli.flag(
-        8.0,
-        "Time after which no further program is started (gpu).",
-        lower_bound=0.0,
+        -1.0,
+        "Time after which no further program is started (gpu, parallel); -1 for 8 "
+        "(gpu) or 5 (parallel).",
+        lower_bound=-1.0,
         upper_bound=10_000.0,
     )
     overhead_steps: int = cli.flag(
@@ -118,18 +123,21 @@ def complete(config: Config) -> Config:
         config: The flags.
 
     Returns:
-        The flags, whose rounds, seconds and sizes are set.
+        The flags, whose rounds, seconds, minutes, sizes and layers are set.
 
     Raises:
         UsageError: A size is not four numbers.
     """
     for size in config.sizes:
         parse(size)
-    layers = [*CELLS, "min_gru"] if config.what == GPU else ALL_LAYERS
+    single = config.what in (GPU, PARALLEL)
+    layers = [*CELLS, "min_gru"] if single else ALL_LAYERS
+    minutes = MINUTES.get(config.what, 0.0) if config.minutes < 0 else config.minutes
     return dataclasses.replace(
         config,
         rounds=config.rounds or ROUNDS[config.what],
         seconds=config.seconds or SECONDS[config.what],
+        minutes=minutes,
         sizes=config.sizes or SIZES.get(config.what, []),
         layers=config.layers or list(layers),
     )

@@ -9,7 +9,14 @@ def run(config: Config, results: Run) -> None:
     from experiments.throughput.cost import experiment as cost
     from experiments.throughput.gpu import experiment as gpu
     from experiments.throughput.layers import experiment as layers
+    from experiments.throughput.parallel import experiment as parallel
     from experiments.throughput.study import experiment as study
 
-    runs = {"study": study.run, "layers": layers.run, "gpu": gpu.run, "cost": cost.run}
-    runs[config.what](complete(config), results)
+    parts = {
+        "study": study,
+        "layers": layers,
+        "gpu": gpu,
+        "cost": cost,
+        "parallel": parallel,
+    }
+    parts[config.what].run(complete(config), results)

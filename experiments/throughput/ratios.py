@@ -1,6 +1,6 @@
 """Ratios of times: those of contenders divided by that of this library."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
@@ -154,6 +154,46 @@ def refusals(rows: Sequence[Row]) -> list[str]:
         + f"): {reason.rstrip('.')}."
         for (name, reason), jobs in reasons.items()
     ]
+
+
+def late(jobs: Sequence[Job], minutes: float) -> list[str]:
+    """A sentence about the jobs that were not run.
+
+    Args:
+        jobs: The jobs.
+        minutes: Time after which no job was started.
+
+    Returns:
+        One sentence; none if all were run.
+    """
+    if not jobs:
+        return []
+    names = (f"{j.layer} {j.size} {j.program} {j.precision}" for j in jobs)
+    return [f"Not run within {minutes:g} minutes: {', '.join(names)}."]
+
+
+def crossover(times: Mapping[int, Mapping[str, float]], contender: str) -> int | None:
+    """Fewest steps from which a contender stays faster than the loop.
+
+    Args:
+        times: Times by number of steps and by the name of the contender.
+        contender: Name of the contender.
+
+    Returns:
+        A number of steps that was measured; None if the loop is faster at the most.
+
+    Example:
+        >>> times = {10: {"ours": 1.0, "x": 2.0}, 100: {"ours": 3.0, "x": 2.5}}
+        >>> crossover(times, "x")
+        100
+    """
+    first = None
+    for steps, some in sorted(times.items()):
+        if contender not in some or OURS not in some or some[contender] >= some[OURS]:
+            first = None
+        elif first is None:
+            first = steps
+    return first
 
 
 def draw(rows: Sequence[Row], shown: Sequence[str], finding: str, caption: str) -> Plot:

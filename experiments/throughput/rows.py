@@ -3,11 +3,12 @@
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from tqdm import tqdm
 
 from experiments.throughput.processes import Worker
 from experiments.throughput.workers.jobs import Job
@@ -58,6 +59,18 @@ class Row(NamedTuple):
         """The row of metrics.jsonl."""
         row = {**self.job._asdict(), **self._asdict()}
         return {name: value for name, value in row.items() if name != "job"}
+
+
+class Measured(NamedTuple):
+    """The times of all jobs.
+
+    Attributes:
+        rows: The rows.
+        late: Jobs for which no time was left, or not enough.
+    """
+
+    rows: list[Row]
+    late: list[Job]
 
 
 class Workers:
@@ -204,6 +217,38 @@ def _row(
     error = state.get("error") or lost.get(entry.worker, "")
     seconds = np.array([] if error else times)
     return Row(job, entry.name, seconds, **known, error=error)
+
+
+def measure_until(
+    jobs: Sequence[Job],
+    until: float,
+    measured: Callable[[Job], list[Row]],
+    log: Callable[[Row], None],
+) -> Measured:
+    """Time jobs until the time is over.
+
+    Args:
+        jobs: Jobs, the most important first.
+        until: Time of `time.monotonic` after which no job is started.
+        measured: The rows of a job.
+        log: Receives each row as soon as it is measured.
+
+    Returns:
+        The rows, and the jobs that were not started or not completed.
+    """
+    rows, late = [], []
+    for job in tqdm(jobs, desc="jobs", disable=None):
+        if time.monotonic() > until:
+            late.append(job)
+            continue
+        some = measured(job)
+        if time.monotonic() > until:  # in the middle of the job
+            late.append(job)
+            some = timed(some)
+        for row in some:
+            log(row)
+        rows += some
+    return Measured(rows, late)
 
 
 def timed(rows: Sequence[Row]) -> list[Row]:

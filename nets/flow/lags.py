@@ -41,8 +41,8 @@ def lag_matrix(
         state: State before the first step.
         reverse: As in `nets.unroll`, for a single cell; the cells of a layer have
             directions.
-        **options: Other arguments of `nets.unroll`, except `parallel`; padded steps
-            have no gradient.
+        **options: Other arguments of `nets.unroll`, except `parallel=True`; padded
+            steps have no gradient.
 
     Returns:
         Nats, [time, lag, *batch], for lags from 0 to time - 1 in the order in which the

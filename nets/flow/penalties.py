@@ -9,11 +9,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets.flow.layers import in_every_cell
-from nets.flow.linearized import as_state, as_vector, batch_shape, trajectory
+from nets.flow.linearized import batch_shape, trajectory
 from nets.flow.lyapunov import growths
 from nets.flow.state_gradients import is_real, state_gradients
 from nets.recurrent import RecurrentLayer, as_layer, by_cell, per_cell
 from nets.recurrent.padding import select_valid
+from nets.recurrent.state_vectors import as_state, as_vector
 from nets.types import Cell, Params, State
 
 

@@ -49,11 +49,12 @@ def state_gradients(
             to a scalar. If it is a sum over the batch, g_t of each sequence is the
             gradient of its own loss.
         state: State before the first step.
-        **options: Other options of `nets.unroll`, except `parallel`. With `lengths` or
-            a `mask` the gradient at a padded step is zero. With `reverse`, g_t has the
-            index t of its input. With `all_states` the loss takes all states instead of
-            the final one. `perturbations` shift the states at which the gradient is
-            taken.
+        **options: Other options of `nets.unroll`, except `parallel=True`. With
+            `parallel="backward"` all g_t are computed by one associative scan. With
+            `lengths` or a `mask` the gradient at a padded step is zero. With `reverse`,
+            g_t has the index t of its input. With `all_states` the loss takes all
+            states instead of the final one. `perturbations` shift the states at which
+            the gradient is taken.
 
     Returns:
         The loss, and its gradients, a state with time in front: [time, *batch, ...].

@@ -10,6 +10,7 @@ from nets.recurrent.directions import (
 )
 from nets.recurrent.layout import batch_first, time_first
 from nets.recurrent.learning_state import LearnedStateParams, learned_state
+from nets.recurrent.parallel import ParallelSolver, Solve
 from nets.recurrent.per_cell import CellRun, by_cell, per_cell
 from nets.recurrent.regularizers import (
     drop_connect,
@@ -17,6 +18,7 @@ from nets.recurrent.regularizers import (
     recurrent_dropout,
     zoneout,
 )
+from nets.recurrent.solving_states import solve_states
 from nets.recurrent.stacking import RecurrentLayer, Stack, as_layer, stack
 from nets.recurrent.unrolling import unroll
 
@@ -26,7 +28,9 @@ __all__ = [
     "BidirectionalState",
     "CellRun",
     "LearnedStateParams",
+    "ParallelSolver",
     "RecurrentLayer",
+    "Solve",
     "Stack",
     "Unidirectional",
     "as_layer",
@@ -39,6 +43,7 @@ __all__ = [
     "learned_state",
     "per_cell",
     "recurrent_dropout",
+    "solve_states",
     "stack",
     "time_first",
     "unroll",

@@ -1,6 +1,5 @@
 """Run a cell over time."""
 
-import operator
 from functools import partial
 from typing import Any, SupportsIndex
 
@@ -10,9 +9,14 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, PyTree, Shaped
 
 from nets.compiling import compiled
-from nets.linear_recurrence import linear_scan
+from nets.recurrent.associating import associate
 from nets.recurrent.batch import batch_shape
 from nets.recurrent.chunks import scan_in_chunks
+from nets.recurrent.combinations import (
+    check_combination,
+    check_perturbations,
+    count_steps,
+)
 from nets.recurrent.half_precision import as_given, with_wide_gradients
 from nets.recurrent.initial_state import initial_state
 from nets.recurrent.padding import (
@@ -20,10 +24,12 @@ from nets.recurrent.padding import (
     check_padding,
     check_waiting,
     on_device,
-    pack_left,
     padding_mask,
     select_valid,
 )
+from nets.recurrent.parallel.choosing import any_candidate, associative_if_linear
+from nets.recurrent.parallel.options import ParallelSolver, as_solver, no_iterations
+from nets.recurrent.parallel.running import run_in_parallel
 from nets.recurrent.restored_params import restored_for
 from nets.recurrent.scanning import scan
 from nets.recurrent.sharding import split_as, with_split_state
@@ -43,13 +49,13 @@ def unroll(
     reverse: bool = False,
     all_states: bool = False,
     key: KeyArray | None = None,
-    parallel: bool = False,
+    parallel: bool | str | ParallelSolver = False,
     remat: bool = False,
     truncate: SupportsIndex | None = None,
     perturbations: State | None = None,
     untied: bool = False,
 ) -> tuple[State, Any]:
-    """Run a cell over a sequence, with `jax.lax.scan`.
+    """Run a cell over a sequence, step by step or in parallel.
 
         s_t, y_t = step(params, s_{t-1}, x_t)    for t = 0 ... T - 1
 
@@ -59,6 +65,17 @@ def unroll(
     initial state.
 
     Outside `jax.jit`, equal calls are compiled once (see `nets.compiling`).
+
+    In parallel, the backward pass g_t = A_{t+1}^T g_{t+1} + dL/ds_t, A_t = ds_t /
+    ds_{t-1}, is one associative scan without iterations. It needs the Jacobians of all
+    steps: T n^2 numbers per sequence for a state of n numbers (T n, if the step is
+    elementwise in the state), and three times as much in the scan. More than 16 GiB of
+    Jacobians are refused. The forward pass is iterated until the states solve s_t =
+    f(s_{t-1}, x_t); the iterations are few if the largest Lyapunov exponent is below 0,
+    and up to T if it is above. If a solver does not converge, the loop runs. Under
+    `jax.vmap` both always run, as a branch becomes a selection; a batch axis of xs does
+    not have this cost. The sequences of a batch must not depend on each other. Products
+    have the highest precision, on a GPU too.
 
     Args:
         cell: Any `Cell`.
@@ -79,8 +96,12 @@ def unroll(
         key: Key of `jax.random.key` for a cell that is stochastic in training (see
             `input_dropout`, `recurrent_dropout`, `zoneout`, `drop_connect`). Without a
             key the cell is deterministic.
-        parallel: Run over time in O(log time) parallel steps, for a cell that is linear
-            in its state. Results are equal up to rounding.
+        parallel: Run over time in O(log time) parallel steps. True: an associative
+            scan, for a cell that is linear in its state. For every cell: "newton" or
+            "quasi" solves for all states at once; "backward" runs forward in the loop
+            and backward in parallel; "auto" chooses; a `ParallelSolver` is a method
+            with its options. Results are equal up to rounding and the tolerance. See
+            below.
         remat: Keep only every sqrt(time)-th state for the backward pass, and recompute
             the other states: memory grows as sqrt(time), at the cost of one more
             forward pass.
@@ -99,9 +120,11 @@ def unroll(
 
     Raises:
         ValueError: The shapes of xs, state, lengths and mask do not fit each other; a
-            length is out of range (only concrete lengths are checked); `parallel` is
-            given for a cell that is not linear in its state; or `perturbations` are
-            given for a step whose output cannot be separated from its state.
+            length is out of range (only concrete lengths are checked);
+            `parallel=True` is given for a cell that is not linear in its state;
+            options cannot be combined; Jacobians do not fit into memory; the state to
+            solve for has integers; or `perturbations` are given for a step whose output
+            cannot be separated from its state.
 
     Example:
         >>> import nets
@@ -119,6 +142,12 @@ def unroll(
         training of recurrent network trajectories, Neural Computation (truncation).
         Chen et al. 2016, Training deep nets with sublinear memory cost,
         https://arxiv.org/abs/1604.06174 (remat).
+        Lim et al. 2024, Parallelizing non-linear sequential models over the sequence
+        length, https://arxiv.org/abs/2309.12252 ("newton").
+        Gonzalez et al. 2024, Towards scalable and stable parallelization of nonlinear
+        RNNs, https://arxiv.org/abs/2407.19115 ("quasi").
+        Gonzalez et al. 2025, Predictability enables parallelization of nonlinear state
+        space models, https://arxiv.org/abs/2508.16817 (the exponent).
     """
     params = restored_for(cell, params)
     params, xs = on_device((params, xs))
@@ -128,7 +157,8 @@ def unroll(
             "expected a known number of steps with parallel, remat or truncate; got "
             f"{time}: export the sequence with a fixed time, or without these options"
         )
-    truncate = None if truncate is None else _count(truncate)
+    parallel = as_solver(parallel)
+    truncate = None if truncate is None else count_steps(truncate)
     lengths = None if lengths is None else array_like(lengths)
     mask = None if mask is None else array_like(mask)
     check_padding(xs, lengths, mask, cell.spatial_dims)
@@ -136,12 +166,12 @@ def unroll(
     options |= {"all_states": all_states, "key": key, "parallel": parallel}
     options |= {"remat": remat, "truncate": truncate, "perturbations": perturbations}
     options |= {"untied": untied}
-    end, ys = _unroll(cell, params, xs, state, **options)
+    end, ys = unrolled(cell, params, xs, state, **options)
     return (end if state is None else as_given(end, state)), ys
 
 
 @compiled
-def _unroll(
+def unrolled(
     cell,
     params,
     xs,
@@ -157,8 +187,12 @@ def _unroll(
     truncate,
     perturbations,
     untied,
-):
-    """`unroll` without the checks that need the values of arrays."""
+    report=False,
+) -> Any:
+    """`unroll` without the checks that need the values of arrays.
+
+    With `report`, a solver does not fall back to the loop, and its `Solve` is returned.
+    """
     time = _time(xs)
     first, last = (-1, 0) if reverse else (0, -1)
     # Zeros replace x_0: the initial state may not depend on the values of x_0, which
@@ -174,32 +208,53 @@ def _unroll(
     # Otherwise a NaN in the padding would reach the gradients as 0 * NaN.
     xs = select_valid(real, xs, 0.0)
     stochastic_step = None if key is None else cell.stochastic_step
-    _check(cell, stochastic_step, parallel, remat, truncate, perturbations, untied)
+    noisy = stochastic_step is not None
+    plain = not (noisy or untied or perturbations is not None)
+    parallel = associative_if_linear(parallel, cell, plain)
+    check_combination(cell, noisy, parallel, remat, truncate, perturbations, untied)
 
-    if parallel and time:
-        states, ys = _associate(cell, params, xs, state, real, reverse)
-        if not all_states:
-            states = jax.tree.map(lambda s: s[last], states)
-        return states, ys
+    if parallel is True and time:
+        states, ys = associate(cell, params, xs, state, real, reverse)
+        return (states if all_states else _at(states, last)), ys
 
     keys, step = None, with_wide_gradients(cell.step, params)
     if stochastic_step is not None and key is not None:
         once, each = jax.random.split(key)
         step, keys = stochastic_step(once, params, blank), jax.random.split(each, time)
     if perturbations is not None:
-        _check_perturbations(perturbations, state, time)
+        check_perturbations(perturbations, state, time)
 
-    def body(state, inputs):
+    def advance(state, inputs):
         x, real, key, added, leaves = inputs
         run = step if at_step is None else partial(cell.step, at_step(leaves))
         args = (state, x) if key is None else (state, x, key)
         new, y = run(*args) if added is None else perturbed(run)(added, *args)
         new, y = select_valid(real, new, state), select_valid(real, y, 0.0)
-        return new, (new, y) if all_states else y
+        return new, y
 
     inputs = xs, real, keys, perturbations, by_step
-    end, out = _scan(body, state, inputs, reverse, remat, truncate)
-    return out if all_states else (end, out)
+    body, state = with_split_state(advance, state, inputs)
+    if isinstance(parallel, ParallelSolver) and time:
+        axes = len(batch_shape(cell, params, blank, state))
+        if parallel.method != "auto" or any_candidate(body, state, inputs, axes):
+            options = {"batch_axes": axes, "reverse": reverse, "fallback": not report}
+            states, *out = run_in_parallel(body, state, inputs, parallel, **options)
+            end = states if all_states else _at(states, last)
+            return end, *out[: 1 + report]
+    if not all_states:
+        return _scan(body, state, inputs, reverse, remat, truncate)
+
+    def keep(state, inputs):
+        new, y = body(state, inputs)
+        return new, (new, y)
+
+    out = _scan(keep, state, inputs, reverse, remat, truncate)[1]
+    return (*out, no_iterations()) if report else out
+
+
+def _at(states, t):
+    """State after one step."""
+    return jax.tree.map(lambda s: s[t], states)
 
 
 def _real_steps(cell, params, xs, x, state, lengths, mask):
@@ -212,80 +267,10 @@ def _real_steps(cell, params, xs, x, state, lengths, mask):
 
 
 def _scan(body, state, inputs, reverse, remat, truncate):
-    """Scan over the steps, on the devices of the inputs; in chunks if requested."""
-    body, state = with_split_state(body, state, inputs)
+    """Scan over the steps, in chunks if requested."""
     if remat or truncate:
         return scan_in_chunks(body, state, inputs, reverse, remat, truncate)
     return scan(body, state, inputs, reverse=reverse)
-
-
-def _count(truncate: Any) -> int:
-    """A Python integer, from an integer of any library."""
-    try:
-        count = 0 if isinstance(truncate, bool) else operator.index(truncate)
-    except TypeError:
-        count = 0
-    if count < 1:
-        raise ValueError(
-            f"expected truncate to be an integer, at least 1 step; got {truncate}"
-        )
-    return count
-
-
-def _check(cell, stochastic_step, parallel, remat, truncate, perturbations, untied):
-    """Check that the options can be combined."""
-    if parallel and cell.linear is None:
-        raise ValueError(
-            "expected a cell that is linear in its state, as `nets.lru()` is, to run "
-            "in parallel over time; got one whose `linear` is None: unroll it with "
-            "parallel=False"
-        )
-    if parallel and (stochastic_step or remat or truncate or perturbations is not None):
-        raise ValueError(
-            "expected parallel=True without remat, truncate and perturbations, and "
-            "without a key if the cell is stochastic; these options run step by step"
-        )
-    if untied and (stochastic_step or parallel):
-        raise ValueError(
-            "expected untied=True without parallel=True, and without a key if the "
-            "cell is stochastic"
-        )
-
-
-def _check_perturbations(perturbations, state, time):
-    """Check that the perturbations are like the states of all steps."""
-    expected = jax.tree.map(lambda s: (time, *s.shape), state)
-    got = jax.tree.map(jnp.shape, perturbations)
-    if expected != got:
-        raise ValueError(
-            f"expected perturbations like the states of all steps, {expected}; "
-            f"got {got}"
-        )
-
-
-def _associate(cell, params, xs, state, real, reverse):
-    """States after every step, and outputs, in parallel over time."""
-
-    def flip(tree):
-        return jax.tree.map(lambda a: a[::-1], tree) if reverse else tree
-
-    xs, real = flip(xs), flip(real)
-    if real is not None:
-        xs, back = pack_left(xs, real)
-        number = jnp.arange(len(real)).reshape(-1, *[1] * (real.ndim - 1))
-        first = number < real.sum(axis=0)[None]
-        # After the real steps the state is kept, or it could overflow.
-        a, b = cell.linear.coefficients(params, state, xs)
-        a = jax.tree.map(lambda a, b: jnp.broadcast_to(a, b.shape), a, b)
-        a, b = select_valid(first, a, 1.0), select_valid(first, b, 0.0)
-        states = linear_scan(a, b, state)
-        ys = cell.linear.read(params, states, xs)
-        nothing = jax.tree.map(lambda y: jnp.zeros_like(y[0]), ys)
-        ys = select_valid(real, back(nothing, ys), 0.0)
-        return flip(back(state, states)), flip(ys)
-    a, b = cell.linear.coefficients(params, state, xs)
-    states = linear_scan(a, b, state)
-    return flip(states), flip(cell.linear.read(params, states, xs))
 
 
 def _time(xs: PyTree) -> Any:

@@ -61,6 +61,8 @@ TINY = {
     "memory": "max_steps=512;inputs=1;batch_size=1;cells=elman",
     "music": "parameters=1000;batch_size=2;steps=2;cells=elman;prompt_steps=2;"
     "generated_steps=3;data_dir=music",
+    "parallel": "parts=cells;cells=elman;inits=own;gains=1;features=3;steps=2;"
+    "batch_size=4;length=8;max_iterations=4",
     "remedies": "features=4;length=6;examples=40;batch_size=8;steps=2;exponents=2;"
     "remedies=clip",
     "spectra": "inputs=2;steps=30;warmup=10;cells=elman;inits=own",

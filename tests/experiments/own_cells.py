@@ -195,6 +195,7 @@ TAKE_CELLS = {
     "language_model": "cells",
     "memory": "cells",
     "music": "cells",
+    "parallel": "cells",
     "spectra": "cells",
     "study": "cells",
     "tag_sequences": "cell",

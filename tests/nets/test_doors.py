@@ -17,7 +17,7 @@ import nets
 import nets.linen
 import nets.nnx
 from nets import blocks
-from nets.recurrent.unrolling import _count
+from nets.recurrent.combinations import count_steps
 
 GRU, LINEAR = nets.gru(), nets.min_gru()
 STACK = nets.stack(nets.bidirectional(GRU), nets.lstm(), dropout_rate=0.5)
@@ -128,7 +128,7 @@ def test_any_integer_is_one(two):
 )
 def test_and_nothing_else_is(wrong):
     with pytest.raises(ValueError, match="truncate to be an integer, at least 1 step"):
-        _count(wrong)
+        count_steps(wrong)
 
 
 def restored_by_flax(tree: Any) -> Any:

@@ -41,6 +41,20 @@ def test_bidirectional(cell):
     assert_lowers(nets.bidirectional(cell).apply, both, xs)
 
 
+@pytest.mark.parametrize("parallel", ["backward", "newton", "quasi", "auto"])
+def test_parallel_in_time(parallel):
+    params, xs, first = cases.example(nets.lstm(), 4)
+
+    def gradient(params, xs, state, lengths):
+        def loss(params):
+            options = {"lengths": lengths, "parallel": parallel}
+            return cases.total(*nets.unroll(nets.lstm(), params, xs, state, **options))
+
+        return jax.grad(loss)(params)
+
+    assert_lowers(gradient, params, xs, first, jnp.full(4, 3))
+
+
 @cases.each_core
 def test_state_gradients(cell):
     params, xs, _ = cases.example(cell, 4)

@@ -156,6 +156,11 @@ CALLS = {
         (LENGTHS,),
         (ROWS,),
     ),
+    "newton": (
+        lambda p, x, n: outputs(parallel="newton", lengths=n)(p, x),
+        (LENGTHS,),
+        (ROWS,),
+    ),
     "a learned state": (lambda p, x: outputs(LEARNED)(init(LEARNED), x), (), ()),
     "a key": (
         lambda p, x: (

@@ -8,6 +8,7 @@ from tqdm import tqdm
 
 from experiments.harness.devices import cores
 from experiments.harness.powers import power
+from experiments.throughput import ratios
 from experiments.throughput.config import Config
 from experiments.throughput.rows import Entry, Row, Workers, measure
 from experiments.throughput.workers.contenders import (
@@ -195,10 +196,4 @@ def crossover(measured: list[tuple[Point, Row]]) -> int | None:
     for point, row in measured:
         if point.axis == SCAN and len(row.seconds):
             by_steps.setdefault(point.value, {})[row.contender] = row.least
-    first = None
-    for steps, times in sorted(by_steps.items()):
-        if len(times) < 2 or times[PARALLEL] >= times[OURS]:
-            first = None
-        elif first is None:
-            first = steps
-    return first
+    return ratios.crossover(by_steps, PARALLEL)

@@ -33,12 +33,7 @@ def run(config: Config, results: Run) -> None:
     ]
     if "torch" in config.peers and not measure.has_torch(config):
         findings.append("PyTorch was not timed: it is not installed.")
-    if measured.late:
-        names = ", ".join(
-            f"{job.layer} {job.size} {job.program} {job.precision}"
-            for job in measured.late
-        )
-        findings.append(f"Not run within {config.minutes:g} minutes: {names}.")
+    findings += ratios.late(measured.late, config.minutes)
     answer = _answer(rows)
     if not timed(rows):
         return publish(results, answer=answer, findings=findings)

@@ -3,16 +3,20 @@
 import importlib.util
 import os
 import tempfile
-import time
 from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
-from tqdm import tqdm
 
 from experiments.harness.devices import cores
 from experiments.throughput.config import Config, parse
-from experiments.throughput.rows import Entry, Row, Workers, measure, timed
+from experiments.throughput.rows import (
+    Entry,
+    Measured,
+    Row,
+    Workers,
+    measure,
+    measure_until,
+)
 from experiments.throughput.workers import peers
 from experiments.throughput.workers.contenders import (
     ASSOCIATIVE,
@@ -42,18 +46,6 @@ THREADS = 8  # that compile
 WARM_UP = 3  # runs before the first time: an old fault of CUDA graphs shows by then
 # Largest deviation that is not reported: TF32 and bfloat16 have few digits.
 TOLERANCE = {HIGHEST: 1e-5, DEFAULT: 1e-2, BFLOAT16: 1e-1}
-
-
-class Measured(NamedTuple):
-    """All times.
-
-    Attributes:
-        rows: The rows.
-        late: Jobs for which no time was left, or not enough.
-    """
-
-    rows: list[Row]
-    late: list[Job]
 
 
 def plan(config: Config) -> list[Job]:
@@ -153,21 +145,14 @@ def run_jobs(config: Config, log: Callable[[Row], None], began: float) -> Measur
         The rows, and the jobs that were not started or not completed.
     """
     until = began + 60 * config.minutes
-    rows, late = [], []
     with Workers() as workers:
         start(workers, config)
-        for job in tqdm(plan(config), desc="jobs", disable=None):
-            if time.monotonic() > until:
-                late.append(job)
-                continue
-            measured = _measured(job, config, workers, until)
-            if time.monotonic() > until:  # in the middle of the job
-                late.append(job)
-                measured = timed(measured)
-            for row in measured:
-                log(row)
-            rows += measured
-    return Measured(rows, late)
+        return measure_until(
+            plan(config),
+            until,
+            lambda job: _measured(job, config, workers, until),
+            log,
+        )
 
 
 def _measured(job: Job, config: Config, workers: Workers, until: float) -> list[Row]:

@@ -13,6 +13,7 @@ from experiments.throughput.workers.jobs import Job, Refused
 
 OURS = "ours"
 PARALLEL, REMAT = "ours, parallel", "ours, remat"
+BACKWARD, NEWTON, QUASI = "ours, backward", "ours, newton", "ours, quasi"
 ALL_DEVICES = "ours, all devices"
 AS_HAIKU = "ours, as Haiku"
 UNROLLED = "lax.scan, unroll=4"  # of our step
@@ -21,7 +22,10 @@ FLOOR = "matrix products"
 OPTIONS: dict[str, dict[str, Any]] = {
     PARALLEL: {"parallel": True},
     REMAT: {"remat": True},
+    BACKWARD: {"parallel": "backward"},
 }
+SOLVERS = {NEWTON: "newton", QUASI: "quasi"}
+MOST_ITERATIONS = 100
 
 EQUATIONS: dict[str, Callable[[], nets.Cell]] = {
     "elman": nets.elman,
@@ -45,6 +49,7 @@ class Contender(NamedTuple):
         batch_first: Whether inputs and outputs are [batch, time, features].
         lacks: Name of a parameter that it does not have.
         sharded: Whether the batch is split over all devices.
+        solves: Whether it iterates: `ys, solve = apply(params, xs)`.
     """
 
     equation: str
@@ -53,6 +58,7 @@ class Contender(NamedTuple):
     batch_first: bool = False
     lacks: str = ""
     sharded: bool = False
+    solves: bool = False
 
 
 def contender(name: str, job: Job) -> Contender:
@@ -82,6 +88,8 @@ def contender(name: str, job: Job) -> Contender:
         return Contender(equation, jobs.composed(job, partial(_unrolled, cell)))
     if name == PARALLEL and cell.linear is None:
         raise Refused(f"a {job.cell} does not run in parallel over time")
+    if name in SOLVERS:
+        return Contender(equation, _solved(job, cell, SOLVERS[name]), solves=True)
     layer, options = jobs.layer_of(job, cell), OPTIONS.get(name, {})
 
     def apply(params, xs):
@@ -100,6 +108,19 @@ def _unrolled(cell: nets.Cell, params: Any, xs: Any, reverse: bool) -> Any:
     step = partial(cell.step, params)
     start = cell.initial_state(params, xs[0])
     return jax.lax.scan(step, start, xs, reverse=reverse, unroll=4)[1]
+
+
+def _solved(job: Job, cell: nets.Cell, method: str) -> Callable[[Any, Any], Any]:
+    """A cell whose states are solved for, without the loop if that fails."""
+    if job.layer != job.cell:
+        raise Refused(f"a solver runs one cell, not a {job.layer}")
+    solver = nets.ParallelSolver(method, max_iterations=MOST_ITERATIONS)
+
+    def apply(params, xs):
+        states, solve = nets.solve_states(cell, params, xs, solver=solver)
+        return states[0], solve  # the outputs are the first array of the state
+
+    return apply
 
 
 def _plain_min_gru(name: str, job: Job) -> Callable[[Any, Any], Any]:

@@ -4,7 +4,7 @@ import sys
 
 import jax
 
-from experiments.throughput.workers import programs, server
+from experiments.throughput.workers import exponents, programs, server
 
 
 def main() -> None:
@@ -13,4 +13,4 @@ def main() -> None:
     jax.config.update("jax_num_cpu_devices", count)
     jax.config.update("jax_enable_compilation_cache", False)  # its time is measured
     programs.warm_up()
-    server.main(programs.prepare)
+    server.main(programs.prepare, exponents.describe)

@@ -33,24 +33,30 @@ from experiments.throughput.workers.server import Prepared, one_line
 AXIS = "data"
 
 
-def program(apply: Callable[[Any, Any], Any], job: Job) -> Callable[[Any, Any], Any]:
+def program(
+    apply: Callable[[Any, Any], Any], job: Job, solves: bool = False
+) -> Callable[[Any, Any], Any]:
     """The function to compile.
 
     Args:
-        apply: `ys = apply(params, xs)`.
+        apply: `ys = apply(params, xs)`, or `ys, solve = apply(params, xs)`.
         job: The job.
+        solves: Whether `apply` returns a pair.
 
     Returns:
-        `ys = function(params, xs)`; or, to train, the mean of the squared outputs and
-        its gradients by parameters and inputs.
+        `function(params, xs)` like `apply`; or, to train, the mean of the squared
+        outputs and its gradients by parameters and inputs. The `solve` is next to the
+        outputs, or next to the mean.
     """
     if job.program == FORWARD:
         return apply
 
     def loss(params, xs):
-        return jnp.square(apply(params, xs).astype(jnp.float32)).mean()
+        ys, *solve = apply(params, xs) if solves else (apply(params, xs),)
+        mean = jnp.square(ys.astype(jnp.float32)).mean()
+        return (mean, *solve) if solves else mean
 
-    return jax.value_and_grad(loss, argnums=(0, 1))
+    return jax.value_and_grad(loss, argnums=(0, 1), has_aux=solves)
 
 
 def _sharded(
@@ -138,18 +144,18 @@ def _prepare(
     if name == FLOOR:
         function, *arguments = _floor(job)
         numbers: Any = None
-        equation = ""
+        equation, solves = "", False
     else:
         made = contender(name, job)
         equation = made.equation
         weights = jobs.draw_params(job, EQUATIONS[equation]())
         # On an accelerator, each small program would be compiled for a second.
-        with _on_cpu():
+        with on_cpu():
             dtype = jnp.bfloat16 if job.precision == BFLOAT16 else jnp.float32
             weights = jax.tree.map(lambda a: jnp.asarray(a, dtype), weights)
             params = jax.tree.map(np.asarray, made.convert(weights))
         arguments = [jax.device_put(params), inputs.get(made.batch_first)]
-        function = program(made.apply, job)
+        function = program(made.apply, job, made.solves)
         if made.sharded:
             function = _sharded(function, job)
             split = NamedSharding(_mesh(), PartitionSpec(None, AXIS))
@@ -157,6 +163,7 @@ def _prepare(
             everywhere = NamedSharding(_mesh(), PartitionSpec())
             arguments[0] = jax.device_put(arguments[0], everywhere)
         numbers = partial(_numbers, made, weights, job)
+        solves = made.solves
     highest = HIGHEST if job.precision == HIGHEST else None
     began = time.perf_counter()
     with jax.default_matmul_precision(highest):  # type: ignore[arg-type]
@@ -173,13 +180,18 @@ def _prepare(
             equation,
             traced + seconds,
             _memory(compiled),
+            (lambda: _solve_of(job, compiled(*arguments))) if solves else None,
         )
 
     return finish
 
 
-def _on_cpu() -> Any:
-    """A context whose arrays are on the CPU, if JAX has started it."""
+def on_cpu() -> Any:
+    """A context whose arrays are on the CPU, if JAX has started it.
+
+    Returns:
+        A context manager.
+    """
     try:
         return jax.default_device(jax.devices("cpu")[0])
     except RuntimeError:
@@ -210,8 +222,22 @@ def _memory(compiled: Any) -> int | None:
     return int(analysis.temp_size_in_bytes + analysis.output_size_in_bytes)
 
 
+def _solve_of(job: Job, results: Any) -> Any:
+    """How a solver ended, in the results of its program."""
+    return results[1] if job.program == FORWARD else results[0][1]
+
+
 def _numbers(made: Contender, weights: Any, job: Job, results: Any) -> dict:
     """Results as this library has them: time first, gradients by its parameters."""
+    if made.solves:
+        solve = _solve_of(job, results)
+        if not solve.converged:
+            raise Refused(
+                f"it does not converge in {int(solve.iterations)} iterations "
+                f"(residual {float(solve.residual):.0e})"
+            )
+        whole, by = results
+        results = whole if job.program == FORWARD else (whole[0], by)
 
     def first(array):
         axis = 0 if made.batch_first else 1
@@ -222,7 +248,7 @@ def _numbers(made: Contender, weights: Any, job: Job, results: Any) -> dict:
     if job.program == FORWARD:
         return {"ys": first(results)}
     loss, (by_params, by_xs) = results
-    with _on_cpu():
+    with on_cpu():
         _, to_ours = jax.vjp(made.convert, weights)
         (gradient,) = to_ours(
             jax.tree.map(lambda a: jnp.asarray(np.asarray(a)), by_params)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from experiments.harness import allocator
-from experiments.throughput.workers.jobs import Job, difference
+from experiments.throughput.workers.jobs import Job, Refused, difference
 
 
 class Prepared(NamedTuple):
@@ -27,6 +27,7 @@ class Prepared(NamedTuple):
         compile_seconds: Time of the compilation; nan if nothing is compiled.
         bytes: Memory of a step in addition to parameters and inputs; None if it is
             not known.
+        solve: The `nets.Solve` of one step; None if the contender does not iterate.
     """
 
     run: Callable[[], Any]
@@ -35,21 +36,24 @@ class Prepared(NamedTuple):
     equation: str
     compile_seconds: float
     bytes: int | None
+    solve: Callable[[], Any] | None = None
 
 
 Prepare = Callable[[Job, Sequence[str], int], dict[str, "Prepared | str"]]
 
 
-def main(prepare: Prepare) -> None:
+def main(prepare: Prepare, describe: Callable[[Job], Any] | None = None) -> None:
     """Answer each line of standard input, a request in JSON, with a line of JSON.
 
     A request to "prepare" has a job, the names of contenders, and a number of threads
     that compile. One to "check" has a folder of references, and a number of runs before
     all that are prepared are compared. One to "time" has a contender, and the least
-    number of seconds.
+    number of seconds. One to "describe" has a job; the answer is what `describe`
+    returns, and the iterations of all that are prepared and iterate.
 
     Args:
         prepare: Prepares contenders: each a `Prepared`, or why it is refused.
+        describe: Describes a job in JSON.
     """
     allocator.keep_memory()
     answers = os.fdopen(os.dup(1), "w")
@@ -76,6 +80,15 @@ def main(prepare: Prepare) -> None:
                 )
                 for name, prepared in there.items()
             }
+        elif request["do"] == "describe" and describe is not None:
+            answer = (
+                describe(Job(**request["job"])),
+                {
+                    name: int(prepared.solve().iterations)
+                    for name, prepared in there.items()
+                    if prepared.solve is not None
+                },
+            )
         else:
             prepared = there[request["contender"]]
             answer = timed(prepared, request["seconds"])
@@ -106,6 +119,8 @@ def check(prepared: Prepared, folder: pathlib.Path, warm_up: int) -> float | str
             np.savez(file, **numbers)  # type: ignore[arg-type]
         with np.load(file) as reference:
             return difference(numbers, dict(reference))
+    except Refused as error:
+        return str(error)
     except Exception as error:  # of a library, of any type
         return one_line(error)
 

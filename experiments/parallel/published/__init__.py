@@ -1,0 +1,1 @@
+"""Are published facts about Newton's method over time reproduced?"""
