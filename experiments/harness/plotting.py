@@ -18,6 +18,7 @@ WRITTEN = {
     "cornn": "coRNN",
     "elman": "Elman",
     "ind": "independent",
+    "mamba": "Mamba",
     "mlstm": "mLSTM",
     "slstm": "sLSTM",
     "unicornn": "UnICORNN",
@@ -25,7 +26,7 @@ WRITTEN = {
         name: name.upper()
         for name in (
             *("gru", "irnn", "janet", "lem", "lru", "lstm", "mgu", "qrnn", "rg", "rhn"),
-            *("rnn", "s5", "sru", "star"),
+            *("rnn", "s5", "sru", "star", "aussm", "gla", "hgrn2", "m2rnn"),
         )
     },
 }

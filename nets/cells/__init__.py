@@ -7,12 +7,15 @@ from nets.cells.antisymmetric_rnn import (
     AntisymmetricRNNState,
     antisymmetric_rnn,
 )
+from nets.cells.aussm import AUSSMParams, AUSSMState, aussm
 from nets.cells.conv_gru import ConvGRUParams, ConvGRUState, conv_gru
 from nets.cells.conv_lstm import ConvLSTMParams, ConvLSTMState, conv_lstm
 from nets.cells.cornn import CoRNNParams, CoRNNState, cornn
 from nets.cells.coupled_lstm import CoupledLSTMParams, CoupledLSTMState, coupled_lstm
 from nets.cells.elman import ElmanParams, ElmanState, elman
+from nets.cells.gla import GLAParams, GLAState, gla
 from nets.cells.gru import GRUParams, GRUState, gru
+from nets.cells.hgrn2 import HGRN2Params, HGRN2State, hgrn2
 from nets.cells.ind_rnn import IndRNNParams, IndRNNState, ind_rnn
 from nets.cells.irnn import irnn
 from nets.cells.janet import JANETParams, JANETState, janet
@@ -30,6 +33,9 @@ from nets.cells.lem import LEMParams, LEMState, lem
 from nets.cells.lru import LRUParams, LRUState, lru
 from nets.cells.lstm import LSTMParams, LSTMState, lstm
 from nets.cells.lstm_1997 import LSTM1997Params, LSTM1997State, lstm_1997
+from nets.cells.m2rnn import M2RNNParams, M2RNNState, m2rnn
+from nets.cells.mamba import MambaParams, MambaState, mamba
+from nets.cells.mamba_2 import Mamba2Params, Mamba2State, mamba_2
 from nets.cells.mgu import MGUParams, MGUState, mgu
 from nets.cells.min_gru import MinGRUParams, MinGRUState, min_gru
 from nets.cells.min_lstm import MinLSTMParams, MinLSTMState, min_lstm
@@ -40,6 +46,8 @@ from nets.cells.orthogonal_rnn import (
     OrthogonalRNNState,
     orthogonal_rnn,
 )
+from nets.cells.para_gru import ParaGRUParams, ParaGRUState, para_gru
+from nets.cells.para_lstm import ParaLSTMParams, ParaLSTMState, para_lstm
 from nets.cells.peephole_lstm import (
     PeepholeLSTMParams,
     PeepholeLSTMState,
@@ -79,13 +87,16 @@ CELLS: dict[str, Callable[..., Cell]] = {
         layer_norm_lstm,
         slstm,
         mlstm,
+        para_lstm,
         gru,
         layer_norm_gru,
+        para_gru,
         mgu,
         janet,
         minimal_rnn,
         star,
         rhn,
+        m2rnn,
         qrnn,
         sru,
         min_gru,
@@ -93,6 +104,11 @@ CELLS: dict[str, Callable[..., Cell]] = {
         lru,
         rg_lru,
         s5,
+        mamba,
+        mamba_2,
+        gla,
+        hgrn2,
+        aussm,
         conv_lstm,
         conv_gru,
     )
@@ -100,6 +116,8 @@ CELLS: dict[str, Callable[..., Cell]] = {
 
 __all__ = [
     "CELLS",
+    "AUSSMParams",
+    "AUSSMState",
     "AntisymmetricRNNParams",
     "AntisymmetricRNNState",
     "CoRNNParams",
@@ -112,8 +130,12 @@ __all__ = [
     "CoupledLSTMState",
     "ElmanParams",
     "ElmanState",
+    "GLAParams",
+    "GLAState",
     "GRUParams",
     "GRUState",
+    "HGRN2Params",
+    "HGRN2State",
     "IndRNNParams",
     "IndRNNState",
     "JANETParams",
@@ -130,10 +152,16 @@ __all__ = [
     "LayerNormGRUState",
     "LayerNormLSTMParams",
     "LayerNormLSTMState",
+    "M2RNNParams",
+    "M2RNNState",
     "MGUParams",
     "MGUState",
     "MLSTMParams",
     "MLSTMState",
+    "Mamba2Params",
+    "Mamba2State",
+    "MambaParams",
+    "MambaState",
     "MinGRUParams",
     "MinGRUState",
     "MinLSTMParams",
@@ -142,6 +170,10 @@ __all__ = [
     "MinimalRNNState",
     "OrthogonalRNNParams",
     "OrthogonalRNNState",
+    "ParaGRUParams",
+    "ParaGRUState",
+    "ParaLSTMParams",
+    "ParaLSTMState",
     "PeepholeLSTMParams",
     "PeepholeLSTMState",
     "ProjectedLSTMParams",
@@ -163,12 +195,15 @@ __all__ = [
     "UnICORNNParams",
     "UnICORNNState",
     "antisymmetric_rnn",
+    "aussm",
     "conv_gru",
     "conv_lstm",
     "cornn",
     "coupled_lstm",
     "elman",
+    "gla",
     "gru",
+    "hgrn2",
     "ind_rnn",
     "irnn",
     "janet",
@@ -178,12 +213,17 @@ __all__ = [
     "lru",
     "lstm",
     "lstm_1997",
+    "m2rnn",
+    "mamba",
+    "mamba_2",
     "mgu",
     "min_gru",
     "min_lstm",
     "minimal_rnn",
     "mlstm",
     "orthogonal_rnn",
+    "para_gru",
+    "para_lstm",
     "peephole_lstm",
     "projected_lstm",
     "qrnn",

@@ -38,6 +38,9 @@ KEPT = {  # what is multiplied by keepers from one step to the next, and by whic
     "min_gru": {"hidden": ["keep"]},
     "min_lstm": {"hidden": ["forget"]},
     "rg_lru": {"hidden": ["keep"]},
+    "mamba": {"hidden": ["keep"]},
+    "para_gru": {"hidden": ["keep"]},
+    "para_lstm": {"cell": ["forget"]},
     "conv_lstm 1-D": {"cell": ["forget"]},
     "conv_gru 1-D": {"hidden": ["update"]},
     "sru(peephole=True)": {"cell": ["forget"]},
@@ -58,6 +61,7 @@ BY_WEIGHTS = {
     "minimal_rnn",
     "star",
     "rhn",
+    "para_gru",
     "conv_lstm 1-D",
     "conv_gru 1-D",
 }
