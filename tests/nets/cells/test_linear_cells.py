@@ -10,10 +10,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import selective_papers
 from cases import FEATURES, INPUTS
 
 import nets
+from nets.cells.aussm import aussm
+from nets.cells.gla import gla
+from nets.cells.hgrn2 import hgrn2
 from nets.cells.lru import lru
+from nets.cells.mamba import mamba
+from nets.cells.mamba_2 import mamba_2
 from nets.cells.min_gru import min_gru
 from nets.cells.min_lstm import min_lstm
 from nets.cells.mlstm import MLSTMState, mlstm
@@ -186,6 +192,13 @@ LINEAR = {
     "mlstm(heads=2)": Linear(
         mlstm, {"heads": 2}, partial(_mlstm, heads=2), "cell", features=4
     ),
+    "mamba": Linear(mamba, {"states": 2, "rank": 2}, selective_papers.mamba),
+    "mamba_2(heads=2)": Linear(
+        mamba_2, {"heads": 2, "states": 3}, selective_papers.mamba_2, "memory", 4
+    ),
+    "gla(heads=2)": Linear(gla, {"heads": 2}, selective_papers.gla, "memory", 4),
+    "hgrn2(heads=2)": Linear(hgrn2, {"heads": 2}, selective_papers.hgrn2, "memory", 4),
+    "aussm": Linear(aussm, {"states": 2}, selective_papers.aussm),
 }
 each = pytest.mark.parametrize("case", LINEAR.values(), ids=LINEAR)
 PEEPHOLE = {

@@ -39,6 +39,8 @@ KEPT = {  # what is multiplied by keepers from one step to the next, and by whic
     "min_lstm": {"hidden": ["forget"]},
     "rg_lru": {"hidden": ["keep"]},
     "mamba": {"hidden": ["keep"]},
+    "mamba_2": {"memory": ["keep"]},
+    "m2rnn": {"memory": ["forget"]},
     "para_gru": {"hidden": ["keep"]},
     "para_lstm": {"cell": ["forget"]},
     "conv_lstm 1-D": {"cell": ["forget"]},
@@ -62,6 +64,7 @@ BY_WEIGHTS = {
     "star",
     "rhn",
     "para_gru",
+    "m2rnn",
     "conv_lstm 1-D",
     "conv_gru 1-D",
 }
