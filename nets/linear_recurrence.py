@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from nets.compiling import compiled
+from nets.elements import Element, elementwise, prefix_states, transposed
 from nets.linear import wide
 from nets.types import Cell, LinearRecurrence, State
 
@@ -17,10 +18,11 @@ def linear_cell(
     initial_state: Callable[..., Any],
     coefficients: Callable[..., Any],
     read: Callable[..., Any],
+    element: Any = elementwise,
 ) -> Cell:
     """Make a cell from the coefficients of its linear recurrence.
 
-        s_t = a_t s_{t-1} + b_t,    y_t = read(s_t, x_t)
+        s_t = A_t s_{t-1} + b_t,    y_t = read(s_t, x_t)
 
     The coefficients may have a wider dtype than the state. bfloat16 states need this
     for a close to 1, because 0.999 rounded to bfloat16 is 1. The sum is rounded to the
@@ -29,8 +31,9 @@ def linear_cell(
     Args:
         init: `init` of the `Cell`.
         initial_state: `initial_state` of the `Cell`.
-        coefficients: `coefficients` of `Linear`.
-        read: `read` of `Linear`.
+        coefficients: `coefficients` of `LinearRecurrence`.
+        read: `read` of `LinearRecurrence`.
+        element: `element` of `LinearRecurrence`.
 
     Returns:
         A `Cell` that `nets.unroll` also runs with `parallel=True`.
@@ -57,35 +60,39 @@ def linear_cell(
     def step(params, state, x):
         a, b = coefficients(params, state, jax.tree.map(lambda leaf: leaf[None], x))
 
-        def move(a, b, s):
+        def move(s, element, a, b):
             dtype = s.dtype
-            a, b, s = wide(a[0], b[0], s)
-            return (a * s + b).astype(dtype)
+            a, b, s = _widened(jax.tree.map(lambda leaf: leaf[0], a), b[0], s)
+            return (element.apply(a, s) + b).astype(dtype)
 
-        state = jax.tree.map(move, a, b, state)
+        state = jax.tree.map(move, state, elements_of(element, state), a, b)
         return state, read(params, state, x)
 
-    return Cell(init, initial_state, step, LinearRecurrence(coefficients, read))
+    linear = LinearRecurrence(coefficients, read, element)
+    return Cell(init, initial_state, step, linear)
 
 
 @compiled
-def linear_scan(a: State, b: State, state: State) -> State:
-    """Compute s_t = a_t s_{t-1} + b_t for all t, in O(log time) parallel steps.
+def linear_scan(a: State, b: State, state: State, element: Any = elementwise) -> State:
+    """Compute s_t = A_t s_{t-1} + b_t for all t, in O(log time) parallel steps.
 
     Two steps of a linear recurrence compose to one step,
 
-        (a, b) then (a', b')  =  (a' a, a' b + b'),
+        (A, b) then (A', b')  =  (A' A, A' b + b'),
 
     and this composition is associative, so the steps can be combined in a tree. The
     computation uses at least float32; the result is rounded to the dtype of the state.
-    Products of factors neither overflow nor underflow in between: a state is infinite
-    or NaN exactly where it would be so step by step.
+    Products of elementwise factors neither overflow nor underflow in between: a state
+    is infinite or NaN exactly where it would be so step by step. Products of factors of
+    another form may overflow if the state grows without bound; then states are NaN.
 
     Args:
         a: Factors, a pytree with the structure of the state, [time, ...]. Axes along
             which the factors are constant may have size 1.
         b: Summands, [time, ...].
         state: Initial state, s_{-1}.
+        element: Form of the factors, from `nets.elements`: one `Element`, or a tree of
+            them like the state.
 
     Returns:
         The states s_0 ... s_{time-1}, with the shapes of `b` and the dtypes of `state`.
@@ -94,26 +101,46 @@ def linear_scan(a: State, b: State, state: State) -> State:
         >>> linear_scan(jnp.full(4, 2.0), jnp.ones(4), jnp.array(0.0)).tolist()
         [1.0, 3.0, 7.0, 15.0]
 
+        The same by matrices:
+
+        >>> from nets.elements import left_factor
+        >>> a, b = jnp.full((4, 1, 1), 2.0), jnp.ones((4, 1, 1))
+        >>> linear_scan(a, b, jnp.zeros((1, 1)), left_factor).ravel().tolist()
+        [1.0, 3.0, 7.0, 15.0]
+
     References:
         Blelloch 1990, Prefix sums and their applications.
         Martin and Cundy 2018, Parallelizing linear recurrent neural nets over sequence
         length, https://arxiv.org/abs/1709.04057
     """
 
-    def scan(a, b, state):
+    def scan(state, element, a, b):
         if not b.shape[0]:
             return b.astype(state.dtype)
         dtype = state.dtype
-        a, b, state = wide(a, b, state)
-        a = jnp.broadcast_to(a, (len(b), *a.shape[1:]))
-        b = jnp.concatenate([a[:1] * state[None] + b[:1], b[1:]])
-        return _solve(a, b).astype(dtype)
+        a, b, state = _widened(a, b, state)
+        a = jax.tree.map(lambda a: jnp.broadcast_to(a, (len(b), *a.shape[1:])), a)
+        first = element.apply(jax.tree.map(lambda a: a[:1], a), state[None]) + b[:1]
+        return _solve(element, a, jnp.concatenate([first, b[1:]])).astype(dtype)
 
-    return jax.tree.map(scan, a, b, state)
+    return jax.tree.map(scan, state, elements_of(element, state), a, b)
 
 
-def _solve(a: Array, b: Array) -> Array:
-    """Solve s_t - a_t s_{t-1} = b_t, a linear system in s.
+def _widened(a: Any, b: Array, state: Array) -> tuple[Any, Array, Array]:
+    """`wide`, except for the integers of a factor."""
+    leaves, tree = jax.tree.flatten(a)
+    floats = [leaf for leaf in leaves if jnp.issubdtype(leaf.dtype, jnp.inexact)]
+    floats, b, state = wide(floats, b, state)
+    rest = iter(floats)
+    leaves = [
+        next(rest) if jnp.issubdtype(leaf.dtype, jnp.inexact) else leaf
+        for leaf in leaves
+    ]
+    return jax.tree.unflatten(tree, leaves), b, state
+
+
+def _solve(element: Element, a: Any, b: Array) -> Array:
+    """Solve s_t - A_t s_{t-1} = b_t, a linear system in s.
 
     It is differentiated as a linear system: the derivative of a linear recurrence is a
     linear recurrence, forward or backward in time, and no intermediate results of the
@@ -121,63 +148,36 @@ def _solve(a: Array, b: Array) -> Array:
     """
 
     def residual(s):
-        return s - a * jnp.concatenate([jnp.zeros_like(s[:1]), s[:-1]])
+        before = jnp.concatenate([jnp.zeros_like(s[:1]), s[:-1]])
+        return s - element.apply(a, before)
 
     def backward(_, b):
-        after = jnp.concatenate([a[1:], jnp.zeros_like(a[:1])])
-        return _join_all(after[::-1], b[::-1])[::-1]
+        after = jax.tree.map(
+            lambda a: jnp.concatenate([a[1:], jnp.zeros_like(a[:1])])[::-1], a
+        )
+        return prefix_states(transposed(element), after, b[::-1])[::-1]
 
     return jax.lax.custom_linear_solve(
-        residual, b, lambda _, b: _join_all(a, b), backward
+        residual, b, lambda _, b: prefix_states(element, a, b), backward
     )
 
 
-def _join_all(a: Array, b: Array) -> Array:
-    """Compute s_t = a_t s_{t-1} + b_t from s_{-1} = 0."""
+def elements_of(element: Any, state: State) -> State:
+    """The element of each entry of a state.
 
-    def join(first, second):
-        (a1, b1), (a2, b2) = first, second
-        return a2 * a1, a2 * b1 + b2
+    Args:
+        element: An `Element` for all entries, or a tree of elements like the state.
+        state: A state.
 
-    def plain(a, b):
-        return jax.lax.associative_scan(join, (a, b))[1]
+    Returns:
+        A tree of elements like the state.
 
-    # If no a is above 1, no product overflows, and a product that underflows is
-    # negligible relative to finite b. Slight growth, as by a rounded 1, is allowed.
-    squared = jnp.square(a.real) + jnp.square(a.imag) if _is_complex(a) else a * a
-    bounded = jnp.prod(jnp.maximum(squared, 1), axis=0) < 2.0**32
-    simple = bounded.all() & jnp.isfinite(b).all()
-    return jax.lax.cond(simple, plain, _join_all_growing, a, b)
-
-
-def _join_all_growing(a: Array, b: Array) -> Array:
-    """Like `_join_all`, for any a: products are stored as a number times a power of 2.
-
-    Otherwise an infinite product times a state of zero would be NaN.
+    Example:
+        >>> elements_of(elementwise, {"hidden": 0.0})["hidden"] == elementwise
+        True
     """
-
-    def join(first, second):
-        (a1, power1, b1), (a2, power2, b2) = first, second
-        a12, power = _normalized(a2 * a1)
-        return a12, power + power1 + power2, _shifted(a2 * b1, power2) + b2
-
-    return jax.lax.associative_scan(join, (*_normalized(a), b))[2]
+    return jax.tree.broadcast(element, state, is_leaf=_is_element)
 
 
-def _normalized(a: Array) -> tuple[Array, Array]:
-    """Split into mantissas with magnitudes from 1/2 to 1 (or 0) and exponents of 2."""
-    parts = (a.real, a.imag) if _is_complex(a) else (a,)
-    size = jnp.stack([jnp.abs(part) for part in parts]).max(axis=0)
-    power = jnp.frexp(size)[1]
-    return _shifted(a, -power), power
-
-
-def _shifted(a: Array, power: Array) -> Array:
-    """Return a * 2^power."""
-    if _is_complex(a):
-        return jax.lax.complex(_shifted(a.real, power), _shifted(a.imag, power))
-    return jnp.ldexp(a, power)
-
-
-def _is_complex(a: Array) -> bool:
-    return jnp.issubdtype(a.dtype, jnp.complexfloating)
+def _is_element(node: Any) -> bool:
+    return isinstance(node, Element)

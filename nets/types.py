@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 from jaxtyping import Array, Key
 
+from nets.elements import elementwise
+
 Params = Any  # a tree of arrays; each cell has its own NamedTuple
 State = Any  # a tree of arrays; each cell has its own NamedTuple
 KeyArray = Key[Array, ""]
@@ -14,22 +16,27 @@ KeyArray = Key[Array, ""]
 class LinearRecurrence(NamedTuple):
     """Coefficients of a cell whose next state is linear in its current state.
 
-        s_t = a_t s_{t-1} + b_t,    y_t = read(s_t, x_t)
+        s_t = A_t s_{t-1} + b_t,    y_t = read(s_t, x_t)
 
-    elementwise, where a_t and b_t depend on the inputs alone. Such a recurrence runs in
-    parallel over time. `nets.linear_cell` builds a cell from these two functions.
+    where A_t and b_t depend on the inputs alone. Such a recurrence runs in parallel
+    over time. `nets.linear_cell` builds a cell from these functions.
 
     Attributes:
         coefficients: `a, b = coefficients(params, state, xs)` for all steps of xs
             [time, *batch, inputs]: trees with the structure of the state and time in
-            front. b has the shapes of the state; a may have axes of size 1 where its
-            values are equal. `state` is the state before xs[0], for cells that read
-            inputs before the first one, such as a window of inputs.
+            front. b has the shapes of the state; a contains the factors of A, and may
+            have axes of size 1 where its values are equal. `state` is the state before
+            xs[0], for cells that read inputs before the first one, such as a window of
+            inputs.
         read: `y = read(params, state, x)`, for one step or any leading axes.
+        element: Form of the factors, from `nets.elements`: one `Element`, or a tree of
+            them like the state. By default A_t is diagonal: a_t s_{t-1}, entry by
+            entry.
     """
 
     coefficients: Callable[[Params, State, Any], tuple[State, State]]
     read: Callable[[Params, State, Any], Any]
+    element: Any = elementwise
 
 
 class Cell(NamedTuple):

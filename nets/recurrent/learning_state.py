@@ -67,10 +67,11 @@ def learned_state(cell: Cell) -> Cell:
 
     linear, stochastic_step = None, None
     if cell.linear is not None:
-        coefficients, read = cell.linear
+        coefficients, read, element = cell.linear
         linear = LinearRecurrence(
             lambda params, state, xs: coefficients(params.cell, state, xs),
             lambda params, state, x: read(params.cell, state, x),
+            element,
         )
     if cell.stochastic_step is not None:
         inner = cell.stochastic_step

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, PyTree, Shaped
 
 from nets.compiling import compiled
-from nets.linear_recurrence import linear_scan
+from nets.recurrent.associating import associate
 from nets.recurrent.batch import batch_shape
 from nets.recurrent.chunks import scan_in_chunks
 from nets.recurrent.half_precision import as_given, with_wide_gradients
@@ -20,7 +20,6 @@ from nets.recurrent.padding import (
     check_padding,
     check_waiting,
     on_device,
-    pack_left,
     padding_mask,
     select_valid,
 )
@@ -177,7 +176,7 @@ def _unroll(
     _check(cell, stochastic_step, parallel, remat, truncate, perturbations, untied)
 
     if parallel and time:
-        states, ys = _associate(cell, params, xs, state, real, reverse)
+        states, ys = associate(cell, params, xs, state, real, reverse)
         if not all_states:
             states = jax.tree.map(lambda s: s[last], states)
         return states, ys
@@ -261,31 +260,6 @@ def _check_perturbations(perturbations, state, time):
             f"expected perturbations like the states of all steps, {expected}; "
             f"got {got}"
         )
-
-
-def _associate(cell, params, xs, state, real, reverse):
-    """States after every step, and outputs, in parallel over time."""
-
-    def flip(tree):
-        return jax.tree.map(lambda a: a[::-1], tree) if reverse else tree
-
-    xs, real = flip(xs), flip(real)
-    if real is not None:
-        xs, back = pack_left(xs, real)
-        number = jnp.arange(len(real)).reshape(-1, *[1] * (real.ndim - 1))
-        first = number < real.sum(axis=0)[None]
-        # After the real steps the state is kept, or it could overflow.
-        a, b = cell.linear.coefficients(params, state, xs)
-        a = jax.tree.map(lambda a, b: jnp.broadcast_to(a, b.shape), a, b)
-        a, b = select_valid(first, a, 1.0), select_valid(first, b, 0.0)
-        states = linear_scan(a, b, state)
-        ys = cell.linear.read(params, states, xs)
-        nothing = jax.tree.map(lambda y: jnp.zeros_like(y[0]), ys)
-        ys = select_valid(real, back(nothing, ys), 0.0)
-        return flip(back(state, states)), flip(ys)
-    a, b = cell.linear.coefficients(params, state, xs)
-    states = linear_scan(a, b, state)
-    return flip(states), flip(cell.linear.read(params, states, xs))
 
 
 def _time(xs: PyTree) -> Any:
