@@ -26,7 +26,7 @@ WRITTEN = {
         name: name.upper()
         for name in (
             *("gru", "irnn", "janet", "lem", "lru", "lstm", "mgu", "qrnn", "rg", "rhn"),
-            *("rnn", "s5", "sru", "star", "aussm", "gla", "hgrn2", "m2rnn"),
+            *("rnn", "s5", "sru", "star", "aussm", "gla", "hgrn2", "m2rnn", "rwkv"),
         )
     },
 }

@@ -61,6 +61,7 @@ from nets.cells.projected_lstm import (
 from nets.cells.qrnn import QRNNParams, QRNNState, qrnn
 from nets.cells.rg_lru import RGLRUParams, RGLRUState, rg_lru
 from nets.cells.rhn import RHNParams, RHNState, rhn
+from nets.cells.rwkv_7 import RWKV7Params, RWKV7State, rwkv_7
 from nets.cells.s5 import S5Params, S5State, s5
 from nets.cells.slstm import SLSTMParams, SLSTMState, slstm
 from nets.cells.sru import SRUParams, SRUState, sru
@@ -108,6 +109,7 @@ CELLS: dict[str, Callable[..., Cell]] = {
         mamba_2,
         gla,
         hgrn2,
+        rwkv_7,
         aussm,
         conv_lstm,
         conv_gru,
@@ -184,6 +186,8 @@ __all__ = [
     "RGLRUState",
     "RHNParams",
     "RHNState",
+    "RWKV7Params",
+    "RWKV7State",
     "S5Params",
     "S5State",
     "SLSTMParams",
@@ -229,6 +233,7 @@ __all__ = [
     "qrnn",
     "rg_lru",
     "rhn",
+    "rwkv_7",
     "s5",
     "slstm",
     "sru",

@@ -73,6 +73,7 @@ CASES = {name: Case(make) for name, make in nets.CELLS.items()} | {
     "gru(reset_after=False)": Case(nets.gru, {"reset_after": False}),
     "mamba": Case(nets.mamba, {"states": 2}),
     "mamba_2": Case(nets.mamba_2, {"states": 2}),
+    "rwkv_7": Case(nets.rwkv_7, {"rank": 2}),
     "aussm": Case(nets.aussm, {"states": 2}),
     "m2rnn": Case(nets.m2rnn, reader=None),
     "conv_lstm": Case(nets.conv_lstm, {"kernel_size": (2, 2)}),
@@ -102,7 +103,7 @@ _ADDED_TO = {
     "hidden memory": "LEM",
     "hidden velocity": "CoRNN UnICORNN",
     "cell normalizer stabilizer": "SLSTM MLSTM",
-    "memory": "Mamba2 GLA HGRN2 M2RNN",
+    "memory": "Mamba2 GLA HGRN2 RWKV7 M2RNN",
 }
 WIDE = {
     cell: set(entries.split())

@@ -82,6 +82,27 @@ def hgrn2(
     return _naive_recurrent_gla(q * _sigmoid(q), 1 - np.exp(g), i, g, *state)
 
 
+def rwkv_7(p: Any, state: Any, xs: np.ndarray) -> tuple[Any, list[np.ndarray]]:
+    """fla-org/flash-linear-attention, fla/layers/rwkv7.py, from the projections on.
+
+    The recurrence is that of fla/ops/rwkv7: naive_recurrent_rwkv7, with a state that is
+    value by key, and a = -kk and b = kk a.
+    """
+    r, k, v = (y.reshape(-1, *p.k_k.shape) for y in np.split(xs @ p.w_i, 3, axis=-1))
+    w = (np.tanh(xs @ p.w_low[0]) @ p.w_high[0]).reshape(k.shape) + p.b[0]
+    w = -0.6065306597126334 * _sigmoid(w)
+    a = _sigmoid((xs @ p.w_low[1] @ p.w_high[1]).reshape(k.shape) + p.b[1])
+    kk = k * p.k_k
+    kk = kk / np.linalg.norm(kk, axis=-1, keepdims=True)
+    k = k + k * (a - 1) * p.k_a
+    s, ys = np.swapaxes(state[0], -1, -2), []
+    for r_t, w_t, k_t, v_t, a_t, b_t in zip(r, w, k, v, -kk, kk * a, strict=True):
+        sab = np.einsum("hik,hk,hj->hij", s, a_t, b_t)
+        s = s * np.exp(w_t)[:, None, :] + sab + np.einsum("hj,hi->hij", k_t, v_t)
+        ys.append(np.einsum("hj,hij->hi", r_t, s).ravel())
+    return (np.swapaxes(s, -1, -2),), ys
+
+
 def aussm(p: Any, state: Any, xs: np.ndarray) -> tuple[Any, list[np.ndarray]]:
     """arjunkaruvally/AUSSM, extension-cpp/extension_cpp/ops.py.
 

@@ -41,6 +41,7 @@ GATES = {  # by their names, those that multiply the old state with a star
     "mamba_2": "keep*",
     "gla": "keep*",
     "hgrn2": "input forget*",
+    "rwkv_7": "decay* rate",
     "para_gru": "reset update keep*",
     "para_lstm": "forget* output",
     "m2rnn": "forget*",
@@ -54,7 +55,7 @@ UNGATED = {"elman", "irnn", "ind_rnn", "orthogonal_rnn", "antisymmetric_rnn"}
 UNGATED |= {"cornn", "unicornn", "lru", "s5", "aussm"}
 # Shapes of the memories of gates that several units share.
 SHARED = {"mlstm": (1,), "mamba_2": (1,), "m2rnn": (1,)}
-SHARED |= {"gla": (1, FEATURES), "hgrn2": (1, FEATURES)}
+SHARED |= dict.fromkeys(("gla", "hgrn2", "rwkv_7"), (1, FEATURES))
 QUANTILES = 0.05, 0.25, 0.5, 0.75, 0.95
 
 
