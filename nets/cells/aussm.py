@@ -38,7 +38,7 @@ class AUSSMParams(NamedTuple):
 
 
 class AUSSMState(NamedTuple):
-    """hidden [*batch, features, states], complex128 for float64, otherwise complex64."""
+    """hidden [*batch, features, states], complex128 for float64, else complex64."""
 
     hidden: Complex[Array, "*batch features states"]
 

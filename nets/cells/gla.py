@@ -29,7 +29,7 @@ class GLAParams(NamedTuple):
 
 
 class GLAState(NamedTuple):
-    """memory [*batch, heads, d, d], at least float32: rows of values, columns of keys."""
+    """memory [*batch, heads, d, d], at least float32: a row per value dimension."""
 
     memory: Float[Array, "*batch heads d d"]
 

@@ -24,7 +24,7 @@ class HGRN2Params(NamedTuple):
 
 
 class HGRN2State(NamedTuple):
-    """memory [*batch, heads, d, d], at least float32: rows of values, columns of keys."""
+    """memory [*batch, heads, d, d], at least float32: a row per value dimension."""
 
     memory: Float[Array, "*batch heads d d"]
 

@@ -28,7 +28,7 @@ class M2RNNParams(NamedTuple):
 
 
 class M2RNNState(NamedTuple):
-    """memory [*batch, heads, d, d], at least float32: rows of keys, columns of values."""
+    """memory [*batch, heads, d, d], at least float32: a row per key dimension."""
 
     memory: Float[Array, "*batch heads d d"]
 
@@ -47,8 +47,9 @@ def m2rnn(heads: int = 1, step_min: float = 0.001, step_max: float = 0.1) -> Cel
     recurrence, so the Jacobian of S' by S has one block of d x d per row. The gate
     reads the input alone.
 
+    Keys have as many dimensions as values; in the authors' models they have 64 and 16.
     The convolution, the skip connection, the normalization, the output gate and the
-    output projection of the paper's layer are not included.
+    output projection of the authors' layer are not included.
 
     Args:
         heads: Number of heads, into which the features are split.

@@ -16,7 +16,7 @@ from nets.types import Cell
 
 
 class ParaGRUParams(NamedTuple):
-    """w_i [inputs, 3 features], w_h [3, features] and b [3 features], in order r z n."""
+    """w_i [inputs, 3 features], w_h [3, features], b [3 features], in order r z n."""
 
     w_i: Float[Array, "inputs 3*features"]
     w_h: Float[Array, "3 features"]

@@ -35,7 +35,7 @@ class RWKV7Params(NamedTuple):
 
 
 class RWKV7State(NamedTuple):
-    """memory [*batch, heads, d, d], at least float32: rows of keys, columns of values."""
+    """memory [*batch, heads, d, d], at least float32: a row per key dimension."""
 
     memory: Float[Array, "*batch heads d d"]
 
