@@ -12,7 +12,14 @@ from nets.cells.conv_gru import ConvGRUParams, ConvGRUState, conv_gru
 from nets.cells.conv_lstm import ConvLSTMParams, ConvLSTMState, conv_lstm
 from nets.cells.cornn import CoRNNParams, CoRNNState, cornn
 from nets.cells.coupled_lstm import CoupledLSTMParams, CoupledLSTMState, coupled_lstm
+from nets.cells.d_linoss import DLinOSSParams, DLinOSSState, d_linoss
+from nets.cells.delta_net import DeltaNetParams, DeltaNetState, delta_net
 from nets.cells.elman import ElmanParams, ElmanState, elman
+from nets.cells.gated_delta_net import (
+    GatedDeltaNetParams,
+    GatedDeltaNetState,
+    gated_delta_net,
+)
 from nets.cells.gla import GLAParams, GLAState, gla
 from nets.cells.gru import GRUParams, GRUState, gru
 from nets.cells.hgrn2 import HGRN2Params, HGRN2State, hgrn2
@@ -30,6 +37,7 @@ from nets.cells.layer_norm_lstm import (
     layer_norm_lstm,
 )
 from nets.cells.lem import LEMParams, LEMState, lem
+from nets.cells.linoss import LinOSSParams, LinOSSState, linoss
 from nets.cells.lru import LRUParams, LRUState, lru
 from nets.cells.lstm import LSTMParams, LSTMState, lstm
 from nets.cells.lstm_1997 import LSTM1997Params, LSTM1997State, lstm_1997
@@ -48,6 +56,7 @@ from nets.cells.orthogonal_rnn import (
 )
 from nets.cells.para_gru import ParaGRUParams, ParaGRUState, para_gru
 from nets.cells.para_lstm import ParaLSTMParams, ParaLSTMState, para_lstm
+from nets.cells.pd_ssm import PDSSMParams, PDSSMState, pd_ssm
 from nets.cells.peephole_lstm import (
     PeepholeLSTMParams,
     PeepholeLSTMState,
@@ -111,6 +120,11 @@ CELLS: dict[str, Callable[..., Cell]] = {
         hgrn2,
         rwkv_7,
         aussm,
+        linoss,
+        d_linoss,
+        delta_net,
+        gated_delta_net,
+        pd_ssm,
         conv_lstm,
         conv_gru,
     )
@@ -130,12 +144,18 @@ __all__ = [
     "ConvLSTMState",
     "CoupledLSTMParams",
     "CoupledLSTMState",
+    "DLinOSSParams",
+    "DLinOSSState",
+    "DeltaNetParams",
+    "DeltaNetState",
     "ElmanParams",
     "ElmanState",
     "GLAParams",
     "GLAState",
     "GRUParams",
     "GRUState",
+    "GatedDeltaNetParams",
+    "GatedDeltaNetState",
     "HGRN2Params",
     "HGRN2State",
     "IndRNNParams",
@@ -154,6 +174,8 @@ __all__ = [
     "LayerNormGRUState",
     "LayerNormLSTMParams",
     "LayerNormLSTMState",
+    "LinOSSParams",
+    "LinOSSState",
     "M2RNNParams",
     "M2RNNState",
     "MGUParams",
@@ -172,6 +194,8 @@ __all__ = [
     "MinimalRNNState",
     "OrthogonalRNNParams",
     "OrthogonalRNNState",
+    "PDSSMParams",
+    "PDSSMState",
     "ParaGRUParams",
     "ParaGRUState",
     "ParaLSTMParams",
@@ -204,7 +228,10 @@ __all__ = [
     "conv_lstm",
     "cornn",
     "coupled_lstm",
+    "d_linoss",
+    "delta_net",
     "elman",
+    "gated_delta_net",
     "gla",
     "gru",
     "hgrn2",
@@ -214,6 +241,7 @@ __all__ = [
     "layer_norm_gru",
     "layer_norm_lstm",
     "lem",
+    "linoss",
     "lru",
     "lstm",
     "lstm_1997",
@@ -228,6 +256,7 @@ __all__ = [
     "orthogonal_rnn",
     "para_gru",
     "para_lstm",
+    "pd_ssm",
     "peephole_lstm",
     "projected_lstm",
     "qrnn",

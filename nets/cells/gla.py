@@ -29,7 +29,7 @@ class GLAParams(NamedTuple):
 
 
 class GLAState(NamedTuple):
-    """memory [*batch, heads, d, d], at least float32: a row per value dimension."""
+    """memory [*batch, heads, d, d], at least float32: a row per key dimension."""
 
     memory: Float[Array, "*batch heads d d"]
 
@@ -40,11 +40,12 @@ def gla(heads: int = 1, rank: int = 16, temperature: float = 16.0) -> Cell:
 
         q, k, v = split(W_i x)
         a = sigmoid(W_high W_low x + b)^(1 / temperature)
-        S' = S diag(a) + v k^T
-        y = S' q / sqrt(d)
+        S' = diag(a) S + k v^T
+        y = S'^T q / sqrt(d)
 
-    Each head has a matrix S, d = features / heads. dS_T/dS_0 is the product of the a,
-    one per column: it can vanish but never grow. The temperature keeps a near 1.
+    Each head has a matrix S, d = features / heads, whose rows belong to keys and whose
+    columns belong to values. dS_T/dS_0 is the product of the a, one per row: it can
+    vanish but never grow. The temperature keeps a near 1.
 
     Keys have as many dimensions as values, in the paper half as many. The
     normalization, the output gate and the output projection of the paper's layer are
@@ -109,13 +110,13 @@ def gla(heads: int = 1, rank: int = 16, temperature: float = 16.0) -> Cell:
         a = jnp.exp(jax.nn.log_sigmoid(z) / temperature)
         a = tag_gate(a, "keep", retains=True)
         k, v = tag_candidate(k, "key"), tag_candidate(v, "value")
-        return GLAState(a[..., None, :]), GLAState(v[..., None] * k[..., None, :])
+        return GLAState(a[..., None]), GLAState(k[..., None] * v[..., None, :])
 
     def read(params, state, x):
         dtype = jnp.result_type(x, *params)
         p, memory, x = wide(params, state.memory, x)
         q = _project(p, x)[0] / math.sqrt(p.b.shape[-1])
-        y = jnp.einsum("...ij,...j->...i", memory, q)
+        y = jnp.einsum("...kv,...k->...v", memory, q)
         return y.reshape(*y.shape[:-2], -1).astype(dtype)
 
     return linear_cell(init, initial_state, coefficients, read)

@@ -24,7 +24,7 @@ class HGRN2Params(NamedTuple):
 
 
 class HGRN2State(NamedTuple):
-    """memory [*batch, heads, d, d], at least float32: a row per value dimension."""
+    """memory [*batch, heads, d, d], at least float32: a row per key dimension."""
 
     memory: Float[Array, "*batch heads d d"]
 
@@ -35,12 +35,13 @@ def hgrn2(heads: int = 1, lower_bound: float = 0.5) -> Cell:
 
         q, f, v = split(W_i x)
         f = lower_bound + (1 - lower_bound) sigmoid(f + b)
-        S' = S diag(f) + v (1 - f)^T
-        y = S' silu(q) / sqrt(d)
+        S' = diag(f) S + (1 - f) v^T
+        y = S'^T silu(q) / sqrt(d)
 
-    Each head has a matrix S, d = features / heads. dS_T/dS_0 is the product of the f,
-    one per column, so it is at least lower_bound^T. Each column of S is a weighted mean
-    of the v so far, and of the initial column.
+    Each head has a matrix S, d = features / heads, whose rows belong to keys and whose
+    columns belong to values. dS_T/dS_0 is the product of the f, one per row, so it is
+    at least lower_bound^T. Each row of S is a weighted mean of the v so far, and of the
+    initial row.
 
     In the paper, each unit of each layer has a bound. The bounds are learned, and grow
     from layer to layer, from 0 in the first. The normalization and the output
@@ -100,14 +101,14 @@ def hgrn2(heads: int = 1, lower_bound: float = 0.5) -> Cell:
         key = tag_gate((1 - lower_bound) * jax.nn.sigmoid(-f), "input")
         f = lower_bound + (1 - lower_bound) * jax.nn.sigmoid(f)
         f = tag_gate(f, "forget", retains=True)
-        b = tag_candidate(v)[..., None] * key[..., None, :]
-        return HGRN2State(f[..., None, :]), HGRN2State(b)
+        b = key[..., None] * tag_candidate(v)[..., None, :]
+        return HGRN2State(f[..., None]), HGRN2State(b)
 
     def read(params, state, x):
         dtype = jnp.result_type(x, *params)
         p, memory, x = wide(params, state.memory, x)
         q = jax.nn.silu(_project(p, x)[0]) / math.sqrt(p.b.shape[-1])
-        y = jnp.einsum("...ij,...j->...i", memory, q)
+        y = jnp.einsum("...kv,...k->...v", memory, q)
         return y.reshape(*y.shape[:-2], -1).astype(dtype)
 
     return linear_cell(init, initial_state, coefficients, read)

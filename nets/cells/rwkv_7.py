@@ -9,7 +9,7 @@ from jax.nn.initializers import lecun_normal
 from jaxtyping import Array, Float
 
 from nets import initializers
-from nets.elements import left_factor
+from nets.elements import diagonal_minus_rank_one
 from nets.factories import factory
 from nets.linear import wide
 from nets.linear_recurrence import linear_cell
@@ -133,9 +133,7 @@ def rwkv_7(heads: int = 1, rank: int = 32) -> Cell:
         u = u * jax.lax.rsqrt(jnp.maximum((u * u).sum(-1, keepdims=True), 1e-24))
         k = tag_candidate(k * (1 + (a - 1) * jnp.broadcast_to(p.k_a, k.shape)), "key")
         b = k[..., None] * tag_candidate(v, "value")[..., None, :]
-        removed = (a * u)[..., None] * u[..., None, :]
-        eye = jnp.broadcast_to(jnp.eye(w.shape[-1], dtype=w.dtype), removed.shape)
-        return RWKV7State(w[..., None] * eye - removed), RWKV7State(b)
+        return RWKV7State((w, a * u, u)), RWKV7State(b)
 
     def read(params, state, x):
         dtype = jnp.result_type(x, *params)
@@ -143,7 +141,7 @@ def rwkv_7(heads: int = 1, rank: int = 32) -> Cell:
         y = jnp.einsum("...i,...ij->...j", _project(p, x)[0], memory)
         return y.reshape(*y.shape[:-2], -1).astype(dtype)
 
-    return linear_cell(init, initial_state, coefficients, read, left_factor)
+    return linear_cell(init, initial_state, coefficients, read, diagonal_minus_rank_one)
 
 
 def _project(params, x):

@@ -53,15 +53,12 @@ def mamba_2(p: Any, state: Any, xs: np.ndarray) -> tuple[Any, list[np.ndarray]]:
 
 
 def _naive_recurrent_gla(q, k, v, gk, state):
-    """fla-org/flash-linear-attention, fla/ops/gla/naive.py: naive_recurrent_gla.
-
-    There the state is key by value.
-    """
-    h, ys = np.swapaxes(state, -1, -2), []
+    """fla-org/flash-linear-attention, fla/ops/gla/naive.py: naive_recurrent_gla."""
+    h, ys = state, []
     for q_i, k_i, v_i, gk_i in zip(q * q.shape[-1] ** -0.5, k, v, gk, strict=True):
         h = h * np.exp(gk_i)[..., None] + k_i[..., None] * v_i[:, None, :]
         ys.append((q_i[..., None] * h).sum(-2).ravel())
-    return (np.swapaxes(h, -1, -2),), ys
+    return (h,), ys
 
 
 def gla(p: Any, state: Any, xs: np.ndarray) -> tuple[Any, list[np.ndarray]]:

@@ -78,12 +78,12 @@ def test_hgrn2_forgets_no_faster_than_its_bound(x64):
 
 
 def test_hgrn2_averages_what_it_reads(x64):
-    """All columns stay at v, whatever the gates are, if v is the same at all steps."""
+    """All rows stay at v, whatever the gates are, if v is the same at all steps."""
     cell = hgrn2()
     params, xs, first = example(cell, 2, dtype=jnp.float64)
     w = params.w_i.at[0, 6:].set(0.0)  # v reads the second input alone
     xs = xs.at[..., 1].set(1.0)
-    state = first._replace(memory=jnp.broadcast_to(w[1, 6:, None], (2, 1, 3, 3)))
+    state = first._replace(memory=jnp.broadcast_to(w[1, 6:], (2, 1, 3, 3)))
     end, _ = cases.run(cell, params._replace(w_i=w), xs, state)
     chex.assert_trees_all_close(end, state, rtol=1e-12)
 

@@ -45,6 +45,9 @@ GATES = {  # by their names, those that multiply the old state with a star
     "para_gru": "reset update keep*",
     "para_lstm": "forget* output",
     "m2rnn": "forget*",
+    "delta_net": "write",
+    "gated_delta_net": "forget* write",
+    "pd_ssm": "keep*",
     "conv_lstm": "input forget* output",
     "conv_gru": "reset update*",
     "sru(peephole=True)": "forget* reset",
@@ -52,10 +55,10 @@ GATES = {  # by their names, those that multiply the old state with a star
     "conv_gru 1-D": "reset update*",
 }
 UNGATED = {"elman", "irnn", "ind_rnn", "orthogonal_rnn", "antisymmetric_rnn"}
-UNGATED |= {"cornn", "unicornn", "lru", "s5", "aussm"}
+UNGATED |= {"cornn", "unicornn", "lru", "s5", "linoss", "d_linoss", "aussm"}
 # Shapes of the memories of gates that several units share.
-SHARED = {"mlstm": (1,), "mamba_2": (1,), "m2rnn": (1,)}
-SHARED |= dict.fromkeys(("gla", "hgrn2", "rwkv_7"), (1, FEATURES))
+SHARED = dict.fromkeys(("mlstm", "gated_delta_net", "mamba_2", "m2rnn"), (1,))
+SHARED |= {"gla": (1, FEATURES), "hgrn2": (1, FEATURES), "rwkv_7": (1, FEATURES)}
 QUANTILES = 0.05, 0.25, 0.5, 0.75, 0.95
 
 
