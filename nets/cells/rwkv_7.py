@@ -1,7 +1,7 @@
 """The time mixing of RWKV-7."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -47,7 +47,7 @@ def rwkv_7(heads: int = 1, rank: int = 32) -> Cell:
         r, k, v = split(W_i x)
         w = exp(-exp(-1/2) sigmoid(W_w tanh(V_w x) + b_w))
         a = sigmoid(W_a V_a x + b_a)
-        u = k_k k / |k_k k|
+        u = k_k k / norm(k_k k)
         S' = diag(w) S - (a u) (u^T S) + (k (1 + (a - 1) k_a)) v^T
         y = S'^T r
 
@@ -133,7 +133,8 @@ def rwkv_7(heads: int = 1, rank: int = 32) -> Cell:
         u = u * jax.lax.rsqrt(jnp.maximum((u * u).sum(-1, keepdims=True), 1e-24))
         k = tag_candidate(k * (1 + (a - 1) * jnp.broadcast_to(p.k_a, k.shape)), "key")
         b = k[..., None] * tag_candidate(v, "value")[..., None, :]
-        return RWKV7State((w, a * u, u)), RWKV7State(b)
+        factor: Any = (w, a * u, u)
+        return RWKV7State(factor), RWKV7State(b)
 
     def read(params, state, x):
         dtype = jnp.result_type(x, *params)

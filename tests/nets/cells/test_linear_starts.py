@@ -111,6 +111,7 @@ def test_mamba_2_starts_with_one_rate_per_head():
 
 def test_gla_starts_near_the_root_of_one_half():
     cell = gla()
+    assert cell.linear is not None
     params = cell.init(jax.random.key(0), 4, 8)
     a, _ = cell.linear.coefficients(params, None, jnp.zeros((1, 4)))
     np.testing.assert_allclose(a.memory, 0.5 ** (1 / 16), rtol=1e-6)
