@@ -1,7 +1,7 @@
 """PD-SSM: a state space model whose states change places."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -123,7 +123,8 @@ def pd_ssm(matrices: int = 6) -> Cell:
         r = tag_gate(r, "keep", retains=True)
         diagonal = jax.lax.complex(r * jnp.cos(phi), r * jnp.sin(phi))
         b = jax.lax.complex(xs @ p.b_re, xs @ p.b_im)
-        return PDSSMState((_one_hot_columns(p, xs), diagonal)), PDSSMState(b)
+        factor: Any = (_one_hot_columns(p, xs), diagonal)
+        return PDSSMState(factor), PDSSMState(b)
 
     def read(params, state, x):
         h = state.hidden
