@@ -34,12 +34,12 @@ def delta_net(heads: int = 1, beta_max: float = 1.0) -> Cell:
     """DeltaNet: each head corrects what its memory returns for a key.
 
         q, k, v = silu(W_q x), silu(W_k x), silu(W_v x)
-        q, k = q / |q|, k / |k|
+        q, k = q / norm(q), k / norm(k)
         beta = beta_max sigmoid(W_g x)
         S' = S + beta k (v - S^T k)^T
         y = S'^T q
 
-    The correction is a step of gradient descent on |S^T k - v|^2 / 2, of length beta.
+    The correction is a step of gradient descent on norm(S^T k - v)^2 / 2, of size beta.
     So S' = (I - beta k k^T) S + beta k v^T: the memory along k is kept with weight 1 -
     beta, and does not change in other directions. beta is one number per head, d =
     features / heads. The short convolutions, the normalization of y and the output

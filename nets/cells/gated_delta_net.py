@@ -42,7 +42,7 @@ def gated_delta_net(heads: int = 1, beta_max: float = 1.0) -> Cell:
     """Gated DeltaNet: the delta rule, after all of the memory has decayed.
 
         q, k, v = silu(W_q x), silu(W_k x), silu(W_v x)
-        q, k = q / |q|, k / |k|
+        q, k = q / norm(q), k / norm(k)
         alpha = exp(-exp(a_log) softplus(W_a x + b_dt))
         beta = beta_max sigmoid(W_b x)
         S' = alpha S + beta k (v - alpha S^T k)^T

@@ -1,7 +1,7 @@
 """PD-SSM: a state space model whose states change places."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -58,9 +58,7 @@ def pd_ssm(matrices: int = 6) -> Cell:
     A product of such matrices has one entry per column too, so a state of N units can
     emulate an automaton of N states. Column sums of abs(P D) are below 1, so bounded
     inputs have bounded states. The gradient passes through P as through the softmax of
-    each column of M (straight-through). D is a full matrix, because inputs and features
-    may differ; in the paper it is diagonal. The normalization of a block is not
-    included.
+    each column of M (straight-through). D is full; in the paper it is diagonal.
 
     Args:
         matrices: Number of matrices M_k.
@@ -70,9 +68,6 @@ def pd_ssm(matrices: int = 6) -> Cell:
         parallel over time. All parameters are initially normal. Variances are 1 /
         inputs for W_s, W_ri, W_pi and D, 1 / (2 inputs) for B, and 1 / features for all
         others; b_po has the mean -2.5, so that phases are small.
-
-    Raises:
-        ValueError: `matrices` is below 1.
 
     Example:
         >>> import nets
@@ -123,14 +118,14 @@ def pd_ssm(matrices: int = 6) -> Cell:
         r = tag_gate(r, "keep", retains=True)
         diagonal = jax.lax.complex(r * jnp.cos(phi), r * jnp.sin(phi))
         b = jax.lax.complex(xs @ p.b_re, xs @ p.b_im)
-        return PDSSMState((_one_hot_columns(p, xs), diagonal)), PDSSMState(b)
+        factor: Any = (_one_hot_columns(p, xs), diagonal)
+        return PDSSMState(factor), PDSSMState(b)
 
     def read(params, state, x):
         h = state.hidden
         dtype = jnp.result_type(x, *params)
         re, im, c_re, c_im = wide(h.real, h.imag, params.c_re, params.c_im)
-        y = re @ c_re - im @ c_im + wide(x @ params.d_x)
-        return y.astype(dtype)
+        return (re @ c_re - im @ c_im + wide(x @ params.d_x)).astype(dtype)
 
     return linear_cell(init, initial_state, coefficients, read, permuted_diagonal)
 

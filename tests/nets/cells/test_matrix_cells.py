@@ -236,7 +236,13 @@ def test_bfloat16_is_near_the_equations(case):
 def _matrices(cell, params, xs):
     """A_t of one oscillator or of one state, in NumPy."""
     state = cell.initial_state(params, xs[0])
-    return jax.tree.map(np.asarray, cell.linear.coefficients(params, state, xs)[0])
+    return jax.tree.map(np.asarray, coefficients(cell, params, state, xs))
+
+
+def coefficients(cell, params, state, xs):
+    """Factors of all steps."""
+    assert cell.linear is not None
+    return cell.linear.coefficients(params, state, xs)[0]
 
 
 # Oscillators.
@@ -414,7 +420,7 @@ def test_the_gradient_passes_through_the_softmax_of_columns(x64):
     def columns(m, soft):
         p = params._replace(m=m)
         if not soft:
-            return pd_ssm().linear.coefficients(p, state, xs)[0].hidden[0]
+            return coefficients(pd_ssm(), p, state, xs).hidden[0]
         weights = jax.nn.softmax(xs @ p.w_s, axis=-1)
         return jax.nn.softmax(jnp.einsum("tk,kij->tij", weights, m), axis=-2)
 
@@ -455,7 +461,13 @@ def test_parameters_of_other_heads_are_refused(make):
         make(3).initial_state(params, jnp.ones(INPUTS))
 
 
-def test_elements_of_the_cells():
-    """The delta rule costs d^2 per step in a loop, as it is not multiplied out."""
-    assert delta_net().linear.element == elements.diagonal_minus_rank_one
-    assert pd_ssm().linear.element == elements.permuted_diagonal
+@pytest.mark.parametrize(
+    "cell, element",
+    [
+        (linoss(), elements.blocks),
+        (delta_net(), elements.diagonal_minus_rank_one),
+        (pd_ssm(), elements.permuted_diagonal),
+    ],
+)
+def test_each_cell_has_the_element_of_its_form(cell, element):
+    assert cell.linear is not None and cell.linear.element == element
