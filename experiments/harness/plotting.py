@@ -16,16 +16,20 @@ from nets.flow.plot import COLORS, DIVERGING, STYLES
 WRITTEN = {
     "conv": "convolutional",
     "cornn": "coRNN",
+    "d": "damped",
     "elman": "Elman",
     "ind": "independent",
+    "linoss": "LinOSS",
+    "mamba": "Mamba",
     "mlstm": "mLSTM",
     "slstm": "sLSTM",
     "unicornn": "UnICORNN",
     **{
         name: name.upper()
         for name in (
-            *("gru", "irnn", "janet", "lem", "lru", "lstm", "mgu", "qrnn", "rg", "rhn"),
-            *("rnn", "s5", "sru", "star"),
+            *("gru", "irnn", "janet", "lem", "lru", "lstm", "mgu", "pd", "qrnn", "rg"),
+            *("rhn", "rnn", "s5", "sru", "ssm", "star", "aussm", "gla", "hgrn2"),
+            *("m2rnn", "rwkv"),
         )
     },
 }

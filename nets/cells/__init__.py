@@ -7,12 +7,22 @@ from nets.cells.antisymmetric_rnn import (
     AntisymmetricRNNState,
     antisymmetric_rnn,
 )
+from nets.cells.aussm import AUSSMParams, AUSSMState, aussm
 from nets.cells.conv_gru import ConvGRUParams, ConvGRUState, conv_gru
 from nets.cells.conv_lstm import ConvLSTMParams, ConvLSTMState, conv_lstm
 from nets.cells.cornn import CoRNNParams, CoRNNState, cornn
 from nets.cells.coupled_lstm import CoupledLSTMParams, CoupledLSTMState, coupled_lstm
+from nets.cells.d_linoss import DLinOSSParams, DLinOSSState, d_linoss
+from nets.cells.delta_net import DeltaNetParams, DeltaNetState, delta_net
 from nets.cells.elman import ElmanParams, ElmanState, elman
+from nets.cells.gated_delta_net import (
+    GatedDeltaNetParams,
+    GatedDeltaNetState,
+    gated_delta_net,
+)
+from nets.cells.gla import GLAParams, GLAState, gla
 from nets.cells.gru import GRUParams, GRUState, gru
+from nets.cells.hgrn2 import HGRN2Params, HGRN2State, hgrn2
 from nets.cells.ind_rnn import IndRNNParams, IndRNNState, ind_rnn
 from nets.cells.irnn import irnn
 from nets.cells.janet import JANETParams, JANETState, janet
@@ -27,9 +37,13 @@ from nets.cells.layer_norm_lstm import (
     layer_norm_lstm,
 )
 from nets.cells.lem import LEMParams, LEMState, lem
+from nets.cells.linoss import LinOSSParams, LinOSSState, linoss
 from nets.cells.lru import LRUParams, LRUState, lru
 from nets.cells.lstm import LSTMParams, LSTMState, lstm
 from nets.cells.lstm_1997 import LSTM1997Params, LSTM1997State, lstm_1997
+from nets.cells.m2rnn import M2RNNParams, M2RNNState, m2rnn
+from nets.cells.mamba import MambaParams, MambaState, mamba
+from nets.cells.mamba_2 import Mamba2Params, Mamba2State, mamba_2
 from nets.cells.mgu import MGUParams, MGUState, mgu
 from nets.cells.min_gru import MinGRUParams, MinGRUState, min_gru
 from nets.cells.min_lstm import MinLSTMParams, MinLSTMState, min_lstm
@@ -40,6 +54,9 @@ from nets.cells.orthogonal_rnn import (
     OrthogonalRNNState,
     orthogonal_rnn,
 )
+from nets.cells.para_gru import ParaGRUParams, ParaGRUState, para_gru
+from nets.cells.para_lstm import ParaLSTMParams, ParaLSTMState, para_lstm
+from nets.cells.pd_ssm import PDSSMParams, PDSSMState, pd_ssm
 from nets.cells.peephole_lstm import (
     PeepholeLSTMParams,
     PeepholeLSTMState,
@@ -53,6 +70,7 @@ from nets.cells.projected_lstm import (
 from nets.cells.qrnn import QRNNParams, QRNNState, qrnn
 from nets.cells.rg_lru import RGLRUParams, RGLRUState, rg_lru
 from nets.cells.rhn import RHNParams, RHNState, rhn
+from nets.cells.rwkv_7 import RWKV7Params, RWKV7State, rwkv_7
 from nets.cells.s5 import S5Params, S5State, s5
 from nets.cells.slstm import SLSTMParams, SLSTMState, slstm
 from nets.cells.sru import SRUParams, SRUState, sru
@@ -79,13 +97,16 @@ CELLS: dict[str, Callable[..., Cell]] = {
         layer_norm_lstm,
         slstm,
         mlstm,
+        para_lstm,
         gru,
         layer_norm_gru,
+        para_gru,
         mgu,
         janet,
         minimal_rnn,
         star,
         rhn,
+        m2rnn,
         qrnn,
         sru,
         min_gru,
@@ -93,6 +114,17 @@ CELLS: dict[str, Callable[..., Cell]] = {
         lru,
         rg_lru,
         s5,
+        mamba,
+        mamba_2,
+        gla,
+        hgrn2,
+        rwkv_7,
+        aussm,
+        linoss,
+        d_linoss,
+        delta_net,
+        gated_delta_net,
+        pd_ssm,
         conv_lstm,
         conv_gru,
     )
@@ -100,6 +132,8 @@ CELLS: dict[str, Callable[..., Cell]] = {
 
 __all__ = [
     "CELLS",
+    "AUSSMParams",
+    "AUSSMState",
     "AntisymmetricRNNParams",
     "AntisymmetricRNNState",
     "CoRNNParams",
@@ -110,10 +144,20 @@ __all__ = [
     "ConvLSTMState",
     "CoupledLSTMParams",
     "CoupledLSTMState",
+    "DLinOSSParams",
+    "DLinOSSState",
+    "DeltaNetParams",
+    "DeltaNetState",
     "ElmanParams",
     "ElmanState",
+    "GLAParams",
+    "GLAState",
     "GRUParams",
     "GRUState",
+    "GatedDeltaNetParams",
+    "GatedDeltaNetState",
+    "HGRN2Params",
+    "HGRN2State",
     "IndRNNParams",
     "IndRNNState",
     "JANETParams",
@@ -130,10 +174,18 @@ __all__ = [
     "LayerNormGRUState",
     "LayerNormLSTMParams",
     "LayerNormLSTMState",
+    "LinOSSParams",
+    "LinOSSState",
+    "M2RNNParams",
+    "M2RNNState",
     "MGUParams",
     "MGUState",
     "MLSTMParams",
     "MLSTMState",
+    "Mamba2Params",
+    "Mamba2State",
+    "MambaParams",
+    "MambaState",
     "MinGRUParams",
     "MinGRUState",
     "MinLSTMParams",
@@ -142,6 +194,12 @@ __all__ = [
     "MinimalRNNState",
     "OrthogonalRNNParams",
     "OrthogonalRNNState",
+    "PDSSMParams",
+    "PDSSMState",
+    "ParaGRUParams",
+    "ParaGRUState",
+    "ParaLSTMParams",
+    "ParaLSTMState",
     "PeepholeLSTMParams",
     "PeepholeLSTMState",
     "ProjectedLSTMParams",
@@ -152,6 +210,8 @@ __all__ = [
     "RGLRUState",
     "RHNParams",
     "RHNState",
+    "RWKV7Params",
+    "RWKV7State",
     "S5Params",
     "S5State",
     "SLSTMParams",
@@ -163,32 +223,46 @@ __all__ = [
     "UnICORNNParams",
     "UnICORNNState",
     "antisymmetric_rnn",
+    "aussm",
     "conv_gru",
     "conv_lstm",
     "cornn",
     "coupled_lstm",
+    "d_linoss",
+    "delta_net",
     "elman",
+    "gated_delta_net",
+    "gla",
     "gru",
+    "hgrn2",
     "ind_rnn",
     "irnn",
     "janet",
     "layer_norm_gru",
     "layer_norm_lstm",
     "lem",
+    "linoss",
     "lru",
     "lstm",
     "lstm_1997",
+    "m2rnn",
+    "mamba",
+    "mamba_2",
     "mgu",
     "min_gru",
     "min_lstm",
     "minimal_rnn",
     "mlstm",
     "orthogonal_rnn",
+    "para_gru",
+    "para_lstm",
+    "pd_ssm",
     "peephole_lstm",
     "projected_lstm",
     "qrnn",
     "rg_lru",
     "rhn",
+    "rwkv_7",
     "s5",
     "slstm",
     "sru",

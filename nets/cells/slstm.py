@@ -50,7 +50,9 @@ def slstm(
 
     c / n is a weighted mean of tanh(g) over all steps so far. A step with a large i
     outweighs all earlier steps, so the cell can revise what it stored. m only keeps the
-    exponentials finite: h is the same as with m = 0 at all steps.
+    exponentials finite: h is the same as with m = 0 at all steps. From a state of zeros
+    n is at least 1, so the maximum of n and 1, which some of the authors' code takes,
+    changes nothing.
 
     Args:
         heads: Number of heads. Units of different heads do not read each other's h: W_h
@@ -106,9 +108,9 @@ def slstm(
         kept = jax.nn.log_sigmoid(f) + m
         # Rounded before use: c and n must match the m in the new state.
         m = jnp.where(n == 0, i, jnp.maximum(i, kept)).astype(state.stabilizer.dtype)
-        # Where n = 0 nothing is kept, but inf times 0 would be NaN.
-        admit = jnp.exp(i - wide(m))
-        keep = jnp.exp(jnp.minimum(kept - wide(m), 80.0))
+        # Where n = 0 nothing is kept, and the gate is at most 1.
+        admit, kept = jnp.exp(i - wide(m)), kept - wide(m)
+        keep = jnp.exp(jnp.where(n == 0, jnp.minimum(kept, 0.0), kept))
         admit, keep = tag_gate(admit, "input"), tag_gate(keep, "forget", retains=True)
         o = tag_gate(jax.nn.sigmoid(o), "output")
         c = (keep * c + admit * tag_candidate(jnp.tanh(g))).astype(state.cell.dtype)

@@ -71,6 +71,11 @@ CASES = {name: Case(make) for name, make in nets.CELLS.items()} | {
     "projected_lstm": Case(nets.projected_lstm, {"projection": FEATURES}),
     "sru(peephole=True)": Case(nets.sru, {"peephole": True}, reader=None),
     "gru(reset_after=False)": Case(nets.gru, {"reset_after": False}),
+    "mamba": Case(nets.mamba, {"states": 2}),
+    "mamba_2": Case(nets.mamba_2, {"states": 2}),
+    "rwkv_7": Case(nets.rwkv_7, {"rank": 2}),
+    "aussm": Case(nets.aussm, {"states": 2}),
+    "m2rnn": Case(nets.m2rnn, reader=None),
     "conv_lstm": Case(nets.conv_lstm, {"kernel_size": (2, 2)}),
     "conv_gru": Case(nets.conv_gru, {"kernel_size": (3, 1)}),
     "conv_lstm 1-D": Case(nets.conv_lstm, {"kernel_size": (3,)}),
@@ -92,18 +97,22 @@ both_ways = pytest.mark.parametrize("reverse", [False, True], ids=["forward", "b
 # state declares. All others have the dtype of the inputs and the parameters.
 _ADDED_TO = {
     "cell": "LSTM LSTM1997 PeepholeLSTM CoupledLSTM ProjectedLSTM LayerNormLSTM "
-    "ConvLSTM SRU QRNN",
+    "ConvLSTM SRU QRNN ParaLSTM",
     "hidden": "Elman GRU LayerNormGRU ConvGRU MGU JANET MinimalRNN STAR RHN IndRNN "
-    "AntisymmetricRNN OrthogonalRNN MinGRU MinLSTM RGLRU",
+    "AntisymmetricRNN OrthogonalRNN MinGRU MinLSTM RGLRU Mamba ParaGRU",
     "hidden memory": "LEM",
     "hidden velocity": "CoRNN UnICORNN",
     "cell normalizer stabilizer": "SLSTM MLSTM",
+    "memory": "DeltaNet GatedDeltaNet Mamba2 GLA HGRN2 RWKV7 M2RNN",
 }
 WIDE = {
     cell: set(entries.split())
     for entries, cells in _ADDED_TO.items()
     for cell in cells.split()
 }
+
+
+COMPLEX = {"LRU", "S5", "LinOSS", "DLinOSS", "PDSSM", "AUSSM"}
 
 
 def state_dtypes(state: Any, dtype: str) -> dict[str, str]:
@@ -114,7 +123,7 @@ def state_dtypes(state: Any, dtype: str) -> dict[str, str]:
         name: "float32" if half and name in wide else dtype
         for name in (fields() if fields else state)
     }
-    if type(state).__name__ in ("LRUState", "S5State"):
+    if type(state).__name__.removesuffix("State") in COMPLEX:
         return {
             name: "complex128" if dtype == "float64" else "complex64" for name in real
         }

@@ -20,6 +20,7 @@ from nets.cells.orthogonal_rnn import orthogonal_rnn
 from nets.cells.rhn import RHNParams, RHNState, rhn
 from nets.cells.slstm import slstm
 from nets.cells.unicornn import unicornn
+from nets.tracing.tags import with_tags
 
 BATCH = 2
 
@@ -298,6 +299,59 @@ def test_slstm_is_the_recurrence_without_its_stabilizer(heads, x64):
     scale = np.exp(state.stabilizer)
     np.testing.assert_allclose(state.cell * scale, c, rtol=1e-10)
     np.testing.assert_allclose(state.normalizer * scale, n, rtol=1e-10)
+
+
+def _slstm_kernel(params, state, x, least):
+    """NX-AI/xlstm, xlstm/blocks/slstm/src/cuda/slstm_pointwise.cu, of one head.
+
+    With least = 1, the normalizer of NX-AI/flashrnn, flashrnn/vanilla/slstm.py.
+    """
+    y, c, n, m = state
+    w_i, (w_h,), b = params
+    iraw, fraw, zraw, oraw = np.split(x @ w_i + y @ w_h + b, 4, axis=-1)
+    logfplusm = m + np.log(_sigmoid(fraw))
+    m = np.where(n == 0, iraw, np.maximum(iraw, logfplusm))
+    igate = np.minimum(1, np.exp(iraw - m))
+    fgate = np.minimum(1, np.exp(logfplusm - m))
+    c = fgate * c + igate * np.tanh(zraw)
+    n = np.maximum(fgate * n + igate, least)
+    return (_sigmoid(oraw) * c / n, c, n, m), fgate
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["from zeros", "begun"])
+def test_slstm_is_the_published_kernels(begun, x64):
+    """From zeros the clamp of n is idle; from n below 1, it is not taken."""
+    cell = slstm()
+    params, xs, first = example(cell, BATCH, time=9, dtype=jnp.float64)
+    if begun:  # a unit without memory in a state with memory, and others with little
+        n = jnp.abs(first.normalizer).at[:, 0].set(0.0)
+        first = first._replace(normalizer=0.1 * n, stabilizer=first.stabilizer + 5)
+    else:
+        first = cell.initial_state(params, xs[0])
+    state, ys = cases.run(cell, params, xs, first)
+    first, params, xs = jax.tree.map(np.asarray, (first, params, xs))
+    for least in (0.0, 1.0):
+        end, expected = first, []
+        for x in xs:
+            end, _ = _slstm_kernel(params, end, x, least)
+            expected.append(end[0])
+        clamped = begun and least == 1
+        assert np.allclose(ys, expected, rtol=1e-10, atol=0) != clamped
+        assert np.allclose(np.stack(state), end, rtol=1e-10, atol=0) != clamped
+    assert begun or (state.normalizer >= 1).all()
+
+
+def test_slstm_forget_gate_is_at_most_1_at_the_first_step(x64):
+    """A gate of the published kernel; the exponential alone would be above 1."""
+    cell = slstm()
+    params, xs, _ = example(cell, BATCH, dtype=jnp.float64)
+    params = params._replace(b=params.b.at[:FEATURES].add(-3.0))
+    first = cell.initial_state(params, xs[0])
+    forget = with_tags(cell.step)(params, first, xs[0])[1][1]
+    assert forget[0].name == "forget"
+    params, first, x = jax.tree.map(np.asarray, (params, first, xs[0]))
+    np.testing.assert_allclose(forget[1], _slstm_kernel(params, first, x, 0.0)[1])
+    assert (forget[1] == 1).any()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

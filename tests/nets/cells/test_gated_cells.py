@@ -22,8 +22,11 @@ from nets.cells.janet import janet
 from nets.cells.layer_norm_gru import layer_norm_gru
 from nets.cells.layer_norm_lstm import layer_norm_lstm
 from nets.cells.lstm_1997 import lstm_1997
+from nets.cells.m2rnn import m2rnn
 from nets.cells.mgu import mgu
 from nets.cells.minimal_rnn import minimal_rnn
+from nets.cells.para_gru import para_gru
+from nets.cells.para_lstm import para_lstm
 from nets.cells.peephole_lstm import peephole_lstm
 from nets.cells.projected_lstm import projected_lstm
 from nets.cells.star import star
@@ -159,6 +162,50 @@ def _star(xp, params, state, x):
     return (h,), h
 
 
+def _para_gru(xp, params, state, x):
+    # apple/ml-pararnn, pararnn/rnn_cell/gru_diag_mh.py, with one head
+    (h,) = state
+    w, b = (_parts(a, "rzn") for a in (params.w_i, params.b))
+    u = dict(zip("rzn", params.w_h, strict=True))
+    z = _sigmoid(xp, u["z"] * h + x @ w["z"] + b["z"])
+    r = _sigmoid(xp, u["r"] * h + x @ w["r"] + b["r"])
+    h_new = xp.tanh(u["n"] * h * r + x @ w["n"] + b["n"])
+    h = z * h_new + (1 - z) * h
+    return (h,), h
+
+
+def _para_lstm(xp, params, state, x):
+    # apple/ml-pararnn, pararnn/rnn_cell/lstm_cifg_diag_mh.py, with one head
+    h, c = state
+    w, b = (_parts(a, "fgo") for a in (params.w_i, params.b))
+    u = dict(zip("fgo", params.w_h, strict=True))
+    f, g, o = (u[k] * h + x @ w[k] + b[k] for k in "fgo")
+    f = _sigmoid(xp, f + params.p_f * c)
+    c = f * c + (1 - f) * xp.tanh(g)
+    h = _sigmoid(xp, o + params.p_o * c) * xp.tanh(c)
+    return (h, c), h
+
+
+def _m2rnn(xp, params, state, x):
+    # open-lm-engine/lm-engine, sequence_mixer_blocks/m2rnn/op.py and
+    # softplus_decay_gate.py, each head apart
+    (memory,) = state
+    heads, d, _ = params.w_h.shape
+    gates, states, ys = x @ params.w_i, [], []
+    for j in range(heads):
+        q, k, v = (
+            gates[:, (part * heads + j) * d : (part * heads + j + 1) * d]
+            for part in range(3)
+        )
+        s = xp.log(1 + xp.exp(gates[:, 3 * heads * d + j] + params.b[j]))
+        f = xp.exp(-xp.exp(params.a_log[j]) * s)[:, None, None]
+        h0 = memory[:, j]
+        h = f * h0 + (1 - f) * xp.tanh(h0 @ params.w_h[j] + k[..., None] * v[:, None])
+        states.append(h)
+        ys.append((q[:, None] @ h)[:, 0])
+    return (xp.stack(states, 1),), xp.concatenate(ys, 1)
+
+
 PAPERS: dict[str, tuple[nets.Cell, Any]] = {
     "lstm_1997": (lstm_1997(), _lstm_1997),
     "peephole_lstm": (peephole_lstm(), _peephole_lstm),
@@ -174,6 +221,9 @@ PAPERS: dict[str, tuple[nets.Cell, Any]] = {
     "janet(beta=0)": (janet(beta=0.0), partial(_janet, beta=0.0)),
     "minimal_rnn": (minimal_rnn(), _minimal_rnn),
     "star": (star(), _star),
+    "para_gru": (para_gru(), _para_gru),
+    "para_lstm": (para_lstm(), _para_lstm),
+    "m2rnn": (m2rnn(), _m2rnn),
 }
 each = pytest.mark.parametrize("cell, paper", PAPERS.values(), ids=PAPERS)
 each_cell = pytest.mark.parametrize("cell", [c for c, _ in PAPERS.values()], ids=PAPERS)

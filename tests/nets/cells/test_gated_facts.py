@@ -17,6 +17,9 @@ from nets.cells.janet import janet
 from nets.cells.layer_norm_gru import layer_norm_gru
 from nets.cells.layer_norm_lstm import layer_norm_lstm
 from nets.cells.lstm_1997 import lstm_1997
+from nets.cells.m2rnn import M2RNNParams, M2RNNState, m2rnn
+from nets.cells.para_gru import para_gru
+from nets.cells.para_lstm import para_lstm
 from nets.cells.peephole_lstm import peephole_lstm
 from nets.cells.projected_lstm import projected_lstm
 
@@ -116,3 +119,103 @@ def test_irnn_starts_as_the_identity_and_is_an_elman_network():
     params = irnn().init(jax.random.key(0), INPUTS, FEATURES)
     chex.assert_trees_all_equal(params.w_h, jnp.eye(FEATURES))
     chex.assert_trees_all_equal(params.b, jnp.zeros(FEATURES))
+
+
+def test_para_gru_has_the_published_diagonal_jacobian(x64):
+    """apple/ml-pararnn, pararnn/rnn_cell/gru_diag_mh.py: _compute_jacobians_inner."""
+    cell = para_gru()
+    params, xs, state = example(cell, time=1, dtype=jnp.float64)
+
+    @jax.jit
+    def jacobian(state):
+        return jax.jacobian(lambda s: cell.step(params, s, xs[0])[0])(state)
+
+    got = np.asarray(jacobian(state).hidden.hidden)
+    (h,), x = map(np.asarray, (state, xs[0]))
+    r, z, n = np.split(x @ np.asarray(params.w_i) + np.asarray(params.b), 3)
+    w_r, w_z, w_n = np.asarray(params.w_h)
+    r, z = (1 / (1 + np.exp(-a)) for a in (r + w_r * h, z + w_z * h))
+    n = np.tanh(n + w_n * h * r)
+    slope_n = w_n * (1 - n**2) * (r + h * w_r * r * (1 - r))
+    wanted = (1 - z) + (n - h) * w_z * z * (1 - z) + z * slope_n
+    np.testing.assert_allclose(got, np.diag(wanted), rtol=1e-12)
+
+
+def test_para_lstm_has_blocks_of_one_unit_each():
+    cell = para_lstm()
+    params, xs, state = example(cell, time=1)
+
+    @jax.jit
+    def jacobian(state):
+        return jax.jacobian(lambda s: cell.step(params, s, xs[0])[0])(state)
+
+    for block in jax.tree.leaves(jacobian(state)):
+        block = np.asarray(block)
+        assert np.diag(block).all()
+        np.testing.assert_array_equal(block, np.diag(np.diag(block)))
+
+
+def test_m2rnn_mixes_no_rows():
+    cell = m2rnn()
+    params, xs, state = example(cell, time=1)
+
+    @jax.jit
+    def jacobian(state):
+        return jax.jacobian(lambda s: cell.step(params, s, xs[0])[0])(state)
+
+    blocks = np.asarray(jacobian(state).memory.memory)[0, :, :, 0]
+    for row in range(FEATURES):
+        for other in range(FEATURES):
+            assert blocks[row, :, other].all() == (row == other)
+            assert blocks[row, :, other].any() == (row == other)
+
+
+def test_m2rnn_of_two_heads_is_two_cells(x64):
+    both, one = m2rnn(heads=2), m2rnn()
+    params = both.init(jax.random.key(0), INPUTS, 4)
+    params = jax.tree.map(
+        lambda a: normal(*a.shape, seed=a.ndim, dtype=a.dtype), params
+    )
+    xs = normal(TIME, 2, INPUTS, dtype=jnp.float64)
+    state, ys = nets.unroll(both, params, xs)
+    gates = np.split(np.asarray(params.w_i), [4, 8, 12], axis=-1)
+    for j in range(2):
+        parts = [part[:, 2 * j : 2 * j + 2] for part in gates[:3]]
+        w_i = jnp.concatenate([*parts, gates[3][:, j : j + 1]], axis=-1)
+        single = M2RNNParams(w_i, *(part[j : j + 1] for part in params[1:]))
+        wanted, outputs = nets.unroll(one, single, xs)
+        chex.assert_trees_all_close(
+            (M2RNNState(state.memory[:, j : j + 1]), ys[..., 2 * j : 2 * j + 2]),
+            (wanted, outputs),
+            rtol=1e-12,
+        )
+
+
+def test_heads_of_m2rnn_share_the_features_equally():
+    with pytest.raises(ValueError, match="divisible by heads; got 3 and 2"):
+        m2rnn(heads=2).init(jax.random.key(0), INPUTS, 3)
+
+
+def test_diagonal_cells_start_as_in_the_authors_code():
+    """apple/ml-pararnn: xlstm_init, xavier_uniform_init, bias_minus_linspace_init."""
+    gru = para_gru().init(jax.random.key(0), 200, 400)
+    lstm = para_lstm().init(jax.random.key(0), 200, 400)
+    bound = np.sqrt(6 / 600)
+    ramp = -np.linspace(0, 1, 400)
+    for params, first in ((gru, 1), (lstm, 0)):
+        assert np.std(params.w_h) == pytest.approx(2 / np.sqrt(2000), rel=0.1)
+        assert abs(params.w_i).max() == pytest.approx(bound, rel=1e-3)
+        assert np.std(params.w_i) == pytest.approx(bound / np.sqrt(3), rel=0.01)
+        wanted = np.zeros((3, 400))
+        wanted[first] = ramp
+        np.testing.assert_allclose(params.b, wanted.ravel(), atol=1e-6)
+    for peephole in (lstm.p_f, lstm.p_o):
+        assert np.std(peephole) == pytest.approx(2 / np.sqrt(2000), rel=0.2)
+
+
+def test_m2rnn_starts_with_identities_and_decays_like_mamba_2():
+    params = m2rnn(heads=400).init(jax.random.key(0), 3, 800)
+    np.testing.assert_array_equal(params.w_h, np.tile(np.eye(2), (400, 1, 1)))
+    rates, steps = np.exp(params.a_log), np.logaddexp(np.float64(params.b), 0)
+    assert 0 < rates.min() < 0.5 and 15.5 < rates.max() <= 16
+    assert 0.0009 < steps.min() < 0.0012 and 0.09 < steps.max() < 0.1001

@@ -10,15 +10,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import selective_papers
 from cases import FEATURES, INPUTS
 
 import nets
+from nets.cells.aussm import aussm
+from nets.cells.gla import gla
+from nets.cells.hgrn2 import hgrn2
 from nets.cells.lru import lru
+from nets.cells.mamba import mamba
+from nets.cells.mamba_2 import mamba_2
 from nets.cells.min_gru import min_gru
 from nets.cells.min_lstm import min_lstm
 from nets.cells.mlstm import MLSTMState, mlstm
 from nets.cells.qrnn import qrnn
 from nets.cells.rg_lru import rg_lru
+from nets.cells.rwkv_7 import rwkv_7
 from nets.cells.s5 import s5
 from nets.cells.sru import sru
 
@@ -186,6 +193,16 @@ LINEAR = {
     "mlstm(heads=2)": Linear(
         mlstm, {"heads": 2}, partial(_mlstm, heads=2), "cell", features=4
     ),
+    "mamba": Linear(mamba, {"states": 2, "rank": 2}, selective_papers.mamba),
+    "mamba_2(heads=2)": Linear(
+        mamba_2, {"heads": 2, "states": 3}, selective_papers.mamba_2, "memory", 4
+    ),
+    "gla(heads=2)": Linear(gla, {"heads": 2}, selective_papers.gla, "memory", 4),
+    "hgrn2(heads=2)": Linear(hgrn2, {"heads": 2}, selective_papers.hgrn2, "memory", 4),
+    "rwkv_7(heads=2)": Linear(
+        rwkv_7, {"heads": 2, "rank": 2}, selective_papers.rwkv_7, "memory", 4
+    ),
+    "aussm": Linear(aussm, {"states": 2}, selective_papers.aussm),
 }
 each = pytest.mark.parametrize("case", LINEAR.values(), ids=LINEAR)
 PEEPHOLE = {
@@ -235,7 +252,7 @@ def _sequential(cell, params, xs, state):
 @partial(jax.jit, static_argnums=0)
 def _parallel(cell, params, xs, state):
     a, b = cell.linear.coefficients(params, state, xs)
-    states = nets.linear_scan(a, b, state)
+    states = nets.linear_scan(a, b, state, cell.linear.element)
     return states, cell.linear.read(params, states, xs)
 
 
@@ -316,11 +333,13 @@ def test_the_gradient_by_the_first_state_is_the_product_of_a(case, x64):
     @jax.jit
     def program(first, tangent):
         a, _ = case.cell.linear.coefficients(params, state, xs)
-        return jax.jvp(last, (first,), (tangent,))[1], getattr(a, case.kept)
+        product = tangent
+        for t in range(TIME):
+            step = jax.tree.map(lambda leaf, t=t: leaf[t], getattr(a, case.kept))
+            product = case.cell.linear.element.apply(step, product)
+        return jax.jvp(last, (first,), (tangent,))[1], product
 
-    moved, a = program(first, tangent)
-    wanted = np.asarray(a).prod(0) * np.asarray(tangent)
-    chex.assert_trees_all_close(moved, wanted, rtol=1e-12, atol=1e-14)
+    chex.assert_trees_all_close(*program(first, tangent), rtol=1e-12, atol=1e-14)
 
 
 @each

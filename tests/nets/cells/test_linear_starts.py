@@ -5,10 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from nets.cells.aussm import aussm
+from nets.cells.gla import gla
 from nets.cells.lru import lru
+from nets.cells.mamba import mamba
+from nets.cells.mamba_2 import mamba_2
 from nets.cells.min_lstm import min_lstm
 from nets.cells.mlstm import mlstm
 from nets.cells.rg_lru import rg_lru
+from nets.cells.rwkv_7 import rwkv_7
 from nets.cells.s5 import s5
 from nets.cells.sru import sru
 
@@ -76,6 +81,65 @@ def test_s5_starts_in_the_basis_of_the_eigenvectors(x64):
     key = jax.random.split(jax.random.key(0), 5)[0]
     lecun = jax.nn.initializers.lecun_normal()(key, (8, 3))
     np.testing.assert_allclose(drawn, lecun, atol=1e-12)
+
+
+def _assert_log_uniform_steps(b, low, high):
+    """Whether the steps softplus(b) are log-uniform."""
+    step = np.logaddexp(np.float64(b), 0)
+    edge = 1e-4  # of float32: b is near -7 at the shortest step
+    _assert_uniform(np.log(step), np.log(low) - edge, np.log(high) + edge)
+
+
+def test_mamba_starts_with_short_steps_and_rates_of_1_to_n():
+    params = mamba(states=3).init(jax.random.key(0), 4, 400)
+    np.testing.assert_allclose(np.exp(params.a_log), np.tile([1, 2, 3], (400, 1)))
+    _assert_log_uniform_steps(params.b, 0.001, 0.1)
+    assert params.w_s.shape == (25, 400)  # rank = features / 16
+    _assert_uniform(np.ravel(params.w_s), -0.2, 0.2)
+    assert (params.d == 1).all()
+    one = mamba(rank=1).init(jax.random.key(0), 4, 1)
+    assert [leaf.shape for leaf in one[1:3]] == [(1, 33), (1, 1)]
+
+
+def test_mamba_2_starts_with_one_rate_per_head():
+    cell = mamba_2(heads=400, states=3, step_min=0.01, step_max=0.5)
+    params = cell.init(jax.random.key(0), 4, 400)
+    _assert_uniform(np.exp(params.a_log), 0.999, 16.001)
+    _assert_log_uniform_steps(params.b, 0.01, 0.5)
+    assert (params.d == 1).all()
+
+
+def test_gla_starts_near_the_root_of_one_half():
+    cell = gla()
+    assert cell.linear is not None
+    params = cell.init(jax.random.key(0), 4, 8)
+    a, _ = cell.linear.coefficients(params, None, jnp.zeros((1, 4)))
+    np.testing.assert_allclose(a.memory, 0.5 ** (1 / 16), rtol=1e-6)
+
+
+def test_aussm_starts_with_all_phases():
+    params = aussm(states=400).init(jax.random.key(0), 4, 2)
+    _assert_uniform(np.ravel(params.phase), -np.pi, np.pi)
+    for part in (params.b_size, params.b_angle, params.c_size, params.c_angle):
+        assert np.var(part) == pytest.approx(0.5, rel=0.2)
+    assert len({part.tobytes() for part in map(np.asarray, params[6:10])}) == 4
+
+
+def test_rwkv_7_starts_as_the_authors_first_layer():
+    """fla-org/flash-linear-attention, fla/layers/rwkv7.py, at layer_idx = 0."""
+    heads, size = 2, 4
+    params = rwkv_7(heads).init(jax.random.key(0), 6, heads * size)
+    for unit in range(heads * size):
+        linear = unit / (heads * size - 1) - 0.5
+        zigzag = (unit % size - (size - 1) / 2) / ((size - 1) / 2)
+        zigzag = zigzag * abs(zigzag)
+        www = -6 + 6 * unit / (heads * size - 1)
+        place = divmod(unit, size)
+        w, a = (part[place] for part in params.b)
+        assert float(w) == pytest.approx(www + 0.5 + 2.5 * zigzag, abs=1e-5)
+        assert float(a) == pytest.approx(-0.19 + zigzag * 0.3 + linear * 0.4, abs=1e-6)
+        assert float(params.k_k[place]) == pytest.approx(0.71 - linear * 0.1)
+    assert (params.k_a == 1.02).all() and not params.w_low.any()
 
 
 def test_gates_start_as_in_the_papers():

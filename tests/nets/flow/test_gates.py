@@ -37,6 +37,17 @@ GATES = {  # by their names, those that multiply the old state with a star
     "min_gru": "keep* update",
     "min_lstm": "input forget*",
     "rg_lru": "recurrence input keep*",
+    "mamba": "keep*",
+    "mamba_2": "keep*",
+    "gla": "keep*",
+    "hgrn2": "input forget*",
+    "rwkv_7": "decay* rate",
+    "para_gru": "reset update keep*",
+    "para_lstm": "forget* output",
+    "m2rnn": "forget*",
+    "delta_net": "write",
+    "gated_delta_net": "forget* write",
+    "pd_ssm": "keep*",
     "conv_lstm": "input forget* output",
     "conv_gru": "reset update*",
     "sru(peephole=True)": "forget* reset",
@@ -44,7 +55,10 @@ GATES = {  # by their names, those that multiply the old state with a star
     "conv_gru 1-D": "reset update*",
 }
 UNGATED = {"elman", "irnn", "ind_rnn", "orthogonal_rnn", "antisymmetric_rnn"}
-UNGATED |= {"cornn", "unicornn", "lru", "s5"}
+UNGATED |= {"cornn", "unicornn", "lru", "s5", "linoss", "d_linoss", "aussm"}
+# Shapes of the memories of gates that several units share.
+SHARED = dict.fromkeys(("mlstm", "gated_delta_net", "mamba_2", "m2rnn"), (1,))
+SHARED |= {"gla": (1, FEATURES), "hgrn2": (1, FEATURES), "rwkv_7": (1, FEATURES)}
 QUANTILES = 0.05, 0.25, 0.5, 0.75, 0.95
 
 
@@ -133,7 +147,7 @@ def test_every_gated_cell_names_its_gates(name):
         chex.assert_shape((one.mean, one.closed, one.opened), (2,))
         chex.assert_shape(one.quantiles, (2, len(QUANTILES)))
         if kept[word.replace(" ", "_")]:
-            chex.assert_shape(one.memory, (1,) if name == "mlstm" else units)
+            chex.assert_shape(one.memory, SHARED.get(name, units))
         else:
             assert one.memory is None
 
