@@ -78,7 +78,7 @@ def scan(
     consts, step = step.consts, step._replace(consts=[None] * len(step.consts))
 
     def loop(body, state, xs):
-        options = {"length": None if xs else time, "unroll": _unrolled()}
+        options = {"length": None if xs else time, "unroll": _unrolled(time)}
         return jax.lax.scan(body, state, xs, reverse=reverse, **options)
 
     @jax.custom_jvp
@@ -184,7 +184,7 @@ def _tangents(linear: LinearStep, saved, by_consts, start, by_inputs, time, reve
         terms = recomputed(terms)(saved, first, by_consts, by_inputs)
         numbers = first + jnp.arange(steps)
         inputs = numbers, terms
-        return jax.lax.scan(step, state, inputs, reverse=reverse, unroll=_unrolled())
+        return jax.lax.scan(step, state, inputs, reverse=reverse, unroll=_unrolled(steps))
 
     steps = _chunk(time, sum(a.size * a.dtype.itemsize for a in saved[1]))
     if steps is time:
@@ -217,9 +217,11 @@ def _on_processor() -> bool:
     return jax.default_backend() == "cpu"
 
 
-def _unrolled() -> int:
+def _unrolled(time: Any) -> int:
     """Number of steps in one iteration: an accelerator waits after each iteration."""
-    return 1 if _on_processor() else UNROLLED
+    if _on_processor() or not isinstance(time, int):  # JAX unrolls known numbers only
+        return 1
+    return UNROLLED
 
 
 def _chunk(time: Any, size: Any) -> Any:
