@@ -376,7 +376,24 @@ def test_gated_delta_net_starts_as_in_the_authors_code():
     assert np.log(step).mean() == pytest.approx(np.log(0.01), rel=0.05)
 
 
-# Automata.
+# Initial parameters, and automata.
+
+
+def test_oscillators_and_automata_start_as_in_the_authors_code():
+    params = linoss().init(jax.random.key(0), 4, 400)
+    for raw in (params.a, params.dt):
+        assert raw.min() > 0 and raw.max() < 1
+        assert raw.mean() == pytest.approx(0.5, abs=0.05)
+    for w, bound in ((params.b_re, 4**-0.5), (params.c_im, 400**-0.5)):
+        assert np.abs(w).max() <= bound
+        assert np.std(w) == pytest.approx(bound / 3**0.5, rel=0.05)
+    assert np.std(params.d) == pytest.approx(0.5, rel=0.1)
+    params = pd_ssm(3).init(jax.random.key(0), 4, 100)
+    assert np.std(params.m) == pytest.approx(0.1, rel=0.05)
+    assert np.std(params.b_re) == pytest.approx(8**-0.5, rel=0.1)
+    b_r, b_p = np.split(np.asarray(params.b_o), 2)
+    assert abs(b_r.mean()) < 0.05
+    assert b_p.mean() == pytest.approx(-2.5, abs=0.05)
 
 
 def test_products_of_one_hot_columns_are_such_and_have_norm_at_most_1(x64):

@@ -1,7 +1,5 @@
 """Spectra of matrix states, from the Jacobian of one column."""
 
-from functools import partial
-
 import cases
 import jax
 import jax.numpy as jnp
@@ -17,8 +15,8 @@ CELL = nets.delta_net(heads=2)
 
 
 def example(dtype=None):
-    init = partial(CELL.init, inputs=3, features=SIZE)
-    params = cases.draw(jax.eval_shape(init, jax.random.key(0)), dtype=dtype)
+    like = jax.eval_shape(lambda key: CELL.init(key, 3, SIZE), jax.random.key(0))
+    params = cases.draw(like, dtype=dtype)
     xs = cases.normal(TIME, BATCH, 3, seed=1, scale=1.0, dtype=dtype)
     state = cases.draw(jax.eval_shape(CELL.initial_state, params, xs[0]), 2)
     return params, xs, state
