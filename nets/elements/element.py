@@ -23,6 +23,9 @@ class Element(NamedTuple):
             identity.
         compact: Factor in the form that is combined and applied in parallel. It is not
             differentiated.
+        by_column: True if the state is a matrix [..., K, V], and each of its V columns
+            is multiplied by the same K x K matrix. Then spectra are computed from one
+            column (see `nets.flow.lyapunov_spectrum`).
         scan: `scan(element, factors, b)` solves s_t = A_t s_{t-1} + b_t from s_{-1} =
             0, for a form that needs more care than a tree of `combine`; `element` is
             the element or its transpose. None uses a tree.
@@ -48,6 +51,7 @@ class Element(NamedTuple):
     combine: Callable[[Factor, Factor], Factor]
     identity: Callable[[Factor], Factor]
     compact: Callable[[Factor], Factor] = lambda factor: factor
+    by_column: bool = False
     scan: Callable[[Any, Factor, Array], Array] | None = None
 
 

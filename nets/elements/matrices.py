@@ -26,7 +26,7 @@ def _identities(matrices):
 blocks = Element(_apply_blocks, _combine_blocks, _identities)
 # GPUs multiply with 10 bits by default, and errors add up over time.
 _matmul = partial(jnp.matmul, precision="highest")
-left_factor = Element(_matmul, _matmul, _identities)
+left_factor = Element(_matmul, _matmul, _identities, by_column=True)
 
 
 def _apply_rank_one(factor, s):
@@ -50,4 +50,6 @@ def _dense(factor):
     return w[..., None] * _identities(rank_one) - rank_one
 
 
-diagonal_minus_rank_one = Element(_apply_rank_one, _matmul, _identity_rank_one, _dense)
+diagonal_minus_rank_one = Element(
+    _apply_rank_one, _matmul, _identity_rank_one, _dense, by_column=True
+)

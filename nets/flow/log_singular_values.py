@@ -8,6 +8,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from nets.compiling import compiled
 from nets.flow.arguments import coordinates, integer
+from nets.flow.columns import first_column
 from nets.flow.layers import in_every_cell
 from nets.flow.linearized import (
     batch_shape,
@@ -42,7 +43,9 @@ def log_singular_values(
 
     The product is kept in graded form and never multiplied out. Every singular value is
     computed in that form to a high relative accuracy. So no number of steps causes
-    under- or overflow.
+    under- or overflow. Where the state is a matrix whose columns have the same
+    Jacobian, as in `nets.delta_net`, one column is measured, and its values are
+    repeated.
 
     The accuracy was measured by arithmetic with 200 digits. Over 40 steps, the error of
     ln sigma is at most 1e-10 in float64, and 5e-4 in float32 unless a Jacobian has
@@ -96,11 +99,13 @@ def log_singular_values(
 
 @compiled
 def _log_singular_values(cell, params, xs, state, *, count, reverse, **options):
+    cell, state, copies = first_column(cell, params, xs, state)
     walk = trajectory(cell, params, xs, state, reverse=reverse, **options)
     product = jacobian_product(cell, params)
     eye = identity(walk, batch_shape(cell, params, walk))
     time, size = len(jax.tree.leaves(walk.before)[0]), eye.shape[-1]
-    count = coordinates(count, size)
+    count = coordinates(count, copies * size)
+    different = -(-count // copies)
 
     def multiply(so_far, inputs):
         step, number = inputs
@@ -116,9 +121,9 @@ def _log_singular_values(cell, params, xs, state, *, count, reverse, **options):
         """Run a few steps, and compute their singular values at once."""
         so_far, factors = jax.lax.scan(multiply, so_far, steps)
         products = UDT(jnp.broadcast_to(eye, factors[1].shape), *factors)
-        if count == 1:
+        if different == 1:
             return so_far, log_norm(products)
-        return so_far, log_sigmas(products)[..., :count]
+        return so_far, log_sigmas(products)[..., :different]
 
     if not time:
         return jnp.zeros((0, *eye.shape[:-2], count), eye.dtype)
@@ -134,6 +139,7 @@ def _log_singular_values(cell, params, xs, state, *, count, reverse, **options):
         numbers,
     )
     sigmas = sigmas.reshape(blocks * few, *sigmas.shape[2:])[:time]
+    sigmas = jnp.repeat(sigmas, copies, axis=-1)[..., :count]
     return sigmas[::-1] if reverse else sigmas
 
 

@@ -9,6 +9,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float
 
 from nets.compiling import compiled
 from nets.flow.arguments import coordinates, integer
+from nets.flow.columns import first_column
 from nets.flow.layers import in_every_cell
 from nets.flow.linearized import (
     batch_shape,
@@ -59,6 +60,9 @@ def lyapunov_spectrum(
     orthonormal again in every step, so that nothing over- or underflows. The sum of all
     exponents is the mean of ln |det J_t|, whatever the number of steps. The exponents
     can be differentiated by the parameters.
+
+    Where the state is a matrix whose columns have the same Jacobian, as in
+    `nets.delta_net`, one column is measured, and its exponents are repeated.
 
     Only the states, and one number per direction, are kept of each step, and no
     Jacobian. The derivative by the parameters also keeps the columns of Q of each step.
@@ -221,11 +225,13 @@ def growths(
 
 @compiled
 def _growths(cell, params, xs, state, *, count, warmup, reverse=False, **options):
+    cell, state, copies = first_column(cell, params, xs, state)
     walk = trajectory(cell, params, xs, state, reverse=reverse, **options)
     product = jacobian_product(cell, params)
     eye = identity(walk, batch_shape(cell, params, walk))
     time, size = len(jax.tree.leaves(walk.before)[0]), eye.shape[-1]
-    count = coordinates(count, size)
+    whole = coordinates(count, copies * size)
+    count = -(-whole // copies)
     if not time:
         raise ValueError("expected at least one step; got a sequence of none")
     steps = integer(warmup)
@@ -266,6 +272,5 @@ def _growths(cell, params, xs, state, *, count, warmup, reverse=False, **options
         *counts.shape[1:], *(1,) * (logs.ndim - counts.ndim)
     )
     # LOST is far above any number of steps.
-    return Growths(
-        jnp.where(doubts > total * SHARE[0] // SHARE[1], -jnp.inf, logs), counts
-    )
+    logs = jnp.where(doubts > total * SHARE[0] // SHARE[1], -jnp.inf, logs)
+    return Growths(jnp.repeat(logs, copies, axis=-1)[..., :whole], counts)
