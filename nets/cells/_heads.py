@@ -24,7 +24,7 @@ def zero_memory(
 
 
 def project(
-    x: Array, w_i: Float[Array, "inputs 3*features"], like: Float[Array, "heads d"]
+    x: Array, w_i: Float[Array, "inputs columns"], like: Float[Array, "heads d"]
 ) -> list[Float[Array, "*batch heads d"]]:
     """Three projections of x, split into heads."""
     parts = jnp.split(x @ w_i, 3, axis=-1)
