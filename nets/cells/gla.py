@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.nn.initializers import lecun_normal
 from jaxtyping import Array, Float
 
-from nets import initializers
+from nets.cells._heads import check_heads, project, retrieve, zero_memory
 from nets.factories import factory
 from nets.linear import wide
 from nets.linear_recurrence import linear_cell
@@ -85,10 +85,7 @@ def gla(heads: int = 1, rank: int = 16, temperature: float = 16.0) -> Cell:
     temperature = float(temperature)
 
     def init(key, inputs, features):
-        if heads < 1 or features % heads:
-            raise ValueError(
-                f"expected features divisible by heads; got {features} and {heads}"
-            )
+        check_heads(heads, features)
         keys = jax.random.split(key, 3)
         return GLAParams(
             w_i=lecun_normal()(keys[0], (inputs, 3 * features)),
@@ -98,13 +95,11 @@ def gla(heads: int = 1, rank: int = 16, temperature: float = 16.0) -> Cell:
         )
 
     def initial_state(params, x):
-        zeros = initializers.zero_state(x, params.w_i, params.b)
-        shape = (*zeros.shape, *[params.b.shape[-1]] * 2)
-        return GLAState(wide(jnp.zeros(shape, zeros.dtype)))
+        return GLAState(zero_memory(x, params.w_i, params.b))
 
     def coefficients(params, state, xs):
         p, xs = wide(params, xs)
-        _, k, v = _project(p, xs)
+        _, k, v = project(xs, p.w_i, p.b)
         z = (xs @ p.w_low @ p.w_high).reshape(k.shape)
         z = z + jnp.broadcast_to(p.b, z.shape)
         a = jnp.exp(jax.nn.log_sigmoid(z) / temperature)
@@ -115,14 +110,7 @@ def gla(heads: int = 1, rank: int = 16, temperature: float = 16.0) -> Cell:
     def read(params, state, x):
         dtype = jnp.result_type(x, *params)
         p, memory, x = wide(params, state.memory, x)
-        q = _project(p, x)[0] / math.sqrt(p.b.shape[-1])
-        y = jnp.einsum("...kv,...k->...v", memory, q)
-        return y.reshape(*y.shape[:-2], -1).astype(dtype)
+        q = project(x, p.w_i, p.b)[0] / math.sqrt(p.b.shape[-1])
+        return retrieve(memory, q).astype(dtype)
 
     return linear_cell(init, initial_state, coefficients, read)
-
-
-def _project(params, x):
-    """Return q, k and v, each [..., heads, d]."""
-    parts = jnp.split(x @ params.w_i, 3, axis=-1)
-    return [y.reshape(*y.shape[:-1], *params.b.shape) for y in parts]

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.nn.initializers import lecun_normal
 from jaxtyping import Array, Float
 
-from nets import initializers
+from nets.cells._heads import check_heads, project, retrieve, zero_memory
 from nets.factories import factory
 from nets.linear import wide
 from nets.linear_recurrence import linear_cell
@@ -79,23 +79,18 @@ def hgrn2(heads: int = 1, lower_bound: float = 0.5) -> Cell:
     lower_bound = float(lower_bound)
 
     def init(key, inputs, features):
-        if heads < 1 or features % heads:
-            raise ValueError(
-                f"expected features divisible by heads; got {features} and {heads}"
-            )
+        check_heads(heads, features)
         return HGRN2Params(
             w_i=lecun_normal()(key, (inputs, 3 * features)),
             b=jnp.zeros((heads, features // heads)),
         )
 
     def initial_state(params, x):
-        zeros = initializers.zero_state(x, params.w_i, params.b)
-        shape = (*zeros.shape, *[params.b.shape[-1]] * 2)
-        return HGRN2State(wide(jnp.zeros(shape, zeros.dtype)))
+        return HGRN2State(zero_memory(x, params.w_i, params.b))
 
     def coefficients(params, state, xs):
         p, xs = wide(params, xs)
-        _, f, v = _project(p, xs)
+        _, f, v = project(xs, p.w_i, p.b)
         f = f + jnp.broadcast_to(p.b, f.shape)
         # 1 - f is computed from -f, without the loss of digits for f near 1.
         key = tag_gate((1 - lower_bound) * jax.nn.sigmoid(-f), "input")
@@ -107,14 +102,7 @@ def hgrn2(heads: int = 1, lower_bound: float = 0.5) -> Cell:
     def read(params, state, x):
         dtype = jnp.result_type(x, *params)
         p, memory, x = wide(params, state.memory, x)
-        q = jax.nn.silu(_project(p, x)[0]) / math.sqrt(p.b.shape[-1])
-        y = jnp.einsum("...kv,...k->...v", memory, q)
-        return y.reshape(*y.shape[:-2], -1).astype(dtype)
+        q = jax.nn.silu(project(x, p.w_i, p.b)[0]) / math.sqrt(p.b.shape[-1])
+        return retrieve(memory, q).astype(dtype)
 
     return linear_cell(init, initial_state, coefficients, read)
-
-
-def _project(params, x):
-    """Return q, f and v, each [..., heads, d]."""
-    parts = jnp.split(x @ params.w_i, 3, axis=-1)
-    return [y.reshape(*y.shape[:-1], *params.b.shape) for y in parts]

@@ -8,6 +8,7 @@ from jax.nn.initializers import lecun_normal
 from jaxtyping import Array, Float
 
 from nets import initializers
+from nets.cells._heads import check_heads, retrieve
 from nets.cells._steps import check_steps, step_bias
 from nets.factories import factory
 from nets.linear import add_bias, wide
@@ -80,10 +81,7 @@ def m2rnn(heads: int = 1, step_min: float = 0.001, step_max: float = 0.1) -> Cel
     check_steps(step_min, step_max)
 
     def init(key, inputs, features):
-        if heads < 1 or features % heads:
-            raise ValueError(
-                f"expected features divisible by heads; got {features} and {heads}"
-            )
+        check_heads(heads, features)
         keys = jax.random.split(key, 3)
         # Not 0: its logarithm is infinite.
         tiny = jnp.finfo(jnp.float32).tiny
@@ -113,7 +111,6 @@ def m2rnn(heads: int = 1, step_min: float = 0.001, step_max: float = 0.1) -> Cel
         read = jnp.einsum("...hij,hjk->...hik", wide(drop(state.memory)), p.w_h)
         c = tag_candidate(jnp.tanh(read + k[..., None] * v[..., None, :]))
         memory = (f * memory + (1 - f) * c).astype(state.memory.dtype)
-        y = jnp.einsum("...i,...ij->...j", q, wide(memory))
-        return M2RNNState(memory), y.reshape(*s.shape[:-1], -1).astype(dtype)
+        return M2RNNState(memory), retrieve(wide(memory), q).astype(dtype)
 
     return Cell(init, initial_state, step, takes_drop=True)

@@ -8,6 +8,7 @@ from jax.nn.initializers import lecun_normal
 from jaxtyping import Array, Float
 
 from nets import initializers
+from nets.cells._heads import check_heads
 from nets.cells._steps import check_steps, step_bias
 from nets.factories import factory
 from nets.linear import add_bias, wide
@@ -91,10 +92,7 @@ def mamba_2(
         raise ValueError(f"expected at least 1 state; got {states}")
 
     def init(key, inputs, features):
-        if heads < 1 or features % heads:
-            raise ValueError(
-                f"expected features divisible by heads; got {features} and {heads}"
-            )
+        check_heads(heads, features)
         keys = jax.random.split(key, 4)
         rates = jax.random.uniform(keys[2], (heads,), minval=1.0, maxval=16.0)
         return Mamba2Params(

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 from jax.nn.initializers import lecun_normal
 from jaxtyping import Array, Float
 
-from nets import initializers
+from nets.cells._heads import check_heads, project, retrieve, zero_memory
 from nets.elements import diagonal_minus_rank_one
 from nets.factories import factory
-from nets.linear import wide
+from nets.linear import scale_features, wide
 from nets.linear_recurrence import linear_cell
 from nets.tracing.tags import tag_candidate, tag_gate
 from nets.types import Cell
@@ -90,37 +90,28 @@ def rwkv_7(heads: int = 1, rank: int = 32) -> Cell:
         raise ValueError(f"expected a rank of at least 1; got {rank}")
 
     def init(key, inputs, features):
-        if heads < 1 or features % heads:
-            raise ValueError(
-                f"expected features divisible by heads; got {features} and {heads}"
-            )
+        check_heads(heads, features)
         key_i, *keys = jax.random.split(key, 3)
-        w_i = lecun_normal()(key_i, (inputs, 3, features))
-        w_i = w_i * jnp.array([1.0, 0.1, 1.0])[None, :, None]
+        w_i = lecun_normal()(key_i, (inputs, 3 * features))
         w_high = [0.1 * lecun_normal()(k, (rank, features)) for k in keys]
         along, within = _ramps(heads, features // heads)
+        w = 6 * along - 2.5 + 2.5 * within
+        a = 0.4 * along - 0.19 + 0.3 * within
         return RWKV7Params(
-            w_i=w_i.reshape(inputs, 3 * features),
+            w_i=scale_features(w_i, jnp.repeat(jnp.array([1, 0.1, 1]), features)),
             w_low=jnp.zeros((2, inputs, rank)),
             w_high=jnp.stack(w_high),
-            b=jnp.stack(
-                [
-                    6 * along - 2.5 + 2.5 * within,
-                    -0.19 + 0.3 * within + 0.4 * along,
-                ]
-            ),
+            b=jnp.stack([w, a]),
             k_k=0.71 - 0.1 * along,
             k_a=jnp.full_like(along, 1.02),
         )
 
     def initial_state(params, x):
-        zeros = initializers.zero_state(x, params.w_i, params.k_k)
-        shape = (*zeros.shape, *[params.k_k.shape[-1]] * 2)
-        return RWKV7State(wide(jnp.zeros(shape, zeros.dtype)))
+        return RWKV7State(zero_memory(x, params.w_i, params.k_k))
 
     def coefficients(params, state, xs):
         p, xs = wide(params, xs)
-        _, k, v = _project(p, xs)
+        _, k, v = project(xs, p.w_i, p.k_k)
         w = jnp.tanh(xs @ p.w_low[0]) @ p.w_high[0]
         a = xs @ p.w_low[1] @ p.w_high[1]
         w, a = (
@@ -139,16 +130,10 @@ def rwkv_7(heads: int = 1, rank: int = 32) -> Cell:
     def read(params, state, x):
         dtype = jnp.result_type(x, *params)
         p, memory, x = wide(params, state.memory, x)
-        y = jnp.einsum("...i,...ij->...j", _project(p, x)[0], memory)
-        return y.reshape(*y.shape[:-2], -1).astype(dtype)
+        r, _, _ = project(x, p.w_i, p.k_k)
+        return retrieve(memory, r).astype(dtype)
 
     return linear_cell(init, initial_state, coefficients, read, diagonal_minus_rank_one)
-
-
-def _project(params, x):
-    """Return r, k and v, each [..., heads, d]."""
-    parts = jnp.split(x @ params.w_i, 3, axis=-1)
-    return [y.reshape(*y.shape[:-1], *params.k_k.shape) for y in parts]
 
 
 def _ramps(heads, size):

@@ -140,6 +140,9 @@ def test_rwkv_7_starts_as_the_authors_first_layer():
         assert float(a) == pytest.approx(-0.19 + zigzag * 0.3 + linear * 0.4, abs=1e-6)
         assert float(params.k_k[place]) == pytest.approx(0.71 - linear * 0.1)
     assert (params.k_a == 1.02).all() and not params.w_low.any()
+    params = rwkv_7().init(jax.random.key(0), 300, 100)
+    r, k, v = (np.std(w) for w in np.split(np.asarray(params.w_i), 3, axis=-1))
+    assert (r, 10 * k, v) == pytest.approx([300**-0.5] * 3, rel=0.05)
 
 
 def test_gates_start_as_in_the_papers():
