@@ -178,7 +178,7 @@ def most_iterations(method: str, sizes: Sizes) -> int:
 
     Example:
         >>> most_iterations("newton", Sizes(100_000, 1, 1, 1))
-        602
+        601
     """
     ratio = loop_seconds(sizes) / iteration_seconds(method, sizes)
     return max(1, min(sizes.time, int(ratio)))
