@@ -160,8 +160,9 @@ def system_cell() -> Cell:
 
     Example:
         >>> cell, params = system_cell(), observer(0, jnp.ones(3))
-        >>> cell.step(params, jnp.zeros(3), jnp.zeros(3))[0].round(4).tolist()
-        [0.009999999776482582, 0.01730000041425228, 0.014100000262260437]
+        >>> after, _ = cell.step(params, jnp.zeros(3), jnp.zeros(3))
+        >>> [f"{coordinate:.4f}" for coordinate in after]
+        ['0.0100', '0.0173', '0.0141']
     """
 
     def step(params, state, x):
