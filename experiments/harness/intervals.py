@@ -134,7 +134,7 @@ def bootstrap(
     Example:
         >>> groups = [[0.0, 1.0], [1.0], [2.0, 2.0], [1.0, 3.0]]
         >>> bootstrap(lambda values: sum(values) / len(values), groups).text()
-        '1.43 [0.71, 2.00]'
+        '1.43 [0.67, 2.00]'
 
     References:
         Efron 1979, Bootstrap methods: another look at the jackknife, The Annals of

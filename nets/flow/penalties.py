@@ -6,7 +6,7 @@ from typing import Any, SupportsIndex
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float
 
 from nets.flow.layers import in_every_cell
 from nets.flow.linearized import batch_shape, trajectory
@@ -136,7 +136,7 @@ def flossing_penalty(
     state: State | None = None,
     *,
     count: SupportsIndex = 1,
-    target: float = 0.0,
+    target: Float[ArrayLike, ""] = 0.0,
     **options: Any,
 ) -> Float[Array, ""]:
     """Gradient flossing: Lyapunov exponents pushed to a target, by default zero.

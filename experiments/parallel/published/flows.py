@@ -160,8 +160,9 @@ def system_cell() -> Cell:
 
     Example:
         >>> cell, params = system_cell(), observer(0, jnp.ones(3))
-        >>> cell.step(params, jnp.zeros(3), jnp.zeros(3))[0].round(4).tolist()
-        [0.009999999776482582, 0.01730000041425228, 0.014100000262260437]
+        >>> after, _ = cell.step(params, jnp.zeros(3), jnp.zeros(3))
+        >>> [f"{coordinate:.4f}" for coordinate in after]
+        ['0.0100', '0.0173', '0.0141']
     """
 
     def step(params, state, x):
@@ -211,14 +212,22 @@ def two_wells_cell() -> Cell:
         >>> two_wells_cell().step(None, jnp.zeros(2), jnp.zeros(2))[0].shape
         (2,)
     """
-    shares = jnp.array([0.49, 0.51])
-    means = jnp.array([[-1.4, 0.0], [1.6, 0.0]])
-    variances = jnp.array([[0.45, 0.45], [0.54, 0.45]])
+    wells = (  # share, means and variances
+        (0.49, (-1.4, 0.0), (0.45, 0.45)),
+        (0.51, (1.6, 0.0), (0.54, 0.45)),
+    )
 
     def log_density(state):
-        squares = (state[..., None, :] - means) ** 2 / variances
-        logs = -(squares + jnp.log(variances)).sum(axis=-1) / 2 + jnp.log(shares)
-        return jax.nn.logsumexp(logs, axis=-1).sum()
+        logs = [
+            jnp.log(share)
+            - sum(
+                (state[..., i] - means[i]) ** 2 / variances[i] + jnp.log(variances[i])
+                for i in range(2)
+            )
+            / 2
+            for share, means, variances in wells
+        ]
+        return jnp.logaddexp(*logs).sum()
 
     def step(params, state, x):
         state = state + STEP * jax.grad(log_density)(state) + jnp.sqrt(2 * STEP) * x

@@ -5,6 +5,8 @@ Settings and random numbers are those of the published code, which draws them by
 and counts the iteration in which it notices that.
 """
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -31,8 +33,10 @@ TOLERANCE = 2e-10**0.5  # of the residual, at which half its square is 1e-10
 GAINS = 0.5, 0.8, 1.0, 1.1, 1.2, 1.3, 1.5, 2.0
 UNITS = 100
 NETWORKS = 2  # random networks of each gain
-NETWORK_STEPS = 200
-SHARE = 4  # a network has not converged after a quarter as many iterations as steps
+NETWORK_STEPS = 400
+SHARE = 8  # a network has not converged after an eighth as many iterations as steps
+NEAR = 1.0, 1.1, 1.2, 1.3, 1.4  # gains among which the mean exponent is 0
+MANY, LONG = 6, 1000  # networks of each, and steps
 
 LENGTHS = 64, 256, 1024, 4096, 16_384  # of the sequences of a contracting cell
 CONTRACTING = 3  # cells, of as many seeds
@@ -118,34 +122,64 @@ def newton(
 
 
 def threshold() -> Threshold:
-    """Solve random networks of several gains."""
-    cell, steps, units = flows.tanh_network(), NETWORK_STEPS, UNITS
+    """Solve random networks of several gains.
+
+    Returns:
+        The `Threshold`.
+    """
+    cell, steps = flows.tanh_network(), NETWORK_STEPS
+
+    def exponent(gain, seed, steps):
+        w, xs, start, _ = network(gain, seed, steps)
+        return flow.lyapunov_spectrum(cell, w, xs, start, count=1).exponents[0]
 
     def solve(gain, seed):
-        keys = jax.random.split(jax.random.key(seed), 7)
-        size = jax.random.uniform(keys[0], (units,), maxval=0.2)
-        speed = jax.random.uniform(keys[1], (units,), minval=0.5, maxval=3.0)
-        phase = jax.random.uniform(keys[2], (units,), maxval=2 * jnp.pi)
-        start = jax.random.uniform(keys[3], (units,), minval=-1.0)
-        guess = jax.random.uniform(keys[5], (steps, units), minval=-1.0)
-        w = jax.random.normal(keys[4], (units, units)) * gain / units**0.5
-        w = jnp.fill_diagonal(w, 0, inplace=False)
-        xs = size * jnp.sin(speed * jnp.arange(steps)[:, None] + phase)
-        spectrum = flow.lyapunov_spectrum(cell, w, xs, start, count=1)
+        w, xs, start, guess = network(gain, seed, steps)
         end = newton(cell, w, xs, start, guess, steps // SHARE)
-        return spectrum.exponents[0], end
+        return exponent(gain, seed, steps), end
 
-    grid = np.meshgrid(GAINS, np.arange(NETWORKS), indexing="ij")
-    gains, seeds = (jnp.asarray(values.ravel()) for values in grid)
-    exponents, end = jax.jit(
-        lambda gains, seeds: jax.lax.map(lambda pair: solve(*pair), (gains, seeds))
-    )(gains, seeds)
-    shape = len(GAINS), NETWORKS
+    grid = _grid(GAINS, NETWORKS)
+    exponents, end = jax.jit(lambda *grid: jax.lax.map(lambda g: solve(*g), grid))(
+        *grid
+    )
     exponents, iterations, converged = (
-        np.asarray(values).reshape(shape)
+        np.asarray(values).reshape(len(GAINS), NETWORKS)
         for values in (exponents, end.iterations, end.converged)
     )
-    return Threshold(np.array(GAINS), steps, exponents, iterations, converged)
+    near = jax.jit(jax.vmap(partial(exponent, steps=LONG)))(*_grid(NEAR, MANY))
+    mean = np.asarray(near).reshape(len(NEAR), MANY).mean(axis=1)
+    onset = float(np.interp(0.0, mean, NEAR))
+    return Threshold(np.array(GAINS), steps, exponents, iterations, converged, onset)
+
+
+def _grid(gains: Sequence[float], networks: int) -> tuple[Array, Array]:
+    """Gains and seeds of all networks."""
+    pairs = np.meshgrid(gains, np.arange(networks), indexing="ij")
+    gain, seed = (jnp.asarray(values.ravel()) for values in pairs)
+    return gain, seed
+
+
+def network(gain: Array, seed: Array, steps: int) -> tuple[Array, Array, Array, Array]:
+    """A random network.
+
+    Args:
+        gain: Gain g of its weights, N(0, g^2 / units), without a diagonal.
+        seed: Seed.
+        steps: Number of steps.
+
+    Returns:
+        Weights, inputs, the state before the first step, and a guess of all states.
+    """
+    keys, shape = jax.random.split(jax.random.key(seed), 7), (UNITS,)
+    size = jax.random.uniform(keys[0], shape, maxval=0.2)
+    speed = jax.random.uniform(keys[1], shape, minval=0.5, maxval=3.0)
+    phase = jax.random.uniform(keys[2], shape, maxval=2 * jnp.pi)
+    start = jax.random.uniform(keys[3], shape, minval=-1.0)
+    w = jax.random.normal(keys[4], (UNITS, UNITS)) * gain / UNITS**0.5
+    guess = jax.random.uniform(keys[5], (steps, UNITS), minval=-1.0)
+    times = jnp.arange(steps)[:, None]
+    xs = size[None] * jnp.sin(speed[None] * times + phase[None])
+    return jnp.fill_diagonal(w, 0, inplace=False), xs, start, guess
 
 
 def lengths() -> Lengths:
