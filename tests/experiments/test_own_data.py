@@ -55,9 +55,12 @@ def report(folder):
 @pytest.mark.parametrize(
     ("name", "flags"),
     [
-        ("gradient_flow", ["--data=padded.npz", "--cells=gru", "--bidirectional"]),
+        ("gradient_flow", ["--data=padded.npz", "--cells=elman", "--bidirectional"]),
         ("gates", ["--data=padded.npz", "--standardize"]),
-        ("classify_sequences", ["--data=padded.npz", "--cells=gru", "--bidirectional"]),
+        (
+            "classify_sequences",
+            ["--data=padded.npz", "--cells=elman", "--bidirectional"],
+        ),
         ("information", ["--data=padded.npz", "--test_fraction=0.5"]),
         ("lstm_vs_gru", ["--data=padded.npz", "--evaluate_on=validation"]),
         ("vanishing", ["--data=equal.npz", "--depth=3"]),

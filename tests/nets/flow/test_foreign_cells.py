@@ -172,11 +172,12 @@ def assert_close(name, result, right, close):
 def test_instruments_are_brute_force(name, x64):
     foreign = FOREIGN[name]()
     close = foreign.close
-    right = jax.tree.map(np.asarray, jax.jit(lambda: brute(foreign))())
-    result = jax.tree.map(
-        np.asarray, jax.jit(lambda: measured(foreign, name in SPECTRA))()
-    )
-    jacobians, slopes = right
+
+    @jax.jit
+    def both():
+        return brute(foreign), measured(foreign, name in SPECTRA)
+
+    (jacobians, slopes), result = jax.tree.map(np.asarray, both())
     g = slopes.sum(axis=1)
     assert_close("jacobians", result["jacobians"], jacobians, close)
     assert_close("gradients", result["gradients"], g, close)
