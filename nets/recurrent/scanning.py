@@ -184,7 +184,9 @@ def _tangents(linear: LinearStep, saved, by_consts, start, by_inputs, time, reve
         terms = recomputed(terms)(saved, first, by_consts, by_inputs)
         numbers = first + jnp.arange(steps)
         inputs = numbers, terms
-        return jax.lax.scan(step, state, inputs, reverse=reverse, unroll=_unrolled(steps))
+        return jax.lax.scan(
+            step, state, inputs, reverse=reverse, unroll=_unrolled(steps)
+        )
 
     steps = _chunk(time, sum(a.size * a.dtype.itemsize for a in saved[1]))
     if steps is time:
