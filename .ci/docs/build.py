@@ -47,7 +47,8 @@ def simplify(module: types.ModuleType) -> None:
             value.__signature__ = signature.written()
         if isinstance(value, types.ModuleType):
             simplify(value)
-        for field in getattr(value, "_fields", ()):
+        record = isinstance(value, type)  # and no instance of one
+        for field in getattr(value, "_fields", ()) if record else ():
             getattr(value, field).__doc__ = ""
 
 

@@ -16,16 +16,18 @@ from nets.flow.plot import COLORS, DIVERGING, STYLES
 WRITTEN = {
     "conv": "convolutional",
     "cornn": "coRNN",
+    "d": "damped",
     "elman": "Elman",
     "ind": "independent",
+    "linoss": "LinOSS",
     "mlstm": "mLSTM",
     "slstm": "sLSTM",
     "unicornn": "UnICORNN",
     **{
         name: name.upper()
         for name in (
-            *("gru", "irnn", "janet", "lem", "lru", "lstm", "mgu", "qrnn", "rg", "rhn"),
-            *("rnn", "s5", "sru", "star"),
+            *("gru", "irnn", "janet", "lem", "lru", "lstm", "mgu", "pd", "qrnn", "rg"),
+            *("rhn", "rnn", "s5", "sru", "ssm", "star"),
         )
     },
 }

@@ -11,7 +11,14 @@ from nets.cells.conv_gru import ConvGRUParams, ConvGRUState, conv_gru
 from nets.cells.conv_lstm import ConvLSTMParams, ConvLSTMState, conv_lstm
 from nets.cells.cornn import CoRNNParams, CoRNNState, cornn
 from nets.cells.coupled_lstm import CoupledLSTMParams, CoupledLSTMState, coupled_lstm
+from nets.cells.d_linoss import DLinOSSParams, DLinOSSState, d_linoss
+from nets.cells.delta_net import DeltaNetParams, DeltaNetState, delta_net
 from nets.cells.elman import ElmanParams, ElmanState, elman
+from nets.cells.gated_delta_net import (
+    GatedDeltaNetParams,
+    GatedDeltaNetState,
+    gated_delta_net,
+)
 from nets.cells.gru import GRUParams, GRUState, gru
 from nets.cells.ind_rnn import IndRNNParams, IndRNNState, ind_rnn
 from nets.cells.irnn import irnn
@@ -27,6 +34,7 @@ from nets.cells.layer_norm_lstm import (
     layer_norm_lstm,
 )
 from nets.cells.lem import LEMParams, LEMState, lem
+from nets.cells.linoss import LinOSSParams, LinOSSState, linoss
 from nets.cells.lru import LRUParams, LRUState, lru
 from nets.cells.lstm import LSTMParams, LSTMState, lstm
 from nets.cells.lstm_1997 import LSTM1997Params, LSTM1997State, lstm_1997
@@ -40,6 +48,7 @@ from nets.cells.orthogonal_rnn import (
     OrthogonalRNNState,
     orthogonal_rnn,
 )
+from nets.cells.pd_ssm import PDSSMParams, PDSSMState, pd_ssm
 from nets.cells.peephole_lstm import (
     PeepholeLSTMParams,
     PeepholeLSTMState,
@@ -93,6 +102,11 @@ CELLS: dict[str, Callable[..., Cell]] = {
         lru,
         rg_lru,
         s5,
+        linoss,
+        d_linoss,
+        delta_net,
+        gated_delta_net,
+        pd_ssm,
         conv_lstm,
         conv_gru,
     )
@@ -110,10 +124,16 @@ __all__ = [
     "ConvLSTMState",
     "CoupledLSTMParams",
     "CoupledLSTMState",
+    "DLinOSSParams",
+    "DLinOSSState",
+    "DeltaNetParams",
+    "DeltaNetState",
     "ElmanParams",
     "ElmanState",
     "GRUParams",
     "GRUState",
+    "GatedDeltaNetParams",
+    "GatedDeltaNetState",
     "IndRNNParams",
     "IndRNNState",
     "JANETParams",
@@ -130,6 +150,8 @@ __all__ = [
     "LayerNormGRUState",
     "LayerNormLSTMParams",
     "LayerNormLSTMState",
+    "LinOSSParams",
+    "LinOSSState",
     "MGUParams",
     "MGUState",
     "MLSTMParams",
@@ -142,6 +164,8 @@ __all__ = [
     "MinimalRNNState",
     "OrthogonalRNNParams",
     "OrthogonalRNNState",
+    "PDSSMParams",
+    "PDSSMState",
     "PeepholeLSTMParams",
     "PeepholeLSTMState",
     "ProjectedLSTMParams",
@@ -167,7 +191,10 @@ __all__ = [
     "conv_lstm",
     "cornn",
     "coupled_lstm",
+    "d_linoss",
+    "delta_net",
     "elman",
+    "gated_delta_net",
     "gru",
     "ind_rnn",
     "irnn",
@@ -175,6 +202,7 @@ __all__ = [
     "layer_norm_gru",
     "layer_norm_lstm",
     "lem",
+    "linoss",
     "lru",
     "lstm",
     "lstm_1997",
@@ -184,6 +212,7 @@ __all__ = [
     "minimal_rnn",
     "mlstm",
     "orthogonal_rnn",
+    "pd_ssm",
     "peephole_lstm",
     "projected_lstm",
     "qrnn",

@@ -8,6 +8,9 @@ functions of one form of factors:
 - `blocks`: B s, for small matrices B [..., n, n] and a state s [..., n], such as the
   position and velocity of an oscillator.
 - `left_factor`: M S, for matrices M [..., K, K] and a state S [..., K, V].
+- `diagonal_minus_rank_one`: (diag(w) - u v^T) S, for a factor (w, u, v) of vectors
+  [..., K] and a state S [..., K, V]. Steps are combined as matrices; w may have one
+  entry.
 - `permuted_diagonal`: P diag(d) s, for a factor (P, d) and a state s [..., n]. Each
   column of P [..., n, n] is one-hot; a permutation is a special case. P may also be
   given without a gradient, as integers [..., n]: the row of each column's 1. Steps are
@@ -16,12 +19,13 @@ functions of one form of factors:
 
 from nets.elements.element import Element, prefix_states, transposed
 from nets.elements.elementwise import elementwise
-from nets.elements.matrices import blocks, left_factor
+from nets.elements.matrices import blocks, diagonal_minus_rank_one, left_factor
 from nets.elements.permuted_diagonal import permuted_diagonal
 
 __all__ = [
     "Element",
     "blocks",
+    "diagonal_minus_rank_one",
     "elementwise",
     "left_factor",
     "permuted_diagonal",

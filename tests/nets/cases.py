@@ -98,12 +98,16 @@ _ADDED_TO = {
     "hidden memory": "LEM",
     "hidden velocity": "CoRNN UnICORNN",
     "cell normalizer stabilizer": "SLSTM MLSTM",
+    "memory": "DeltaNet GatedDeltaNet",
 }
 WIDE = {
     cell: set(entries.split())
     for entries, cells in _ADDED_TO.items()
     for cell in cells.split()
 }
+
+
+COMPLEX = {"LRU", "S5", "LinOSS", "DLinOSS", "PDSSM"}
 
 
 def state_dtypes(state: Any, dtype: str) -> dict[str, str]:
@@ -114,7 +118,7 @@ def state_dtypes(state: Any, dtype: str) -> dict[str, str]:
         name: "float32" if half and name in wide else dtype
         for name in (fields() if fields else state)
     }
-    if type(state).__name__ in ("LRUState", "S5State"):
+    if type(state).__name__.removesuffix("State") in COMPLEX:
         return {
             name: "complex128" if dtype == "float64" else "complex64" for name in real
         }

@@ -27,6 +27,7 @@ BYTES = 1.5e11  # bytes of Jacobians that an iteration processes in a second
 FLOPS = 2e13  # operations in a second, in float32
 NEWTON = 0.3  # iterations of Newton's method: 2 + NEWTON / exponent^2
 QUASI = 10.0  # iterations with the diagonal: 2 + QUASI / -exponent
+LEAST = {"newton": 2, "quasi": 10}  # iterations at the best, from which a method pays
 STEPS = 128  # steps from which the exponent is estimated
 
 
@@ -141,7 +142,7 @@ def iteration_seconds(method: str, sizes: Sizes) -> float:
 
 
 def candidates(sizes: Sizes) -> list[str]:
-    """Solvers that are faster than the loop if they converge at once.
+    """Solvers that are faster than the loop if they converge fast.
 
     Args:
         sizes: Sizes of the recurrence.
@@ -155,12 +156,10 @@ def candidates(sizes: Sizes) -> list[str]:
     """
     if not has_launches():
         return []
+    # If the Jacobian is diagonal, both methods are the same.
+    methods = ("newton",) if sizes.block == 1 else ("newton", "quasi")
     limit = loop_seconds(sizes)
-    return [
-        method
-        for method in ("newton", "quasi")
-        if 2 * iteration_seconds(method, sizes) < limit
-    ]
+    return [m for m in methods if LEAST[m] * iteration_seconds(m, sizes) < limit]
 
 
 def most_iterations(method: str, sizes: Sizes) -> int:
@@ -178,7 +177,7 @@ def most_iterations(method: str, sizes: Sizes) -> int:
 
     Example:
         >>> most_iterations("newton", Sizes(100_000, 1, 1, 1))
-        602
+        601
     """
     ratio = loop_seconds(sizes) / iteration_seconds(method, sizes)
     return max(1, min(sizes.time, int(ratio)))

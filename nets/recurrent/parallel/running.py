@@ -80,8 +80,6 @@ def run_in_parallel(
     def flip(tree):
         return jax.tree.map(lambda a: a[::-1], tree) if reverse else tree
 
-    # The messages of `jax.lax.scan` for a state that changes its type.
-    jax.eval_shape(lambda s, xs: jax.lax.scan(body, s, xs), state, inputs)
     state, xs, guess = jax.tree.map(jnp.asarray, state), flip(inputs), None
     if solver.method != "backward":
         check_state(state)

@@ -76,6 +76,9 @@ def steps_of(
     Returns:
         The steps, and the arrays that the body reads besides state and input.
 
+    Raises:
+        TypeError: The new state is not like the state.
+
     Example:
         >>> w = jnp.ones(3)
         >>> body = lambda s, x: (jnp.tanh(w * s + x), x)
@@ -84,6 +87,10 @@ def steps_of(
         (1, 1)
     """
     program, consts, shapes, _ = program_of(body, state, first_of(inputs))
+    like = jax.tree.map(lambda s: (jnp.shape(s), jnp.result_type(s)), state)
+    if jax.tree.map(lambda s: (s.shape, s.dtype), shapes[0]) != like:
+        # `jax.lax.scan` has a message for a state that changes its type.
+        jax.eval_shape(lambda s, xs: jax.lax.scan(body, s, xs), state, inputs)
     leaves = jax.tree.leaves(state)
     vector = jax.eval_shape(lambda s: as_vector(s, batch_axes), leaves)
     block = vector.shape[-1]

@@ -14,7 +14,7 @@ ELEMENTWISE = """
     abs acos acosh add add_any and asin asinh atan atan2 atanh cbrt ceil clamp complex
     conj convert_element_type copy cos cosh digamma div eq erf erf_inv erfc exp exp2
     expm1 floor ge gt imag integer_pow is_finite le lgamma log log1p logistic lt max min
-    mul ne neg nextafter not or pow real reduce_precision rem reshape round rsqrt
+    mul name ne neg nextafter not or pow real reduce_precision rem reshape round rsqrt
     select_n sign sin sinh sqrt square sub tan tanh xor
 """
 # Operations that apply a program to their operands.

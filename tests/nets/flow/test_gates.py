@@ -37,6 +37,9 @@ GATES = {  # by their names, those that multiply the old state with a star
     "min_gru": "keep* update",
     "min_lstm": "input forget*",
     "rg_lru": "recurrence input keep*",
+    "delta_net": "write",
+    "gated_delta_net": "forget* write",
+    "pd_ssm": "keep*",
     "conv_lstm": "input forget* output",
     "conv_gru": "reset update*",
     "sru(peephole=True)": "forget* reset",
@@ -44,7 +47,7 @@ GATES = {  # by their names, those that multiply the old state with a star
     "conv_gru 1-D": "reset update*",
 }
 UNGATED = {"elman", "irnn", "ind_rnn", "orthogonal_rnn", "antisymmetric_rnn"}
-UNGATED |= {"cornn", "unicornn", "lru", "s5"}
+UNGATED |= {"cornn", "unicornn", "lru", "s5", "linoss", "d_linoss"}
 QUANTILES = 0.05, 0.25, 0.5, 0.75, 0.95
 
 
@@ -133,7 +136,9 @@ def test_every_gated_cell_names_its_gates(name):
         chex.assert_shape((one.mean, one.closed, one.opened), (2,))
         chex.assert_shape(one.quantiles, (2, len(QUANTILES)))
         if kept[word.replace(" ", "_")]:
-            chex.assert_shape(one.memory, (1,) if name == "mlstm" else units)
+            chex.assert_shape(
+                one.memory, (1,) if name in ("mlstm", "gated_delta_net") else units
+            )
         else:
             assert one.memory is None
 

@@ -14,7 +14,7 @@ from tolerances import assert_equal_float64
 
 import nets
 from nets.flow import state_gradients, step_jacobians
-from nets.flow.linearized import as_state, as_vector
+from nets.recurrent.state_vectors import as_state, as_vector
 
 LENGTHS = (0, 3, TIME)
 jacobians = jax.jit(step_jacobians, static_argnames=("cell", "reverse"))

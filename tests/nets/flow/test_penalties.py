@@ -18,7 +18,7 @@ from nets.flow import (
     state_gradients,
     step_jacobians,
 )
-from nets.flow.linearized import as_vector
+from nets.recurrent.state_vectors import as_vector
 
 LENGTHS = (0, 3, TIME)
 LINEAR = nets.elman(lambda x: x)

@@ -40,6 +40,10 @@ class Form(NamedTuple):
         return (SIZE, self.columns) if self.columns else (SIZE,)
 
 
+def rank_one(w, u, v):
+    return w[..., None] * np.eye(SIZE) - u[..., None] * v[..., None, :]
+
+
 def permuted(p, d):
     return p * np.asarray(d)[..., None, :]
 
@@ -59,6 +63,12 @@ FORMS = {
         elements.left_factor,
         lambda rng, *shape: 0.6 * rng.standard_normal((*shape, SIZE, SIZE)),
         np.asarray,
+        columns=2,
+    ),
+    "diagonal_minus_rank_one": Form(
+        elements.diagonal_minus_rank_one,
+        lambda rng, *shape: tuple(0.8 * rng.standard_normal((3, *shape, SIZE))),
+        lambda a: rank_one(*map(np.asarray, a)),
         columns=2,
     ),
     "permuted_diagonal": Form(
@@ -225,7 +235,7 @@ def test_vmap_and_complex_numbers(form, x64):
     turned = jax.tree.map(
         lambda x: x * (1j if x.ndim == 3 and x.dtype.kind == "f" else 1), a
     )
-    if form.columns or form.element is elements.blocks:
+    if form.element in (elements.left_factor, elements.blocks):
         turned = 1j * a
     got = scan(form.element, turned, b + 0j, state + 0j)
     chex.assert_trees_all_close(

@@ -69,7 +69,7 @@ def test_half_precision(dtype):
     )
 
 
-BLOCKS = {"ind_rnn": 1, "min_gru": 1, "qrnn": 7, "lru": 2, "lstm": 6, "gru": 3}
+BLOCKS = {"ind_rnn": 1, "unicornn": 2, "min_gru": 1, "lru": 2, "lstm": 6, "qrnn": 7}
 
 
 @pytest.mark.parametrize("name", BLOCKS)

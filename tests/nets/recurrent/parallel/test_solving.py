@@ -302,6 +302,16 @@ def test_options_that_run_step_by_step(options):
         nets.unroll(GRU, params, xs, parallel="newton", **options)
 
 
+def test_a_state_that_changes_its_shape():
+    cell = nets.Cell(
+        lambda key, inputs, features: (),
+        lambda params, x: jnp.zeros(3),
+        lambda params, state, x: (state[1:], x),
+    )
+    with pytest.raises(TypeError, match="carry input and carry output"):
+        nets.unroll(cell, (), jnp.ones((4, 2)), parallel="newton")
+
+
 def test_only_a_method_that_solves_is_reported():
     params, xs, _ = example(GRU, 2)
     with pytest.raises(ValueError, match="'newton' or 'quasi'; got 'backward'"):
