@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from experiments.harness import plotting
 from experiments.harness.plotting import Plot
@@ -52,7 +51,7 @@ def draw_axes(rows: Rows, caption: str) -> Plot:
         _draw_common(axis, some)
         axis.set_title(f"{stage} training")
     axes[0].set_ylabel("iterations; steps in which the gradient halves")
-    axes[-1].legend(fontsize=8, loc="upper left")
+    axes[-1].legend(fontsize=8, loc="lower right")
     return plotting.captioned(
         figure,
         finding,
@@ -112,13 +111,12 @@ def draw_cells(rows: Rows, caption: str) -> Plot:
     columns = min(COLUMNS, len(cells) or 1)
     height = -(-len(cells) // columns) or 1
     finding = _product_title(rows)
+    size = max(2.4 * columns, 6.4), 2.2 * height + 1.3
+    figure = plotting.titled(finding, size)
     with matplotlib.rc_context({"font.size": 8}):
-        size = max(2.4 * columns, 6.4), 2.2 * height + 1.3
-        figure = Figure(figsize=size, dpi=110, layout="constrained")
         axes = figure.subplots(
             height, columns, squeeze=False, sharex=True, sharey=True
         ).ravel()
-    figure.suptitle(finding, fontweight="bold", fontsize=11)
     for axis, (cell, some) in zip(axes, cells.items(), strict=False):
         _draw_cell(axis, some)
         axis.set_title(plotting.written(cell), fontsize=9)
@@ -126,7 +124,8 @@ def draw_cells(rows: Rows, caption: str) -> Plot:
         axis.axis("off")
     if cells:
         axes[0].legend(fontsize=6)
-    figure.supylabel("iterations of Newton's method", fontsize=9)
+    for axis in axes[::columns]:
+        axis.set_ylabel("iterations", fontsize=7)
     return plotting.captioned(
         figure,
         finding,

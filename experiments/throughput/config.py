@@ -50,8 +50,8 @@ class Config:
     )
     layers: list[str] = cli.flag(
         [],
-        "Layers to time (layers, gpu, parallel); by default all, in gpu and parallel "
-        "those of one cell.",
+        "Layers to time (layers, gpu, parallel); by default all, on a GPU those of one "
+        "cell, in parallel gru and min_gru.",
         choices=ALL_LAYERS,
         group="model",
     )
@@ -130,8 +130,8 @@ def complete(config: Config) -> Config:
     """
     for size in config.sizes:
         parse(size)
-    single = config.what in (GPU, PARALLEL)
-    layers = [*CELLS, "min_gru"] if single else ALL_LAYERS
+    some = {GPU: [*CELLS, "min_gru"], PARALLEL: ["gru", "min_gru"]}
+    layers = some.get(config.what, ALL_LAYERS)
     minutes = MINUTES.get(config.what, 0.0) if config.minutes < 0 else config.minutes
     return dataclasses.replace(
         config,
