@@ -43,13 +43,21 @@ os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
 import jax
 import pytest
 
-try:  # a private module of JAX, which only makes the tests faster
+try:  # private modules of JAX, which only make the tests faster
     from jax._src.interpreters import mlir
 except ImportError:
     mlir = None
+try:
+    from jax._src.lax.lax import stage_p
+except ImportError:
+    stage_p = None
 
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# `jnp.asarray` of a NumPy array compiles a program for each shape, which copies it.
+if stage_p is not None:
+    stage_p.def_impl(functools.partial(jax.device_put, may_alias=False))
 
 # Programs being traced make objects by the million, nearly none of which is in a cycle:
 # to look for cycles among them all, again and again, takes a tenth of the time.

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import PyTree
 
@@ -59,10 +60,18 @@ def check_parameters(
     Raises:
         NonFiniteError: A parameter is not finite.
     """
+    if all(map(np.all, jax.tree.leaves(_finite(params)))):
+        return
     for i, seed in enumerate(seeds):
         last = jax.tree.map(operator.itemgetter(i), params)
         if name := not_finite("the parameter", last):
             raise NonFiniteError(steps, seed, name, settings_of(i, hyperparameters))
+
+
+@jax.jit  # one small program, not several for each shape
+def _finite(params):
+    """Whether each array of a tree is finite."""
+    return jax.tree.map(lambda leaf: jnp.isfinite(leaf).all(), params)
 
 
 def settings_of(i: int, hyperparameters: Mapping[str, Any] | None) -> dict[str, float]:

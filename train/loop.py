@@ -103,7 +103,7 @@ def init_members(
         if not optax.tree.get_all_with_path(states.opt_state, name)
     }
     in_state = {n: v for n, v in hyperparameters.items() if n not in arguments}
-    states = jax.vmap(init_one)(params, keys, in_state)
+    states = jax.jit(jax.vmap(init_one))(params, keys, in_state)
     return Members(states, training, nonfinite), arguments
 
 

@@ -150,7 +150,7 @@ def draw(like: Any, seed: int = 0, scale: float = 0.5, dtype: Any = None) -> Any
         values = scale * rng.standard_normal(a.shape)
         if jnp.issubdtype(a.dtype, jnp.complexfloating):
             values = values + 1j * scale * rng.standard_normal(a.shape)
-        return jnp.asarray(values, dtype or a.dtype)
+        return jnp.asarray(values.astype(jnp.dtype(dtype or a.dtype)))
 
     return jax.tree.map(leaf, like)
 
@@ -159,7 +159,7 @@ def normal(
     *shape: int, seed: int = 0, scale: float = 0.5, dtype: Any = None
 ) -> jax.Array:
     values = scale * np.random.default_rng(seed).standard_normal(shape)
-    return jnp.asarray(values, dtype)
+    return jnp.asarray(values if dtype is None else values.astype(jnp.dtype(dtype)))
 
 
 def draw_params(cell: nets.Cell, seed: int = 0, **kwargs: Any) -> Any:
