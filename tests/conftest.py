@@ -48,7 +48,7 @@ try:  # private modules of JAX, which only make the tests faster
 except ImportError:
     mlir = None
 try:
-    from jax._src.lax.lax import stage_p
+    from jax._src.core import stage_p
 except ImportError:
     stage_p = None
 
