@@ -16,6 +16,11 @@ from experiments.harness.process import UsageError
 
 AXES = "study", "data"
 
+# Threads of XLA if batches may be divided: devices that add their gradients block
+# threads, and wait for ever if there are no more threads than devices. Otherwise there
+# are as many threads as cores, as more threads make a step take 1.5 times as long.
+THREADS = 64
+
 
 def start(flags: LaunchFlags, *, trains: bool) -> None:
     """Set the devices, before JAX's backend starts; join the other processes.
@@ -47,6 +52,8 @@ def _set_count(flags: LaunchFlags) -> None:
     forced = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if flags.devices or not (forced or jax.config.values["jax_num_cpu_devices"] > 0):
         jax.config.update("jax_num_cpu_devices", flags.devices or cores())
+        if flags.devices or flags.coordinator:
+            os.environ.setdefault("NPROC", str(THREADS))  # read by XLA
     if flags.devices and flags.coordinator != "auto":
         for name in ("jax_cuda_visible_devices", "jax_rocm_visible_devices"):
             if jax.config.values[name] == "all":

@@ -19,9 +19,9 @@ from nets.recurrent.state_vectors import as_state, as_vector
 from nets.types import Cell, State
 
 # Fitted to `python -m experiments.throughput --what=parallel` on an NVIDIA H200: a GRU
-# of 1, 8 and 32 units, 16 sequences of 1,000 to 100,000 steps. On 7 sizes that they were
-# not fitted to (16 and 64 units, 300,000 steps), the rule chose the faster method of the
-# loop and Newton's 7 times. Iterations are fitted to Elman, GRU and LSTM at 7 gains.
+# of 1, 8 and 32 units, 16 sequences of 1,000 to 100,000 steps. On 7 sizes that they
+# were not fitted to (16 and 64 units, 300,000 steps), the rule chose the faster of the
+# loop and Newton each time. Iterations are fitted to Elman, GRU and LSTM at 7 gains.
 STEP = 3e-6  # seconds of a step of the loop: launches of its kernels
 LEVEL = 1e-5  # seconds of a level of the associative scan: launches of its kernels
 BYTES = 1e11  # bytes of Jacobians that an iteration processes in a second
