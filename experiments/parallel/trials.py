@@ -19,7 +19,6 @@ from experiments.parallel.measure import INPUTS, TIME, joined, measurer, row_of
 from experiments.parallel.records import STAGES, Trajectory
 from nets import flow
 from nets.models import SequenceClassifier
-from nets.recurrent import time_first
 
 CLASSES = 10
 FLOSSED = 8  # sequences of a batch along which the exponent is penalized
@@ -193,9 +192,13 @@ def loss_of(trial: Trial, weight: float) -> Callable[..., Any]:
         loss = plain(params, batch, key)
         if target is None:
             return loss
-        own, xs = probing.layer_params(model, params), time_first(batch[0][:FLOSSED])
-        off = flow.flossing_penalty(model.cell, own, xs, count=1, target=target)
-        return loss + weight * off
+        own, xs = probing.layer_params(model, params), batch[0][:FLOSSED]
+
+        def of_sequence(x):
+            return flow.flossing_penalty(model.cell, own, x, count=1, target=target)
+
+        # One after another, as `train.fit` refuses several decompositions at once.
+        return loss + weight * jax.lax.map(of_sequence, xs).mean()
 
     return loss_fn
 
