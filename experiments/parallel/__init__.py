@@ -8,10 +8,10 @@ one parallel scan over time. It pays off only if few iterations are enough. The 
 of iterations is measured next to the largest Lyapunov exponent of the same trajectory,
 and next to the half-life of the gradient that flows back along it: for every nonlinear
 cell, at several gains of its recurrent weights and from several initializations,
-before, during and after training on handwritten digits. A penalty on the exponent
-(gradient flossing) then moves one cell from one end to the other. Published facts are
-measured again: the iterations of observers of chaotic systems, the threshold of random
-networks, and iterations that do not depend on the number of steps.
+before, during and after training on handwritten digits. Some cells are then trained
+with a penalty that moves the exponent to a target (gradient flossing). Published facts
+are measured again: the iterations of observers of chaotic systems, the threshold of
+random networks, and iterations that do not depend on the number of steps.
 """
 
 from experiments.parallel.config import Config

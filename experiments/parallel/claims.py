@@ -252,13 +252,14 @@ def answer(rows: Rows, flossed: Rows = ()) -> str:
     sentences = []
     if there := known(rows):
         sentences.append(
-            "The sign of the largest exponent is right about Newton's method on "
-            f"{_count(there)} trajectories, about quasi on {right(there, QUASI):.0%}"
+            "The sign of the largest exponent predicts whether Newton's method "
+            f"converges on {_count(there)} trajectories, and whether quasi does on "
+            f"{right(there, QUASI):.0%}"
         )
     if there := [row for row in known(flossed) if row.stage == AFTER]:
         shift = rank_correlation([(r.settings["target"], effort(r)) for r in there])
         sentences.append(
-            "Flossing moves the iterations: their rank correlation with its target is "
+            "The rank correlation of the target of flossing and the iterations is "
             f"{shift:.2f}"
         )
     if not sentences:

@@ -88,6 +88,6 @@ def caption(config: Config) -> str:
         f"rate {config.learning_rate:g}, {config.steps} steps of {config.batch_size}; "
         f"{len(config.seeds)} seeds. Initializations of an LSTM: {', '.join(inits)}; "
         f"gains of w_h with the first: {', '.join(f'{g:g}' for g in config.gains)}. "
-        f"Measured along {config.length} steps of held-out digits, in float32; a "
-        f"solver that takes {config.max_iterations} iterations has not converged."
+        f"Measured along {config.length} steps of held-out digits, in float32, by "
+        f"at most {config.max_iterations} iterations."
     )

@@ -69,6 +69,9 @@ def pd_ssm(matrices: int = 6) -> Cell:
         inputs for W_s, W_ri, W_pi and D, 1 / (2 inputs) for B, and 1 / features for all
         others; b_po has the mean -2.5, so that phases are small.
 
+    Raises:
+        ValueError: `matrices` is below 1.
+
     Example:
         >>> import nets
         >>> cell = pd_ssm()

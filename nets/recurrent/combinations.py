@@ -69,7 +69,7 @@ def check_combination(
         raise ValueError(
             "expected a cell that is linear in its state, as `nets.lru()` is, to run "
             "in parallel over time; got one whose `linear` is None: unroll it with "
-            "parallel=False"
+            "parallel='newton', which takes any cell, or with parallel=False"
         )
     if associative and (stochastic or remat or truncate or perturbations is not None):
         raise ValueError(

@@ -26,7 +26,9 @@ def solve_states(
         s_t = f(s_{t-1}, x_t)    for t = 0 ... T - 1
 
     Unlike `nets.unroll` with the same solver, it does not fall back to a loop: if the
-    solver does not converge, the states are those of the last iteration.
+    solver does not converge, the states are those of the last iteration. In a chaotic
+    cell, states with a small residual can differ from those of the loop: a difference
+    within the tolerance grows over the steps, as a rounding error in the loop does.
 
     Args:
         cell: Any `Cell`.

@@ -72,7 +72,9 @@ def unroll(
     elementwise in the state), and three times as much in the scan. More than 16 GiB of
     Jacobians are refused. The forward pass is iterated until the states solve s_t =
     f(s_{t-1}, x_t); the iterations are few if the largest Lyapunov exponent is below 0,
-    and up to T if it is above. If a solver does not converge, the loop runs. Under
+    and up to T if it is above. Above 0, a difference within the tolerance grows over
+    the steps, as a rounding error in a loop does, and states after many steps differ
+    from those of the loop. If a solver does not converge, the loop runs. Under
     `jax.vmap` both always run, as a branch becomes a selection; a batch axis of xs does
     not have this cost. The sequences of a batch must not depend on each other. Products
     have the highest precision, on a GPU too.
@@ -100,8 +102,8 @@ def unroll(
             scan, for a cell that is linear in its state. For every cell: "newton" or
             "quasi" solves for all states at once; "backward" runs forward in the loop
             and backward in parallel; "auto" chooses; a `ParallelSolver` is a method
-            with its options. Results are equal up to rounding and the tolerance. See
-            below.
+            with its options. Results are equal up to rounding and the tolerance, unless
+            the cell is chaotic. See above.
         remat: Keep only every sqrt(time)-th state for the backward pass, and recompute
             the other states: memory grows as sqrt(time), at the cost of one more
             forward pass.

@@ -274,4 +274,4 @@ def largest_exponent(
     total = jnp.where(counts, logs, 0).sum(axis=0)
     number = counts.sum(axis=0)
     means = total / jnp.maximum(number, 1).astype(total.dtype)
-    return jnp.where(number > 0, means, -jnp.inf).max()
+    return jnp.where(number > 0, means, -jnp.inf).max(initial=-jnp.inf)

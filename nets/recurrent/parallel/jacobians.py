@@ -63,19 +63,12 @@ def jacobian_diagonal(
         >>> jacobian_diagonal(lambda s: s @ w, jnp.ones(2), 2).tolist()
         [1.0, 4.0]
     """
-    _, push = jax.linearize(function, at)
-    directions = _directions(at, block)
-    if block <= COLUMNS:
-        return (jax.vmap(push)(directions) * directions).sum(axis=0)
-    eye = jnp.eye(block, dtype=at.dtype)
-    eye = jnp.concatenate([eye, jnp.zeros((-block % COLUMNS, block), at.dtype)])
-
-    def add(diagonal, rows):
-        part = _spread(rows, at)
-        return diagonal + (jax.vmap(push)(part) * part).sum(axis=0), None
-
-    rows = eye.reshape(-1, COLUMNS, block)
-    return jax.lax.scan(add, jnp.zeros_like(at), rows)[0]
+    try:
+        _, push = jax.linearize(function, at)
+        return _diagonal(push, at, block)
+    except TypeError:  # a step with a custom backward pass (`custom_vjp`)
+        _, pull = jax.vjp(function, at)
+        return _diagonal(lambda e: pull(e)[0], at, block)
 
 
 def to_blocks(
@@ -94,7 +87,8 @@ def to_blocks(
         >>> to_blocks(jnp.arange(6.0), 2).tolist()
         [[0.0, 3.0], [1.0, 4.0], [2.0, 5.0]]
     """
-    return vectors.reshape(*vectors.shape[:-1], block, -1).swapaxes(-1, -2)
+    *axes, n = vectors.shape
+    return vectors.reshape(*axes, block, n // block).swapaxes(-1, -2)
 
 
 def from_blocks(blocks: Float[Array, "*axes m block"]) -> Float[Array, "*axes n"]:
@@ -110,7 +104,24 @@ def from_blocks(blocks: Float[Array, "*axes m block"]) -> Float[Array, "*axes n"
         >>> from_blocks(to_blocks(jnp.arange(6.0), 2)).tolist()
         [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
     """
-    return blocks.swapaxes(-1, -2).reshape(*blocks.shape[:-2], -1)
+    *axes, m, block = blocks.shape
+    return blocks.swapaxes(-1, -2).reshape(*axes, m * block)
+
+
+def _diagonal(product, at, block):
+    """Diagonal of a matrix, or of its transpose, from its products with vectors."""
+    directions = _directions(at, block)
+    if block <= COLUMNS:
+        return (jax.vmap(product)(directions) * directions).sum(axis=0)
+    eye = jnp.eye(block, dtype=at.dtype)
+    eye = jnp.concatenate([eye, jnp.zeros((-block % COLUMNS, block), at.dtype)])
+
+    def add(diagonal, rows):
+        part = _spread(rows, at)
+        return diagonal + (jax.vmap(product)(part) * part).sum(axis=0), None
+
+    rows = eye.reshape(-1, COLUMNS, block)
+    return jax.lax.scan(add, jnp.zeros_like(at), rows)[0]
 
 
 def _directions(at, block):

@@ -58,8 +58,9 @@ class Solve(NamedTuple):
     Attributes:
         iterations: Number of iterations, the sum over the windows.
         residual: Largest residual, as `ParallelSolver.tolerance` defines it.
-        converged: True if the residual is within the tolerance. The solver stops at the
-            first window that does not converge.
+        converged: True if the residual is within the tolerance. If the largest Lyapunov
+            exponent is above 0, the states may still differ from those of a loop. The
+            solver stops at the first window that does not converge.
     """
 
     iterations: Int[Array, ""]
@@ -109,9 +110,9 @@ def as_solver(parallel: Any) -> bool | ParallelSolver:
         raise ValueError(
             f"expected a parallel method among {names}; got {solver.method!r}"
         )
-    if solver.tolerance is not None and not solver.tolerance >= 0:
+    if solver.tolerance is not None and not _number(solver.tolerance) >= 0:
         raise ValueError(f"expected a tolerance of at least 0; got {solver.tolerance}")
-    if not 0 <= solver.damping < 1:
+    if not 0 <= _number(solver.damping) < 1:
         raise ValueError(f"expected a damping from 0 to below 1; got {solver.damping}")
     return solver._replace(
         max_iterations=_count(solver.max_iterations, "max_iterations"),
@@ -217,13 +218,23 @@ def check_memory(shape: tuple[Any, ...], dtype: Any) -> None:
         return  # symbolic sizes
     size = math.prod(shape) * jnp.dtype(dtype).itemsize
     if size > LARGEST:
+        window = max(1, shape[0] * LARGEST // (4 * size))
+        fits = window * size <= shape[0] * LARGEST
+        give = f"give a `window`, such as ParallelSolver(window={window}), or "
         raise ValueError(
             f"expected Jacobians of at most {LARGEST / 2**30:.0f} GiB; got "
             f"{size / 2**30:.0f} GiB for {shape[0]} steps at once and a state of "
-            f"{shape[-1] * shape[-3]} numbers: give a `window`, such as "
-            f"ParallelSolver(window={max(1, shape[0] * LARGEST // (4 * size))}), or "
-            "unroll with parallel=False"
+            f"{shape[-1] * shape[-3]} numbers: {give if fits else ''}unroll with "
+            "parallel=False"
         )
+
+
+def _number(value: Any) -> float:
+    """A Python number; nan for other values, a traced number included."""
+    try:
+        return math.nan if isinstance(value, str) else float(value)
+    except (TypeError, ValueError):
+        return math.nan
 
 
 def _count(value: ArrayLike | None, name: str) -> int | None:

@@ -100,7 +100,7 @@ def _solve_window(steps: Steps, consts, first, xs, guess, *, solver, active):
             function, before(states), states, after, guess, steps.block, solver
         )
         after = function(before(states))
-        return states, after, iterations + 1, _residual(states, after).max()
+        return states, after, iterations + 1, _largest(states, after)
 
     def unsolved(carry):
         _, _, iterations, residual = carry
@@ -108,7 +108,7 @@ def _solve_window(steps: Steps, consts, first, xs, guess, *, solver, active):
         return active & far & (iterations < limit)
 
     after = function(before(guess))
-    start = guess, after, jnp.zeros((), int), _residual(guess, after).max()
+    start = guess, after, jnp.zeros((), int), _largest(guess, after)
     states, _, iterations, residual = jax.lax.while_loop(unsolved, improve, start)
     residual = jnp.where(jnp.isnan(residual), jnp.inf, residual)
     out = steps.all(consts, as_state(before(states), shapes), xs)
@@ -118,6 +118,11 @@ def _solve_window(steps: Steps, consts, first, xs, guess, *, solver, active):
 def _residual(states, after):
     """Differences, relative to states above 1."""
     return jnp.abs(after - states) / jnp.maximum(1, jnp.abs(states))
+
+
+def _largest(states, after):
+    """Largest residual; 0 without sequences."""
+    return _residual(states, after).max(initial=0)
 
 
 def _next(function, before, states, after, guess, block, solver):

@@ -140,11 +140,14 @@ def in_windows(
         Array([ 0.,  1.,  3.,  4., 10.], dtype=float32)
     """
     time = jax.tree.leaves(inputs)[0].shape[0]
-    count, rest = divmod(time, min(window or time, time))
+    window = min(window or time, time)
+    count, rest = divmod(time, window)
     if count == 1 and not rest:
         return run(carry, inputs)
     whole = time - rest
-    most = jax.tree.map(lambda a: a[:whole].reshape(count, -1, *a.shape[1:]), inputs)
+    most = jax.tree.map(
+        lambda a: a[:whole].reshape(count, window, *a.shape[1:]), inputs
+    )
     carry, out = jax.lax.scan(run, carry, most)
     out = jax.tree.map(lambda a: a.reshape(whole, *a.shape[2:]), out)
     if not rest:

@@ -235,7 +235,8 @@ def test_counters_run_forward_in_a_loop():
         gradient("newton")
 
 
-def test_a_custom_backward_pass():
+@pytest.mark.parametrize("method", ["newton", "quasi"])
+def test_a_custom_backward_pass(method):
     """Its Jacobians are taken row by row."""
 
     @jax.custom_vjp
@@ -254,7 +255,14 @@ def test_a_custom_backward_pass():
 
         return jax.value_and_grad(loss)(params)
 
-    assert_close(gradient("newton"), gradient(False))
+    assert_close(gradient(method), gradient(False))
+
+
+def test_no_sequence():
+    params, xs, _ = example(GRU, 2)
+    states, result = solve(GRU, params, xs[:, :0])
+    assert states.hidden.shape == (TIME, 0, cases.FEATURES)
+    assert result.converged and result.iterations == 0 and result.residual == 0
 
 
 def test_products_that_overflow_leave_zeros():
@@ -278,7 +286,12 @@ ERRORS = {
     "a window": (ParallelSolver(window=0), "window to be an integer of at least 1"),
     "iterations": (ParallelSolver(max_iterations=True), "max_iterations.*got True"),
     "damping": (ParallelSolver(damping=1.0), "damping from 0 to below 1; got 1.0"),
+    "damping as text": (
+        ParallelSolver(damping="a"),
+        "damping from 0 to below 1; got a",
+    ),
     "a tolerance": (ParallelSolver(tolerance=-1.0), "tolerance of at least 0"),
+    "tolerance as text": (ParallelSolver(tolerance="a"), "tolerance of at least 0"),
     "a guess": (ParallelSolver(guess=jnp.zeros(3)), "guess like the states of all"),
 }
 
