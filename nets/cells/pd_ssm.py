@@ -19,10 +19,8 @@ from nets.types import Cell
 class PDSSMParams(NamedTuple):
     """Parameters of P, of D and of a complex system, as real arrays.
 
-    w_s [inputs, matrices] and m [matrices, features, features] select P. w_i [inputs, 2
-    features], b_i [2 features], w_o [2, features, features] and b_o [2 features] are
-    networks of one hidden layer: magnitude, then phase of D. b_re, b_im and d_x are
-    [inputs, features]; c_re and c_im are [features, features].
+    w_s and m select P. w_i, b_i, w_o and b_o are two networks of one hidden layer, for
+    the magnitude and then the phase of D. b and c are B and C; d_x is the D of y.
     """
 
     w_s: Float[Array, "inputs matrices"]
