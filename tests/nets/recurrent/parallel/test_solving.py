@@ -1,6 +1,7 @@
 """Newton's method over time: iterations, options, fallback, derivatives, errors."""
 
 from functools import partial
+from typing import Any
 
 import cases
 import chex
@@ -281,17 +282,18 @@ def test_vmap_over_members():
     assert_close(got, jax.vmap(run)(xs))
 
 
+TEXT: Any = "a"
 ERRORS = {
     "a name": ("deer", r"among 'backward', 'newton', 'quasi', 'auto'; got 'deer'"),
     "a window": (ParallelSolver(window=0), "window to be an integer of at least 1"),
     "iterations": (ParallelSolver(max_iterations=True), "max_iterations.*got True"),
     "damping": (ParallelSolver(damping=1.0), "damping from 0 to below 1; got 1.0"),
     "damping as text": (
-        ParallelSolver(damping="a"),
+        ParallelSolver(damping=TEXT),
         "damping from 0 to below 1; got a",
     ),
     "a tolerance": (ParallelSolver(tolerance=-1.0), "tolerance of at least 0"),
-    "tolerance as text": (ParallelSolver(tolerance="a"), "tolerance of at least 0"),
+    "tolerance as text": (ParallelSolver(tolerance=TEXT), "tolerance of at least 0"),
     "a guess": (ParallelSolver(guess=jnp.zeros(3)), "guess like the states of all"),
 }
 
