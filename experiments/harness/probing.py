@@ -226,17 +226,16 @@ def lyapunov(
     """
     cells, weights = layer(model), layer_params(model, params)
     xs, lengths = unpadded(data[0])
-    xs, lengths = time_first(xs[:FEW]), None if lengths is None else lengths[:FEW]
-    spectra = jax.eval_shape(lambda: flow.lyapunov_spectrum(cells, weights, xs))
-    sizes = [s.exponents.shape[-1] for s in by_direction(model, spectra).values()]
-    count = min(EXPONENTS, *sizes)
+    xs, lengths = xs[:FEW], None if lengths is None else lengths[:FEW]
 
-    def of_sequence(inputs):
-        x, length = inputs
+    def of_sequence(sequence, count=None):
+        x, length = sequence
         return flow.lyapunov_spectrum(cells, weights, x, count=count, lengths=length)
 
+    shapes = by_direction(model, jax.eval_shape(of_sequence, (xs[0], None)))
+    count = min(EXPONENTS, *(s.exponents.shape[-1] for s in shapes.values()))
     # One after another, as `train.fit` refuses to decompose several matrices at once.
-    largest = jax.lax.map(of_sequence, (jnp.swapaxes(xs, 0, 1), lengths))
+    largest = jax.lax.map(lambda some: of_sequence(some, count), (xs, lengths))
     return {
         direction: spectrum.exponents.mean(axis=0)
         for direction, spectrum in by_direction(model, largest).items()

@@ -29,7 +29,7 @@ class Member(NamedTuple):
 
     Attributes:
         seed: Seed of the parameters and of the order of the examples.
-        settings: What differs between the networks of a seed, by name.
+        settings: Settings that differ between the networks of a seed, by name.
     """
 
     seed: int

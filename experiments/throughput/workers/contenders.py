@@ -49,7 +49,7 @@ class Contender(NamedTuple):
         batch_first: Whether inputs and outputs are [batch, time, features].
         lacks: Name of a parameter that it does not have.
         sharded: Whether the batch is split over all devices.
-        solves: Whether it iterates: `ys, solve = apply(params, xs)`.
+        solves: True if it iterates: `ys, solve = apply(params, xs)`.
     """
 
     equation: str
