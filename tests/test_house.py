@@ -23,6 +23,30 @@ def test_no_room_without_a_name():
     assert not [file for file in FILES if vague & set(re.split(r"[/.]", file))]
 
 
+def test_files_are_short():
+    lines = {file: len((ROOT / file).read_text().splitlines()) for file in FILES}
+    assert not {file: count for file, count in lines.items() if count > 300}
+
+
+def test_functions_are_short():
+    counts = {
+        f"{file}: {node.name}": _lines(node)
+        for file in FILES
+        for node in ast.walk(ast.parse((ROOT / file).read_text()))
+        if isinstance(node, ast.FunctionDef)
+    }
+    assert not {name: count for name, count in counts.items() if count > 60}
+
+
+def _lines(function):
+    """Number of lines without the docstring."""
+    docstring = function.body[0] if ast.get_docstring(function) else None
+    last = function.end_lineno or 0
+    if docstring is not None:
+        last -= (docstring.end_lineno or 0) - docstring.lineno + 1
+    return last - function.lineno + 1
+
+
 def test_contracts_of_imports_name_every_package():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
     contracts = settings["importlinter"]["contracts"]

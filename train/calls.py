@@ -62,6 +62,24 @@ class Plan(NamedTuple):
     parts: list[slice]
 
 
+class Study(NamedTuple):
+    """The loss of a training, and what its members differ in.
+
+    Attributes:
+        loss_fn: As in `train.fit`.
+        data: As in `train.fit`.
+        seeds: As in `train.fit`.
+        settings: Hyperparameters of the members, arrays [members].
+        arguments: The hyperparameters that are keyword arguments of the loss.
+    """
+
+    loss_fn: LossFn
+    data: PyTree
+    seeds: Sequence[int]
+    settings: Mapping[str, ArrayLike]
+    arguments: Mapping[str, Array]
+
+
 def prepare(
     step: Callable[..., Any],
     probe: Callable[[Params], Any] | None,
@@ -98,10 +116,7 @@ def prepare(
     data = placement.put(data, mesh, SHARED)
 
     def inputs(part):
-        order, probed = plan.order[part], plan.probed[part]
-        order = placement.repeat_last(order, extra, axis=1)
-        order = placement.repeat_last(order, length - len(order))
-        probed = placement.repeat_last(probed, length - len(probed))
+        order, probed = _steps(plan, part, length, extra)
         return (
             placement.put(order, mesh, PER_STEP),
             placement.put(probed, mesh, SHARED),
@@ -140,6 +155,14 @@ def prepare(
     return members, run
 
 
+def _steps(plan: Plan, part: slice, length: int, extra: int) -> tuple[Any, Any]:
+    """Order and probes of a part, filled to the program's steps and members."""
+    order, probed = plan.order[part], plan.probed[part]
+    order = placement.repeat_last(order, extra, axis=1)
+    order = placement.repeat_last(order, length - len(order))
+    return order, placement.repeat_last(probed, length - len(probed))
+
+
 def first_failures(
     call: Call, nonfinite: Int[np.ndarray, " members"], stop: bool
 ) -> list[tuple[int, int]]:
@@ -165,11 +188,7 @@ def locate(
     members: Members,
     plan: Plan,
     where: tuple[slice, int, int],
-    loss_fn: LossFn,
-    data: PyTree,
-    seeds: Sequence[int],
-    settings: Mapping[str, ArrayLike],
-    arguments: Mapping[str, Array],
+    study: Study,
 ) -> NonFiniteError:
     """Repeat the steps before one that is not finite, to find the array.
 
@@ -178,11 +197,7 @@ def locate(
         members: Members before the call.
         plan: The steps.
         where: Part of the plan, index of the step in the part, index of the member.
-        loss_fn: As in `train.fit`.
-        data: As in `train.fit`.
-        seeds: As in `train.fit`.
-        settings: Hyperparameters of the members.
-        arguments: The hyperparameters that are keyword arguments of the loss.
+        study: The loss and the members.
 
     Returns:
         An error, to be raised or reported.
@@ -191,10 +206,8 @@ def locate(
     before = placement.fetch(run(members, part, step).members.state)
     state = jax.tree.map(lambda leaf: leaf[i], before)
     indices = plan.order[part][step, i]
-    batch = jax.tree.map(lambda array: jnp.asarray(array)[indices], data)
-    name = tensor_not_finite(
-        loss_fn, state, batch, {n: values[i] for n, values in arguments.items()}
-    )
-    return NonFiniteError(
-        plan.first + part.start + step + 1, seeds[i], name, settings_of(i, settings)
-    )
+    batch = jax.tree.map(lambda array: jnp.asarray(array)[indices], study.data)
+    arguments = {name: values[i] for name, values in study.arguments.items()}
+    name = tensor_not_finite(study.loss_fn, state, batch, arguments)
+    number = plan.first + part.start + step + 1
+    return NonFiniteError(number, study.seeds[i], name, settings_of(i, study.settings))

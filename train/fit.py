@@ -4,15 +4,16 @@ from __future__ import annotations  # help() prints them as they are written
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import optax
 from jax.sharding import Mesh
-from jaxtyping import ArrayLike, PyTree
+from jaxtyping import ArrayLike, Float, PyTree
+from tqdm import tqdm
 
 from train import calls, loop, progress, rows
-from train.calls import Plan, prepare
+from train.calls import Call, Plan, Study, prepare
 from train.finite import NonFiniteError, check_parameters
 from train.history import History
 from train.members import check_mesh
@@ -143,6 +144,7 @@ def fit(
     order_keys, loss_keys = loop.draw_keys(seeds)
     members, arguments = loop.init_members(optimizer, params, loss_keys, settings)
     loop.check_arguments(loss_fn, arguments)
+    study = Study(loss_fn, data, seeds, settings, arguments)
     first = int(members.state.step.max())
     due = (save_fn and save_every) or 0, evaluate_every if evaluate_fn else 0
     plan = Plan(
@@ -151,51 +153,81 @@ def fit(
         (np.arange(first, first + steps) % probe_every == 0) & (probe is not None),
         loop.calls(first, first + steps, steps_per_call, *due),
     )
-    stop = on_nonfinite == "stop"
-    masked = patience is not None or not stop
+    masked = patience is not None or on_nonfinite != "stop"
     drop = on_nonfinite == "drop_member"
     step = step_of_all(loss_fn, optimizer, mesh=mesh, masked=masked, drop=drop)
     members, run = prepare(step, probe, plan, members, data, arguments, mesh)
     history = History(members, earlier, evaluate_fn, len(seeds), mesh)
+    report = on_nonfinite, nonfinite_fn or _warn, log_fn, log_probe_fn
+    after = _After(*report, due[1], patience, save_fn, save_every, save_when)
     rates = progress.rates(learning_rate, first, first + steps)
     if start_fn is not None:
         start_fn()
-
     with progress.bar(first, first + steps, desc) as bar:
-        for part in plan.parts:
-            training = history.training
-            if not training.any():
-                break
-            call = run(history.members, part)
-            count = rows.finite_steps(call) if stop else call.steps
-            rows.log(log_fn, call, count, training, seeds, settings, rates[part])
-            for i, failed in calls.first_failures(call, history.nonfinite, stop):
-                where = part, failed, i
-                what = loss_fn, data, seeds, settings, arguments
-                error = calls.locate(run, history.members, plan, where, *what)
-                if stop:
-                    raise error
-                (nonfinite_fn or _warn)(error)
-            history.add(call)
-            rows.log_probes(log_probe_fn, call)
-            done = first + part.stop
-            if evaluate_fn and done % evaluate_every == 0:
-                history.evaluate(done, patience)
-            if save_fn and (
-                (save_every and done % save_every == 0)
-                or (save_when and save_when(done))
-            ):
-                save_fn(history.result())
-            progress.advance(bar, call.metrics, rates[part])
+        return _train(run, plan, history, study, after, rates, bar)
+
+
+class _After(NamedTuple):
+    """Options of `fit` for the work after every call of the compiled program."""
+
+    on_nonfinite: str
+    nonfinite_fn: Callable[[NonFiniteError], Any]
+    log_fn: Callable[..., Any] | None
+    log_probe_fn: Callable[[int, Any], Any] | None
+    evaluate_every: int  # 0 without evaluations
+    patience: int | None
+    save_fn: Callable[[FitResult], Any] | None
+    save_every: int | None
+    save_when: Callable[[int], bool] | None
+
+    def saves(self, done: int) -> bool:
+        """Whether the result after a number of steps is saved."""
+        due = self.save_every and done % self.save_every == 0
+        return bool(due or (self.save_when and self.save_when(done)))
+
+
+def _train(
+    run: Callable[..., Call],
+    plan: Plan,
+    history: History,
+    study: Study,
+    after: _After,
+    rates: Float[np.ndarray, " steps"],
+    bar: tqdm,
+) -> FitResult:
+    """Take the steps of a plan, and report, evaluate and save after every call."""
+    stop = after.on_nonfinite == "stop"
+    for part in plan.parts:
+        training = history.training
+        if not training.any():
+            break
+        call = run(history.members, part)
+        count = rows.finite_steps(call) if stop else call.steps
+        rows.log(after.log_fn, call, count, training, study, rates[part])
+        for i, failed in calls.first_failures(call, history.nonfinite, stop):
+            where = part, failed, i
+            error = calls.locate(run, history.members, plan, where, study)
+            if stop:
+                raise error
+            after.nonfinite_fn(error)
+        history.add(call)
+        done = plan.first + part.stop
+        rows.log_probes(after.log_probe_fn, call)
+        if after.evaluate_every and done % after.evaluate_every == 0:
+            history.evaluate(done, after.patience)
+        if after.save_fn and after.saves(done):
+            after.save_fn(history.result())
+        progress.advance(bar, call.metrics, rates[part])
     result = history.result()
     if stop:
-        check_parameters(result.state.params, first + steps, seeds, settings)
+        last = plan.first + len(plan.order)
+        check_parameters(result.state.params, last, study.seeds, study.settings)
     return result
 
 
 def _warn(error: NonFiniteError) -> None:
     """Warn of a step that was left out."""
-    warnings.warn(str(error), RuntimeWarning, stacklevel=3)
+    warnings.warn(str(error), RuntimeWarning, stacklevel=4)
 
 
 def _check(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import ArrayLike, Bool, Float
+from jaxtyping import Bool, Float
 
-from train.calls import Call
+from train.calls import Call, Study
 from train.finite import settings_of
 
 
@@ -31,8 +31,7 @@ def log(
     call: Call,
     count: int,
     training: Bool[np.ndarray, " members"],
-    seeds: Sequence[int],
-    settings: Mapping[str, ArrayLike],
+    study: Study,
     rates: Float[np.ndarray, " steps"],
 ) -> None:
     """Log the first steps of a call, one row per member.
@@ -42,8 +41,7 @@ def log(
         call: The call.
         count: Number of steps.
         training: False for members that did not train before the call.
-        seeds: As in `train.fit`.
-        settings: Hyperparameters of the members.
+        study: The members.
         rates: Learning rate of each step of the call.
     """
     if log_fn is None or not count:
@@ -56,11 +54,11 @@ def log(
             for m in call.metrics
         )
         log_fn(
-            seed=seeds[i],
+            seed=study.seeds[i],
             step=call.start + count,
             loss=loss,
             gradient_norm=norm,
-            **{**known, **settings_of(i, settings)},
+            **{**known, **settings_of(i, study.settings)},
         )
 
 

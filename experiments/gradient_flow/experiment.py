@@ -17,6 +17,7 @@ from experiments.harness import (
     cells,
     own_sequences,
     padding,
+    probes,
     probing,
     training,
 )
@@ -33,19 +34,19 @@ PROBED = 64  # number of held-out sequences for the probes
 
 def run(config: Config, results: Run) -> None:
     """Train and measure every cell, and publish the results."""
-    names = probing.chosen(config.probes)
+    names = probes.chosen(config.probes)
     data = own_sequences.load(config, results, least=2)
     models = build(config, data)
     few, labels = padding.first(data.test, PROBED)
     few = padding.trimmed(few), labels
-    probes = {
-        name: probing.make(names, model, few, name) for name, model in models.items()
+    instruments = {
+        name: probes.make(names, model, few, name) for name, model in models.items()
     }
     decays, probed_cells = [], []
     for name, model in models.items():
         start = cells.initializer_name(name, config.init, data.time)
         results.log(kind="cell", cell=name, init=start)
-        probe = probes[name] if names else None
+        probe = instruments[name] if names else None
         by_direction, fitted = compare(name, model, config, data, probe, results)
         decays += by_direction
         if probe is not None:

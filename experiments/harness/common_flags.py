@@ -17,7 +17,7 @@ MOST_STEPS = 10_000_000  # all are laid out beforehand
 TEST, VALIDATION = "test", "validation"
 
 # Names that flags take, written here because help and completion do not import JAX:
-# keys of `train.OPTIMIZERS`, `probing.PROBES` and `nets.initializers.INITIALIZERS`,
+# keys of `train.OPTIMIZERS`, `probes.PROBES` and `nets.initializers.INITIALIZERS`,
 # values of `train.SCHEDULES`, `train.fit.ON_NONFINITE` and `train.data.digits.ORDERS`,
 # and the cells, which are one per file.
 OPTIMIZERS = "adam", "adamw", "lion", "rmsprop", "sgd"

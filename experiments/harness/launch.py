@@ -62,9 +62,7 @@ def launch(
     results = None
 
     def left() -> str:
-        if not processes.first():
-            return ""
-        return _left(results) + _resuming(results, name, folder)
+        return _left(results, name, folder)
 
     def at_stop() -> str:
         if results is not None:
@@ -100,23 +98,8 @@ def launch(
             results.figures, results.launch = figures, launch_flags
             run(config, results)
         return _finished(results.folder)
-    except (UsageError, train.DataError, folders.ResultsError) as error:
-        sentence, code = str(error), endings.REFUSED
-    except train.NonFiniteError as error:
-        sentence, code = f"the run failed: {error}{_left(results)}", endings.FAILED
-    except OSError as error:
-        sentence, code = f"the run failed: {error}{left()}", endings.FAILED
-    except signals.Stopped as error:
-        sentence, code = f"{signals.word(error.number)}{left()}", 128 + error.number
-    except KeyboardInterrupt:
-        sentence, code = f"interrupted{left()}", 130
-    except SystemExit:
-        raise
     except BaseException as error:
-        if words := processes.lost(error):
-            sentence, code = f"{words}{left()}", endings.FAILED
-        else:
-            sentence, code = _unexpected(error, config, results)
+        sentence, code = _failed(error, config, results, left)
     finally:
         signals.at_stop.remove(at_stop)
     streams.say(f"{short}: {sentence}")
@@ -142,13 +125,38 @@ def _nothing_left(folder: str | pathlib.Path, settings: dict[str, Any]) -> bool:
     return False
 
 
+def _failed(
+    error: BaseException,
+    config: Any,
+    results: runs.Run | None,
+    left: Callable[[], str],
+) -> tuple[str, int]:
+    """Sentence and exit code for an error that ended the run."""
+    match error:
+        case SystemExit():
+            raise error
+        case UsageError() | train.DataError() | folders.ResultsError():
+            return str(error), endings.REFUSED
+        case train.NonFiniteError():
+            return f"the run failed: {error}{_logged(results)}", endings.FAILED
+        case OSError():
+            return f"the run failed: {error}{left()}", endings.FAILED
+        case signals.Stopped():
+            return f"{signals.word(error.number)}{left()}", 128 + error.number
+        case KeyboardInterrupt():
+            return f"interrupted{left()}", 130
+    if words := processes.lost(error):
+        return f"{words}{left()}", endings.FAILED
+    return _unexpected(error, config, results)
+
+
 def _unexpected(error: BaseException, config: Any, results: Any) -> tuple[str, int]:
     """Sentence and exit code for an error whose traceback is kept."""
     sentence, code = endings.explain(error, config)
     folder = results if processes.first() else None  # the other folders are removed
     log = process.keep_traceback(error, folder and folder.path)
     logged = folder and str(folder.path) in log
-    return f"{sentence} ({log})" + ("" if logged else _left(folder)), code
+    return f"{sentence} ({log})" + ("" if logged else _logged(folder)), code
 
 
 def _start(flags: LaunchFlags, *, trains: bool) -> None:
@@ -212,7 +220,14 @@ def _shown(path: pathlib.Path) -> str:
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
-def _left(results: runs.Run | None) -> str:
+def _left(results: runs.Run | None, name: str, folder: str | None) -> str:
+    """The folder of an incomplete run, and the command that resumes it."""
+    if not processes.first():
+        return ""
+    return _logged(results) + _resuming(results, name, folder)
+
+
+def _logged(results: runs.Run | None) -> str:
     """The folder of an incomplete run, as a parenthesis for a sentence."""
     if results is None or not results.path.exists():
         return ""

@@ -88,11 +88,11 @@ def check_combination(
         )
 
 
-def check_perturbations(perturbations: State, state: State, time: int) -> None:
+def check_perturbations(perturbations: State | None, state: State, time: int) -> None:
     """Check that the perturbations are like the states of all steps.
 
     Args:
-        perturbations: As in `nets.unroll`.
+        perturbations: As in `nets.unroll`; None is not checked.
         state: State before the first step.
         time: Number of steps.
 
@@ -102,6 +102,8 @@ def check_perturbations(perturbations: State, state: State, time: int) -> None:
     Example:
         >>> check_perturbations(jnp.zeros((5, 2)), jnp.zeros(2), 5)
     """
+    if perturbations is None:
+        return
     expected = jax.tree.map(lambda s: (time, *s.shape), state)
     got = jax.tree.map(jnp.shape, perturbations)
     if expected != got:

@@ -217,14 +217,30 @@ def unrolled(
 
     if parallel is True and time:
         states, ys = associate(cell, params, xs, state, real, reverse)
-        return (states if all_states else _at(states, last)), ys
+        return _end(states, all_states, last), ys
 
     keys, step = None, with_wide_gradients(cell.step, params)
     if stochastic_step is not None and key is not None:
         once, each = jax.random.split(key)
         step, keys = stochastic_step(once, params, blank), jax.random.split(each, time)
-    if perturbations is not None:
-        check_perturbations(perturbations, state, time)
+    check_perturbations(perturbations, state, time)
+    inputs = xs, real, keys, perturbations, by_step
+    body, state = with_split_state(_advance(cell, step, at_step), state, inputs)
+    if isinstance(parallel, ParallelSolver) and time:
+        axes = len(batch_shape(cell, params, blank, state))
+        if parallel.method != "auto" or any_candidate(body, state, inputs, axes):
+            options = {"batch_axes": axes, "reverse": reverse, "fallback": not report}
+            states, *out = run_in_parallel(body, state, inputs, parallel, **options)
+            return _end(states, all_states, last), *out[: 1 + report]
+    how = reverse, remat, truncate
+    if not all_states:
+        return _scan(body, state, inputs, *how)
+    out = _scan(_with_state(body), state, inputs, *how)[1]
+    return (*out, no_iterations()) if report else out
+
+
+def _advance(cell, step, at_step):
+    """One step of all inputs: padding, noise, perturbations, separate parameters."""
 
     def advance(state, inputs):
         x, real, key, added, leaves = inputs
@@ -234,29 +250,22 @@ def unrolled(
         new, y = select_valid(real, new, state), select_valid(real, y, 0.0)
         return new, y
 
-    inputs = xs, real, keys, perturbations, by_step
-    body, state = with_split_state(advance, state, inputs)
-    if isinstance(parallel, ParallelSolver) and time:
-        axes = len(batch_shape(cell, params, blank, state))
-        if parallel.method != "auto" or any_candidate(body, state, inputs, axes):
-            options = {"batch_axes": axes, "reverse": reverse, "fallback": not report}
-            states, *out = run_in_parallel(body, state, inputs, parallel, **options)
-            end = states if all_states else _at(states, last)
-            return end, *out[: 1 + report]
-    if not all_states:
-        return _scan(body, state, inputs, reverse, remat, truncate)
+    return advance
+
+
+def _with_state(body):
+    """A step whose output includes the new state."""
 
     def keep(state, inputs):
         new, y = body(state, inputs)
         return new, (new, y)
 
-    out = _scan(keep, state, inputs, reverse, remat, truncate)[1]
-    return (*out, no_iterations()) if report else out
+    return keep
 
 
-def _at(states, t):
-    """State after one step."""
-    return jax.tree.map(lambda s: s[t], states)
+def _end(states, all_states, last):
+    """The states of all steps, or the state after the step that is read last."""
+    return states if all_states else jax.tree.map(lambda s: s[last], states)
 
 
 def _real_steps(cell, params, xs, x, state, lengths, mask):

@@ -98,7 +98,7 @@ def test_choices_are_the_names_in_the_code():
     """Help is printed without importing JAX, so configs repeat these names."""
     from experiments.classify_sequences import config, figures
     from experiments.edges.experiment import POOLS
-    from experiments.harness import common_flags, data_flags, probing
+    from experiments.harness import common_flags, data_flags, probes
     from experiments.hyperparameters.experiment import OBJECTIVES
     from experiments.vanishing.networks import INITIALIZERS
     from nets import initializers
@@ -107,7 +107,7 @@ def test_choices_are_the_names_in_the_code():
     from train.data import chorales, csv_files, dataset, digits, loading, photographs
 
     assert tuple(train.OPTIMIZERS) == common_flags.OPTIMIZERS
-    assert tuple(probing.PROBES) == common_flags.PROBES
+    assert tuple(probes.PROBES) == common_flags.PROBES
     assert digits.ORDERS == common_flags.ORDERS
     assert sorted(nets.CELLS) == common_flags.CELLS
     assert {*initializers.INITIALIZERS, "chrono"} == {*common_flags.INITIALIZERS}
