@@ -149,12 +149,24 @@ def parse_all(
         return None, None, FigureFlags(), LaunchFlags()
     given = {field.name: values[field.name].value for field in fields}
     given |= positionals.assign(config_class, rest)
+    _check_applies([field for field in fields if values[field.name].present], given)
 
     def common(some: type) -> Any:
         return some(**{f.name: values[f.name].value for f in dataclasses.fields(some)})
 
     figures, launch = common(FigureFlags), common(LaunchFlags)
     return config_class(**given), values["results"].value, figures, launch
+
+
+def _check_applies(fields: Sequence[dataclasses.Field], given: dict[str, Any]) -> None:
+    """Refuse a flag that would be ignored, because of the value of another flag."""
+    for field in fields:
+        for other, some in field.metadata["only"].items():
+            if given[other] not in some:
+                raise UsageError(
+                    f"flag --{field.name} applies only with {usage.only_with(field)}; "
+                    f"got --{other}={given[other]}"
+                )
 
 
 def _check_once(arguments: Sequence[str]) -> None:

@@ -74,9 +74,12 @@ def check_seeds(seeds: Sequence[int]) -> None:
         )
 
 
-def features(default: int, help: str = "Hidden units.", least: int = 1) -> Any:
+def features(
+    default: int, help: str = "Hidden units.", least: int = 1, **options: Any
+) -> Any:
     """Number of hidden units."""
-    return cli.flag(default, help, lower_bound=least, upper_bound=16_384, group="model")
+    options |= {"lower_bound": least, "upper_bound": 16_384, "group": "model"}
+    return cli.flag(default, help, **options)
 
 
 def learning_rate(default: float, help: str = "Step size of the optimizer.") -> Any:
@@ -95,11 +98,10 @@ def clip_norm(default: float) -> Any:
     )
 
 
-def batch_size(default: int, help: str = "Examples per step.") -> Any:
+def batch_size(default: int, help: str = "Examples per step.", **options: Any) -> Any:
     """Number of examples in each training step."""
-    return cli.flag(
-        default, help, lower_bound=1, upper_bound=1_000_000, group="training"
-    )
+    options |= {"lower_bound": 1, "upper_bound": 1_000_000, "group": "training"}
+    return cli.flag(default, help, **options)
 
 
 def steps(default: int, help: str = "Training steps.") -> Any:

@@ -1,7 +1,7 @@
 """Fields of a `Config`: flags and positional arguments of a command."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from experiments.harness import usage
@@ -19,6 +19,7 @@ def flag(
     path: bool = False,
     repeats: bool = False,
     extends: bool = False,
+    only: Mapping[str, Sequence[str]] | None = None,
 ) -> Any:
     """A field of a `Config` that is a flag of the same name.
 
@@ -36,6 +37,8 @@ def flag(
         repeats: True if a list may hold a value twice, as sizes of layers do.
         extends: True if the value may change when a run is resumed, even a complete
             one, to which that adds.
+        only: Name of another flag, and its values with which this flag applies. With
+            other values it is refused.
 
     Returns:
         A dataclass field.
@@ -62,6 +65,7 @@ def flag(
             or (default if isinstance(default, list) else ()),
             "repeats": repeats,
             "extends": extends,
+            "only": dict(only or {}),
         },
     )
 

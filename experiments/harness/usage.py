@@ -83,7 +83,30 @@ def _described(field: dataclasses.Field) -> str:
     for bound, what in (("lower_bound", "least"), ("upper_bound", "most")):
         if field.metadata[bound] is not None:
             text += f" At {what} {parsers.number(field.metadata[bound])}."
+    if words := only_with(field):
+        text += f" Only with {words}."
     return text
+
+
+def only_with(field: dataclasses.Field) -> str:
+    """The values of another flag with which a flag applies.
+
+    Args:
+        field: Field of a flag.
+
+    Returns:
+        Words; "" if the flag always applies.
+
+    Example:
+        >>> from experiments.harness import cli
+        >>> only_with(cli.flag(1, "Models.", only={"what": ("study", "cost")}))
+        '--what=study or --what=cost'
+    """
+    return " or ".join(
+        f"--{name}={value}"
+        for name, values in field.metadata["only"].items()
+        for value in values
+    )
 
 
 def _entry(name: str, text: str) -> list[str]:

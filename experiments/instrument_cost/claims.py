@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from experiments.harness.claims import (
+    INCONCLUSIVE,
     REFUTED,
     SUPPORTED,
     Case,
@@ -18,6 +19,9 @@ from experiments.instrument_cost.measure import Growth, InstrumentCost, StepCost
 
 LARGEST_RATIO = 1.15  # of the times with and without the gradients of the states
 MEBIBYTE = 2**20
+# Below these sizes, constant costs (starting a program, its buffers) decide.
+SHORTEST = 1e-3  # seconds of a plain step
+SMALLEST = MEBIBYTE  # bytes of the Jacobians
 
 
 def evaluate_claims(steps: Sequence[StepCosts], grown: Sequence[Growth]) -> list[Claim]:
@@ -38,11 +42,15 @@ def evaluate_claims(steps: Sequence[StepCosts], grown: Sequence[Growth]) -> list
         ):
             ratio = interval(seconds / step.plain)
             below = Interval(-ratio.mean, -ratio.high, -ratio.low)
-            cases.append(Case(name, ratio.text(), positive(below, -LARGEST_RATIO)))
+            outcome = positive(below, -LARGEST_RATIO)
+            if step.plain.min() < SHORTEST:
+                outcome = INCONCLUSIVE
+            cases.append(Case(name, ratio.text(), outcome))
     time = claim_of_cases(
         f"The gradient of every state takes at most {LARGEST_RATIO:g} times as long as "
         "a plain training step",
-        "Time divided by that of a plain training step.",
+        "Time divided by that of a plain training step. A plain step of less than "
+        f"{1e3 * SHORTEST:g} ms is too short to decide.",
         cases,
     )
     return [time, *(_memory_claim(growth.whole) for growth in grown)]
@@ -52,11 +60,14 @@ def _memory_claim(cost: InstrumentCost) -> Claim:
     """Judge whether an instrument keeps less than the Jacobians of all steps."""
     share = cost.bytes / cost.jacobian_bytes
     outcome = SUPPORTED if share < 1 else REFUTED
+    if cost.jacobian_bytes < SMALLEST:
+        outcome = INCONCLUSIVE
     size = f"{cost.features} units, {cost.time:,} steps"
     return claim_of_cases(
         f"{cost.instrument} needs less memory than the Jacobians of all steps take",
         "Memory for intermediate values, divided by that of an array [time, features, "
-        "features].",
+        f"features]. Jacobians of less than {mebibytes(SMALLEST)} MiB are too small to "
+        "decide.",
         [Case(size, f"{share:.3g}", outcome)],
     )
 
@@ -127,8 +138,8 @@ def growth_table(grown: Sequence[Growth]) -> Table:
                 whole.instrument,
                 str(whole.features),
                 f"{whole.time:,}",
-                f"{least:.2f}",
-                f"{1e3 * least / whole.time:.2f}",
+                f"{least:.3g}",
+                f"{1e3 * least / whole.time:.3g}",
                 mebibytes(whole.bytes),
                 mebibytes(whole.jacobian_bytes),
                 f"{exponents['seconds by time']:.2f}",
@@ -141,8 +152,8 @@ def growth_table(grown: Sequence[Growth]) -> Table:
 
 
 def milliseconds(seconds: np.ndarray) -> str:
-    """The least and the median."""
-    return f"{1e3 * seconds.min():.1f}, {1e3 * np.median(seconds):.1f}"
+    """The least and the median, with three digits."""
+    return f"{1e3 * seconds.min():.3g}, {1e3 * np.median(seconds):.3g}"
 
 
 def mebibytes(count: int) -> str:
@@ -178,5 +189,5 @@ def growth_finding(growth: Growth) -> str:
     whole = growth.whole
     return (
         f"{whole.instrument} of {whole.features} units over {whole.time:,} steps takes "
-        f"{whole.seconds.min():.2f} s and {mebibytes(whole.bytes)} MiB."
+        f"{whole.seconds.min():.3g} s and {mebibytes(whole.bytes)} MiB."
     )

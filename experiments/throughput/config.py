@@ -26,6 +26,11 @@ SIZES = {
 MOST = 2**20  # of each number of a size
 
 
+def _only(*parts: str) -> dict[str, tuple[str, ...]]:
+    """The parts of the experiment that a flag applies to."""
+    return {"what": parts}
+
+
 @dataclasses.dataclass(frozen=True)
 class Config:
     """The flags."""
@@ -38,22 +43,25 @@ class Config:
     )
     cells: list[str] = cli.flag(
         list(CELLS),
-        "Cells to train (study), or to measure (cost).",
+        "Cells to train, or to measure.",
         choices=CELLS,
         group="model",
+        only=_only(STUDY, COST),
     )
     members: list[int] = cli.flag(
         [1, 3, 16, 64],
-        "Numbers of models that are trained together (study).",
+        "Numbers of models that are trained together.",
         lower_bound=1,
         upper_bound=4096,
+        only=_only(STUDY),
     )
     layers: list[str] = cli.flag(
         [],
-        "Layers to time (layers, gpu, parallel); by default all, on a GPU those of one "
-        "cell, in parallel gru and min_gru.",
+        "Layers to time; by default all, on a GPU those of one cell, in parallel gru "
+        "and min_gru.",
         choices=ALL_LAYERS,
         group="model",
+        only=_only(LAYERS, GPU, PARALLEL),
     )
     sizes: list[str] = cli.flag(
         [],
@@ -61,31 +69,40 @@ class Config:
         "(layers), four (gpu), or as many as the device has time for (parallel).",
         values=SIZES[LAYERS],
         group="data",
+        only=_only(LAYERS, GPU, PARALLEL),
     )
     programs: list[str] = cli.flag(
         list(PROGRAMS),
         "The forward pass alone; a train step: forward, and the gradients by "
-        "parameters and inputs (layers, gpu, parallel).",
+        "parameters and inputs.",
         choices=PROGRAMS,
+        only=_only(LAYERS, GPU, PARALLEL),
     )
     peers: list[str] = cli.flag(
-        list(PEERS), "Other libraries that are timed (layers, gpu).", choices=PEERS
+        list(PEERS),
+        "Other libraries that are timed.",
+        choices=PEERS,
+        only=_only(LAYERS, GPU),
     )
-    features: int = common_flags.features(64, "Hidden units (study, cost).")
-    batch_size: int = common_flags.batch_size(64, "Sequences per step (study, cost).")
+    features: int = common_flags.features(64, only=_only(STUDY, COST))
+    batch_size: int = common_flags.batch_size(
+        64, "Sequences per step.", only=_only(STUDY, COST)
+    )
     time: int = cli.flag(
         64,
-        "Steps of a sequence (study, cost).",
+        "Steps of a sequence.",
         lower_bound=1,
         upper_bound=1_000_000,
         group="data",
+        only=_only(STUDY, COST),
     )
     most_steps: int = cli.flag(
         65_536,
-        "Steps of the longest sequence that is scanned in parallel (gpu, cost).",
+        "Steps of the longest sequence that is scanned in parallel.",
         lower_bound=100,
         upper_bound=MOST,
         group="data",
+        only=_only(GPU, COST),
     )
     rounds: int = cli.flag(
         0,
@@ -102,17 +119,19 @@ class Config:
     )
     minutes: float = cli.flag(
         -1.0,
-        "Time after which no further program is started (gpu, parallel); -1 for 8 "
-        "(gpu) or 5 (parallel).",
+        "Minutes after which no further program is started; -1 for 8 (gpu) or 5 "
+        "(parallel).",
         lower_bound=-1.0,
         upper_bound=10_000.0,
+        only=_only(GPU, PARALLEL),
     )
     overhead_steps: int = cli.flag(
         400,
         "Steps of the trainings with and without checkpoints and logging that are "
-        "compared (study); 0 for none.",
+        "compared; 0 for none.",
         lower_bound=0,
         upper_bound=common_flags.MOST_STEPS,
+        only=_only(STUDY),
     )
 
 

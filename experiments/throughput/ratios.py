@@ -17,6 +17,8 @@ from experiments.throughput.workers.contenders import (
 from experiments.throughput.workers.jobs import DEFAULT, FORWARD, TRAIN, Job
 
 Group = dict[str, Row]
+# A color of each of up to ten contenders: wine, olive and gray of Paul Tol's palettes.
+COLORS = *plotting.COLORS, "#882255", "#999933", "#999999"
 WORDS = {FORWARD: "forward pass", TRAIN: "train step"}
 SAME = {"haiku": AS_HAIKU, ASSOCIATIVE: PARALLEL}  # equations, and parallel scans
 
@@ -223,8 +225,8 @@ def draw(rows: Sequence[Row], shown: Sequence[str], finding: str, caption: str) 
             points = [(x, y) for x, y in enumerate(values) if y is not None]
             if points:
                 x, y = zip(*points, strict=True)
-                style = plotting.line_style(i)
-                (lines[name],) = panel.plot(x, y, label=name, marker="o", **style)
+                color = COLORS[i % len(COLORS)]
+                (lines[name],) = panel.plot(x, y, "o-", label=name, color=color)
         panel.axhline(1.0, color="0.3", linewidth=1)
         panel.set(yscale="log", title=plotting.written(layer))
         panel.grid(alpha=0.3)

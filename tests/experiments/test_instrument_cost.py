@@ -108,6 +108,18 @@ def test_memory_is_claimed_below_that_of_all_jacobians(share, outcome):
     assert claim.cases[0].value == f"{share:.3g}"
 
 
+def test_costs_of_tiny_sizes_decide_nothing():
+    """Starting a program takes longer than its work, and its buffers are larger."""
+    slow = step(1.5)
+    fast = slow._replace(
+        plain=slow.plain / 1e4, alone=slow.alone / 1e4, recorded=slow.recorded / 1e4
+    )
+    tiny = InstrumentCost("lyapunov_spectrum", 2, 3, np.array([2e-5] * 3), 4000)
+    time, memory = claims.evaluate_claims([fast], [Growth([tiny], [tiny])])
+    assert time.outcome == memory.outcome == INCONCLUSIVE
+    assert claims.milliseconds(fast.plain) == "0.099, 0.1"
+
+
 def test_figures_show_every_size_next_to_the_jacobians():
     plots = figures.draw([grown(1, 2)])
     memory = plots["instrument_memory.png"].figure

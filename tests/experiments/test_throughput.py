@@ -107,6 +107,24 @@ def test_single_models_take_their_turn():
     ]
 
 
+@pytest.mark.parametrize(
+    ("what", "flag"),
+    [
+        ("layers", "--members=3"),
+        ("gpu", "--overhead_steps=5"),
+        ("cost", "--peers=torch"),
+        ("parallel", "--batch_size=64"),  # its default
+        ("study", "--minutes=1"),
+    ],
+)
+def test_flags_of_another_part_are_refused(run, what, flag):
+    done = run(f"--what={what}", flag)
+    name = flag.partition("=")[0]
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"throughput: flag {name} applies only with --what=")
+    assert done.stderr.rstrip().endswith(f"; got --what={what}")
+
+
 def test_mistakes_and_contenders_that_fail_are_one_sentence(run, monkeypatch):
     done = run("--batch_size=2000")
     assert done.returncode == 2

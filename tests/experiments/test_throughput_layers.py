@@ -10,6 +10,7 @@ from commands import rows
 
 from experiments.harness.claims import REFUTED, SUPPORTED
 from experiments.throughput import experiment as throughput
+from experiments.throughput import ratios
 from experiments.throughput.config import Config
 from experiments.throughput.layers import claims, measure
 from experiments.throughput.layers.claims import BEST_JAX, BEST_TORCH
@@ -178,6 +179,14 @@ def test_a_peer_is_compared_with_the_same_equation():
     assert matched is not None and matched.peer.contender == "haiku"
     assert matched.ratio == 0.5
     assert claims.best(group, BEST_TORCH) is None
+
+
+def test_contenders_of_a_figure_have_different_colors():
+    names = [f"library {i}" for i in range(10)]
+    rows = [Row(SMALL, name, np.ones(3)) for name in (OURS, *names)]
+    (panel,) = ratios.draw(rows, names, "A finding", "A caption").figure.axes
+    lines = panel.get_lines()[: len(names)]
+    assert len({line.get_color() for line in lines}) == 10
 
 
 def test_the_answer_and_the_summary_have_geometric_means():
