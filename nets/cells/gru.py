@@ -95,11 +95,12 @@ def gru(
 
     def step_reset_before(params, state, x, drop=lambda h: h):
         from_x, h_in = x @ params.w_i, drop(state.hidden)
-        w_hr, w_hz, w_hn = jnp.split(params.w_h, 3, axis=-1)
+        w_hg, w_hn = jnp.split(params.w_h, [2 * h_in.shape[-1]], axis=-1)
         x_r, x_z, x_n = jnp.split(add_bias(*wide(from_x, params.b)), 3, axis=-1)
         read = h_in.astype(from_x.dtype)
-        r = tag_gate(jax.nn.sigmoid(x_r + wide(read @ w_hr)), "reset")
-        z = tag_gate(jax.nn.sigmoid(x_z + wide(read @ w_hz)), "update", retains=True)
+        h_r, h_z = jnp.split(wide(read @ w_hg), 2, axis=-1)
+        r = tag_gate(jax.nn.sigmoid(x_r + h_r), "reset")
+        z = tag_gate(jax.nn.sigmoid(x_z + h_z), "update", retains=True)
         from_h = (r * wide(h_in)).astype(from_x.dtype) @ w_hn
         n = tag_candidate(jnp.tanh(x_n + wide(from_h)))
         h = ((1 - z) * n + z * wide(state.hidden)).astype(state.hidden.dtype)

@@ -113,6 +113,45 @@ def scans_of(program):
             yield from scans_of(inner)
 
 
+def low_rank(params, h, x):
+    """A cell of a user, whose recurrent matrix is a product of two."""
+    u, v, w_i = params
+    h = jnp.tanh(h @ (u @ v) + jnp.sin(x @ w_i))
+    return h, h
+
+
+LOW_RANK = jnp.ones((3, 1)) / 4, jnp.ones((1, 3)), jnp.ones((2, 3)) / 5
+
+
+@pytest.mark.parametrize(
+    ("cell", "products"),
+    [
+        pytest.param(nets.elman(), 1, id="elman"),
+        pytest.param(nets.lstm(), 1, id="lstm"),  # of [x, h]: its gates are parts
+        pytest.param(nets.gru(), 1, id="gru"),
+        pytest.param(nets.gru(reset_after=False), 2, id="gru, reset before"),
+        pytest.param(nets.min_gru(), 0, id="min_gru"),
+        pytest.param(None, 1, id="own"),
+    ],
+)
+def test_the_forward_loop_repeats_nothing(cell, products):
+    """It neither takes parts of weights nor multiplies two matrices of weights."""
+    xs, state = jnp.ones((TIME, BATCH, 2)), jnp.zeros((BATCH, 3))
+    run = partial(low_rank, LOW_RANK)
+    if cell is not None:
+        params = cell.init(jax.random.key(0), 2, 3)
+        run, state = partial(cell.step, params), cell.initial_state(params, xs[0])
+    program = jax.make_jaxpr(lambda *args: scan(run, *args))(state, xs).jaxpr
+    (loop,) = scans_of(program)
+    inner = loop.params["jaxpr"].jaxpr
+    fixed = set(inner.invars[: loop.params["num_consts"]])
+    names = [equation.primitive.name for equation in inner.eqns]
+    parts = [e for e in inner.eqns if e.primitive.name == "split"]
+    assert names.count("dot_general") == products
+    assert not any(fixed.intersection(equation.invars) for equation in parts)
+    assert_close(scan(run, state, xs), jax.lax.scan(run, state, xs))
+
+
 @pytest.mark.parametrize("name", ["elman", "gru", "lstm", "own"])
 def test_the_backward_loop_carries_no_parameters(name):
     """No loop carries an array of the size of a matrix of weights."""
