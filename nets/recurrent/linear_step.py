@@ -91,7 +91,8 @@ def _without_fixed(program: Jaxpr, consts: list[Any]) -> tuple[Jaxpr, list[Any]]
             fixed |= set(equation.outvars)
     rest = [e for e in program.eqns if not fixed.issuperset(e.outvars)]
     read = [atom for e in rest for atom in e.invars] + program.outvars
-    used = list(dict.fromkeys(a for a in read if is_variable(a) and a in fixed))
+    used: list[Any] = [a for a in read if is_variable(a) and a in fixed]
+    used = list(dict.fromkeys(used))
     if set(used) <= set(given):
         return program, consts
     values = run_program(part_of(program, given, used), *consts)

@@ -99,7 +99,8 @@ def values_ahead(step: Step, time: Any, most: int) -> ProductsAhead | None:
     read = [atom for equation in rest for atom in equation.invars] + program.outvars
     inputs = program.invars[len(step.consts) + step.states :]
     early = by_x - by_state - set(inputs)
-    values = list(dict.fromkeys(v for v in read if is_variable(v) and v in early))
+    values: list[Any] = [v for v in read if is_variable(v) and v in early]
+    values = list(dict.fromkeys(values))
     late = dependents(program.replace(eqns=rest), values)
     parts = any(
         e.primitive.name in PARTS and not late.isdisjoint(filter(is_variable, e.invars))
