@@ -44,7 +44,7 @@ def scan_in_chunks(
         (5.0, [0.0, 1.0, 2.0, 3.0, 4.0])
     """
     time = jax.tree.leaves(inputs)[0].shape[0]
-    chunk = truncate or _root(time)
+    chunk = truncate or root(time)
     count, rest = divmod(time, chunk)
 
     def run(state, part, first):
@@ -75,10 +75,20 @@ def scan_in_chunks(
     return state, jax.tree.map(lambda *ys: jnp.concatenate(ys), *parts)
 
 
-def _root(time: int) -> int:
+def root(time: int) -> int:
     """About sqrt(time): a divisor of time if there is one nearby.
 
     Otherwise the remainder is a second scan, whose inputs and outputs are copied.
+
+    Args:
+        time: Number of steps.
+
+    Returns:
+        Number of steps in a chunk.
+
+    Example:
+        >>> root(100), root(1000)
+        (10, 25)
     """
     root = max(1, math.isqrt(time))
     near = [n for n in range(root // 2 + 1, root + 1) if time % n == 0]

@@ -71,12 +71,12 @@ def check_combination(
             "in parallel over time; got one whose `linear` is None: unroll it with "
             "parallel='newton', which takes any cell, or with parallel=False"
         )
-    if associative and (stochastic or remat or truncate or perturbations is not None):
+    if associative and (stochastic or truncate or perturbations is not None):
         raise ValueError(
-            "expected parallel=True without remat, truncate and perturbations, and "
-            "without a key if the cell is stochastic; these options run step by step"
+            "expected parallel=True without truncate and perturbations, and without a "
+            "key if the cell is stochastic; these options run step by step"
         )
-    if parallel and (remat or truncate):
+    if parallel and not associative and (remat or truncate):
         raise ValueError(
             "expected a parallel solver without remat and truncate, which run step by "
             "step; to bound memory give it a window: nets.ParallelSolver(window=...)"

@@ -106,7 +106,8 @@ def unroll(
             the cell is chaotic. See above.
         remat: Keep only every sqrt(time)-th state for the backward pass, and recompute
             the other states: memory grows as sqrt(time), at the cost of one more
-            forward pass.
+            forward pass. With `parallel=True`, sqrt(time) steps at a time run in
+            parallel.
         truncate: Number of steps (padding included) after which the gradient by the
             state is stopped, again and again. The forward pass does not change.
         perturbations: Perturbations added to the state after each step (zeros, to
@@ -216,8 +217,8 @@ def unrolled(
     check_combination(cell, noisy, parallel, remat, truncate, perturbations, untied)
 
     if parallel is True and time:
-        states, ys = associate(cell, params, xs, state, real, reverse)
-        return _end(states, all_states, last), ys
+        how = {"all_states": all_states, "remat": remat}
+        return associate(cell, params, xs, state, real, reverse, **how)
 
     keys, step = None, with_wide_gradients(cell.step, params)
     if stochastic_step is not None and key is not None:

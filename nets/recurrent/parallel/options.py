@@ -60,7 +60,8 @@ class Solve(NamedTuple):
         residual: Largest residual, as `ParallelSolver.tolerance` defines it.
         converged: True if the residual is within the tolerance. If the largest Lyapunov
             exponent is above 0, the states may still differ from those of a loop. The
-            solver stops at the first window that does not converge.
+            solver stops at the first window that does not converge, and where the
+            recurrence itself is not finite in some sequence, as with NaN in the inputs.
     """
 
     iterations: Int[Array, ""]
@@ -190,7 +191,9 @@ def guess_vector(
     got = jax.tree.map(jnp.shape, guess)
     if expected != got:
         raise ValueError(
-            f"expected a guess like the states of all steps, {expected}; got {got}"
+            f"expected a guess like the states of all steps, {expected}; got {got} "
+            "(all cells of a layer get the same guess, so a stack of different cells "
+            "cannot have one: unroll its cells one after another)"
         )
     guess = jax.tree.map(lambda g, s: jnp.asarray(g, s.dtype), guess, state)
     return as_vector(guess, 1 + batch_axes)

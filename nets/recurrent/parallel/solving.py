@@ -103,9 +103,16 @@ def _solve_window(steps: Steps, consts, first, xs, guess, *, solver, active):
         return states, after, iterations + 1, _largest(states, after)
 
     def unsolved(carry):
-        _, _, iterations, residual = carry
+        states, after, iterations, residual = carry
         far = ~(residual <= solver.tolerance)  # also if it is NaN
-        return active & far & (iterations < limit)
+        return active & far & (iterations < limit) & ~lost(states, after, residual)
+
+    def lost(states, after, residual):
+        check = partial(_no_solution, tolerance=solver.tolerance)
+        none = jnp.array(False)
+        return jax.lax.cond(
+            jnp.isfinite(residual), lambda *_: none, check, states, after
+        )
 
     after = function(before(guess))
     start = guess, after, jnp.zeros((), int), _largest(guess, after)
@@ -123,6 +130,13 @@ def _residual(states, after):
 def _largest(states, after):
     """Largest residual; 0 without sequences."""
     return _residual(states, after).max(initial=0)
+
+
+def _no_solution(states, after, tolerance):
+    """True if some sequence is solved up to a step whose new state is not finite."""
+    far = ~(_residual(states, after) <= tolerance).all(axis=-1)
+    first = far & (jnp.cumsum(far, axis=0) == 1)
+    return (first & ~jnp.isfinite(after).all(axis=-1)).any()
 
 
 def _next(function, before, states, after, guess, block, solver):

@@ -324,7 +324,7 @@ LAYERS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
 def test_layers_in_parallel(layer, x64):
-    """Padding by a mask, with NaN in it: outputs, states and gradients."""
+    """Padding by a mask, with NaN in it: outputs, states and gradients; with remat."""
     rng = np.random.default_rng(0)
     mask = np.array([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [0, 1, 0, 1, 1], [0] * 5]).T > 0
     xs = np.where(mask[..., None], rng.standard_normal((5, 4, cases.INPUTS)), np.nan)
@@ -337,20 +337,49 @@ def test_layers_in_parallel(layer, x64):
         ),
     )
 
-    def loss(params, xs, parallel):
-        out = layer.apply(params, xs, mask=mask, parallel=parallel)
+    def loss(params, xs, parallel, remat):
+        out = layer.apply(params, xs, mask=mask, parallel=parallel, remat=remat)
         return sum(jnp.sin(leaf + 0.3).sum() for leaf in jax.tree.leaves(out)), out
 
     @jax.jit
     def program(params, xs):
         return [
-            jax.grad(partial(loss, parallel=parallel), (0, 1), has_aux=True)(params, xs)
-            for parallel in (True, False)
+            jax.grad(
+                partial(loss, parallel=parallel, remat=remat), (0, 1), has_aux=True
+            )(params, xs)
+            for parallel, remat in ((True, False), (True, True), (False, False))
         ]
 
-    got, expected = program(params, xs)
+    *got, expected = program(params, xs)
     chex.assert_tree_all_finite(expected)
-    chex.assert_trees_all_close(got, expected, rtol=1e-10, atol=1e-10)
+    for each in got:
+        chex.assert_trees_all_close(each, expected, rtol=1e-10, atol=1e-10)
+
+
+def test_remat_bounds_the_memory_of_a_parallel_gradient():
+    """Without it all matrices of 400 steps are kept, with it those of 20 steps."""
+    cell = nets.delta_net()
+    params = jax.eval_shape(lambda k: cell.init(k, 4, 16), jax.random.key(0))
+    xs = jax.ShapeDtypeStruct((400, 4), jnp.float32)
+
+    def loss(params, xs, remat):
+        return nets.unroll(cell, params, xs, parallel=True, remat=remat)[1].sum()
+
+    def memory(remat):
+        program = jax.jit(jax.grad(partial(loss, remat=remat))).lower(params, xs)
+        return program.compile().memory_analysis().temp_size_in_bytes
+
+    assert memory(remat=True) < 0.25 * memory(remat=False)
+
+
+def test_remat_returns_the_states_of_all_steps_in_parallel():
+    cell = nets.min_gru()
+    params, xs, state = cases.example(cell, 2)
+    run = partial(nets.unroll, cell, params, xs, state, parallel=True)
+    lengths = jnp.array([len(xs), 3])
+    options = {"all_states": True, "lengths": lengths, "reverse": True}
+    got, expected = run(remat=True, **options), run(**options)
+    chex.assert_trees_all_close(got, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_a_gradient_passes_through_the_matrices_of_permuted_diagonal(x64):

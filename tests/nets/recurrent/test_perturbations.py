@@ -303,9 +303,9 @@ def test_deltas_of_wrong_shapes():
 def test_deltas_are_not_for_parallel_runs():
     params, xs, _ = example(nets.lru(), 2)
     zeros = zero_perturbations(nets.lru(), params, xs)
-    with pytest.raises(ValueError, match="without remat, truncate and perturbations"):
+    with pytest.raises(ValueError, match="without truncate and perturbations"):
         nets.unroll(nets.lru(), params, xs, perturbations=zeros, parallel=True)
-    with pytest.raises(ValueError, match="without remat, truncate and perturbations"):
+    with pytest.raises(ValueError, match="without truncate and perturbations"):
         state_gradients(nets.lru(), params, xs, cases.total, parallel=True)
 
 

@@ -221,7 +221,6 @@ PARALLEL_ERRORS = {
         {},
         r"linear in its state.*got one whose `linear` is None",
     ),
-    "remat": (AVERAGE, {"remat": True}, "without remat"),
     "truncate": (AVERAGE, {"truncate": 2}, "truncate and perturbations"),
     "noise": (
         nets.input_dropout(AVERAGE, 0.5),

@@ -344,3 +344,32 @@ def test_jacobians_that_do_not_fit_into_memory():
         message = r"at most 16 GiB; got 25000 GiB.*ParallelSolver\(window=\d+\)"
         with pytest.raises(ValueError, match=message):
             jax.eval_shape(jax.grad(loss), like, xs)
+
+
+def test_one_guess_does_not_fit_a_stack_of_different_cells():
+    layer = nets.stack(GRU, LSTM)
+    params = tuple(
+        jax.eval_shape(lambda key, cell=cell: cell.init(key, 4, 4), jax.random.key(0))
+        for cell in (GRU, LSTM)
+    )
+    solver = ParallelSolver(guess=nets.cells.GRUState(jnp.zeros((6, 4))))
+    with pytest.raises(ValueError, match="a stack of different cells cannot have one"):
+        jax.eval_shape(
+            lambda params: layer.apply(params, jnp.ones((6, 4)), parallel=solver),
+            params,
+        )
+
+
+@pytest.mark.parametrize("method", ["newton", "quasi"])
+def test_nan_in_the_inputs_ends_the_iterations(method):
+    """The states up to there are those of the loop, and no step after them is."""
+    params, xs = elman(gain=0.5, time=200)
+    finite = solve(ELMAN, params, xs, solver=method)[1]
+    xs = xs.at[100].set(np.nan)
+    states, result = solve(ELMAN, params, xs, solver=method)
+    assert not result.converged and result.residual == np.inf
+    assert result.iterations <= finite.iterations < 30
+    expected = loop(ELMAN, params, xs[:100])[0]
+    chex.assert_trees_all_close(  # within the tolerance of the solver
+        jax.tree.map(lambda s: s[:100], states), expected, atol=5e-5
+    )
