@@ -11,7 +11,13 @@ from jaxtyping import PyTree
 from nets.tracing.early_terms import Derivative, early_terms, with_terms
 from nets.tracing.jaxpr import is_variable, programs_of
 from nets.tracing.products import merged
-from nets.tracing.programs import dependents, part_of, program_of, run_program
+from nets.tracing.programs import (
+    dependents,
+    hoisted,
+    part_of,
+    program_of,
+    run_program,
+)
 from nets.types import State
 
 # Operations that cost no more than to read their result from memory.
@@ -71,32 +77,8 @@ def step_of(body: Callable[..., Any], state: State, inputs: PyTree) -> Step | No
     if impure or opaque or new != like:
         return None
     states = len(jax.tree.leaves(state))
-    program, consts = _without_fixed(program, consts)
+    program, consts = hoisted(program, consts)
     return Step(program, merged(program), consts, states, jax.tree.structure(shapes))
-
-
-def _without_fixed(program: Jaxpr, consts: list[Any]) -> tuple[Jaxpr, list[Any]]:
-    """The part of a step that differs between steps, and what it reads.
-
-    What follows from the constants alone, such as a part of a matrix, is computed once
-    and becomes a constant. Broadcasting stays in the step: it costs nothing there.
-    """
-    count = len(consts)
-    given, inputs = program.invars[:count], program.invars[count:]
-    fixed: set[Any] = set(given)
-    for equation in program.eqns:
-        atoms = list(filter(is_variable, equation.invars))
-        broadcast = equation.primitive.name == "broadcast_in_dim"
-        if atoms and fixed.issuperset(atoms) and not broadcast:
-            fixed |= set(equation.outvars)
-    rest = [e for e in program.eqns if not fixed.issuperset(e.outvars)]
-    read = [atom for e in rest for atom in e.invars] + program.outvars
-    used: list[Any] = [a for a in read if is_variable(a) and a in fixed]
-    used = list(dict.fromkeys(used))
-    if set(used) <= set(given):
-        return program, consts
-    values = run_program(part_of(program, given, used), *consts)
-    return part_of(program, [*used, *inputs], program.outvars), values
 
 
 class LinearStep(NamedTuple):

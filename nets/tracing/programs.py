@@ -121,3 +121,40 @@ def dependents(program: Jaxpr, inputs: Sequence[Var]) -> set[Any]:
         if not result.isdisjoint(filter(is_variable, equation.invars)):
             result |= set(equation.outvars)
     return result
+
+
+def hoisted(program: Jaxpr, consts: list[Any]) -> tuple[Jaxpr, list[Any]]:
+    """Move what follows from the constants alone out of the program of a step.
+
+    What is the same in all steps, such as a part of a matrix, is computed once and
+    becomes a constant. Broadcasting stays in the step: it costs nothing there.
+
+    Args:
+        program: Jaxpr of the constants, then of other inputs.
+        consts: Values of its first inputs.
+
+    Returns:
+        The rest of the program, and the constants that it reads.
+
+    Example:
+        >>> program = jax.make_jaxpr(lambda w, x: 2.0 * w + x)(1.0, 2.0).jaxpr
+        >>> rest, consts = hoisted(program, [3.0])
+        >>> [equation.primitive.name for equation in rest.eqns], float(consts[0])
+        (['add'], 6.0)
+    """
+    count = len(consts)
+    given, inputs = program.invars[:count], program.invars[count:]
+    fixed: set[Any] = set(given)
+    for equation in program.eqns:
+        atoms = list(filter(is_variable, equation.invars))
+        broadcast = equation.primitive.name == "broadcast_in_dim"
+        if atoms and fixed.issuperset(atoms) and not broadcast:
+            fixed |= set(equation.outvars)
+    rest = [e for e in program.eqns if not fixed.issuperset(e.outvars)]
+    read = [atom for e in rest for atom in e.invars] + program.outvars
+    used: list[Any] = [a for a in read if is_variable(a) and a in fixed]
+    used = list(dict.fromkeys(used))
+    if set(used) <= set(given):
+        return program, consts
+    values = run_program(part_of(program, given, used), *consts)
+    return part_of(program, [*used, *inputs], program.outvars), values
