@@ -187,3 +187,20 @@ def decimals(samples: Sequence[np.ndarray]) -> int:
     )
     least = largest / 10**MOST_DIGITS
     return int(np.clip(1 - np.floor(np.log10(max(size, least))), 0, 9))
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things, in words.
+
+    Args:
+        number: The number.
+        noun: Singular of the noun, whose plural ends with s.
+
+    Returns:
+        Words.
+
+    Example:
+        >>> counted(1, "seed"), counted(1000, "step")
+        ('1 seed', '1000 steps')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -6,6 +6,7 @@ from experiments.harness import cells
 from experiments.harness.networks import Network, classifier
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
+from experiments.harness.tables import counted
 from experiments.parallel import claims, figures
 from experiments.parallel.config import PUBLISHED, Config
 from experiments.parallel.measure import TIME, load
@@ -83,11 +84,13 @@ def reopen(config: Config) -> dict[str, Network]:
 def caption(config: Config) -> str:
     """The setting of the run, for the captions of the figures."""
     inits = (cells.initializer_name("lstm", name, TIME) for name in config.inits)
+    units, steps = counted(config.features, "unit"), counted(config.steps, "step")
+    seeds = counted(len(config.seeds), "seed")
     return (
-        f"{config.features} units; trained on digits as 64 pixels, {config.optimizer}, "
-        f"rate {config.learning_rate:g}, {config.steps} steps of {config.batch_size}; "
-        f"{len(config.seeds)} seeds. Initializations of an LSTM: {', '.join(inits)}; "
+        f"{units}; trained on digits as 64 pixels, {config.optimizer}, "
+        f"rate {config.learning_rate:g}, {steps} of {config.batch_size}; "
+        f"{seeds}. Initializations of an LSTM: {', '.join(inits)}; "
         f"gains of w_h with the first: {', '.join(f'{g:g}' for g in config.gains)}. "
-        f"Measured along {config.length} steps of held-out digits, in float32, by "
-        f"at most {config.max_iterations} iterations."
+        f"Measured along {counted(config.length, 'step')} of held-out digits, in "
+        f"float32, by at most {counted(config.max_iterations, 'iteration')}."
     )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from experiments.harness import plotting
 from experiments.harness.plotting import Plot
@@ -69,7 +70,7 @@ def _draw_common(axis: Axes, rows: Rows) -> None:
     grows = np.array([float(row.measured.decay) < 0 for row in rows], bool)
     lives = np.where(grows | (lives > LONGEST), np.nan, lives)
     axis.plot(x, lives, "s", ms=4, color="0.55", alpha=0.6, label="half-life, steps")
-    top = 1.5 * max([10.0, *(_iterations(row, m) for row in rows for m in METHODS)])
+    top = _top(rows, METHODS)
     for method in METHODS:
         marker, number = LOOKS[method]
         shade = plotting.COLORS[number]
@@ -78,7 +79,7 @@ def _draw_common(axis: Axes, rows: Rows) -> None:
         style = {"color": shade, "alpha": 0.6, "linestyle": "none"}
         label = f"iterations, {method}"
         axis.plot(x[ended], count[ended], marker=marker, ms=4, label=label, **style)
-        height = top * (1.5 if method == NEWTON else 2.2)
+        height = top if method == NEWTON else 1.5 * top
         lost = np.full((~ended).sum(), height)
         axis.plot(x[~ended], lost, marker="x", ms=5, **style)
     line = -np.geomspace(1e-3, max(1.0, -x.min(initial=-1.0)), 100)
@@ -89,6 +90,11 @@ def _draw_common(axis: Axes, rows: Rows) -> None:
     axis.set_xscale("symlog", linthresh=NEAR)
     axis.set_yscale("log")
     axis.set_xlabel("largest Lyapunov exponent, nats per step")
+
+
+def _top(rows: Rows, methods: Sequence[str]) -> float:
+    """Height of the crosses: above all iterations."""
+    return 2.2 * max([10.0, *(_iterations(row, m) for row in rows for m in methods)])
 
 
 def _iterations(row: Trajectory, method: str) -> float:
@@ -118,10 +124,12 @@ def draw_cells(rows: Rows, caption: str) -> Plot:
             height, columns, squeeze=False, sharex=True, sharey=True
         ).ravel()
     for axis, (cell, some) in zip(axes, cells.items(), strict=False):
-        _draw_cell(axis, some)
+        _draw_cell(axis, some, _top(rows, [NEWTON]))
         axis.set_title(plotting.written(cell), fontsize=9)
-    for axis in axes[len(cells) :]:
-        axis.axis("off")
+    for number in range(len(cells), len(axes)):
+        axes[number].axis("off")
+        above = axes[number - columns]  # whose ticks are labeled instead
+        above.xaxis.set_tick_params(labelbottom=True)
     if cells:
         axes[0].legend(fontsize=6)
     for axis in axes[::columns]:
@@ -129,15 +137,16 @@ def draw_cells(rows: Rows, caption: str) -> Plot:
     return plotting.captioned(
         figure,
         finding,
-        f"x axis: largest Lyapunov exponent, nats per step. Crosses: not converged. "
-        f"Lines: median product of iterations and |exponent|. {caption}",
+        "x axis: largest Lyapunov exponent, nats per step. Crosses at the top: the "
+        "solver has not converged. Lines: median product of iterations and |exponent|. "
+        f"{caption}",
         "Iterations of Newton's method against the largest Lyapunov exponent, cell by "
         "cell.",
     )
 
 
-def _draw_cell(axis: Axes, rows: Rows) -> None:
-    """Draw one cell, one color per stage."""
+def _draw_cell(axis: Axes, rows: Rows, top: float) -> None:
+    """Draw one cell, one color per stage; the crosses at the top."""
     for i, stage in enumerate(STAGES):
         for ended, marker in ((True, "o"), (False, "x")):
             some = [
@@ -147,7 +156,7 @@ def _draw_cell(axis: Axes, rows: Rows) -> None:
             ]
             axis.plot(
                 [row.exponent for row in some],
-                [_iterations(row, NEWTON) for row in some],
+                [_iterations(row, NEWTON) if ended else top for row in some],
                 marker,
                 ms=3.5,
                 alpha=0.7,
@@ -157,7 +166,9 @@ def _draw_cell(axis: Axes, rows: Rows) -> None:
     if some := stable(rows):
         ends = [-row.exponent * _iterations(row, NEWTON) for row in some]
         x = np.geomspace(1e-2, 2.0, 50)
-        axis.plot(-x, np.maximum(np.median(ends) / x, 1), "-", color="0.5", lw=0.8)
+        y = np.median(ends) / x
+        there = (y >= 1) & (y <= top)
+        axis.plot(-x[there], y[there], "-", color="0.5", lw=0.8)
     axis.axvline(0, color="0.3", linewidth=0.6)
     axis.set_xscale("symlog", linthresh=NEAR)
     axis.set_yscale("log")
@@ -203,18 +214,22 @@ def draw_flossing(rows: Rows, caption: str) -> Plot:
     cells = by(rows, lambda row: row.cell)
     for axis, (name, quantity) in zip(axes, quantities, strict=True):
         for i, (cell, some) in enumerate(cells.items()):
-            _draw_target(axis, some, [quantity(row) for row in some], i, cell)
+            values = [quantity(row) for row in some]
+            _draw_target(axis, some, values, i, plotting.written(cell))
         axis.set(xlabel="target of the exponent", title=name)
         axis.grid(alpha=0.3)
     targets = sorted({row.settings["target"] for row in rows})
     axes[0].plot(targets, targets, ":", color="0.4", label="target")
     axes[2].set_yscale("log")
+    axes[2].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes[2].yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes[2].yaxis.set_minor_locator(NullLocator())
     axes[0].legend(fontsize=8)
     return plotting.captioned(
         figure,
         finding,
-        f"{caption} Lines: medians over seeds; points: seeds; crosses: at least one "
-        "seed does not converge.",
+        f"{caption} Lines: medians over seeds; points: seeds. Crosses at the top: the "
+        "solver has not converged.",
         "Networks that are trained with a penalty on the distance of the largest "
         "exponent from a target.",
     )

@@ -74,7 +74,7 @@ def _draw_threshold(axis: Axes, networks: Threshold) -> None:
     axis.set(
         title=f"s' = W tanh(s) + x, g from {low:g} to {high:g}",
         xlabel="largest Lyapunov exponent, nats per step",
-        ylabel="iterations / steps (crosses: stopped)",
+        ylabel="iterations / steps (crosses: not converged)",
     )
 
 

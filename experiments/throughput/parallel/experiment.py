@@ -25,7 +25,7 @@ def run(config: Config, results: Run) -> None:
     measured, described = measure.run_jobs(config, log, time.monotonic())
     rows, device = measured.rows, jax.devices()[0]
     findings = [
-        "ours: the loop. A solver that does not converge is not timed.",
+        "The contender ours is the loop. Solvers that do not converge are not timed.",
         *figures.published(rows),
         *ratios.refusals(rows),
         *ratios.late(measured.late, config.minutes),

@@ -79,9 +79,10 @@ def example(dtype=jnp.float32, time=TIME, batch=BATCH):
 def test_no_operand_is_promoted_in_silence(name):
     cell, params, xs = example()
     with jax.numpy_dtype_promotion("strict"):
-        jax.eval_shape(
+        shapes = jax.eval_shape(
             lambda params, xs: INSTRUMENTS[name](cell, params, xs), params, xs
         )
+    assert jax.tree.leaves(shapes)
 
 
 @pytest.mark.parametrize("name", INSTRUMENTS)
@@ -102,7 +103,8 @@ def test_nothing_is_nan_in_a_short_run_or_where_rank_is_lost(name):
         jnp.ones((2, 3)), jnp.ones((3, 3)) / 9, jnp.zeros(3)
     )
     with jax.debug_nans(True):
-        INSTRUMENTS[name](nets.elman(), params, jnp.ones((4, 2, 2)))
+        result = INSTRUMENTS[name](nets.elman(), params, jnp.ones((4, 2, 2)))
+    assert not any(bool(jnp.isnan(leaf).any()) for leaf in jax.tree.leaves(result))
 
 
 def products(jaxpr):
