@@ -55,12 +55,12 @@ def fit(
     """Train many models, the members of a study, all in one program.
 
     A member is a seed, and values of the hyperparameters. Each has its own order of the
-    examples, with each example once per epoch, unless `shuffle` is False. The result of a member does not depend
-    on the other members or on the number of devices: bit for bit on a CPU, where a
-    device takes the step of one member after the other; up to rounding elsewhere. If
-    standard error is a terminal, a progress bar shows the time left, the loss, the norm
-    of the gradient, the learning rate and the steps per second. The loss and the norm
-    are means over all members.
+    examples, with each example once per epoch, unless `shuffle` is False. The result of
+    a member does not depend on the other members or on the number of devices: bit for
+    bit on a CPU, where a device takes the step of one member after the other; up to
+    rounding elsewhere. If standard error is a terminal, a progress bar shows the time
+    left, the loss, the norm of the gradient, the learning rate and the steps per
+    second. The loss and the norm are means over all members.
 
     Args:
         loss_fn: `loss_fn(params, batch, key)`, a scalar.

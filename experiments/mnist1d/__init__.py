@@ -1,7 +1,7 @@
 """Are the published accuracies on MNIST-1D reproduced, and what do other cells reach?
 
     python -m experiments.mnist1d
-    python -m experiments.mnist1d --models=all --pools= --results=results/all_cells
+    python -m experiments.mnist1d --models=all --nopooling --results=results/all_cells
     python -m experiments.mnist1d --models=gru,lru,min_gru --seeds=0:8
 
 The linear model, the MLP, the CNN and the GRU have the authors' exact sizes, the

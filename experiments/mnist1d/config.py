@@ -19,14 +19,14 @@ class Config(common_flags.TrainingConfig):
     models: list[str] = cli.flag(
         [*FEED_FORWARD, *SAME_SHAPE],
         f"Models: {', '.join(FEED_FORWARD)}; names in nets.CELLS, or {OTHERS}; all for "
-        "every model and cell. Empty for none.",
+        "every model and cell.",
         values=(*FEED_FORWARD, *CELLS, ALL),
         group="model",
     )
-    pools: list[str] = cli.flag(
-        list(POOLS),
-        "Pools of the CNN that is trained on 1,000 sequences. Empty for none.",
-        choices=POOLS,
+    pooling: bool = cli.flag(
+        True,
+        f"Also train a CNN with five kinds of pools ({', '.join(POOLS)}), on 1,000 "
+        "sequences.",
         group="model",
     )
     seeds: list[int] = common_flags.seeds([0, 1, 2, 3])
@@ -36,6 +36,15 @@ class Config(common_flags.TrainingConfig):
     steps: int = common_flags.steps(6000)
     probe_every: int = common_flags.probe_every(
         250, "Training steps between two measurements of the test accuracy."
+    )
+    recipe_steps: int = cli.flag(
+        0,
+        "Training steps of the authors' recipe in PyTorch that are timed for each "
+        "model, one model after another, after equal parameters gave equal losses; -1 "
+        "for the complete recipe, all steps of all seeds; 0 for none.",
+        lower_bound=-1,
+        upper_bound=common_flags.MOST_STEPS,
+        group="measuring",
     )
 
 

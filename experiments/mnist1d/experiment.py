@@ -7,25 +7,26 @@ from functools import partial
 import jax
 import numpy as np
 
-from experiments.harness import cli, published, training
+from experiments.harness import published, training
 from experiments.harness.networks import Network, classifier
 from experiments.harness.published import Published
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
-from experiments.mnist1d import claims, figures, measure, networks
-from experiments.mnist1d.config import Config, names
+from experiments.mnist1d import claims, figures, measure, networks, ratios, speed
+from experiments.mnist1d.config import POOLS, Config, names
 from experiments.mnist1d.measure import Halves, ModelResult
 from experiments.mnist1d.networks import Model
+from experiments.mnist1d.speed import Timed
 
 STEPS_PER_CALL = 50  # steps of a small model take less time than a call of 20
 
 
 def run(config: Config, results: Run) -> None:
     """Train every model, and publish the results."""
-    if not (config.models or config.pools):
-        raise cli.UsageError("expected --models or --pools; got none of both")
+    if config.recipe_steps:
+        speed.check(config)
     models, pools = build(config)
-    training.check(config, measure.POOLED if pools else len(halves(config)[0][1]), "s")
+    training.check(config, len(halves(config, bool(pools))[0][1]), "sequences")
     learned = [
         learn(name, model, halves(config), config, results)
         for name, model in models.items()
@@ -38,14 +39,19 @@ def run(config: Config, results: Run) -> None:
         compare(result, measure.published(result.name), results)
     for pool, result in zip(pools, pooled, strict=True):
         compare(result, [measure.published_pool(pool)], results)
-    show(learned, pooled, config, results)
+    timed = []
+    if config.recipe_steps:
+        timed = speed.measure(models, halves(config), config)
+        for one in timed:
+            results.log(kind="recipe", **one._asdict())
+    show(learned, pooled, timed, config, results)
 
 
 def build(config: Config) -> tuple[dict[str, Model], dict[str, Model]]:
     """The models by name, and those with pools by the name of the pool."""
     return (
         {name: networks.model(name) for name in names(config)},
-        {pool: networks.with_pools(pool) for pool in dict.fromkeys(config.pools)},
+        {pool: networks.with_pools(pool) for pool in POOLS if config.pooling},
     )
 
 
@@ -72,8 +78,8 @@ def learn(
 ) -> ModelResult:
     """Train a model from every seed, and measure it on the test set."""
     train, test = data
-    params = training.start(model.module, test[0][:1], config.seeds)
     began = time.perf_counter()
+    params = training.start(model.module, test[0][:1], config.seeds)
 
     def accuracy(params):
         return training.accuracy(model.module, params, *test)
@@ -129,9 +135,7 @@ def log(result: ModelResult, config: Config, results: Run) -> None:
         )
 
 
-def compare(
-    result: ModelResult, numbers: Sequence[Published], results: Run
-) -> None:
+def compare(result: ModelResult, numbers: Sequence[Published], results: Run) -> None:
     """Log the comparison of a result with published numbers."""
     for number in numbers:
         published.log(results, number, result.accuracy, result.seconds)
@@ -140,6 +144,7 @@ def compare(
 def show(
     learned: list[ModelResult],
     pooled: list[ModelResult],
+    timed: list[Timed],
     config: Config,
     results: Run,
 ) -> None:
@@ -148,18 +153,23 @@ def show(
         f"{config.optimizer}, rate {config.learning_rate:g}, {config.steps} steps of "
         f"{config.batch_size} in the order of the data, {len(config.seeds)} seeds"
     )
-    plots, tables = {}, {}
-    if learned:
-        plots["mnist1d.png"] = figures.draw(learned, setting)
-        tables["Test accuracy"] = claims.table(learned)
+    plots = {"mnist1d.png": figures.draw(learned, setting)}
+    tables = {"Test accuracy": claims.table(learned)}
     if pooled:
         plots["pooling.png"] = figures.draw_pools(pooled, setting)
         tables["Pools, 1,000 training sequences"] = claims.pool_table(pooled)
+    judged = [*claims.evaluate_claims(learned), *claims.pool_claims(pooled)]
+    if timed:
+        size = config.steps, len(config.seeds)
+        tables["Seconds of the study, and of the authors' recipe in PyTorch"] = (
+            ratios.speed_table(learned, timed, *size)
+        )
+        judged.append(ratios.speed_claim(learned, timed, *size))
     publish(
         results,
-        answer=claims.answer(learned) if learned else claims.pool_answer(pooled),
+        answer=claims.answer(learned),
         figures=plots,
         tables=tables,
-        claims=[*claims.evaluate_claims(learned), *claims.pool_claims(pooled)],
+        claims=judged,
         findings=claims.findings(learned),
     )

@@ -68,8 +68,11 @@ def _draw_accuracies(axis: Axes, results: Sequence[ModelResult]) -> None:
     for i, (marker, label) in enumerate(
         (("D", "authors' README"), ("s", "authors' notebook"))
     ):
-        known = [(ACCURACIES[r.name][i], row) for row, r in enumerate(results)
-                 if r.name in ACCURACIES]
+        known = [
+            (ACCURACIES[r.name][i], row)
+            for row, r in enumerate(results)
+            if r.name in ACCURACIES
+        ]
         _hollow(axis, known, marker, label)
     known = [(PYTORCH[r.name], y) for y, r in enumerate(results) if r.name in PYTORCH]
     _hollow(axis, known, "^", "PyTorch")
