@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from experiments.harness.common_flags import VALIDATION
 from experiments.harness.intervals import interval
 from experiments.harness.runs import Run
 
@@ -72,19 +73,15 @@ def log(
     number: Published,
     values: Float[np.ndarray, " seeds"] | Sequence[float],
     seconds: float | None = None,
-) -> dict[str, Any]:
+) -> None:
     """Log the comparison of a published number with those measured.
 
     Args:
         results: Run that gets a row of the kind "published", which
-            `experiments.published` collects.
+            `experiments.published` collects; none if it measures on a validation set.
         number: As in `compare`.
         values: As in `compare`.
         seconds: As in `compare`.
-
-    Returns:
-        Entries of the row.
     """
-    row = compare(number, values, seconds)
-    results.log(kind=KIND, **row)
-    return row
+    if results.metadata.get("config", {}).get("evaluate_on") != VALIDATION:
+        results.log(kind=KIND, **compare(number, values, seconds))
