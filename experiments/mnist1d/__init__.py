@@ -5,7 +5,7 @@
     python -m experiments.mnist1d --models=gru,lru,min_gru --seeds=0:8
 
 The linear model, the MLP, the CNN and the GRU have the authors' exact sizes, the
-initialization of PyTorch, and the authors' training: Adam, 6,000 steps of 100 sequences
+initialization of PyTorch, and the authors' training: Adam, 6,001 steps of 100 sequences
 in the order of the data. The tanh RNN and the LSTM have the shape of the GRU. Every
 other cell has about as many parameters as the GRU. All of them are bidirectional, and
 a dense layer reads the outputs of all steps. All seeds of a model are one program.

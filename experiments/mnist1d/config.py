@@ -33,7 +33,9 @@ class Config(common_flags.TrainingConfig):
     learning_rate: float = common_flags.learning_rate(1e-2)
     clip_norm: float = common_flags.clip_norm(0.0)
     batch_size: int = common_flags.batch_size(100, "Sequences per step.")
-    steps: int = common_flags.steps(6000)
+    steps: int = common_flags.steps(
+        6001, "Training steps: the authors' loop of 6,000 steps takes one more."
+    )
     probe_every: int = common_flags.probe_every(
         250, "Training steps between two measurements of the test accuracy."
     )

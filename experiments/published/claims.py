@@ -34,7 +34,7 @@ def answer(records: Sequence[RunRecord]) -> str:
     known = judged(records)
     count = sum(bool(row["within"]) for row in known)
     rest = len(rows_of(records)) - len(known)
-    without = f"; {rest} have no tolerance" if rest else ""
+    without = f"; {rest} more have no tolerance" if rest else ""
     return (
         f"{count} of {len(known)} published numbers are reproduced within their "
         f"tolerance{without}."
@@ -145,12 +145,12 @@ def markdown(tables: Mapping[str, Table]) -> str:
         Text with one heading per table.
 
     Example:
-        >>> print(markdown({"Numbers": Table(["a", "b"], [["1", "x|y"]])}))
+        >>> print(markdown({"Numbers": Table(["a", "b"], [["1", "2"]])}))
         ## Numbers
         <BLANKLINE>
         | a | b |
         |---|---|
-        | 1 | x\\|y |
+        | 1 | 2 |
         <BLANKLINE>
     """
     lines = []
@@ -162,4 +162,5 @@ def markdown(tables: Mapping[str, Table]) -> str:
 
 def _line(texts: Sequence[str]) -> str:
     """A row of a table in Markdown."""
-    return f"| {' | '.join(text.replace('|', r'\|') for text in texts)} |"
+    escaped = [text.replace("|", r"\|") for text in texts]
+    return f"| {' | '.join(escaped)} |"
