@@ -70,7 +70,8 @@ def test_networks_equal_pytorch(name):
     assert loss == pytest.approx(theirs.item(), rel=1e-5)
     ours = conversion.state_dict(name, gradient)
     for key, parameter in peer.named_parameters():
-        np.testing.assert_allclose(ours[key], parameter.grad, rtol=1e-4, atol=1e-6)
+        wanted = np.asarray(parameter.grad)
+        np.testing.assert_allclose(ours[key], wanted, rtol=1e-4, atol=1e-6)
 
 
 def test_initial_parameters_have_the_bounds_of_pytorch():

@@ -32,7 +32,7 @@ def folder(tmp_path):
 
 def test_a_run_knows_its_duration(folder):
     (record,) = records.read([str(folder)])
-    assert 0 <= record.seconds < 60
+    assert record.seconds is not None and 0 <= record.seconds < 60
     assert record.command == "python -m experiments.mnist1d --models=gru"
 
 
