@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, ArrayLike, Float, Int
 
 import nets
 from experiments.harness import networks, training
@@ -187,7 +187,7 @@ def train(
     *,
     title: str,
     labels: dict[str, Any],
-    hyperparameters: Mapping[str, Sequence[float] | np.ndarray] | None = None,
+    hyperparameters: Mapping[str, ArrayLike] | None = None,
 ) -> Learning:
     """Train all members of a study on a task, each until it has solved the task.
 
@@ -213,6 +213,9 @@ def train(
         keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(indices)
         return plain(params, draw(task, length, keys), key)
 
+    varied: dict[str, Any] = {}
+    if hyperparameters:
+        varied["hyperparameters"] = hyperparameters
     fitted = training.train(
         loss_fn,
         params,
@@ -225,7 +228,7 @@ def train(
         evaluate_every=config.evaluate_every,
         patience=config.patience or None,
         target=task.solved(length),
-        **({"hyperparameters": hyperparameters} if hyperparameters else {}),
+        **varied,
     )
     assert fitted.scores is not None  # evaluated at least once
     steps, losses = fitted.scores.steps, np.asarray(fitted.scores.values).T
@@ -253,7 +256,7 @@ def held_out_loss(
     def loss(params):
         def of_part(indices):
             data = draw(task, length, _held_out_keys(indices, evaluate_on))
-            return loss_of(params, data, None)
+            return loss_of(params, data, jax.random.key(0))  # which it ignores
 
         return jax.lax.map(of_part, jnp.arange(HELD_OUT).reshape(-1, AT_ONCE)).mean()
 
