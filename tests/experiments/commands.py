@@ -33,7 +33,7 @@ def rows(folder: pathlib.Path, kind: str) -> list[dict]:
 
 
 # Commands that read runs of experiments, or run them in parts.
-TOOLS = {"compare", "export", "inspect", "merge", "submit"}
+TOOLS = {"compare", "export", "inspect", "merge", "published", "submit"}
 
 # Flags of a small run of each experiment.
 TINY = {
@@ -59,6 +59,7 @@ TINY = {
     "text_file=text.txt;sample_length=3",
     "lstm_vs_gru": "tasks=digits;features=4;steps=1;timing_rounds=1;batch_size=4",
     "memory": "max_steps=512;inputs=1;batch_size=1;cells=elman",
+    "mnist1d": "models=linear;steps=2;batch_size=4;pooling=false",
     "music": "parameters=1000;batch_size=2;steps=2;cells=elman;prompt_steps=2;"
     "generated_steps=3;data_dir=music",
     "parallel": "parts=cells;cells=elman;inits=own;gains=1;features=3;steps=2;"

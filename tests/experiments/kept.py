@@ -32,6 +32,7 @@ REPORTS: dict[str, list[tuple[dict[str, Any], str, str]]] = {
     "information": [({"when": "trained"}, "test_accuracy", "elman")],
     "language_model": [({"kind": "held_out"}, "nats", "{cell}")],
     "lstm_vs_gru": [({"kind": "accuracy"}, "test_accuracy", "{task}, {model}")],
+    "mnist1d": [({"kind": "accuracy"}, "test_accuracy", "{model}")],
     "music": [({"kind": "nll"}, "test_nll", "{cell}, best in validation")],
     "remedies": [
         ({"kind": "remedy"}, "error_with", "clip"),
