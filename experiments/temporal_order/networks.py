@@ -13,6 +13,7 @@ from experiments.harness.long_memory import Task
 from experiments.harness.networks import Network
 from experiments.harness.runs import Run
 from nets import Cell
+from nets.linear import add_bias
 from nets.models import SequenceClassifier
 from train import make_optimizer
 
@@ -95,7 +96,7 @@ def memory_blocks(blocks: int = BLOCKS, size: int = SIZE) -> Cell:
     def step(params, state, x):
         before = jnp.concatenate([state.gates, state.hidden], axis=-1)
         reads = jnp.concatenate([x, jax.lax.stop_gradient(before)], axis=-1)
-        units = reads @ params.w + params.b
+        units = add_bias(reads @ params.w, params.b)
         gates = jax.nn.sigmoid(units[..., : 2 * blocks])
         i, o = (
             jnp.repeat(part, size, axis=-1) for part in jnp.split(gates, 2, axis=-1)
