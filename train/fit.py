@@ -41,6 +41,7 @@ def fit(
     evaluate_fn: Callable[[Params], Any] | None = None,
     evaluate_every: int = 1,
     patience: int | None = None,
+    target: float | None = None,
     start_fn: Callable[[], Any] | None = None,
     save_fn: Callable[[FitResult], Any] | None = None,
     save_every: int | None = 1,
@@ -93,6 +94,8 @@ def fit(
         evaluate_every: Steps between two evaluations.
         patience: Number of evaluations without a smaller result after which a member
             stops to train; None to train all of them to the end.
+        target: Evaluation at or below which a member stops to train; None to train all
+            of them to the end. On a CPU a member that has stopped costs no time.
         start_fn: Called before the first step, when the program is compiled.
         save_fn: Called with the result so far after every `save_every` steps. An
             exception that it raises ends the training.
@@ -156,13 +159,15 @@ def fit(
         (np.arange(first, first + steps) % probe_every == 0) & (probe is not None),
         loop.calls(first, first + steps, steps_per_call, *due),
     )
-    masked = patience is not None or on_nonfinite != "stop"
+    stops = patience is not None or target is not None
+    masked = stops or on_nonfinite != "stop"
     drop = on_nonfinite == "drop_member"
     step = step_of_all(loss_fn, optimizer, mesh=mesh, masked=masked, drop=drop)
     members, run = prepare(step, probe, plan, members, data, arguments, mesh)
     history = History(members, earlier, evaluate_fn, len(seeds), mesh)
     report = on_nonfinite, nonfinite_fn or _warn, log_fn, log_probe_fn
-    after = _After(*report, due[1], patience, save_fn, save_every, save_when)
+    ends = due[1], patience, target
+    after = _After(*report, *ends, save_fn, save_every, save_when)
     rates = progress.rates(learning_rate, first, first + steps)
     if start_fn is not None:
         start_fn()
@@ -179,6 +184,7 @@ class _After(NamedTuple):
     log_probe_fn: Callable[[int, Any], Any] | None
     evaluate_every: int  # 0 without evaluations
     patience: int | None
+    target: float | None
     save_fn: Callable[[FitResult], Any] | None
     save_every: int | None
     save_when: Callable[[int], bool] | None
@@ -217,7 +223,7 @@ def _train(
         done = plan.first + part.stop
         rows.log_probes(after.log_probe_fn, call)
         if after.evaluate_every and done % after.evaluate_every == 0:
-            history.evaluate(done, after.patience)
+            history.evaluate(done, after.patience, after.target)
         if after.save_fn and after.saves(done):
             after.save_fn(history.result())
         progress.advance(bar, call.metrics, rates[part])

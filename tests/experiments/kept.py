@@ -18,6 +18,7 @@ BLIND = "drawn without seeing rows, temperature 1"
 # Rows of the held-out numbers of a run: entries of such a row, the number in it, and
 # the name of its network.
 REPORTS: dict[str, list[tuple[dict[str, Any], str, str]]] = {
+    "adding": [({"kind": "learned"}, "best_loss", "{cell}, {length}, init={init}")],
     "autoencoder": [({"kind": "mse"}, "test_mse", "latent {latent}, {upsample}")],
     "classify_sequences": [({"kind": "accuracy"}, "test_accuracy", "{cell}, {way}")],
     "draw_digits": [
