@@ -159,8 +159,7 @@ def fit(
         (np.arange(first, first + steps) % probe_every == 0) & (probe is not None),
         loop.calls(first, first + steps, steps_per_call, *due),
     )
-    stops = patience is not None or target is not None
-    masked = stops or on_nonfinite != "stop"
+    masked = (patience, target, on_nonfinite) != (None, None, "stop")
     drop = on_nonfinite == "drop_member"
     step = step_of_all(loss_fn, optimizer, mesh=mesh, masked=masked, drop=drop)
     members, run = prepare(step, probe, plan, members, data, arguments, mesh)
