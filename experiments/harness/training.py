@@ -194,7 +194,7 @@ def train(
         labels: Other entries of the rows.
         schedule: Factor of the learning rate by step that `--schedule=auto` stands for;
             by default 1.
-        **options: Other arguments of `train.fit`. With `evaluate_fn`, all examples train.
+        **options: Arguments of `train.fit`. With `evaluate_fn`, all examples train.
 
     Returns:
         A `FitResult`.
