@@ -195,9 +195,27 @@ def pool_name(result: ModelResult) -> str:
 
 
 def pool_answer(results: Sequence[ModelResult]) -> str:
-    """The accuracies by pool, in one sentence."""
+    """The finding: how much more accurate pools are, and all accuracies."""
     numbers = ", ".join(f"{pool_name(result)} {_percent(result)}" for result in results)
-    return f"Accuracy by pool: {numbers}."
+    pools = {pool_name(result): result.accuracy.mean() for result in results}
+    gains = [pools[pool] - pools[base] for pool, base in pool_pairs(results)]
+    if not gains:
+        return f"Accuracy by pool: {numbers}."
+    return (
+        f"A CNN with pools is {min(gains):.0f} to {max(gains):.0f} points more "
+        f"accurate than one without or with strides: {numbers}."
+    )
+
+
+def pool_pairs(results: Sequence[ModelResult]) -> list[tuple[str, str]]:
+    """Pairs of a pool, and none or strides, that were trained."""
+    there = {pool_name(result) for result in results}
+    return [
+        (pool, base)
+        for pool in ("max", "mean", "l2")
+        for base in ("none", "stride")
+        if {pool, base} <= there
+    ]
 
 
 def pool_table(results: Sequence[ModelResult]) -> tables.Table:
@@ -226,12 +244,7 @@ def pool_table(results: Sequence[ModelResult]) -> tables.Table:
 def pool_claims(results: Sequence[ModelResult]) -> list[Claim]:
     """Claim that every pool is better than no pool and than strides."""
     pools = {pool_name(result): result.accuracy for result in results}
-    pairs = [
-        (pool, base)
-        for pool in ("max", "mean", "l2")
-        for base in ("none", "stride")
-        if {pool, base} <= pools.keys()
-    ]
+    pairs = pool_pairs(results)
     if not pairs:
         return []
     return [

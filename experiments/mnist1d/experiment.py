@@ -18,7 +18,7 @@ from experiments.mnist1d.measure import Halves, ModelResult
 from experiments.mnist1d.networks import Model
 from experiments.mnist1d.speed import Timed
 
-STEPS_PER_CALL = 50  # steps of a small model take less time than a call of 20
+STEPS_PER_CALL = 125  # steps of a small model take less time than a call of 20
 
 
 def run(config: Config, results: Run) -> None:

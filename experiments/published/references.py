@@ -19,11 +19,9 @@ class Elsewhere(NamedTuple):
     needs: str
 
 
-MNIST = "MNIST, 784 steps, which this project does not have"
-ARCHIVE = (
-    "UEA archive: sequences of 400 to 18,000 steps, which this project does not have"
-)
-NO_DIGITS = "no number for sequential digits or MNIST-1D was found"
+MNIST = "MNIST, 784 steps"
+ARCHIVE = "the UEA archive"
+NONE = "none found for sequential digits and MNIST-1D; others:"
 ELSEWHERE = (
     Elsewhere(
         "LEM",
@@ -41,26 +39,56 @@ ELSEWHERE = (
         "minGRU, minLSTM",
         "selective copying, 3 layers: 99.5 ± 0.2 %, 96.0 ± 2.8 %",
         "Feng et al. 2024, https://arxiv.org/abs/2410.01201",
-        "sequences of 4,096 steps and a GPU",
+        "sequences of 4,096 steps, a GPU",
     ),
     Elsewhere(
-        "LinOSS, damped LinOSS",
-        f"classification of long sequences; {NO_DIGITS}",
-        "Rusch and Rus 2025, https://arxiv.org/abs/2410.03943; Boyer, Rusch and Rus "
-        "2025, https://arxiv.org/abs/2505.12171",
+        "LinOSS",
+        f"{NONE} long sequences",
+        "Rusch and Rus 2025, https://arxiv.org/abs/2410.03943",
         ARCHIVE,
     ),
     Elsewhere(
-        "PD-SSM",
-        f"finite-state automata, and classification of long sequences; {NO_DIGITS}",
-        "Terzić et al. 2025, https://arxiv.org/abs/2509.22284",
-        "generators of automata, which this project does not have; " + ARCHIVE,
+        "damped LinOSS",
+        f"{NONE} long sequences",
+        "Boyer, Rusch and Rus 2025, https://arxiv.org/abs/2505.12171",
+        ARCHIVE,
     ),
     Elsewhere(
-        "Mamba, Mamba-2, mLSTM, sLSTM, DeltaNet, gated DeltaNet, GLA, HGRN2, RWKV-7, "
-        "ParaGRU, ParaLSTM, M2RNN",
-        f"language models; {NO_DIGITS}",
-        "the papers in the docstrings of the cells",
-        "corpora and accelerators",
+        "AUSSM",
+        f"{NONE} parity, modular arithmetic, long sequences",
+        "Karuvally et al. 2025, https://arxiv.org/abs/2507.05238",
+        f"generators of formal languages; {ARCHIVE}",
+    ),
+    Elsewhere(
+        "PD-SSM",
+        f"{NONE} finite-state automata, long sequences",
+        "Terzić et al. 2025, https://arxiv.org/abs/2509.22284",
+        f"generators of automata; {ARCHIVE}",
+    ),
+    Elsewhere(
+        "ParaGRU, ParaLSTM",
+        f"{NONE} language models",
+        "Danieli et al. 2025, https://arxiv.org/abs/2510.21450",
+        "corpora, GPUs",
+    ),
+    Elsewhere(
+        "M2RNN",
+        f"{NONE} state tracking, language models",
+        "Mishra et al. 2026, https://arxiv.org/abs/2603.14360",
+        "corpora, GPUs",
+    ),
+    *(
+        Elsewhere(
+            cells,
+            f"{NONE} language models",
+            "the papers in the docstrings of the cells",
+            "corpora, GPUs",
+        )
+        for cells in (
+            "Mamba, Mamba-2",
+            "mLSTM, sLSTM",
+            "DeltaNet, gated DeltaNet",
+            "GLA, HGRN2, RWKV-7",
+        )
     ),
 )

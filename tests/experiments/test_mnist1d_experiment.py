@@ -148,6 +148,7 @@ def test_pools_are_compared_with_none_and_with_strides():
     results = [result(f"pool {k}", [v, v + 1, v + 2]) for k, v in pools.items()]
     (claim,) = claims.pool_claims(results)
     assert claim.outcome == "supported" and len(claim.cases) == 2
+    assert "is 19 to 21 points more accurate" in claims.pool_answer(results)
     assert claims.pool_table(results).rows[2][4:6] == ["78.2", "+0.8"]
 
 
