@@ -27,7 +27,7 @@ REFERENCES = (
         ),
         LOSS,
     ),
-    _steps(100, "irnn", "own", "IRNN", 1250),
+    _steps(100, "irnn", "irnn", "IRNN", 1250),
     _steps(100, "lstm", "orthogonal", "LSTM, forget bias 1", 1500),
     _steps(100, "gru", "orthogonal", "GRU", 750),
     _steps(200, "lstm", "orthogonal", "LSTM, forget bias 1", 2500),

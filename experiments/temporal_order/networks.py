@@ -8,7 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from experiments.harness import fitting, long_memory, networks, replay, training
+from experiments.harness import (
+    fitting,
+    long_memory,
+    memory_training,
+    networks,
+    replay,
+    training,
+)
 from experiments.harness.long_memory import Task
 from experiments.harness.networks import Network
 from experiments.harness.runs import Run
@@ -207,7 +214,7 @@ def train(task: Task, seeds: Sequence[int], config: Any, results: Run) -> Origin
     shares = np.asarray(fitted.scores.values).T
     right = shares == 0
     solved = np.where(right.any(axis=1), fitted.scores.steps[right.argmax(axis=1)], 0)
-    profile = long_memory.profiles(task, LENGTH, model, params)
+    profile = memory_training.profiles(task, LENGTH, model, params)
     return Original(fitted.scores.steps, shares, solved, profile)
 
 
