@@ -2,10 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from experiments.harness import plotting, tables
 from experiments.harness.long_memory import Task
@@ -66,11 +64,9 @@ def draw(
     """
     lengths = list(dict.fromkeys(curve.length for curve in curves))
     kinds = list(dict.fromkeys(name_of(curve, curves) for curve in curves))
-    size = 12.0, 3.7 * len(lengths) + 1.4
-    with matplotlib.rc_context({"font.size": 10}):
-        figure = Figure(figsize=size, dpi=110, layout="constrained")
-        rows = figure.subplots(len(lengths), 2, squeeze=False)
-    figure.suptitle(finding, fontweight="bold", fontsize=12)
+    size = 13.0, 3.5 * len(lengths) + 1.4
+    figure = plotting.titled(finding, size)
+    rows = figure.subplots(len(lengths), 2, squeeze=False)
     for (left, right), length in zip(rows, lengths, strict=True):
         group = [curve for curve in curves if curve.length == length]
         for curve in group:
@@ -106,14 +102,14 @@ def decorate(left: Axes, right: Axes, task: Task, length: int, name: str) -> Non
     left.axhline(task.solved(length), color="0.5", linestyle=":", linewidth=1)
     trans = left.get_yaxis_transform()
     style = {"transform": trans, "fontsize": 8, "ha": "right", "color": "0.3"}
-    left.text(0.99, baseline, "no memory", va="bottom", **style)
+    left.text(0.99, baseline, "no memory", va="top", **style)
     left.text(0.99, task.solved(length), "solved", va="bottom", **style)
     left.set(yscale="log", xlabel="training steps", ylabel=task.loss)
     left.set_title(f"{name}: held-out loss")
-    left.legend(loc="lower left", fontsize=8)
+    # Outside, as curves end at any place of the panel.
+    left.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
     left.set_xlim(left=0)
     right.set(xlabel="step t", ylabel=r"$\log_{10} \|\partial L/\partial s_t\|$")
     right.set_title(f"{name}: gradient before training")
-    right.legend(loc="lower right", fontsize=8)
     for axis in (left, right):
         axis.grid(alpha=0.3)

@@ -16,6 +16,7 @@ from experiments.harness import (
     cli,
     long_memory,
     machine,
+    memory_training,
     probing,
     shards,
     training,
@@ -177,7 +178,7 @@ def members(task: Task, config: Any) -> dict[str, list[Member]]:
 def reopen(task: Task, config: Any) -> dict[str, Network]:
     """The networks that a run keeps, by the name of the training."""
     return {
-        study.title: long_memory.reopen(
+        study.title: memory_training.reopen(
             task, study.length, study.networks[0], config.evaluate_on
         )
         for study in studies(task, config)[0]
@@ -204,9 +205,9 @@ def run(task: Task, study: Study, config: Any, results: Run) -> Iterator[Curve]:
     params = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
     # Members are in the order of their initializations, in a shard, too.
     network = study.networks[0]  # the initializations differ only in the parameters
-    profiles = long_memory.profiles(task, study.length, network, params)
+    profiles = memory_training.profiles(task, study.length, network, params)
     places = np.array([member.start for member in group])
-    learned = long_memory.train(
+    learned = memory_training.train(
         task,
         study.length,
         network,

@@ -38,6 +38,8 @@ def draw_original(learned: Original) -> Plot:
     plot.curves(learned.profile.T / np.log(10), ax=right)
     right.set(xlabel="step t", ylabel=r"$\log_{10} \|\partial L/\partial s_t\|$")
     right.set_title("gradient before training")
+    low, high = right.get_ylim()
+    right.set_ylim(low - 0.5, high + 0.5)  # constant along the cells, up to rounding
     for axis in (left, right):
         axis.grid(alpha=0.3)
     return plotting.captioned(

@@ -8,7 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from experiments.harness import fitting, long_memory, networks, replay
+from experiments.harness import (
+    fitting,
+    long_memory,
+    memory_training,
+    networks,
+    replay,
+    training,
+)
 from experiments.harness.long_memory import Task
 from experiments.harness.networks import Network
 from experiments.harness.runs import Run
@@ -181,7 +188,7 @@ def train(task: Task, seeds: Sequence[int], config: Any, results: Run) -> Origin
 
     def loss_fn(params, index, key):
         inputs, label = long_memory.draw(task, LENGTH, jax.random.split(key, 1))
-        return losses(model.apply({"params": params}, *inputs), label).sum()
+        return losses(training.logits(model, params, inputs), label).sum()
 
     fitted = replay.fit(
         results,
@@ -207,7 +214,7 @@ def train(task: Task, seeds: Sequence[int], config: Any, results: Run) -> Origin
     shares = np.asarray(fitted.scores.values).T
     right = shares == 0
     solved = np.where(right.any(axis=1), fitted.scores.steps[right.argmax(axis=1)], 0)
-    profile = long_memory.profiles(task, LENGTH, model, params)
+    profile = memory_training.profiles(task, LENGTH, model, params)
     return Original(fitted.scores.steps, shares, solved, profile)
 
 
@@ -235,7 +242,7 @@ def wrong(task: Task, length: int, evaluate_on: str) -> Callable[[Any], Array]:
 
     def share(params):
         inputs, labels = long_memory.held_out(task, length, evaluate_on=evaluate_on)
-        logits = model.apply({"params": params}, *inputs)
+        logits = training.logits(model, params, inputs)
         return (jnp.abs(errors(logits, labels)) >= CORRECT).any(axis=-1).mean()
 
     return share

@@ -10,7 +10,7 @@ import nets
 from experiments import adding, copy_memory, temporal_order
 from experiments.adding.references import REFERENCES as ADDING
 from experiments.copy_memory.references import REFERENCES as COPY
-from experiments.harness import long_memory, training
+from experiments.harness import long_memory, memory_study
 from experiments.harness.long_memory import TASKS
 from experiments.harness.saved import open_run
 from experiments.temporal_order import networks
@@ -74,8 +74,7 @@ def test_the_gradient_flows_back_along_the_cells_only():
     assert not jacobian.gates.any() and not jacobian.hidden.any()
 
 
-def test_a_sequence_is_wrong_if_an_output_is(monkeypatch):
-    monkeypatch.setattr(long_memory, "HELD_OUT", 40)
+def test_a_sequence_is_wrong_if_an_output_is():
     params = networks.start(TASK, 11, [0])
     params = jax.tree.map(lambda leaf: jnp.zeros_like(leaf[0]), params)
     _, labels = long_memory.held_out(TASK, 11)
@@ -86,24 +85,26 @@ def test_a_sequence_is_wrong_if_an_output_is(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "references"), [("adding", ADDING), ("copy_memory", COPY)]
+    ("name", "references", "flags"),
+    [
+        ("adding", ADDING, {}),
+        ("copy_memory", COPY, {"lengths": [1000], "batch_size": 32}),
+        ("temporal_order", ORDER, {}),
+    ],
 )
-def test_published_numbers_belong_to_a_curve_and_are_unique(name, references):
-    known = set(nets.CELLS)
-    settings = [r.number.setting for r in (*references, *ORDER)]
+def test_published_numbers_belong_to_a_curve_of_these_flags(name, references, flags):
+    config = EXPERIMENTS[name].Config(**flags)
+    studies, _ = memory_study.studies(TASKS[name], config)
+    curves = {
+        (study.length, study.cell, start.init.partition("(")[0])
+        for study in studies
+        for start in study.starts
+    }
+    settings = [reference.number.setting for reference in references]
     assert len(set(settings)) == len(settings)
     for reference in references:
-        assert reference.cell in known and (reference.number.tolerance or 0) > 0
-        assert str(reference.length) in reference.number.setting
-    assert set(EXPERIMENTS[name].Config().cells) >= {r.cell for r in references}
-
-
-def test_the_default_flags_are_those_of_the_published_numbers():
-    for module, references in ((adding, ADDING), (temporal_order, ORDER)):
-        config = module.Config()
-        for reference in references:
-            assert all(getattr(config, n) == v for n, v in reference.standard.items())
-            assert reference.length in config.lengths
+        assert (reference.length, reference.cell, reference.init) in curves
+        assert all(getattr(config, n) == v for n, v in reference.standard.items())
 
 
 @pytest.mark.slow
@@ -120,9 +121,8 @@ def test_every_model_is_reported_and_reopened(name, launched, small_data, tmp_pa
     saved = open_run(tmp_path / "out")
     for network in saved.names:
         model, params = saved.model(network, seed=1)
-        assert training.count(model.model, model.inputs) == sum(
-            leaf.size for leaf in jax.tree.leaves(params)
-        )
+        shapes = [leaf.shape for leaf in jax.tree.leaves(model.shapes)]
+        assert [leaf.shape for leaf in jax.tree.leaves(params)] == shapes
         assert np.isfinite(model.score(params))
 
 
