@@ -367,7 +367,9 @@ def test_remat_bounds_the_memory_of_a_parallel_gradient():
 
     def memory(remat):
         program = jax.jit(jax.grad(partial(loss, remat=remat))).lower(params, xs)
-        return program.compile().memory_analysis().temp_size_in_bytes
+        analysis = program.compile().memory_analysis()
+        assert analysis is not None
+        return analysis.temp_size_in_bytes
 
     assert memory(remat=True) < 0.25 * memory(remat=False)
 
