@@ -5,7 +5,7 @@ They were measured with PyTorch, before this experiment was written, and evaluat
 setting. The initialization of the tanh RNN was not recorded.
 """
 
-from experiments.harness.memory_claims import LOSS, Reference
+from experiments.harness.long_memory.claims import LOSS, Reference
 from experiments.harness.published import Published
 
 EARLIER = "earlier, PyTorch, unpublished"

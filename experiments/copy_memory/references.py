@@ -3,7 +3,7 @@
 The networks here have 64 units, and read one-hot symbols.
 """
 
-from experiments.harness.memory_claims import LOSS, STANDARD, Reference
+from experiments.harness.long_memory.claims import LOSS, STANDARD, Reference
 from experiments.harness.published import Published
 
 SOURCE = "Bai, Kolter and Koltun 2018"

@@ -2,22 +2,23 @@
 
 import dataclasses
 
-from experiments.harness import cli, common_flags, memory_flags
+from experiments.harness import cli, common_flags
+from experiments.harness.long_memory import flags
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(memory_flags.MemoryConfig):
+class Config(flags.MemoryConfig):
     """The flags."""
 
     cells: list[str] = common_flags.cells(["elman", "lstm_1997", "lstm", "gru"])
     inits: list[str] = common_flags.inits(["orthogonal", "torch", "chrono"])
-    lengths: list[int] = memory_flags.lengths(
+    lengths: list[int] = flags.lengths(
         [110],
         "Symbols of the longest sequences, multiples of 11; the paper has 110, and the "
         "shortest have 100.",
     )
     steps: int = common_flags.steps(3000, "Training steps, if the task is not solved.")
-    evaluate_every: int = memory_flags.evaluate_every(50)
+    evaluate_every: int = flags.evaluate_every(50)
     original_sequences: int = cli.flag(
         60_000,
         "Sequences that the network of the paper learns from, one per step, if it does "

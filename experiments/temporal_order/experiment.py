@@ -4,15 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from experiments.harness import (
-    memory_claims,
-    memory_report,
-    memory_study,
-    published,
-    shards,
-)
-from experiments.harness.long_memory import TASKS
-from experiments.harness.memory_study import Member
+from experiments.harness import published, shards
+from experiments.harness.long_memory import claims, report, trainings
+from experiments.harness.long_memory.tasks import TASKS
+from experiments.harness.long_memory.trainings import Member
 from experiments.harness.networks import Network
 from experiments.harness.plotting import Plot
 from experiments.harness.runs import Run
@@ -27,7 +22,7 @@ SOONER = "Orthogonal recurrent weights solve temporal order in fewer steps"
 
 def run(config: Config, results: Run) -> None:
     """Train all cells, and the network of the paper, and publish the results."""
-    curves, refused = memory_report.measure(TASK, config, results)
+    curves, refused = report.measure(TASK, config, results)
     rows, plots = [], {}
     if config.original_sequences:
         shard = shards.parse(results.launch.shard)
@@ -35,24 +30,24 @@ def run(config: Config, results: Run) -> None:
         learned = original.train(TASK, seeds, config, results)
         if shard is None:
             rows, plots = show_original(learned, config, results)
-    memory_report.show(
+    report.show(
         TASK,
         curves,
         refused,
         config,
         results,
         references=REFERENCES,
-        caption=f"Temporal order, task 6a; {memory_study.setting(config)}",
-        claims=memory_claims.sooner_claim(curves, "orthogonal", config.steps, SOONER),
+        caption=f"Temporal order, task 6a; {trainings.setting(config)}",
+        further=claims.sooner_claim(curves, "orthogonal", config.steps, SOONER),
         compared=rows,
-        figures=plots,
+        plots=plots,
         panel="at most {} symbols".format,
     )
 
 
 def members(config: Config) -> dict[str, list[Member]]:
     """The members that shards divide, by the name of the training."""
-    divided = memory_study.members(TASK, config)
+    divided = trainings.members(TASK, config)
     if config.original_sequences:
         divided[original.NAME] = [Member(seed, "own", 0) for seed in config.seeds]
     return divided
@@ -60,7 +55,7 @@ def members(config: Config) -> dict[str, list[Member]]:
 
 def reopen(config: Config) -> dict[str, Network]:
     """The networks that a run keeps, by the name of the training."""
-    rebuilt = memory_study.reopen(TASK, config)
+    rebuilt = trainings.reopen(TASK, config)
     if config.original_sequences:
         rebuilt[original.NAME] = original.reopen(TASK, config.evaluate_on)
     return rebuilt

@@ -8,15 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from experiments.harness import (
-    fitting,
-    long_memory,
-    memory_training,
-    networks,
-    replay,
-    training,
-)
-from experiments.harness.long_memory import Task
+from experiments.harness import fitting, networks, replay, training
+from experiments.harness.long_memory import learning, tasks
+from experiments.harness.long_memory.tasks import Task
 from experiments.harness.networks import Network
 from experiments.harness.runs import Run
 from nets import Cell
@@ -132,7 +126,7 @@ def start(task: Task, length: int, seeds: Sequence[int]) -> Any:
     Returns:
         A tree of arrays [seeds, ...].
     """
-    params = long_memory.start(task, length, network(), seeds)
+    params = tasks.start(task, length, network(), seeds)
 
     def uniform(seed, i, leaf):
         key = jax.random.fold_in(jax.random.key(seed), i)
@@ -187,7 +181,7 @@ def train(task: Task, seeds: Sequence[int], config: Any, results: Run) -> Origin
     labels = {"network": NAME}
 
     def loss_fn(params, index, key):
-        inputs, label = long_memory.draw(task, LENGTH, jax.random.split(key, 1))
+        inputs, label = tasks.draw(task, LENGTH, jax.random.split(key, 1))
         return losses(training.logits(model, params, inputs), label).sum()
 
     fitted = replay.fit(
@@ -214,13 +208,13 @@ def train(task: Task, seeds: Sequence[int], config: Any, results: Run) -> Origin
     shares = np.asarray(fitted.scores.values).T
     right = shares == 0
     solved = np.where(right.any(axis=1), fitted.scores.steps[right.argmax(axis=1)], 0)
-    profile = memory_training.profiles(task, LENGTH, model, params)
+    profile = learning.profiles(task, LENGTH, model, params)
     return Original(fitted.scores.steps, shares, solved, profile)
 
 
 def reopen(task: Task, evaluate_on: str) -> Network:
     """The network with its held-out sequences; its score is the share that is wrong."""
-    (xs, steps), labels = long_memory.held_out(task, LENGTH, evaluate_on=evaluate_on)
+    (xs, steps), labels = tasks.held_out(task, LENGTH, evaluate_on=evaluate_on)
     score = wrong(task, LENGTH, evaluate_on)
     return networks.linen(
         network(), (xs, steps), labels, losses, score, "recurrent", by_step=False
@@ -233,7 +227,7 @@ def wrong(task: Task, length: int, evaluate_on: str) -> Callable[[Any], Array]:
     Args:
         task: The task.
         length: As in `task.example`.
-        evaluate_on: As in `long_memory.held_out`.
+        evaluate_on: As in `tasks.held_out`.
 
     Returns:
         A function of the parameters of one member.
@@ -241,7 +235,7 @@ def wrong(task: Task, length: int, evaluate_on: str) -> Callable[[Any], Array]:
     model = network()
 
     def share(params):
-        inputs, labels = long_memory.held_out(task, length, evaluate_on=evaluate_on)
+        inputs, labels = tasks.held_out(task, length, evaluate_on=evaluate_on)
         logits = training.logits(model, params, inputs)
         return (jnp.abs(errors(logits, labels)) >= CORRECT).any(axis=-1).mean()
 

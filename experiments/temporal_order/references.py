@@ -1,6 +1,6 @@
 """Published and earlier numbers of temporal order, task 6a."""
 
-from experiments.harness.memory_claims import SEQUENCES, Reference
+from experiments.harness.long_memory.claims import SEQUENCES, Reference
 from experiments.harness.published import Published
 
 # The network of 156 weights, mean of 10 trials. Its tolerance is half of the number.

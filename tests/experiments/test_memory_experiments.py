@@ -10,8 +10,8 @@ import nets
 from experiments import adding, copy_memory, temporal_order
 from experiments.adding.references import REFERENCES as ADDING
 from experiments.copy_memory.references import REFERENCES as COPY
-from experiments.harness import long_memory, memory_study
-from experiments.harness.long_memory import TASKS
+from experiments.harness.long_memory import tasks, trainings
+from experiments.harness.long_memory.tasks import TASKS
 from experiments.harness.saved import open_run
 from experiments.temporal_order import networks
 from experiments.temporal_order.references import REFERENCES as ORDER
@@ -77,7 +77,7 @@ def test_the_gradient_flows_back_along_the_cells_only():
 def test_a_sequence_is_wrong_if_an_output_is():
     params = networks.start(TASK, 11, [0])
     params = jax.tree.map(lambda leaf: jnp.zeros_like(leaf[0]), params)
-    _, labels = long_memory.held_out(TASK, 11)
+    _, labels = tasks.held_out(TASK, 11)
     share = networks.wrong(TASK, 11, "")
     assert share(params) == 1  # all outputs are 0.5
     params["dense"]["bias"] = jnp.array([3.0, -3, -3, -3])
@@ -94,7 +94,7 @@ def test_a_sequence_is_wrong_if_an_output_is():
 )
 def test_published_numbers_belong_to_a_curve_of_these_flags(name, references, flags):
     config = EXPERIMENTS[name].Config(**flags)
-    studies, _ = memory_study.studies(TASKS[name], config)
+    studies, _ = trainings.studies(TASKS[name], config)
     curves = {
         (study.length, study.cell, start.init.partition("(")[0])
         for study in studies

@@ -14,9 +14,16 @@ import numpy as np
 from flax import linen as nn
 from jaxtyping import ArrayLike, Float, Int
 
-from experiments.harness import long_memory, networks, training
+from experiments.harness import networks, training
 from experiments.harness.common_flags import TrainingConfig
-from experiments.harness.long_memory import AT_ONCE, HELD_OUT, Task, draw, held_out
+from experiments.harness.long_memory import tasks
+from experiments.harness.long_memory.tasks import (
+    AT_ONCE,
+    HELD_OUT,
+    Task,
+    draw,
+    held_out,
+)
 from experiments.harness.networks import Network
 from experiments.harness.padding import median_from_end, trimmed
 from experiments.harness.runs import Run
@@ -120,7 +127,7 @@ def held_out_loss(
 
     def loss(params):
         def of_part(indices):
-            data = draw(task, length, long_memory.held_out_keys(indices, evaluate_on))
+            data = draw(task, length, tasks.held_out_keys(indices, evaluate_on))
             return loss_of(params, data, jax.random.key(0))  # which it ignores
 
         return jax.lax.map(of_part, jnp.arange(HELD_OUT).reshape(-1, AT_ONCE)).mean()

@@ -1,7 +1,4 @@
-"""Tasks that need a long memory: their examples, and networks for them.
-
-`memory_training` trains the networks.
-"""
+"""Tasks that need a long memory: their examples, and networks for them."""
 
 import functools
 from collections.abc import Callable, Sequence

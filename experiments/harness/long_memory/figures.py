@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from experiments.harness import plotting, tables
-from experiments.harness.long_memory import Task
-from experiments.harness.memory_claims import name_of, steps_text
-from experiments.harness.memory_study import Curve
+from experiments.harness.long_memory.claims import name_of, steps_text
+from experiments.harness.long_memory.tasks import Task
+from experiments.harness.long_memory.trainings import Curve
 from experiments.harness.plotting import Plot
 from nets.flow import plot
 

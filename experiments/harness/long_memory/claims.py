@@ -16,7 +16,7 @@ from experiments.harness.claims import (
     judge,
 )
 from experiments.harness.intervals import Interval
-from experiments.harness.memory_study import Curve
+from experiments.harness.long_memory.trainings import Curve
 from experiments.harness.published import Published
 from experiments.harness.runs import Run
 

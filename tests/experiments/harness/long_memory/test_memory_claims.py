@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from experiments.harness import memory_claims
 from experiments.harness.claims import PARTLY_SUPPORTED, REFUTED, SUPPORTED
-from experiments.harness.memory_claims import LOSS, SEQUENCES, Reference
-from experiments.harness.memory_study import Curve
+from experiments.harness.long_memory import claims
+from experiments.harness.long_memory.claims import LOSS, SEQUENCES, Reference
+from experiments.harness.long_memory.trainings import Curve
 from experiments.harness.published import Published
 from experiments.harness.runs import new_run
 
@@ -27,7 +27,7 @@ CONFIG = SimpleNamespace(**FLAGS, steps=1000)
 
 def compared(tmp_path, curves, references, config=CONFIG):
     with new_run(tmp_path / "run", {}) as results:
-        rows = memory_claims.compare(curves, references, config, results)
+        rows = claims.compare(curves, references, config, results)
         logged = [row for row in results.logged() if row["kind"] == "published"]
     assert len(logged) == len(rows)
     return rows
@@ -47,10 +47,10 @@ def test_steps_and_losses_are_compared(tmp_path):
     assert [row["setting"] for row in rows] == ["steps", "count", "loss"]
     assert [row["measured"] for row in rows] == pytest.approx([750, 37_500, 0.17])
     assert [row["within"] for row in rows] == [True, False, True]
-    (claim,) = memory_claims.claim(rows)
+    (claim,) = claims.claim(rows)
     assert [case.outcome for case in claim.cases] == [SUPPORTED, REFUTED, SUPPORTED]
     assert claim.outcome == PARTLY_SUPPORTED
-    table = memory_claims.table(rows).rows
+    table = claims.table(rows).rows
     assert table[0][2:] == ["700", "750 [115, 1,385]", "+50", "60", "yes"]
     assert table[2][2:] == ["0.17", "0.17 [0.17, 0.17]", "+0", "0.01", "yes"]
 
@@ -73,11 +73,11 @@ def test_other_settings_are_not_compared(tmp_path, flags):
 
 def test_steps_as_text():
     texts = [
-        memory_claims.steps_text(curve(solved=solved))
+        claims.steps_text(curve(solved=solved))
         for solved in ((700, 800), (700, 700), (0, 700), (0, 0))
     ]
     assert texts == ["700-800", "700", "700 to never", "never"]
-    assert memory_claims.steps_text(curve(), 50) == "35,000-40,000"
+    assert claims.steps_text(curve(), 50) == "35,000-40,000"
 
 
 def test_the_answer_names_who_solves_the_longest_task():
@@ -88,27 +88,27 @@ def test_the_answer_names_who_solves_the_longest_task():
         curve("elman", length=200, solved=(0, 0)),
         curve("irnn", length=200, solved=(0, 300)),
     ]
-    assert memory_claims.answer(curves) == (
+    assert claims.answer(curves) == (
         "At length 200: solved from every seed by GRU (chrono) in 100-150, GRU "
         "(orthogonal) in 900-950 steps; from some seeds by IRNN; from none by Elman."
     )
-    assert memory_claims.answer(curves[:1]) == "At length 100: solved from none by GRU."
+    assert claims.answer(curves[:1]) == "At length 100: solved from none by GRU."
 
 
 def test_one_initialization_is_sooner_than_another():
     curves = [curve(solved=(900, 950)), curve(init="chrono(100)", solved=(100, 160))]
-    (claim,) = memory_claims.sooner_claim(curves, "chrono", 1000, "It is sooner")
+    (claim,) = claims.sooner_claim(curves, "chrono", 1000, "It is sooner")
     (case,) = claim.cases
     assert (case.name, claim.outcome) == ("gru, 100: orthogonal", SUPPORTED)
     assert case.value.startswith("+795 [")
-    assert memory_claims.sooner_claim(curves[:1], "chrono", 1000, "It is") == []
+    assert claims.sooner_claim(curves[:1], "chrono", 1000, "It is") == []
 
 
 def test_the_rank_correlation_of_decay_and_steps():
     curves = [
         curve(str(i), slope=0.1 * i, solved=(100 * i, 100 * i + 5)) for i in range(1, 5)
     ]
-    (claim,) = memory_claims.gradient_claim(curves, 1000)
+    (claim,) = claims.gradient_claim(curves, 1000)
     assert claim.outcome == SUPPORTED
     assert claim.cases[0].value == "+1.00 [+1.00, +1.00]"
-    assert memory_claims.gradient_claim(curves[:3], 1000) == []
+    assert claims.gradient_claim(curves[:3], 1000) == []

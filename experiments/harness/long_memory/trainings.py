@@ -12,16 +12,9 @@ import numpy as np
 from flax import linen as nn
 from jaxtyping import Float, Int
 
-from experiments.harness import (
-    cli,
-    long_memory,
-    machine,
-    memory_training,
-    probing,
-    shards,
-    training,
-)
-from experiments.harness.long_memory import Task
+from experiments.harness import cli, machine, probing, shards, training
+from experiments.harness.long_memory import learning, tasks
+from experiments.harness.long_memory.tasks import Task
 from experiments.harness.networks import Network
 from experiments.harness.runs import Run
 from experiments.harness.starts import Start, starts
@@ -117,7 +110,7 @@ def check(task: Task, config: Any) -> None:
             )
         except ValueError as error:
             raise cli.UsageError(f"flag --lengths: {error}") from error
-    size = max(config.lengths) * max(config.batch_size, long_memory.AT_ONCE)
+    size = max(config.lengths) * max(config.batch_size, tasks.AT_ONCE)
     machine.need(
         4 * size * (task.inputs + 8 * config.features),
         "the states of a batch",
@@ -159,7 +152,7 @@ def studies(task: Task, config: Any) -> tuple[list[Study], list[str]]:
                     cell,
                     length,
                     group,
-                    [long_memory.model(task, s.made, config.features) for s in group],
+                    [tasks.model(task, s.made, config.features) for s in group],
                     [
                         Member(seed, start.init, i)
                         for i, start in enumerate(group)
@@ -178,7 +171,7 @@ def members(task: Task, config: Any) -> dict[str, list[Member]]:
 def reopen(task: Task, config: Any) -> dict[str, Network]:
     """The networks that a run keeps, by the name of the training."""
     return {
-        study.title: memory_training.reopen(
+        study.title: learning.reopen(
             task, study.length, study.networks[0], config.evaluate_on
         )
         for study in studies(task, config)[0]
@@ -201,13 +194,13 @@ def run(task: Task, study: Study, config: Any, results: Run) -> Iterator[Curve]:
     parts = []
     for i, network in enumerate(study.networks):
         if seeds := [member.seed for member in group if member.start == i]:
-            parts.append(long_memory.start(task, study.length, network, seeds))
+            parts.append(tasks.start(task, study.length, network, seeds))
     params = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
     # Members are in the order of their initializations, in a shard, too.
     network = study.networks[0]  # the initializations differ only in the parameters
-    profiles = memory_training.profiles(task, study.length, network, params)
+    profiles = learning.profiles(task, study.length, network, params)
     places = np.array([member.start for member in group])
-    learned = memory_training.train(
+    learned = learning.train(
         task,
         study.length,
         network,

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from experiments.harness import memory_claims, memory_figures, memory_study
 from experiments.harness.claims import Claim
-from experiments.harness.long_memory import Task
-from experiments.harness.memory_claims import Reference
-from experiments.harness.memory_study import Curve
+from experiments.harness.long_memory import claims, figures, trainings
+from experiments.harness.long_memory.claims import Reference
+from experiments.harness.long_memory.tasks import Task
+from experiments.harness.long_memory.trainings import Curve
 from experiments.harness.plotting import Plot
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
@@ -23,18 +23,18 @@ def measure(task: Task, config: Any, results: Run) -> tuple[list[Curve], list[st
 
     Args:
         task: The task.
-        config: As in `memory_study.check`.
+        config: As in `trainings.check`.
         results: The run.
 
     Returns:
         The curves; and one sentence for each initialization that a cell does not take.
     """
-    memory_study.check(task, config)
-    studies, refused = memory_study.studies(task, config)
+    trainings.check(task, config)
+    studies, refused = trainings.studies(task, config)
     curves = [
         curve
         for study in studies
-        for curve in memory_study.run(task, study, config, results)
+        for curve in trainings.run(task, study, config, results)
     ]
     for sentence in refused:
         results.log(kind="refused", why=sentence)
@@ -50,9 +50,9 @@ def show(
     *,
     references: Sequence[Reference],
     caption: str,
-    claims: Sequence[Claim] = (),
+    further: Sequence[Claim] = (),
     compared: Sequence[dict[str, Any]] = (),
-    figures: Mapping[str, Plot] | None = None,
+    plots: Mapping[str, Plot] | None = None,
     panel: Callable[[int], str] = "T = {}".format,
 ) -> None:
     """Publish the curves, and their comparison with published numbers.
@@ -65,30 +65,30 @@ def show(
         results: The run.
         references: Published and earlier numbers.
         caption: Setting of the run, for the figure.
-        claims: Further claims.
+        further: Further claims.
         compared: Further rows of the kind "published", which are logged already.
-        figures: Further figures.
+        plots: Further figures.
         panel: Name of a length.
     """
     if results.launch.shard:  # it may have no curve with all seeds
         count = sum(len(curve.seeds) for curve in curves)
         publish(results, answer=f"Members trained: {count}.", findings=refused)
         return
-    rows = [*memory_claims.compare(curves, references, config, results), *compared]
-    tables = {"Results": memory_figures.table(task, curves, config.batch_size)}
+    rows = [*claims.compare(curves, references, config, results), *compared]
+    tables = {"Results": figures.table(task, curves, config.batch_size)}
     if rows:
-        tables["Published and measured"] = memory_claims.table(rows)
-    answer = memory_claims.answer(curves)
-    plot = memory_figures.draw(task, curves, answer.rstrip("."), caption, panel)
+        tables["Published and measured"] = claims.table(rows)
+    answer = claims.answer(curves)
+    plot = figures.draw(task, curves, answer.rstrip("."), caption, panel)
     publish(
         results,
         answer=answer,
-        figures={f"{task.name}.png": plot, **(figures or {})},
+        figures={f"{task.name}.png": plot, **(plots or {})},
         tables=tables,
         claims=[
-            *memory_claims.claim(rows),
-            *claims,
-            *memory_claims.gradient_claim(curves, config.steps),
+            *claims.claim(rows),
+            *further,
+            *claims.gradient_claim(curves, config.steps),
         ],
         findings=[COUNTED, *refused],
     )

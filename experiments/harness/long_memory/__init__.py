@@ -1,0 +1,1 @@
+"""Tasks that need a long memory, the training on them, and the report."""
