@@ -39,6 +39,7 @@ def fit(
     evaluate_fn: Callable[[Params], Any] | None = None,
     evaluate_every: int = 1,
     patience: int | None = None,
+    target: float | None = None,
     start_fn: Callable[[], Any] | None = None,
     save_fn: Callable[[FitResult], Any] | None = None,
     save_every: int | None = 1,
@@ -89,6 +90,8 @@ def fit(
         evaluate_every: Steps between two evaluations.
         patience: Number of evaluations without a smaller result after which a member
             stops to train; None to train all of them to the end.
+        target: Evaluation at or below which a member stops to train; None to train all
+            of them to the end. On a CPU a member that has stopped costs no time.
         start_fn: Called before the first step, when the program is compiled.
         save_fn: Called with the result so far after every `save_every` steps. An
             exception that it raises ends the training.
@@ -152,7 +155,7 @@ def fit(
         loop.calls(first, first + steps, steps_per_call, *due),
     )
     stop = on_nonfinite == "stop"
-    masked = patience is not None or not stop
+    masked = patience is not None or target is not None or not stop
     drop = on_nonfinite == "drop_member"
     step = step_of_all(loss_fn, optimizer, mesh=mesh, masked=masked, drop=drop)
     members, run = prepare(step, probe, plan, members, data, arguments, mesh)
@@ -180,7 +183,7 @@ def fit(
             rows.log_probes(log_probe_fn, call)
             done = first + part.stop
             if evaluate_fn and done % evaluate_every == 0:
-                history.evaluate(done, patience)
+                history.evaluate(done, patience, target)
             if save_fn and (
                 (save_every and done % save_every == 0)
                 or (save_when and save_when(done))

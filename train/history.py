@@ -74,20 +74,25 @@ class History:
         if call.values is not None:
             self._probes.append(Probes(call.probed, call.values))
 
-    def evaluate(self, step: int, patience: int | None) -> None:
-        """Evaluate all members, and stop those that no longer improve.
+    def evaluate(self, step: int, patience: int | None, target: float | None) -> None:
+        """Evaluate all members, and stop those that are good enough or do not improve.
 
         Args:
             step: Number of steps taken.
             patience: As in `train.fit`.
+            target: As in `train.fit`.
         """
         if self._evaluations is None:
             return
-        self._evaluations.add(self.members.state, step)
+        self._evaluations.add(self.members, step)
         scores = self._evaluations.scores
-        if patience is None or scores is None:
+        if scores is None or patience is target is None:
             return
-        training = self.training & ~stalled(scores.values, patience)
+        training = self.training
+        if patience is not None:
+            training = training & ~stalled(scores.values, patience)
+        if target is not None:
+            training = training & ~(scores.values[-1] <= target)
         extra = len(self.members.training) - self._count
         training = placement.repeat_last(training, extra)
         training = placement.put(training, self._mesh, placement.PER_MEMBER)

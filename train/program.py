@@ -39,38 +39,53 @@ def step_of_all(
 
     Returns:
         `members, (metrics, finite) = step(members, indices, data, arguments)`, with
-        indices [members, batch_size]; `finite` is True for members that do not train.
+        indices [members, batch_size]. For members that do not train, `finite` is True
+        and the metrics are nan.
     """
     take_step = make_step(loss_fn, optimizer)
 
-    def step_of_one(member, indices, arguments, data):
+    def take(state, indices, arguments, data):
         batch = jax.tree.map(lambda array: array[indices], data)
-        state, metrics = take_step(member.state, batch, **arguments)
+        state, metrics = take_step(state, batch, **arguments)
         finite = jnp.isfinite(metrics.loss) & jnp.isfinite(metrics.gradient_norm)
-        if not masked:
-            return member._replace(state=state), (metrics, finite)
+        return state, metrics, finite
+
+    def step_of_one(member, indices, arguments, data):
+        state, metrics, finite = take(member.state, indices, arguments, data)
+        return member._replace(state=state), (metrics, finite)
+
+    def step_if_finite(member, indices, arguments, data):
         before, training, count = member
+        state, metrics, finite = take(before, indices, arguments, data)
         for leaf in jax.tree.leaves(state.params):  # an update may overflow
             finite &= jnp.isfinite(leaf).all()
-        state = state._replace(step=jnp.where(training, state.step, before.step))
         if drop:
             state = state._replace(step=jnp.where(finite, state.step, before.step))
         params, opt_state = jax.tree.map(
-            lambda new, old: jnp.where(training & finite, new, old),
+            lambda new, old: jnp.where(finite, new, old),
             (state.params, state.opt_state),
             (before.params, before.opt_state),
         )
         state = state._replace(params=params, opt_state=opt_state)
-        count += training & ~finite
-        finite |= ~training
-        training &= finite if drop else True
-        return Members(state, training, count), (metrics, finite)
+        training = finite if drop else training
+        return Members(state, training, count + ~finite), (metrics, finite)
+
+    def leave_out(member, indices, arguments, data):
+        inputs = member, indices, arguments, data
+        metrics = jax.eval_shape(step_if_finite, *inputs)[1][0]
+        nan = jax.tree.map(lambda m: jnp.full(m.shape, jnp.nan, m.dtype), metrics)
+        return member, (nan, jnp.array(True))
+
+    def step_if_training(member, *inputs):
+        """One step, which costs nothing on a CPU if the member does not train."""
+        return jax.lax.cond(member.training, step_if_finite, leave_out, member, *inputs)
 
     def step_of_batches(members, indices, data, arguments):
         if mesh is not None and mesh.shape[DATA] > 1:
             sharding = NamedSharding(mesh, P(None, DATA))
             indices = jax.lax.with_sharding_constraint(indices, sharding)
-        each = functools.partial(step_of_one, data=data)
+        one: Callable[..., Any] = step_if_training if masked else step_of_one
+        each = functools.partial(one, data=data)
         return all_members(each, members, indices, arguments, mesh=mesh)
 
     return step_of_batches

@@ -65,8 +65,9 @@ def log(
 
 
 def _mean(values: np.ndarray, finite: np.ndarray) -> float:
-    """The mean over the finite steps; nan if there is none."""
-    return float(values[finite].mean()) if finite.any() else float("nan")
+    """The mean over the finite steps that were taken; nan if there is none."""
+    taken = finite & ~np.isnan(values)
+    return float(values[taken].mean()) if taken.any() else float("nan")
 
 
 def log_probes(log_probe_fn: Callable[[int, Any], Any] | None, call: Call) -> None:

@@ -45,7 +45,7 @@ class Evaluations:
         self._count, self._mesh = count, mesh
         per_member = members.PER_MEMBER
         self._evaluate = program.jitted(
-            _evaluation(evaluate_fn), mesh, (per_member,) * 3, (per_member,) * 2
+            _evaluation(evaluate_fn), mesh, (per_member,) * 4, (per_member,) * 2
         )
         if earlier is None or earlier.best is None:
             zeros = np.zeros(count, int)
@@ -57,19 +57,23 @@ class Evaluations:
             best = best._replace(params=members.put(params, mesh, per_member))
         self._best = best
 
-    def add(self, state: TrainState, step: int) -> None:
-        """Evaluate all members.
+    def add(self, of: members.Members, step: int) -> None:
+        """Evaluate all members; those that do not train keep their last result.
 
         Args:
-            state: Their state.
+            of: The members.
             step: Number of steps taken.
         """
-        size = len(state.step)
-        score = members.repeat_last(
-            np.asarray(self._best.score, np.float32), size - self._count
+        before = self.scores or Scores(np.zeros(0, int), np.zeros((0, self._count)))
+        last = before.values[-1] if len(before.steps) else np.full(self._count, np.nan)
+        latest, score = (
+            members.repeat_last(
+                np.asarray(values, np.float32), len(of.training) - self._count
+            )
+            for values in (last, self._best.score)
         )
-        score = members.put(score, self._mesh, members.PER_MEMBER)
-        values, params = self._evaluate(state, score, self._best.params)
+        latest, score = members.put((latest, score), self._mesh, members.PER_MEMBER)
+        values, params = self._evaluate(of, latest, score, self._best.params)
         values = members.fetch(values)[: self._count]
         better = values < self._best.score
         self._best = Best(
@@ -77,10 +81,8 @@ class Evaluations:
             np.where(better, values, self._best.score),
             params,
         )
-        before = self.scores or Scores(np.zeros(0, int), values[None][:0])
-        self.scores = Scores(
-            np.append(before.steps, step), np.concatenate([before.values, values[None]])
-        )
+        rows = [*before.values, values]
+        self.scores = Scores(np.append(before.steps, step), np.stack(rows))
 
     @property
     def best(self) -> Best:
@@ -98,9 +100,19 @@ def _evaluated(state: TrainState) -> Params:
 def _evaluation(evaluate_fn: Callable[[Params], Any]) -> Callable[..., Any]:
     """Function of all members that returns their scores, and the better parameters."""
 
-    def evaluate(state, best_scores, best_params):
-        params = _evaluated(state)
-        scores = jax.lax.map(evaluate_fn, params)
+    def evaluate_one(member):
+        params, training, latest = member
+        score = jax.eval_shape(evaluate_fn, params)
+        return jax.lax.cond(
+            training | jnp.isnan(latest),
+            evaluate_fn,
+            lambda params: latest.astype(score.dtype).reshape(score.shape),
+            params,
+        )
+
+    def evaluate(of, latest, best_scores, best_params):
+        params = _evaluated(of.state)
+        scores = jax.lax.map(evaluate_one, (params, of.training, latest))
 
         def better(new, old):
             shape = (-1, *[1] * (new.ndim - 1))

@@ -194,13 +194,15 @@ def train(
         labels: Other entries of the rows.
         schedule: Factor of the learning rate by step that `--schedule=auto` stands for;
             by default 1.
-        **options: Other arguments of `train.fit`, such as `probe`.
+        **options: Other arguments of `train.fit`, such as `probe`. With `evaluate_fn`,
+            no examples are cut off for evaluations.
 
     Returns:
         A `FitResult`.
     """
-    labels = labels or {}
-    data, evaluation = fitting.evaluation(loss_fn, data, config)
+    labels, evaluation = labels or {}, {}
+    if "evaluate_fn" not in options:
+        data, evaluation = fitting.evaluation(loss_fn, data, config)
     make = make_optimizer
     if "hyperparameters" in options:  # those of the optimizer differ between members
         make = optax.inject_hyperparams(make_optimizer, static_args=("name",))

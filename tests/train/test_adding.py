@@ -1,19 +1,28 @@
 """The adding problem: two marks a sequence, and targets that are what they mark."""
 
+import jax
 import numpy as np
 import pytest
 
 from train.data import adding
 
 
-@pytest.fixture(scope="module")
-def many():
-    return adding.load(seed=0, examples=20_000, length=20)
+def drawn(seed, examples, length):
+    """Examples of the function of a key, as `load` has them."""
+    keys = jax.random.split(jax.random.key(seed), examples)
+    several = jax.jit(jax.vmap(lambda key: adding.example(key, length)))(keys)
+    return adding.Adding(*map(np.asarray, several))
 
 
+@pytest.fixture(scope="module", params=[adding.load, drawn])
+def many(request):
+    return request.param(seed=0, examples=20_000, length=20)
+
+
+@pytest.mark.parametrize("make", [adding.load, drawn])
 @pytest.mark.parametrize("length", [2, 3, 20, 51])
-def test_one_mark_in_each_half_and_the_target_is_their_sum(length):
-    xs, targets = adding.load(seed=1, examples=500, length=length)
+def test_one_mark_in_each_half_and_the_target_is_their_sum(length, make):
+    xs, targets = make(seed=1, examples=500, length=length)
     assert xs.dtype == targets.dtype == np.float32
     numbers, marks = xs[..., 0], xs[..., 1]
     assert set(np.unique(marks)) <= {0, 1}
@@ -54,3 +63,8 @@ def test_examples_depend_only_on_the_seed():
 def test_sizes_that_are_too_small_are_refused(examples, length, sentence):
     with pytest.raises(ValueError, match=sentence):
         adding.load(0, examples, length)
+
+
+def test_a_single_example_that_is_too_short_is_refused():
+    with pytest.raises(ValueError, match="a length of at least 2"):
+        adding.example(jax.random.key(0), 1)

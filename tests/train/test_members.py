@@ -145,6 +145,64 @@ def test_the_best_parameters_are_kept_and_members_stop_early():
         np.testing.assert_allclose(best["w"], alone, atol=1e-6)
 
 
+def test_members_stop_at_the_target():
+    plain = train(evaluate_fn=evaluate, evaluate_every=2, steps=60)
+    assert plain.scores is not None
+    target = float(np.median(plain.scores.values.min(axis=0)))  # one does not reach it
+    rows: list[Any] = []
+    fitted = train(
+        evaluate_fn=evaluate,
+        evaluate_every=2,
+        target=target,
+        steps=60,
+        log_fn=lambda **row: rows.append(row),
+    )
+    assert fitted.scores is not None
+    reached = plain.scores.values <= target
+    expected = np.where(reached.any(axis=0), 2 * reached.argmax(axis=0) + 2, 60)
+    assert fitted.state.step.tolist() == expected.tolist()
+    assert fitted.training.tolist() == (expected == 60).tolist() != [True] * 3
+    for i, step in enumerate(expected):
+        index = int(step) // 2
+        ours, whole = fitted.scores.values[:, i], plain.scores.values[:, i]
+        np.testing.assert_array_equal(ours[:index], whole[:index])
+        assert (ours[index:] == ours[index - 1]).all()
+        logged = [row["step"] for row in rows if row["seed"] == SEEDS[i]]
+        assert max(logged) == step
+
+
+def test_a_member_that_has_stopped_is_neither_trained_nor_evaluated():
+    """On a CPU, where a device takes the steps of its members in turn."""
+    taken: list[int] = []
+    evaluated: list[int] = []
+
+    def counted(params, batch, key):
+        name = jax.lax.stop_gradient(params["name"])
+        jax.debug.callback(lambda name: taken.append(int(name)), name)
+        return loss_fn(params, batch, key)
+
+    def score(params):
+        jax.debug.callback(lambda name: evaluated.append(int(name)), params["name"])
+        return params["name"]
+
+    params = {
+        "w": np.full((3, 3), 0.1, np.float32),
+        "name": np.array([2, 0, 1], np.float32),
+    }
+    fitted = train(
+        loss=counted,
+        params=params,
+        evaluate_fn=score,
+        evaluate_every=2,
+        target=0.0,
+        steps=6,
+    )
+    jax.effects_barrier()
+    assert fitted.state.step.tolist() == [6, 2, 6]
+    assert np.bincount(taken).tolist() == [2, 6, 6]
+    assert np.bincount(evaluated).tolist() == [1, 3, 3]
+
+
 def test_a_training_with_evaluations_is_continued_bit_for_bit():
     options = {"evaluate_fn": evaluate, "evaluate_every": 2, "patience": 4}
     whole = train(**options, steps=30)
