@@ -76,15 +76,16 @@ def step_of_all(
         nan = jax.tree.map(lambda m: jnp.full(m.shape, jnp.nan, m.dtype), metrics)
         return member, (nan, jnp.array(True))
 
-    def step_if_training(member, *inputs):
+    def step_if_training(member, indices, arguments, data):
         """One step, which costs nothing on a CPU if the member does not train."""
-        return jax.lax.cond(member.training, step_if_finite, leave_out, member, *inputs)
+        inputs = member, indices, arguments, data
+        return jax.lax.cond(member.training, step_if_finite, leave_out, *inputs)
 
     def step_of_batches(members, indices, data, arguments):
         if mesh is not None and mesh.shape[DATA] > 1:
             sharding = NamedSharding(mesh, P(None, DATA))
             indices = jax.lax.with_sharding_constraint(indices, sharding)
-        one: Callable[..., Any] = step_if_training if masked else step_of_one
+        one = step_if_training if masked else step_of_one
         each = functools.partial(one, data=data)
         return all_members(each, members, indices, arguments, mesh=mesh)
 
