@@ -154,18 +154,16 @@ def rank_correlations(
         columns = (missing == pattern[:, None]).all(axis=0)
         if (~pattern).sum() < 3:
             continue
-        a, b = (
-            stats.rankdata(part[~pattern], axis=0) for part in (x[:, columns], y)
-        )
+        a, b = (stats.rankdata(part[~pattern], axis=0) for part in (x[:, columns], y))
         a, b = a - a.mean(axis=0), b - b.mean(axis=0)
         sizes = np.sqrt(np.outer((a**2).sum(axis=0), (b**2).sum(axis=0)))
-        result[columns] = np.where(sizes > 0, a.T @ b / np.where(sizes, sizes, 1), np.nan)
+        result[columns] = np.where(
+            sizes > 0, a.T @ b / np.where(sizes, sizes, 1), np.nan
+        )
     return result
 
 
-def correlations(
-    atlas: Points, view: str = ALL
-) -> list[list[Estimate]]:
+def correlations(atlas: Points, view: str = ALL) -> list[list[Estimate]]:
     """Rank correlations of measures and outcomes, the mean over numbers of units.
 
     The bootstrap draws whole cells, as points of one cell depend on each other.
@@ -271,7 +269,10 @@ def predict(atlas: Points, outcome: int) -> Prediction | None:
     errors = []
     for name in names:
         out = atlas.cells == name
-        single, sparse = _single(x[~out], y[~out]), _lasso(x[~out], y[~out], atlas.cells[~out])
+        single, sparse = (
+            _single(x[~out], y[~out]),
+            _lasso(x[~out], y[~out], atlas.cells[~out]),
+        )
         guesses = (
             y[~out].mean(),
             single[1] + x[out][:, single[0]] * single[2],
@@ -323,3 +324,36 @@ def _lasso(x: np.ndarray, y: np.ndarray, groups: np.ndarray) -> Lasso | LassoCV:
     folds = min(FOLDS, len(set(groups)))
     splits = list(GroupKFold(folds).split(x, y, groups))
     return LassoCV(cv=splits, max_iter=10_000).fit(x, y)
+
+
+class Analysis(NamedTuple):
+    """All statistics of an atlas.
+
+    Attributes:
+        views: Rank correlations by view, [measures][outcomes].
+        predictions: Predictions of cells that are left out, by outcome; None for an
+            outcome that is constant.
+    """
+
+    views: dict[str, list[list[Estimate]]]
+    predictions: dict[str, Prediction | None]
+
+    def estimate(self, measure: str, outcome: str, view: str = ALL) -> Estimate:
+        """One rank correlation."""
+        place = list(MEASURES).index(measure)
+        return self.views[view][place][list(OUTCOMES).index(outcome)]
+
+
+def analyze(atlas: Points) -> Analysis:
+    """All statistics of an atlas.
+
+    Args:
+        atlas: The points.
+
+    Returns:
+        An `Analysis`.
+    """
+    return Analysis(
+        {view: correlations(atlas, view) for view in VIEWS},
+        {name: predict(atlas, place) for place, name in enumerate(OUTCOMES)},
+    )

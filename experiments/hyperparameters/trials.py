@@ -23,6 +23,7 @@ from train import NonFiniteError
 # Metric and objective of each experiment that logs no test accuracy. A number after a
 # dot is an index into a list.
 METRICS = {
+    "atlas": ("adding_loss", "min"),
     "autoencoder": ("test_mse", "min"),
     "capacity": ("bytes", "min"),
     "catalogue": ("parameters", "min"),

@@ -185,6 +185,7 @@ def _names(text: str) -> list[str]:
 BROKEN = [*_names(_WRONG), "Class", "NeedsArguments"]
 RIGHT = _names(_RIGHT)
 TAKE_CELLS = {
+    "atlas": "cells",
     "capacity": "cells",
     "classify_sequences": "cells",
     "draw_digits": "cell",

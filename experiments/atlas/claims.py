@@ -1,0 +1,329 @@
+"""The answer, the tables and the claims of the atlas."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from experiments.atlas.scores import (
+    ALL,
+    DEFAULTS,
+    MEASURES,
+    OUTCOMES,
+    WITHIN,
+    Analysis,
+    Estimate,
+    Points,
+)
+from experiments.harness.claims import Claim, judge
+from experiments.harness.tables import Table
+
+BOOTSTRAP = "95 % intervals by a bootstrap that draws whole cells"
+FORETOLD = {
+    "half-life": "The longer the gradient's half-life before training, the better a "
+    "cell learns",
+    "horizon": "The farther back the gradient reaches before training, the better a "
+    "cell learns",
+    "exponent near 0": "The closer the largest Lyapunov exponent is to 0 before "
+    "training, the better a cell learns",
+    "conditioning": "The better the product of Jacobians is conditioned before "
+    "training, the better a cell learns",
+    "highway share": "The larger the share of the gradient along the highway before "
+    "training, the better a cell learns",
+}
+VIEW_NAMES = {
+    ALL: "cells and initializations",
+    DEFAULTS: "cells, each with its default initialization",
+    WITHIN: "initializations of one cell, mean over cells",
+}
+
+
+def evaluate_claims(analysis: Analysis) -> list[Claim]:
+    """The claims that the atlas can decide."""
+    claims = [
+        _claim(
+            text,
+            "Rank correlation over cells and initializations, by outcome; "
+            f"{BOOTSTRAP}.",
+            {name: analysis.estimate(measure, name) for name in OUTCOMES},
+        )
+        for measure, text in FORETOLD.items()
+    ]
+    claims.append(
+        _claim(
+            "Of the initializations of one cell, those with a longer half-life of the "
+            "gradient learn better",
+            "Rank correlation over the initializations of a cell, the mean over cells, "
+            f"by outcome; {BOOTSTRAP}.",
+            {name: analysis.estimate("half-life", name, WITHIN) for name in OUTCOMES},
+        )
+    )
+    known = {name: p for name, p in analysis.predictions.items() if p is not None}
+    claims += [
+        _claim(
+            "The best single measure predicts how a cell learns that is left out",
+            "Share of the variance of ranks that is predicted, R^2, by outcome; "
+            f"{BOOTSTRAP}.",
+            {name: prediction.single for name, prediction in known.items()},
+        ),
+        _claim(
+            "A sparse combination of the measures predicts cells that are left out "
+            "better than the best single measure",
+            f"Difference of R^2, by outcome; {BOOTSTRAP}.",
+            {name: prediction.gain for name, prediction in known.items()},
+        ),
+    ]
+    return [claim for claim in claims if claim is not None]
+
+
+def _claim(text: str, evidence: str, cases: dict[str, Estimate]) -> Claim | None:
+    """A claim that all estimates are positive; None if no estimate is known."""
+    known = {name: e for name, e in cases.items() if np.isfinite(e.value)}
+    if not known:
+        return None
+    judgment = judge(list(known.values()), estimate=Estimate.interval)
+    return judgment.claim(text, evidence, known)
+
+
+def mean_correlation(analysis: Analysis, measure: str, view: str = ALL) -> float:
+    """Rank correlation of a measure, the mean over outcomes; nan if none is known."""
+    values = [analysis.estimate(measure, name, view).value for name in OUTCOMES]
+    known = [value for value in values if np.isfinite(value)]
+    return float(np.mean(known)) if known else np.nan
+
+
+def best_measure(analysis: Analysis) -> str | None:
+    """The measure with the largest mean correlation; None if none is known."""
+    means = {measure: mean_correlation(analysis, measure) for measure in MEASURES}
+    known = {measure: mean for measure, mean in means.items() if np.isfinite(mean)}
+    return max(known, key=lambda measure: known[measure]) if known else None
+
+
+def answer(analysis: Analysis) -> str:
+    """The measure that foretells learning best, and how well."""
+    best = best_measure(analysis)
+    if best is None:
+        return "Too few cells, or outcomes that are all alike, for a correlation."
+    intervals = [analysis.estimate(best, name).interval() for name in OUTCOMES]
+    sure = sum(bounds.low > 0 for bounds in intervals)
+    known = [p for p in analysis.predictions.values() if p is not None]
+    left_out = ""
+    if known:
+        single = np.mean([p.single.value for p in known])
+        sparse = np.mean([p.sparse.value for p in known])
+        left_out = (
+            " Of the variance of ranks of cells that are left out, the best single "
+            f"measure predicts {single:.0%} in the mean, a sparse combination "
+            f"{sparse:.0%}."
+        )
+    return (
+        f"Of the measures before training, {_worded(best)} foretells learning best: "
+        f"rank correlation {mean_correlation(analysis, best):+.2f}, the mean over "
+        f"outcomes; its interval is above 0 for {sure} of {len(intervals)}.{left_out}"
+    )
+
+
+def _worded(measure: str) -> str:
+    """A measure in a sentence."""
+    special = {
+        "exponent near 0": "the nearness of the largest exponent to 0",
+        "slow decay": "slow decay",
+        "mean of 4 exponents": "the mean of the four largest exponents",
+    }
+    return special.get(measure, f"the {measure}")
+
+
+def correlation_title(analysis: Analysis) -> str:
+    """The finding: the best and the worst measure."""
+    means = {m: mean_correlation(analysis, m) for m in MEASURES}
+    known = sorted((v, m) for m, v in means.items() if np.isfinite(v))
+    if not known:
+        return "No rank correlation is known"
+    (low, worst), (high, best) = known[0], known[-1]
+    return (
+        f"Learning is foretold best by {_worded(best)} (mean rank correlation "
+        f"{high:+.2f}), least by {_worded(worst)} ({low:+.2f})"
+    )
+
+
+def map_title(atlas: Points) -> str:
+    """The finding: how many cells solve the adding problem, by half-life."""
+    solved = np.isfinite(atlas.outcomes[:, 0])
+    half_life = atlas.measures[:, list(MEASURES).index("half-life")]
+    parts = []
+    for name, group in (
+        ("below", half_life < 10),
+        ("of 10 steps or more", half_life >= 10),
+    ):
+        if group.any():
+            share = f"{solved[group].sum()} of {group.sum()}"
+            where = "below 10 steps" if name == "below" else name
+            parts.append(f"{share} with a half-life {where}")
+    return f"The adding problem is solved by {', by '.join(parts)}"
+
+
+def prediction_title(analysis: Analysis) -> str:
+    """The finding: how well cells that are left out are predicted."""
+    known = {n: p for n, p in analysis.predictions.items() if p is not None}
+    better = sum(p.gain.interval().low > 0 for p in known.values())
+    some = sum(p.single.interval().low > 0 for p in known.values())
+    return (
+        f"Cells that are left out: the best single measure predicts {some} of "
+        f"{len(known)} outcomes better than the mean does;\na sparse combination is "
+        f"better than this measure for {better}"
+    )
+
+
+def tables_of(atlas: Points, analysis: Analysis) -> dict[str, Table]:
+    """The tables of the report."""
+    result = {
+        f"Rank correlations over {VIEW_NAMES[view]}": correlation_table(analysis, view)
+        for view in analysis.views
+    }
+    result["Prediction of cells that are left out"] = prediction_table(analysis)
+    units = atlas.features.max()
+    result[f"Cells with their default initialization, {units} units"] = cell_table(
+        atlas.at(atlas.default & (atlas.features == units))
+    )
+    return result
+
+
+def correlation_table(analysis: Analysis, view: str) -> Table:
+    """Rank correlations with intervals, one row per measure."""
+    rows = [
+        [
+            measure,
+            *(
+                _text(analysis.estimate(measure, name, view), "{:+.2f}")
+                for name in OUTCOMES
+            ),
+        ]
+        for measure in MEASURES
+    ]
+    return Table(["measure", *OUTCOMES], rows)
+
+
+def _text(estimate: Estimate, form: str) -> str:
+    """An estimate with its interval."""
+    if not np.isfinite(estimate.value):
+        return "-"
+    return estimate.interval().text(form)
+
+
+def prediction_table(analysis: Analysis) -> Table:
+    """Predictions of cells that are left out, one row per outcome."""
+    header = [
+        "outcome",
+        "best single measure",
+        "its R^2",
+        "R^2 of the sparse combination",
+        "difference",
+        "weights",
+    ]
+    rows = []
+    for name, prediction in analysis.predictions.items():
+        if prediction is None:
+            rows.append([name, *["-"] * 5])
+            continue
+        weights = sorted(prediction.weights.items(), key=lambda pair: -abs(pair[1]))
+        rows.append(
+            [
+                name,
+                prediction.chosen,
+                _text(prediction.single, "{:.2f}"),
+                _text(prediction.sparse, "{:.2f}"),
+                _text(prediction.gain, "{:+.2f}"),
+                ", ".join(f"{m} {w:+.2f}" for m, w in weights) or "none",
+            ]
+        )
+    return Table(header, rows)
+
+
+def cell_table(atlas: Points) -> Table:
+    """Measures and outcomes, one row per point."""
+    header = ["cell", *MEASURE_HEADERS, *OUTCOME_HEADERS]
+    rows = [
+        [cell, *measure_texts(measures), *outcome_texts(outcomes)]
+        for cell, measures, outcomes in zip(
+            atlas.cells, atlas.measures, atlas.outcomes, strict=True
+        )
+    ]
+    return Table(header, rows)
+
+
+MEASURE_HEADERS = [
+    "decay rate",
+    "half-life, steps",
+    "horizon, steps",
+    "largest exponent",
+    "mean of 4",
+    "conditioning",
+    "highway share",
+]
+OUTCOME_HEADERS = [
+    "adding, steps",
+    "loss",
+    "temporal order, steps",
+    "loss ",
+    "copy memory, loss",
+]
+
+
+def measure_texts(measures: Sequence[float]) -> list[str]:
+    """Measures of a point as text, with the signs of the quantities themselves."""
+    values = dict(zip(MEASURES, measures, strict=True))
+    return [
+        f"{-values['slow decay'] + 0.0:+.3f}",
+        f"{values['half-life']:.3g}" if values["half-life"] < 1e4 else "> 10,000",
+        f"{values['horizon']:.0f}" if np.isfinite(values["horizon"]) else "none",
+        f"{values['largest exponent']:+.3f}",
+        f"{values['mean of 4 exponents']:+.3f}",
+        f"{-values['conditioning'] + 0.0:.3f}",
+        "-" if np.isnan(values["highway share"]) else f"{values['highway share']:.2f}",
+    ]
+
+
+def outcome_texts(outcomes: Sequence[float]) -> list[str]:
+    """Outcomes of a point as text."""
+    return [
+        ("not" if np.isinf(value) else f"{-value:.0f}")
+        if name.endswith("steps")
+        else f"{-value:.3g}"
+        for name, value in zip(OUTCOMES, outcomes, strict=True)
+    ]
+
+
+def findings(atlas: Points, analysis: Analysis) -> list[str]:
+    """What holds and what does not, in sentences."""
+    sentences = []
+    for view in (DEFAULTS, WITHIN):
+        means = {m: mean_correlation(analysis, m, view) for m in MEASURES}
+        known = {m: v for m, v in means.items() if np.isfinite(v)}
+        if known:
+            best = max(known, key=lambda m: known[m])
+            sentences.append(
+                f"Over {VIEW_NAMES[view]}, {_worded(best)} correlates best: "
+                f"{known[best]:+.2f}, the mean over outcomes; the half-life "
+                f"{means['half-life']:+.2f}."
+            )
+    against = [
+        f"{measure} ({name}, {bounds.text('{:+.2f}')})"
+        for measure in MEASURES
+        for name in OUTCOMES
+        if (bounds := analysis.estimate(measure, name).interval()).high < 0
+    ]
+    if against:
+        sentences.append(f"Against theory: {'; '.join(against)}.")
+    for place, task in ((0, "adding problem"), (2, "temporal order problem")):
+        default = atlas.at(atlas.default)
+        solved = np.isfinite(default.outcomes[:, place])
+        never = [
+            cell
+            for cell in dict.fromkeys(default.cells)
+            if not solved[default.cells == cell].any()
+        ]
+        count = len(set(default.cells)) - len(never)
+        sentences.append(
+            f"The {task} is solved by {count} of {count + len(never)} cells with their "
+            f"default initialization{', not by ' * bool(never)}{', '.join(never)}."
+        )
+    return sentences
