@@ -1,21 +1,18 @@
 """The answer, the tables and the claims of the atlas."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
+from experiments.atlas.rows import VIEW_NAMES, Analysis
 from experiments.atlas.scores import (
     ALL,
     DEFAULTS,
     MEASURES,
     OUTCOMES,
     WITHIN,
-    Analysis,
     Estimate,
     Points,
 )
 from experiments.harness.claims import Claim, judge
-from experiments.harness.tables import Table
 
 BOOTSTRAP = "95 % intervals by a bootstrap that draws whole cells"
 FORETOLD = {
@@ -30,11 +27,7 @@ FORETOLD = {
     "highway share": "The larger the share of the gradient along the highway before "
     "training, the better a cell learns",
 }
-VIEW_NAMES = {
-    ALL: "cells and initializations",
-    DEFAULTS: "cells, each with its default initialization",
-    WITHIN: "initializations of one cell, mean over cells",
-}
+LONG = 10  # steps of a half-life that the title of the map compares
 
 
 def evaluate_claims(analysis: Analysis) -> list[Claim]:
@@ -146,18 +139,14 @@ def correlation_title(analysis: Analysis) -> str:
 
 
 def map_title(atlas: Points) -> str:
-    """The finding: how many cells solve the adding problem, by half-life."""
+    """The finding: how many networks solve the adding problem, by half-life."""
     solved = np.isfinite(atlas.outcomes[:, 0])
-    half_life = atlas.measures[:, list(MEASURES).index("half-life")]
-    parts = []
-    for name, group in (
-        ("below", half_life < 10),
-        ("of 10 steps or more", half_life >= 10),
-    ):
-        if group.any():
-            share = f"{solved[group].sum()} of {group.sum()}"
-            where = "below 10 steps" if name == "below" else name
-            parts.append(f"{share} with a half-life {where}")
+    long = atlas.measures[:, list(MEASURES).index("half-life")] >= LONG
+    parts = [
+        f"{solved[group].sum()} of {group.sum()} networks with a half-life {words}"
+        for group, words in ((~long, f"below {LONG} steps"), (long, "above"))
+        if group.any()
+    ]
     return f"The adding problem is solved by {', by '.join(parts)}"
 
 
@@ -171,125 +160,6 @@ def prediction_title(analysis: Analysis) -> str:
         f"{len(known)} outcomes better than the mean does;\na sparse combination is "
         f"better than this measure for {better}"
     )
-
-
-def tables_of(atlas: Points, analysis: Analysis) -> dict[str, Table]:
-    """The tables of the report."""
-    result = {
-        f"Rank correlations over {VIEW_NAMES[view]}": correlation_table(analysis, view)
-        for view in analysis.views
-    }
-    result["Prediction of cells that are left out"] = prediction_table(analysis)
-    units = atlas.features.max()
-    result[f"Cells with their default initialization, {units} units"] = cell_table(
-        atlas.at(atlas.default & (atlas.features == units))
-    )
-    return result
-
-
-def correlation_table(analysis: Analysis, view: str) -> Table:
-    """Rank correlations with intervals, one row per measure."""
-    rows = [
-        [
-            measure,
-            *(
-                _text(analysis.estimate(measure, name, view), "{:+.2f}")
-                for name in OUTCOMES
-            ),
-        ]
-        for measure in MEASURES
-    ]
-    return Table(["measure", *OUTCOMES], rows)
-
-
-def _text(estimate: Estimate, form: str) -> str:
-    """An estimate with its interval."""
-    if not np.isfinite(estimate.value):
-        return "-"
-    return estimate.interval().text(form)
-
-
-def prediction_table(analysis: Analysis) -> Table:
-    """Predictions of cells that are left out, one row per outcome."""
-    header = [
-        "outcome",
-        "best single measure",
-        "its R^2",
-        "R^2 of the sparse combination",
-        "difference",
-        "weights",
-    ]
-    rows = []
-    for name, prediction in analysis.predictions.items():
-        if prediction is None:
-            rows.append([name, *["-"] * 5])
-            continue
-        weights = sorted(prediction.weights.items(), key=lambda pair: -abs(pair[1]))
-        rows.append(
-            [
-                name,
-                prediction.chosen,
-                _text(prediction.single, "{:.2f}"),
-                _text(prediction.sparse, "{:.2f}"),
-                _text(prediction.gain, "{:+.2f}"),
-                ", ".join(f"{m} {w:+.2f}" for m, w in weights) or "none",
-            ]
-        )
-    return Table(header, rows)
-
-
-def cell_table(atlas: Points) -> Table:
-    """Measures and outcomes, one row per point."""
-    header = ["cell", *MEASURE_HEADERS, *OUTCOME_HEADERS]
-    rows = [
-        [cell, *measure_texts(measures), *outcome_texts(outcomes)]
-        for cell, measures, outcomes in zip(
-            atlas.cells, atlas.measures, atlas.outcomes, strict=True
-        )
-    ]
-    return Table(header, rows)
-
-
-MEASURE_HEADERS = [
-    "decay rate",
-    "half-life, steps",
-    "horizon, steps",
-    "largest exponent",
-    "mean of 4",
-    "conditioning",
-    "highway share",
-]
-OUTCOME_HEADERS = [
-    "adding, steps",
-    "loss",
-    "temporal order, steps",
-    "loss ",
-    "copy memory, loss",
-]
-
-
-def measure_texts(measures: Sequence[float]) -> list[str]:
-    """Measures of a point as text, with the signs of the quantities themselves."""
-    values = dict(zip(MEASURES, measures, strict=True))
-    return [
-        f"{-values['slow decay'] + 0.0:+.3f}",
-        f"{values['half-life']:.3g}" if values["half-life"] < 1e4 else "> 10,000",
-        f"{values['horizon']:.0f}" if np.isfinite(values["horizon"]) else "none",
-        f"{values['largest exponent']:+.3f}",
-        f"{values['mean of 4 exponents']:+.3f}",
-        f"{-values['conditioning'] + 0.0:.3f}",
-        "-" if np.isnan(values["highway share"]) else f"{values['highway share']:.2f}",
-    ]
-
-
-def outcome_texts(outcomes: Sequence[float]) -> list[str]:
-    """Outcomes of a point as text."""
-    return [
-        ("not" if np.isinf(value) else f"{-value:.0f}")
-        if name.endswith("steps")
-        else f"{-value:.3g}"
-        for name, value in zip(OUTCOMES, outcomes, strict=True)
-    ]
 
 
 def findings(atlas: Points, analysis: Analysis) -> list[str]:

@@ -8,6 +8,7 @@ from experiments.atlas import claims, figures, page, records, scores, trials
 from experiments.atlas.config import Config
 from experiments.atlas.measure import measurer
 from experiments.atlas.records import Row
+from experiments.atlas.rows import analyze, tables_of
 from experiments.harness import common_flags, folders, long_memory
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
@@ -83,7 +84,7 @@ def show(
 ) -> None:
     """Publish the results."""
     atlas = scores.points(rows)
-    analysis = scores.analyze(atlas)
+    analysis = analyze(atlas)
     setting = caption(config, rows)
     page.write(results.path / page.FILE, atlas, setting)
     publish(
@@ -94,7 +95,7 @@ def show(
             "correlations.png": figures.draw_correlations(analysis, setting),
             "predictions.png": figures.draw_predictions(analysis, setting),
         },
-        tables=claims.tables_of(atlas, analysis),
+        tables=tables_of(atlas, analysis),
         claims=claims.evaluate_claims(analysis),
         findings=[
             *claims.findings(atlas, analysis),

@@ -9,13 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.atlas import claims
+from experiments.atlas.rows import VIEW_NAMES, Analysis
 from experiments.atlas.scores import (
     ALL,
     DEFAULTS,
     MEASURES,
     OUTCOMES,
     WITHIN,
-    Analysis,
     Points,
 )
 from experiments.harness import plotting
@@ -27,6 +27,7 @@ LINEAR = 1e-2  # exponents up to here are on a linear scale
 SHADES = 5  # of the colors
 UNSOLVED = "0.6"
 MARKERS = "o", "s", "^", "D"
+SHAPES = "circles", "squares", "triangles", "diamonds"
 VIEW_STYLES = {ALL: ("o", 0.22), DEFAULTS: ("s", 0.0), WITHIN: ("^", -0.22)}
 
 
@@ -70,9 +71,7 @@ def draw_map(atlas: Points, caption: str) -> Plot:
 
 def marker_text(atlas: Points) -> str:
     """The markers of the numbers of units, in words."""
-    words = dict(
-        zip(MARKERS, ("circles", "squares", "triangles", "diamonds"), strict=True)
-    )
+    words = dict(zip(MARKERS, SHAPES, strict=True))
     pairs = zip(np.unique(atlas.features), MARKERS, strict=False)
     return ", ".join(f"{words[m]} {units} units" for units, m in pairs) + "."
 
@@ -116,6 +115,7 @@ def draw_points(axis: Axes, atlas: Points, name: str, size: float) -> None:
             )
     axis.set_xscale("log")
     axis.set_yscale("symlog", linthresh=LINEAR)
+    axis.set_ylim(bottom=1.5 * min(float(y.min()), -LINEAR))
     axis.axhline(0, color="0.4", linewidth=0.8, zorder=0)
     axis.set_xlabel("half-life of the gradient, steps")
     axis.set_ylabel("largest Lyapunov exponent, nats per step")
@@ -180,27 +180,30 @@ def draw_correlations(analysis: Analysis, caption: str) -> Plot:
     finding = claims.correlation_title(analysis)
     figure.suptitle(finding, fontweight="bold", fontsize=12)
     rows = np.arange(len(MEASURES))
+    views = [
+        f"{shape}: {VIEW_NAMES[view]}"
+        for view, shape in zip(VIEW_STYLES, SHAPES, strict=False)
+    ]
     for axis, name in zip(axes, OUTCOMES, strict=True):
         for i, (view, (marker, shift)) in enumerate(VIEW_STYLES.items()):
             intervals = [
                 analysis.estimate(measure, name, view).interval()
                 for measure in MEASURES
             ]
-            label = claims.VIEW_NAMES[view]
+            label = VIEW_NAMES[view]
             draw_intervals(axis, intervals, rows - shift, marker, i, label)
         axis.axvline(0, color="0.4", linewidth=0.8)
         axis.set(title=name, xlim=(-1.05, 1.05), xlabel="rank correlation")
         axis.grid(alpha=0.3)
     axes[0].set_yticks(rows, list(MEASURES))
     axes[0].invert_yaxis()
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8)
     return plotting.captioned(
         figure,
         finding,
         f"{caption} Spearman's rank correlation of each measure before training with "
         "how well the networks learn; each measure is signed so that theory expects a "
-        f"positive correlation. Mean over numbers of units; {claims.BOOTSTRAP}. "
+        f"positive correlation. {'; '.join(views).capitalize()}. Mean over numbers of "
+        f"units; {claims.BOOTSTRAP}. "
         "Without a mark: all outcomes or measures are equal.",
     )
 

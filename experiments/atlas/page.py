@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 from scipy import stats
 
-from experiments.atlas import claims
+from experiments.atlas import rows
 from experiments.atlas.scores import Points
 from experiments.harness import pages
 
@@ -24,16 +24,16 @@ def write(file: pathlib.Path, atlas: Points, caption: str) -> None:
         "cell",
         "initialization",
         "units",
-        *claims.MEASURE_HEADERS,
-        *claims.OUTCOME_HEADERS,
+        *rows.MEASURE_HEADERS,
+        *rows.OUTCOME_HEADERS,
     ]
     texts = [
         [
             cell,
             init,
             str(units),
-            *claims.measure_texts(measures),
-            *claims.outcome_texts(outcomes),
+            *rows.measure_texts(measures),
+            *rows.outcome_texts(outcomes),
         ]
         for cell, init, units, measures, outcomes in zip(*atlas, strict=True)
     ]
