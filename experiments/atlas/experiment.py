@@ -9,7 +9,7 @@ from experiments.atlas.config import Config
 from experiments.atlas.measure import measurer
 from experiments.atlas.records import Row
 from experiments.atlas.rows import analyze, tables_of
-from experiments.harness import common_flags, folders, long_memory
+from experiments.harness import cli, common_flags, folders, long_memory
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.harness.starts import Start, every, starts
@@ -33,13 +33,19 @@ def run(config: Config, results: Run) -> None:
         for name in names:
             of_cell = [start for start in possible if start.cell == name]
             rows += measure_cell(of_cell, config, results)
-    folders.write(results.path / records.FILE, records.as_csv(rows))
-    show(rows, refused, config, results)
+    file = results.path / records.FILE
+    folders.write(file, records.as_csv(rows))
+    # Numbers are drawn as the file has them, so that it gives the same figures again.
+    show(records.read([str(file)]), refused, config, results)
 
 
 def check(config: Config) -> None:
     """Raise a UsageError if a flag is out of range."""
     common_flags.check_seeds(config.seeds)
+    if config.order_length % 11:
+        raise cli.UsageError(
+            f"flag --order_length: expected a multiple of 11; got {config.order_length}"
+        )
 
 
 def measure_cell(of_cell: Sequence[Start], config: Config, results: Run) -> list[Row]:
