@@ -1,7 +1,7 @@
 """Does the gradient's flow before training foretell what a cell will learn?
 
     python -m experiments.atlas
-    python -m experiments.atlas --rows=experiments/atlas/atlas.csv
+    python -m experiments.atlas --flagfile=experiments/atlas/full.flags
 
 For every cell, initialization, number of units and seed, the experiment measures the
 decay rate, half-life and horizon of the gradient, the largest Lyapunov exponents, the
@@ -11,13 +11,9 @@ memory: adding, temporal order, copy memory. All initializations and seeds of a 
 members of one study. Rank correlations, and predictions of cells that are left out,
 show which measure foretells learning.
 
-The first command takes about ten minutes on two cores. The second draws the atlas of
-all cells from rows that were measured by
-
-    python -m experiments.atlas --flagfile=experiments/atlas/full.flags
-
-in less than two hours; `--cells` divides it among machines, and `--rows=A,B` joins the
-rows. The page atlas.html of each run has all rows, in a table that can be sorted.
+The first command takes about ten minutes on two cores; the second, of every cell, less
+than two hours. `--rows=FILE` draws the rows of an earlier run again. The page
+atlas.html of each run has all rows, in a table that can be sorted.
 """
 
 from experiments.atlas.config import Config

@@ -1,6 +1,7 @@
 """The steps of the experiment."""
 
 from collections.abc import Sequence
+from typing import Any, cast
 
 import numpy as np
 
@@ -56,7 +57,7 @@ def measure_cell(of_cell: Sequence[Start], config: Config, results: Run) -> list
     for features in config.features:
         columns: list[np.ndarray] = []
         for trial in trials.trials(config):
-            model = trials.network(trial, of_cell[0], features)
+            model = cast(Any, trials.network(trial, of_cell[0], features))
             params = trials.parameters(trial, of_cell, features, seeds)
             task = trial.task.name
             if task == TASK:

@@ -115,7 +115,7 @@ def draw_points(axis: Axes, atlas: Points, name: str, size: float) -> None:
             )
     axis.set_xscale("log")
     axis.set_yscale("symlog", linthresh=LINEAR)
-    axis.set_ylim(bottom=1.5 * min(float(y.min()), -LINEAR))
+    axis.set_ylim(bottom=1.5 * min(float(np.nanmin(y, initial=0.0)), -LINEAR))
     axis.axhline(0, color="0.4", linewidth=0.8, zorder=0)
     axis.set_xlabel("half-life of the gradient, steps")
     axis.set_ylabel("largest Lyapunov exponent, nats per step")
@@ -149,7 +149,7 @@ def label_cells(axis: Axes, atlas: Points) -> None:
         taken.append(box)
         axis.annotate(
             cell,
-            axis.transData.inverted().transform((px, py)),
+            tuple(axis.transData.inverted().transform((px, py))),
             (dx * 72 / 110, dy * 72 / 110),
             textcoords="offset points",
             fontsize=7,

@@ -1,6 +1,7 @@
 """Measurements of the gradient's flow in untrained networks."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -77,13 +78,9 @@ def measurer(
         norms = probing.state_gradients(model, params, (xs, targets))["forward"]
         rate = flow.decay_rate(norms)
         weights = probing.layer_params(model, params)
-        states = jax.eval_shape(model.cell.initial_state, weights, few[0, 0])
-        size = sum(  # coordinates; a complex entry has two
-            leaf.size * (1 + jnp.iscomplexobj(leaf)) for leaf in jax.tree.leaves(states)
-        )
-        exponents = flow.lyapunov_spectrum(
-            model.cell, weights, few, count=min(DIRECTIONS, size)
-        ).exponents.mean(axis=0)
+        spectrum = partial(flow.lyapunov_spectrum, model.cell, weights, few)
+        size = jax.eval_shape(spectrum).exponents.shape[-1]
+        exponents = spectrum(count=min(DIRECTIONS, size)).exponents.mean(axis=0)
         return Flow(
             rate,
             flow.half_life(rate),

@@ -133,7 +133,7 @@ def _read(path: str) -> list[Row]:
     for number, line in enumerate(lines, 2):
         try:
             numbers = [float(text) if text else math.nan for text in line[4:]]
-            rows.append(Row(*line[:2], int(line[2]), int(line[3]), *numbers))
+            rows.append(Row._make([*line[:2], int(line[2]), int(line[3]), *numbers]))
         except (ValueError, TypeError, IndexError) as error:
             raise cli.UsageError(
                 f"flag --rows: expected a network in each line; got line {number} of "

@@ -19,6 +19,7 @@ from experiments.atlas.scores import (
 )
 from experiments.harness.tables import Table
 
+LONGEST = 10_000  # half-life that is written out
 VIEW_NAMES = {
     ALL: "cells and initializations",
     DEFAULTS: "cells, each with its default initialization",
@@ -157,15 +158,17 @@ OUTCOME_HEADERS = [
 def measure_texts(measures: Sequence[float]) -> list[str]:
     """Measures of a point as text, with the signs of the quantities themselves."""
     values = dict(zip(MEASURES, measures, strict=True))
-    return [
+    long, far = values["half-life"] >= LONGEST, np.isinf(values["horizon"])
+    texts = [
         f"{-values['slow decay'] + 0.0:+.3f}",
-        f"{values['half-life']:.3g}" if values["half-life"] < 1e4 else "> 10,000",
-        f"{values['horizon']:.0f}" if np.isfinite(values["horizon"]) else "none",
+        f"> {LONGEST:,}" if long else f"{values['half-life']:.3g}",
+        "none" if far else f"{values['horizon']:.0f}",
         f"{values['largest exponent']:+.3f}",
         f"{values['mean of 4 exponents']:+.3f}",
         f"{-values['conditioning'] + 0.0:.3f}",
-        "-" if np.isnan(values["highway share"]) else f"{values['highway share']:.2f}",
+        f"{values['highway share']:.2f}",
     ]
+    return ["-" if "nan" in text else text for text in texts]
 
 
 def outcome_texts(outcomes: Sequence[float]) -> list[str]:
