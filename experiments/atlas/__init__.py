@@ -1,6 +1,6 @@
 """Does the gradient's flow before training foretell what a cell will learn?
 
-    python -m experiments.atlas
+    python -m experiments.atlas --cells=elman,lstm,gru,min_gru --inits=own,torch,chrono
     python -m experiments.atlas --flagfile=experiments/atlas/full.flags
 
 For every cell, initialization, number of units and seed, the experiment measures the
@@ -11,8 +11,8 @@ memory: adding, temporal order, copy memory. All initializations and seeds of a 
 members of one study. Rank correlations, and predictions of cells that are left out,
 show which measure foretells learning.
 
-The first command takes about ten minutes on two cores; the second, of every cell, less
-than two hours. `--rows=FILE` draws the rows of an earlier run again. The page
+Without flags, the experiment takes about ten minutes on two cores; with those of
+full.flags, of every cell, less than two hours. `--rows=FILE` draws the rows of an earlier run again. The page
 atlas.html of each run has all rows, in a table that can be sorted.
 """
 
