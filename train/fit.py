@@ -32,6 +32,7 @@ def fit(
     *,
     steps: int,
     batch_size: int,
+    shuffle: bool = True,
     hyperparameters: Mapping[str, ArrayLike] | None = None,
     probe: Callable[[Params], Any] | None = None,
     probe_every: int = 1,
@@ -55,12 +56,12 @@ def fit(
     """Train many models, the members of a study, all in one program.
 
     A member is a seed, and values of the hyperparameters. Each has its own order of the
-    examples, with each example once per epoch. The result of a member does not depend
-    on the other members or on the number of devices: bit for bit on a CPU, where a
-    device takes the step of one member after the other; up to rounding elsewhere. If
-    standard error is a terminal, a progress bar shows the time left, the loss, the norm
-    of the gradient, the learning rate and the steps per second. The loss and the norm
-    are means over all members.
+    examples, with each example once per epoch, unless `shuffle` is False. The result of
+    a member does not depend on the other members or on the number of devices: bit for
+    bit on a CPU, where a device takes the step of one member after the other; up to
+    rounding elsewhere. If standard error is a terminal, a progress bar shows the time
+    left, the loss, the norm of the gradient, the learning rate and the steps per
+    second. The loss and the norm are means over all members.
 
     Args:
         loss_fn: `loss_fn(params, batch, key)`, a scalar.
@@ -72,6 +73,8 @@ def fit(
         seeds: Seed of each member, for the order of the examples and the loss's keys.
         steps: Number of steps, at least 1.
         batch_size: Examples per step, from 1 to the number of examples.
+        shuffle: Whether the examples are in random order, another one in each epoch. If
+            False, all members read them in the order of the data in every epoch.
         hyperparameters: Hyperparameters that differ between the members, such as
             `{"learning_rate": rates}`, arrays [members]. They are set in the state of
             the optimizer, which `optax.inject_hyperparams` puts them into. Names that
@@ -150,7 +153,7 @@ def fit(
     due = (save_fn and save_every) or 0, evaluate_every if evaluate_fn else 0
     plan = Plan(
         first,
-        loop.draw_order(order_keys, examples, batch_size, steps, first),
+        loop.draw_order(order_keys, examples, batch_size, steps, first, shuffle),
         (np.arange(first, first + steps) % probe_every == 0) & (probe is not None),
         loop.calls(first, first + steps, steps_per_call, *due),
     )

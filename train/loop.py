@@ -11,7 +11,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, ArrayLike, Int, Key, PyTree
 
-from train.data.batches import epochs
+from train.data.batches import epochs, in_order
 from train.members import Members
 from train.result import Best, FitResult, Probes, Scores
 from train.step import LossFn, Params, TrainState, init_state
@@ -34,7 +34,12 @@ def draw_keys(
 
 
 def draw_order(
-    keys: Key[Array, " members"], examples: int, batch_size: int, steps: int, start: int
+    keys: Key[Array, " members"],
+    examples: int,
+    batch_size: int,
+    steps: int,
+    start: int,
+    shuffle: bool = True,
 ) -> Int[np.ndarray, "steps members batch_size"]:
     """Indices of the examples of each step and model.
 
@@ -44,10 +49,14 @@ def draw_order(
         batch_size: Examples per step.
         steps: Number of steps.
         start: Number of steps taken before.
+        shuffle: Whether the order is random.
 
     Returns:
         Indices, [steps, members, batch_size].
     """
+    if not shuffle:
+        order = in_order(examples, batch_size, steps, start)
+        return np.repeat(order[:, None], len(keys), axis=1)
     draw = jax.vmap(
         lambda key: epochs(key, examples, batch_size, steps, start), out_axes=1
     )

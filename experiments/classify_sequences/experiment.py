@@ -22,9 +22,10 @@ from experiments.classify_sequences.networks import (
     Linear,
     classifiers,
 )
-from experiments.harness import cells, own_data, own_sequences, training
+from experiments.harness import cells, own_data, own_sequences, published, training
 from experiments.harness.networks import Network, classifier
 from experiments.harness.own_sequences import Sequences
+from experiments.harness.published import Published
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.harness.training import loss_of
@@ -137,6 +138,11 @@ def learn(
         known_accuracy(config.data, config.order, cell, way, *sizes),
     )
     log(result, data, config.seeds, results)
+    if result.known is not None:
+        setting = f"{data.setting}, {result.name}"
+        source = figures.SOURCES[config.data]
+        number = Published(setting, result.known, source, unit="%")
+        published.log(results, number, 100 * result.accuracy)
     return result
 
 

@@ -1,40 +1,26 @@
-"""Tasks that need a long memory, and the training of networks on them.
+"""Tasks that need a long memory: their examples, and networks for them.
 
-Every batch has new sequences: the loss draws them from its key, on the device. Nothing
-is stored, members of a study with the same seed see the same sequences, and a run is
-resumed as any other. A member stops when it has solved its task.
+`memory_training` trains the networks.
 """
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import linen as nn
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array
 
 import nets
-from experiments.harness import networks, training
-from experiments.harness.common_flags import VALIDATION, TrainingConfig
-from experiments.harness.networks import Network
-from experiments.harness.padding import (
-    Padded,
-    arguments,
-    first,
-    median_from_end,
-    trimmed,
-)
-from experiments.harness.runs import Run
-from nets import flow
-from nets.flow.decay import norms_of
+from experiments.harness import training
+from experiments.harness.common_flags import VALIDATION
+from experiments.harness.padding import Padded, arguments, first
 from nets.models import SequenceClassifier, SequenceTagger
 from train.data import adding, copy_memory, temporal_order
 
 HELD_OUT = 1000  # sequences of an evaluation
 AT_ONCE = 100  # of these
-MEASURED = 64  # sequences along which gradients are measured
 TEST_KEY, VALIDATION_KEY = 1, 2  # roots of the held-out sequences
 
 
@@ -101,22 +87,6 @@ TASKS = {
 }
 
 
-class Learning(NamedTuple):
-    """Learning curves of all members of a study.
-
-    Attributes:
-        steps: Number of steps taken before each evaluation.
-        losses: Held-out losses; a member that has stopped keeps its last.
-        solved: Number of steps after which the task was solved; 0 if it was not.
-        params: Parameters with the smallest held-out loss, arrays [members, ...].
-    """
-
-    steps: Int[np.ndarray, " evaluations"]
-    losses: Float[np.ndarray, "members evaluations"]
-    solved: Int[np.ndarray, " members"]
-    params: Any
-
-
 def model(task: Task, cell: nets.Cell, features: int) -> nn.Module:
     """A network for a task: a recurrent layer, and a dense layer.
 
@@ -168,150 +138,21 @@ def held_out(
     Returns:
         As `draw`.
     """
-    return draw(task, length, _held_out_keys(jnp.arange(count), evaluate_on))
+    return draw(task, length, held_out_keys(jnp.arange(count), evaluate_on))
 
 
-def _held_out_keys(indices: Array, evaluate_on: str) -> Array:
-    """Keys of held-out examples."""
+def held_out_keys(indices: Array, evaluate_on: str = "") -> Array:
+    """Keys of held-out examples.
+
+    Args:
+        indices: Numbers of the examples, integers from 0.
+        evaluate_on: As in `held_out`.
+
+    Returns:
+        Keys for `draw`.
+    """
     root = VALIDATION_KEY if evaluate_on == VALIDATION else TEST_KEY
     return jax.vmap(lambda i: jax.random.fold_in(jax.random.key(root), i))(indices)
-
-
-def train(
-    task: Task,
-    length: int,
-    network: nn.Module,
-    params: Any,
-    config: TrainingConfig,
-    results: Run,
-    *,
-    title: str,
-    labels: dict[str, Any],
-    hyperparameters: Mapping[str, Sequence[float] | np.ndarray] | None = None,
-) -> Learning:
-    """Train all members of a study on a task, each until it has solved the task.
-
-    Args:
-        task: The task.
-        length: As in `task.example`.
-        network: Network of `model`.
-        params: Initial parameters of all members, [members, ...].
-        config: The flags. `seeds` are those of the members; `evaluate_every` is at
-            least 1.
-        results: Run that gets rows of the kinds "training" and "evaluation".
-        title: As in `training.train`.
-        labels: As in `training.train`.
-        hyperparameters: As in `train.fit`, such as the learning rates; all other names
-            only distinguish members with the same seed.
-
-    Returns:
-        A `Learning`.
-    """
-    plain = training.loss_of(network)
-
-    def loss_fn(params, indices, key, **settings):
-        keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(indices)
-        return plain(params, draw(task, length, keys), key)
-
-    fitted = training.train(
-        loss_fn,
-        params,
-        np.arange(config.batch_size, dtype=np.uint32),  # one step is one epoch
-        config,
-        results,
-        title=title,
-        labels=labels,
-        evaluate_fn=held_out_loss(task, length, network, config.evaluate_on),
-        evaluate_every=config.evaluate_every,
-        patience=config.patience or None,
-        target=task.solved(length),
-        **({"hyperparameters": hyperparameters} if hyperparameters else {}),
-    )
-    assert fitted.scores is not None  # evaluated at least once
-    steps, losses = fitted.scores.steps, np.asarray(fitted.scores.values).T
-    reached = losses <= task.solved(length)
-    solved = np.where(reached.any(axis=1), steps[reached.argmax(axis=1)], 0)
-    return Learning(steps, losses, solved, fitted.params)
-
-
-def held_out_loss(
-    task: Task, length: int, network: nn.Module, evaluate_on: str = ""
-) -> Callable[[Any], Array]:
-    """The mean loss on the held-out examples.
-
-    Args:
-        task: The task.
-        length: As in `task.example`.
-        network: Network of `model`.
-        evaluate_on: As in `held_out`.
-
-    Returns:
-        A function of the parameters of one member.
-    """
-    loss_of = training.loss_of(network)
-
-    def loss(params):
-        def of_part(indices):
-            data = draw(task, length, _held_out_keys(indices, evaluate_on))
-            return loss_of(params, data, None)
-
-        return jax.lax.map(of_part, jnp.arange(HELD_OUT).reshape(-1, AT_ONCE)).mean()
-
-    return loss
-
-
-def profiles(
-    task: Task, length: int, network: nn.Module, params: Any
-) -> Float[np.ndarray, "members time"]:
-    """ln of the norm of dL/ds_t at every step, of all members.
-
-    The norm is the median over held-out sequences, each with the gradient of its own
-    loss. Sequences with different numbers of steps are aligned at their ends.
-
-    Args:
-        task: The task.
-        length: As in `task.example`.
-        network: Network of `model`.
-        params: Parameters of all members, [members, ...].
-
-    Returns:
-        Nats.
-    """
-    xs, targets = held_out(task, length, MEASURED)
-    xs = trimmed(xs)
-    part_of = networks.classifier(network, xs, targets).recurrent
-    assert part_of is not None
-
-    def of_member(params):
-        part = part_of(params)
-        _, gradients = flow.state_gradients(
-            part.layer, part.params, part.xs, part.loss, lengths=part.lengths
-        )
-        norms = norms_of(gradients)
-        if part.lengths is None:
-            return jnp.median(norms, axis=1)
-        return median_from_end(norms, part.lengths)
-
-    return np.asarray(jax.jit(lambda params: jax.lax.map(of_member, params))(params))
-
-
-def reopen(
-    task: Task, length: int, network: nn.Module, evaluate_on: str = ""
-) -> Network:
-    """A network that a run keeps, with its held-out examples and its held-out loss.
-
-    Args:
-        task: The task.
-        length: As in `task.example`.
-        network: Network of `model`.
-        evaluate_on: As in `held_out`.
-
-    Returns:
-        A `Network`.
-    """
-    xs, targets = held_out(task, length, evaluate_on=evaluate_on)
-    score = held_out_loss(task, length, network, evaluate_on)
-    return networks.classifier(network, xs, targets, score)
 
 
 def start(task: Task, length: int, network: nn.Module, seeds: Sequence[int]) -> Any:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import pathlib
 import shutil
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -53,6 +54,7 @@ class Run:
         self._new = True  # nothing was there before
         self._before: dict[str, int] | None = None  # what a complete run held
         self._made = b""  # and its config.json
+        self._began = time.perf_counter()
 
     def log(self, **row: Any) -> None:
         """Add a row to metrics.jsonl, on the disk when this returns.
@@ -94,11 +96,7 @@ class Run:
             self.path.replace(self.folder)
 
     def logged(self) -> list[dict[str, Any]]:
-        """All rows of metrics.jsonl.
-
-        Returns:
-            One dict per row.
-        """
+        """All rows of metrics.jsonl, one dict per row."""
         return read_rows(self.path)
 
     def _expect(self, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -110,6 +108,10 @@ class Run:
         """Give the folder its name."""
         self.writer.wait()
         self._rows.cut()
+        if self._new:  # the duration of a run that was resumed is not known
+            metadata = {**self.metadata, "seconds": time.perf_counter() - self._began}
+            text = json.dumps(metadata, indent=2)
+            folders.write(self.path / "config.json", text + "\n")
         # `experiments.merge` joins the trainings of shards.
         checkpoints.finish(self.path, keep_last="shard" in self.metadata)
         self.path.replace(self.folder)
@@ -136,7 +138,8 @@ def new_run(
     Args:
         folder: Folder of the results; it may exist if it is empty.
         config: Written to config.json, with the format of the folder, the git commit,
-            the versions of the packages, the device and the time.
+            the versions of the packages, the device, the time, and in the end the
+            seconds that the run took, unless it was resumed.
         question: Question that the run answers, for its report.
         resume: True to resume "FOLDER.unfinished" if it exists, from a run of the same
             `config["config"]`; its rows are in `Run.logged`. The run begins again, and

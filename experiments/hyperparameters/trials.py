@@ -23,10 +23,12 @@ from train import NonFiniteError
 # Metric and objective of each experiment that logs no test accuracy. A number after a
 # dot is an index into a list.
 METRICS = {
+    "adding": ("best_loss", "min"),
     "atlas": ("adding_loss", "min"),
     "autoencoder": ("test_mse", "min"),
     "capacity": ("bytes", "min"),
     "catalogue": ("parameters", "min"),
+    "copy_memory": ("best_loss", "min"),
     "course": ("seconds", "min"),
     "draw_digits": ("test_nll", "min"),
     "edge_of_chaos": ("exponent", "max"),
@@ -39,6 +41,7 @@ METRICS = {
     "remedies": ("error_with", "min"),
     "spectra": ("exponents.0", "max"),
     "tag_sequences": ("f1", "max"),
+    "temporal_order": ("best_loss", "min"),
     "throughput": ("seconds.0", "min"),
     "translate_dates": ("greedy", "max"),
 }

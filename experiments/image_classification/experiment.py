@@ -8,13 +8,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.harness import cli, own_data, own_images, tables, training
+from experiments.harness import cli, own_data, own_images, published, tables, training
 from experiments.harness.networks import Network, classifier
+from experiments.harness.published import Published
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.harness.training import loss_of
 from experiments.image_classification import figures
 from experiments.image_classification.claims import (
+    MARGIN,
     answer,
     caption,
     evaluate_claim,
@@ -69,6 +71,15 @@ def run(config: Config, results: Run) -> None:
     )
     result = evaluate(model, fitted.params, train, test, classes)
     log(result, config, len(train.labels), results)
+    if not config.own() and config.model == reference_of(config).model:
+        number = Published(
+            f"{config.data}, {config.model}",
+            float(reference_of(config).accuracy.split("-")[0]),
+            reference_of(config).source,
+            MARGIN,
+            "%",
+        )
+        published.log(results, number, 100 * result.test_accuracy)
     plots = figures.draw(result, rows, caption(config, result))
     parameters = sum(row.parameters for row in rows)
     publish(

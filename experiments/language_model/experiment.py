@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments.harness import cells, cli, training
+from experiments.harness import cells, cli, published, training
 from experiments.harness.networks import Network, classifier
+from experiments.harness.published import Published
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.language_model import claims, figures, ngrams
@@ -36,6 +37,8 @@ from train.data.text import Text
 
 ORDERS = 6  # the largest n of an n-gram
 PROBES = 20  # on held-out text during training
+SHAKESPEARE = 1_115_394, 256, 12, 64, 2000  # characters, features, batch, length, steps
+PYTORCH = {"lstm": 1.71, "gru": 1.62}  # nats per held-out character
 PROMPT = 32  # characters of held-out text that are the default prompt
 
 
@@ -56,6 +59,7 @@ def run(config: Config, results: Run) -> None:
     for name, model in models.items():
         network, params = learn(name, model, train, test, config, results)
         log(network, config.seeds, results)
+        compare(network, corpus, config, results)
         networks.append(network)
         first = jax.tree.map(lambda leaf: leaf[0], params)
         samples += write(name, model, first, prompt, corpus, config)
@@ -213,6 +217,15 @@ def log(network: NetworkResult, seeds: Sequence[int], results: Run) -> None:
             steps=network.steps,
             nats=network.curve[i],
         )
+
+
+def compare(network: NetworkResult, corpus: Text, config: Config, results: Run) -> None:
+    """Log the comparison with PyTorch, if the text and the sizes are the same."""
+    sizes = config.features, config.batch_size, config.length, config.steps
+    if (len(corpus.tokens), *sizes) == SHAKESPEARE and network.cell in PYTORCH:
+        setting = f"tinyshakespeare, {network.cell}, nats per character"
+        number = Published(setting, PYTORCH[network.cell], "PyTorch 2.13, same sizes")
+        published.log(results, number, network.nats)
 
 
 def show(

@@ -33,16 +33,19 @@ def rows(folder: pathlib.Path, kind: str) -> list[dict]:
 
 
 # Commands that read runs of experiments, or run them in parts.
-TOOLS = {"compare", "export", "inspect", "merge", "submit"}
+TOOLS = {"compare", "export", "inspect", "merge", "published", "submit"}
 
 # Flags of a small run of each experiment.
 TINY = {
+    "adding": "features=3;lengths=4;steps=2;evaluate_every=2;cells=gru;batch_size=4",
     "atlas": "cells=elman;inits=own;features=3;batch_size=2;adding_length=4;"
     "order_length=11;copy_length=2;adding_steps=2;order_steps=2;copy_steps=2",
     "autoencoder": "batch_size=4;steps=2;filters=4;latent=4,2;upsample=nearest",
     "capacity": "cells=elman;features=2;time=4,8;batch_size=2;members=2;examples=4",
     "catalogue": "inputs=1",
     "classify_sequences": "order=rows;features=4;cells=elman,gru;steps=2;batch_size=4",
+    "copy_memory": "features=3;lengths=3;steps=2;evaluate_every=2;cells=elman;"
+    "batch_size=4",
     "course": "lessons=edges",
     "draw_digits": "batch_size=4;features=4;components=2;steps=2;samples_per_label=2;"
     "temperatures=1",
@@ -61,6 +64,7 @@ TINY = {
     "text_file=text.txt;sample_length=3",
     "lstm_vs_gru": "tasks=digits;features=4;steps=1;timing_rounds=1;batch_size=4",
     "memory": "max_steps=512;inputs=1;batch_size=1;cells=elman",
+    "mnist1d": "models=linear;steps=2;batch_size=4;pooling=false",
     "music": "parameters=1000;batch_size=2;steps=2;cells=elman;prompt_steps=2;"
     "generated_steps=3;data_dir=music",
     "parallel": "parts=cells;cells=elman;inits=own;gains=1;features=3;steps=2;"
@@ -70,6 +74,8 @@ TINY = {
     "spectra": "inputs=2;steps=30;warmup=10;cells=elman;inits=own",
     "study": "batch_size=4;features=3;steps=2;order=rows;cells=elman;gain=1",
     "tag_sequences": "features=4;length=12;steps=2;cell=elman",
+    "temporal_order": "features=3;lengths=11;steps=2;evaluate_every=2;cells=elman;"
+    "batch_size=4;original_sequences=2",
     "throughput": "cells=elman;members=1;features=4;time=5;rounds=1;seconds=1e-9;"
     "overhead_steps=0",
     "translate_dates": "features=4;embedding=3;steps=2;batch_size=4;examples=60;"

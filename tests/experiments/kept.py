@@ -18,6 +18,7 @@ BLIND = "drawn without seeing rows, temperature 1"
 # Rows of the held-out numbers of a run: entries of such a row, the number in it, and
 # the name of its network.
 REPORTS: dict[str, list[tuple[dict[str, Any], str, str]]] = {
+    "adding": [({"kind": "learned"}, "best_loss", "{cell}, {length}, init={init}")],
     "autoencoder": [({"kind": "mse"}, "test_mse", "latent {latent}, {upsample}")],
     "classify_sequences": [({"kind": "accuracy"}, "test_accuracy", "{cell}, {way}")],
     "draw_digits": [
@@ -32,6 +33,7 @@ REPORTS: dict[str, list[tuple[dict[str, Any], str, str]]] = {
     "information": [({"when": "trained"}, "test_accuracy", "elman")],
     "language_model": [({"kind": "held_out"}, "nats", "{cell}")],
     "lstm_vs_gru": [({"kind": "accuracy"}, "test_accuracy", "{task}, {model}")],
+    "mnist1d": [({"kind": "accuracy"}, "test_accuracy", "{model}")],
     "music": [({"kind": "nll"}, "test_nll", "{cell}, best in validation")],
     "remedies": [
         ({"kind": "remedy"}, "error_with", "clip"),

@@ -185,9 +185,11 @@ def _names(text: str) -> list[str]:
 BROKEN = [*_names(_WRONG), "Class", "NeedsArguments"]
 RIGHT = _names(_RIGHT)
 TAKE_CELLS = {
+    "adding": "cells",
     "atlas": "cells",
     "capacity": "cells",
     "classify_sequences": "cells",
+    "copy_memory": "cells",
     "draw_digits": "cell",
     "gradient_flow": "cells",
     "information": "cell",
@@ -200,6 +202,7 @@ TAKE_CELLS = {
     "spectra": "cells",
     "study": "cells",
     "tag_sequences": "cell",
+    "temporal_order": "cells",
     "translate_dates": "cell",
 }
 MODULES = {

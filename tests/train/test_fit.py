@@ -19,7 +19,7 @@ from train import (
     make_optimizer,
     make_step,
 )
-from train.data.batches import epochs
+from train.data.batches import epochs, in_order
 
 XS = jax.random.normal(jax.random.key(7), (20, 3))
 YS = XS @ jnp.array([1.0, -2.0, 0.5])
@@ -70,6 +70,20 @@ def test_fit_is_a_loop_of_steps_over_shuffled_epochs():
 
 
 @pytest.mark.slow
+def test_without_shuffling_every_seed_reads_the_data_in_order():
+    def sum_of_read(params, batch, key):
+        return (batch @ params).sum()
+
+    data = jnp.eye(7)
+    options: Any = {"steps": 3, "batch_size": 2, "shuffle": False}
+    sgd = optax.sgd(-1.0)
+    read = fit(sum_of_read, sgd, jnp.zeros((2, 7)), data, [0, 1], **options)
+    again = fit(sum_of_read, sgd, read, data, [0, 1], **options | {"steps": 1})
+    assert read.params.tolist() == [[1, 1, 1, 1, 1, 1, 0]] * 2
+    assert again.params.tolist() == [[2, 2, 1, 1, 1, 1, 0]] * 2
+    assert in_order(7, 2, steps=2, start=2).tolist() == [[4, 5], [0, 1]]
+
+
 def test_the_same_seed_gives_the_same_numbers():
     chex.assert_trees_all_equal(train([1, 2]).params, train([1, 2]).params)
 

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from experiments.harness import published as comparisons
+from experiments.harness.claims import SUPPORTED
+from experiments.harness.published import Published as Number
 from experiments.harness.runs import Run
 from experiments.parallel.published import claims, figures
 from experiments.parallel.published.measure import measure
@@ -38,6 +41,15 @@ def log(published: Published, results: Run) -> None:
     """Log the facts, and what they were computed from."""
     for fact in published.facts():
         results.log(kind="fact", **fact._asdict(), outcome=fact.outcome)
+        number = Number(
+            f"Newton over time, {fact.name}: {fact.quantity}{', at most' * fact.bound}",
+            fact.published,
+            "Gonzalez et al. 2025",
+            fact.tolerance,
+        )
+        row = comparisons.compare(number, [fact.measured])
+        row["within"] = fact.outcome == SUPPORTED  # also of an upper bound
+        results.log(kind=comparisons.KIND, **row)
     networks = published.threshold
     for i, gain in enumerate(networks.gains):
         for j in range(networks.exponents.shape[1]):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import nets
-from experiments.harness import long_memory
+from experiments.harness import long_memory, memory_training
 from experiments.harness.common_flags import VALIDATION, TrainingConfig
 from experiments.harness.long_memory import TASKS
 from experiments.harness.padding import Padded
@@ -27,7 +27,7 @@ def test_the_network_without_memory_has_the_loss_of_the_baseline(name):
     params = jax.tree.map(lambda leaf: jnp.zeros_like(leaf[0]), params)
     if name == "adding":
         params["dense"]["bias"] = jnp.ones(1)
-    loss = long_memory.held_out_loss(task, length, network)(params)
+    loss = memory_training.held_out_loss(task, length, network)(params)
     if name == "copy_memory":  # it cannot tell the steps apart
         assert loss == pytest.approx(np.log(9), rel=1e-5)
     else:
@@ -39,17 +39,20 @@ def test_profiles_are_gradients_of_the_loss(name):
     task, length = TASKS[name], LENGTHS[name]
     network = long_memory.model(task, nets.gru(), FEATURES)
     params = long_memory.start(task, length, network, [3, 4])
-    profile = long_memory.profiles(task, length, network, params)
-    reopened = long_memory.reopen(task, length, network)
+    profile = memory_training.profiles(task, length, network, params)
+    reopened = memory_training.reopen(task, length, network)
     assert reopened.recurrent is not None
     own = jax.tree.map(lambda leaf: leaf[1], params)
-    part = reopened.recurrent(own, long_memory.MEASURED)
+    count = memory_training.MEASURED
+    part = reopened.recurrent(own, count)
     _, gradients = flow.state_gradients(
         part.layer, part.params, part.xs, part.loss, lengths=part.lengths
     )
     norms = np.asarray(norms_of(gradients))  # ln, [time, examples]
     steps = len(norms) if part.lengths is None else np.asarray(part.lengths)
-    last = norms[np.full(long_memory.MEASURED, steps) - 1, range(long_memory.MEASURED)]
+    last = norms[
+        np.full(memory_training.MEASURED, steps) - 1, range(memory_training.MEASURED)
+    ]
     expected = np.median(last)
     assert profile.shape[0] == 2 and profile[1, -1] == pytest.approx(expected, rel=1e-4)
     assert np.isfinite(profile).all()
@@ -75,7 +78,7 @@ def test_members_stop_when_they_have_solved_the_task(tmp_path):
     )
     params = long_memory.start(task, 11, network, config.seeds)
     with new_run(tmp_path / "run", {}) as results:
-        learned = long_memory.train(
+        learned = memory_training.train(
             task,
             11,
             network,
@@ -102,6 +105,6 @@ def test_members_stop_when_they_have_solved_the_task(tmp_path):
         ]
         assert max(trained) == learned.solved[i]
     assert learned.steps[-1] == steps
-    score = long_memory.reopen(task, 11, network).score
+    score = memory_training.reopen(task, 11, network).score
     own = jax.tree.map(lambda leaf: leaf[0], learned.params)
     assert score(own) == pytest.approx(learned.losses[0].min(), rel=1e-5)

@@ -1,0 +1,87 @@
+"""Published numbers next to measured ones: rows of the kind "published"."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from experiments.harness.common_flags import VALIDATION
+from experiments.harness.intervals import interval
+from experiments.harness.runs import Run
+
+KIND = "published"
+
+
+class Published(NamedTuple):
+    """A published number.
+
+    Attributes:
+        setting: What was measured, in a few words that are unique in an experiment.
+        published: The number.
+        source: Its source.
+        tolerance: Largest deviation of the mean of a measurement that reproduces it;
+            None if there is no such judgment.
+        unit: Unit of the number; empty for none.
+    """
+
+    setting: str
+    published: float
+    source: str
+    tolerance: float | None = None
+    unit: str = ""
+
+
+def compare(
+    number: Published,
+    values: Float[np.ndarray, " seeds"] | Sequence[float],
+    seconds: float | None = None,
+) -> dict[str, Any]:
+    """Compare a published number with those measured.
+
+    Args:
+        number: The published number.
+        values: Measured numbers, one per seed.
+        seconds: Duration of the measurement, if it is only a part of the run.
+
+    Returns:
+        Entries of a row: those of the number; the mean over seeds as `measured`, its 95
+        % interval as `low` and `high`; `seeds`, their number; `deviation` of the mean;
+        `within`, whether it is within the tolerance; and `seconds`.
+
+    Example:
+        >>> row = compare(Published("GRU", 91.0, "a paper", 2.0, "%"), [90.0, 92.5])
+        >>> row["measured"], row["deviation"], row["within"]
+        (91.25, 0.25, True)
+    """
+    mean, low, high = interval(values)
+    deviation, tolerance = mean - number.published, number.tolerance
+    return {
+        **number._asdict(),
+        "measured": mean,
+        "low": low,
+        "high": high,
+        "seeds": len(values),
+        "deviation": deviation,
+        "within": None if tolerance is None else bool(abs(deviation) <= tolerance),
+        "seconds": seconds,
+    }
+
+
+def log(
+    results: Run,
+    number: Published,
+    values: Float[np.ndarray, " seeds"] | Sequence[float],
+    seconds: float | None = None,
+) -> None:
+    """Log the comparison of a published number with those measured.
+
+    Args:
+        results: Run that gets a row of the kind "published", which
+            `experiments.published` collects; none if it measures on a validation set.
+        number: As in `compare`.
+        values: As in `compare`.
+        seconds: As in `compare`.
+    """
+    if results.metadata.get("config", {}).get("evaluate_on") != VALIDATION:
+        results.log(kind=KIND, **compare(number, values, seconds))
