@@ -65,7 +65,7 @@ def measure_cell(of_cell: Sequence[Start], config: Config, results: Run) -> list
                 columns += map(np.asarray, measurer(model, data)(params))
             if task not in rates:  # with the first number of units
                 rates[task] = trials.best_rate(
-                    trial, of_cell[0], features, config, results
+                    trial, of_cell[0], model, params, config, results
                 )
             members = list(seeds) * len(of_cell)
             outcome = trials.learn(

@@ -8,11 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import linen as nn
+from flax.linen.initializers import lecun_normal
 from jaxtyping import Float
 
 from experiments.atlas.config import Config
 from experiments.harness import long_memory, replay, training
 from experiments.harness.long_memory import TASKS, Task
+from experiments.harness.padding import arguments
 from experiments.harness.runs import Run
 from experiments.harness.starts import Start
 from train import NonFiniteError, make_optimizer
@@ -74,18 +76,29 @@ def parameters(
     Returns:
         Parameters of `network`, a tree of arrays [networks, ...].
     """
-    model = network(trial, starts[0], features)
-    base = long_memory.start(trial.task, trial.length, model, seeds)
-    keys = [jax.random.fold_in(jax.random.key(seed), 1) for seed in seeds]
-    # Not under jit: operations that are compiled once serve all initializations.
-    drawn = [
-        start.made.init(key, trial.task.inputs, features)
-        for start in starts
-        for key in keys
-    ]
-    rest = jax.tree.map(lambda leaf: jnp.concatenate([leaf] * len(starts)), base)
-    layer = jax.tree.map(lambda *leaves: jnp.stack(leaves), *drawn)
-    return rest | {"recurrent": rest["recurrent"] | {"cell": layer}}
+    example = long_memory.held_out(trial.task, trial.length, 2)[0]
+    shapes = jax.eval_shape(
+        network(trial, starts[0], features).init,
+        jax.random.key(0),
+        *arguments(example),
+    )["params"]
+    head = {name: part for name, part in shapes.items() if name != "recurrent"}
+
+    # Not under jit: operations that are compiled once serve all cells.
+    def draw(start, seed):
+        key, key_head = jax.random.split(jax.random.fold_in(jax.random.key(seed), 0))
+        cell = start.made.init(key, trial.task.inputs, features)
+        return {"recurrent": {"cell": cell}} | jax.tree.map(
+            lambda leaf: (
+                lecun_normal()(key_head, leaf.shape)
+                if leaf.ndim > 1
+                else jnp.zeros(leaf.shape)
+            ),
+            head,
+        )
+
+    drawn = [draw(start, seed) for start in starts for seed in seeds]
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *drawn)
 
 
 def network(trial: Trial, start: Start, features: int) -> nn.Module:
@@ -163,29 +176,34 @@ def learn(
 
 
 def best_rate(
-    trial: Trial, start: Start, features: int, config: Config, results: Run
+    trial: Trial,
+    start: Start,
+    model: nn.Module,
+    params: Any,
+    config: Config,
+    results: Run,
 ) -> float:
     """The learning rate with which a cell solves a task first, or comes closest.
 
     Args:
         trial: The task.
         start: The cell, with its first initialization.
-        features: Number of units.
-        config: The flags. The first seed is trained.
+        model: The network.
+        params: Result of `parameters`, whose first network is trained.
+        config: The flags.
         results: The run.
 
     Returns:
         One of `config.learning_rates`.
     """
-    rates, seed = config.learning_rates, config.seeds[0]
+    rates = config.learning_rates
     if len(rates) == 1:
         return rates[0]
-    params = parameters(trial, [start], features, [seed])
     outcome = learn(
         trial,
-        network(trial, start, features),
-        jax.tree.map(lambda leaf: jnp.concatenate([leaf] * len(rates)), params),
-        [seed] * len(rates),
+        model,
+        jax.tree.map(lambda leaf: jnp.stack([leaf[0]] * len(rates)), params),
+        config.seeds[:1] * len(rates),
         rates,
         f"{start.cell}, {trial.task.name}, rates",
         config,
