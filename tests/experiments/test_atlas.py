@@ -1,6 +1,7 @@
 """The atlas: its rows, its statistics against SciPy and exact facts, its command."""
 
 import math
+import pathlib
 import re
 from functools import partial
 from types import SimpleNamespace
@@ -346,3 +347,17 @@ def test_the_caption_has_the_sizes_of_the_rows():
     assert text == (
         "2 cells, 10 initializations of them, 8 and 16 units, 3 seeds; rows of a.csv."
     )
+
+
+KEPT = pathlib.Path(atlas.__file__).parent / records.FILE
+
+
+@pytest.mark.skipif(not KEPT.exists(), reason="no rows of the full preset are kept")
+def test_the_kept_rows_are_of_every_cell():
+    values = records.read([str(KEPT)])
+    vectors = {name for name, make in nets.CELLS.items() if not make().spatial_dims}
+    assert {row.cell for row in values} == vectors
+    assert {row.features for row in values} == {8, 16}
+    points = scores.points(values)
+    assert len(values) == 5 * len(points.cells) and np.isfinite(points.measures).any()
+    assert points.default.sum() == 2 * len(vectors)
