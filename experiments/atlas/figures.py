@@ -94,7 +94,7 @@ def draw_points(axis: Axes, atlas: Points, name: str, size: float) -> None:
     if known.any():
         edges = np.unique(np.quantile(values[known], np.linspace(0, 1, SHADES + 1)))
         edges = edges if len(edges) > 1 else np.repeat(edges, 2)
-        form = "{:.0f} to {:.0f} steps" if "steps" in name else "{:.2g} to {:.2g}"
+        form = "{:.0f} to {:.0f} steps" if "steps" in name else "{:.3g} to {:.3g}"
         for i, (low, high) in enumerate(itertools.pairwise(edges)):
             last = i == len(edges) - 2
             inside = (
