@@ -104,9 +104,9 @@ def answer(analysis: Analysis) -> str:
         single = np.mean([p.single.value for p in known])
         sparse = np.mean([p.sparse.value for p in known])
         left_out = (
-            " Of the variance of ranks of cells that are left out, the best single "
-            f"measure predicts {single:.0%} in the mean, a sparse combination "
-            f"{sparse:.0%}."
+            " Cells that are left out are predicted with an R^2 of "
+            f"{single:.2f} by the best single measure and {sparse:.2f} by a sparse "
+            "combination, in the mean over outcomes (0: the mean of the other cells)."
         )
     return (
         f"Of the measures before training, {_worded(best)} foretells learning best: "

@@ -161,7 +161,7 @@ def measure_texts(measures: Sequence[float]) -> list[str]:
     long, far = values["half-life"] >= LONGEST, np.isinf(values["horizon"])
     texts = [
         f"{-values['slow decay'] + 0.0:+.3f}",
-        f"> {LONGEST:,}" if long else f"{values['half-life']:.3g}",
+        f"> {LONGEST:,}" if long else _steps(values["half-life"]),
         "none" if far else f"{values['horizon']:.0f}",
         f"{values['largest exponent']:+.3f}",
         f"{values['mean of 4 exponents']:+.3f}",
@@ -169,6 +169,11 @@ def measure_texts(measures: Sequence[float]) -> list[str]:
         f"{values['highway share']:.2f}",
     ]
     return ["-" if "nan" in text else text for text in texts]
+
+
+def _steps(value: float) -> str:
+    """A number of steps in three digits or more."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def outcome_texts(outcomes: Sequence[float]) -> list[str]:
