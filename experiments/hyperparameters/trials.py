@@ -24,6 +24,7 @@ from train import NonFiniteError
 # dot is an index into a list.
 METRICS = {
     "adding": ("best_loss", "min"),
+    "atlas": ("adding_loss", "min"),
     "autoencoder": ("test_mse", "min"),
     "capacity": ("bytes", "min"),
     "catalogue": ("parameters", "min"),

@@ -38,6 +38,8 @@ TOOLS = {"compare", "export", "inspect", "merge", "published", "submit"}
 # Flags of a small run of each experiment.
 TINY = {
     "adding": "features=3;lengths=4;steps=2;evaluate_every=2;cells=gru;batch_size=4",
+    "atlas": "cells=elman;inits=own;features=3;batch_size=2;adding_length=4;"
+    "order_length=11;copy_length=2;adding_steps=2;order_steps=2;copy_steps=2",
     "autoencoder": "batch_size=4;steps=2;filters=4;latent=4,2;upsample=nearest",
     "capacity": "cells=elman;features=2;time=4,8;batch_size=2;members=2;examples=4",
     "catalogue": "inputs=1",

@@ -186,6 +186,7 @@ BROKEN = [*_names(_WRONG), "Class", "NeedsArguments"]
 RIGHT = _names(_RIGHT)
 TAKE_CELLS = {
     "adding": "cells",
+    "atlas": "cells",
     "capacity": "cells",
     "classify_sequences": "cells",
     "copy_memory": "cells",

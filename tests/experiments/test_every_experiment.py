@@ -27,6 +27,7 @@ EXPERIMENTS = sorted(set(process.experiments()) - TOOLS)
 # A flag of each experiment that has no learning rate. One value each, as trials are
 # alike for all experiments; two where they are run at once.
 GRIDS = {
+    "atlas": "clip_norm=2",
     "capacity": "inputs=1",
     "catalogue": "features=2",
     "course": "flags=--steps=2|--steps=3",
