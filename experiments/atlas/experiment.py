@@ -10,7 +10,8 @@ from experiments.atlas.config import Config
 from experiments.atlas.measure import measurer
 from experiments.atlas.records import Row
 from experiments.atlas.rows import analyze, tables_of
-from experiments.harness import cli, common_flags, folders, long_memory
+from experiments.harness import cli, common_flags, folders
+from experiments.harness.long_memory import tasks
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
 from experiments.harness.starts import Start, every, starts
@@ -61,7 +62,7 @@ def measure_cell(of_cell: Sequence[Start], config: Config, results: Run) -> list
             params = trials.parameters(trial, of_cell, features, seeds)
             task = trial.task.name
             if task == TASK:
-                data = long_memory.held_out(trial.task, trial.length)
+                data = tasks.held_out(trial.task, trial.length)
                 columns += map(np.asarray, measurer(model, data)(params))
             if task not in rates:  # with the first number of units
                 rates[task] = trials.best_rate(

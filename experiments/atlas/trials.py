@@ -12,8 +12,9 @@ from flax.linen.initializers import lecun_normal
 from jaxtyping import Float
 
 from experiments.atlas.config import Config
-from experiments.harness import long_memory, replay, training
-from experiments.harness.long_memory import TASKS, Task
+from experiments.harness import replay, training
+from experiments.harness.long_memory import tasks
+from experiments.harness.long_memory.tasks import TASKS, Task
 from experiments.harness.padding import arguments
 from experiments.harness.runs import Run
 from experiments.harness.starts import Start
@@ -76,7 +77,7 @@ def parameters(
     Returns:
         Parameters of `network`, a tree of arrays [networks, ...].
     """
-    example = long_memory.held_out(trial.task, trial.length, 2)[0]
+    example = tasks.held_out(trial.task, trial.length, 2)[0]
     shapes = jax.eval_shape(
         network(trial, starts[0], features).init,
         jax.random.key(0),
@@ -103,7 +104,7 @@ def parameters(
 
 def network(trial: Trial, start: Start, features: int) -> nn.Module:
     """The network of a cell for a task."""
-    return long_memory.model(trial.task, start.made, features)
+    return tasks.model(trial.task, start.made, features)
 
 
 def learn(
@@ -132,11 +133,11 @@ def learn(
         An `Outcome`. A network that diverges keeps the smallest loss before.
     """
     loss_of = training.loss_of(model)
-    data = long_memory.held_out(trial.task, trial.length, HELD_OUT)
+    data = tasks.held_out(trial.task, trial.length, HELD_OUT)
 
     def loss_fn(params, indices, key):
         keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(indices)
-        return loss_of(params, long_memory.draw(trial.task, trial.length, keys), key)
+        return loss_of(params, tasks.draw(trial.task, trial.length, keys), key)
 
     def evaluate(params):
         return loss_of(params, data, jax.random.key(0))  # which it ignores
