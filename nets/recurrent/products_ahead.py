@@ -15,12 +15,12 @@ PARTS = "split", "slice", "dynamic_slice", "gather"
 
 
 class ProductsAhead(NamedTuple):
-    """A step whose products of the inputs with matrices are computed before the loop.
+    """A step that reads values of all steps, which are computed before the loop.
 
     Attributes:
-        step: The step; it reads some of the inputs, and then the products.
+        step: The step; it reads some of the inputs, and then the values.
         kept: Positions of the inputs that it still reads.
-        program: Program of the products, from the constants and the inputs.
+        program: Program of the values, from the constants and the inputs.
         consts: Number of constants.
     """
 
@@ -30,7 +30,7 @@ class ProductsAhead(NamedTuple):
     consts: int
 
     def values(self, consts: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
-        """The products for all steps, [time, ...]."""
+        """The values for all steps, [time, ...]."""
         stacked = [False] * self.consts + [True] * len(inputs)
         values = [*consts, *inputs]
         return for_all_steps(self.program, values, stacked, inputs[0].shape[0])
