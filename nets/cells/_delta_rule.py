@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from nets import initializers
+from nets.cells._heads import check_heads, retrieve
 from nets.elements import diagonal_minus_rank_one
 from nets.linear import wide
 from nets.linear_recurrence import linear_cell
@@ -19,6 +20,7 @@ _EPSILON = 1e-6  # as in the authors' code
 def delta_cell(
     name: str,
     heads: int,
+    beta_max: float,
     gates_per_head: int,
     init: Callable[..., Any],
     make_state: Callable[..., Any],
@@ -29,22 +31,28 @@ def delta_cell(
     Args:
         name: Name of the cell, for messages.
         heads: Number of heads, into which the features are split.
+        beta_max: Largest beta, above 0 and at most 2.
         gates_per_head: Number of columns of w_g per head.
         init: `init` of the `Cell`. Its parameters have w_i and w_g.
         make_state: State of an array [*batch, heads, d, d].
-        gates: `alpha, beta = gates(params, xs)`, each [..., heads].
+        gates: `alpha, write = gates(params, xs)`, each [..., heads]; beta is write
+            multiplied by beta_max.
 
     Returns:
         A `Cell`.
 
+    Raises:
+        ValueError: `beta_max` is out of range.
+
     Example:
         See `nets.delta_net`.
     """
+    if not 0 < beta_max <= 2:
+        raise ValueError(f"expected beta_max above 0 and at most 2; got {beta_max}")
+    beta_max = float(beta_max)
 
     def checked_init(key, inputs, features):
-        if heads < 1 or features % heads:
-            wanted = f"features that {heads} heads share equally"
-            raise ValueError(f"expected {wanted}; got {features}")
+        check_heads(heads, features)
         return init(key, inputs, features)
 
     def initial_state(params, x):
@@ -62,7 +70,8 @@ def delta_cell(
         p, xs = wide(params, xs)
         k, v = _projections(p, xs, heads, "kv")
         k, v = tag_candidate(_unit(k), "key"), tag_candidate(v, "value")
-        alpha, beta = (gate[..., None] for gate in gates(p, xs))
+        alpha, write = (gate[..., None] for gate in gates(p, xs))
+        beta = beta_max * write
         written = (beta * k)[..., None] * v[..., None, :]
         return make_state((alpha, alpha * beta * k, k)), make_state(written)
 
@@ -70,8 +79,7 @@ def delta_cell(
         dtype = jnp.result_type(x, *params)
         p, memory, x = wide(params, state.memory, x)
         (q,) = _projections(p, x, heads, "q")
-        y = jnp.einsum("...kv,...k->...v", memory, _unit(q))
-        return y.reshape(*y.shape[:-2], -1).astype(dtype)
+        return retrieve(memory, _unit(q)).astype(dtype)
 
     return linear_cell(
         checked_init, initial_state, coefficients, read, diagonal_minus_rank_one

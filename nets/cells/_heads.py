@@ -1,4 +1,4 @@
-"""Common parts of the cells with a matrix memory in each head."""
+"""Common parts of the cells with heads, most of which have a matrix memory."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float

@@ -74,9 +74,6 @@ def delta_net(heads: int = 1, beta_max: float = 1.0) -> Cell:
         Grazzi et al. 2025, Unlocking state-tracking in linear RNNs through negative
         eigenvalues, https://arxiv.org/abs/2411.12537 (beta_max)
     """
-    if not 0 < beta_max <= 2:
-        raise ValueError(f"expected beta_max above 0 and at most 2; got {beta_max}")
-    beta_max = float(beta_max)
 
     def init(key, inputs, features):
         key_i, key_g = jax.random.split(key)
@@ -86,7 +83,7 @@ def delta_net(heads: int = 1, beta_max: float = 1.0) -> Cell:
         )
 
     def gates(params, xs):
-        beta = beta_max * tag_gate(jax.nn.sigmoid(xs @ params.w_g), "write")
-        return jnp.ones_like(beta), beta
+        write = tag_gate(jax.nn.sigmoid(xs @ params.w_g), "write")
+        return jnp.ones_like(write), write
 
-    return delta_cell("delta_net", heads, 1, init, DeltaNetState, gates)
+    return delta_cell("delta_net", heads, beta_max, 1, init, DeltaNetState, gates)

@@ -79,9 +79,6 @@ def gated_delta_net(heads: int = 1, beta_max: float = 1.0) -> Cell:
         Yang, Kautz and Hatamizadeh 2025, Gated delta networks: improving Mamba2 with
         delta rule, https://arxiv.org/abs/2412.06464
     """
-    if not 0 < beta_max <= 2:
-        raise ValueError(f"expected beta_max above 0 and at most 2; got {beta_max}")
-    beta_max = float(beta_max)
 
     def init(key, inputs, features):
         key_i, key_g, key_a, key_dt = jax.random.split(key, 4)
@@ -102,6 +99,7 @@ def gated_delta_net(heads: int = 1, beta_max: float = 1.0) -> Cell:
         rate = -jnp.exp(params.a_log)
         alpha = scale_features(jax.nn.softplus(add_bias(alpha, params.b_dt)), rate)
         alpha = tag_gate(jnp.exp(alpha), "forget", retains=True)
-        return alpha, beta_max * tag_gate(jax.nn.sigmoid(beta), "write")
+        return alpha, tag_gate(jax.nn.sigmoid(beta), "write")
 
-    return delta_cell("gated_delta_net", heads, 2, init, GatedDeltaNetState, gates)
+    make_state = GatedDeltaNetState
+    return delta_cell("gated_delta_net", heads, beta_max, 2, init, make_state, gates)

@@ -9,6 +9,7 @@ from jax.nn.initializers import lecun_normal
 from jaxtyping import Array, Float
 
 from nets import initializers
+from nets.cells._heads import check_heads
 from nets.factories import factory
 from nets.linear import add_bias, wide
 from nets.linear_recurrence import linear_cell
@@ -77,9 +78,7 @@ def mlstm(heads: int = 1) -> Cell:
     """
 
     def init(key, inputs, features):
-        if heads < 1 or features % heads:
-            wanted = f"features that {heads} heads share equally"
-            raise ValueError(f"expected {wanted}; got {features}")
+        check_heads(heads, features)
         key_i, key_g = jax.random.split(key)
         b_i = 0.1 * jax.random.normal(key_g, (heads,))
         return MLSTMParams(

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nets import initializers
+from nets.cells._heads import check_heads
 from nets.factories import factory
 from nets.linear import add_bias, wide
 from nets.tracing.tags import tag_candidate, tag_gate
@@ -82,10 +83,7 @@ def slstm(
     """
 
     def init_params(key, inputs, features):
-        if heads < 1 or features % heads:
-            raise ValueError(
-                f"expected features divisible by heads; got {features} and {heads}"
-            )
+        check_heads(heads, features)
         key, *keys = jax.random.split(key, 1 + heads)
         w_i, _, b_i, b_h = init(key, inputs, features, "ifgo")
         blocks = [init(k, inputs, features // heads, "ifgo").w_h for k in keys]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
-from jax.extend.core import Jaxpr
+from jax.extend.core import Jaxpr, JaxprEqn
 
 from nets.recurrent.linear_step import Step
 from nets.tracing.early_terms import for_all_steps
@@ -15,12 +15,12 @@ PARTS = "split", "slice", "dynamic_slice", "gather"
 
 
 class ProductsAhead(NamedTuple):
-    """A step whose products of the inputs with matrices are computed before the loop.
+    """A step that reads values of all steps, which are computed before the loop.
 
     Attributes:
-        step: The step; it reads some of the inputs, and then the products.
+        step: The step; it reads some of the inputs, and then the values.
         kept: Positions of the inputs that it still reads.
-        program: Program of the products, from the constants and the inputs.
+        program: Program of the values, from the constants and the inputs.
         consts: Number of constants.
     """
 
@@ -30,7 +30,7 @@ class ProductsAhead(NamedTuple):
     consts: int
 
     def values(self, consts: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
-        """The products for all steps, [time, ...]."""
+        """The values for all steps, [time, ...]."""
         stacked = [False] * self.consts + [True] * len(inputs)
         values = [*consts, *inputs]
         return for_all_steps(self.program, values, stacked, inputs[0].shape[0])
@@ -112,11 +112,23 @@ def values_ahead(step: Step, time: Any, most: int) -> ProductsAhead | None:
 
 
 def _parts(step: Step) -> tuple[Jaxpr, set[Any], set[Any]]:
-    """The program of a step, what depends on its input, and what on its state."""
+    """The program of a step, what depends on its input, and what stays in the loop.
+
+    What depends on the state stays. So do random numbers of a generator that draws
+    other numbers for many keys at once, under `jax.vmap`, than for each of them.
+    """
     program, consts = step.program, len(step.consts)
     start = consts + step.states
     by_x = dependents(program, program.invars[start:])
-    return program, by_x, dependents(program, program.invars[consts:start])
+    drawn = [v for e in program.eqns if _draws(e) for v in e.outvars]
+    return program, by_x, dependents(program, [*program.invars[consts:start], *drawn])
+
+
+def _draws(equation: JaxprEqn) -> bool:
+    """True for random numbers of a generator other than Threefry."""
+    types = {str(cast(Any, atom.aval).dtype) for atom in equation.invars}
+    keys = any(name.startswith("key<") and name != "key<fry>" for name in types)
+    return keys or equation.primitive.name == "rng_bit_generator"
 
 
 def _products(program: Jaxpr, by_x: set[Any], by_state: set[Any]) -> list[Any]:

@@ -22,8 +22,9 @@ CHUNK = 4_000_000
 UNROLLED = 4  # steps in one iteration of a loop on an accelerator
 
 # Bytes of the products of the inputs that are computed before the loop. On a processor
-# they stay in the cache. An accelerator saves a kernel in each step. A forward pass
-# alone, on a processor, reads nothing else, and may read more.
+# they stay in the cache. An accelerator saves a kernel in each step. Without
+# derivatives, on a processor, all values that do not depend on the state are computed
+# before the loop, which reads few other arrays: they need not fit into the cache.
 AHEAD = 2_000_000
 AHEAD_FORWARD = 16_000_000
 AHEAD_ON_ACCELERATORS = 2_000_000_000

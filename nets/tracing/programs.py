@@ -1,9 +1,10 @@
 """Parts of a program: a jaxpr without constants, and without inner `jax.jit`."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import jax
+import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Jaxpr, Var, jaxpr_as_fun
 
 from nets.tracing.jaxpr import evaluate, inner_jaxpr, interpret, is_variable
@@ -127,7 +128,9 @@ def hoisted(program: Jaxpr, consts: list[Any]) -> tuple[Jaxpr, list[Any]]:
     """Move what follows from the constants alone out of the program of a step.
 
     What is the same in all steps, such as a part of a matrix, is computed once and
-    becomes a constant. Broadcasting stays in the step: it costs nothing there.
+    becomes a constant. Broadcasting stays in the step: it costs nothing there. Values
+    in half precision stay too, as the gradient by a constant is summed over the steps
+    in the type of the constant.
 
     Args:
         program: Jaxpr of the constants, then of other inputs.
@@ -147,8 +150,9 @@ def hoisted(program: Jaxpr, consts: list[Any]) -> tuple[Jaxpr, list[Any]]:
     fixed: set[Any] = set(given)
     for equation in program.eqns:
         atoms = list(filter(is_variable, equation.invars))
-        broadcast = equation.primitive.name == "broadcast_in_dim"
-        if atoms and fixed.issuperset(atoms) and not broadcast:
+        stays = equation.primitive.name == "broadcast_in_dim"
+        stays = stays or any(map(_is_half, equation.outvars))
+        if atoms and fixed.issuperset(atoms) and not stays:
             fixed |= set(equation.outvars)
     rest = [e for e in program.eqns if not fixed.issuperset(e.outvars)]
     read = [atom for e in rest for atom in e.invars] + program.outvars
@@ -158,3 +162,9 @@ def hoisted(program: Jaxpr, consts: list[Any]) -> tuple[Jaxpr, list[Any]]:
         return program, consts
     values = run_program(part_of(program, given, used), *consts)
     return part_of(program, [*used, *inputs], program.outvars), values
+
+
+def _is_half(variable: Var) -> bool:
+    """True for real numbers narrower than float32."""
+    dtype = cast(Any, variable.aval).dtype
+    return jnp.issubdtype(dtype, jnp.floating) and jnp.finfo(dtype).bits < 32

@@ -373,7 +373,7 @@ def test_parameters_of_another_form_are_refused(make, params_of, message):
 def test_options_out_of_range_are_refused():
     with pytest.raises(ValueError, match="a window of at least 1 input; got 0"):
         qrnn(window=0)
-    with pytest.raises(ValueError, match="2 heads share equally; got 3"):
+    with pytest.raises(ValueError, match="divisible by heads; got 3 and 2"):
         mlstm(heads=2).init(jax.random.key(0), 2, 3)
 
 

@@ -463,7 +463,7 @@ def test_the_gradient_passes_through_the_softmax_of_columns(x64):
         (lambda: pd_ssm(0), "at least 1 matrix; got 0"),
         (
             lambda: delta_net(2).init(jax.random.key(0), 2, 3),
-            "2 heads share equally; got 3",
+            "divisible by heads; got 3 and 2",
         ),
     ],
 )

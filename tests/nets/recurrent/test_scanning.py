@@ -304,3 +304,45 @@ def test_values_larger_than_the_state_stay_in_the_loop():
         ]
 
     assert loops(scan) == loops(jax.lax.scan)
+
+
+def test_a_gradient_in_the_loop_is_summed_in_float32():
+    """1,000 equal terms of a weight in bfloat16, where a sum stops at 256 of them."""
+
+    def step(params, state, x):
+        # Larger than the state, so its derivative stays in the loop.
+        by_weights = state[:, :, None] * params["w"][None]
+        state = by_weights.sum(1) + params["b"][None]
+        return state, state
+
+    params = {"w": jnp.zeros((32, 32)), "b": jnp.ones(32)}
+    params = jax.tree.map(lambda p: p.astype(jnp.bfloat16), params)
+    xs = jnp.zeros((1000, 1, 32), jnp.bfloat16)
+    cell = nets.Cell(lambda *_: params, lambda _, x: jnp.zeros_like(x), step)
+
+    @jax.grad
+    def gradient(params):
+        return nets.unroll(cell, params, xs)[1].sum()
+
+    np.testing.assert_allclose(gradient(params)["b"].astype(float), 1000, rtol=1e-2)
+
+
+@pytest.mark.parametrize("generator", ["threefry2x32", "rbg", "unsafe_rbg"])
+@pytest.mark.parametrize("processor", [True, False])
+def test_random_numbers_are_those_of_the_steps(generator, processor, monkeypatch):
+    """One mask for the product and for the output, with and without derivatives."""
+    monkeypatch.setattr(scanning, "_on_processor", lambda: processor)
+    keys = jax.random.split(jax.random.key(0, impl=generator), TIME)
+
+    def run(scanned, w):
+        def body(state, inputs):
+            key, x = inputs
+            x = jnp.where(jax.random.bernoulli(key, 0.5, x.shape), x, 0)
+            return jnp.tanh(state + x @ w), (state, x)
+
+        return scanned(body, jnp.zeros((BATCH, 3)), (keys, jnp.ones((TIME, BATCH, 4))))
+
+    w = jnp.ones((4, 3)) / 3
+    for program in (run, lambda scanned, w: jax.jvp(partial(run, scanned), (w,), (w,))):
+        ours, theirs = (program(scanned, w) for scanned in (scan, jax.lax.scan))
+        assert_close(ours, theirs)
