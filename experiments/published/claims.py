@@ -36,8 +36,8 @@ def answer(records: Sequence[RunRecord]) -> str:
     rest = len(rows_of(records)) - len(known)
     without = f"; {rest} more have no tolerance" if rest else ""
     return (
-        f"{count} of {len(known)} published numbers are reproduced within their "
-        f"tolerance{without}."
+        f"{count} of {len(known)} published or earlier numbers are reproduced within "
+        f"their tolerance{without}."
     )
 
 
@@ -47,6 +47,16 @@ def here(row: Mapping[str, Any]) -> str:
     if low is None or high is None:
         return NUMBER.format(row["measured"])
     return Interval(row["measured"], low, high).text(NUMBER)
+
+
+def signed(value: float) -> str:
+    """A number with its sign, in three digits or as a whole number.
+
+    Example:
+        >>> signed(-0.4253), signed(2150.0)
+        ('-0.425', '+2,150')
+    """
+    return f"{value:+,.0f}" if abs(value) >= 1000 else f"{value:+.3g}"
 
 
 def duration(seconds: float | None) -> str:
@@ -76,7 +86,7 @@ def table(records: Sequence[RunRecord]) -> Table:
                     f"{row['setting']}, {unit}" if unit else str(row["setting"]),
                     NUMBER.format(row["published"]),
                     here(row),
-                    f"{row['deviation']:+.3g}",
+                    signed(row["deviation"]),
                     "-" if tolerance is None else f"{tolerance:g}",
                     WITHIN[row.get("within")],
                     str(row.get("seeds") or len(record.seeds) or "-"),
