@@ -34,6 +34,7 @@ def draw(records: Sequence[RunRecord]) -> Plot:
     names = [f"{row['setting']} ({row['source']})" for row in rows]
     axis.set_yticks(range(len(rows)), names, fontsize=7)
     axis.set_ylim(len(rows) - 0.5, -0.5)
+    axis.set_xscale("symlog", linthresh=2)  # a number far outside hides no other
     axis.set_xlabel("deviation from the published number, divided by the tolerance")
     axis.legend(fontsize=8)
     return plotting.captioned(

@@ -60,8 +60,8 @@ def test_the_table_and_the_claim(folder):
     assert texts[0] == ["+0.9", "yes", "12 s"]
     assert [row[1] for row in texts] == ["yes", "-", "no"]
     assert claims.answer(there) == (
-        "1 of 2 published numbers are reproduced within their tolerance; 1 more have "
-        "no tolerance."
+        "1 of 2 published or earlier numbers are reproduced within their tolerance; 1 "
+        "more have no tolerance."
     )
     claim = claims.reproduced_claim(there)
     assert claim.counted_outcome == "partly supported (1 of 2 cases)"
