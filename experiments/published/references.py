@@ -10,7 +10,7 @@ class Elsewhere(NamedTuple):
         cells: The cells.
         number: The numbers and what they measure; or that there are none.
         source: Their source, or the publication of the cells.
-        needs: What a measurement needs.
+        needs: Data or hardware that a measurement needs.
     """
 
     cells: str
