@@ -17,7 +17,7 @@ class Published(NamedTuple):
     """A published number.
 
     Attributes:
-        setting: The quantity and its setting, in words that are unique in an experiment.
+        setting: The quantity and its setting, in words unique in an experiment.
         published: The number.
         source: Its source.
         tolerance: Largest deviation of the mean of a measurement that reproduces it;

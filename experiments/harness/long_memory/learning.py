@@ -140,7 +140,8 @@ def profiles(
 ) -> Float[np.ndarray, "members time"]:
     """ln of the norm of dL/ds_t at every step, of all members.
 
-    The norm is the median over held-out sequences, each with its loss. Sequences with different numbers of steps are aligned at their ends.
+    The norm is the median over held-out sequences, each with its loss. Sequences with
+    different numbers of steps are aligned at their ends.
 
     Args:
         task: The task.
