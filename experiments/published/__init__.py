@@ -1,5 +1,6 @@
 """Which published numbers are reproduced? All of them in one table.
 
+    python -m experiments.published results/mnist1d
     python -m experiments.published results/mnist1d results/adding results/parallel
 
 The arguments are folders of complete runs. The table has every published number that

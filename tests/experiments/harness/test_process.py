@@ -335,7 +335,7 @@ def test_flags_are_known_without_jax():
     ("name", "sentence"),
     [
         ("gradient_flo", "this is no experiment; did you mean gradient_flow?"),
-        ("zzz", "this is no experiment; expected one of autoencoder, "),
+        ("zzz", "this is no experiment; expected one of adding, "),
         ("harness", "this is a part of experiments, not an experiment; expected one"),
     ],
 )
