@@ -88,7 +88,7 @@ def check_combination(
         )
 
 
-def check_perturbations(perturbations: State | None, state: State, time: int) -> None:
+def check_perturbations(perturbations: State | None, state: State, time: Any) -> None:
     """Check that the perturbations are like the states of all steps.
 
     Args:

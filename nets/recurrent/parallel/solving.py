@@ -108,11 +108,10 @@ def _solve_window(steps: Steps, consts, first, xs, guess, *, solver, active):
         return active & far & (iterations < limit) & ~lost(states, after, residual)
 
     def lost(states, after, residual):
+        finite = jnp.isfinite(residual)
         check = partial(_no_solution, tolerance=solver.tolerance)
-        none = jnp.array(False)
-        return jax.lax.cond(
-            jnp.isfinite(residual), lambda *_: none, check, states, after
-        )
+        # Not a constant: both branches vary over the devices of a mesh.
+        return jax.lax.cond(finite, lambda *_: ~finite, check, states, after)
 
     after = function(before(guess))
     start = guess, after, jnp.zeros((), int), _largest(guess, after)
