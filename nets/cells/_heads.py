@@ -1,5 +1,7 @@
 """Common parts of the cells with heads, most of which have a matrix memory."""
 
+from typing import Any
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -7,7 +9,7 @@ from nets import initializers
 from nets.linear import wide
 
 
-def check_heads(heads: int, features: int) -> None:
+def check_heads(heads: Any, features: Any) -> None:
     """Raise an error unless the features can be split into the heads."""
     if heads < 1 or features % heads:
         raise ValueError(
