@@ -135,10 +135,9 @@ class LinearStep(NamedTuple):
             self.derivative, residuals, self.stacked, by_consts, by_inputs, steps
         )
 
-    def apply(self, saved, t, by_state, terms) -> tuple[list[Any], list[Any]]:
-        """Tangents of the new state and the output of step t."""
-        fixed, by_step = saved
-        now = [jax.lax.dynamic_index_in_dim(a, t, keepdims=False) for a in by_step]
+    def apply(self, saved, by_state, terms) -> tuple[list[Any], list[Any]]:
+        """Tangents of the new state and the output of one step."""
+        fixed, now = saved
         residuals = run_program(self.residuals, *fixed, *now)
         results = with_terms(self.derivative, residuals, by_state, terms)
         return results[: len(by_state)], results[len(by_state) :]

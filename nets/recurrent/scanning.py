@@ -178,19 +178,32 @@ def _tangents(linear: LinearStep, saved, by_consts, start, by_inputs, time, reve
     would be kept.
     """
     recomputed = partial(jax.checkpoint, prevent_cse=False)
+    fixed, by_step = saved
+
+    def apply(now, state, terms):
+        return linear.apply((fixed, now), state, terms)
+
+    def apply_at(now, state, terms):
+        (t,) = now
+        now = [jax.lax.dynamic_index_in_dim(a, t, keepdims=False) for a in by_step]
+        return apply(now, state, terms)
 
     def part(state, first, by_inputs, steps):
         def terms(saved, first, by_consts, by_inputs):
             return linear.terms(saved, first, steps, by_consts, by_inputs)
 
-        def step(state, now):
-            return recomputed(linear.apply)(saved, now[0], state, now[1])
-
+        if steps is time:
+            step, values = apply, by_step
+        else:  # read from the whole arrays, so that no chunk of them is kept twice
+            step, values = apply_at, [first + jnp.arange(steps)]
         terms = recomputed(terms)(saved, first, by_consts, by_inputs)
-        numbers = first + jnp.arange(steps)
-        inputs = numbers, terms
         return jax.lax.scan(
-            step, state, inputs, reverse=reverse, unroll=_unrolled(steps)
+            lambda state, now: recomputed(step)(now[0], state, now[1]),
+            state,
+            (values, terms),
+            length=None if values or terms else steps,
+            reverse=reverse,
+            unroll=_unrolled(steps),
         )
 
     steps = _chunk(time, sum(a.size * a.dtype.itemsize for a in saved[1]))
