@@ -96,7 +96,8 @@ def answer(analysis: Analysis) -> str:
     best = best_measure(analysis)
     if best is None:
         return "Too few cells, or outcomes that are all alike, for a correlation."
-    intervals = [analysis.estimate(best, name).interval() for name in OUTCOMES]
+    cases = len(OUTCOMES)
+    intervals = [analysis.estimate(best, name).interval(cases) for name in OUTCOMES]
     sure = sum(bounds.low > 0 for bounds in intervals)
     known = [p for p in analysis.predictions.values() if p is not None]
     left_out = ""
@@ -152,13 +153,13 @@ def map_title(atlas: Points) -> str:
 
 def prediction_title(analysis: Analysis) -> str:
     """The finding: how well cells that are left out are predicted."""
-    known = {n: p for n, p in analysis.predictions.items() if p is not None}
-    better = sum(p.gain.interval().low > 0 for p in known.values())
-    some = sum(p.single.interval().low > 0 for p in known.values())
+    known = [p for p in analysis.predictions.values() if p is not None]
+    better = sum(p.gain.interval(len(known)).low > 0 for p in known)
+    some = sum(p.single.interval(len(known)).low > 0 for p in known)
     return (
-        f"Cells that are left out: the best single measure predicts {some} of "
-        f"{len(known)} outcomes better than the mean does;\na sparse combination is "
-        f"better than this measure for {better}"
+        f"For cells that are left out, the best measure predicts {some} of "
+        f"{len(known)} outcomes\nbetter than the mean does, and a lasso predicts "
+        f"{better} better than this measure"
     )
 
 
@@ -179,7 +180,7 @@ def findings(atlas: Points, analysis: Analysis) -> list[str]:
         f"{measure} ({name}, {bounds.text('{:+.2f}')})"
         for measure in MEASURES
         for name in OUTCOMES
-        if (bounds := analysis.estimate(measure, name).interval()).high < 0
+        if (bounds := analysis.estimate(measure, name).interval(len(OUTCOMES))).high < 0
     ]
     if against:
         sentences.append(f"Against theory: {'; '.join(against)}.")

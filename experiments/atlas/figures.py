@@ -1,6 +1,7 @@
 """The figures of the atlas."""
 
 import itertools
+import textwrap
 from collections.abc import Sequence
 
 import matplotlib
@@ -94,7 +95,7 @@ def draw_points(axis: Axes, atlas: Points, name: str, size: float) -> None:
     if known.any():
         edges = np.unique(np.quantile(values[known], np.linspace(0, 1, SHADES + 1)))
         edges = edges if len(edges) > 1 else np.repeat(edges, 2)
-        form = "{:.0f} to {:.0f} steps" if "steps" in name else "{:.3g} to {:.3g}"
+        form = "{:.0f} to {:.0f} steps" if "steps" in name else "{:#.4g} to {:#.4g}"
         for i, (low, high) in enumerate(itertools.pairwise(edges)):
             last = i == len(edges) - 2
             inside = (
@@ -180,10 +181,6 @@ def draw_correlations(analysis: Analysis, caption: str) -> Plot:
     finding = claims.correlation_title(analysis)
     figure.suptitle(finding, fontweight="bold", fontsize=12)
     rows = np.arange(len(MEASURES))
-    views = [
-        f"{shape}: {VIEW_NAMES[view]}"
-        for view, shape in zip(VIEW_STYLES, SHAPES, strict=False)
-    ]
     for axis, name in zip(axes, OUTCOMES, strict=True):
         for i, (view, (marker, shift)) in enumerate(VIEW_STYLES.items()):
             intervals = [
@@ -197,13 +194,15 @@ def draw_correlations(analysis: Analysis, caption: str) -> Plot:
         axis.grid(alpha=0.3)
     axes[0].set_yticks(rows, list(MEASURES))
     axes[0].invert_yaxis()
+    handles, labels = axes[0].get_legend_handles_labels()
+    labels = [textwrap.fill(label, 18) for label in labels]
+    figure.legend(handles, labels, loc="outside right center", frameon=False, fontsize=8)
     return plotting.captioned(
         figure,
         finding,
         f"{caption} Spearman's rank correlation of each measure before training with "
         "how well the networks learn; each measure is signed so that theory expects a "
-        f"positive correlation. {'; '.join(views).capitalize()}. Mean over numbers of "
-        f"units; {claims.BOOTSTRAP}. "
+        f"positive correlation. Mean over numbers of units; {claims.BOOTSTRAP}. "
         "Without a mark: all outcomes or measures are equal.",
     )
 
@@ -253,7 +252,9 @@ def draw_predictions(analysis: Analysis, caption: str) -> Plot:
         xlim=(-1, 1), xlabel="share of the variance of ranks that is predicted, $R^2$"
     )
     axis.grid(alpha=0.3)
-    axis.legend(fontsize=8, loc="lower left")
+    # An outside legend of the figure would be on the title.
+    above = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "frameon": False}
+    axis.legend(ncols=2, **above)
     return plotting.captioned(
         figure,
         finding,
