@@ -196,7 +196,7 @@ def draw_correlations(analysis: Analysis, caption: str) -> Plot:
     axes[0].invert_yaxis()
     handles, labels = axes[0].get_legend_handles_labels()
     labels = [textwrap.fill(label, 18) for label in labels]
-    figure.legend(handles, labels, loc="outside right center", frameon=False, fontsize=8)
+    figure.legend(handles, labels, loc="outside right center", fontsize=8)
     return plotting.captioned(
         figure,
         finding,

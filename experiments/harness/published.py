@@ -1,11 +1,12 @@
 """Published numbers next to measured ones: rows of the kind "published"."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
+from experiments.harness.claims import INCONCLUSIVE, REFUTED, SUPPORTED
 from experiments.harness.common_flags import VALIDATION
 from experiments.harness.intervals import interval
 from experiments.harness.runs import Run
@@ -66,6 +67,30 @@ def compare(
         "within": None if tolerance is None else bool(abs(deviation) <= tolerance),
         "seconds": seconds,
     }
+
+
+def outcome(row: Mapping[str, Any]) -> str:
+    """Outcome of the claim that a published number is reproduced.
+
+    Args:
+        row: A row of `compare`, of a number with a tolerance.
+
+    Returns:
+        `SUPPORTED` if the mean is within the tolerance, `REFUTED` if the whole interval
+        is outside, `INCONCLUSIVE` otherwise.
+
+    Example:
+        >>> number = Published("GRU", 91.0, "a paper", 2.0, "%")
+        >>> values = [90.0, 93.0], [80.0, 96.0], [1.0, 2.0]
+        >>> [outcome(compare(number, of_seeds)) for of_seeds in values]
+        ['supported', 'inconclusive', 'refuted']
+    """
+    if row["within"]:
+        return SUPPORTED
+    least = row["published"] - row["tolerance"]
+    most = row["published"] + row["tolerance"]
+    outside = row["high"] < least or row["low"] > most
+    return REFUTED if outside else INCONCLUSIVE
 
 
 def log(

@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from experiments.harness import published
 from experiments.harness.claims import (
-    REFUTED,
-    SUPPORTED,
     Case,
     Claim,
     claim_of_cases,
@@ -138,7 +137,7 @@ def reproduced_claim(records: Sequence[RunRecord]) -> Claim:
                 f"{row['setting']} ({row['source']})",
                 f"{NUMBER.format(row['measured'])} ({NUMBER.format(row['published'])} "
                 f"± {row['tolerance']:g})",
-                SUPPORTED if row["within"] else REFUTED,
+                published.outcome(row),
             )
             for row in judged(records)
         ],

@@ -8,8 +8,6 @@ from scipy import stats
 
 from experiments.harness import plotting, published, tables
 from experiments.harness.claims import (
-    REFUTED,
-    SUPPORTED,
     Case,
     Claim,
     claim_of_cases,
@@ -147,7 +145,7 @@ def claim(rows: Sequence[dict[str, Any]]) -> list[Claim]:
             f"{row['setting']} ({row['source']})",
             f"{measured_text(row)}, {number_text(row['published'])} ± "
             f"{number_text(row['tolerance'])}",
-            SUPPORTED if row["within"] else REFUTED,
+            published.outcome(row),
         )
         for row in judged
     ]
