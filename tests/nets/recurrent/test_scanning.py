@@ -182,6 +182,21 @@ def test_the_backward_loop_carries_no_parameters(name):
     assert largest_carry(jax.lax.scan) >= 5 * 5
 
 
+@pytest.mark.parametrize("name", ["gru", "lstm"])
+def test_no_loop_reads_the_values_of_all_steps_as_a_constant(name):
+    """`jax.vmap` would transpose them, as it moves its axis in front of time."""
+    cell, args = example(name, 2)
+    members = jax.tree.map(lambda leaf: jnp.stack([leaf] * 3), args)
+    gradients = jax.vmap(jax.grad(loss_of(cell, scan), argnums=(0, 1)))
+    loops = list(scans_of(jax.make_jaxpr(gradients)(*members).jaxpr))
+    times = [
+        variable.aval.shape.count(TIME)
+        for loop in loops
+        for variable in loop.params["jaxpr"].jaxpr.invars[: loop.params["num_consts"]]
+    ]
+    assert len(loops) == 2 and times and not any(times)
+
+
 def test_a_step_that_counts_draws_and_looks_up():
     """A state of integers, keys and indices among the inputs, a closure over arrays."""
     table = jax.random.normal(jax.random.key(0), (5, FEATURES))
