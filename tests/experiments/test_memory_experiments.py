@@ -11,6 +11,7 @@ from experiments import adding, copy_memory, temporal_order
 from experiments.adding.references import REFERENCES as ADDING
 from experiments.copy_memory.references import REFERENCES as COPY
 from experiments.harness.long_memory import tasks, trainings
+from experiments.harness.long_memory.claims import LOSS
 from experiments.harness.long_memory.tasks import TASKS
 from experiments.harness.saved import open_run
 from experiments.temporal_order import networks
@@ -105,6 +106,14 @@ def test_published_numbers_belong_to_a_curve_of_these_flags(name, references, fl
     for reference in references:
         assert (reference.length, reference.cell, reference.init) in curves
         assert all(getattr(config, n) == v for n, v in reference.standard.items())
+
+
+def test_numbers_after_all_steps_are_compared_after_as_many():
+    (loss,) = [reference for reference in ADDING if reference.quantity == LOSS]
+    assert f"after {loss.standard['steps']:,} steps" in loss.number.setting
+    (never,) = [reference for reference in ORDER if reference.number.tolerance == 0]
+    sequences = never.standard["steps"] * never.standard["batch_size"]
+    assert sequences == never.number.published
 
 
 @pytest.mark.slow
