@@ -7,10 +7,10 @@ import numpy as np
 
 from experiments.atlas import claims, figures, page, records, scores, trials
 from experiments.atlas.config import Config
-from experiments.atlas.measure import measurer
+from experiments.atlas.measure import SEQUENCES, measurer
 from experiments.atlas.records import Row
 from experiments.atlas.rows import analyze, tables_of
-from experiments.harness import cli, common_flags, folders
+from experiments.harness import cli, common_flags, folders, machine
 from experiments.harness.long_memory import tasks
 from experiments.harness.report import publish
 from experiments.harness.runs import Run
@@ -48,6 +48,11 @@ def check(config: Config) -> None:
         raise cli.UsageError(
             f"flag --order_length: expected a multiple of 11; got {config.order_length}"
         )
+    machine.need(
+        4.0 * SEQUENCES * config.adding_length * max(config.features),
+        "the gradients of the states",
+        "--adding_length, --features",
+    )
 
 
 def measure_cell(of_cell: Sequence[Start], config: Config, results: Run) -> list[Row]:

@@ -22,6 +22,8 @@ LEADING = 4  # exponents whose mean is a measure
 class Flow(NamedTuple):
     """The gradient's flow in networks, one number per network.
 
+    Exponents are means over all steps of `FEW` sequences, from random directions.
+
     Attributes:
         decay_rate: Decay rate of dL/ds_t, nats per step.
         half_life: Number of steps in which dL/ds_t halves, or doubles.
@@ -29,9 +31,10 @@ class Flow(NamedTuple):
             not.
         exponent: Largest Lyapunov exponent, nats per step.
         exponents: Mean of the `LEADING` largest exponents, nats per step.
-        conditioning: ln of the condition number of the product of all Jacobians in its
-            `DIRECTIONS` leading directions, per step: the difference of their first
-            and last exponent.
+        conditioning: Largest exponent minus the last of the `DIRECTIONS` largest, nats
+            per step. In the limit of long sequences, it is ln of the condition number
+            of the product of all Jacobians in these directions; over 100 steps it is
+            smaller, by a third in some networks.
         highway_share: Share of the gradient along the highway, from 0 to 1, the mean
             over steps; nan for a cell that tags no gates.
     """

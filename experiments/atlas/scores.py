@@ -38,6 +38,7 @@ OUTCOMES: dict[str, Callable[[Row], float]] = {
 ALL, DEFAULTS, WITHIN = VIEWS = "all", "cells", "initializations"
 FEWEST = 4  # initializations of a cell whose order is compared
 DRAWS = 2000  # of the bootstrap
+FEWEST_CELLS = 6  # of a bootstrap: the signs of 5 agree by chance in 2 / 2^5 = 6 %
 
 
 def _left(steps: float, loss: float) -> float:
@@ -173,7 +174,8 @@ def rank_correlations(
 def correlations(atlas: Points, view: str = ALL) -> list[list[Estimate]]:
     """Rank correlations of measures and outcomes, the mean over numbers of units.
 
-    The bootstrap draws whole cells, as points of one cell depend on each other.
+    The bootstrap draws whole cells, as points of one cell depend on each other. A
+    correlation that fewer than `FEWEST_CELLS` cells determine has no draws.
 
     Args:
         atlas: The points.
@@ -186,20 +188,26 @@ def correlations(atlas: Points, view: str = ALL) -> list[list[Estimate]]:
     """
     if view == DEFAULTS:
         atlas = atlas.at(atlas.default)
+    if not len(atlas.cells):  # none has its default initialization
+        return [[Estimate(np.nan, np.zeros(0))] * len(OUTCOMES)] * len(MEASURES)
     names = list(dict.fromkeys(atlas.cells))
     groups = [np.flatnonzero(atlas.cells == name) for name in names]
     rng = np.random.default_rng(0)
-    drawn = rng.integers(0, len(groups), (DRAWS if len(groups) > 2 else 0, len(groups)))
+    drawn = rng.integers(0, len(groups), (DRAWS, len(groups)))
     if view == WITHIN:
         each = np.array([_within(atlas.at(group)) for group in groups])
+        known = np.isfinite(each)
         value, draws = _mean(each), [_mean(each[draw]) for draw in drawn]
     else:
+        there = [~np.isnan(atlas.measures[group]).all(axis=0) for group in groups]
+        known = np.array(there)[..., None]
         value = _by_features(atlas)
         draws = [
             _by_features(atlas.at(np.concatenate([groups[i] for i in draw])))
             for draw in drawn
         ]
-    samples = np.array(draws).reshape(len(draws), *value.shape)
+    enough = known.sum(axis=0) >= FEWEST_CELLS
+    samples = np.where(enough, np.array(draws), np.nan)
     return [
         [Estimate(float(v), samples[:, i, j]) for j, v in enumerate(of_measure)]
         for i, of_measure in enumerate(value)

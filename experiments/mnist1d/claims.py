@@ -42,15 +42,15 @@ def reproduced(results: Sequence[ModelResult]) -> list[str]:
 
 
 def answer(results: Sequence[ModelResult]) -> str:
-    """The answer: how many published numbers are reproduced, and the best model."""
+    """The answer: how many of the notebook's numbers are reproduced; the best model."""
     best = max(results, key=lambda result: result.accuracy.mean())
     first = f"The most accurate is {written(best.name)}: {_percent(best)}"
     count = sum(result.name in ACCURACIES for result in results)
     if not count:
         return f"{first}."
     return (
-        f"{len(reproduced(results))} of {count} published accuracies are reproduced "
-        f"within their tolerance. {first}."
+        f"{len(reproduced(results))} of {count} accuracies of the authors' notebook "
+        f"are reproduced within their tolerance. {first}."
     )
 
 

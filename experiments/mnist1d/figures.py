@@ -56,8 +56,8 @@ def title(results: Sequence[ModelResult]) -> str:
     if not count:
         return f"Test accuracy on MNIST-1D, %: {shown}"
     return (
-        f"MNIST-1D: {len(claims.reproduced(results))} of {count} published accuracies "
-        f"are reproduced\n{shown} %"
+        f"MNIST-1D: {len(claims.reproduced(results))} of {count} accuracies of the "
+        f"authors' notebook are reproduced\n{shown} %"
     )
 
 

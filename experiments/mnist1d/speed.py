@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from experiments.harness import cli, devices, process, training
-from experiments.mnist1d.config import FEED_FORWARD, SAME_SHAPE
+from experiments.mnist1d.config import FEED_FORWARD, SAME_SHAPE, names
 from experiments.mnist1d.conversion import state_dict
 from experiments.mnist1d.measure import Halves
 from experiments.mnist1d.networks import Model
@@ -53,8 +53,14 @@ def check(config: Any) -> None:
     """Refuse a comparison that cannot be made.
 
     Raises:
-        cli.UsageError: PyTorch is not installed, or the flags differ from the recipe.
+        cli.UsageError: PyTorch is not installed, the flags differ from the recipe, or
+            the recipe has none of the models.
     """
+    if not set(names(config)) & set(MODELS):
+        raise cli.UsageError(
+            f"flag --recipe_steps: expected one of the models {', '.join(MODELS)} with "
+            f"it; got {', '.join(config.models)}"
+        )
     if importlib.util.find_spec("torch") is None:
         raise cli.UsageError(
             "flag --recipe_steps: PyTorch is not installed: pip install torch"

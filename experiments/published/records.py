@@ -1,5 +1,6 @@
 """Rows of runs that compare with published numbers."""
 
+import pathlib
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -41,11 +42,14 @@ def read(folders: Sequence[str]) -> list[RunRecord]:
         One record per folder.
 
     Raises:
-        ResultsError: A folder is that of no complete run, or of one that compares with
-            no published number.
+        ResultsError: A folder is given twice, or is that of no complete run or of one
+            that compares with no published number.
     """
-    records = []
+    records, places = [], set()
     for folder in folders:
+        if (place := pathlib.Path(folder).resolve()) in places:
+            raise ResultsError(f"the run {folder} is given twice")
+        places.add(place)
         run = open_run(folder)
         rows = [row for row in run.metrics if row.get("kind") == KIND]
         if not rows:

@@ -162,6 +162,22 @@ def test_cells_with_few_initializations_have_no_order(monkeypatch):
     assert estimates[0][0].interval().low == -np.inf
 
 
+@pytest.mark.parametrize("view", [scores.ALL, scores.WITHIN])
+def test_few_cells_have_no_interval(view, monkeypatch):
+    """Three cells that agree are no evidence, though all draws agree, too."""
+    monkeypatch.setattr(scores, "DRAWS", 20)
+    place = list(OUTCOMES).index("temporal order, steps")
+    for cells, finite in ((3, False), (scores.FEWEST_CELLS, True)):
+        atlas_points = scores.points(synthetic(cells=cells))
+        estimates = scores.correlations(atlas_points, view)
+        half_life = estimates[list(MEASURES).index("half-life")][place]
+        assert half_life.value == pytest.approx(1)
+        assert np.isfinite(half_life.interval().low) == finite
+        # One of the cells has no highway.
+        share = estimates[list(MEASURES).index("highway share")][place]
+        assert share.interval().low == -np.inf
+
+
 @pytest.fixture
 def few_draws(monkeypatch):
     for module in (scores, predictions):
@@ -235,6 +251,15 @@ def test_an_atlas_of_one_cell_has_no_answer(few_draws):
     assert claims.answer(analysis).startswith("Too few cells")
     assert claims.evaluate_claims(analysis) == []
     assert Estimate(0.5, np.zeros(0)).interval().text("{:.1f}") == "0.5"
+
+
+def test_an_atlas_without_default_initializations(few_draws):
+    """As from --inits=keras, whose command ended with a traceback."""
+    atlas_points = scores.points([row("lstm", "keras"), row("gru", "keras")])
+    assert not atlas_points.default.any()
+    analysis = analyze(atlas_points)
+    assert np.isnan(analysis.estimate("half-life", "adding, loss", scores.DEFAULTS)[0])
+    assert tables_of(atlas_points, analysis)
 
 
 def test_the_page_orders_rows_by_every_column(tmp_path):
@@ -339,6 +364,9 @@ def test_no_rows_are_measured_twice_or_for_bad_seeds(run):
     assert code == 2 and "flag --rows: cannot read missing.csv" in err
     code, _, err = run(*FLAGS, "--order_length=12", "--results=out")
     assert code == 2 and "flag --order_length: expected a multiple of 11" in err
+    huge = "--adding_length=100000", "--features=4096,3"
+    code, _, err = run(*FLAGS, *huge, "--results=out")
+    assert code == 2 and "flag --adding_length, --features: the gradients of" in err
 
 
 def test_the_caption_has_the_sizes_of_the_rows():

@@ -5,15 +5,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from commands import TINY, rows
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import nets
 from experiments import adding, copy_memory, temporal_order
 from experiments.adding.references import REFERENCES as ADDING
 from experiments.copy_memory.references import REFERENCES as COPY
 from experiments.harness.long_memory import tasks, trainings
+from experiments.harness.long_memory.claims import LOSS
 from experiments.harness.long_memory.tasks import TASKS
 from experiments.harness.saved import open_run
-from experiments.temporal_order import networks
+from experiments.temporal_order import figures, networks
 from experiments.temporal_order.references import REFERENCES as ORDER
 
 EXPERIMENTS = {
@@ -84,6 +86,16 @@ def test_a_sequence_is_wrong_if_an_output_is():
     assert share(params) == pytest.approx(np.mean(np.asarray(labels) != 0))
 
 
+def test_the_figure_of_1997_has_its_label_within_the_axes():
+    steps, wrong = np.array([500, 17_000]), np.array([[1.0, 0.5]])
+    learned = networks.Original(steps, wrong, np.array([0]), np.zeros((1, 5)))
+    assert "does not solve temporal order in 17,000 seq" in figures.finding(learned)
+    axis = figures.draw_original(learned).figure.axes[0]
+    (label,) = axis.texts
+    box = label.get_window_extent(FigureCanvasAgg(axis.figure).get_renderer())
+    assert axis.bbox.x0 < box.x0 < box.x1 < axis.bbox.x1
+
+
 @pytest.mark.parametrize(
     ("name", "references", "flags"),
     [
@@ -105,6 +117,14 @@ def test_published_numbers_belong_to_a_curve_of_these_flags(name, references, fl
     for reference in references:
         assert (reference.length, reference.cell, reference.init) in curves
         assert all(getattr(config, n) == v for n, v in reference.standard.items())
+
+
+def test_numbers_after_all_steps_are_compared_after_as_many():
+    (loss,) = [reference for reference in ADDING if reference.quantity == LOSS]
+    assert f"after {loss.standard['steps']:,} steps" in loss.number.setting
+    (never,) = [reference for reference in ORDER if reference.number.tolerance == 0]
+    sequences = never.standard["steps"] * never.standard["batch_size"]
+    assert sequences == never.number.published
 
 
 @pytest.mark.slow

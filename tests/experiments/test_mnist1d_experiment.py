@@ -137,7 +137,9 @@ def test_claims_are_judged_by_the_published_numbers():
     assert readme.counted_outcome == "partly supported (1 of 4 cases)"
     assert gates.outcome == convolution.outcome == gru.outcome == "supported"
     assert claims.reproduced(models) == ["linear", "cnn", "gru"]
-    assert claims.answer(models).startswith("3 of 4 published accuracies are rep")
+    assert claims.answer(models).startswith(
+        "3 of 4 accuracies of the authors' notebook"
+    )
     table = claims.table(models)
     within = [row[table.header.index("within")] for row in table.rows]
     assert within == ["yes", "no", "yes", "yes", "-"]
@@ -183,7 +185,7 @@ def test_a_run_compares_with_published_numbers(run, tmp_path, monkeypatch):
     assert len(logged) == 6 and logged[0]["steps"] == [0, 2, 3]
     mean = np.mean([100 * row["test_accuracy"] for row in logged[:2]])
     assert published[0]["measured"] == pytest.approx(mean)
-    assert "0 of 1 published accuracies are reproduced" in out
+    assert "0 of 1 accuracies of the authors' notebook are reproduced" in out
 
 
 def test_the_recipe_is_timed_after_equal_numbers(run, tmp_path):
@@ -202,6 +204,10 @@ def test_the_recipe_is_timed_after_equal_numbers(run, tmp_path):
         (["--models=nothing"], "unknown cell 'nothing'"),
         (["--batch_size=2000"], "expected at most 1000"),
         (["--recipe_steps=5", "--batch_size=50"], "expected --batch_size=100 with it"),
+        (
+            ["--recipe_steps=5", "--models=lru"],
+            "expected one of the models linear, mlp",
+        ),
     ],
 )
 def test_mistakes_are_refused(run, flags, sentence):

@@ -7,6 +7,7 @@ from commands import files, rows
 
 from experiments import published
 from experiments.harness import published as comparisons
+from experiments.harness.folders import ResultsError
 from experiments.harness.published import Published
 from experiments.harness.runs import new_run
 from experiments.published import claims, figures, records
@@ -50,6 +51,12 @@ def test_a_run_on_a_validation_set_compares_with_nothing(tmp_path):
         comparisons.log(results, GRU, [89.0])
         results.log(kind="other")
     assert rows(tmp_path / "run", "published") == []
+
+
+def test_a_run_counts_once(folder, monkeypatch):
+    monkeypatch.chdir(folder.parent)
+    with pytest.raises(ResultsError, match="the run there is given twice"):
+        records.read([str(folder), "there"])
 
 
 def test_the_table_and_the_claim(folder):

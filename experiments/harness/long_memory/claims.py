@@ -20,7 +20,11 @@ from experiments.harness.runs import Run
 
 FEW = 4  # curves that a rank correlation needs
 STEPS, SEQUENCES, LOSS = "steps", "sequences", "loss"
-STANDARD = {"features": 64, "batch_size": 50, "optimizer": "adam", "clip_norm": 1.0}
+STANDARD = {
+    **{"features": 64, "batch_size": 50, "optimizer": "adam", "learning_rate": 1e-3},
+    **{"clip_norm": 1.0, "schedule": "auto", "warmup_steps": 0, "accumulate": 1},
+    "average": 0.0,
+}
 WITHIN = {True: "yes", False: "no", None: "-"}
 
 

@@ -21,7 +21,7 @@ def curve(cell="gru", init="orthogonal", length=100, solved=(700, 800), slope=0.
     return Curve(cell, init, length, 9, seeds, steps, losses, solved, profile)
 
 
-FLAGS = {"features": 64, "batch_size": 50, "optimizer": "adam", "clip_norm": 1.0}
+FLAGS = dict(claims.STANDARD)
 CONFIG = SimpleNamespace(**FLAGS, steps=1000)
 
 
@@ -63,7 +63,10 @@ def test_a_model_that_never_solves_counts_with_all_its_steps(tmp_path):
 
 @pytest.mark.parametrize(
     "flags",
-    [{"features": 32}, {"batch_size": 49}, {"steps": 700}, {"optimizer": "sgd"}],
+    [
+        *({"features": 32}, {"batch_size": 49}, {"steps": 700}, {"optimizer": "sgd"}),
+        *({"learning_rate": 1e-2}, {"average": 0.9}, {"accumulate": 2}),
+    ],
 )
 def test_other_settings_are_not_compared(tmp_path, flags):
     reference = Reference(100, "gru", "orthogonal", Published("steps", 700, "a", 60))
