@@ -11,8 +11,10 @@ from experiments.atlas.scores import (
     WITHIN,
     Estimate,
     Points,
+    mean_over_features,
 )
 from experiments.harness.claims import Claim, judge
+from experiments.harness.long_memory.tasks import TASKS
 
 BOOTSTRAP = "95 % intervals by a bootstrap that draws whole cells"
 FORETOLD = {
@@ -27,6 +29,7 @@ FORETOLD = {
     "highway share": "The larger the share of the gradient along the highway before "
     "training, the better a cell learns",
 }
+PARTIAL = "highway share"  # cells without tagged gates do not have it
 LONG = 10  # steps of a half-life that the title of the map compares
 
 
@@ -84,19 +87,19 @@ def mean_correlation(analysis: Analysis, measure: str, view: str = ALL) -> float
     return float(np.mean(known)) if known else np.nan
 
 
-def best_measure(analysis: Analysis) -> str | None:
-    """The measure with the largest mean correlation; None if none is known."""
-    means = {measure: mean_correlation(analysis, measure) for measure in MEASURES}
-    known = {measure: mean for measure, mean in means.items() if np.isfinite(mean)}
-    return max(known, key=lambda measure: known[measure]) if known else None
+def mean_correlations(analysis: Analysis, view: str = ALL) -> dict[str, float]:
+    """Known mean correlations of the measures that every cell has, by measure."""
+    means = {measure: mean_correlation(analysis, measure, view) for measure in MEASURES}
+    return {m: v for m, v in means.items() if np.isfinite(v) and m != PARTIAL}
 
 
 def answer(analysis: Analysis) -> str:
     """The measure that foretells learning best, and how well."""
-    best = best_measure(analysis)
-    if best is None:
+    means = mean_correlations(analysis)
+    if not means:
         return "Too few cells, or outcomes that are all alike, for a correlation."
-    cases = len(OUTCOMES)
+    best = max(means, key=lambda measure: means[measure])
+    cases = len(OUTCOMES) * len(means)  # as the best of all measures is compared
     intervals = [analysis.estimate(best, name).interval(cases) for name in OUTCOMES]
     sure = sum(bounds.low > 0 for bounds in intervals)
     known = [p for p in analysis.predictions.values() if p is not None]
@@ -111,7 +114,7 @@ def answer(analysis: Analysis) -> str:
         )
     return (
         f"Of the measures before training, {_worded(best)} foretells learning best: "
-        f"rank correlation {mean_correlation(analysis, best):+.2f}, the mean over "
+        f"rank correlation {means[best]:+.2f}, the mean over "
         f"outcomes; its interval is above 0 for {sure} of {len(intervals)}.{left_out}"
     )
 
@@ -121,6 +124,7 @@ def _worded(measure: str) -> str:
     special = {
         "exponent near 0": "the nearness of the largest exponent to 0",
         "slow decay": "slow decay",
+        "conditioning": "conditioning",
         "mean of 4 exponents": "the mean of the four largest exponents",
     }
     return special.get(measure, f"the {measure}")
@@ -128,8 +132,7 @@ def _worded(measure: str) -> str:
 
 def correlation_title(analysis: Analysis) -> str:
     """The finding: the best and the worst measure."""
-    means = {m: mean_correlation(analysis, m) for m in MEASURES}
-    known = sorted((v, m) for m, v in means.items() if np.isfinite(v))
+    known = sorted((v, m) for m, v in mean_correlations(analysis).items())
     if not known:
         return "No rank correlation is known"
     (low, worst), (high, best) = known[0], known[-1]
@@ -140,15 +143,15 @@ def correlation_title(analysis: Analysis) -> str:
 
 
 def map_title(atlas: Points) -> str:
-    """The finding: how many networks solve the adding problem, by half-life."""
+    """The finding: at how many points the adding problem is solved, by half-life."""
     solved = np.isfinite(atlas.outcomes[:, 0])
     long = atlas.measures[:, list(MEASURES).index("half-life")] >= LONG
     parts = [
-        f"{solved[group].sum()} of {group.sum()} networks with a half-life {words}"
+        f"{solved[group].sum()} of {group.sum()} points with a half-life {words}"
         for group, words in ((~long, f"below {LONG} steps"), (long, "above"))
         if group.any()
     ]
-    return f"The adding problem is solved by {', by '.join(parts)}"
+    return f"The adding problem is solved at {', at '.join(parts)}"
 
 
 def prediction_title(analysis: Analysis) -> str:
@@ -167,15 +170,28 @@ def findings(atlas: Points, analysis: Analysis) -> list[str]:
     """What holds and what does not, in sentences."""
     sentences = []
     for view in (DEFAULTS, WITHIN):
-        means = {m: mean_correlation(analysis, m, view) for m in MEASURES}
-        known = {m: v for m, v in means.items() if np.isfinite(v)}
-        if known:
-            best = max(known, key=lambda m: known[m])
+        means = mean_correlations(analysis, view)
+        if means:
+            best = max(means, key=lambda m: means[m])
             sentences.append(
                 f"Over {VIEW_NAMES[view]}, {_worded(best)} correlates best: "
-                f"{known[best]:+.2f}, the mean over outcomes; the half-life "
+                f"{means[best]:+.2f}, the mean over outcomes; the half-life "
                 f"{means['half-life']:+.2f}."
             )
+    share = atlas.measures[:, list(MEASURES).index(PARTIAL)]
+    part = atlas.at(np.isfinite(share))
+    if len(part.cells):
+        names, values = list(MEASURES), mean_over_features(part).mean(axis=1)
+        texts = {
+            name: f"{values[names.index(name)]:+.2f}"
+            for name in (PARTIAL, "half-life", "conditioning")
+        }
+        sentences.append(
+            f"Over the {len(set(part.cells))} cells with tagged gates, the share "
+            f"along the highway has a rank correlation of {texts[PARTIAL]}, the mean "
+            f"over outcomes; the half-life {texts['half-life']}, conditioning "
+            f"{texts['conditioning']}."
+        )
     against = [
         f"{measure} ({name}, {bounds.text('{:+.2f}')})"
         for measure in MEASURES
@@ -184,8 +200,10 @@ def findings(atlas: Points, analysis: Analysis) -> list[str]:
     ]
     if against:
         sentences.append(f"Against theory: {'; '.join(against)}.")
+    default = atlas.at(atlas.default)
     for place, task in ((0, "adding problem"), (2, "temporal order problem")):
-        default = atlas.at(atlas.default)
+        if not len(default.cells):
+            continue
         solved = np.isfinite(default.outcomes[:, place])
         never = [
             cell
@@ -198,3 +216,19 @@ def findings(atlas: Points, analysis: Analysis) -> list[str]:
             f"default initialization{', not by ' * bool(never)}{', '.join(never)}."
         )
     return sentences
+
+
+def copied(atlas: Points, length: int) -> str:
+    """At how many points copy memory is learned, in one sentence.
+
+    Args:
+        atlas: The points.
+        length: Number of blanks.
+    """
+    losses = -atlas.outcomes[:, list(OUTCOMES).index("copy memory, loss")]
+    baseline = TASKS["copy_memory"].baseline(length)
+    return (
+        f"Copy memory is solved at {(losses == 0).sum()} of {len(losses)} points; at "
+        f"{(losses < baseline).sum()} the loss is below {baseline:.3f}, the loss of the "
+        "best prediction without memory."
+    )

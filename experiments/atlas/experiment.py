@@ -112,6 +112,7 @@ def show(
         claims=claims.evaluate_claims(analysis),
         findings=[
             *claims.findings(atlas, analysis),
+            *([] if config.rows else [claims.copied(atlas, config.copy_length)]),
             f"The page {page.FILE} has all rows, in a table that can be sorted.",
             *refused,
         ],
@@ -138,7 +139,8 @@ def caption(config: Config, rows: Sequence[Row]) -> str:
     rates = ", ".join(f"{rate:g}" for rate in config.learning_rates)
     return (
         f"{size}; length, and training steps at most: {lengths}; Adam, batches of "
-        f"{config.batch_size}, gradients clipped to {config.clip_norm:g}, each cell's "
-        f"best of the learning rates {rates}; evaluated every {config.evaluate_every} "
-        f"steps on {trials.HELD_OUT} sequences."
+        f"{config.batch_size}, gradients clipped to {config.clip_norm:g}; of the "
+        f"learning rates {rates} the best for the cell, with its first initialization "
+        f"and seed; evaluated every {config.evaluate_every} steps on {trials.HELD_OUT} "
+        "sequences."
     )

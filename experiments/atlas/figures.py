@@ -14,6 +14,7 @@ from experiments.atlas.rows import VIEW_NAMES, Analysis
 from experiments.atlas.scores import (
     ALL,
     DEFAULTS,
+    FEWEST_CELLS,
     MEASURES,
     OUTCOMES,
     WITHIN,
@@ -93,15 +94,18 @@ def draw_points(axis: Axes, atlas: Points, name: str, size: float) -> None:
     known = np.isfinite(values)
     bins = [(~known, UNSOLVED, "not solved")] if (~known).any() else []
     if known.any():
-        edges = np.unique(np.quantile(values[known], np.linspace(0, 1, SHADES + 1)))
+        shares = np.linspace(0, 1, SHADES + 1)
+        edges = np.unique(np.quantile(values[known], shares, method="inverted_cdf"))
         edges = edges if len(edges) > 1 else np.repeat(edges, 2)
-        form = "{:.0f} to {:.0f} steps" if "steps" in name else "{:#.4g} to {:#.4g}"
+        form, unit = ("{:.0f}", " steps") if "steps" in name else ("{:#.4g}", "")
         for i, (low, high) in enumerate(itertools.pairwise(edges)):
             last = i == len(edges) - 2
             inside = (
                 known & (values >= low) & ((values < high) | (last & (values == high)))
             )
-            bins.append((inside, colors[i], form.format(low, high)))
+            ends = [form.format(end(values[inside])) for end in (np.min, np.max)]
+            label = " to ".join(dict.fromkeys(ends)) + unit
+            bins.append((inside, colors[i], label))
     for inside, color, label in bins:
         for units, marker in zip(np.unique(atlas.features), MARKERS, strict=False):
             here = inside & (atlas.features == units)
@@ -190,7 +194,7 @@ def draw_correlations(analysis: Analysis, caption: str) -> Plot:
             label = VIEW_NAMES[view]
             draw_intervals(axis, intervals, rows - shift, marker, i, label)
         axis.axvline(0, color="0.4", linewidth=0.8)
-        axis.set(title=name, xlim=(-1.05, 1.05), xlabel="rank correlation")
+        axis.set(title=name, xlim=(-1.1, 1.1), xlabel="rank correlation")
         axis.grid(alpha=0.3)
     axes[0].set_yticks(rows, list(MEASURES))
     axes[0].invert_yaxis()
@@ -203,7 +207,8 @@ def draw_correlations(analysis: Analysis, caption: str) -> Plot:
         f"{caption} Spearman's rank correlation of each measure before training with "
         "how well the networks learn; each measure is signed so that theory expects a "
         f"positive correlation. Mean over numbers of units; {claims.BOOTSTRAP}. "
-        "Without a mark: all outcomes or measures are equal.",
+        "Without a mark: all outcomes or measures are equal, or no cell has them. "
+        f"Without a bar: fewer than {FEWEST_CELLS} cells.",
     )
 
 

@@ -31,10 +31,10 @@ class Flow(NamedTuple):
             not.
         exponent: Largest Lyapunov exponent, nats per step.
         exponents: Mean of the `LEADING` largest exponents, nats per step.
-        conditioning: Largest exponent minus the last of the `DIRECTIONS` largest, nats
-            per step. In the limit of long sequences, it is ln of the condition number
-            of the product of all Jacobians in these directions; over 100 steps it is
-            smaller, by a third in some networks.
+        conditioning: Largest exponent minus the median of the exponents of the whole
+            state, along one sequence, nats per step; inf if the rank of the Jacobians
+            is below half. For long sequences, it is ln of the ratio of the largest to
+            the median singular value of the product of all Jacobians, per step.
         highway_share: Share of the gradient along the highway, from 0 to 1, the mean
             over steps; nan for a cell that tags no gates.
     """
@@ -81,16 +81,17 @@ def measurer(
         norms = probing.state_gradients(model, params, (xs, targets))["forward"]
         rate = flow.decay_rate(norms)
         weights = probing.layer_params(model, params)
-        spectrum = partial(flow.lyapunov_spectrum, model.cell, weights, few)
-        size = jax.eval_shape(spectrum).exponents.shape[-1]
-        exponents = spectrum(count=min(DIRECTIONS, size)).exponents.mean(axis=0)
+        spectrum = partial(flow.lyapunov_spectrum, model.cell, weights)
+        size = jax.eval_shape(spectrum, few).exponents.shape[-1]
+        exponents = spectrum(few, count=min(DIRECTIONS, size)).exponents.mean(axis=0)
+        upper_half = spectrum(few[:, 0], count=(size + 1) // 2).exponents
         return Flow(
             rate,
             flow.half_life(rate),
             flow.gradient_horizon(norms),
             exponents[0],
             exponents[:LEADING].mean(),
-            exponents[0] - exponents[-1],
+            upper_half[0] - upper_half[-1],
             share(params, weights),
         )
 

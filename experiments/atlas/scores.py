@@ -201,9 +201,9 @@ def correlations(atlas: Points, view: str = ALL) -> list[list[Estimate]]:
     else:
         there = [~np.isnan(atlas.measures[group]).all(axis=0) for group in groups]
         known = np.array(there)[..., None]
-        value = _by_features(atlas)
+        value = mean_over_features(atlas)
         draws = [
-            _by_features(atlas.at(np.concatenate([groups[i] for i in draw])))
+            mean_over_features(atlas.at(np.concatenate([groups[i] for i in draw])))
             for draw in drawn
         ]
     enough = known.sum(axis=0) >= FEWEST_CELLS
@@ -214,8 +214,15 @@ def correlations(atlas: Points, view: str = ALL) -> list[list[Estimate]]:
     ]
 
 
-def _by_features(atlas: Points) -> np.ndarray:
-    """Correlations, the mean over numbers of units."""
+def mean_over_features(atlas: Points) -> Float[np.ndarray, "measures outcomes"]:
+    """Rank correlations of measures and outcomes, the mean over numbers of units.
+
+    Args:
+        atlas: The points.
+
+    Returns:
+        Correlations; nan where none is known.
+    """
     parts = [atlas.at(atlas.features == units) for units in np.unique(atlas.features)]
     return _mean(
         np.array([rank_correlations(part.measures, part.outcomes) for part in parts])
@@ -225,7 +232,7 @@ def _by_features(atlas: Points) -> np.ndarray:
 def _within(atlas: Points) -> np.ndarray:
     """Correlations over the initializations of one cell, nan if there are too few."""
     few = len(set(atlas.inits)) < FEWEST
-    return _by_features(atlas) * (np.nan if few else 1.0)
+    return mean_over_features(atlas) * (np.nan if few else 1.0)
 
 
 def _mean(values: np.ndarray) -> np.ndarray:

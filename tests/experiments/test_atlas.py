@@ -245,6 +245,19 @@ def test_claims_tables_and_findings(few_draws, monkeypatch):
     ]
 
 
+def test_copies_are_counted():
+    losses = {"cell0": 0.6, "cell1": 0.5, "cell2": 0.1}
+    values = [
+        row(cell, "own")._replace(
+            copy_memory_loss=loss, copy_memory_steps=9.0 if loss == 0.1 else math.inf
+        )
+        for cell, loss in losses.items()
+    ]
+    # Without memory, the loss is 10 ln 8 / 40.
+    sentence = claims.copied(scores.points(values), 20)
+    assert "solved at 1 of 3 points; at 2 the loss is below 0.520" in sentence
+
+
 def test_an_atlas_of_one_cell_has_no_answer(few_draws):
     analysis = analyze(scores.points([row("gru", "orthogonal")]))
     assert isinstance(analysis, Analysis)

@@ -18,7 +18,8 @@ from experiments.harness.long_memory.trainings import Curve
 from experiments.harness.published import Published
 from experiments.harness.runs import Run
 
-FEW = 4  # curves that a rank correlation needs
+FEW = 4  # curves that a rank correlation needs,
+FEW_SOLVED = 3  # of which so many solve the task from some seed
 STEPS, SEQUENCES, LOSS = "steps", "sequences", "loss"
 STANDARD = {
     **{"features": 64, "batch_size": 50, "optimizer": "adam", "learning_rate": 1e-3},
@@ -163,8 +164,8 @@ def claim(rows: Sequence[dict[str, Any]]) -> list[Claim]:
 
 
 def plain_init(curve: Curve) -> str:
-    """The initialization without its argument."""
-    return curve.init.partition("(")[0]
+    """The initialization, without an argument that is the length."""
+    return curve.init.removesuffix(f"({curve.length})")
 
 
 def name_of(curve: Curve, curves: Sequence[Curve]) -> str:
@@ -270,7 +271,7 @@ def gradient_claim(curves: Sequence[Curve], limit: int) -> list[Claim]:
         limit: As in `sooner_claim`.
 
     Returns:
-        The claim; none without enough curves of one length.
+        The claim; none without enough curves of one length, some of which solve it.
     """
     cases, names = [], []
     for length in dict.fromkeys(curve.length for curve in curves):
@@ -278,7 +279,8 @@ def gradient_claim(curves: Sequence[Curve], limit: int) -> list[Claim]:
         decay = np.abs([curve.decay for curve in group])
         steps = np.array([steps_to_solve(curve, limit) for curve in group])
         varies = (np.ptp(decay, axis=0) > 0).all() and (np.ptp(steps, axis=0) > 0).all()
-        if len(group) < FEW or not varies or not np.isfinite(decay).all():
+        some = sum(curve.solved.any() for curve in group) >= FEW_SOLVED
+        if len(group) < FEW or not (some and varies and np.isfinite(decay).all()):
             continue
         pairs = zip(decay.T, steps.T, strict=True)
         cases.append([stats.spearmanr(*pair).statistic for pair in pairs])  # pyright: ignore

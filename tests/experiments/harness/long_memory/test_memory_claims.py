@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from experiments.harness.claims import PARTLY_SUPPORTED, REFUTED, SUPPORTED
+from experiments.harness.claims import INCONCLUSIVE, PARTLY_SUPPORTED, SUPPORTED
 from experiments.harness.long_memory import claims
 from experiments.harness.long_memory.claims import LOSS, SEQUENCES, Reference
 from experiments.harness.long_memory.trainings import Curve
@@ -48,7 +48,8 @@ def test_steps_and_losses_are_compared(tmp_path):
     assert [row["measured"] for row in rows] == pytest.approx([750, 37_500, 0.17])
     assert [row["within"] for row in rows] == [True, False, True]
     (claim,) = claims.claim(rows)
-    assert [case.outcome for case in claim.cases] == [SUPPORTED, REFUTED, SUPPORTED]
+    outcomes = [case.outcome for case in claim.cases]
+    assert outcomes == [SUPPORTED, INCONCLUSIVE, SUPPORTED]
     assert claim.outcome == PARTLY_SUPPORTED
     table = claims.table(rows).rows
     assert table[0][2:] == ["700", "750 [115, 1,385]", "+50", "60", "yes"]
@@ -115,3 +116,11 @@ def test_the_rank_correlation_of_decay_and_steps():
     assert claim.outcome == SUPPORTED
     assert claim.cases[0].value == "+1.00 [+1.00, +1.00]"
     assert claims.gradient_claim(curves[:3], 1000) == []
+    never = [curve(str(i), slope=0.1 * i, solved=(0, 0)) for i in range(5, 7)]
+    assert claims.gradient_claim([*curves[:2], *never], 1000) == []  # two solve it
+
+
+def test_an_argument_other_than_the_length_is_named():
+    curves = [curve(init=f"chrono({count})") for count in (50, 100)]
+    names = [claims.name_of(each, curves) for each in curves]
+    assert names == ["GRU (chrono(50))", "GRU (chrono)"]
