@@ -229,6 +229,6 @@ def copied(atlas: Points, length: int) -> str:
     baseline = TASKS["copy_memory"].baseline(length)
     return (
         f"Copy memory is solved at {(losses == 0).sum()} of {len(losses)} points; at "
-        f"{(losses < baseline).sum()} the loss is below {baseline:.3f}, the loss of the "
+        f"{(losses < baseline).sum()} the loss is below {baseline:.3f}, that of the "
         "best prediction without memory."
     )
