@@ -16,6 +16,7 @@ from nets.recurrent import time_first
 SEQUENCES = 32  # along which gradients are measured
 FEW = 4  # along which exponents are measured
 DIRECTIONS = 8  # exponents
+MOST = 128  # exponents of a large state
 LEADING = 4  # exponents whose mean is a measure
 
 
@@ -32,9 +33,10 @@ class Flow(NamedTuple):
         exponent: Largest Lyapunov exponent, nats per step.
         exponents: Mean of the `LEADING` largest exponents, nats per step.
         conditioning: Largest exponent minus the median of the exponents of the whole
-            state, along one sequence, nats per step; inf if the rank of the Jacobians
-            is below half. For long sequences, it is ln of the ratio of the largest to
-            the median singular value of the product of all Jacobians, per step.
+            state (or the one at place `MOST`, if the state has more than twice as many
+            numbers), along one sequence, nats per step; inf if the rank of the
+            Jacobians is below half. For long sequences, it is ln of the ratio of these
+            singular values of the product of all Jacobians, per step.
         highway_share: Share of the gradient along the highway, from 0 to 1, the mean
             over steps; nan for a cell that tags no gates.
     """
@@ -84,7 +86,7 @@ def measurer(
         spectrum = partial(flow.lyapunov_spectrum, model.cell, weights)
         size = jax.eval_shape(spectrum, few).exponents.shape[-1]
         exponents = spectrum(few, count=min(DIRECTIONS, size)).exponents.mean(axis=0)
-        upper_half = spectrum(few[:, 0], count=(size + 1) // 2).exponents
+        upper_half = spectrum(few[:, 0], count=min((size + 1) // 2, MOST)).exponents
         return Flow(
             rate,
             flow.half_life(rate),
