@@ -57,7 +57,7 @@ def draw_map(atlas: Points, caption: str) -> Plot:
     for axis, name in zip(axes, drawn, strict=True):
         draw_points(axis, atlas, name, size=6 if axis is axes[0] else 4)
         axis.set_title(name.replace(", steps", ""), fontsize=10)
-        axis.legend(fontsize=7, loc="upper left")
+        axis.legend(fontsize=7, loc="lower right")
     label_cells(axes[0], atlas)
     return plotting.captioned(
         figure,
@@ -119,6 +119,7 @@ def draw_points(axis: Axes, atlas: Points, name: str, size: float) -> None:
                 **style,
             )
     axis.set_xscale("log")
+    axis.set_xlim(right=3 * x.max())  # room for the last name
     axis.set_yscale("symlog", linthresh=LINEAR)
     axis.set_ylim(bottom=1.5 * min(float(np.nanmin(y, initial=0.0)), -LINEAR))
     axis.axhline(0, color="0.4", linewidth=0.8, zorder=0)
