@@ -93,7 +93,9 @@ def measurer(
             flow.gradient_horizon(norms),
             exponents[0],
             exponents[:LEADING].mean(),
-            upper_half[0] - upper_half[-1],
+            jnp.where(
+                upper_half[-1] == -jnp.inf, jnp.inf, upper_half[0] - upper_half[-1]
+            ),
             share(params, weights),
         )
 

@@ -393,7 +393,6 @@ def test_the_caption_has_the_sizes_of_the_rows():
 KEPT = pathlib.Path(atlas.__file__).parent / records.FILE
 
 
-@pytest.mark.skipif(not KEPT.exists(), reason="no rows of the full preset are kept")
 def test_the_kept_rows_are_of_every_cell():
     values = records.read([str(KEPT)])
     vectors = {name for name, make in nets.CELLS.items() if not make().spatial_dims}
