@@ -90,9 +90,10 @@ def test_the_figure_of_1997_has_its_label_within_the_axes():
     steps, wrong = np.array([500, 17_000]), np.array([[1.0, 0.5]])
     learned = networks.Original(steps, wrong, np.array([0]), np.zeros((1, 5)))
     assert "does not solve temporal order in 17,000 seq" in figures.finding(learned)
-    axis = figures.draw_original(learned).figure.axes[0]
+    figure = figures.draw_original(learned).figure
+    axis = figure.axes[0]
     (label,) = axis.texts
-    box = label.get_window_extent(FigureCanvasAgg(axis.figure).get_renderer())
+    box = label.get_window_extent(FigureCanvasAgg(figure).get_renderer())
     assert axis.bbox.x0 < box.x0 < box.x1 < axis.bbox.x1
 
 
