@@ -12,7 +12,7 @@ members of one study. Rank correlations, and predictions of cells that are left 
 show which measure foretells learning.
 
 Without flags, the experiment takes about ten minutes on two cores; with those of
-full.flags, of every cell, less than two hours. `--rows=FILE` draws the rows of an
+full.flags, of every cell, about two hours. `--rows=FILE` draws the rows of an
 earlier run again. The page atlas.html of each run has all rows, in a table that can be
 sorted.
 """
