@@ -14,7 +14,6 @@ from experiments.harness.tables import Table
 from experiments.published.records import RunRecord
 from experiments.published.references import ELSEWHERE
 
-NUMBER = "{:.4g}"
 WITHIN = {True: "yes", False: "no", None: "-"}
 
 
@@ -40,12 +39,17 @@ def answer(records: Sequence[RunRecord]) -> str:
     )
 
 
+def form(row: Mapping[str, Any]) -> str:
+    """Form of the numbers of a row: four digits, or whole numbers."""
+    return "{:,.0f}" if row["published"] >= 1000 else "{:.4g}"
+
+
 def here(row: Mapping[str, Any]) -> str:
     """The number measured, with its interval."""
     low, high = row.get("low"), row.get("high")
     if low is None or high is None:
-        return NUMBER.format(row["measured"])
-    return Interval(row["measured"], low, high).text(NUMBER)
+        return form(row).format(row["measured"])
+    return Interval(row["measured"], low, high).text(form(row))
 
 
 def signed(value: float) -> str:
@@ -83,10 +87,10 @@ def table(records: Sequence[RunRecord]) -> Table:
             rows.append(
                 [
                     f"{row['setting']}, {unit}" if unit else str(row["setting"]),
-                    NUMBER.format(row["published"]),
+                    form(row).format(row["published"]),
                     here(row),
                     signed(row["deviation"]),
-                    "-" if tolerance is None else f"{tolerance:g}",
+                    "-" if tolerance is None else form(row).format(tolerance),
                     WITHIN[row.get("within")],
                     str(row.get("seeds") or len(record.seeds) or "-"),
                     duration(row.get("seconds") or record.seconds),
@@ -135,8 +139,12 @@ def reproduced_claim(records: Sequence[RunRecord]) -> Claim:
         [
             Case(
                 f"{row['setting']} ({row['source']})",
-                f"{NUMBER.format(row['measured'])} ({NUMBER.format(row['published'])} "
-                f"± {row['tolerance']:g})",
+                "{} ({} ± {})".format(
+                    *(
+                        form(row).format(row[key])
+                        for key in ("measured", "published", "tolerance")
+                    )
+                ),
                 published.outcome(row),
             )
             for row in judged(records)
