@@ -180,8 +180,10 @@ def findings(atlas: Points, analysis: Analysis) -> list[str]:
             )
     share = atlas.measures[:, list(MEASURES).index(PARTIAL)]
     part = atlas.at(np.isfinite(share))
-    if len(part.cells):
-        names, values = list(MEASURES), mean_over_features(part).mean(axis=1)
+    names = list(MEASURES)
+    known = np.ma.masked_invalid(mean_over_features(part)) if len(part.cells) else None
+    if known is not None and known.count():
+        values = known.mean(axis=1).filled(np.nan)
         texts = {
             name: f"{values[names.index(name)]:+.2f}"
             for name in (PARTIAL, "half-life", "conditioning")

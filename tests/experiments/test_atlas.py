@@ -245,6 +245,15 @@ def test_claims_tables_and_findings(few_draws, monkeypatch):
     ]
 
 
+def test_an_outcome_that_is_constant_is_left_out_of_the_means(few_draws):
+    """As in a short run, in which nothing solves the adding problem."""
+    values = [r._replace(adding_steps=math.inf) for r in synthetic()]
+    atlas_points = scores.points(values)
+    sentences = claims.findings(atlas_points, analyze(atlas_points))
+    assert any("cells with tagged gates" in sentence for sentence in sentences)
+    assert not any("nan" in sentence for sentence in sentences)
+
+
 def test_copies_are_counted():
     losses = {"cell0": 0.6, "cell1": 0.5, "cell2": 0.1}
     values = [
