@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 from sklearn.linear_model import LassoCV
 from sklearn.model_selection import GroupKFold
 
@@ -37,9 +36,9 @@ def predict(atlas: Points, outcome: int) -> Prediction | None:
 
     y are ranks of the outcome, and predictors ranks of the measures, both within the
     networks of as many units, from 0 to 1. A measure that a cell does not have counts
-    as its mean. The best single measure, its regression line, and the lasso with its
-    penalty (by cross-validation over cells) are determined without the cell that is
-    left out.
+    as its mean. The cell that is left out has no part in the best single measure, its
+    regression line, the lasso and its penalty (by cross-validation over cells), nor in
+    the ranks of the other cells; its own ranks are its places among them.
 
     Args:
         atlas: The points.
@@ -52,24 +51,22 @@ def predict(atlas: Points, outcome: int) -> Prediction | None:
         Tibshirani 1996, Regression shrinkage and selection via the lasso,
         https://doi.org/10.1111/j.2517-6161.1996.tb02080.x
     """
-    x = _ranks(atlas.measures, atlas.features)
-    y = _ranks(atlas.outcomes[:, [outcome]], atlas.features)[:, 0]
+    every = np.full(len(atlas.cells), True)
+    x, y = _ranks(atlas, outcome, every)
     names = list(dict.fromkeys(atlas.cells))
     if np.ptp(y) == 0 or len(names) < 3:
         return None
     errors = []
     for name in names:
         out = atlas.cells == name
-        single, sparse = (
-            _single(x[~out], y[~out]),
-            _lasso(x[~out], y[~out], atlas.cells[~out]),
-        )
+        xs, ys = _ranks(atlas, outcome, ~out)
+        best, intercept, slope = _single(xs[~out], ys[~out])
         guesses = (
-            y[~out].mean(),
-            single[1] + x[out][:, single[0]] * single[2],
-            sparse.predict(x[out]),
+            ys[~out].mean(),
+            intercept + slope * xs[out, best],
+            _lasso(xs[~out], ys[~out], atlas.cells[~out]).predict(xs[out]),
         )
-        errors.append([((y[out] - guess) ** 2).sum() for guess in guesses])
+        errors.append([((ys[out] - guess) ** 2).sum() for guess in guesses])
     sums = np.array(errors)
     drawn = np.random.default_rng(0).integers(0, len(names), (DRAWS, len(names)))
     totals = np.stack([sums.sum(axis=0), *sums[drawn].sum(axis=1)])
@@ -89,16 +86,28 @@ def predict(atlas: Points, outcome: int) -> Prediction | None:
     )
 
 
-def _ranks(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Ranks within groups, from 0 to 1; 1/2 for nan."""
-    result = np.full(values.shape, 0.5)
-    for group in np.unique(groups):
-        for j in range(values.shape[1]):
-            here = np.flatnonzero((groups == group) & ~np.isnan(values[:, j]))
-            if len(here) > 1:
-                ranks = stats.rankdata(values[here, j]) - 1
-                result[here, j] = ranks / (len(here) - 1)
-    return result
+def _ranks(
+    atlas: Points, outcome: int, among: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ranks of the measures and of an outcome among some of the points."""
+    values = np.column_stack([atlas.measures, atlas.outcomes[:, outcome]])
+    ranks = np.empty(values.shape)
+    for units in np.unique(atlas.features):
+        here = atlas.features == units
+        for j, column in enumerate(values.T):
+            ranks[here, j] = _rank(column[here], among[here])
+    return ranks[:, :-1], ranks[:, -1]
+
+
+def _rank(values: np.ndarray, among: np.ndarray) -> np.ndarray:
+    """Share of some values, other than itself, below each; ties half; 1/2 for nan."""
+    others = np.sort(values[among & ~np.isnan(values)])
+    count = len(others) - among
+    below, not_above = (
+        np.searchsorted(others, values, side) for side in ("left", "right")
+    )
+    share = (below + not_above - among) / 2 / np.maximum(count, 1)
+    return np.where(np.isnan(values) | (count == 0), 0.5, share)
 
 
 def _single(x: np.ndarray, y: np.ndarray) -> tuple[int, float, float]:

@@ -12,6 +12,10 @@ from experiments.harness.intervals import interval
 from experiments.harness.runs import Run
 
 KIND = "published"
+TRAINING = (  # flags of `TrainingConfig` that change the numbers
+    *("optimizer", "learning_rate", "clip_norm", "batch_size", "steps", "schedule"),
+    *("warmup_steps", "accumulate", "average", "evaluate_every", "patience"),
+)
 
 
 class Published(NamedTuple):
@@ -31,6 +35,30 @@ class Published(NamedTuple):
     source: str
     tolerance: float | None = None
     unit: str = ""
+
+
+def as_default(config: Any, *names: str) -> bool:
+    """Whether networks are trained as an experiment does by default.
+
+    A number from another training, a shorter one for example, says nothing about a
+    published one.
+
+    Args:
+        config: The flags, a `TrainingConfig`.
+        names: Names of further flags on which the numbers depend.
+
+    Returns:
+        Whether the flags of the training, and those named, have their default values.
+
+    Example:
+        >>> from experiments.mnist1d import Config
+        >>> as_default(Config(seeds=[7])), as_default(Config(steps=2))
+        (True, False)
+    """
+    default = type(config)()
+    return all(
+        getattr(config, name) == getattr(default, name) for name in (*TRAINING, *names)
+    )
 
 
 def compare(

@@ -42,10 +42,13 @@ from train.data import digits, idx, mnist1d
 
 # Settings that references provide. The network is logged separately, layer by layer.
 SETTLED = "data", "model", "learning_rate", "schedule", "batch_size", "steps"
+# Flags that the accuracy of the reference depends on, next to those of the training.
+OF_REFERENCE = "filters", "kernel_size", "padding", "pool", "hidden", "init", "epochs"
 
 
 def run(config: Config, results: Run) -> None:
     """Train the network with every seed; publish the results."""
+    as_default = published.as_default(config, *OF_REFERENCE)
     config = named(config)
     train, test, classes, setting = load(config, results)
     count = len(classes) or CLASSES
@@ -71,7 +74,8 @@ def run(config: Config, results: Run) -> None:
     )
     result = evaluate(model, fitted.params, train, test, classes)
     log(result, config, len(train.labels), results)
-    if not config.own() and config.model == reference_of(config).model:
+    reference = config.model == reference_of(config).model
+    if as_default and reference and not config.own():
         number = Published(
             f"{config.data}, {config.model}",
             float(reference_of(config).accuracy.split("-")[0]),

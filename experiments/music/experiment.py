@@ -31,7 +31,7 @@ def run(config: Config, results: Run) -> None:
     results.log(kind="floors", as_published=data.as_published, **floors)
     studies = [learn(name, models[name], data, config, results) for name in models]
     best = min(studies, key=lambda study: study.best_valid.mean())
-    if data.as_published:
+    if as_published(data, config):
         compare(studies, results)
     music = continue_piece(best, models[best.cell], data.test, config)
     log_music(music, config, results)
@@ -48,7 +48,7 @@ def show(
     results: Run,
 ) -> None:
     """Publish the results."""
-    text, known = caption(config, data), data.as_published
+    text, known = caption(config, data), as_published(data, config)
     evaluated = claims.evaluate_claims(studies, floors["markov"], known)
     plot = figures.draw(studies, floors, music, text, known)
     publish(
@@ -208,6 +208,12 @@ def log(study: CellResult, config: Config, results: Run) -> None:
             valid_nll=study.best_valid[i],
             test_nll=study.test[i],
         )
+
+
+def as_published(data: Chorales, config: Config) -> bool:
+    """Whether the data, the networks and their training are as published."""
+    flags = "parameters", "input_dropout", "recurrent_dropout"
+    return data.as_published and published.as_default(config, *flags)
 
 
 def compare(studies: list[CellResult], results: Run) -> None:

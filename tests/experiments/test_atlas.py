@@ -197,21 +197,29 @@ def test_cells_that_are_left_out_are_predicted(few_draws):
     assert predictions.predict(scores.points(unsolved), 0) is None
 
 
+def places(values, among):
+    """Ranks among some values, from 0 to 1, by SciPy; the mean for nan."""
+    known = values[among & ~np.isnan(values)]
+    ranks = (stats.rankdata(known) - 1) / max(len(known) - 1, 1)
+    result = np.full(len(values), 0.5)
+    result[among & ~np.isnan(values)] = ranks
+    for i in np.flatnonzero(~among & ~np.isnan(values)):
+        if len(known):
+            result[i] = stats.percentileofscore(known, values[i], kind="mean") / 100
+    return result
+
+
 def test_the_left_out_cell_decides_nothing(few_draws):
-    """R^2 of the single measure, computed again by NumPy alone."""
+    """R^2 of the single measure, computed again by NumPy and SciPy."""
     atlas_points = scores.points(synthetic(cells=5, noise=1.0, features=(8,)))
     place = list(OUTCOMES).index("copy memory, loss")
     prediction = predictions.predict(atlas_points, place)
     assert prediction
-    x = np.nan_to_num(
-        (stats.rankdata(atlas_points.measures, axis=0, nan_policy="omit") - 1)
-        / (np.sum(~np.isnan(atlas_points.measures), axis=0) - 1),
-        nan=0.5,
-    )
-    y = (stats.rankdata(atlas_points.outcomes[:, place]) - 1) / (len(x) - 1)
     squares = np.zeros(2)
     for cell in set(atlas_points.cells):
         out = atlas_points.cells == cell
+        x = np.stack([places(c, ~out) for c in atlas_points.measures.T], axis=1)
+        y = places(atlas_points.outcomes[:, place], ~out)
         r2 = [np.corrcoef(column[~out], y[~out])[0, 1] ** 2 for column in x.T]
         best = int(np.argmax(np.round(r2, 12)))
         line = np.polyfit(x[~out, best], y[~out], 1)
