@@ -15,6 +15,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 from jaxtyping import PyTree
 
+from train.cpu import compiler_options
 from train.members import DATA, PER_MEMBER, PER_STEP, SHARED, STUDY, Members
 from train.step import LossFn, Params, make_step
 
@@ -198,10 +199,12 @@ def compiled(
     count = jnp.zeros((), jnp.int32)
     specs = (PER_MEMBER, PER_STEP, SHARED, SHARED, SHARED, PER_MEMBER)
     program = jitted(run, mesh, specs, (PER_MEMBER, PER_STEP, PER_STEP))
-    lowered = program.lower(members, order, probed, count, data, arguments)
+    traced = program.trace(members, order, probed, count, data, arguments)
+    lowered = traced.lower()
     if mesh is not None:
         _check_decompositions(lowered.as_text(), mesh)
-    return lowered.compile()
+    on = jax.default_backend() if mesh is None else mesh.devices.flat[0].platform
+    return lowered.compile(compiler_options=compiler_options(traced.jaxpr, on))
 
 
 def _check_decompositions(text: str, mesh: Mesh) -> None:

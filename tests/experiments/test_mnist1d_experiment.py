@@ -93,6 +93,27 @@ def test_cells_have_about_as_many_parameters_as_the_gru():
         assert abs(count - networks.PARAMETERS) < 500
 
 
+@pytest.mark.parametrize("name", ["lru", "s5", "linoss", "d_linoss"])
+def test_a_cell_without_a_nonlinearity_makes_a_linear_model(name):
+    module = networks.model(name).module
+    variables = module.init(jax.random.key(0), XS)
+    at_0, once, twice = (module.apply(variables, scale * XS) for scale in (0, 1, 2))
+    np.testing.assert_allclose(twice - at_0, 2 * (once - at_0), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["layer_norm_gru", "layer_norm_lstm"])
+def test_layer_normalization_of_one_input_leaves_its_sign(name):
+    module = networks.model(name).module
+    variables = module.init(jax.random.key(0), XS)
+    large = jnp.sign(XS) * (100 + jnp.abs(XS))  # next to which epsilon is small
+    np.testing.assert_allclose(
+        module.apply(variables, large),
+        module.apply(variables, 3 * large),
+        rtol=1e-3,
+        atol=1e-4,
+    )
+
+
 def test_all_is_every_model_and_cell_of_vectors():
     every = config.names(mnist1d.Config(models=["all", "gru"]))
     assert len(every) == len(set(every)) and every[:3] == ["linear", "mlp", "cnn"]
