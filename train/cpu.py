@@ -19,10 +19,12 @@ SHORT = 32  # numbers in a sum
 PER_NUMBER_OF_SHORT = 1.0
 PER_NUMBER_OF_LONG = -0.5
 PER_PRODUCT = -0.01
-LEAST = 100_000.0  # in all; below, both ways are about as fast
+LEAST = 100_000.0  # in a step of a member; below, both ways are about as fast
 
 
-def compiler_options(program: ClosedJaxpr, platform: str) -> dict[str, str]:
+def compiler_options(
+    program: ClosedJaxpr, platform: str, members: int = 1
+) -> dict[str, str | bool]:
     """Options with which XLA compiles a program to run fast.
 
     A gradient has sums over the columns of small matrices wherever a vector multiplies
@@ -31,6 +33,8 @@ def compiler_options(program: ClosedJaxpr, platform: str) -> dict[str, str]:
     Args:
         program: The program.
         platform: Name of the platform that it runs on.
+        members: Members on each device, which have equal parts of the program. The
+            choice does not depend on their number, nor do their results.
 
     Returns:
         Options for `jax.stages.Lowered.compile`; none where the default is fast.
@@ -43,18 +47,21 @@ def compiler_options(program: ClosedJaxpr, platform: str) -> dict[str, str]:
         >>> compiler_options(jax.make_jaxpr(lambda x: x.sum(axis=0))(x), "cpu")
         {}
     """
-    if platform != "cpu" or _cost(program.jaxpr) < LEAST or not _is_known():
+    if platform != "cpu" or _cost(program.jaxpr) < members * LEAST:
+        return {}
+    if not _is_known():
         return {}
     return {OPTION: ""}
 
 
 def _cost(program: Jaxpr) -> float:
     """Nanoseconds that the library costs in one run of a program."""
-    return sum(
+    costs = (
         _cost_of(equation)
         + equation.params.get("length", 1) * sum(map(_cost, _inner(equation)))
         for equation in program.eqns
     )
+    return sum(costs, start=0.0)
 
 
 def _cost_of(equation: JaxprEqn) -> float:

@@ -110,10 +110,14 @@ def all_members(
     Returns:
         Its results, arrays [members, ...].
     """
-    platform = jax.default_backend() if mesh is None else mesh.devices.flat[0].platform
-    if platform == "cpu":
+    if _platform(mesh) == "cpu":
         return jax.lax.map(lambda leaves: function(*leaves), inputs)
     return jax.vmap(function)(*inputs)
+
+
+def _platform(mesh: Mesh | None) -> str:
+    """Name of the platform that a program runs on."""
+    return jax.default_backend() if mesh is None else mesh.devices.flat[0].platform
 
 
 def many_steps(
@@ -203,8 +207,11 @@ def compiled(
     lowered = traced.lower()
     if mesh is not None:
         _check_decompositions(lowered.as_text(), mesh)
-    on = jax.default_backend() if mesh is None else mesh.devices.flat[0].platform
-    return lowered.compile(compiler_options=compiler_options(traced.jaxpr, on))
+    shards = 1 if mesh is None else mesh.shape[STUDY]
+    options = compiler_options(
+        traced.jaxpr, _platform(mesh), len(members.training) // shards
+    )
+    return lowered.compile(compiler_options=options)
 
 
 def _check_decompositions(text: str, mesh: Mesh) -> None:
@@ -213,7 +220,7 @@ def _check_decompositions(text: str, mesh: Mesh) -> None:
     On a CPU, a QR decomposition of several matrices at once blocks a thread until other
     threads have computed its parts. If every device blocks one, none may be left.
     """
-    if mesh.devices.flat[0].platform != "cpu":
+    if _platform(mesh) != "cpu":
         return
     devices = len(mesh.local_devices)
     # As XLA counts its threads.
