@@ -1,6 +1,7 @@
 """MNIST-1D: the networks next to PyTorch's, the published numbers, and a run."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -95,7 +96,7 @@ def test_cells_have_about_as_many_parameters_as_the_gru():
 
 @pytest.mark.parametrize("name", ["lru", "s5", "linoss", "d_linoss"])
 def test_a_cell_without_a_nonlinearity_makes_a_linear_model(name):
-    module = networks.model(name).module
+    module: Any = networks.model(name).module
     variables = module.init(jax.random.key(0), XS)
     at_0, once, twice = (module.apply(variables, scale * XS) for scale in (0, 1, 2))
     np.testing.assert_allclose(twice - at_0, 2 * (once - at_0), rtol=1e-4, atol=1e-5)
@@ -103,7 +104,7 @@ def test_a_cell_without_a_nonlinearity_makes_a_linear_model(name):
 
 @pytest.mark.parametrize("name", ["layer_norm_gru", "layer_norm_lstm"])
 def test_layer_normalization_of_one_input_leaves_its_sign(name):
-    module = networks.model(name).module
+    module: Any = networks.model(name).module
     variables = module.init(jax.random.key(0), XS)
     large = jnp.sign(XS) * (100 + jnp.abs(XS))  # next to which epsilon is small
     np.testing.assert_allclose(
