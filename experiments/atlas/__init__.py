@@ -11,10 +11,9 @@ memory: adding, temporal order, copy memory. All initializations and seeds of a 
 members of one study. Rank correlations, and predictions of cells that are left out,
 show which measure foretells learning.
 
-Without flags, the experiment takes about ten minutes on two cores; with those of
-full.flags, of every cell, about two hours. `--rows=FILE` draws the rows of an
-earlier run again. The page atlas.html of each run has all rows, in a table that can be
-sorted.
+Without flags, ten cells are measured; with those of full.flags every cell, in about two
+hours on two cores. `--rows=FILE` draws the rows of an earlier run again. The page
+atlas.html of each run has all rows, in a table that can be sorted.
 """
 
 from experiments.atlas.config import Config
