@@ -12,9 +12,9 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 # matrix products.
 OPTION = "xla_cpu_experimental_ynn_fusion_type"
 
-# Nanoseconds that the library costs, measured with jaxlib 0.10.2 on an AMD EPYC: sums
-# over few numbers take 2 to 90 times as long with it, those over many, and large
-# products, half to two thirds as long as without.
+# Nanoseconds that the library costs, measured with jaxlib 0.10.2 on an AMD EPYC: with
+# it, sums over few numbers take 2 to 97 times as long as without, sums over many take a
+# fifth as long to as long, and large products 0.7 times as long.
 SHORT = 32  # numbers in a sum
 PER_NUMBER_OF_SHORT = 1.0
 PER_NUMBER_OF_LONG = -0.5

@@ -86,9 +86,7 @@ LOSING = {f.__name__: f for f in (relu, slstm, reservoir, low_rank, nilpotent, t
 # Of the product of all Jacobians, by arithmetic of many digits or by construction.
 RANKS = {"relu": 7, "slstm": 12, "reservoir": 10}
 RANKS |= {"low_rank": 4, "nilpotent": 0, "twins": 5}
-# Directions that may look as if they had only shrunk, where they are lost over several
-# steps; of the delay line one or two, which depends on the processor's rounding.
-SEVERAL = {"reservoir": 1, "nilpotent": 2}
+SEVERAL = "reservoir", "nilpotent"  # which lose it over several steps
 
 
 def in_both(make):
@@ -106,10 +104,11 @@ def in_both(make):
 def test_both_dtypes_lose_the_same_directions(name, rank, x64):
     """And as many are known as the product's rank.
 
-    Where it is lost over several steps, the columns carry errors along, and one or two
-    more directions may look as if they had only shrunk. In some steps of an sLSTM
-    directions shrink below the resolution of float32: their exponents are too high.
-    Both are so for each of eight other starting columns.
+    Where it is lost over several steps, the columns carry errors along, and one more
+    direction may look as if it had only shrunk; of the delay line in float32 two, on a
+    processor without AVX-512. In some steps of an sLSTM directions shrink below the
+    resolution of float32: their exponents are too high. But for the second direction,
+    both are so for each of eight other starting columns.
     """
     cell, runs = in_both(LOSING[name])
     for measure in (spectrum, lambda *run: sigmas(*run)[-1] / len(run[2])):
@@ -118,7 +117,9 @@ def test_both_dtypes_lose_the_same_directions(name, rank, x64):
             narrow = np.where(np.isfinite(narrow), wide, narrow)
         for result in (narrow, wide):
             assert np.isneginf(result).any() and not np.isnan(result).any()
-            assert 0 <= np.isfinite(result).sum() - rank <= SEVERAL.get(name, 0)
+            rounded = name == "nilpotent" and measure is spectrum and result is narrow
+            more = (name in SEVERAL) + rounded
+            assert 0 <= np.isfinite(result).sum() - rank <= more
         atol = 1 if name == "slstm" else 0.4
         np.testing.assert_allclose(narrow[:rank], wide[:rank], atol=atol)
     if name == "reservoir":  # what it loses over several steps is known only later
